@@ -1,0 +1,127 @@
+"""The intermediate representation (IR) of a document: text once, and offsets into it for everything else."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+
+from medkg_dagster.domain.value import Value
+
+
+class BlockKind(StrEnum):
+    """What a block of text is."""
+
+    PARAGRAPH = "paragraph"
+    LIST_ITEM = "list_item"
+    TABLE = "table"
+    CAPTION = "caption"
+
+
+class Block(Value):
+    """A run of text, `document.text[start:end]`.
+
+    Attributes:
+        kind: What the block is.
+        start: First character, an offset into the document's text in Unicode code points.
+        end: One past the last character.
+    """
+
+    kind: BlockKind
+    start: int
+    end: int
+
+
+class Section(Value):
+    """A titled part of a document; sections stand one after another, nested ones flattened in reading order.
+
+    Attributes:
+        title: The heading as printed; empty where the source has none.
+        level: Depth of the heading, 1 at the top.
+        start: First character of the section, its heading included.
+        end: One past the last character of its own blocks.
+        blocks: The section's blocks in reading order; the heading is not one of them.
+    """
+
+    title: str
+    level: int = 1
+    start: int
+    end: int
+    blocks: tuple[Block, ...]
+
+
+class AnnotationRole(StrEnum):
+    """The structured field of the source that an annotation comes from."""
+
+    CONDITION = "condition"
+    INTERVENTION = "intervention"
+    CONDITION_MESH = "condition_mesh"
+    INTERVENTION_MESH = "intervention_mesh"
+    MESH_HEADING = "mesh_heading"
+    CHEMICAL = "chemical"
+
+
+class Annotation(Value):
+    """A concept that the source itself assigned to the document.
+
+    Attributes:
+        role: The structured field it comes from.
+        name: The concept's name in the source.
+        curie: Its identifier, for example `MESH:D008545`; None where the source gives only a name.
+        intervention_type: ClinicalTrials.gov's type of an intervention (`DRUG`, `PROCEDURE`, ...).
+        major: Whether the source marks it as a major topic.
+    """
+
+    role: AnnotationRole
+    name: str
+    curie: str | None = None
+    intervention_type: str | None = None
+    major: bool = False
+
+
+class Document(Value):
+    """One document in the IR.
+
+    Attributes:
+        id: A CURIE: `clinicaltrials:NCT...`, `PMID:...`, `PMCID:PMC...`, `DOI:...` or `sha256:...`.
+        source: The information resource as a Biolink infores CURIE where one exists
+            (`infores:clinicaltrials`, `infores:pubmed`, `infores:pmc`), else `infores:user-supplied`.
+        identifiers: Every identifier the source gives, by prefix (`PMID` -> `26492265`).
+        title: The title.
+        authors: Names in source order, "Given Family" or the collective name.
+        date: Publication or first posting date, ISO 8601 as precise as the source (`2016`, `2016-03-01`).
+        licence: Licence URL or text, where stated.
+        url: The landing page, where one can be derived or is stated.
+        text: The whole text that sections and every offset in the system point into.
+        sections: Sections in reading order.
+        annotations: Concepts the source assigned.
+        retracted: Why the document must not be used as evidence (`retraction notice`,
+            `retracted article`); None for a document in good standing.
+        content_hash: SHA-256 (hex) over title and text, see `hash_content`.
+    """
+
+    id: str
+    source: str
+    identifiers: dict[str, str]
+    title: str
+    authors: tuple[str, ...] = ()
+    date: str | None = None
+    licence: str | None = None
+    url: str | None = None
+    text: str
+    sections: tuple[Section, ...]
+    annotations: tuple[Annotation, ...] = ()
+    retracted: str | None = None
+    content_hash: str
+
+
+def hash_content(title: str, text: str) -> str:
+    """Return the SHA-256 (hex) that identifies a document's content.
+
+    Args:
+        title: The document's title.
+        text: The document's whole text.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    return hashlib.sha256(f"{title}\x00{text}".encode()).hexdigest()

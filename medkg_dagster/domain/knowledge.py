@@ -1,0 +1,120 @@
+"""What is said in documents (entities, claims) and what the graph makes of it (nodes, edges).
+
+Categories and predicates are CURIEs of the Biolink Model (https://biolink.github.io/biolink-model/).
+"""
+
+from __future__ import annotations
+
+from medkg_dagster.domain.value import Value
+
+
+class Entity(Value):
+    """One mention of a concept in one document.
+
+    Attributes:
+        document_id: The document's CURIE.
+        curie: The concept, for example `MESH:D008545`.
+        name: The concept's preferred name.
+        category: Biolink category, for example `biolink:Disease`.
+        surface: The text as it stands in the document or the structured field.
+        start: First character of the mention in the document's text; None for a structured field.
+        end: One past the last character; None for a structured field.
+        method: `structured` (the source's own field) or `dictionary` (matched in the text).
+        negated: Whether the mention stands under a negation ("no evidence of ...").
+    """
+
+    document_id: str
+    curie: str
+    name: str
+    category: str
+    surface: str
+    start: int | None = None
+    end: int | None = None
+    method: str
+    negated: bool = False
+
+
+class Claim(Value):
+    """A statement a document makes about two concepts, with the sentence that supports it.
+
+    Attributes:
+        id: See `stages.extract`: stable hash over document, statement and evidence.
+        document_id: The document's CURIE.
+        document_hash: The content hash of the document the offsets are valid for.
+        subject: CURIE of the subject.
+        predicate: Biolink predicate, for example `biolink:treats`.
+        object: CURIE of the object.
+        negated: Whether the sentence denies the statement.
+        sentence: The sentence that supports it, `document.text[start:end] == sentence`.
+        start: First character of the sentence in the document's text.
+        end: One past the last character.
+        method: The rule that made it, for display and audit.
+        primary_knowledge_source: infores CURIE of the resource that makes the statement.
+        knowledge_level: Biolink knowledge level, for example `knowledge_assertion`.
+        agent_type: Biolink agent type, for example `text_mining_agent`.
+    """
+
+    id: str
+    document_id: str
+    document_hash: str
+    subject: str
+    predicate: str
+    object: str
+    negated: bool = False
+    sentence: str
+    start: int
+    end: int
+    method: str
+    primary_knowledge_source: str
+    knowledge_level: str
+    agent_type: str
+
+
+class Node(Value):
+    """A node of the graph.
+
+    Attributes:
+        id: CURIE.
+        name: Preferred name.
+        category: Biolink categories, the most specific first.
+    """
+
+    id: str
+    name: str
+    category: tuple[str, ...]
+
+
+class Edge(Value):
+    """One claim-backed edge of the graph; its evidence is one sentence of one document.
+
+    Attributes:
+        id: The claim's id.
+        subject: CURIE of the subject node.
+        predicate: Biolink predicate.
+        object: CURIE of the object node.
+        negated: Whether the statement is denied.
+        primary_knowledge_source: infores CURIE.
+        knowledge_level: Biolink knowledge level.
+        agent_type: Biolink agent type.
+        publications: CURIEs of the documents that support it.
+        supporting_text: The sentence.
+        document_id: The document the sentence is in.
+        document_hash: Content hash the offsets are valid for.
+        start: First character of the sentence.
+        end: One past the last character.
+    """
+
+    id: str
+    subject: str
+    predicate: str
+    object: str
+    negated: bool
+    primary_knowledge_source: str
+    knowledge_level: str
+    agent_type: str
+    publications: tuple[str, ...]
+    supporting_text: str
+    document_id: str
+    document_hash: str
+    start: int
+    end: int

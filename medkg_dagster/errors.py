@@ -1,0 +1,147 @@
+"""Every error this package raises on purpose.
+
+MedkgError
+├── ConfigError                 settings, YAML files, configuration values
+│   ├── TopologyError           a pipeline or resilience file; carries every problem of the load
+│   └── StageConfigError        a stage's `config` does not fit its model
+├── StageRegistryError          a registration is invalid, missing or collides
+├── StageResolutionError        a topology cannot be resolved against the registry
+├── StageContractError          a stage broke its own contract while it ran
+├── BatchFailedError            too many documents of a batch failed
+├── DocumentError               one document is at fault; it is quarantined and the batch goes on
+│   ├── UnreadableDocumentError     truncated, mis-encoded, or not the format it claims
+│   ├── UnsafeDocumentError         entity bombs, zip bombs, oversized content
+│   └── RejectedDocumentError       readable, but empty, duplicate or retracted
+├── SourceError                 an adapter could not fetch at all
+├── StoreError                  an index, graph or vocabulary store failed
+├── StateError                  a value could not be stored or loaded between steps
+└── LedgerError                 the job ledger refused or could not be read
+└── UnknownJobError         no such ledger job
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, with its place and the way out.
+
+    Attributes:
+        message: What is wrong.
+        file: The file it is in, where there is one.
+        line: The line in that file, counted from 1.
+        hint: What to do about it.
+        subject: Who is at fault where it is not a file: an entry point, a distribution, a stage.
+        details: A traceback or other long text, kept for the record.
+    """
+
+    message: str
+    file: Path | None = None
+    line: int | None = None
+    hint: str | None = None
+    subject: str | None = None
+    details: str | None = None
+
+    def __str__(self) -> str:
+        place = (
+            f"{self.file}:{self.line}" if self.file and self.line else str(self.file or self.subject or "")
+        )
+        text = f"{place}: {self.message}" if place else self.message
+        return f"{text} ({self.hint})" if self.hint else text
+
+
+class MedkgError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class ConfigError(MedkgError):
+    """Settings, YAML files or configuration values are wrong."""
+
+
+class TopologyError(ConfigError):
+    """One or several pipeline or resilience files are wrong.
+
+    Attributes:
+        problems: Every problem found, in file and line order.
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class StageConfigError(ConfigError):
+    """A stage's `config` does not fit its model."""
+
+
+class StageRegistryError(MedkgError):
+    """A stage registration is invalid, missing or collides with another."""
+
+
+class StageResolutionError(MedkgError):
+    """A topology cannot be resolved against the registry."""
+
+
+class StageContractError(MedkgError):
+    """A stage broke its contract: foreign keys written, its own missed, a counter that lies."""
+
+
+class BatchFailedError(MedkgError):
+    """Every document of a batch failed, or more of them than `max_failure_ratio` allows."""
+
+
+class DocumentError(MedkgError):
+    """One document is at fault; raising this quarantines it and the batch goes on."""
+
+
+class UnreadableDocumentError(DocumentError):
+    """A document is truncated, mis-encoded or not of the format it claims to be."""
+
+
+class UnsafeDocumentError(DocumentError):
+    """A document would exhaust memory or reach outside itself if it were parsed."""
+
+
+class RejectedDocumentError(DocumentError):
+    """A document can be read but must not be used: empty, duplicate or retracted."""
+
+
+class SourceError(MedkgError):
+    """An adapter could not fetch at all: a missing path, an unreachable service."""
+
+
+class StoreError(MedkgError):
+    """An index, graph or vocabulary store failed."""
+
+
+class StateError(MedkgError):
+    """A value could not be stored or loaded between two steps."""
+
+
+class LedgerError(MedkgError):
+    """The job ledger refused a change or could not be read."""
+
+
+class UnknownJobError(LedgerError):
+    """The ledger holds no job of that id."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Say which known names are close to an unknown one, and list what is known.
+
+    Args:
+        name: The name that was not found.
+        known: The names that exist.
+
+    Returns:
+        A sentence to put after an error message; it always lists the known names.
+    """
+    names = sorted(known)
+    listed = ", ".join(names) if names else "none"
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'? known: {listed}" if close else f"known: {listed}"

@@ -1,0 +1,95 @@
+"""The frozen result of resolution: everything the compiler needs, nothing it has to look up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from medkg_dagster.errors import Problem
+from medkg_dagster.stage_api.metadata import StageMetadata
+from medkg_dagster.stage_api.registration import StageBuilder
+from medkg_dagster.topology.models import PipelineTopologyConfig, ResiliencePolicy, StageDefinition
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """One input of a stage.
+
+    Attributes:
+        state_key: The key that is read, and the name of the keyword argument.
+        source: The name of the stage that writes it, the nearest one upstream.
+    """
+
+    state_key: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStage:
+    """A stage with all its questions answered.
+
+    Attributes:
+        name: The stage's name in its pipeline.
+        definition: The stage as written in YAML.
+        metadata: Its type's metadata.
+        builder: Its type's builder.
+        wires: Its inputs, in the order of the type's dependencies.
+        order_after: Stages it waits for without reading from them.
+        policy: Its resilience policy.
+        code_version: Changes when the type's version or the stage's configuration does.
+    """
+
+    name: str
+    definition: StageDefinition
+    metadata: StageMetadata
+    builder: StageBuilder
+    wires: tuple[Wire, ...]
+    order_after: tuple[str, ...]
+    policy: ResiliencePolicy
+    code_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """The stages between two gates; one Dagster job.
+
+    Attributes:
+        job_name: `<pipeline>` for the first phase, `<pipeline>__after_<gate>` for the others.
+        after_gate: The gate that lets this phase begin; None for the first.
+        stages: Names of its stages, upstream first.
+    """
+
+    job_name: str
+    after_gate: str | None
+    stages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PipelinePlan:
+    """A resolved pipeline.
+
+    Attributes:
+        name: The pipeline's name in YAML.
+        dagster_name: The same with hyphens as underscores.
+        topology: The pipeline as written.
+        stages: Its stages, upstream first.
+        phases: Its phases in order; one where the pipeline has no gate.
+    """
+
+    name: str
+    dagster_name: str
+    topology: PipelineTopologyConfig
+    stages: tuple[PlannedStage, ...]
+    phases: tuple[Phase, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Every pipeline that could be resolved, and every problem met on the way.
+
+    Attributes:
+        pipelines: In order of name.
+        problems: Of files, plugins and resolution; empty for a clean load.
+    """
+
+    pipelines: tuple[PipelinePlan, ...]
+    problems: tuple[Problem, ...]

@@ -1,0 +1,86 @@
+"""All that a stage author imports; it knows nothing of Dagster."""
+
+from medkg_dagster.domain.chunks import Chunk, chunk_id
+from medkg_dagster.domain.documents import (
+    Annotation,
+    AnnotationRole,
+    Block,
+    BlockKind,
+    Document,
+    Section,
+    hash_content,
+)
+from medkg_dagster.domain.embeddings import EmbeddingBatch
+from medkg_dagster.domain.knowledge import Claim, Edge, Entity, Node
+from medkg_dagster.domain.payloads import Payload, PayloadFormat
+from medkg_dagster.domain.receipts import GraphReceipt, IndexReceipt
+from medkg_dagster.domain.value import Value
+from medkg_dagster.stage_api.context import QuarantinedDocument, StageContext, Stopwatch
+from medkg_dagster.stage_api.extensions import (
+    Embedder,
+    Extension,
+    ExtensionKind,
+    GraphStore,
+    IndexStore,
+    Neighbour,
+    NoParameters,
+    SearchHit,
+    Source,
+    extension_names,
+    find_extension,
+)
+from medkg_dagster.stage_api.metadata import API_VERSION, OutputCounter, OutputHandler, StageMetadata
+from medkg_dagster.stage_api.registration import (
+    Stage,
+    StageBuilder,
+    StageDefinitionView,
+    StagePlugin,
+    StageRegistration,
+    write_key,
+)
+
+__all__ = [
+    "API_VERSION",
+    "Annotation",
+    "AnnotationRole",
+    "Block",
+    "BlockKind",
+    "Chunk",
+    "Claim",
+    "Document",
+    "Edge",
+    "Embedder",
+    "EmbeddingBatch",
+    "Entity",
+    "Extension",
+    "ExtensionKind",
+    "GraphReceipt",
+    "GraphStore",
+    "IndexReceipt",
+    "IndexStore",
+    "Neighbour",
+    "NoParameters",
+    "Node",
+    "OutputCounter",
+    "OutputHandler",
+    "Payload",
+    "PayloadFormat",
+    "QuarantinedDocument",
+    "SearchHit",
+    "Section",
+    "Source",
+    "Stage",
+    "StageBuilder",
+    "StageContext",
+    "StageDefinitionView",
+    "StageMetadata",
+    "StagePlugin",
+    "StageRegistration",
+    "Stopwatch",
+    "Value",
+    "chunk_id",
+    "extension_names",
+    "find_extension",
+    "hash_content",
+    "write_key",
+]

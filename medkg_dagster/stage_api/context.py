@@ -1,0 +1,129 @@
+"""What a stage is given while it runs."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections.abc import Callable, Iterable, Sized
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from medkg_dagster.errors import MedkgError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedDocument:
+    """A document that a stage could not use.
+
+    Attributes:
+        document_id: The document's or payload's id.
+        stage: The stage that refused it.
+        error_class: The exception's class name.
+        message: What was wrong.
+        details: The traceback of an unexpected error; empty for one raised on purpose.
+    """
+
+    document_id: str
+    stage: str
+    error_class: str
+    message: str
+    details: str = ""
+
+
+class ProgressReporter(Protocol):
+    """Shows how far long work has come."""
+
+    def __call__(self, done: int, total: int | None, unit: str) -> None:
+        """Report `done` of `total` units; `total` is None where it is not known."""
+
+
+def _ignore_progress(done: int, total: int | None, unit: str) -> None:
+    del done, total, unit
+
+
+@dataclass(slots=True)
+class StageContext:
+    """The surroundings of one stage in one run; the only state a stage may touch besides its inputs.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        stage: The stage's name.
+        job_id: The ledger job, which is also the partition key.
+        home: The folder for all data (`MEDKG_HOME`).
+        log: Where the stage logs.
+        report_progress: Called with progress; the run shows it.
+        succeeded: Documents processed without error so far.
+        quarantined: Documents refused so far, in order.
+    """
+
+    pipeline: str
+    stage: str
+    job_id: str
+    home: Path
+    log: logging.Logger = field(default_factory=lambda: logging.getLogger("medkg.stage"))
+    report_progress: ProgressReporter = _ignore_progress
+    succeeded: int = 0
+    quarantined: list[QuarantinedDocument] = field(default_factory=list)
+
+    def quarantine(self, document_id: str, error: Exception) -> None:
+        """Set a document aside; the batch goes on.
+
+        Args:
+            document_id: The document's or payload's id.
+            error: Why.
+        """
+        details = "" if isinstance(error, MedkgError) else "".join(traceback.format_exception(error))
+        message = str(error) or type(error).__name__
+        self.quarantined.append(
+            QuarantinedDocument(document_id, self.stage, type(error).__name__, message, details)
+        )
+        self.log.warning("quarantined %s: %s: %s", document_id, type(error).__name__, message)
+
+    def for_each(
+        self,
+        items: Iterable[T],
+        work: Callable[[T], R],
+        *,
+        document_id: Callable[[T], str],
+        unit: str = "documents",
+    ) -> list[R]:
+        """Do the work on each document; quarantine those it fails on.
+
+        Args:
+            items: Documents, payloads or whatever stands for one document each.
+            work: The work on one of them.
+            document_id: The id to quarantine an item under.
+            unit: What is counted, for progress.
+
+        Returns:
+            The results of the items that succeeded, in order.
+        """
+        results: list[R] = []
+        total = len(items) if isinstance(items, Sized) else None
+        for done, item in enumerate(items, start=1):
+            try:
+                result = work(item)
+            except Exception as error:  # noqa: BLE001 - one bad document, whatever it breaks, must not stop the batch
+                self.quarantine(document_id(item), error)
+            else:
+                results.append(result)
+                self.succeeded += 1
+            self.report_progress(done, total, unit)
+        return results
+
+
+class Stopwatch:
+    """Measures wall time in seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the stopwatch was made."""
+        return time.perf_counter() - self._start

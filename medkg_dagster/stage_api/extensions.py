@@ -1,0 +1,225 @@
+"""Sources, embedders and stores: named parts behind protocols, found through entry points like stages.
+
+An entry point of a group below names an `Extension`. Only the chosen one is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from medkg_dagster.domain.chunks import Chunk
+from medkg_dagster.domain.embeddings import EmbeddingBatch
+from medkg_dagster.domain.knowledge import Edge, Node
+from medkg_dagster.domain.payloads import Payload
+from medkg_dagster.domain.receipts import GraphReceipt, IndexReceipt
+from medkg_dagster.errors import ConfigError, did_you_mean
+from medkg_dagster.stage_api.context import StageContext
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class ExtensionKind(StrEnum):
+    """What an extension is, and the entry point group it is found in."""
+
+    SOURCE = "medical_kg.orchestration.sources"
+    EMBEDDER = "medical_kg.orchestration.embedders"
+    INDEX_STORE = "medical_kg.orchestration.index_stores"
+    GRAPH_STORE = "medical_kg.orchestration.graph_stores"
+
+
+class Source(Protocol):
+    """Fetches raw documents; the adapter of an `ingest` stage."""
+
+    def fetch(self, ctx: StageContext) -> Iterable[Payload]:
+        """Yield payloads one by one; quarantine one bad document through `ctx`.
+
+        Raises:
+            SourceError: Nothing can be fetched at all.
+        """
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors."""
+
+    @property
+    def model(self) -> str:
+        """Names model and settings, so that vectors of different models are never compared."""
+
+    @property
+    def lexical(self) -> bool:
+        """True where closeness means shared words, not shared meaning."""
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return float32 of shape (texts, dimension), rows of Euclidean length 1, or 0 for an empty text."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """One result of a search.
+
+    Attributes:
+        chunk: The chunk that was found.
+        score: Reciprocal rank fusion score; only the order means anything.
+        bm25_rank: Rank among full-text matches, from 1; None where the text did not match.
+        vector_rank: Rank among vector neighbours, from 1; None where it was not among them.
+    """
+
+    chunk: Chunk
+    score: float
+    bm25_rank: int | None
+    vector_rank: int | None
+
+
+class IndexStore(Protocol):
+    """Keeps chunks and their vectors searchable."""
+
+    def upsert(self, chunks: Sequence[Chunk], embeddings: EmbeddingBatch) -> IndexReceipt:
+        """Write chunks in one transaction; chunks of other versions of the same documents are removed.
+
+        Writing the same chunks again changes nothing.
+        """
+
+    def search(self, query: str, vector: NDArray[np.float32] | None, limit: int) -> tuple[SearchHit, ...]:
+        """Return the best chunks for a query, text and vector ranks fused; any text is a valid query."""
+
+    def embedding_model(self) -> str | None:
+        """The model whose vectors are stored; None for an empty index."""
+
+    def close(self) -> None:
+        """Release files and connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """One edge seen from a node.
+
+    Attributes:
+        edge: The edge with its evidence.
+        node: The node at the other end.
+        outgoing: Whether the node that was asked for is the edge's subject.
+    """
+
+    edge: Edge
+    node: Node
+    outgoing: bool
+
+
+class GraphStore(Protocol):
+    """Keeps nodes and edges."""
+
+    def upsert(self, documents: Sequence[str], nodes: Sequence[Node], edges: Sequence[Edge]) -> GraphReceipt:
+        """Write nodes and edges in one transaction; older edges of the given documents are removed.
+
+        Args:
+            documents: CURIEs of every document of the batch, also those without edges.
+            nodes: Nodes, merged by CURIE.
+            edges: Edges, merged by id.
+        """
+
+    def find(self, name: str) -> tuple[Node, ...]:
+        """Return the nodes with this CURIE or name (case-insensitive), best first."""
+
+    def neighbours(self, curie: str, limit: int) -> tuple[Neighbour, ...]:
+        """Return the edges of a node with the nodes at their other ends."""
+
+    def export_kgx(self, folder: Path) -> tuple[Path, Path]:
+        """Write `nodes.jsonl` and `edges.jsonl` in the KGX format, sorted by id, each atomically."""
+
+    def close(self) -> None:
+        """Release files and connections."""
+
+
+class NoParameters(BaseModel):
+    """The configuration of an extension that has none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """A named source, embedder or store.
+
+    Attributes:
+        kind: What it is.
+        name: Its name in YAML; the entry point's name.
+        description: One sentence for people.
+        config_model: Pydantic model of its parameters, `extra="forbid"`.
+        build: `(parameters, home) -> object`, where `home` is the folder for all data; called inside a
+            step or a command, never while definitions load, so heavy imports belong in here.
+    """
+
+    kind: ExtensionKind
+    name: str
+    description: str
+    config_model: type[BaseModel]
+    build: Callable[[Any, Path], Any]
+
+    def open(self, parameters: dict[str, Any], home: Path) -> Any:
+        """Validate parameters and build the part.
+
+        Args:
+            parameters: The parameters as written in YAML or a request.
+            home: The folder for all data.
+
+        Returns:
+            An object of the protocol that belongs to `kind`.
+
+        Raises:
+            ConfigError: A parameter is unknown, missing or wrong.
+        """
+        return self.build(self.validate(parameters), home)
+
+    def validate(self, parameters: dict[str, Any]) -> BaseModel:
+        """Validate parameters without building anything; raises `ConfigError` like `open`."""
+        try:
+            return self.config_model.model_validate(parameters)
+        except ValidationError as error:
+            raise ConfigError("; ".join(self._explain(item) for item in error.errors())) from error
+
+    def _explain(self, item: Any) -> str:
+        place = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            hint = did_you_mean(place, self.config_model.model_fields)
+            return f"{self.name}: unknown parameter '{place}'; {hint}"
+        return f"{self.name}: parameter '{place}': {item['msg']}"
+
+
+def find_extension(kind: ExtensionKind, name: str) -> Extension:
+    """Import one extension by name.
+
+    Args:
+        kind: What is wanted.
+        name: The name written in YAML.
+
+    Returns:
+        The extension.
+
+    Raises:
+        ConfigError: No such name, several of that name, or the entry point does not name an `Extension`.
+    """
+    found: list[EntryPoint] = list(entry_points(group=kind.value, name=name))
+    label = kind.name.lower().replace("_", " ")
+    if not found:
+        hint = did_you_mean(name, extension_names(kind))
+        raise ConfigError(f"unknown {label} '{name}'; {hint}")
+    if len({point.value for point in found}) > 1:
+        both = ", ".join(f"{point.value} ({point.dist.name if point.dist else '?'})" for point in found)
+        raise ConfigError(f"{label} '{name}' is registered more than once: {both}; uninstall all but one")
+    extension = found[0].load()
+    if not isinstance(extension, Extension) or extension.kind is not kind:
+        raise ConfigError(f"entry point {found[0].value} must name an Extension of kind {kind.name}")
+    return extension
+
+
+def extension_names(kind: ExtensionKind) -> tuple[str, ...]:
+    """Return the sorted names of the installed extensions of a kind, importing none."""
+    return tuple(sorted({point.name for point in entry_points(group=kind.value)}))

@@ -1,0 +1,175 @@
+"""What a stage type tells the system about itself."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import BaseModel
+
+from medkg_dagster.errors import StageRegistryError
+
+API_VERSION = 1
+
+OutputHandler = Callable[[MutableMapping[str, Any], str, Any], None]
+OutputCounter = Callable[[Any], int]
+
+_NO_TYPES: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class StageMetadata:
+    """The description of a stage type, validated when made.
+
+    Attributes:
+        stage_type: The name used in YAML, for example `ir-validation`.
+        state_key: The key, or keys, the stage writes; None for a stage that writes nothing.
+        output_handler: Puts the output onto the scoped state: `(state, stage_name, output) -> None`.
+        output_counter: Counts the output; shown as `output_count` and plotted.
+        description: One sentence for people.
+        dependencies: Stage types whose state keys are this type's inputs.
+        optional_dependencies: Stage types whose state keys are inputs where the pipeline has a writer.
+        config_model: Pydantic model that validates the stage's `config` and becomes the op's config schema.
+        state_types: State key to the type of its value; gives the serializer.
+        version: The type's own version, part of the asset's code version.
+        api_version: The stage API it was written for.
+        kinds: Up to three labels shown on the asset, for example `("python", "sqlite")`.
+        max_failure_ratio: The share of documents, 0 to 1, that may fail before the step does.
+
+    Raises:
+        StageRegistryError: A field is invalid; the message names the stage type, the field and the rule.
+    """
+
+    stage_type: str
+    state_key: str | tuple[str, ...] | None
+    output_handler: OutputHandler
+    output_counter: OutputCounter
+    description: str
+    dependencies: tuple[str, ...] = ()
+    optional_dependencies: tuple[str, ...] = ()
+    config_model: type[BaseModel] | None = None
+    state_types: Mapping[str, Any] = field(default_factory=lambda: _NO_TYPES, hash=False)
+    version: str = "1"
+    api_version: int = API_VERSION
+    kinds: tuple[str, ...] = ()
+    max_failure_ratio: float = 0.2
+
+    def __post_init__(self) -> None:
+        for problem in _invalid(self):
+            raise StageRegistryError(f"stage type {self.stage_type!r}: {problem}")
+
+    @property
+    def state_keys(self) -> tuple[str, ...]:
+        """The keys the stage writes, always as a tuple."""
+        if self.state_key is None:
+            return ()
+        return (self.state_key,) if isinstance(self.state_key, str) else self.state_key
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a plain dict for display; callables and types by qualified name."""
+        return {
+            "stage_type": self.stage_type,
+            "state_key": list(self.state_key) if isinstance(self.state_key, tuple) else self.state_key,
+            "output_handler": qualified_name(self.output_handler),
+            "output_counter": qualified_name(self.output_counter),
+            "description": self.description,
+            "dependencies": list(self.dependencies),
+            "optional_dependencies": list(self.optional_dependencies),
+            "config_model": qualified_name(self.config_model) if self.config_model else None,
+            "state_types": {key: qualified_name(value) for key, value in self.state_types.items()},
+            "version": self.version,
+            "api_version": self.api_version,
+            "kinds": list(self.kinds),
+            "max_failure_ratio": self.max_failure_ratio,
+        }
+
+
+def qualified_name(target: object) -> str:
+    """Return `module.qualname` of a callable or type, or its repr where it has none (`tuple[int, ...]`)."""
+    name = getattr(target, "__qualname__", None)
+    if name is None or hasattr(target, "__args__"):
+        return repr(target)
+    return f"{getattr(target, '__module__', '?')}.{name}"
+
+
+def _invalid(metadata: StageMetadata) -> list[str]:
+    return [
+        *_invalid_names(metadata),
+        *_invalid_state_keys(metadata),
+        *_invalid_callables(metadata),
+        *_invalid_values(metadata),
+    ]
+
+
+def _invalid_names(metadata: StageMetadata) -> list[str]:
+    name = metadata.stage_type
+    problems = []
+    if (
+        not isinstance(name, str)
+        or not name
+        or not name.replace("-", "_").isidentifier()
+        or not name.isascii()
+    ):
+        problems.append("stage_type must be letters, digits, '-' and '_', beginning with a letter")
+    for label in ("dependencies", "optional_dependencies"):
+        values = getattr(metadata, label)
+        if not isinstance(values, tuple) or not all(isinstance(value, str) and value for value in values):
+            problems.append(f"{label} must be a tuple of stage types, for example ('parse',)")
+            continue
+        if len(set(values)) != len(values):
+            problems.append(f"{label} names a stage type twice: {', '.join(values)}")
+        if name in values:
+            problems.append(f"{label} names the stage type itself")
+    return problems
+
+
+def _invalid_state_keys(metadata: StageMetadata) -> list[str]:
+    key = metadata.state_key
+    if key is None:
+        return []
+    if isinstance(key, tuple) and not key:
+        return ["state_key is an empty tuple; write None for a stage that writes nothing"]
+    keys = key if isinstance(key, tuple) else (key,)
+    problems = [
+        f"state_key {value!r} must be a valid Python identifier and no keyword"
+        for value in keys
+        if not isinstance(value, str) or not value.isidentifier() or keyword.iskeyword(value)
+    ]
+    if len(set(keys)) != len(keys):
+        problems.append(f"state_key names a key twice: {keys!r}")
+    return problems
+
+
+def _invalid_callables(metadata: StageMetadata) -> list[str]:
+    problems = [
+        f"{label} must be callable, got {getattr(metadata, label)!r}"
+        for label in ("output_handler", "output_counter")
+        if not callable(getattr(metadata, label))
+    ]
+    model = metadata.config_model
+    if model is not None and not (isinstance(model, type) and issubclass(model, BaseModel)):
+        problems.append(f"config_model must be a pydantic model class, got {model!r}")
+    return problems
+
+
+def _invalid_values(metadata: StageMetadata) -> list[str]:
+    problems = []
+    if not isinstance(metadata.description, str) or not metadata.description.strip():
+        problems.append("description must not be empty; one sentence for people")
+    if not isinstance(metadata.version, str) or not metadata.version:
+        problems.append("version must be a non-empty string")
+    if metadata.api_version != API_VERSION:
+        problems.append(
+            f"api_version {metadata.api_version!r} is not supported; this release speaks {API_VERSION}"
+        )
+    if not isinstance(metadata.max_failure_ratio, int | float) or not 0 <= metadata.max_failure_ratio <= 1:
+        problems.append(f"max_failure_ratio must lie between 0 and 1, got {metadata.max_failure_ratio!r}")
+    if len(metadata.kinds) > 3:
+        problems.append("kinds may hold three labels at most")
+    unknown = set(metadata.state_types) - set(metadata.state_keys)
+    if unknown:
+        problems.append(f"state_types names keys the stage does not write: {', '.join(sorted(unknown))}")
+    return problems
