@@ -13,6 +13,7 @@ MedkgError
 │   ├── UnsafeDocumentError         entity bombs, zip bombs, oversized content
 │   └── RejectedDocumentError       readable, but empty, duplicate or retracted
 ├── SourceError                 an adapter could not fetch at all
+│   └── CircuitOpenError            a service failed too often and is left alone for now
 ├── StoreError                  an index, graph or vocabulary store failed
 ├── StateError                  a value could not be stored or loaded between steps
 └── LedgerError                 the job ledger refused or could not be read
@@ -113,6 +114,10 @@ class RejectedDocumentError(DocumentError):
 
 class SourceError(MedkgError):
     """An adapter could not fetch at all: a missing path, an unreachable service."""
+
+
+class CircuitOpenError(SourceError):
+    """A service failed too often in a row and is left alone for now."""
 
 
 class StoreError(MedkgError):

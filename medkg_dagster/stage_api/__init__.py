@@ -15,6 +15,7 @@ from medkg_dagster.domain.knowledge import Claim, Edge, Entity, Node
 from medkg_dagster.domain.payloads import Payload, PayloadFormat
 from medkg_dagster.domain.receipts import GraphReceipt, IndexReceipt
 from medkg_dagster.domain.value import Value
+from medkg_dagster.stage_api.calls import ExternalCalls
 from medkg_dagster.stage_api.context import QuarantinedDocument, StageContext, Stopwatch
 from medkg_dagster.stage_api.extensions import (
     Embedder,
@@ -54,6 +55,7 @@ __all__ = [
     "Entity",
     "Extension",
     "ExtensionKind",
+    "ExternalCalls",
     "GraphReceipt",
     "GraphStore",
     "IndexReceipt",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from medkg_dagster.errors import MedkgError
+from medkg_dagster.stage_api.calls import ExternalCalls
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -57,6 +58,7 @@ class StageContext:
         home: The folder for all data (`MEDKG_HOME`).
         log: Where the stage logs.
         report_progress: Called with progress; the run shows it.
+        calls: Makes calls to other services as the stage's resilience policy allows.
         succeeded: Documents processed without error so far.
         quarantined: Documents refused so far, in order.
     """
@@ -67,6 +69,7 @@ class StageContext:
     home: Path
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("medkg.stage"))
     report_progress: ProgressReporter = _ignore_progress
+    calls: ExternalCalls = field(default_factory=ExternalCalls)
     succeeded: int = 0
     quarantined: list[QuarantinedDocument] = field(default_factory=list)
 

@@ -1,0 +1,75 @@
+"""The whole plan as Dagster definitions."""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dagster import Definitions, ExecutorDefinition, in_process_executor, multiprocess_executor
+from upath import UPath
+
+from medkg_dagster.compiler.assets import asset_key, build_assets, build_jobs
+from medkg_dagster.compiler.load_report import load_report_asset, load_report_check, load_report_sensor
+from medkg_dagster.compiler.ops import StateTypes
+from medkg_dagster.registry import StageFactory
+from medkg_dagster.resolution.plan import Plan
+from medkg_dagster.runtime.resources import ledger_job_resource
+from medkg_dagster.runtime.state_storage import StateIOManager
+from medkg_dagster.settings import Settings
+
+# Forked from a server that has Dagster loaded already, a step process starts about four times faster.
+_MULTIPROCESS = multiprocess_executor.configured(
+    {"start_method": {"forkserver": {"preload_modules": ["dagster", "sqlalchemy"]}}}, name="multiprocess"
+)
+_EXECUTORS: dict[str, ExecutorDefinition] = {"in_process": in_process_executor, "multiprocess": _MULTIPROCESS}
+
+
+def compile_plan(plan: Plan, factory: StageFactory, settings: Settings) -> Definitions:
+    """Compile every pipeline of a plan.
+
+    Args:
+        plan: What resolution gave.
+        factory: Builds stages when ops run.
+        settings: Where data lives and how steps are executed.
+
+    Returns:
+        Assets, jobs, sensors and resources of the code location.
+    """
+    with _collector_paused():
+        types = StateTypes()
+        return Definitions(
+            assets=[
+                *(build_assets(pipeline, factory, types) for pipeline in plan.pipelines),
+                load_report_asset(),
+            ],
+            asset_checks=[load_report_check()],
+            jobs=[job for pipeline in plan.pipelines for job in build_jobs(pipeline)],
+            sensors=[load_report_sensor(plan)],
+            resources={
+                "io_manager": StateIOManager(UPath(settings.home / "state"), _state_types(plan)),
+                "ledger_job": ledger_job_resource(
+                    settings.home, {pipeline.dagster_name: pipeline.name for pipeline in plan.pipelines}
+                ),
+            },
+            executor=_EXECUTORS[settings.executor],
+        )
+
+
+def _state_types(plan: Plan) -> dict[tuple[str, str], dict[str, object]]:
+    return {
+        (key.path[0], key.path[1]): dict(stage.metadata.state_types)
+        for pipeline in plan.pipelines
+        for stage in pipeline.stages
+        for key in [asset_key(pipeline, stage.name)]
+    }
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Compiling makes many objects and no garbage, so collecting only costs time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -1,0 +1,92 @@
+"""A stage's pydantic config model as a Dagster config schema, so that the launchpad shows it typed."""
+
+import enum
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+from dagster import Array, Enum, EnumValue, Field, Map, Noneable, Permissive, Shape
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+_SCALARS: Mapping[Any, Any] = {str: str, int: int, float: float, bool: bool}
+
+
+def config_schema(model: type[BaseModel] | None, config: Mapping[str, Any]) -> Any:
+    """Translate a config model.
+
+    Args:
+        model: The stage type's config model; None accepts nothing.
+        config: The pipeline's own values, shown as the defaults of their fields.
+
+    Returns:
+        A Dagster config schema; every field is optional because YAML or the model has its value.
+    """
+    if model is None:
+        return Permissive(description="This stage type declares no configuration model.")
+    fields = {
+        name: _field(info, config.get(info.alias or name, PydanticUndefined)) for name, info in _named(model)
+    }
+    return Shape(fields)
+
+
+def _named(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
+    return [(info.alias or name, info) for name, info in model.model_fields.items()]
+
+
+def _field(info: FieldInfo, configured: Any) -> Field:
+    schema = _schema(info.annotation)
+    default = configured if configured is not PydanticUndefined else _default(info)
+    described = info.description
+    if default is PydanticUndefined or not _is_plain(default):
+        return Field(schema, is_required=False, description=described)
+    return Field(schema, is_required=False, default_value=default, description=described)
+
+
+def _default(info: FieldInfo) -> Any:
+    default = info.get_default(call_default_factory=True, validated_data={})
+    if isinstance(default, BaseModel):
+        return default.model_dump(mode="json")
+    if isinstance(default, enum.Enum):
+        return str(default.value)
+    if isinstance(default, tuple | set | frozenset):
+        return list(default)
+    return str(default) if isinstance(default, Path) else default
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(_is_plain(item) for item in value.values())
+    if isinstance(value, list):
+        return all(_is_plain(item) for item in value)
+    return value is None or isinstance(value, str | int | float | bool)
+
+
+def _schema(annotation: Any) -> Any:  # noqa: PLR0911 - one return per kind of type reads best
+    origin = get_origin(annotation)
+    if annotation in _SCALARS:
+        return _SCALARS[annotation]
+    if origin in {Union, types.UnionType}:
+        return _union(get_args(annotation))
+    if origin is Literal and all(isinstance(value, str) for value in get_args(annotation)):
+        # Dagster compares enums by name, so the same choice always gets the same name.
+        values = get_args(annotation)
+        return Enum("_or_".join(values), [EnumValue(value) for value in values])
+    if origin in {list, tuple, set, frozenset}:
+        return Array(_schema(get_args(annotation)[0]))
+    if origin in {dict, Mapping}:
+        key, value = get_args(annotation)
+        return Permissive() if value in {Any, object} or key is not str else Map(str, _schema(value))
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return Shape({name: _field(info, PydanticUndefined) for name, info in _named(annotation)})
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return Enum(annotation.__name__, [EnumValue(str(member.value)) for member in annotation])
+    return str if annotation is Path else Any
+
+
+def _union(members: tuple[Any, ...]) -> Any:
+    inner = [member for member in members if member is not type(None)]
+    schema = _schema(inner[0]) if len(inner) == 1 else Any
+    return Noneable(schema) if len(inner) < len(members) and schema is not Any else schema

@@ -1,0 +1,82 @@
+"""One op per stage."""
+
+from typing import Any
+
+from dagster import DagsterType, In, Nothing, OpDefinition, Out
+
+from medkg_dagster.compiler.config_schema import config_schema
+from medkg_dagster.registry import StageFactory
+from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
+from medkg_dagster.runtime.policies import BoundedRetryPolicy
+from medkg_dagster.runtime.state_storage import STATE_KEY
+from medkg_dagster.runtime.step import StepRunner
+from medkg_dagster.stage_api.metadata import qualified_name
+from medkg_dagster.topology.names import dagster_name
+
+RESULT = "result"
+
+
+class StateTypes:
+    """Dagster types by name and value type; one object each, because Dagster refuses two of one name."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], DagsterType] = {}
+        self._names: dict[str, int] = {}
+
+    def get(self, key: str, value_type: Any) -> DagsterType:
+        """Return the Dagster type of a state key whose value has this type."""
+        described = qualified_name(value_type)
+        known = self._known.get((key, described))
+        if known is None:
+            self._names[key] = count = self._names.get(key, 0) + 1
+            known = DagsterType(
+                # The value is checked against its type where it is stored.
+                type_check_fn=lambda _context, _value: True,
+                name=key if count == 1 else f"{key}_{count}",
+                description=f"State key {key!r}: {described}",
+            )
+            self._known[(key, described)] = known
+        return known
+
+
+def build_op(
+    pipeline: PipelinePlan, planned: PlannedStage, factory: StageFactory, types: StateTypes
+) -> OpDefinition:
+    """Compile a stage.
+
+    Args:
+        pipeline: The pipeline's plan.
+        planned: The stage's plan.
+        factory: Builds the stage when the op runs.
+        types: The code location's Dagster types.
+
+    Returns:
+        The op `<pipeline>__<stage>`; inputs are named by state key, order-only inputs `after_<stage>`.
+    """
+    writers = {stage.name: stage.metadata for stage in pipeline.stages}
+    ins = {
+        wire.state_key: In(
+            types.get(wire.state_key, writers[wire.source].state_types.get(wire.state_key, Any)),
+            metadata={STATE_KEY: wire.state_key},
+        )
+        for wire in planned.wires
+    }
+    ins |= {f"after_{dagster_name(name)}": In(Nothing) for name in planned.order_after}
+    metadata = planned.metadata
+    state = (
+        types.get("_and_".join(metadata.state_keys) + "_state", metadata.stage_type)
+        if metadata.state_keys
+        else Nothing
+    )
+    return OpDefinition(
+        compute_fn=StepRunner(pipeline, planned, factory),
+        name=f"{pipeline.dagster_name}__{dagster_name(planned.name)}",
+        ins=ins,
+        outs={RESULT: Out(state, description=metadata.description, is_required=True)},
+        description=metadata.description,
+        config_schema=config_schema(metadata.config_model, planned.definition.config),
+        required_resource_keys={"ledger_job"},
+        retry_policy=BoundedRetryPolicy.from_policy(planned.policy),
+        tags={"medkg/stage_type": metadata.stage_type, "medkg/policy": planned.definition.policy},
+        code_version=planned.code_version,
+    )

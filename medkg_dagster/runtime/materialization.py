@@ -1,0 +1,89 @@
+"""What a materialization shows: counts, time, refused documents, and a look at what was made."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dagster import MetadataValue, TableColumn, TableRecord, TableSchema
+from pydantic import BaseModel
+
+from medkg_dagster.runtime.invocation import StageOutcome
+from medkg_dagster.stage_api.context import QuarantinedDocument, StageContext
+
+PREVIEW_ITEMS = 3
+PREVIEW_CHARACTERS = 280
+TABLE_ROWS = 100
+
+_SCHEMA = TableSchema(
+    columns=[
+        TableColumn("document", description="The document's or payload's id"),
+        TableColumn("error", description="The class of the error"),
+        TableColumn("message", description="What was wrong"),
+    ]
+)
+
+
+def output_metadata(ctx: StageContext, outcome: StageOutcome) -> dict[str, MetadataValue[Any]]:
+    """Describe one execution of a stage for the asset catalog.
+
+    Args:
+        ctx: The context the stage ran with.
+        outcome: What it gave.
+
+    Returns:
+        Metadata entries; `output_count`, `seconds` and the document counts are numbers, so the UI plots them.
+    """
+    metadata: dict[str, MetadataValue[Any]] = {
+        "output_count": MetadataValue.int(outcome.output_count),
+        "seconds": MetadataValue.float(round(outcome.seconds, 4)),
+        "documents_succeeded": MetadataValue.int(ctx.succeeded),
+        "documents_quarantined": MetadataValue.int(len(ctx.quarantined)),
+    }
+    if ctx.quarantined:
+        metadata["quarantined"] = quarantine_table(ctx.quarantined)
+    for key, value in outcome.state.items():
+        if isinstance(value, Sequence):
+            metadata[f"{key}_count"] = MetadataValue.int(len(value))
+        metadata[f"{key}_preview"] = MetadataValue.md(f"```json\n{_preview(value)}\n```")
+    return metadata
+
+
+def quarantine_table(documents: Sequence[QuarantinedDocument]) -> MetadataValue[Any]:
+    """Return refused documents as a table, the first hundred of them; the ledger has all."""
+    rows = [
+        TableRecord(
+            {"document": item.document_id, "error": item.error_class, "message": _shorten(item.message)}
+        )
+        for item in documents[:TABLE_ROWS]
+    ]
+    return MetadataValue.table(rows, schema=_SCHEMA)
+
+
+def _preview(value: Any) -> str:
+    shown = list(value[:PREVIEW_ITEMS]) if isinstance(value, tuple | list) else value
+    return json.dumps(_plain(shown), indent=1, ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:  # noqa: PLR0911 - one return per kind of value reads best
+    if isinstance(value, BaseModel):
+        return {name: _plain(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, str):
+        return _shorten(value)
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        items = [_plain(item) for item in value[:PREVIEW_ITEMS]]
+        return items if len(value) <= PREVIEW_ITEMS else [*items, f"and {len(value) - PREVIEW_ITEMS} more"]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if hasattr(value, "to_arrays"):
+        return {name: _plain(array) for name, array in value.to_arrays().items()}
+    if hasattr(value, "shape"):
+        return f"array of {value.dtype}, shape {tuple(value.shape)}"
+    return _shorten(str(value))
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= PREVIEW_CHARACTERS else f"{text[: PREVIEW_CHARACTERS - 1]}…"

@@ -1,0 +1,66 @@
+"""The resources every step shares: the ledger, and the ledger job this run works on."""
+
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from pathlib import Path
+
+from dagster import AssetKey, Failure, InitResourceContext, ResourceDefinition, resource
+
+from medkg_dagster.ledger import Job, JobLedger
+
+PARTITION_TAG = "dagster/partition"
+PIPELINE_TAG = "medkg/pipeline"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerJob:
+    """The ledger job of a run.
+
+    Attributes:
+        ledger: The open ledger.
+        job: The job as it was when the run, or in a process of its own the step, began.
+        home: The folder for all data.
+    """
+
+    ledger: JobLedger
+    job: Job
+    home: Path
+
+
+def ledger_job_resource(home: Path, pipelines: Mapping[str, str]) -> ResourceDefinition:
+    """Return the resource that opens the ledger and makes sure that job and partition exist.
+
+    Dagster initializes resources before the first step, which is before it needs the partition key to exist.
+
+    Args:
+        home: The folder for all data.
+        pipelines: The pipelines' Dagster names, which begin their asset keys, to their names.
+    """
+
+    @resource(description="The job ledger and the ledger job, made on first use, that the run works on.")
+    def ledger_job(context: InitResourceContext) -> Iterator[LedgerJob]:
+        run = context.run
+        if run is None or context.instance is None:
+            raise Failure("a stage needs a run: launch its job or materialize its asset", allow_retries=False)
+        job_id = run.tags.get(PARTITION_TAG)
+        pipeline = run.tags.get(PIPELINE_TAG) or _pipeline_of(run.asset_selection, pipelines)
+        if not job_id or not pipeline:
+            raise Failure(
+                "the run names no ledger job: choose a partition, "
+                f'or set the tag {PARTITION_TAG!r} (`--tags \'{{"{PARTITION_TAG}": "default"}}\'`)',
+                allow_retries=False,
+            )
+        if not context.instance.has_dynamic_partition(pipeline, job_id):
+            context.instance.add_dynamic_partitions(pipeline, [job_id])
+        with JobLedger.open(home) as ledger:
+            job = ledger.ensure_job(pipeline, job_id, actor=f"dagster run {run.run_id}")
+            yield LedgerJob(ledger, job, home)
+
+    return ledger_job
+
+
+def _pipeline_of(selection: AbstractSet[AssetKey] | None, pipelines: Mapping[str, str]) -> str | None:
+    """Return the pipeline of a run that was launched from assets, not from a pipeline's own job."""
+    names = {key.path[0] for key in selection or ()}
+    return pipelines.get(names.pop()) if len(names) == 1 else None

@@ -1,0 +1,152 @@
+"""Values between steps as bytes: pydantic types as JSON, arrays as NumPy's own format, never a pickle."""
+
+import functools
+import io
+from collections.abc import Mapping
+from typing import Any, Protocol, Self, runtime_checkable
+
+from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
+
+from medkg_dagster.errors import StateError
+from medkg_dagster.stage_api.metadata import qualified_name
+
+JSON = "json.zst"
+ARRAYS = "npz"
+
+
+@runtime_checkable
+class ArrayValue(Protocol):
+    """A value made of NumPy arrays, such as `EmbeddingBatch`."""
+
+    def to_arrays(self) -> dict[str, Any]:
+        """Return plain arrays without object dtype."""
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Any]) -> Self:
+        """Build an equal value from what `to_arrays` returned."""
+
+
+def encoding_of(value_type: Any) -> str:
+    """Return the format a value type is stored in, also its file extension.
+
+    Args:
+        value_type: A type out of `StageMetadata.state_types`.
+
+    Returns:
+        `npz` for arrays and values made of arrays, else `json.zst`.
+    """
+    return ARRAYS if _is_array_type(value_type) else JSON
+
+
+def dump_value(key: str, value: Any, value_type: Any) -> bytes:
+    """Serialize one value.
+
+    Args:
+        key: The state key, for messages.
+        value: The value.
+        value_type: Its declared type.
+
+    Returns:
+        Bytes that `load_value` turns back into an equal value.
+
+    Raises:
+        StateError: The type cannot be serialized, or the value is not of it.
+    """
+    if _is_array_type(value_type):
+        return _dump_arrays(key, value)
+    import zstandard
+
+    adapter = _adapter(key, value_type)
+    try:
+        # Serialization only warns about a value of another type; validation first makes it an error.
+        adapter.validate_python(value, strict=True)
+        encoded = adapter.dump_json(value, warnings="error")
+    except (ValidationError, ValueError, TypeError) as error:
+        raise StateError(
+            f"state key {key!r}: the value is not a {qualified_name(value_type)}: {error}; "
+            "return that type, or declare the right one in state_types"
+        ) from error
+    return zstandard.ZstdCompressor(level=3, write_checksum=True).compress(encoded)
+
+
+def load_value(key: str, content: bytes, value_type: Any) -> Any:
+    """Deserialize one value.
+
+    Args:
+        key: The state key, for messages.
+        content: What `dump_value` returned.
+        value_type: The declared type.
+
+    Returns:
+        The value.
+
+    Raises:
+        StateError: The bytes are damaged or were written for another type.
+    """
+    if _is_array_type(value_type):
+        return _load_arrays(key, content, value_type)
+    import zstandard
+
+    try:
+        encoded = zstandard.ZstdDecompressor().decompress(content)
+        return _adapter(key, value_type).validate_json(encoded)
+    except (zstandard.ZstdError, ValidationError) as error:
+        raise StateError(
+            f"state key {key!r}: what is stored is not a {qualified_name(value_type)}: {error}; "
+            "run the stage that writes it again"
+        ) from error
+
+
+def _is_array_type(value_type: Any) -> bool:
+    if isinstance(value_type, type) and hasattr(value_type, "from_arrays"):
+        return True
+    origin = getattr(value_type, "__origin__", value_type)
+    return getattr(origin, "__module__", "") == "numpy" and getattr(origin, "__name__", "") == "ndarray"
+
+
+@functools.lru_cache(maxsize=256)
+def _cached_adapter(value_type: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(value_type)
+
+
+def _adapter(key: str, value_type: Any) -> TypeAdapter[Any]:
+    try:
+        return _cached_adapter(value_type)
+    except (PydanticSchemaGenerationError, PydanticUserError) as error:
+        raise StateError(
+            f"state key {key!r}: values of {qualified_name(value_type)} cannot be stored; declare a pydantic "
+            f"type, a NumPy array or a class with to_arrays and from_arrays in state_types ({error})"
+        ) from error
+
+
+def _dump_arrays(key: str, value: Any) -> bytes:
+    import numpy as np
+
+    arrays = value.to_arrays() if isinstance(value, ArrayValue) else {"array": value}
+    buffer = io.BytesIO()
+    try:
+        for name, array in arrays.items():
+            if not isinstance(array, np.ndarray) or array.dtype.hasobject:
+                raise StateError(
+                    f"state key {key!r}: {name!r} is a {type(array).__name__}, "
+                    "not an array of plain numbers or text"
+                )
+        np.savez(buffer, allow_pickle=False, **arrays)
+    except ValueError as error:
+        raise StateError(f"state key {key!r}: the arrays cannot be stored: {error}") from error
+    return buffer.getvalue()
+
+
+def _load_arrays(key: str, content: bytes, value_type: Any) -> Any:
+    import zipfile
+
+    import numpy as np
+
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        return value_type.from_arrays(arrays) if hasattr(value_type, "from_arrays") else arrays["array"]
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise StateError(
+            f"state key {key!r}: the stored arrays are damaged: {error}; run the stage that writes them again"
+        ) from error

@@ -1,0 +1,118 @@
+"""The IO manager: one file per stage and partition, one member per state key, written atomically."""
+
+import contextlib
+import io
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dagster import InputContext, MetadataValue, OutputContext, UPathIOManager
+from upath import UPath
+
+from medkg_dagster.errors import StateError
+from medkg_dagster.runtime.serialization import dump_value, encoding_of, load_value
+
+STATE_KEY = "state_key"
+STATE_TYPES = "state_types"
+
+
+class StateIOManager(UPathIOManager):
+    """Stores what a stage wrote: a zip archive with one member per state key.
+
+    A reader takes only the member it needs. The archive is written to a temporary file, flushed to disk
+    and renamed, so that a kill leaves the earlier state or the new one.
+    """
+
+    extension: str = ".state.zip"
+
+    def __init__(self, base_path: UPath, state_types: Mapping[tuple[str, str], Mapping[str, Any]]) -> None:
+        """Make an IO manager.
+
+        Args:
+            base_path: The folder, local or any fsspec URL.
+            state_types: By `(pipeline, stage)` as in the asset key: state key to value type.
+        """
+        super().__init__(base_path=base_path)
+        self._state_types = state_types
+
+    def make_safe_partition_path(self, base_path: UPath, partition: str) -> UPath:
+        """Join a partition key so that no key, whatever it holds, leaves the folder of its asset."""
+        return base_path / _escape(partition)
+
+    def dump_to_path(self, context: OutputContext, obj: Any, path: UPath) -> None:
+        """Write one stage's state."""
+        content = self._archive(_asset(context), obj)
+        _write_atomically(path, content)
+        context.add_output_metadata({"bytes": MetadataValue.int(len(content))})
+
+    def load_from_path(self, context: InputContext, path: UPath) -> Any:
+        """Read one state key of a stage."""
+        key = (context.definition_metadata or {})[STATE_KEY]
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError as error:
+            raise StateError(
+                f"state key {key!r}: nothing is stored at {path}; run the stage "
+                f"{context.asset_key.path[-1]!r} for this partition first"
+            ) from error
+        value_type = self._types(_asset(context))[key]
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                member = archive.read(f"{key}.{encoding_of(value_type)}")
+        except (zipfile.BadZipFile, KeyError) as error:
+            raise StateError(
+                f"state key {key!r}: {path} is damaged or from another version of the stage: {error}; "
+                f"run the stage {context.asset_key.path[-1]!r} again"
+            ) from error
+        return load_value(key, member, value_type)
+
+    def _archive(self, asset: tuple[str, str], state: Mapping[str, Any]) -> bytes:
+        types = self._types(asset)
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+            for key, value in state.items():
+                value_type = types.get(key, Any)
+                # A fixed time stamp keeps equal states equal byte for byte.
+                member = zipfile.ZipInfo(f"{key}.{encoding_of(value_type)}", (1980, 1, 1, 0, 0, 0))
+                archive.writestr(member, dump_value(key, value, value_type))
+        return buffer.getvalue()
+
+    def _types(self, asset: tuple[str, str]) -> Mapping[str, Any]:
+        return self._state_types[asset]
+
+
+def _asset(context: InputContext | OutputContext) -> tuple[str, str]:
+    pipeline, stage = context.asset_key.path
+    return pipeline, stage
+
+
+def _escape(partition: str) -> str:
+    """Percent-encode whatever a file system could read as more than a name."""
+    safe = "".join(
+        char if char.isalnum() or char in "-_=+@," or (char == "." and index > 0) else f"%{ord(char):02X}"
+        for index, char in enumerate(partition)
+    )
+    return safe or "%"
+
+
+def _write_atomically(path: UPath, content: bytes) -> None:
+    if path.protocol not in {"", "file", "local"}:
+        # Object stores make an object visible only when all of it has arrived.
+        path.write_bytes(content)
+        return
+    target = Path(path.path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".partial")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).replace(target)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            Path(name).unlink()
+        raise

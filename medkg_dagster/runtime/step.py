@@ -1,0 +1,132 @@
+"""One step of a run: configure, invoke, record in the ledger, describe for the asset catalog."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dagster import Failure, MetadataValue, OpExecutionContext, Output
+
+from medkg_dagster.errors import MedkgError
+from medkg_dagster.ledger import Job
+from medkg_dagster.registry import StageFactory
+from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
+from medkg_dagster.runtime.invocation import StageOutcome, invoke, is_retryable
+from medkg_dagster.runtime.materialization import output_metadata, quarantine_table
+from medkg_dagster.runtime.policies import external_calls
+from medkg_dagster.runtime.progress import RunProgress
+from medkg_dagster.runtime.resources import LedgerJob
+from medkg_dagster.stage_api.context import StageContext
+from medkg_dagster.topology.models import StageDefinition
+
+
+@dataclass(frozen=True, slots=True)
+class StepRunner:
+    """Runs one planned stage inside an op.
+
+    Attributes:
+        pipeline: The pipeline's plan.
+        planned: The stage's plan.
+        factory: Builds the stage.
+    """
+
+    pipeline: PipelinePlan
+    planned: PlannedStage
+    factory: StageFactory
+
+    def __call__(self, context: OpExecutionContext, inputs: Mapping[str, Any]) -> Iterator[Output[Any]]:
+        """Run the stage and yield its state as the op's output `result`.
+
+        Raises:
+            Failure: The stage failed; retries are allowed only where they could help.
+        """
+        ledger_job: LedgerJob = context.resources.ledger_job
+        job, ledger = ledger_job.job, ledger_job.ledger
+        progress = RunProgress(self.planned.name, context.log)
+        ctx = StageContext(
+            pipeline=self.pipeline.name,
+            stage=self.planned.name,
+            job_id=job.job_id,
+            home=ledger_job.home,
+            log=context.log,
+            report_progress=progress,
+            calls=external_calls(self.planned.policy),
+        )
+        ledger.begin_stage(job.pipeline, job.job_id, self.planned.name, context.run_id)
+        try:
+            outcome = self._invoke(context, ctx, job, inputs)
+        except Exception as error:
+            # Whatever a stage raises, the ledger must say so before Dagster does.
+            summary = f"{type(error).__name__}: {error}"
+            ledger.fail_stage(
+                job.pipeline, job.job_id, self.planned.name, context.run_id, summary, ctx.quarantined
+            )
+            ledger.settle(job.pipeline, job.job_id, self._stages)
+            raise self._failure(ctx, error) from error
+        finally:
+            progress.close()
+        ledger.finish_stage(
+            job.pipeline,
+            job.job_id,
+            self.planned.name,
+            context.run_id,
+            output_count=outcome.output_count,
+            succeeded=ctx.succeeded,
+            quarantined=ctx.quarantined,
+            counts={
+                key: len(value) for key, value in outcome.state.items() if isinstance(value, tuple | list)
+            },
+        )
+        context.log.info(
+            "%s: %d out, %d documents quarantined, %.2f s",
+            self.planned.name,
+            outcome.output_count,
+            len(ctx.quarantined),
+            outcome.seconds,
+        )
+        yield Output(outcome.state or None, "result", metadata=output_metadata(ctx, outcome))
+        ledger.settle(job.pipeline, job.job_id, self._stages)
+
+    @property
+    def _stages(self) -> tuple[str, ...]:
+        return tuple(stage.name for stage in self.pipeline.stages)
+
+    def _invoke(
+        self, context: OpExecutionContext, ctx: StageContext, job: Job, inputs: Mapping[str, Any]
+    ) -> StageOutcome:
+        definition = self._configured(context, job)
+        stage = self.factory.resolve(self.pipeline.topology, definition)
+        wired = {wire.state_key: inputs[wire.state_key] for wire in self.planned.wires}
+        return invoke(self.planned, stage, ctx, wired)
+
+    def _configured(self, context: OpExecutionContext, job: Job) -> StageDefinition:
+        """Return the definition with this run's configuration: launchpad over request over YAML."""
+        requested = job.request if not self.planned.metadata.dependencies else {}
+        config = {**self.planned.definition.config, **requested, **launchpad_config(context)}
+        return self.planned.definition.model_copy(update={"config": config})
+
+    def _failure(self, ctx: StageContext, error: Exception) -> Failure:
+        metadata: dict[str, MetadataValue[Any]] = {
+            "stage": MetadataValue.text(f"{self.pipeline.name}.{self.planned.name}"),
+            "stage_type": MetadataValue.text(self.planned.metadata.stage_type),
+            "ledger_job": MetadataValue.text(ctx.job_id),
+        }
+        if ctx.quarantined:
+            metadata["quarantined"] = quarantine_table(ctx.quarantined)
+        described = str(error) if isinstance(error, MedkgError) else f"{type(error).__name__}: {error}"
+        return Failure(
+            f"stage {self.planned.name!r} ({self.planned.metadata.stage_type}): {described}",
+            metadata=metadata,
+            allow_retries=is_retryable(error),
+        )
+
+
+def launchpad_config(context: OpExecutionContext) -> dict[str, Any]:
+    """Return the configuration a person or sensor gave this run for this op, defaults left out.
+
+    The op's own config has the defaults filled in, and so cannot tell a choice from a default.
+    """
+    node: Any = context.run.run_config
+    for name in context.op_handle.path:
+        node = (node.get("ops") or {}).get(name) if isinstance(node, Mapping) else None
+    config = node.get("config") if isinstance(node, Mapping) else None
+    return dict(config) if isinstance(config, Mapping) else {}

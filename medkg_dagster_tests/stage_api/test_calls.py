@@ -1,0 +1,86 @@
+import pytest
+
+from medkg_dagster.errors import CircuitOpenError
+from medkg_dagster.stage_api import ExternalCalls
+
+
+class Clock:
+    """A clock that only sleeping and `pass_time` move."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def guarded(clock: Clock) -> ExternalCalls:
+    return ExternalCalls(failure_threshold=2, recovery_timeout=60, clock=clock, sleep=clock.pass_time)
+
+
+def fail() -> None:
+    raise ConnectionError("refused")
+
+
+def fail_twice(calls: ExternalCalls, service: str) -> None:
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            calls.call(service, fail)
+
+
+def test_calls_to_one_service_keep_the_pace() -> None:
+    clock = Clock()
+    calls = ExternalCalls(rate_limit_per_second=2, clock=clock, sleep=clock.pass_time)
+
+    moments = [calls.call("api.example.org", clock) for _ in range(4)]
+
+    assert moments == [0.0, 0.5, 1.0, 1.5]
+
+
+def test_each_service_has_a_pace_of_its_own() -> None:
+    clock = Clock()
+    calls = ExternalCalls(rate_limit_per_second=1, clock=clock, sleep=clock.pass_time)
+
+    assert [calls.call(service, clock) for service in ("one", "two")] == [0.0, 0.0]
+
+
+def test_a_service_that_keeps_failing_is_left_alone() -> None:
+    calls = guarded(Clock())
+    fail_twice(calls, "api.example.org")
+
+    with pytest.raises(CircuitOpenError, match=r"api\.example\.org failed 2 times in a row"):
+        calls.call("api.example.org", lambda: "never made")
+
+
+def test_other_services_are_called_all_the_same() -> None:
+    calls = guarded(Clock())
+    fail_twice(calls, "api.example.org")
+
+    assert calls.call("other.example.org", lambda: "answer") == "answer"
+
+
+def test_after_the_recovery_time_one_success_closes_the_circuit() -> None:
+    clock = Clock()
+    calls = guarded(clock)
+    fail_twice(calls, "api.example.org")
+    clock.pass_time(60)
+
+    assert calls.call("api.example.org", lambda: "answer") == "answer"
+    with pytest.raises(ConnectionError):
+        calls.call("api.example.org", fail)
+    assert calls.call("api.example.org", lambda: "answer") == "answer"
+
+
+def test_after_the_recovery_time_one_failure_opens_the_circuit_again() -> None:
+    clock = Clock()
+    calls = guarded(clock)
+    fail_twice(calls, "api.example.org")
+    clock.pass_time(60)
+
+    with pytest.raises(ConnectionError):
+        calls.call("api.example.org", fail)
+    with pytest.raises(CircuitOpenError):
+        calls.call("api.example.org", lambda: "never made")

@@ -1,0 +1,164 @@
+"""The main job as people run it: the `dagster` and `medkg` commands, in processes of their own."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+JOB = ("dagster", "job", "execute", "-m", "medkg_dagster.definitions", "-j", "auto")
+
+
+@pytest.fixture
+def run(repository: Path, tmp_path: Path) -> Run:
+    """Run a command from the checkout's root with a data folder of its own."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MEDKG_", "DAGSTER_"))
+    }
+    environment |= {"MEDKG_HOME": str(tmp_path / "home"), "DAGSTER_DISABLE_TELEMETRY": "1", "NO_COLOR": "1"}
+
+    def run(*command: str, check: bool = True, **extra: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name(command[0])), *command[1:]],
+            cwd=repository,
+            env=environment | extra,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def dagster_home(repository: Path, tmp_path: Path) -> str:
+    home = tmp_path / "dagster"
+    home.mkdir()
+    shutil.copy(repository / "dagster.yaml", home)
+    return str(home)
+
+
+def contents(database: Path) -> dict[str, list[str]]:
+    """Return every row of every table, as text, sorted."""
+    with sqlite3.connect(database) as connection:
+        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        rows = {
+            table: sorted(repr(row) for row in connection.execute(f'SELECT * FROM "{table}"'))
+            for table in tables
+            if not table.startswith("sqlite_")
+        }
+    connection.close()
+    return rows
+
+
+def test_the_main_job_fills_index_and_graph_and_a_second_run_changes_nothing(
+    run: Run, tmp_path: Path
+) -> None:
+    run(*JOB)
+    first = {name: contents(tmp_path / "home" / name) for name in ("index.sqlite", "graph.sqlite")}
+
+    run(*JOB)
+    second = {name: contents(tmp_path / "home" / name) for name in ("index.sqlite", "graph.sqlite")}
+
+    assert all(any(rows for rows in tables.values()) for tables in first.values())
+    assert second == first
+    assert "nivolumab" in run("medkg", "search", "nivolumab").stdout.lower()
+    assert "succeeded" in run("medkg", "ledger", "show", "auto/default").stdout
+    summary = run("medkg", "summary").stdout
+    for counted in (
+        "documents",
+        "chunks",
+        "entities",
+        "claims",
+        "nodes",
+        "edges",
+        "medkg search",
+        "make dev",
+    ):
+        assert counted in summary
+
+
+def test_a_partition_named_by_tag_is_a_ledger_job_of_its_own(
+    run: Run, dagster_home: str, tmp_path: Path
+) -> None:
+    corpus = tmp_path / "notes"
+    corpus.mkdir()
+    (corpus / "note.txt").write_text(
+        "Colitis under ipilimumab\n\nIpilimumab was associated with colitis in two patients with melanoma.\n"
+    )
+    config = tmp_path / "run.yaml"
+    config.write_text(
+        f"ops: {{auto: {{ops: {{ingest: {{config: {{adapter: files, params: {{path: {corpus}}}}}}}}}}}}}\n"
+    )
+
+    run(
+        *JOB,
+        "-c",
+        str(config),
+        "--tags",
+        '{"dagster/partition": "melanoma-2026"}',
+        DAGSTER_HOME=dagster_home,
+    )
+
+    assert "melanoma-2026" in run("medkg", "ledger", "list").stdout
+    assert "default" not in run("medkg", "ledger", "list").stdout
+    assert list((tmp_path / "home" / "state").rglob("melanoma-2026.state.zip"))
+
+
+def test_one_bad_document_is_quarantined_and_the_others_go_on(run: Run, tmp_path: Path) -> None:
+    corpus = tmp_path / "mixed"
+    corpus.mkdir()
+    for number in range(6):
+        (corpus / f"note{number}.txt").write_text(
+            f"Case {number}\n\nPatient {number} with melanoma received nivolumab and recovered within {number} weeks.\n"
+        )
+    (corpus / "bad.pdf").write_text("<html><body>Please log in</body></html>")
+    config = tmp_path / "run.yaml"
+    config.write_text(f"ops: {{auto: {{ops: {{ingest: {{config: {{params: {{path: {corpus}}}}}}}}}}}}}\n")
+
+    run(*JOB, "-c", str(config))
+
+    shown = run("medkg", "ledger", "show", "auto/default").stdout
+    assert "bad.pdf" in shown
+    assert "HTML" in shown
+
+
+def test_a_missing_corpus_path_is_one_clear_error(run: Run, tmp_path: Path) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text("ops: {auto: {ops: {ingest: {config: {params: {path: /no/such/folder}}}}}}\n")
+
+    failed = run(*JOB, "-c", str(config), check=False)
+
+    assert failed.returncode != 0
+    assert "/no/such/folder" in failed.stderr
+    assert "failed" in run("medkg", "ledger", "show", "auto/default").stdout
+
+
+@pytest.mark.parametrize("with_home", [False, True], ids=["without DAGSTER_HOME", "with DAGSTER_HOME"])
+def test_the_dagster_commands_work_from_the_checkout(run: Run, dagster_home: str, with_home: bool) -> None:
+    extra = {"DAGSTER_HOME": dagster_home} if with_home else {}
+
+    assert "auto" in run("dagster", "job", "list", **extra).stdout
+    assert "auto/kg" in run("dagster", "asset", "list", "-m", "medkg_dagster.definitions", **extra).stdout
+    run("dagster", "definitions", "validate", **extra)
+
+
+def test_steps_in_processes_of_their_own_give_the_same_stores(
+    run: Run, dagster_home: str, tmp_path: Path
+) -> None:
+    run(*JOB)
+    expected = {name: contents(tmp_path / "home" / name) for name in ("index.sqlite", "graph.sqlite")}
+
+    other = tmp_path / "other"
+    run(*JOB, MEDKG_HOME=str(other), MEDKG_EXECUTOR="multiprocess", DAGSTER_HOME=dagster_home)
+
+    assert {name: contents(other / name) for name in expected} == expected
