@@ -1,0 +1,227 @@
+"""Statements on jobs and their history. Each function runs inside the caller's transaction."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from medkg_dagster.errors import LedgerError, UnknownJobError, did_you_mean
+from medkg_dagster.ledger.encoding import from_json, storable, to_json
+from medkg_dagster.ledger.fields import assign, lookup
+from medkg_dagster.ledger.models import HistoryEntry, Job, JobStatus
+from medkg_dagster.ledger.schema import HISTORY, JOBS
+
+_ABSENT = object()
+_LISTED = 10
+_COMPARED = 10_000
+
+_OF_JOB = (JOBS.c.pipeline == bindparam("of_pipeline")) & (JOBS.c.job_id == bindparam("of_job_id"))
+_SELECT_JOB = select(JOBS).where(_OF_JOB)
+_LOCK_JOB = _SELECT_JOB.with_for_update()
+_INSERT_HISTORY = insert(HISTORY)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What every change records.
+
+    Attributes:
+        actor: Who or what makes the change.
+        at: When.
+        reason: Why, where the actor says so.
+    """
+
+    actor: str
+    at: str
+    reason: str | None = None
+
+
+def add_job(
+    connection: Connection, pipeline: str, job_id: str, request: Mapping[str, Any], stamp: Stamp
+) -> Job:
+    """Add a job unless it is there already, and return it as it stands."""
+    if not pipeline or not job_id:
+        raise LedgerError("a ledger job needs a pipeline and an id; one of them is empty")
+    upsert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    values = {
+        "pipeline": pipeline,
+        "job_id": job_id,
+        "status": JobStatus.SUBMITTED.value,
+        "request": to_json(dict(request), "the request"),
+        "fields": "{}",
+        "attempts": 0,
+        "created_at": stamp.at,
+        "updated_at": stamp.at,
+    }
+    added = connection.execute(upsert(JOBS).values(values).on_conflict_do_nothing())
+    if added.rowcount:
+        _record(connection, pipeline, job_id, {"status": (None, JobStatus.SUBMITTED.value)}, stamp)
+    return get_job(connection, pipeline, job_id)
+
+
+def get_job(connection: Connection, pipeline: str, job_id: str, *, lock: bool = False) -> Job:
+    """Return a job, held against other writers until the transaction ends where `lock` is set."""
+    row = find_job(connection, pipeline, job_id, lock=lock)
+    if row is None:
+        hint = did_you_mean(job_id, _likely_ids(connection, pipeline, job_id))
+        raise UnknownJobError(f"pipeline '{pipeline}' has no ledger job '{job_id}'; {hint}")
+    return row
+
+
+def find_job(connection: Connection, pipeline: str, job_id: str, *, lock: bool = False) -> Job | None:
+    """Return a job, or None where there is none."""
+    key = {"of_pipeline": pipeline, "of_job_id": job_id}
+    row = connection.execute(_LOCK_JOB if lock else _SELECT_JOB, key).first()
+    return None if row is None else _job(row)
+
+
+def list_jobs(
+    connection: Connection, pipeline: str | None, status: str | None, job_id: str | None, limit: int
+) -> tuple[Job, ...]:
+    """Return jobs, the latest changed first."""
+    query = select(JOBS).order_by(JOBS.c.updated_at.desc(), JOBS.c.pipeline, JOBS.c.job_id).limit(limit)
+    for column, value in ((JOBS.c.pipeline, pipeline), (JOBS.c.job_id, job_id)):
+        if value is not None:
+            query = query.where(column == value)
+    if status is not None:
+        query = query.where(JOBS.c.status == valid_status(status).value)
+    return tuple(_job(row) for row in connection.execute(query))
+
+
+def change_job(connection: Connection, job: Job, changes: Mapping[str, Any], stamp: Stamp) -> Job:
+    """Set columns of a locked job; only what differs is written and recorded.
+
+    Args:
+        connection: The transaction that holds the job.
+        job: The job as it stands.
+        changes: Column name to new value: `status`, `phase`, `error` or `attempts`.
+        stamp: Who changes it, when and why.
+
+    Returns:
+        The job after the change.
+    """
+    differing = {name: value for name, value in changes.items() if getattr(job, name) != value}
+    if not differing:
+        return job
+    connection.execute(
+        update(JOBS).where(_OF_JOB).values(**differing, updated_at=stamp.at),
+        {"of_pipeline": job.pipeline, "of_job_id": job.job_id},
+    )
+    recorded = {
+        name: (getattr(job, name), value) for name, value in differing.items() if name in {"status", "phase"}
+    }
+    _record(connection, job.pipeline, job.job_id, recorded, stamp)
+    return replace(job, **differing, updated_at=stamp.at)
+
+
+def change_fields(connection: Connection, job: Job, changes: Mapping[str, Any], stamp: Stamp) -> Job:
+    """Set fields of a locked job by dotted path; only what differs is written and recorded."""
+    fields: dict[str, Any] = copy.deepcopy(dict(job.fields))
+    recorded: dict[str, tuple[Any, Any]] = {}
+    for path in sorted(changes):
+        new = to_json(changes[path], f"field {path!r}")
+        old = lookup(fields, path, _ABSENT)
+        if old is not _ABSENT and to_json(old, path) == new:
+            continue
+        assign(fields, path, from_json(new))
+        recorded[path] = (None if old is _ABSENT else old, from_json(new))
+    if not recorded:
+        return job
+    connection.execute(
+        _UPDATE_FIELDS,
+        {
+            "of_pipeline": job.pipeline,
+            "of_job_id": job.job_id,
+            "new_fields": to_json(fields, "the fields"),
+            "now": stamp.at,
+        },
+    )
+    _record(connection, job.pipeline, job.job_id, recorded, stamp)
+    return replace(job, fields=fields, updated_at=stamp.at)
+
+
+_UPDATE_FIELDS = (
+    update(JOBS).where(_OF_JOB).values(fields=bindparam("new_fields"), updated_at=bindparam("now"))
+)
+
+
+def list_history(connection: Connection, pipeline: str, job_id: str) -> tuple[HistoryEntry, ...]:
+    """Return every change of a job, the oldest first."""
+    query = (
+        select(HISTORY)
+        .where(HISTORY.c.pipeline == pipeline, HISTORY.c.job_id == job_id)
+        .order_by(HISTORY.c.id)
+    )
+    return tuple(
+        HistoryEntry(
+            row.pipeline,
+            row.job_id,
+            row.field,
+            from_json(row.old),
+            from_json(row.new),
+            row.actor,
+            row.at,
+            row.reason,
+        )
+        for row in connection.execute(query)
+    )
+
+
+def valid_status(status: str) -> JobStatus:
+    """Return the status of that name."""
+    try:
+        return JobStatus(status)
+    except ValueError:
+        raise LedgerError(f"unknown job status '{status}'; {did_you_mean(status, JobStatus)}") from None
+
+
+def _record(
+    connection: Connection,
+    pipeline: str,
+    job_id: str,
+    changes: Mapping[str, tuple[Any, Any]],
+    stamp: Stamp,
+) -> None:
+    rows = [
+        {
+            "pipeline": pipeline,
+            "job_id": job_id,
+            "field": field,
+            "old": None if old is None else to_json(old, field),
+            "new": None if new is None else to_json(new, field),
+            "actor": storable(stamp.actor),
+            "at": stamp.at,
+            "reason": None if stamp.reason is None else storable(stamp.reason),
+        }
+        for field, (old, new) in changes.items()
+    ]
+    if rows:
+        connection.execute(_INSERT_HISTORY, rows)
+
+
+def _likely_ids(connection: Connection, pipeline: str, job_id: str) -> list[str]:
+    query = select(JOBS.c.job_id).where(JOBS.c.pipeline == pipeline).order_by(JOBS.c.updated_at.desc())
+    known = list(connection.scalars(query.limit(_COMPARED)))
+    close = difflib.get_close_matches(job_id, known, n=_LISTED)
+    return close or known[:_LISTED]
+
+
+def _job(row: Row[Any]) -> Job:
+    return Job(
+        pipeline=row.pipeline,
+        job_id=row.job_id,
+        status=JobStatus(row.status),
+        phase=row.phase,
+        request=from_json(row.request),
+        fields=from_json(row.fields),
+        attempts=row.attempts,
+        error=row.error,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )

@@ -1,0 +1,162 @@
+"""The ledger's rows as frozen values. Times are UTC, ISO 8601 with microseconds and a trailing Z."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class JobStatus(StrEnum):
+    """Where a ledger job stands."""
+
+    SUBMITTED = "submitted"
+    RUNNING = "running"
+    WAITING = "waiting"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    QUARANTINED = "quarantined"
+    CANCELLED = "cancelled"
+
+
+class StageStatus(StrEnum):
+    """How far the latest run of a stage came."""
+
+    STARTED = "started"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One unit of work of a pipeline.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        job_id: Unique in its pipeline; also the partition key.
+        status: Where it stands.
+        phase: The phase it is in: the gate it waits for or has passed; None before the first gate.
+        request: What to work on, as submitted; never changed afterwards.
+        fields: What stages and outsiders recorded, nested JSON objects.
+        attempts: How many runs have begun a stage of it.
+        error: Why it failed; None unless it did.
+        created_at: When it was first seen.
+        updated_at: When it last changed.
+    """
+
+    pipeline: str
+    job_id: str
+    status: JobStatus
+    phase: str | None
+    request: Mapping[str, Any]
+    fields: Mapping[str, Any]
+    attempts: int
+    error: str | None
+    created_at: str
+    updated_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One change of one field of a job.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        job_id: The job's id.
+        field: `status`, `phase`, or the dotted path of a field as `fields.<path>`.
+        old: The value before; None where there was none.
+        new: The value after.
+        actor: Who or what changed it.
+        at: When.
+        reason: Why, where the actor said so.
+    """
+
+    pipeline: str
+    job_id: str
+    field: str
+    old: Any
+    new: Any
+    actor: str
+    at: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentOutcome:
+    """One document that the latest run of a stage could not use.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        job_id: The job's id.
+        stage: The stage that refused it.
+        document_id: The document's or payload's id.
+        error_class: The exception's class name.
+        message: What was wrong.
+        details: The traceback of an unexpected error; empty for one raised on purpose.
+        at: When the stage run ended.
+    """
+
+    pipeline: str
+    job_id: str
+    stage: str
+    document_id: str
+    error_class: str
+    message: str
+    details: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageRun:
+    """The latest run of one stage of a job.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        job_id: The job's id.
+        stage: The stage's name.
+        status: How far it came.
+        run_id: The run it belongs to.
+        output_count: What the type's output counter said; None until it finished.
+        counts: The number of values per state key, and other counts worth keeping.
+        succeeded: Documents processed without error.
+        quarantined: Documents refused.
+        error: Why it failed; None unless it did.
+        started_at: When it began.
+        finished_at: When it ended; None while it runs.
+    """
+
+    pipeline: str
+    job_id: str
+    stage: str
+    status: StageStatus
+    run_id: str
+    output_count: int | None
+    counts: Mapping[str, int]
+    succeeded: int
+    quarantined: int
+    error: str | None
+    started_at: str
+    finished_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What became of one entry point when plugins were loaded.
+
+    Attributes:
+        distribution: The installed distribution that declares it.
+        version: The distribution's version.
+        entry_point: `name = module:attribute`.
+        outcome: `registered`, `failed`, ... .
+        details: The stage types it registered, or what went wrong.
+        at: When; set by the ledger.
+    """
+
+    distribution: str
+    version: str
+    entry_point: str
+    outcome: str
+    details: str = ""
+    at: str = ""

@@ -1,0 +1,122 @@
+"""Statements on stage runs and quarantined documents. Each runs inside the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, and_, delete, insert, select, update
+
+from medkg_dagster.ledger.encoding import from_json, storable
+from medkg_dagster.ledger.models import DocumentOutcome, StageRun, StageStatus
+from medkg_dagster.ledger.schema import DOCUMENT_OUTCOMES, STAGE_RUNS
+from medkg_dagster.stage_api.context import QuarantinedDocument
+
+
+class StageKey(NamedTuple):
+    """Which stage of which job.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        job_id: The job's id.
+        stage: The stage's name.
+    """
+
+    pipeline: str
+    job_id: str
+    stage: str
+
+
+def has_run(connection: Connection, pipeline: str, job_id: str, run_id: str) -> bool:
+    """Return whether a run is the latest of any stage of the job."""
+    query = select(STAGE_RUNS.c.stage).where(
+        STAGE_RUNS.c.pipeline == pipeline, STAGE_RUNS.c.job_id == job_id, STAGE_RUNS.c.run_id == run_id
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def latest_run_id(connection: Connection, key: StageKey) -> str | None:
+    """Return the run that began the stage last; None where none did."""
+    return connection.scalar(select(STAGE_RUNS.c.run_id).where(_of(STAGE_RUNS, key)))
+
+
+def put_stage_run(connection: Connection, key: StageKey, values: dict[str, Any]) -> None:
+    """Write the latest run of a stage; the caller holds the job."""
+    place = _of(STAGE_RUNS, key)
+    changed = connection.execute(update(STAGE_RUNS).where(place).values(values))
+    if changed.rowcount == 0:
+        blank = {"counts": "{}", "succeeded": 0, "quarantined": 0, "started_at": values.get("finished_at")}
+        connection.execute(insert(STAGE_RUNS).values({**blank, **values, **key._asdict()}))
+
+
+def list_stage_runs(connection: Connection, pipeline: str, job_id: str) -> tuple[StageRun, ...]:
+    """Return the latest run of each stage, in the order they began."""
+    query = (
+        select(STAGE_RUNS)
+        .where(STAGE_RUNS.c.pipeline == pipeline, STAGE_RUNS.c.job_id == job_id)
+        .order_by(STAGE_RUNS.c.started_at, STAGE_RUNS.c.stage)
+    )
+    return tuple(
+        StageRun(
+            row.pipeline,
+            row.job_id,
+            row.stage,
+            StageStatus(row.status),
+            row.run_id,
+            row.output_count,
+            from_json(row.counts),
+            row.succeeded,
+            row.quarantined,
+            row.error,
+            row.started_at,
+            row.finished_at,
+        )
+        for row in connection.execute(query)
+    )
+
+
+def replace_outcomes(
+    connection: Connection, key: StageKey, quarantined: Sequence[QuarantinedDocument], now: str
+) -> None:
+    """Put the documents a stage run refused in the place of those its predecessor refused."""
+    connection.execute(delete(DOCUMENT_OUTCOMES).where(_of(DOCUMENT_OUTCOMES, key)))
+    rows = [
+        {
+            **key._asdict(),
+            "document_id": storable(document.document_id),
+            "error_class": document.error_class,
+            "message": storable(document.message),
+            "details": storable(document.details),
+            "at": now,
+        }
+        for document in quarantined
+    ]
+    if rows:
+        connection.execute(insert(DOCUMENT_OUTCOMES), rows)
+
+
+def list_outcomes(
+    connection: Connection, pipeline: str, job_id: str, stage: str | None
+) -> tuple[DocumentOutcome, ...]:
+    """Return the refused documents of a job or of one stage, in the order they were refused."""
+    table = DOCUMENT_OUTCOMES
+    query = select(table).where(table.c.pipeline == pipeline, table.c.job_id == job_id).order_by(table.c.id)
+    if stage is not None:
+        query = query.where(table.c.stage == stage)
+    return tuple(
+        DocumentOutcome(
+            row.pipeline,
+            row.job_id,
+            row.stage,
+            row.document_id,
+            row.error_class,
+            row.message,
+            row.details,
+            row.at,
+        )
+        for row in connection.execute(query)
+    )
+
+
+def _of(table: Any, key: StageKey) -> Any:
+    return and_(table.c.pipeline == key.pipeline, table.c.job_id == key.job_id, table.c.stage == key.stage)
