@@ -1,0 +1,104 @@
+"""From a stage's definition to the stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from pydantic import ValidationError
+
+from medkg_dagster.errors import Problem, StageConfigError, StageResolutionError, did_you_mean
+from medkg_dagster.registry.discovery import Discovery, discover_stages
+from medkg_dagster.registry.stage_registry import StageRegistry
+from medkg_dagster.stage_api.metadata import StageMetadata
+from medkg_dagster.stage_api.registration import Stage, StageBuilder, StageDefinitionView
+
+
+class PipelineView(Protocol):
+    """What a builder that takes the topology can count on."""
+
+    @property
+    def name(self) -> str:
+        """The pipeline's name."""
+
+
+class StageFactory:
+    """Builds stages.
+
+    Args:
+        registry: The stage types.
+    """
+
+    __slots__ = ("_find", "registry")
+
+    def __init__(self, registry: StageRegistry) -> None:
+        self.registry = registry
+        self._find = registry.find
+
+    @classmethod
+    def load_plugins(cls, discover: Callable[[], Discovery] = discover_stages) -> StageFactory:
+        """Return a factory over everything that is installed; `problems` says what went wrong."""
+        registry = StageRegistry(discover)
+        registry.load_plugins()
+        return cls(registry)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What went wrong when plugins were loaded, and dependencies that nobody registered."""
+        return (*self.registry.problems, *self.registry.check_complete())
+
+    def resolve(self, pipeline: PipelineView, stage: StageDefinitionView) -> Stage:
+        """Build a stage.
+
+        Args:
+            pipeline: The topology the stage belongs to.
+            stage: Its definition.
+
+        Returns:
+            What the type's builder returned.
+
+        Raises:
+            StageResolutionError: The stage's type is unknown.
+            StageConfigError: The builder refused the configuration.
+        """
+        entry = self._find(stage.type)
+        if entry is None:
+            raise self._unknown(pipeline, stage)
+        try:
+            if entry.takes_topology:
+                return entry.builder(pipeline, stage)
+            return entry.builder(stage)
+        except ValidationError as error:
+            raise _refused(pipeline, stage, error) from error
+
+    def get_metadata(self, stage_type: str) -> StageMetadata:
+        """Return a stage type's metadata; raises `StageRegistryError` where it is unknown."""
+        return self.registry.get_metadata(stage_type)
+
+    def register_stage(
+        self, *, metadata: StageMetadata, builder: StageBuilder, replace: bool = False
+    ) -> None:
+        """Add a stage type; raises `StageRegistryError` where it is invalid or its name is taken."""
+        self.registry.register_stage(metadata=metadata, builder=builder, replace=replace)
+
+    def _unknown(self, pipeline: PipelineView, stage: StageDefinitionView) -> StageResolutionError:
+        hint = did_you_mean(stage.type, self.registry.stage_types)
+        return StageResolutionError(
+            f"stage '{stage.name}' of pipeline '{pipeline.name}' has the unknown type '{stage.type}'; {hint}"
+        )
+
+
+def build_default_stage_factory() -> StageFactory:
+    """Return a factory over the stage types of every installed distribution, this one included."""
+    return StageFactory.load_plugins()
+
+
+def _refused(pipeline: PipelineView, stage: StageDefinitionView, error: ValidationError) -> StageConfigError:
+    reasons = "; ".join(
+        f"'{'.'.join(str(part) for part in item['loc'])}': {item['msg']}"
+        for item in error.errors(include_url=False, include_input=False)
+    )
+    return StageConfigError(
+        f"the configuration of stage '{stage.name}' ({stage.type}) of pipeline '{pipeline.name}' "
+        f"does not fit: {reasons}"
+    )

@@ -1,0 +1,69 @@
+"""A pipeline cut at its gates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from medkg_dagster.resolution.plan import Phase
+from medkg_dagster.topology.models import PipelineTopologyConfig
+from medkg_dagster.topology.names import dagster_name
+from medkg_dagster.topology.structure import Finding
+
+
+def cut_phases(
+    topology: PipelineTopologyConfig, order: Sequence[int], ancestors: Sequence[int]
+) -> tuple[tuple[Phase, ...], list[Finding]]:
+    """Cut a pipeline: a stage belongs to the phase of the last gate upstream of it, a gate's stage to its.
+
+    Args:
+        topology: The pipeline.
+        order: Positions of its stages, upstream first.
+        ancestors: For each position a bit mask of what is upstream of it.
+
+    Returns:
+        The phases, the first one and then one for each gate, upstream first; and what is wrong.
+    """
+    name = topology.dagster_name
+    names = [stage.name for stage in topology.stages]
+    if not topology.gates:
+        return (Phase(name, None, tuple(names[index] for index in order)),), []
+    gate_at = {
+        names.index(stage): gate.name for gate in topology.gates if (stage := topology.gate_stage(gate.name))
+    }
+    members: dict[int | None, list[str]] = {None: [], **{at: [] for at in order if at in gate_at}}
+    findings = []
+    for index in order:
+        last = _last_gates(index, list(gate_at), ancestors)
+        if len(last) > 1:
+            gates = " and ".join(f"'{gate_at[at]}'" for at in last)
+            findings.append(
+                Finding(
+                    ("stages", index),
+                    f"stage '{names[index]}' lies behind the parallel gates {gates}",
+                    "put one gate behind the other, so that it is clear which one lets the stage begin",
+                )
+            )
+            continue
+        members[last[0] if last else None].append(names[index])
+    if not members[None]:
+        findings.append(
+            Finding(("stages",), "every stage lies behind a gate", "put a stage before the first gate")
+        )
+    phases = [
+        Phase(
+            f"{name}__after_{dagster_name(gate_at[at])}" if at is not None else name,
+            gate_at.get(at) if at is not None else None,
+            tuple(stages),
+        )
+        for at, stages in members.items()
+    ]
+    return tuple(phases), findings
+
+
+def _last_gates(index: int, gates: Sequence[int], ancestors: Sequence[int]) -> list[int]:
+    """Return the gates at or upstream of a stage that have no other such gate downstream of them."""
+    reached = [at for at in gates if at == index or ancestors[index] >> at & 1]
+    hidden = 0
+    for at in reached:
+        hidden |= ancestors[at]
+    return [at for at in reached if not hidden >> at & 1]

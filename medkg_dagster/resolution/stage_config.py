@@ -1,0 +1,69 @@
+"""A stage's configuration against its type's model, and the code version that follows from it."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from medkg_dagster.stage_api.metadata import StageMetadata, qualified_name
+from medkg_dagster.topology.explain import explain
+from medkg_dagster.topology.structure import Finding
+
+_DIGITS = 16
+
+
+def check_config(
+    metadata: StageMetadata, config: Mapping[str, Any], path: tuple[str | int, ...]
+) -> tuple[Any, list[Finding]]:
+    """Validate a configuration.
+
+    Args:
+        metadata: The stage type.
+        config: The configuration as written.
+        path: Its place in the file.
+
+    Returns:
+        The configuration with the model's defaults filled in, and what is wrong with it. A stage type
+        without a model accepts everything.
+    """
+    model = metadata.config_model
+    if model is None:
+        return config, []
+    try:
+        return model.model_validate(config).model_dump(), []
+    except ValidationError as error:
+        return config, list(explain(error, model, path))
+    except Exception as error:  # noqa: BLE001 - a plugin's validator may raise anything, and others must load
+        message = f"{qualified_name(model)} broke on this configuration: {type(error).__name__}: {error}"
+        return config, [Finding(path, message, "tell the authors of the stage type")]
+
+
+def code_version(metadata: StageMetadata, config: Any) -> str:
+    """Return a short hash that changes with the type's version or the normalized configuration.
+
+    Args:
+        metadata: The stage type.
+        config: What `check_config` returned.
+    """
+    described = json.dumps([metadata.stage_type, metadata.version, _canonical(config)], sort_keys=True)
+    return hashlib.sha256(described.encode()).hexdigest()[:_DIGITS]
+
+
+def _canonical(value: Any) -> Any:
+    """Return a value as JSON has it, the same in every process."""
+    if isinstance(value, enum.Enum):
+        return _canonical(value.value)
+    if isinstance(value, Mapping):
+        return {str(key): _canonical(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted((_canonical(item) for item in value), key=repr)
+    if isinstance(value, BaseModel):
+        return _canonical(value.model_dump())
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)

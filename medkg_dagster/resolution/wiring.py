@@ -1,0 +1,64 @@
+"""State keys as wires: every input comes from the nearest stage upstream that writes its key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from medkg_dagster.registry import StageRegistry
+from medkg_dagster.stage_api.metadata import StageMetadata
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A state key that a stage reads.
+
+    Attributes:
+        state_key: The key.
+        required: Whether the pipeline must have a writer upstream.
+        stage_type: The dependency that brought it in.
+    """
+
+    state_key: str
+    required: bool
+    stage_type: str
+
+
+def nearest_writers(reader: int, writers: Sequence[int], ancestors: Sequence[int]) -> list[int]:
+    """Return the writers of a key upstream of a stage that have no other such writer downstream of them.
+
+    Args:
+        reader: The stage's position.
+        writers: Positions of all stages that write the key.
+        ancestors: For each position a bit mask of what is upstream of it.
+
+    Returns:
+        One position where the wire is clear, none where nothing writes the key, several where it is
+        ambiguous.
+    """
+    upstream = [writer for writer in writers if ancestors[reader] >> writer & 1]
+    hidden = 0
+    for writer in upstream:
+        hidden |= ancestors[writer]
+    return [writer for writer in upstream if not hidden >> writer & 1]
+
+
+def inputs_of(metadata: StageMetadata, registry: StageRegistry) -> list[Input]:
+    """Return the inputs of a stage type in the order of its dependencies, required ones first.
+
+    Args:
+        metadata: The stage type.
+        registry: All stage types; a dependency that is not registered brings no input.
+    """
+    inputs: dict[str, Input] = {}
+    for required, names in ((True, metadata.dependencies), (False, metadata.optional_dependencies)):
+        for name in names:
+            entry = registry.find(name)
+            for key in entry.metadata.state_keys if entry else ():
+                inputs.setdefault(key, Input(key, required, name))
+    return list(inputs.values())
+
+
+def types_that_write(key: str, registry: StageRegistry) -> list[str]:
+    """Return the sorted names of the stage types that write a state key."""
+    return [entry.metadata.stage_type for entry in registry if key in entry.metadata.state_keys]

@@ -1,0 +1,281 @@
+"""Pipeline files and the resilience file, loaded together; one bad file never stops the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from medkg_dagster.errors import Problem, did_you_mean
+from medkg_dagster.topology.explain import explain
+from medkg_dagster.topology.models import STRUCTURE_CHECKED, PipelineTopologyConfig, ResiliencePolicy
+from medkg_dagster.topology.names import dagster_name
+from medkg_dagster.topology.structure import Finding, GateShape, StageShape, structure_findings
+from medkg_dagster.topology.yaml_source import SourceLines, YamlPath, YamlSource, parse_yaml, read_yaml
+
+DEFAULT_POLICY = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPipeline:
+    """A valid pipeline and where it stands.
+
+    Attributes:
+        topology: The pipeline.
+        file: Its file.
+        lines: The line of each of the file's keys, by path: `("stages", 2, "config", "size")`.
+    """
+
+    topology: PipelineTopologyConfig
+    file: Path
+    lines: SourceLines
+
+    def problem(self, path: YamlPath, message: str, hint: str | None = None) -> Problem:
+        """Return a problem at a place in the file."""
+        return Problem(message, file=self.file, line=self.lines.line(path), hint=hint)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPolicies:
+    """The resilience policies.
+
+    Attributes:
+        policies: The valid ones, by name.
+        broken: Names of those that are there and not valid.
+        problems: What is wrong with the file.
+    """
+
+    policies: dict[str, ResiliencePolicy]
+    broken: frozenset[str]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedTopologies:
+    """All that was found in a configuration folder.
+
+    Attributes:
+        pipelines: The valid pipelines, in order of name.
+        policies: The valid resilience policies, by name.
+        problems: Everything that is wrong, in file and line order.
+    """
+
+    pipelines: tuple[LoadedPipeline, ...]
+    policies: dict[str, ResiliencePolicy]
+    problems: tuple[Problem, ...]
+
+
+def load_pipelines(config: Path) -> LoadedTopologies:
+    """Load `orchestration/pipelines/*.yaml` and `orchestration/resilience.yaml`.
+
+    Args:
+        config: The configuration folder.
+
+    Returns:
+        The valid pipelines and policies, and a problem for everything else.
+    """
+    loaded = load_policies(config / "orchestration" / "resilience.yaml")
+    problems = list(loaded.problems)
+    files, folder_problems = _pipeline_files(config / "orchestration" / "pipelines")
+    problems += folder_problems
+    pipelines = []
+    for file in files:
+        pipeline, found = load_pipeline(file, loaded)
+        problems += found
+        if pipeline is not None:
+            pipelines.append(pipeline)
+    unique, clashes = _without_clashes(pipelines)
+    problems += clashes
+    return LoadedTopologies(tuple(unique), loaded.policies, tuple(problems))
+
+
+def load_pipeline(file: Path, policies: LoadedPolicies) -> tuple[LoadedPipeline | None, tuple[Problem, ...]]:
+    """Load one pipeline file.
+
+    Args:
+        file: The file.
+        policies: The policies its stages may name.
+
+    Returns:
+        The pipeline, None where it has problems; and all its problems in line order.
+    """
+    return _to_pipeline(read_yaml(file), policies)
+
+
+def parse_pipeline(
+    text: str, file: Path, policies: LoadedPolicies
+) -> tuple[LoadedPipeline | None, tuple[Problem, ...]]:
+    """Load one pipeline from text; `file` names it in problems."""
+    return _to_pipeline(parse_yaml(text, file), policies)
+
+
+def load_policies(file: Path) -> LoadedPolicies:
+    """Load a resilience file.
+
+    Args:
+        file: The file; where it is missing, there is the policy `default` with its built-in values.
+    """
+    if not file.exists():
+        problem = Problem(
+            "the resilience file is missing", file=file, hint="only the policy 'default' is known"
+        )
+        return LoadedPolicies({DEFAULT_POLICY: ResiliencePolicy()}, frozenset(), (problem,))
+    source = read_yaml(file)
+    written = source.value.get("policies") if isinstance(source.value, dict) else None
+    if not isinstance(written, dict):
+        findings = [] if source.value is None and source.problems else [_not_policies(source.value)]
+        problems = _sorted_problems(source, findings)
+        return LoadedPolicies({DEFAULT_POLICY: ResiliencePolicy()}, frozenset(), problems)
+    findings = [
+        Finding((key,), f"unknown key '{key}'", did_you_mean(key, ["policies"]))
+        for key in source.value
+        if key != "policies"
+    ]
+    policies: dict[str, ResiliencePolicy] = {}
+    broken = set()
+    for name, value in written.items():
+        try:
+            policies[name] = ResiliencePolicy.model_validate(value)
+        except ValidationError as error:
+            broken.add(name)
+            findings += explain(error, ResiliencePolicy, ("policies", name))
+    return LoadedPolicies(policies, frozenset(broken), _sorted_problems(source, findings))
+
+
+def _not_policies(value: Any) -> Finding:
+    if isinstance(value, dict) and "policies" in value:
+        return Finding(("policies",), "'policies' must be a mapping of names to policies")
+    return Finding((), "the file must be a mapping with the key 'policies'")
+
+
+def _pipeline_files(folder: Path) -> tuple[list[Path], list[Problem]]:
+    try:
+        files = [
+            file
+            for file in folder.iterdir()
+            if file.suffix in {".yaml", ".yml"} and not file.name.startswith(".")
+        ]
+    except OSError as error:
+        hint = "create it, or set MEDKG_CONFIG to the folder that holds orchestration/"
+        return [], [
+            Problem(f"the folder of pipelines cannot be read: {error.strerror}", file=folder, hint=hint)
+        ]
+    return sorted(files), []
+
+
+def _to_pipeline(
+    source: YamlSource, policies: LoadedPolicies
+) -> tuple[LoadedPipeline | None, tuple[Problem, ...]]:
+    if source.value is None and source.problems:
+        return None, source.problems
+    if not isinstance(source.value, dict):
+        finding = Finding((), "a pipeline file must be a mapping with the keys name, version and stages")
+        return None, _sorted_problems(source, [finding])
+    findings = [*_raw_structure(source.value), *_unknown_policies(source.value, policies)]
+    topology = None
+    try:
+        topology = PipelineTopologyConfig.model_validate(source.value, context={STRUCTURE_CHECKED: True})
+    except ValidationError as error:
+        findings += explain(error, PipelineTopologyConfig)
+    problems = _sorted_problems(source, findings)
+    if topology is None or problems:
+        return None, problems
+    return LoadedPipeline(topology, source.file, source.lines), ()
+
+
+def _raw_structure(value: dict[str, Any]) -> list[Finding]:
+    stages = [
+        StageShape(
+            _text(stage.get("name")),
+            _text(stage.get("type")),
+            tuple(_text(name) for name in _list(stage.get("depends_on"))),
+            _text(stage.get("gate")),
+        )
+        for stage in map(_mapping, _list(value.get("stages")))
+    ]
+    gates = [
+        GateShape(_text(gate.get("name")), _text(gate.get("resume_stage")))
+        for gate in map(_mapping, _list(value.get("gates")))
+    ]
+    return structure_findings(stages, gates)
+
+
+def _unknown_policies(value: dict[str, Any], policies: LoadedPolicies) -> Iterator[Finding]:
+    for index, stage in enumerate(map(_mapping, _list(value.get("stages")))):
+        name = stage.get("policy", DEFAULT_POLICY)
+        if not isinstance(name, str) or name in policies.policies:
+            continue
+        path = ("stages", index, "policy")
+        if name in policies.broken:
+            yield Finding(path, f"the policy '{name}' is not valid", "correct it in resilience.yaml")
+        else:
+            yield Finding(path, f"unknown policy '{name}'", did_you_mean(name, policies.policies))
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _sorted_problems(source: YamlSource, findings: Iterable[Finding]) -> tuple[Problem, ...]:
+    problems = [*source.problems, *(_to_problem(source, finding) for finding in findings)]
+    return tuple(sorted(problems, key=lambda problem: problem.line or 0))
+
+
+def _to_problem(source: YamlSource, finding: Finding) -> Problem:
+    message = finding.message
+    if finding.first is not None:
+        message += f" (first on line {source.lines.line(finding.first)})"
+    return Problem(message, file=source.file, line=source.lines.line(finding.path), hint=finding.hint)
+
+
+def _without_clashes(
+    pipelines: Sequence[LoadedPipeline],
+) -> tuple[list[LoadedPipeline], list[Problem]]:
+    """Keep the pipelines whose Dagster names are free; a file called like its pipeline chooses first."""
+    owners: dict[str, tuple[str, LoadedPipeline]] = {}
+    kept, problems = [], []
+    for pipeline in sorted(pipelines, key=_claim):
+        names = dict(_dagster_names(pipeline.topology))
+        taken = next((name for name in names if name in owners), None)
+        if taken is None:
+            owners.update({name: (label, pipeline) for name, label in names.items()})
+            kept.append(pipeline)
+            continue
+        label, owner = owners[taken]
+        problems.append(
+            pipeline.problem(
+                ("name",),
+                f"{names[taken]} and {label} of {_place(owner)} both become '{taken}' in Dagster",
+                "give one of them another name",
+            )
+        )
+    return sorted(kept, key=lambda pipeline: pipeline.topology.name), problems
+
+
+def _claim(pipeline: LoadedPipeline) -> tuple[bool, Path]:
+    return (dagster_name(pipeline.file.stem) != pipeline.topology.dagster_name, pipeline.file)
+
+
+def _place(pipeline: LoadedPipeline) -> str:
+    line = pipeline.lines.line(("name",))
+    return f"{pipeline.file}:{line}" if line else str(pipeline.file)
+
+
+def _dagster_names(topology: PipelineTopologyConfig) -> Iterator[tuple[str, str]]:
+    name = topology.dagster_name
+    yield name, f"pipeline '{topology.name}'"
+    for stage in topology.stages:
+        yield f"{name}__{dagster_name(stage.name)}", f"stage '{stage.name}' of pipeline '{topology.name}'"
+    for gate in topology.gates:
+        yield f"{name}__after_{dagster_name(gate.name)}", f"gate '{gate.name}' of pipeline '{topology.name}'"

@@ -1,0 +1,43 @@
+"""Names in YAML and what becomes of them in Dagster."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
+
+MAX_NAME = 100
+
+# Dagster refuses these, besides Python's keywords, as names of definitions, inputs and outputs.
+_DAGSTER_RESERVED = frozenset(
+    {"context", "conf", "config", "meta", "arg_dict", "dict", "input_arg_dict", "output_arg_dict"}
+    | {"int", "str", "float", "bool", "input", "output", "type"}
+)
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*", re.ASCII)
+
+
+def dagster_name(name: str) -> str:
+    """Return a YAML name as a Dagster name: hyphens become underscores."""
+    return name.replace("-", "_")
+
+
+def is_reserved(name: str) -> bool:
+    """Say whether Dagster would refuse the name."""
+    return name in _DAGSTER_RESERVED or keyword.iskeyword(name)
+
+
+def _check_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise PydanticCustomError("name", "a name is letters, digits, '-' and '_', beginning with a letter")
+    if len(name) > MAX_NAME:
+        raise PydanticCustomError("name", "a name has at most 100 characters")
+    if is_reserved(dagster_name(name)):
+        raise PydanticCustomError("name", "the name is reserved by Dagster or Python; choose another")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
+"""A name that stays valid in Dagster."""

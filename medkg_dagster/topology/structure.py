@@ -1,0 +1,218 @@
+"""Whether stages and gates make a graph: names, dependencies, cycles, gates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from medkg_dagster.errors import did_you_mean
+from medkg_dagster.topology.graph import ancestor_masks, find_cycles
+from medkg_dagster.topology.names import dagster_name
+
+GATE_TYPE = "gate"
+MAX_STAGES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class StageShape:
+    """What the graph needs of a stage; None where the file has no valid value."""
+
+    name: str | None
+    type: str | None = None
+    depends_on: tuple[str | None, ...] = ()
+    gate: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GateShape:
+    """What the graph needs of a gate."""
+
+    name: str | None
+    resume_stage: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong at a place in a file.
+
+    Attributes:
+        path: Keys and list positions from the file's top.
+        message: What is wrong.
+        hint: The way out.
+        first: The place of the earlier one of two that clash.
+    """
+
+    path: tuple[str | int, ...]
+    message: str
+    hint: str | None = None
+    first: tuple[str | int, ...] | None = None
+
+
+def structure_findings(stages: Sequence[StageShape], gates: Sequence[GateShape]) -> list[Finding]:
+    """Return everything that keeps stages and gates from making a graph.
+
+    Args:
+        stages: In the order of the file.
+        gates: In the order of the file.
+    """
+    if len(stages) > MAX_STAGES or len(gates) > MAX_STAGES:
+        return [Finding(("stages",), f"a pipeline has at most {MAX_STAGES} stages and gates", "split it")]
+    findings = [
+        *_name_clashes("stage", "stages", [stage.name for stage in stages]),
+        *_name_clashes("gate", "gates", [gate.name for gate in gates]),
+        *_wrong_dependencies(stages),
+    ]
+    masks, cycles = _graph(stages)
+    findings += cycles
+    findings += _wrong_gates(stages, gates, masks)
+    return findings
+
+
+def find_gate_stage(gate: str, stages: Sequence[StageShape]) -> str | None:
+    """Return the stage that checks a gate: by its key `gate`, else by the name `gate_<gate>`."""
+    found = _stages_of_gate(gate, stages)
+    return stages[found[0]].name if found else None
+
+
+def _stages_of_gate(gate: str, stages: Sequence[StageShape]) -> list[int]:
+    named = [index for index, stage in enumerate(stages) if stage.gate == gate]
+    if named:
+        return named
+    matching = f"gate_{dagster_name(gate)}"
+    return [
+        index
+        for index, stage in enumerate(stages)
+        if stage.gate is None and stage.name is not None and dagster_name(stage.name) == matching
+    ]
+
+
+def _name_clashes(kind: str, key: str, names: Sequence[str | None]) -> Iterator[Finding]:
+    first: dict[str, int] = {}
+    for index, name in enumerate(names):
+        if name is None:
+            continue
+        mapped = dagster_name(name)
+        earlier = first.setdefault(mapped, index)
+        if earlier == index:
+            continue
+        other = names[earlier]
+        if other == name:
+            message = f"{kind} '{name}' is defined twice"
+        else:
+            message = f"{kind}s '{other}' and '{name}' both become '{mapped}' in Dagster"
+        yield Finding((key, index, "name"), message, "give one another name", (key, earlier, "name"))
+
+
+def _wrong_dependencies(stages: Sequence[StageShape]) -> Iterator[Finding]:
+    known = [stage.name for stage in stages if stage.name is not None]
+    for index, stage in enumerate(stages):
+        seen: set[str] = set()
+        for position, dependency in enumerate(stage.depends_on):
+            if dependency is None:
+                continue
+            path = ("stages", index, "depends_on", position)
+            if dependency == stage.name:
+                yield Finding(path, f"stage '{stage.name}' depends on itself", "remove the dependency")
+            elif dependency not in known:
+                yield Finding(
+                    path,
+                    f"stage '{stage.name}' depends on '{dependency}', which is no stage of this pipeline",
+                    did_you_mean(dependency, [name for name in known if name != stage.name]),
+                )
+            elif dependency in seen:
+                yield Finding(
+                    path, f"stage '{stage.name}' names the dependency '{dependency}' twice", "remove one"
+                )
+            seen.add(dependency)
+
+
+def _graph(stages: Sequence[StageShape]) -> tuple[list[int] | None, list[Finding]]:
+    position = {
+        stage.name: index for index, stage in reversed(list(enumerate(stages))) if stage.name is not None
+    }
+    edges = [
+        sorted({position[name] for name in stage.depends_on if name in position and position[name] != index})
+        for index, stage in enumerate(stages)
+    ]
+    masks = ancestor_masks(edges)
+    if masks is not None:
+        return masks, []
+    findings = []
+    for cycle in find_cycles(edges):
+        members = [str(stages[index].name) for index in cycle]
+        shown = " -> ".join([*members, members[0]])
+        findings.append(
+            Finding(
+                ("stages", min(cycle), "depends_on"),
+                f"the stages {shown} wait for one another (each arrow reads 'depends on')",
+                "remove one of these dependencies",
+            )
+        )
+    return None, findings
+
+
+def _wrong_gates(
+    stages: Sequence[StageShape], gates: Sequence[GateShape], masks: list[int] | None
+) -> Iterator[Finding]:
+    known = [gate.name for gate in gates if gate.name is not None]
+    claimed: set[int] = set()
+    for index, gate in enumerate(gates):
+        if gate.name is None:
+            continue
+        found = _stages_of_gate(gate.name, stages)
+        claimed.update(found)
+        yield from _wrong_gate(index, gate.name, found, stages)
+        if gate.resume_stage is not None:
+            yield from _wrong_resume_stage(index, gate, found, stages, masks)
+    for index, stage in enumerate(stages):
+        if stage.gate is not None and stage.gate not in known:
+            yield Finding(
+                ("stages", index, "gate"),
+                f"stage '{stage.name}' checks the gate '{stage.gate}', which is not defined",
+                did_you_mean(stage.gate, known),
+            )
+        elif stage.type == GATE_TYPE and index not in claimed:
+            yield Finding(
+                ("stages", index),
+                f"stage '{stage.name}' is a gate stage, and no gate belongs to it",
+                "name its gate with `gate:` and define it under `gates:`",
+            )
+
+
+def _wrong_gate(index: int, gate: str, found: list[int], stages: Sequence[StageShape]) -> Iterator[Finding]:
+    if not found:
+        yield Finding(
+            ("gates", index, "name"),
+            f"no stage checks the gate '{gate}'",
+            f"write `gate: {gate}` in a stage, or name it gate_{dagster_name(gate)}",
+        )
+    for other in found[1:]:
+        yield Finding(
+            ("stages", other, "gate"),
+            f"the stages '{stages[found[0]].name}' and '{stages[other].name}' both check the gate '{gate}'",
+            "a gate has one stage; define another gate",
+            ("stages", found[0]),
+        )
+
+
+def _wrong_resume_stage(
+    index: int, gate: GateShape, found: list[int], stages: Sequence[StageShape], masks: list[int] | None
+) -> Iterator[Finding]:
+    path = ("gates", index, "resume_stage")
+    names = [stage.name for stage in stages]
+    if gate.resume_stage not in names:
+        yield Finding(
+            path,
+            f"gate '{gate.name}' resumes at '{gate.resume_stage}', which is no stage of this pipeline",
+            did_you_mean(str(gate.resume_stage), [name for name in names if name is not None]),
+        )
+        return
+    if masks is None or not found:
+        return
+    if not masks[names.index(gate.resume_stage)] >> found[0] & 1:
+        yield Finding(
+            path,
+            f"gate '{gate.name}' resumes at '{gate.resume_stage}', which does not lie behind its stage "
+            f"'{names[found[0]]}'",
+            f"let '{gate.resume_stage}' depend on '{names[found[0]]}', directly or not",
+        )
