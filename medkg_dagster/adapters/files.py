@@ -1,0 +1,215 @@
+"""The `files` source: a folder, or one file, of documents in the formats `parse` understands."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Iterator
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from medkg_dagster.errors import DocumentError, SourceError, UnreadableDocumentError, UnsafeDocumentError
+from medkg_dagster.stage_api import Extension, ExtensionKind, StageContext
+
+if TYPE_CHECKING:
+    from medkg_dagster.stage_api import Payload
+
+CORPUS_ORIGIN = "medkg_dagster/corpus/documents"
+_GZIP_MARK = b"\x1f\x8b"
+
+
+class FilesParameters(BaseModel):
+    """What to read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A folder or one file; relative paths start from the working directory, `~` is the home "
+        "folder. Without a path, the corpus bundled with the package.",
+    )
+    recursive: bool = Field(default=True, description="Whether to read subfolders too.")
+    include: tuple[str, ...] = Field(
+        default=("*",),
+        min_length=1,
+        description="Glob patterns of file names or relative paths to read, for example `*.json`.",
+    )
+    exclude: tuple[str, ...] = Field(
+        default=(), description="Glob patterns of file names or relative paths to leave out."
+    )
+    max_file_bytes: int = Field(
+        default=100 * 1024 * 1024,
+        ge=1,
+        description="Larger files, also larger after unpacking gzip, are quarantined; bytes.",
+    )
+    max_files: int = Field(
+        default=100_000, ge=1, description="A folder with more files than this is refused as a whole."
+    )
+
+
+class FileSource:
+    """Reads documents from files; each is recognised by its content, never by its extension.
+
+    Args:
+        parameters: What to read.
+        name: The source's name, for the record.
+    """
+
+    def __init__(self, parameters: FilesParameters, name: str = "files") -> None:
+        self._parameters = parameters
+        self._name = name
+
+    def fetch(self, ctx: StageContext) -> Iterator[Payload]:
+        """Yield one payload per document, files in order of their relative paths.
+
+        Args:
+            ctx: The surroundings of this run; files that are no documents are quarantined there.
+
+        Yields:
+            Payloads.
+
+        Raises:
+            SourceError: The path does not exist or cannot be read, or holds too many files.
+        """
+        if self._parameters.path is None:
+            with as_file(files("medkg_dagster") / "corpus" / "documents") as folder:
+                yield from self._fetch_from(folder, CORPUS_ORIGIN, ctx)
+        else:
+            root = Path(self._parameters.path).expanduser()
+            yield from self._fetch_from(root, self._parameters.path, ctx)
+
+    def _fetch_from(self, root: Path, shown: str, ctx: StageContext) -> Iterator[Payload]:
+        from medkg_dagster.adapters.payload_formats import Refused, split_content
+
+        for relative, path in self._list(root, shown, ctx):
+            name = _printable(relative or path.name)
+            origin = _printable(f"{shown.rstrip('/')}/{relative}" if relative else shown)
+            try:
+                content = self._read(name, path)
+                for part in split_content(name, origin, content, self._name):
+                    if isinstance(part, Refused):
+                        ctx.quarantine(part.document_id, part.error)
+                    else:
+                        yield part
+            except DocumentError as error:
+                ctx.quarantine(name, error)
+
+    def _list(self, root: Path, shown: str, ctx: StageContext) -> list[tuple[str, Path]]:
+        try:
+            if root.is_file():
+                return [("", root)]
+            if not root.exists():
+                raise SourceError(
+                    f"path {shown} does not exist (looked for {root.absolute()}); correct `path`"
+                )
+            if not root.is_dir():
+                raise SourceError(f"path {shown} is neither a folder nor a regular file")
+            os.scandir(root).close()
+        except OSError as error:
+            raise SourceError(f"path {shown} cannot be read: {error.strerror or error}") from error
+        return sorted(self._walk(root, ctx))
+
+    def _walk(self, root: Path, ctx: StageContext) -> Iterator[tuple[str, Path]]:
+        seen = {os.path.realpath(root)}  # a link back to a folder above must not be followed for ever
+        pending = [root]
+        count = 0
+        while pending:
+            for path in sorted(_entries(root, pending.pop(), ctx)):
+                relative = path.relative_to(root).as_posix()
+                if path.is_dir():
+                    target = os.path.realpath(path)
+                    if self._parameters.recursive and target not in seen:
+                        seen.add(target)
+                        pending.append(path)
+                elif self._wanted(relative):
+                    count += 1
+                    if count > self._parameters.max_files:
+                        raise SourceError(
+                            f"{root} holds more than max_files = {self._parameters.max_files} files; "
+                            f"raise it or name a subfolder"
+                        )
+                    yield relative, path
+
+    def _wanted(self, relative: str) -> bool:
+        def matches(patterns: tuple[str, ...]) -> bool:
+            name = relative.rpartition("/")[2]
+            return any(
+                fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(relative, pattern)
+                for pattern in patterns
+            )
+
+        return matches(self._parameters.include) and not matches(self._parameters.exclude)
+
+    def _read(self, name: str, path: Path) -> bytes:
+        limit = self._parameters.max_file_bytes
+        try:
+            if not path.is_file():
+                raise UnreadableDocumentError(f"{name}: not a regular file (a dangling link, pipe or device)")
+            with path.open("rb") as stream:
+                content = stream.read(limit + 1)
+        except OSError as error:
+            raise UnreadableDocumentError(f"{name}: cannot be read: {error.strerror or error}") from error
+        if len(content) > limit:
+            raise UnsafeDocumentError(
+                f"{name}: larger than max_file_bytes = {limit}; raise it or split the file"
+            )
+        return _gunzip(name, content, limit) if content.startswith(_GZIP_MARK) else content
+
+
+def _entries(root: Path, folder: Path, ctx: StageContext) -> list[Path]:
+    try:
+        return [path for path in folder.iterdir() if not path.name.startswith(".")]
+    except OSError as error:
+        name = _printable(folder.relative_to(root).as_posix())
+        ctx.quarantine(
+            name, UnreadableDocumentError(f"{name}: this folder cannot be read: {error.strerror or error}")
+        )
+        return []
+
+
+def _gunzip(name: str, content: bytes, limit: int) -> bytes:
+    import zlib
+
+    unpacked = bytearray()
+    rest = content
+    try:
+        while rest.startswith(_GZIP_MARK):
+            member = zlib.decompressobj(wbits=31)
+            unpacked += member.decompress(rest, limit + 1 - len(unpacked))
+            if len(unpacked) > limit:
+                raise UnsafeDocumentError(
+                    f"{name}: a gzip file that unpacks to more than max_file_bytes = {limit} from "
+                    f"{len(content)} bytes; unpack and check it by hand"
+                )
+            if not member.eof:
+                raise UnreadableDocumentError(f"{name}: a gzip file that ends too early; fetch it again")
+            rest = member.unused_data
+    except zlib.error as error:
+        raise UnreadableDocumentError(f"{name}: a broken gzip file: {error}; fetch it again") from error
+    return bytes(unpacked)
+
+
+def _printable(text: str) -> str:
+    # A file name that is no valid UTF-8 reaches Python with lone surrogates, which no store accepts.
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
+
+
+FILES = Extension(
+    kind=ExtensionKind.SOURCE,
+    name="files",
+    description="Documents from a folder or one file: ClinicalTrials.gov JSON, JATS, PubMed XML, PDF, text.",
+    config_model=FilesParameters,
+    build=lambda parameters, home: FileSource(parameters),  # noqa: ARG005 - the protocol of Extension.build
+)
+
+AUTO = Extension(
+    kind=ExtensionKind.SOURCE,
+    name="auto",
+    description="Another name of `files`.",
+    config_model=FilesParameters,
+    build=lambda parameters, home: FileSource(parameters),  # noqa: ARG005 - the protocol of Extension.build
+)

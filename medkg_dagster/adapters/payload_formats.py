@@ -1,0 +1,263 @@
+"""Recognises what a fetched file is by its content, and splits it into one payload per document."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from medkg_dagster.domain.payloads import Payload, PayloadFormat
+from medkg_dagster.errors import (
+    DocumentError,
+    RejectedDocumentError,
+    UnreadableDocumentError,
+    UnsafeDocumentError,
+)
+
+_NCT_ID = re.compile(r"NCT\d{8}")
+_PDF_HEADER = re.compile(rb"%PDF-\d\.\d")
+_PDF_HEADER_WITHIN = 1024
+_SPACE = b" \t\r\n"
+_XML_START = re.compile(rb"<(\?xml|!DOCTYPE|!--|[A-Za-z_][\w.:-]*[\s/>])", re.IGNORECASE)
+_HTML_START = re.compile(
+    rb"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*(<!doctype\s+html|<html[\s>])", re.IGNORECASE | re.DOTALL
+)
+_JSON_START = re.compile(rb"\{\s*[\"}]|\[\s*[\[{\"\]]")
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_UNICODE_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_BINARY_MARKS = (
+    (b"PK\x03\x04", "a ZIP archive (or an Office document); unpack it and name the folder"),
+    (b"PK\x05\x06", "an empty ZIP archive"),
+    (b"\x1f\x8b", "a gzip file inside a gzip file; unpack it first"),
+    (b"BZh", "a bzip2 file; unpack it first"),
+    (b"\xfd7zXZ\x00", "an xz file; unpack it first"),
+    (b"\x28\xb5\x2f\xfd", "a zstd file; unpack it first"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it and name the folder"),
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"GIF8", "a GIF image"),
+    (b"\xd0\xcf\x11\xe0", "an old Office document; save it as PDF or text"),
+    (b"SQLite format 3\x00", "an SQLite database"),
+    (b"\x7fELF", "a program"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A part of a file that is no document.
+
+    Attributes:
+        document_id: The id to quarantine it under.
+        error: Why.
+    """
+
+    document_id: str
+    error: DocumentError
+
+
+def split_content(name: str, origin: str, content: bytes, source: str) -> Iterator[Payload | Refused]:
+    """Recognise a file and yield one payload per document in it.
+
+    Args:
+        name: The file's name relative to what was asked for; the id of documents without a better one.
+        origin: The path or URL, for the record.
+        content: The file's bytes.
+        source: The adapter's name.
+
+    Yields:
+        Payloads in file order, and the parts that are refused.
+
+    Raises:
+        DocumentError: The whole file is refused; the message begins with its name.
+    """
+    start = content[:4096].removeprefix(codecs.BOM_UTF8).lstrip(_SPACE)
+    if not content.strip():
+        raise RejectedDocumentError(f"{name}: the file is empty")
+    _refuse_known_binary(name, content)
+    if _PDF_HEADER.match(content):
+        yield Payload(id=name, format=PayloadFormat.PDF, content=content, source=source, origin=origin)
+    elif _HTML_START.match(start):
+        raise UnreadableDocumentError(
+            f"{name}: an HTML page, not {_promise(name)}; it may be an error or login page saved in its place"
+        )
+    elif _XML_START.match(start) or _is_utf16_xml(content):
+        yield from _split_xml(name, origin, content, source)
+    elif _JSON_START.match(start):
+        yield from split_studies(name, origin, load_json(name, content), source)
+    elif (header := _PDF_HEADER.search(content, 0, _PDF_HEADER_WITHIN)) and b"obj" in content[header.end() :]:
+        yield Payload(id=name, format=PayloadFormat.PDF, content=content, source=source, origin=origin)
+    else:
+        _check_text(name, content)
+        yield Payload(id=name, format=PayloadFormat.TEXT, content=content, source=source, origin=origin)
+
+
+def load_json(name: str, content: bytes) -> Any:
+    """Parse JSON with errors that say where.
+
+    Args:
+        name: What is parsed, for messages.
+        content: UTF-8, or UTF-16/32 with a byte order mark.
+
+    Returns:
+        The value.
+
+    Raises:
+        UnreadableDocumentError: Truncated, mis-encoded or not JSON.
+        UnsafeDocumentError: Nested too deeply to be read.
+    """
+    try:
+        return json.loads(content.removeprefix(codecs.BOM_UTF8), parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        raise UnreadableDocumentError(
+            f"{name}: JSON that ends too early or is broken at line {error.lineno}, column {error.colno}: "
+            f"{error.msg}; fetch it again"
+        ) from error
+    except RecursionError as error:
+        raise UnsafeDocumentError(f"{name}: JSON that is nested too deeply to be read") from error
+    except UnicodeDecodeError as error:
+        raise UnreadableDocumentError(
+            f"{name}: JSON that is not valid UTF-8 at byte {error.start}; convert it to UTF-8"
+        ) from error
+    except ValueError as error:
+        raise UnreadableDocumentError(f"{name}: JSON with a value that cannot be used: {error}") from error
+
+
+def split_studies(name: str, origin: str, value: Any, source: str) -> Iterator[Payload | Refused]:
+    """Yield one payload per ClinicalTrials.gov v2 study: a study, an array of them, or an API page.
+
+    Args:
+        name: What the value came from, for ids and messages.
+        origin: The path or URL, for the record.
+        value: Parsed JSON.
+        source: The adapter's name.
+
+    Yields:
+        Payloads in order, and the items that are no studies.
+
+    Raises:
+        UnreadableDocumentError: The value holds no study at all.
+        RejectedDocumentError: The value is an empty list of studies.
+    """
+    page = isinstance(value, dict) and isinstance(value.get("studies"), list)
+    if not page and not isinstance(value, list):
+        yield study_payload(name, origin, value, source)
+        return
+    items = value["studies"] if page else value
+    if not items:
+        raise RejectedDocumentError(f"{name}: JSON with an empty list of studies")
+    if not any(isinstance(item, dict) and "protocolSection" in item for item in items):
+        _refuse_json(name)
+    for number, item in enumerate(items, start=1):
+        place = f"{name}#{number}"
+        try:
+            yield study_payload(place, origin, item, source)
+        except DocumentError as error:
+            yield Refused(place, error)
+
+
+def study_payload(name: str, origin: str, study: Any, source: str) -> Payload:
+    """Make the payload of one study: keys sorted, so that the same study always has the same bytes.
+
+    Args:
+        name: Where the study stands, for messages.
+        origin: The path or URL, for the record.
+        study: The parsed study.
+        source: The adapter's name.
+
+    Returns:
+        The payload, its id `clinicaltrials:NCT...`.
+
+    Raises:
+        UnreadableDocumentError: It is no study, has no NCT id, or holds text that is no Unicode.
+    """
+    if not isinstance(study, dict) or not isinstance(study.get("protocolSection"), dict):
+        _refuse_json(name)
+    identification = study["protocolSection"].get("identificationModule")
+    nct_id = identification.get("nctId") if isinstance(identification, dict) else None
+    if not isinstance(nct_id, str) or not _NCT_ID.fullmatch(nct_id):
+        raise UnreadableDocumentError(
+            f"{name}: a study without a valid NCT id "
+            f"(protocolSection.identificationModule.nctId is {nct_id!r})"
+        )
+    text = json.dumps(study, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    try:
+        content = text.encode()
+    except UnicodeEncodeError as error:
+        raise UnreadableDocumentError(
+            f"{name}: {nct_id} holds half a character (a lone surrogate)"
+        ) from error
+    return Payload(
+        id=f"clinicaltrials:{nct_id}",
+        format=PayloadFormat.STUDY_JSON,
+        content=content,
+        source=source,
+        origin=origin,
+    )
+
+
+def _split_xml(name: str, origin: str, content: bytes, source: str) -> Iterator[Payload]:
+    from medkg_dagster.adapters.xml_records import find_records
+
+    records = find_records(name, content)
+    for number, record in enumerate(records, start=1):
+        place = name if len(records) == 1 else f"{name}#{number}"
+        yield Payload(
+            id=f"PMID:{record.pmid}" if record.pmid else place,
+            format=record.format,
+            content=record.content,
+            source=source,
+            origin=origin,
+        )
+
+
+def _refuse_known_binary(name: str, content: bytes) -> None:
+    for mark, what in _BINARY_MARKS:
+        if content.startswith(mark):
+            raise UnreadableDocumentError(f"{name}: {what}, not {_promise(name)}")
+
+
+def _check_text(name: str, content: bytes) -> None:
+    encoding = next((encoding for mark, encoding in _UNICODE_MARKS if content.startswith(mark)), "utf-8")
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        if b"\x00" in content:
+            raise UnreadableDocumentError(f"{name}: binary content of no known format") from error
+        raise UnreadableDocumentError(
+            f"{name}: text that is not valid {encoding.upper()} at byte {error.start}; convert it to UTF-8 "
+            f"(for example iconv -f latin1 -t utf-8)"
+        ) from error
+    if control := _CONTROL.search(text):
+        raise UnreadableDocumentError(
+            f"{name}: binary content of no known format (control character U+{ord(control[0]):04X} "
+            f"at position {control.start()})"
+        )
+
+
+def _is_utf16_xml(content: bytes) -> bool:
+    if not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return False
+    start = content[:256].decode("utf-16", errors="ignore").lstrip()
+    return bool(_XML_START.match(start.encode()))
+
+
+def _promise(name: str) -> str:
+    return "a PDF" if name.lower().endswith(".pdf") else "a document of a known format"
+
+
+def _refuse_json(name: str) -> NoReturn:
+    raise UnreadableDocumentError(
+        f"{name}: JSON, but no ClinicalTrials.gov v2 study (no protocolSection); other JSON is not read"
+    )
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")

@@ -1,0 +1,171 @@
+"""The `chunk` stage: documents become pieces of bounded size that know where they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from medkg_dagster.stage_api import (
+    Chunk,
+    Document,
+    Section,
+    StageContext,
+    StageDefinitionView,
+    StageMetadata,
+    StageRegistration,
+    chunk_id,
+    write_key,
+)
+
+if TYPE_CHECKING:
+    from semantic_text_splitter import TextSplitter
+
+Span = tuple[int, int]
+
+
+class ChunkConfig(BaseModel):
+    """How large chunks are, all in characters (Unicode code points)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_characters: int = Field(
+        default=1200, ge=50, le=100_000, description="The most characters a chunk may have."
+    )
+    overlap: int = Field(
+        default=0,
+        ge=0,
+        description="How many characters of one chunk its successor may repeat; at most half of max_characters.",
+    )
+    min_characters: int = Field(
+        default=200,
+        ge=0,
+        description="The last chunk of a section is evened out with the one before it where it would be shorter.",
+    )
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> Self:
+        """Refuse sizes that contradict each other."""
+        if 2 * self.overlap > self.max_characters:
+            raise ValueError(
+                f"overlap is {self.overlap}; set it to at most half of max_characters ({self.max_characters})"
+            )
+        if 2 * self.min_characters > self.max_characters:
+            raise ValueError(
+                f"min_characters is {self.min_characters}; set it to at most half of "
+                f"max_characters ({self.max_characters})"
+            )
+        return self
+
+
+class ChunkStage:
+    """Cuts documents along their structure.
+
+    Args:
+        config: How large chunks are.
+    """
+
+    def __init__(self, config: ChunkConfig) -> None:
+        self._config = config
+
+    def execute(self, ctx: StageContext, document: tuple[Document, ...]) -> tuple[Chunk, ...]:
+        """Cut every document.
+
+        Args:
+            ctx: The surroundings of this run.
+            document: The documents.
+
+        Returns:
+            The chunks, document by document, in reading order.
+        """
+        from semantic_text_splitter import TextSplitter
+
+        splitter = TextSplitter(self._config.max_characters, overlap=self._config.overlap)
+        pieces = ctx.for_each(
+            document, lambda one: self._cut_document(one, splitter), document_id=lambda one: one.id
+        )
+        chunks = tuple(chunk for piece in pieces for chunk in piece)
+        ctx.log.info("cut %d documents into %d chunks", len(pieces), len(chunks))
+        return chunks
+
+    def _cut_document(self, document: Document, splitter: TextSplitter) -> list[Chunk]:
+        spans = (
+            (section, span)
+            for section in document.sections
+            for span in self._cut_section(document.text, section, splitter)
+        )
+        return [
+            Chunk(
+                id=chunk_id(document.id, document.content_hash, start, end),
+                document_id=document.id,
+                document_hash=document.content_hash,
+                title=document.title,
+                section=section.title,
+                ordinal=ordinal,
+                start=start,
+                end=end,
+                text=document.text[start:end],
+            )
+            for ordinal, (section, (start, end)) in enumerate(spans)
+        ]
+
+    def _cut_section(self, text: str, section: Section, splitter: TextSplitter) -> list[Span]:
+        """Cut the blocks of one section; its heading stands before them and is no part of any chunk."""
+        if not section.blocks:
+            return []
+        start = min(block.start for block in section.blocks)
+        end = max(block.end for block in section.blocks)
+        return self._even_out(text, list(_split(text, (start, end), splitter)))
+
+    def _even_out(self, text: str, spans: list[Span]) -> list[Span]:
+        """Give a tiny last chunk some of the text before it, where a good place to cut exists."""
+        from semantic_text_splitter import TextSplitter
+
+        if len(spans) < 2 or spans[-1][1] - spans[-1][0] >= self._config.min_characters:
+            return spans
+        both = (spans[-2][0], spans[-1][1])
+        half = (both[1] - both[0] + 1) // 2
+        if both[1] - both[0] <= self._config.max_characters:
+            return [*spans[:-2], both]
+        upper = self._config.max_characters - self._config.min_characters
+        evened = TextSplitter((min(half, upper), upper), overlap=min(self._config.overlap, half // 2))
+        cut = list(_split(text, both, evened))
+        fits = len(cut) == 2 and min(end - start for start, end in cut) >= self._config.min_characters
+        return [*spans[:-2], *cut] if fits else spans
+
+
+def build(definition: StageDefinitionView) -> ChunkStage:
+    """Build the stage from its YAML.
+
+    Args:
+        definition: The stage's definition with the configuration of this run.
+
+    Returns:
+        The stage.
+    """
+    return ChunkStage(ChunkConfig.model_validate(definition.config))
+
+
+def register() -> StageRegistration:
+    """Return the registration of the stage type `chunk`."""
+    return StageRegistration(
+        metadata=StageMetadata(
+            stage_type="chunk",
+            state_key="chunks",
+            output_handler=write_key("chunks"),
+            output_counter=len,
+            description="Cuts documents into chunks of bounded size, section by section, with exact offsets.",
+            dependencies=("parse",),
+            config_model=ChunkConfig,
+            state_types={"chunks": tuple[Chunk, ...]},
+            kinds=("python",),
+        ),
+        builder=build,
+    )
+
+
+def _split(text: str, span: Span, splitter: TextSplitter) -> Iterator[Span]:
+    start, end = span
+    for offset, piece in splitter.chunk_indices(text[start:end]):
+        yield start + offset, start + offset + len(piece)

@@ -1,0 +1,176 @@
+"""The `embed` stage: every chunk gets a vector from an embedder."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from medkg_dagster.errors import ConfigError, StageContractError
+from medkg_dagster.stage_api import (
+    Chunk,
+    Embedder,
+    EmbeddingBatch,
+    Extension,
+    ExtensionKind,
+    StageContext,
+    StageDefinitionView,
+    StageMetadata,
+    StageRegistration,
+    find_extension,
+    write_key,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class EmbedConfig(BaseModel):
+    """Which embedder makes the vectors, and with which parameters."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    embedder: str = Field(
+        default="hashing",
+        description=(
+            "The embedder: `hashing` (lexical: shared words and word parts, needs no model), "
+            "`onnx` (a model folder) or `openai` (an OpenAI-compatible endpoint)."
+        ),
+    )
+    params: dict[str, Any] = Field(
+        default_factory=dict,
+        description="The embedder's own parameters, for example `dimension`; the embedder checks them.",
+    )
+    batch_size: int = Field(
+        default=64,
+        ge=1,
+        le=2048,
+        description="How many texts the embedder gets at once; one request of a remote embedder.",
+    )
+
+    @model_validator(mode="after")
+    def _check_embedder(self) -> Self:
+        """Let an unknown embedder or parameter be an error of the YAML file, not of a run."""
+        try:
+            _embedder_extension(self.embedder).validate(self.params)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+
+class EmbedStage:
+    """Embeds chunks in batches.
+
+    Args:
+        config: Which embedder, and its parameters.
+    """
+
+    def __init__(self, config: EmbedConfig) -> None:
+        self._config = config
+
+    def execute(self, ctx: StageContext, chunks: tuple[Chunk, ...]) -> EmbeddingBatch:
+        """Embed every chunk, equal texts once.
+
+        Args:
+            ctx: The surroundings of this run.
+            chunks: The chunks.
+
+        Returns:
+            One vector for each chunk, in the order of the chunks.
+
+        Raises:
+            ConfigError: The embedder cannot be opened: an extra, a file or a variable is missing.
+            SourceError: A remote embedder failed.
+            StageContractError: The embedder returned vectors of the wrong number or shape.
+        """
+        import numpy as np
+
+        embedder: Embedder = _embedder_extension(self._config.embedder).open(self._config.params, ctx.home)
+        rows: dict[str, int] = {}
+        for chunk in chunks:
+            rows.setdefault(embedded_text(chunk), len(rows))
+        texts = list(rows)
+        parts: list[NDArray[np.float32]] = []
+        for start in range(0, len(texts), self._config.batch_size):
+            parts.append(self._embed(ctx, embedder, texts[start : start + self._config.batch_size], parts))
+            ctx.report_progress(min(start + self._config.batch_size, len(texts)), len(texts), "texts")
+        distinct = np.concatenate(parts) if parts else np.zeros((0, 0), dtype=np.float32)
+        order = np.array([rows[embedded_text(chunk)] for chunk in chunks], dtype=np.intp)
+        ctx.succeeded += len(chunks)
+        ctx.log.info("embedded %d chunks (%d distinct texts) with %s", len(chunks), len(rows), embedder.model)
+        return EmbeddingBatch(
+            chunk_ids=tuple(chunk.id for chunk in chunks),
+            vectors=distinct[order],
+            model=embedder.model,
+            lexical=embedder.lexical,
+        )
+
+    def _embed(
+        self, ctx: StageContext, embedder: Embedder, texts: list[str], earlier: list[NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
+        """Embed one batch and check what came back."""
+        import numpy as np
+
+        vectors = ctx.calls.call(self._config.embedder, lambda: embedder.embed(texts))
+        dimension = earlier[0].shape[1] if earlier else vectors.shape[-1]
+        if vectors.shape != (len(texts), dimension) or not np.isfinite(vectors).all():
+            raise StageContractError(
+                f"embedder '{self._config.embedder}' returned an array of shape {vectors.shape} for "
+                f"{len(texts)} texts; expected finite numbers of shape ({len(texts)}, {dimension})"
+            )
+        return vectors.astype(np.float32, copy=False)
+
+
+def embedded_text(chunk: Chunk) -> str:
+    """Return what is embedded of a chunk: the document's title, the section's title and the text.
+
+    Args:
+        chunk: The chunk.
+
+    Returns:
+        The three on lines of their own, empty and repeated ones left out.
+    """
+    parts = dict.fromkeys((chunk.title, chunk.section, chunk.text))
+    return "\n".join(part for part in parts if part)
+
+
+def build(definition: StageDefinitionView) -> EmbedStage:
+    """Build the stage from its YAML.
+
+    Args:
+        definition: The stage's definition with the configuration of this run.
+
+    Returns:
+        The stage.
+    """
+    return EmbedStage(EmbedConfig.model_validate(definition.config))
+
+
+def register() -> StageRegistration:
+    """Return the registration of the stage type `embed`."""
+    return StageRegistration(
+        metadata=StageMetadata(
+            stage_type="embed",
+            state_key="embedding_batch",
+            output_handler=write_key("embedding_batch"),
+            output_counter=_count,
+            description="Gives every chunk a vector; by default a lexical one, made by feature hashing.",
+            dependencies=("chunk",),
+            config_model=EmbedConfig,
+            state_types={"embedding_batch": EmbeddingBatch},
+            kinds=("python", "numpy"),
+        ),
+        builder=build,
+    )
+
+
+def _count(batch: EmbeddingBatch) -> int:
+    return len(batch.vectors)
+
+
+@lru_cache(maxsize=32)
+def _embedder_extension(name: str) -> Extension:
+    # Finding an entry point looks at every installed package; many pipelines name the same embedder.
+    return find_extension(ExtensionKind.EMBEDDER, name)

@@ -1,0 +1,128 @@
+"""The `index` stage: chunks and their vectors become searchable."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from functools import lru_cache
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from medkg_dagster.errors import ConfigError
+from medkg_dagster.stage_api import (
+    Chunk,
+    EmbeddingBatch,
+    Extension,
+    ExtensionKind,
+    IndexReceipt,
+    IndexStore,
+    StageContext,
+    StageDefinitionView,
+    StageMetadata,
+    StageRegistration,
+    find_extension,
+    write_key,
+)
+
+
+class IndexConfig(BaseModel):
+    """Which index store is written, and with which parameters."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    store: str = Field(
+        default="sqlite", description="The index store, for example `sqlite` (one file, full text and vectors)."
+    )
+    params: dict[str, Any] = Field(
+        default_factory=dict, description="The store's own parameters; the store checks them."
+    )
+
+    @model_validator(mode="after")
+    def _check_store(self) -> Self:
+        """Let an unknown store or parameter be an error of the YAML file, not of a run."""
+        try:
+            _store_extension(self.store).validate(self.params)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+
+class IndexStage:
+    """Writes chunks and vectors to an index store.
+
+    Args:
+        config: Which store, and its parameters.
+    """
+
+    def __init__(self, config: IndexConfig) -> None:
+        self._config = config
+
+    def execute(
+        self, ctx: StageContext, chunks: tuple[Chunk, ...], embedding_batch: EmbeddingBatch
+    ) -> IndexReceipt:
+        """Write the whole batch in one transaction; the same batch again changes nothing.
+
+        Args:
+            ctx: The surroundings of this run.
+            chunks: The chunks.
+            embedding_batch: Their vectors, row by row.
+
+        Returns:
+            What was written.
+
+        Raises:
+            StoreError: The store cannot be opened or written, or chunks and vectors do not fit together.
+        """
+        store: IndexStore = _store_extension(self._config.store).open(self._config.params, ctx.home)
+        with closing(store):
+            receipt = store.upsert(chunks, embedding_batch)
+        ctx.succeeded += receipt.documents
+        ctx.report_progress(receipt.chunks_indexed, receipt.chunks_indexed, "chunks")
+        ctx.log.info(
+            "%s holds %d chunks of %d documents of this batch; %d older chunks removed",
+            receipt.location,
+            receipt.chunks_indexed,
+            receipt.documents,
+            receipt.chunks_removed,
+        )
+        return receipt
+
+
+def build(definition: StageDefinitionView) -> IndexStage:
+    """Build the stage from its YAML.
+
+    Args:
+        definition: The stage's definition with the configuration of this run.
+
+    Returns:
+        The stage.
+    """
+    return IndexStage(IndexConfig.model_validate(definition.config))
+
+
+def register() -> StageRegistration:
+    """Return the registration of the stage type `index`."""
+    return StageRegistration(
+        metadata=StageMetadata(
+            stage_type="index",
+            state_key="index_receipt",
+            output_handler=write_key("index_receipt"),
+            output_counter=_count,
+            description="Writes chunks and vectors to an index: full text (BM25) and vectors side by side.",
+            dependencies=("chunk", "embed"),
+            config_model=IndexConfig,
+            state_types={"index_receipt": IndexReceipt},
+            kinds=("python", "sqlite"),
+        ),
+        builder=build,
+    )
+
+
+def _count(receipt: IndexReceipt) -> int:
+    return receipt.chunks_indexed
+
+
+@lru_cache(maxsize=32)
+def _store_extension(name: str) -> Extension:
+    # Finding an entry point looks at every installed package; many pipelines name the same store.
+    return find_extension(ExtensionKind.INDEX_STORE, name)

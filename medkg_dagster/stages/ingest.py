@@ -1,0 +1,131 @@
+"""The `ingest` stage: a source fetches raw documents; nothing is understood yet."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from medkg_dagster.errors import ConfigError, RejectedDocumentError, SourceError
+from medkg_dagster.stage_api import (
+    Extension,
+    ExtensionKind,
+    Payload,
+    Source,
+    StageContext,
+    StageDefinitionView,
+    StageMetadata,
+    StageRegistration,
+    find_extension,
+    write_key,
+)
+
+
+class IngestConfig(BaseModel):
+    """Which source fetches, and with which parameters."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    adapter: str = Field(
+        default="files",
+        description="The source that fetches, for example `files` (also called `auto`) or `clinicaltrials`.",
+    )
+    params: dict[str, Any] = Field(
+        default_factory=dict,
+        description="The source's own parameters, for example `path` for `files`; the source checks them.",
+    )
+
+    @model_validator(mode="after")
+    def _check_source(self) -> Self:
+        """Let an unknown source or parameter be an error of the YAML file, not of a run."""
+        try:
+            _source_extension(self.adapter).validate(self.params)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+
+class IngestStage:
+    """Collects what a source fetches.
+
+    Args:
+        config: Which source, and its parameters.
+    """
+
+    def __init__(self, config: IngestConfig) -> None:
+        self._config = config
+
+    def execute(self, ctx: StageContext) -> tuple[Payload, ...]:
+        """Fetch every payload of the source.
+
+        Args:
+            ctx: The surroundings of this run.
+
+        Returns:
+            The payloads in the source's order, each id once.
+
+        Raises:
+            SourceError: The source cannot fetch, or there was nothing to fetch.
+        """
+        source: Source = _source_extension(self._config.adapter).open(self._config.params, ctx.home)
+        origins: dict[str, str] = {}
+        payloads: list[Payload] = []
+        for payload in source.fetch(ctx):
+            if payload.id in origins:
+                ctx.quarantine(f"{payload.id} in {payload.origin}", _duplicate(payload, origins[payload.id]))
+                continue
+            origins[payload.id] = payload.origin
+            payloads.append(payload)
+            ctx.succeeded += 1
+            ctx.report_progress(len(payloads), None, "payloads")
+        if not payloads and not ctx.quarantined:
+            raise SourceError(
+                f"source '{self._config.adapter}' found no documents with parameters {self._config.params}; "
+                f"check that the place is not empty and that no filter excludes everything"
+            )
+        ctx.log.info("fetched %d payloads, refused %d", len(payloads), len(ctx.quarantined))
+        return tuple(payloads)
+
+
+def build(definition: StageDefinitionView) -> IngestStage:
+    """Build the stage from its YAML.
+
+    Args:
+        definition: The stage's definition with the configuration of this run.
+
+    Returns:
+        The stage.
+    """
+    return IngestStage(IngestConfig.model_validate(definition.config))
+
+
+def register() -> StageRegistration:
+    """Return the registration of the stage type `ingest`."""
+    return StageRegistration(
+        metadata=StageMetadata(
+            stage_type="ingest",
+            state_key="payloads",
+            output_handler=write_key("payloads"),
+            output_counter=len,
+            description="Fetches raw documents through a source: files of a folder, ClinicalTrials.gov, ...",
+            config_model=IngestConfig,
+            state_types={"payloads": tuple[Payload, ...]},
+            kinds=("python",),
+            # A folder may hold other things than documents: more is let pass here than between documents.
+            max_failure_ratio=0.5,
+        ),
+        builder=build,
+    )
+
+
+@lru_cache(maxsize=32)
+def _source_extension(name: str) -> Extension:
+    # Finding an entry point looks at every installed package; many pipelines name the same source.
+    return find_extension(ExtensionKind.SOURCE, name)
+
+
+def _duplicate(payload: Payload, first_origin: str) -> RejectedDocumentError:
+    return RejectedDocumentError(
+        f"{payload.origin}: {payload.id} was already fetched from {first_origin}; the first copy is used"
+    )

@@ -1,0 +1,180 @@
+"""The `ir-validation` stage: lets only usable documents on to search and knowledge graph."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from medkg_dagster.errors import RejectedDocumentError, UnreadableDocumentError
+from medkg_dagster.stage_api import (
+    Document,
+    Stage,
+    StageContext,
+    StageDefinitionView,
+    StageMetadata,
+    StageRegistration,
+    hash_content,
+    write_key,
+)
+
+# UTF-8 read as Windows-1252 or Latin-1: a lead byte's letter followed by letters of continuation bytes.
+_CONTINUATION = (
+    "[\u0080-\u00bf\u20ac\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\u017d"
+    "\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\u017e\u0178]"
+)
+_MOJIBAKE = re.compile(
+    f"[\u00c2-\u00df]{_CONTINUATION}|[\u00e0-\u00ef]{_CONTINUATION}{{2}}|[\u00f0-\u00f4]{_CONTINUATION}{{3}}"
+)
+_REPLACEMENT = re.compile("\ufffd")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
+_ANY_GARBLED = re.compile("[\x00-\x08\x0b-\x1f\x7f\u00c2-\u00f4\ufffd]")
+_TRUNCATED = re.compile(
+    r"(?:[\[<(](?:(?:the )?(?:text|content|file|document|article|output|message)(?: was| is| has been)? )?"
+    r"(?:\.{3}|…)?\s*(?:truncated|cut off|clipped)(?:\s*(?:\.{3}|…))?[\]>)])\W*$",
+    re.IGNORECASE,
+)
+MIN_GARBLED = 3
+
+
+class IrValidationConfig(BaseModel):
+    """What counts as a usable document."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    min_characters: int = Field(
+        default=20,
+        ge=1,
+        description="Reject documents whose text has fewer characters than this, white space not counted.",
+    )
+    max_garbled_share: float = Field(
+        default=0.002,
+        ge=0,
+        le=1,
+        description="Reject documents with at least three garbled places (U+FFFD, control characters, "
+        "UTF-8 read as Latin-1) that make up more than this share of the text, 0 to 1.",
+    )
+    reject_retracted: bool = Field(
+        default=True, description="Reject retracted articles and retraction notices."
+    )
+
+
+class IrValidation:
+    """Passes usable documents on unchanged and quarantines the others with the reason."""
+
+    def __init__(self, config: IrValidationConfig) -> None:
+        self.config = config
+
+    def execute(self, ctx: StageContext, *, document: tuple[Document, ...]) -> tuple[Document, ...]:
+        """Check a batch; of duplicates the first usable one stays.
+
+        Args:
+            ctx: The stage's surroundings.
+            document: The documents.
+
+        Returns:
+            The usable documents, unchanged and in order.
+        """
+        ids: set[str] = set()
+        hashes: dict[str, str] = {}
+
+        def check(candidate: Document) -> Document:
+            self.check(candidate)
+            if candidate.id in ids:
+                raise RejectedDocumentError(
+                    f"duplicate: the batch already holds a document with the id {candidate.id}"
+                )
+            if candidate.content_hash in hashes:
+                raise RejectedDocumentError(
+                    f"duplicate: title and text are the same as those of {hashes[candidate.content_hash]}"
+                )
+            ids.add(candidate.id)
+            hashes[candidate.content_hash] = candidate.id
+            return candidate
+
+        return tuple(ctx.for_each(document, check, document_id=lambda candidate: candidate.id))
+
+    def check(self, document: Document) -> None:
+        """Check one document by itself.
+
+        Raises:
+            RejectedDocumentError: It is empty or retracted.
+            UnreadableDocumentError: It is truncated, mis-encoded, or its offsets do not fit its text.
+        """
+        for problem in _offset_problems(document):
+            raise UnreadableDocumentError(f"{document.id}: {problem}; parse it again")
+        characters = len("".join(document.text.split()))
+        if characters < self.config.min_characters:
+            raise RejectedDocumentError(
+                f"{document.id}: empty: {characters} characters of text, at least "
+                f"{self.config.min_characters} are needed (min_characters)"
+            )
+        if marker := _TRUNCATED.search(document.text[-200:]):
+            raise UnreadableDocumentError(
+                f"{document.id}: truncated: the text ends with {marker.group().strip()!r}; fetch it again"
+            )
+        if garbled := _encoding_problem(document, self.config.max_garbled_share):
+            raise UnreadableDocumentError(f"{document.id}: {garbled}")
+        if document.retracted and self.config.reject_retracted:
+            raise RejectedDocumentError(f"{document.id}: retracted: it is a {document.retracted}")
+
+
+def _offset_problems(document: Document) -> Iterator[str]:
+    if document.content_hash != hash_content(document.title, document.text):
+        yield "the content hash does not belong to title and text"
+    length, position = len(document.text), 0
+    for section in document.sections:
+        label = f"section {section.title!r}"
+        if section.end > length:
+            yield f"truncated: {label} ends at {section.end}, the text at {length}"
+        if not position <= section.start <= section.end:
+            yield f"{label} ({section.start} to {section.end}) overlaps what stands before it"
+        inner = section.start
+        for block in section.blocks:
+            if not inner <= block.start < block.end <= section.end:
+                yield f"a {block.kind.value} ({block.start} to {block.end}) of {label} is out of place"
+            inner = block.end
+        position = section.end
+
+
+def _encoding_problem(document: Document, max_share: float) -> str | None:
+    text = document.text
+    if not _ANY_GARBLED.search(text):
+        return None
+    for pattern, what in (
+        (_REPLACEMENT, "replacement characters (U+FFFD)"),
+        (_CONTROL, "control characters"),
+        (_MOJIBAKE, "sequences of UTF-8 read as Latin-1"),
+    ):
+        found = list(pattern.finditer(text))
+        share = sum(len(match.group()) for match in found) / len(text)
+        if len(found) >= MIN_GARBLED and share > max_share:
+            first = found[0].start()
+            return (
+                f"mis-encoded: {len(found)} {what}, the first at offset {first} "
+                f"({text[max(0, first - 10) : first + 10]!r}); fetch it again with the right encoding"
+            )
+    return None
+
+
+def build(definition: StageDefinitionView) -> Stage:
+    """Build the stage from its YAML."""
+    return IrValidation(IrValidationConfig.model_validate(definition.config))
+
+
+def register() -> StageRegistration:
+    """Register the stage type."""
+    metadata = StageMetadata(
+        stage_type="ir-validation",
+        state_key="document",
+        output_handler=write_key("document"),
+        output_counter=len,
+        description="Quarantines empty, truncated, mis-encoded, duplicate and retracted documents.",
+        dependencies=("parse",),
+        config_model=IrValidationConfig,
+        state_types={"document": tuple[Document, ...]},
+        kinds=("python",),
+        max_failure_ratio=0.5,
+    )
+    return StageRegistration(metadata=metadata, builder=build)

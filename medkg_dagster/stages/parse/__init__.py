@@ -1,0 +1,120 @@
+"""The `parse` stage: raw payloads to documents in the IR, one module per format.
+
+Parsers are imported when the first payload of their format arrives, so that registering the stage
+costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from medkg_dagster.errors import UnsafeDocumentError
+from medkg_dagster.stage_api import (
+    Document,
+    Payload,
+    PayloadFormat,
+    Stage,
+    StageContext,
+    StageDefinitionView,
+    StageMetadata,
+    StageRegistration,
+    write_key,
+)
+
+_MODULES = {
+    PayloadFormat.STUDY_JSON: "studies",
+    PayloadFormat.JATS_XML: "jats",
+    PayloadFormat.PUBMED_XML: "pubmed",
+    PayloadFormat.PDF: "pdf",
+    PayloadFormat.TEXT: "text",
+}
+
+
+class ParseConfig(BaseModel):
+    """How payloads are turned into documents."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_content_bytes: int = Field(
+        default=100_000_000,
+        ge=1,
+        description="Refuse a payload of more bytes than this before it is parsed.",
+    )
+    max_text_characters: int = Field(
+        default=5_000_000,
+        ge=1,
+        description="Refuse a document whose text has more characters than this.",
+    )
+    max_pages: int = Field(
+        default=500, ge=1, description="Refuse a PDF of more pages than this; it is never cut silently."
+    )
+    include_tables: bool = Field(
+        default=True, description="Keep the cells of tables (JATS) in the text, rows on lines, cells by tabs."
+    )
+
+
+class Parse:
+    """Turns each payload into one document; those that cannot be parsed are quarantined."""
+
+    def __init__(self, config: ParseConfig) -> None:
+        self.config = config
+
+    def execute(self, ctx: StageContext, *, payloads: tuple[Payload, ...]) -> tuple[Document, ...]:
+        """Parse a batch.
+
+        Args:
+            ctx: The stage's surroundings.
+            payloads: Raw documents.
+
+        Returns:
+            The documents, in the payloads' order, without the quarantined ones.
+        """
+        documents = ctx.for_each(payloads, self.parse, document_id=lambda payload: payload.id)
+        return tuple(documents)
+
+    def parse(self, payload: Payload) -> Document:
+        """Parse one payload.
+
+        Args:
+            payload: One study, article or file.
+
+        Returns:
+            The document.
+
+        Raises:
+            UnreadableDocumentError: The content is truncated, mis-encoded or not of its format.
+            UnsafeDocumentError: The content is too large, or declares entities.
+        """
+        size = len(payload.content)
+        if size > self.config.max_content_bytes:
+            raise UnsafeDocumentError(
+                f"{payload.origin}: {size:,} bytes, the limit is {self.config.max_content_bytes:,}; "
+                "split the file or raise max_content_bytes"
+            )
+        module = import_module(f"{__name__}.{_MODULES[payload.format]}")
+        parse: Callable[[Payload, ParseConfig], Document] = module.parse
+        return parse(payload, self.config)
+
+
+def build(definition: StageDefinitionView) -> Stage:
+    """Build the stage from its YAML."""
+    return Parse(ParseConfig.model_validate(definition.config))
+
+
+def register() -> StageRegistration:
+    """Register the stage type."""
+    metadata = StageMetadata(
+        stage_type="parse",
+        state_key="document",
+        output_handler=write_key("document"),
+        output_counter=len,
+        description="Turns studies, articles, PubMed records, PDFs and text into documents.",
+        dependencies=("ingest",),
+        config_model=ParseConfig,
+        state_types={"document": tuple[Document, ...]},
+        kinds=("python",),
+    )
+    return StageRegistration(metadata=metadata, builder=build)

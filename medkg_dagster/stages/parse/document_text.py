@@ -1,0 +1,234 @@
+"""Builds a document's text, sections and blocks together, so that every offset is exact.
+
+The convention of `Document.text`, the same for every format:
+
+* The text begins with the title as the only block of a first section called `Title`, so that a mention
+  in the title has offsets like any other. That section prints no heading; its name is a label.
+* Every other section with a title prints it as a line of its own, then its blocks.
+* Headings, paragraphs, captions and tables are separated by a blank line, neighbouring list items by a
+  line break. A table's rows stand on lines, its cells are separated by tabs.
+* Nothing else is in the text: it is in Unicode NFC, has no control characters but line breaks and tabs, and
+  outside tables every run of white space is one space.
+* A section without blocks of its own is kept where a deeper one follows, else left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from medkg_dagster.errors import UnreadableDocumentError, UnsafeDocumentError
+from medkg_dagster.stage_api import (
+    Annotation,
+    Block,
+    BlockKind,
+    Document,
+    Payload,
+    Section,
+    hash_content,
+)
+
+TITLE_SECTION = "Title"
+
+# C0 and C1 controls, soft hyphen, zero-width and bidirectional marks, BOM, noncharacters: never content.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff"
+    "\ufdd0-\ufdef\ufff9-\ufffb\ufffe\uffff]"
+)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def clean(text: str) -> str:
+    """Return text as one line in NFC, without control characters, white space runs as one space.
+
+    Args:
+        text: Any text; a lone surrogate becomes U+FFFD.
+
+    Returns:
+        The cleaned text; cleaning it again changes nothing.
+    """
+    visible = _SURROGATE.sub("\ufffd", _INVISIBLE.sub("", text))
+    return unicodedata.normalize("NFC", " ".join(visible.split()))
+
+
+@dataclass(slots=True)
+class _OpenSection:
+    title: str
+    level: int
+    blocks: list[tuple[BlockKind, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class DocumentText:
+    """Collects sections and blocks in reading order and lays them out.
+
+    Attributes:
+        title: The document's title.
+        max_characters: The most characters the text may have.
+    """
+
+    title: str
+    max_characters: int
+    _sections: list[_OpenSection] = field(default_factory=list)
+    _characters: int = 0
+
+    def __post_init__(self) -> None:
+        self.title = clean(self.title)
+        if self.title:
+            self._sections.append(_OpenSection(TITLE_SECTION, 1))
+            self.block(self.title)
+
+    def section(self, title: str, level: int = 1) -> None:
+        """Begin a section; the blocks that follow belong to it.
+
+        Args:
+            title: The heading; empty where the source has none.
+            level: Depth, 1 at the top.
+        """
+        heading = clean(title)
+        self._count(heading)
+        self._sections.append(_OpenSection(heading, level))
+
+    def block(self, text: str, kind: BlockKind = BlockKind.PARAGRAPH) -> None:
+        """Add a block; empty text adds nothing.
+
+        Args:
+            text: The text; white space is normalised.
+            kind: What it is.
+        """
+        self._append(clean(text), kind)
+
+    def table(self, rows: Iterable[Iterable[str]]) -> None:
+        """Add a table, its rows on lines and its cells separated by tabs; an empty one adds nothing.
+
+        Args:
+            rows: The cells' texts, row by row.
+        """
+        lines = ("\t".join(clean(cell) for cell in row).rstrip("\t") for row in rows)
+        self._append("\n".join(line for line in lines if line.strip()), BlockKind.TABLE)
+
+    def _append(self, text: str, kind: BlockKind) -> None:
+        if not text:
+            return
+        self._count(text)
+        if not self._sections or (self.title and len(self._sections) == 1 and self._sections[0].blocks):
+            self._sections.append(_OpenSection("", 1))
+        self._sections[-1].blocks.append((kind, text))
+
+    def _count(self, text: str) -> None:
+        self._characters += len(text) + 2
+        if self._characters > self.max_characters + 2:
+            raise UnsafeDocumentError(
+                f"the text has more than {self.max_characters:,} characters; raise max_text_characters"
+            )
+
+    def layout(self) -> tuple[str, tuple[Section, ...]]:
+        """Return the text and its sections; every offset points into the text."""
+        parts: list[str] = []
+        position = 0
+        previous: BlockKind | None = None
+
+        def put(text: str, kind: BlockKind | None) -> tuple[int, int]:
+            nonlocal position, previous
+            if parts:
+                items = kind is BlockKind.LIST_ITEM and previous is BlockKind.LIST_ITEM
+                separator = "\n" if items else "\n\n"
+                parts.append(separator)
+                position += len(separator)
+            parts.append(text)
+            start, position, previous = position, position + len(text), kind
+            return start, position
+
+        sections = []
+        for number, section in enumerate(self._kept()):
+            spans = []
+            if section.title and not (number == 0 and self.title):
+                spans.append(put(section.title, None))
+            blocks = []
+            for kind, text in section.blocks:
+                start, end = put(text, kind)
+                spans.append((start, end))
+                blocks.append(Block(kind=kind, start=start, end=end))
+            sections.append(
+                Section(
+                    title=section.title,
+                    level=section.level,
+                    start=spans[0][0],
+                    end=spans[-1][1],
+                    blocks=tuple(blocks),
+                )
+            )
+        return "".join(parts), tuple(sections)
+
+    def _kept(self) -> list[_OpenSection]:
+        kept: list[_OpenSection] = []
+        level_below = 0
+        for section in reversed(self._sections):
+            if section.blocks or (section.title and level_below > section.level):
+                kept.append(section)
+                level_below = section.level
+        return kept[::-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a parser knows about a document besides its text.
+
+    Attributes:
+        id: The document's CURIE; None gives `sha256:` of the payload's content.
+        source: infores CURIE.
+        identifiers: Identifiers by prefix.
+        authors: Names in source order; empty and repeated names are left out.
+        date: ISO 8601, as precise as the source.
+        licence: Licence URL or text.
+        url: Landing page.
+        annotations: Concepts the source assigned; repeated ones are left out.
+        retracted: Why it must not be used as evidence.
+    """
+
+    id: str | None
+    source: str
+    identifiers: Mapping[str, str] = field(default_factory=dict)
+    authors: Iterable[str] = ()
+    date: str | None = None
+    licence: str | None = None
+    url: str | None = None
+    annotations: Iterable[Annotation] = ()
+    retracted: str | None = None
+
+
+def make_document(payload: Payload, builder: DocumentText, metadata: Metadata) -> Document:
+    """Lay out the text and make the document.
+
+    Args:
+        payload: The payload it was parsed from.
+        builder: Its text.
+        metadata: The rest.
+
+    Returns:
+        The document.
+
+    Raises:
+        UnreadableDocumentError: The payload has neither a title nor any text.
+    """
+    text, sections = builder.layout()
+    if not text:
+        raise UnreadableDocumentError(f"{payload.origin}: the {payload.format.value} holds no text at all")
+    return Document(
+        id=metadata.id or f"sha256:{hashlib.sha256(payload.content).hexdigest()}",
+        source=metadata.source,
+        identifiers=dict(metadata.identifiers),
+        title=builder.title,
+        authors=tuple(dict.fromkeys(name for name in map(clean, metadata.authors) if name)),
+        date=metadata.date,
+        licence=clean(metadata.licence or "") or None,
+        url=metadata.url,
+        text=text,
+        sections=sections,
+        annotations=tuple(dict.fromkeys(metadata.annotations)),
+        retracted=metadata.retracted,
+        content_hash=hash_content(builder.title, text),
+    )

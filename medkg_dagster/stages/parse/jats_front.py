@@ -1,0 +1,137 @@
+"""The metadata of a JATS article: identifiers, authors, dates, licence, and whether it was retracted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from medkg_dagster.stages.parse.document_text import Metadata, clean
+from medkg_dagster.stages.parse.inline_text import inline_text
+from medkg_dagster.stages.parse.safe_xml import XLINK_HREF, Element, date_of, plain_text
+
+_NOTICE_TITLE = re.compile(
+    r"(?:notice of retraction|retraction (?:notice|note)|statement of retraction)\b|retraction\s*[:\-–—]",
+    re.IGNORECASE,
+)
+_RETRACTED_TITLE = re.compile(
+    r"\W*(?:retracted|withdrawn|retracted article|retracted paper|withdrawn article)\s*[:\]\-–—)]",
+    re.IGNORECASE,
+)
+_RETRACTED_TYPES = frozenset({"retracted-article", "retracted", "withdrawn-article"})
+_RETRACTION_LINKS = frozenset({"retraction-forward", "retraction", "retracted-by"})
+_DATE_ORDER = ("epub", "pub", "publication", "epub-ppub", "ppub", "collection")
+
+
+def read_title(article: Element) -> str:
+    """Return the article's title, its subtitle after a colon; empty where there is none."""
+    group = article.find("front/article-meta/title-group")
+    if group is None:
+        return ""
+    titles = [clean(inline_text(part)) for part in group if part.tag in {"article-title", "subtitle"}]
+    return ": ".join(filter(None, titles))
+
+
+def read_metadata(article: Element) -> Metadata:
+    """Return what the article says about itself.
+
+    Args:
+        article: An `article` with `front/article-meta`.
+
+    Returns:
+        Its metadata.
+    """
+    meta = article.find("front/article-meta")
+    assert meta is not None
+    identifiers = _identifiers(meta)
+    document_id, url = _names(identifiers)
+    return Metadata(
+        id=document_id,
+        source="infores:pmc" if "PMCID" in identifiers else "infores:user-supplied",
+        identifiers=identifiers,
+        authors=_authors(meta),
+        date=_date(meta),
+        licence=_licence(meta),
+        url=url,
+        retracted=_retracted(article, meta),
+    )
+
+
+def _identifiers(meta: Element) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for element in meta.iterfind("article-id"):
+        kind, value = element.get("pub-id-type", ""), clean(plain_text(element))
+        if kind in {"pmc", "pmcid"} and (digits := re.fullmatch(r"(?:PMC)?(\d+)", value)):
+            found.setdefault("PMCID", f"PMC{digits.group(1)}")
+        elif kind == "pmid" and value.isdecimal():
+            found.setdefault("PMID", value)
+        elif kind == "doi" and (doi := re.search(r"10\.\d{4,9}/\S+", value)):
+            found.setdefault("DOI", doi.group())
+    return found
+
+
+def _names(identifiers: dict[str, str]) -> tuple[str | None, str | None]:
+    for prefix, address in (
+        ("PMCID", "https://pmc.ncbi.nlm.nih.gov/articles/{}/"),
+        ("PMID", "https://pubmed.ncbi.nlm.nih.gov/{}/"),
+        ("DOI", "https://doi.org/{}"),
+    ):
+        if value := identifiers.get(prefix):
+            return f"{prefix}:{value}", address.format(value)
+    return None, None
+
+
+def _authors(meta: Element) -> Iterator[str]:
+    for contributor in meta.iterfind("contrib-group/contrib"):
+        if contributor.get("contrib-type", "author") != "author":
+            continue
+        name = contributor.find("name")
+        if name is None:
+            name = contributor.find("name-alternatives/name")
+        if name is not None:
+            parts = (plain_text(name.find(tag)) for tag in ("given-names", "surname", "suffix"))
+            yield " ".join(filter(None, parts))
+            continue
+        for tag in ("string-name", "collab"):
+            element = contributor.find(tag)
+            if element is not None:
+                yield inline_text(element, skip=frozenset({"contrib-group", "aff", "address", "email"}))
+                break
+
+
+def _date(meta: Element) -> str | None:
+    dated = [
+        (element.get("pub-type") or element.get("date-type") or "", date)
+        for element in meta.iterfind("pub-date")
+        if (date := date_of(element))
+    ]
+    for kind in _DATE_ORDER:
+        for found, date in dated:
+            if found == kind:
+                return date
+    return dated[0][1] if dated else None
+
+
+def _licence(meta: Element) -> str | None:
+    for licence in meta.iterfind("permissions/license"):
+        reference = licence.find("license_ref")
+        if reference is not None and (address := plain_text(reference).strip()):
+            return address
+        if stated := licence.get(XLINK_HREF):
+            return stated
+        for link in licence.iter("ext-link", "uri"):
+            if "creativecommons.org" in (linked := link.get(XLINK_HREF) or plain_text(link)):
+                return linked
+        if wording := clean(inline_text(licence)):
+            return wording
+    return None
+
+
+def _retracted(article: Element, meta: Element) -> str | None:
+    kind = article.get("article-type", "")
+    links = {link.get("related-article-type", "") for link in meta.iterfind("related-article")}
+    title = read_title(article)
+    if kind == "retraction" or "retracted-article" in links or _NOTICE_TITLE.match(title):
+        return "retraction notice"
+    if kind in _RETRACTED_TYPES or links & _RETRACTION_LINKS or _RETRACTED_TITLE.match(title):
+        return "retracted article"
+    return None

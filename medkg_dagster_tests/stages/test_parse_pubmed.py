@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from medkg_dagster.errors import UnreadableDocumentError
+from medkg_dagster.stage_api import Annotation, AnnotationRole, Document, PayloadFormat
+from medkg_dagster.stages.parse import Parse, ParseConfig
+from medkg_dagster_tests.stages.real_payloads import context, parse_one, records
+
+RECORD = """<PubmedArticle><MedlineCitation><PMID Version="1">123</PMID><Article>
+<Journal><JournalIssue><PubDate><MedlineDate>1998 Dec-1999 Jan</MedlineDate></PubDate></JournalIssue></Journal>
+<ArticleTitle>Effect of CO<sub>2</sub> in <i>mice</i>.</ArticleTitle>
+<Abstract><AbstractText Label="BACKGROUND">Little is known.</AbstractText>
+<AbstractText Label="RESULTS">10<sup>5</sup> cells died.</AbstractText></Abstract>
+<AuthorList><Author><LastName>Roe</LastName><ForeName>Jane</ForeName></Author>
+<Author><CollectiveName>The Group</CollectiveName></Author></AuthorList>
+<PublicationTypeList><PublicationType UI="D016428">Journal Article</PublicationType></PublicationTypeList></Article>
+<ChemicalList><Chemical><RegistryNumber>0</RegistryNumber><NameOfSubstance UI="D002245">Carbon Dioxide
+</NameOfSubstance></Chemical></ChemicalList>
+<MeshHeadingList><MeshHeading><DescriptorName UI="D008545" MajorTopicYN="N">Melanoma</DescriptorName>
+<QualifierName UI="Q000188" MajorTopicYN="Y">drug therapy</QualifierName></MeshHeading>
+<MeshHeading><DescriptorName UI="D051379" MajorTopicYN="N">Mice</DescriptorName></MeshHeading></MeshHeadingList>
+</MedlineCitation><PubmedData><ArticleIdList><ArticleId IdType="pubmed">123</ArticleId>
+<ArticleId IdType="doi">10.1000/x</ArticleId><ArticleId IdType="pmc">PMC9</ArticleId></ArticleIdList>
+<ReferenceList><Reference><ArticleIdList><ArticleId IdType="doi">10.9/cited</ArticleId></ArticleIdList>
+</Reference></ReferenceList></PubmedData></PubmedArticle>"""
+
+
+def parse(content: str) -> Document:
+    return parse_one(content, PayloadFormat.PUBMED_XML)
+
+
+def test_a_record_gives_its_identifiers_authors_and_date() -> None:
+    document = parse(f"<PubmedArticleSet>{RECORD}</PubmedArticleSet>")
+
+    assert document.id == "PMID:123"
+    assert document.identifiers == {"PMID": "123", "DOI": "10.1000/x", "PMCID": "PMC9"}
+    assert document.authors == ("Jane Roe", "The Group")
+    assert document.date == "1998-12"
+    assert document.source == "infores:pubmed"
+    assert document.url == "https://pubmed.ncbi.nlm.nih.gov/123/"
+
+
+def test_the_abstract_keeps_its_labels_as_sections() -> None:
+    document = parse(RECORD)
+
+    assert document.text == (
+        "Effect of CO2 in mice.\n\nAbstract\n\nBACKGROUND\n\nLittle is known.\n\nRESULTS\n\n10^5 cells died."
+    )
+    assert [section.level for section in document.sections] == [1, 1, 2, 2]
+
+
+def test_mesh_headings_and_chemicals_are_annotations() -> None:
+    heading, chemical = AnnotationRole.MESH_HEADING, AnnotationRole.CHEMICAL
+
+    assert parse(RECORD).annotations == (
+        Annotation(role=heading, name="Melanoma", curie="MESH:D008545", major=True),
+        Annotation(role=heading, name="Mice", curie="MESH:D051379"),
+        Annotation(role=chemical, name="Carbon Dioxide", curie="MESH:D002245"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("Retracted Publication", "retracted article"),
+        ("Retraction of Publication", "retraction notice"),
+        ("Published Erratum", None),
+    ],
+)
+def test_publication_types_flag_retractions(kind: str, expected: str | None) -> None:
+    assert parse(RECORD.replace("Journal Article", kind)).retracted == expected
+
+
+def test_a_link_to_a_retraction_flags_the_article() -> None:
+    link = '<CommentsCorrectionsList><CommentsCorrections RefType="RetractionIn"/></CommentsCorrectionsList>'
+
+    assert parse(RECORD.replace("<MeshHeadingList>", link + "<MeshHeadingList>")).retracted == "retracted article"
+
+
+def test_a_book_chapter_is_read_like_an_article() -> None:
+    document = parse(
+        "<PubmedArticleSet><PubmedBookArticle><BookDocument><PMID>20301295</PMID><Book><PubDate><Year>1993</Year>"
+        "</PubDate><BookTitle>GeneReviews</BookTitle></Book><ArticleTitle>BRCA1</ArticleTitle><Abstract>"
+        "<AbstractText>A gene.</AbstractText></Abstract></BookDocument></PubmedBookArticle></PubmedArticleSet>"
+    )
+
+    assert (document.id, document.title, document.date) == ("PMID:20301295", "BRCA1", "1993")
+    assert document.text.endswith("A gene.")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("<PubmedArticleSet/>", "no such record"),
+        (f"<PubmedArticleSet>{RECORD}{RECORD}</PubmedArticleSet>", "2 PubMed records"),
+        ("<article/>", "root element is <article>"),
+        ("<PubmedArticle><MedlineCitation/></PubmedArticle>", "no PMID"),
+    ],
+)
+def test_what_is_not_one_record_is_refused(content: str, message: str) -> None:
+    with pytest.raises(UnreadableDocumentError, match=message):
+        parse(content)
+
+
+def test_every_real_record_parses_and_the_empty_reply_is_refused(shared_data: Path) -> None:
+    ctx = context()
+    payloads = records(shared_data)
+
+    documents = Parse(ParseConfig()).execute(ctx, payloads=payloads)
+
+    assert [(item.document_id, item.error_class) for item in ctx.quarantined] == [
+        ("efetch_37909814.xml#0", "UnreadableDocumentError")
+    ]
+    assert len(documents) == len(payloads) - 1
+    for document in documents:
+        assert document.title
+        assert document.date
+        assert document.authors
+        assert document.id == f"PMID:{document.identifiers['PMID']}"
+    assert sum(bool(document.annotations) for document in documents) >= 30

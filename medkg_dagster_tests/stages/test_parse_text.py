@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medkg_dagster.errors import DocumentError, UnreadableDocumentError
+from medkg_dagster.stage_api import BlockKind, PayloadFormat
+from medkg_dagster_tests.stages.real_payloads import parse_one
+
+NOTE = "# Aspirin in adults\n\n## Aim\n\nTo measure\nthe effect.\n\n- one\n- two\n\nRESULTS\n\nIt worked."
+
+
+def test_markdown_and_capitals_become_headings_and_blank_lines_split_paragraphs() -> None:
+    document = parse_one(NOTE, PayloadFormat.TEXT)
+
+    assert document.title == "Aspirin in adults"
+    assert [section.title for section in document.sections] == ["Title", "Aim", "RESULTS"]
+    blocks = [(b.kind, document.text[b.start : b.end]) for b in document.sections[1].blocks]
+    assert blocks == [
+        (BlockKind.PARAGRAPH, "To measure the effect."),
+        (BlockKind.LIST_ITEM, "one"),
+        (BlockKind.LIST_ITEM, "two"),
+    ]
+    assert document.source == "infores:user-supplied"
+    assert document.id.startswith("sha256:")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_the_encoding_is_told_by_its_mark(encoding: str) -> None:
+    document = parse_one("Título\n\nNaïve café ≥ 5 µg".encode(encoding), PayloadFormat.TEXT)
+
+    assert document.title == "Título"
+    assert document.text.endswith("Naïve café ≥ 5 µg")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("First line\ncafé".encode("latin-1"), r"memory:2: not UTF-8 text at byte offset 14"),
+        ("Title\n\nText".encode("utf-16-le"), "NUL character at offset 1"),
+        ("Title".encode("utf-16") + b"\x00", "not UTF-16 text at byte offset"),
+        (b"", "no text at all"),
+        (b" \n\n ", "no text at all"),
+    ],
+)
+def test_what_cannot_be_decoded_is_refused_with_the_place(content: bytes, message: str) -> None:
+    with pytest.raises(UnreadableDocumentError, match=message):
+        parse_one(content, PayloadFormat.TEXT)
+
+
+def test_a_first_line_too_long_for_a_title_is_text() -> None:
+    document = parse_one("word " * 100, PayloadFormat.TEXT)
+
+    assert document.title == ""
+    assert len(document.sections) == 1
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_parse_or_are_refused_as_a_document_error(content: bytes) -> None:
+    try:
+        document = parse_one(content, PayloadFormat.TEXT)
+    except DocumentError:
+        return
+    assert document.text
+
+
+@given(st.text(max_size=200))
+def test_no_word_of_a_text_is_lost(text: str) -> None:
+    letters = [c for c in text if c.isascii() and c.isalpha()]
+    try:
+        document = parse_one(text, PayloadFormat.TEXT)
+    except UnreadableDocumentError:
+        assert not letters or "\x00" in text or any(0xD800 <= ord(c) <= 0xDFFF for c in text)
+        return
+    assert [c for c in document.text if c.isascii() and c.isalpha()] == letters
