@@ -97,7 +97,7 @@ def test_a_partition_named_by_tag_is_a_ledger_job_of_its_own(
     )
     config = tmp_path / "run.yaml"
     config.write_text(
-        f"ops: {{auto: {{ops: {{ingest: {{config: {{adapter: files, params: {{path: {corpus}}}}}}}}}}}}}\n"
+        f"ops: {{auto__stages: {{ops: {{ingest: {{config: {{adapter: files, params: {{path: {corpus}}}}}}}}}}}}}\n"
     )
 
     run(
@@ -119,11 +119,11 @@ def test_one_bad_document_is_quarantined_and_the_others_go_on(run: Run, tmp_path
     corpus.mkdir()
     for number in range(6):
         (corpus / f"note{number}.txt").write_text(
-            f"Case {number}\n\nPatient {number} with melanoma received nivolumab and recovered within {number} weeks.\n"
+            f"Case {number}\n\nPatient {number} with melanoma received nivolumab and recovered.\n"
         )
     (corpus / "bad.pdf").write_text("<html><body>Please log in</body></html>")
     config = tmp_path / "run.yaml"
-    config.write_text(f"ops: {{auto: {{ops: {{ingest: {{config: {{params: {{path: {corpus}}}}}}}}}}}}}\n")
+    config.write_text(f"ops: {{auto__stages: {{ops: {{ingest: {{config: {{params: {{path: {corpus}}}}}}}}}}}}}\n")
 
     run(*JOB, "-c", str(config))
 
@@ -134,7 +134,7 @@ def test_one_bad_document_is_quarantined_and_the_others_go_on(run: Run, tmp_path
 
 def test_a_missing_corpus_path_is_one_clear_error(run: Run, tmp_path: Path) -> None:
     config = tmp_path / "run.yaml"
-    config.write_text("ops: {auto: {ops: {ingest: {config: {params: {path: /no/such/folder}}}}}}\n")
+    config.write_text("ops: {auto__stages: {ops: {ingest: {config: {params: {path: /no/such/folder}}}}}}\n")
 
     failed = run(*JOB, "-c", str(config), check=False)
 

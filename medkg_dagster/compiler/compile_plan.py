@@ -41,7 +41,7 @@ def compile_plan(plan: Plan, factory: StageFactory, settings: Settings) -> Defin
                 *(build_assets(pipeline, factory, types) for pipeline in plan.pipelines),
                 load_report_asset(),
             ],
-            asset_checks=[load_report_check()],
+            asset_checks=[load_report_check(plan)],
             jobs=[job for pipeline in plan.pipelines for job in build_jobs(pipeline)],
             sensors=[load_report_sensor(plan)],
             resources={

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from dagster import (
     AssetCheckEvaluation,
-    AssetCheckKey,
+    AssetCheckResult,
+    AssetChecksDefinition,
     AssetCheckSeverity,
-    AssetCheckSpec,
     AssetKey,
     AssetMaterialization,
     AssetSpec,
@@ -17,8 +17,10 @@ from dagster import (
     SensorResult,
     SkipReason,
     TableColumn,
+    TableMetadataValue,
     TableRecord,
     TableSchema,
+    asset_check,
     sensor,
 )
 
@@ -32,7 +34,7 @@ _SCHEMA = TableSchema(columns=[TableColumn("where"), TableColumn("problem"), Tab
 
 
 def load_report_asset() -> AssetSpec:
-    """Return the asset that stands for the last load of pipelines and plugins."""
+    """Return the asset that stands for the last load of pipelines and stage plugins."""
     return AssetSpec(
         LOAD_REPORT,
         description="The last load of pipelines and stage plugins; its check fails on any problem.",
@@ -41,9 +43,18 @@ def load_report_asset() -> AssetSpec:
     )
 
 
-def load_report_check() -> AssetCheckSpec:
-    """Return the check that fails while a pipeline or plugin cannot be loaded."""
-    return AssetCheckSpec(CHECK, asset=LOAD_REPORT, description="Every pipeline file and stage plugin loads.")
+def load_report_check(plan: Plan) -> AssetChecksDefinition:
+    """Return the check that fails while a pipeline or plugin cannot be loaded.
+
+    Args:
+        plan: What the load gave.
+    """
+
+    @asset_check(name=CHECK, asset=LOAD_REPORT, description="Every pipeline file and stage plugin loads.")
+    def everything_loads() -> AssetCheckResult:
+        return AssetCheckResult(passed=not plan.problems, metadata=_check_metadata(plan))
+
+    return everything_loads
 
 
 def load_report_sensor(plan: Plan) -> SensorDefinition:
@@ -77,7 +88,7 @@ def load_report_sensor(plan: Plan) -> SensorDefinition:
                     check_name=CHECK,
                     passed=not plan.problems,
                     severity=AssetCheckSeverity.ERROR,
-                    metadata={"problems": _table(plan.problems)} if plan.problems else {},
+                    metadata=_check_metadata(plan),
                 ),
             ],
         )
@@ -85,12 +96,11 @@ def load_report_sensor(plan: Plan) -> SensorDefinition:
     return load_report
 
 
-def check_key() -> AssetCheckKey:
-    """Return the key of the check."""
-    return AssetCheckKey(LOAD_REPORT, CHECK)
+def _check_metadata(plan: Plan) -> dict[str, TableMetadataValue]:
+    return {"problems": _table(plan.problems)} if plan.problems else {}
 
 
-def _table(problems: Sequence[Problem]) -> MetadataValue[object]:
+def _table(problems: Sequence[Problem]) -> TableMetadataValue:
     rows = [
         TableRecord(
             {

@@ -6,6 +6,7 @@ from dagster import DagsterType, In, Nothing, OpDefinition, Out
 
 from medkg_dagster.compiler.config_schema import config_schema
 from medkg_dagster.registry import StageFactory
+from medkg_dagster.resolution.definition_names import op_name
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
 from medkg_dagster.runtime.policies import BoundedRetryPolicy
 from medkg_dagster.runtime.state_storage import STATE_KEY
@@ -70,7 +71,7 @@ def build_op(
     )
     return OpDefinition(
         compute_fn=StepRunner(pipeline, planned, factory),
-        name=f"{pipeline.dagster_name}__{dagster_name(planned.name)}",
+        name=op_name(pipeline, planned.name),
         ins=ins,
         outs={RESULT: Out(state, description=metadata.description, is_required=True)},
         description=metadata.description,

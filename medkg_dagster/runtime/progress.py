@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -16,7 +17,7 @@ class RunProgress:
         self._stage = stage
         self._log = log
         self._next_line = time.monotonic() + LOG_INTERVAL_SECONDS
-        self._bar: tqdm[None] | None = None
+        self._bar: tqdm[NoReturn] | None = None
         self._terminal = sys.stderr.isatty()
 
     def __call__(self, done: int, total: int | None, unit: str) -> None:

@@ -19,7 +19,7 @@ from medkg_dagster.stage_api.context import StageContext
 from medkg_dagster.topology.models import StageDefinition
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class StepRunner:
     """Runs one planned stage inside an op.
 

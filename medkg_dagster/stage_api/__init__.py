@@ -29,6 +29,7 @@ from medkg_dagster.stage_api.extensions import (
     Source,
     extension_names,
     find_extension,
+    open_embedder,
 )
 from medkg_dagster.stage_api.metadata import API_VERSION, OutputCounter, OutputHandler, StageMetadata
 from medkg_dagster.stage_api.registration import (
@@ -84,5 +85,6 @@ __all__ = [
     "extension_names",
     "find_extension",
     "hash_content",
+    "open_embedder",
     "write_key",
 ]

@@ -5,6 +5,7 @@ An entry point of a group below names an `Extension`. Only the chosen one is imp
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -52,7 +53,10 @@ class Embedder(Protocol):
 
     @property
     def model(self) -> str:
-        """Names model and settings, so that vectors of different models are never compared."""
+        """Names model and settings, so that vectors of different models are never compared.
+
+        Of the form `<extension name>:<canonical JSON of parameters, no secrets>`; see `open_embedder`.
+        """
 
     @property
     def lexical(self) -> bool:
@@ -218,6 +222,30 @@ def find_extension(kind: ExtensionKind, name: str) -> Extension:
     if not isinstance(extension, Extension) or extension.kind is not kind:
         raise ConfigError(f"entry point {found[0].value} must name an Extension of kind {kind.name}")
     return extension
+
+
+def open_embedder(model: str, home: Path) -> Embedder:
+    """Open the embedder that made an index's vectors, so that a query is embedded like the chunks were.
+
+    Args:
+        model: What `Embedder.model` returned: `<extension name>:<canonical JSON of its parameters>`.
+        home: The folder for all data.
+
+    Returns:
+        An embedder with the same name and parameters.
+
+    Raises:
+        ConfigError: The text is not of that form, or the embedder is not installed or cannot be opened.
+    """
+    name, _, text = model.partition(":")
+    try:
+        parameters = json.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"embedding model {model!r} cannot be reopened: {error}; run embed again") from error
+    if not isinstance(parameters, dict):
+        raise ConfigError(f"embedding model {model!r} cannot be reopened: no parameters; run embed again")
+    embedder: Embedder = find_extension(ExtensionKind.EMBEDDER, name).open(parameters, home)
+    return embedder
 
 
 def extension_names(kind: ExtensionKind) -> tuple[str, ...]:
