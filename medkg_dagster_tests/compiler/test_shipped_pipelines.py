@@ -1,0 +1,116 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from dagster import AssetKey, Definitions, DynamicPartitionsDefinition
+
+from medkg_dagster.compiler.compile_plan import compile_plan
+from medkg_dagster.errors import Problem
+from medkg_dagster.registry import build_default_stage_factory
+from medkg_dagster.resolution import Plan, load_plan
+from medkg_dagster.settings import Settings
+
+STAGES = ("ingest", "parse", "ir_validation", "chunk", "embed", "index", "extract", "kg")
+
+WIRES = {
+    "ingest": {},
+    "parse": {"payloads": "ingest"},
+    "ir_validation": {"document": "parse"},
+    "chunk": {"document": "ir_validation"},
+    "embed": {"chunks": "chunk"},
+    "index": {"chunks": "chunk", "embedding_batch": "embed"},
+    "extract": {"document": "ir_validation"},
+    "kg": {"entities": "extract", "claims": "extract", "document": "ir_validation", "after_index": "index"},
+}
+
+
+@pytest.fixture(scope="module")
+def plan(repository: Path) -> Plan:
+    return load_plan(repository / "config", build_default_stage_factory())
+
+
+@pytest.fixture
+def definitions(plan: Plan, repository: Path, tmp_path: Path) -> Iterator[Definitions]:
+    settings = Settings(home=tmp_path, config=repository / "config")
+    yield compile_plan(plan, build_default_stage_factory(), settings)
+    assert not list(tmp_path.iterdir()), "compiling must not write"
+
+
+def test_the_shipped_pipelines_load_without_a_problem(plan: Plan) -> None:
+    assert plan.problems == ()
+    assert [pipeline.name for pipeline in plan.pipelines] == ["auto", "clinical-trials"]
+
+
+@pytest.mark.parametrize("pipeline", ["auto", "clinical_trials"])
+def test_each_stage_is_one_asset_of_its_pipelines_group(definitions: Definitions, pipeline: str) -> None:
+    graph = definitions.resolve_asset_graph()
+
+    keys = {key for key in graph.get_all_asset_keys() if key.path[0] == pipeline}
+
+    assert keys == {AssetKey([pipeline, stage]) for stage in STAGES}
+    for key in keys:
+        node = graph.get(key)
+        assert node.group_name == pipeline
+        assert node.description
+        assert node.owners
+        assert node.kinds
+        assert node.code_version
+        assert isinstance(node.partitions_def, DynamicPartitionsDefinition)
+
+
+@pytest.mark.parametrize("pipeline", ["auto", "clinical_trials"])
+def test_state_keys_are_the_wires(definitions: Definitions, pipeline: str) -> None:
+    graph = definitions.resolve_job_def(pipeline).graph.node_named(f"{pipeline}__stages").definition
+
+    wires = {
+        stage: {
+            handle.input_name: upstream[0].node_name
+            for handle, upstream in graph.dependency_structure.input_to_upstream_outputs_for_node(
+                stage
+            ).items()
+        }
+        for stage in STAGES
+    }
+
+    assert wires == WIRES
+
+
+@pytest.mark.parametrize("pipeline", ["auto", "clinical_trials"])
+def test_lineage_follows_the_wires(definitions: Definitions, pipeline: str) -> None:
+    graph = definitions.resolve_asset_graph()
+
+    for stage, wires in WIRES.items():
+        expected = {AssetKey([pipeline, source]) for source in wires.values()}
+        assert graph.get(AssetKey([pipeline, stage])).parent_keys == expected
+
+
+@pytest.mark.parametrize("pipeline", ["auto", "clinical_trials"])
+def test_one_job_selects_all_stages_and_works_on_the_default_ledger_job(
+    definitions: Definitions, pipeline: str
+) -> None:
+    job = definitions.resolve_job_def(pipeline)
+
+    assert job.asset_layer.executable_asset_keys == {AssetKey([pipeline, stage]) for stage in STAGES}
+    assert job.tags["dagster/partition"] == "default"
+
+
+def test_retries_follow_the_stages_policy(definitions: Definitions) -> None:
+    job = definitions.resolve_job_def("auto")
+
+    parse = job.graph.node_named("auto__stages").definition.node_named("parse").definition
+    assert parse.retry_policy is not None
+    assert parse.retry_policy.max_retries == 2
+
+
+def test_a_load_problem_is_a_failed_check_in_the_ui(repository: Path, tmp_path: Path) -> None:
+    broken = Plan((), (Problem("unknown key 'stagse'", Path("broken.yaml"), 3, "did you mean 'stages'?"),))
+    definitions = compile_plan(
+        broken, build_default_stage_factory(), Settings(tmp_path, repository / "config")
+    )
+
+    check = definitions.resolve_implicit_global_asset_job_def()
+    result = check.execute_in_process()
+
+    evaluation = result.get_asset_check_evaluations()[0]
+    assert not evaluation.passed
+    assert "stagse" in str(evaluation.metadata["problems"])

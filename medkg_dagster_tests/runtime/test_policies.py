@@ -1,0 +1,43 @@
+import pytest
+
+from medkg_dagster.runtime.policies import BoundedRetryPolicy, external_calls
+from medkg_dagster.topology.models import ResiliencePolicy
+
+
+def policy(strategy: str, *, jitter: bool = False) -> ResiliencePolicy:
+    return ResiliencePolicy.model_validate(
+        {
+            "max_attempts": 10,
+            "backoff": {"strategy": strategy, "initial": 1.0, "maximum": 10.0, "jitter": jitter},
+            "circuit_breaker": {"failure_threshold": 3, "recovery_timeout": 5.0},
+            "rate_limit": {"rate_limit_per_second": 4.0},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("strategy", "delays"),
+    [("exponential", [1, 3, 7, 10, 10]), ("linear", [1, 2, 3, 4, 5]), ("none", [1, 1, 1, 1, 1])],
+)
+def test_delays_follow_the_strategy_up_to_the_maximum(strategy: str, delays: list[float]) -> None:
+    retries = BoundedRetryPolicy.from_policy(policy(strategy))
+
+    assert [retries.calculate_delay(attempt) for attempt in range(1, 6)] == delays
+
+
+def test_the_first_attempt_is_one_of_max_attempts() -> None:
+    assert BoundedRetryPolicy.from_policy(policy("none")).max_retries == 9
+
+
+def test_jitter_stays_between_nothing_and_the_maximum() -> None:
+    retries = BoundedRetryPolicy.from_policy(policy("exponential", jitter=True))
+
+    delays = [retries.calculate_delay(attempt) for attempt in range(1, 8) for _ in range(50)]
+    assert all(0 <= delay <= 10 for delay in delays)
+    assert len(set(delays)) > 10
+
+
+def test_breaker_and_rate_limit_reach_the_calls_of_the_stage() -> None:
+    calls = external_calls(policy("none"))
+
+    assert (calls.failure_threshold, calls.recovery_timeout, calls.rate_limit_per_second) == (3, 5.0, 4.0)
