@@ -77,6 +77,14 @@ def test_a_builder_is_called_the_way_it_wants(builder: Callable[..., Any], expec
     assert RECORDER.calls[-1] == expected
 
 
+def build_of_three(topology: Any, definition: Any, more: Any) -> FakeStage:
+    raise NotImplementedError(topology, definition, more)
+
+
+def build_with_keyword(definition: Any, *, size: int) -> FakeStage:
+    raise NotImplementedError(definition, size)
+
+
 async def build_slowly(definition: Any) -> FakeStage:
     del definition
     return FakeStage()
@@ -85,9 +93,9 @@ async def build_slowly(definition: Any) -> FakeStage:
 @pytest.mark.parametrize(
     ("builder", "message"),
     [
-        (lambda: FakeStage(), "cannot be called"),
-        (lambda a, b, c: FakeStage(), "cannot be called"),
-        (lambda definition, *, size: FakeStage(), "cannot be called"),
+        (FakeStage, "cannot be called"),
+        (build_of_three, "cannot be called"),
+        (build_with_keyword, "cannot be called"),
         (build_slowly, "asynchronous"),
         (5, "must be callable"),
     ],
@@ -140,10 +148,12 @@ def test_a_configuration_the_builder_refuses_names_the_stage() -> None:
     class Config(BaseModel):
         model_config = ConfigDict(extra="forbid")
 
+    def build_strictly(definition: StageDefinition) -> FakeStage:
+        Config.model_validate(definition.config)
+        return FakeStage()
+
     registry = empty()
-    registry.register_stage(
-        metadata=metadata("one"), builder=lambda definition: Config.model_validate(definition.config)
-    )
+    registry.register_stage(metadata=metadata("one"), builder=build_strictly)
     stage = STAGE.model_copy(update={"config": {"x": 1}})
 
     with pytest.raises(StageConfigError, match=r"stage 'a' \(one\) of pipeline 'p' does not fit: 'x'"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from functools import cache
 from pathlib import Path
 
 from lxml import etree
@@ -52,6 +53,13 @@ def articles(data: Path) -> tuple[Payload, ...]:
 def pdfs(data: Path) -> tuple[Payload, ...]:
     """One payload for each PDF."""
     return _files(data / "pdf", "*.pdf", PayloadFormat.PDF)
+
+
+@cache
+def parsed_pdfs(data: Path) -> tuple[Document, ...]:
+    """Parse every PDF once for all tests; each of them must parse."""
+    stage = Parse(ParseConfig())
+    return tuple(stage.parse(source) for source in pdfs(data))
 
 
 def negatives(data: Path) -> tuple[Payload, ...]:

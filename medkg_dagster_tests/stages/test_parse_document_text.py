@@ -4,7 +4,7 @@ import unicodedata
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medkg_dagster.errors import UnreadableDocumentError, UnsafeDocumentError
@@ -33,6 +33,7 @@ def filled(title: str, sections: Any) -> DocumentText:
     return builder
 
 
+@settings(deadline=None)
 @given(title=ANY_TEXT, sections=SECTIONS)
 def test_offsets_slice_to_exactly_what_was_put_in(title: str, sections: Any) -> None:
     text, laid_out = filled(title, sections).layout()
@@ -43,6 +44,7 @@ def test_offsets_slice_to_exactly_what_was_put_in(title: str, sections: Any) -> 
     assert found == expected
 
 
+@settings(deadline=None)
 @given(title=ANY_TEXT, sections=SECTIONS)
 def test_sections_are_ordered_do_not_overlap_and_begin_with_their_heading(title: str, sections: Any) -> None:
     text, laid_out = filled(title, sections).layout()
@@ -59,6 +61,7 @@ def test_sections_are_ordered_do_not_overlap_and_begin_with_their_heading(title:
         position = section.end
 
 
+@settings(deadline=None)
 @given(title=ANY_TEXT, sections=SECTIONS)
 def test_text_is_nfc_without_control_characters_and_survives_utf8(title: str, sections: Any) -> None:
     text, _ = filled(title, sections).layout()
@@ -68,6 +71,7 @@ def test_text_is_nfc_without_control_characters_and_survives_utf8(title: str, se
     assert text.encode().decode() == text
 
 
+@settings(deadline=None)
 @given(ANY_TEXT)
 def test_cleaning_twice_changes_nothing_more(text: str) -> None:
     assert clean(clean(text)) == clean(text)

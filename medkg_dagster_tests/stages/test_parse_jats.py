@@ -4,8 +4,9 @@ import csv
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from lxml import etree
 
 from medkg_dagster.errors import DocumentError, UnreadableDocumentError
 from medkg_dagster.stage_api import BlockKind, Document, PayloadFormat
@@ -30,18 +31,29 @@ BODY = """<sec><title>Methods</title><p>First.</p>
 <sec><title>Patients</title><p>Ten.<list><list-item><p>a</p></list-item><list-item><p>b</p></list-item></list>
 After.</p></sec></sec>
 <sec><title>Results</title><table-wrap><label>Table 1</label><caption><p>Doses</p></caption>
-<table><tr><th>Arm</th><th>n</th></tr><tr><td>A</td><td>5<sup><xref ref-type="table-fn">a</xref></sup></td></tr>
-</table></table-wrap><fig><label>Figure 1.</label><caption><title>Curve.</title><p>Over time</p></caption></fig>
+<table><tr><th>Arm</th><th>n</th></tr>
+<tr><td>A</td><td>5<sup><xref ref-type="table-fn">a</xref></sup></td></tr>
+</table></table-wrap><fig>
+<label>Figure 1.</label><caption><title>Curve.</title><p>Over time</p></caption></fig>
 </sec>"""
-BACK = "<back><ack><p>Thanks.</p></ack><ref-list><ref><mixed-citation>Cited work</mixed-citation></ref></ref-list></back>"
+BACK = """<back><ack><p>Thanks.</p></ack>
+<ref-list><ref><mixed-citation>Cited work</mixed-citation></ref></ref-list></back>"""
 
 
 def article(meta: str = META, body: str = BODY, back: str = BACK, attributes: str = "") -> str:
-    return f"<article {attributes}><front><article-meta>{meta}</article-meta></front><body>{body}</body>{back}</article>"
+    front = f"<front><article-meta>{meta}</article-meta></front>"
+    return f"<article {attributes}>{front}<body>{body}</body>{back}</article>"
 
 
 def parse(content: str, **config: object) -> Document:
     return parse_one(content, PayloadFormat.JATS_XML, **config)
+
+
+def own_body(content: bytes) -> str:
+    """Return all text of the article's body, without its sub-articles."""
+    body = etree.fromstring(content).find("body")
+    assert body is not None
+    return " ".join("".join(map(str, body.itertext())).split())
 
 
 def texts(document: Document, title: str) -> list[tuple[BlockKind, str]]:
@@ -121,12 +133,14 @@ def test_references_are_not_in_the_text() -> None:
         ("e&#x301;", "é"),
         ("soft&#xAD;hyphen", "softhyphen"),
         (
-            "x<inline-formula><alternatives><mml:math xmlns:mml='http://www.w3.org/1998/Math/MathML'><mml:mi>y"
-            "</mml:mi> <mml:mo>=</mml:mo> <mml:mn>2</mml:mn></mml:math><tex-math>no</tex-math></alternatives>"
-            "</inline-formula>z",
+            """x<inline-formula><alternatives><math xmlns='http://www.w3.org/1998/Math/MathML'><mi>y</mi>
+            <mo>=</mo><mn>2</mn></math><tex-math>no</tex-math></alternatives></inline-formula>z""",
             "xy=2z",
         ),
-        (r"<inline-formula><tex-math>\documentclass{a}\begin{document}$y$\end{document}</tex-math></inline-formula>", "y"),
+        (
+            r"<inline-formula><tex-math>\documentclass{a}\begin{document}$y$\end{document}</tex-math></inline-formula>",
+            "y",
+        ),
     ],
 )
 def test_inline_markup_reads_as_it_does_in_print(markup: str, expected: str) -> None:
@@ -180,7 +194,8 @@ def test_the_id_is_the_best_identifier_there_is(meta: str, expected: str) -> Non
 
 def test_namespaced_and_wrapped_articles_are_found() -> None:
     inner = article().replace("<article ", '<article xmlns="http://jats.nlm.nih.gov" ')
-    wrapped = f'<OAI-PMH xmlns="urn:oai"><GetRecord><record><metadata>{inner}</metadata></record></GetRecord></OAI-PMH>'
+    record = f"<GetRecord><record><metadata>{inner}</metadata></record></GetRecord>"
+    wrapped = f'<OAI-PMH xmlns="urn:oai">{record}</OAI-PMH>'
 
     assert parse(wrapped).text == parse(article()).text
 
@@ -198,6 +213,7 @@ def test_what_is_not_one_jats_article_is_refused(content: str, message: str) -> 
         parse(content)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2000), st.sampled_from(["<", "&", "\x00", "</p>", "é"]))
 def test_a_damaged_article_parses_or_is_refused(position: int, damage: str) -> None:
     content = article(META + MORE_META)
@@ -228,8 +244,8 @@ def test_every_real_article_parses_with_what_its_manifest_says(shared_data: Path
         assert document.date
         assert document.licence
         tables = sum(block.kind is BlockKind.TABLE for s in document.sections for block in s.blocks)
-        assert tables <= int(row["n_tables"]) + 5
-        assert len(document.text) > 0.85 * int(row["body_chars"])
+        assert tables <= int(row["n_tables"])
+        assert len(document.text) > 0.99 * len(own_body(source.content))
 
 
 def test_real_xml_that_is_not_jats_is_refused_with_its_root(shared_data: Path) -> None:

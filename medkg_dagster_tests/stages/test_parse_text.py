@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medkg_dagster.errors import DocumentError, UnreadableDocumentError
@@ -56,6 +56,7 @@ def test_a_first_line_too_long_for_a_title_is_text() -> None:
     assert len(document.sections) == 1
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_parse_or_are_refused_as_a_document_error(content: bytes) -> None:
     try:
@@ -65,6 +66,7 @@ def test_any_bytes_parse_or_are_refused_as_a_document_error(content: bytes) -> N
     assert document.text
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_no_word_of_a_text_is_lost(text: str) -> None:
     letters = [c for c in text if c.isascii() and c.isalpha()]

@@ -106,7 +106,7 @@ def test_a_pipeline_called_like_another_one_s_op_collides(tmp_path: Path) -> Non
         (RESILIENCE + "  x:\n    backoff: {initial: 5, maximum: 1}\n", 4, "maximum must not be less"),
         (RESILIENCE + "  x:\n    backoff: {initial: .nan}\n", 4, "finite number"),
         (RESILIENCE + "  x:\n    rate_limit: {rate_limit_per_second: 0}\n", 4, "greater than 0"),
-        (RESILIENCE + "  x: fast\n", 3, "mapping"),
+        (RESILIENCE + "  x: fast\n", 3, "dictionary"),
     ],
 )
 def test_a_bad_resilience_file_is_a_problem_and_pipelines_go_on(
@@ -116,9 +116,8 @@ def test_a_bad_resilience_file_is_a_problem_and_pipelines_go_on(
 
     assert [found.topology.name for found in loaded.pipelines] == ["p"]
     (problem,) = loaded.problems
-    assert (problem.line, message in str(problem) or str(problem)) == (line, True) or "dictionary" in str(
-        problem
-    )
+    assert problem.line == line
+    assert message in str(problem)
 
 
 def test_a_broken_policy_is_no_unknown_policy(tmp_path: Path) -> None:
@@ -166,9 +165,10 @@ def test_both_forms_of_a_gate_condition_mean_the_same() -> None:
         "stages:\n  - {name: a, type: x}\n  - {name: door, type: gate, gate: g, depends_on: [a]}\n"
         "  - {name: b, type: x, depends_on: [door]}\n"
     )
-    short = "gates:\n  - name: g\n    resume_stage: b\n    condition: {field: f, equals: true, timeout_seconds: 9}\n"
+    gate = "gates:\n  - name: g\n    resume_stage: b\n    condition:"
+    short = f"{gate} {{field: f, equals: true, timeout_seconds: 9}}\n"
     general = (
-        "gates:\n  - name: g\n    resume_stage: b\n    condition:\n      mode: all\n      timeout_seconds: 9\n"
+        f"{gate}\n      mode: all\n      timeout_seconds: 9\n"
         "      clauses:\n        - {field: f, operator: equals, value: true}\n"
     )
     first, _ = parse_pipeline(pipeline("p", stages + short), Path("p.yaml"), POLICIES)
@@ -206,7 +206,7 @@ plain = st.recursive(
 def test_whatever_yaml_can_say_is_read_as_it_was_written(value: object) -> None:
     import yaml
 
-    text = yaml.dump(value, Dumper=yaml.SafeDumper, allow_unicode=True)
+    text = yaml.dump(value, Dumper=yaml.SafeDumper, allow_unicode=False)
     read = parse_yaml(text, Path("x.yaml"))
 
     assert read.problems == ()
@@ -223,7 +223,7 @@ def test_no_text_breaks_the_reader(text: str) -> None:
 
 @given(
     st.lists(
-        st.sampled_from(pipeline("p").splitlines(keepends=True) + ["stages:\n", "  - &a *a\n", "<<: x\n"])
+        st.sampled_from([*pipeline("p").splitlines(keepends=True), "stages:\n", "  - &a *a\n", "<<: x\n"])
     )
 )
 def test_no_shuffled_file_breaks_the_reader(lines: list[str]) -> None:

@@ -8,19 +8,22 @@ point at.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from medkg_dagster.errors import UnreadableDocumentError
 from medkg_dagster.stage_api import Annotation, AnnotationRole, BlockKind, Document, Payload
 from medkg_dagster.stages.parse import ParseConfig
 from medkg_dagster.stages.parse.document_text import DocumentText, Metadata, make_document
-from medkg_dagster.stages.parse.text import decode
+from medkg_dagster.stages.parse.study_record import (
+    Record,
+    StudyRecord,
+    load_study,
+    sentences,
+    strings,
+    text_of,
+    words,
+)
 
-_NCT_ID = re.compile(r"NCT\d{8}")
-_ESCAPED = re.compile(r"\\([\\`*_{}\[\]<>()#+\-.!~|&^$])")
 _BULLET = re.compile(r"(?:[*•\-–]|\(?(?:\d{1,2}|[a-zA-Z]|[ivx]{1,4})[.)])\s+(?=\S)")
 _CRITERIA_HEADING = re.compile(
     r"[^\n:]{0,40}\b(inclusion|exclusion)\b(?:[ /-]+(?:and[ /-]+exclusion[ ]+)?criteria)?[^\n:]{0,40}:?\s*$",
@@ -29,12 +32,8 @@ _CRITERIA_HEADING = re.compile(
 _HEADED_CRITERIA = re.compile(
     r"((?:key |main |major )?(?:inclusion|exclusion) criteria:)\s*(\S.*)$", re.IGNORECASE
 )
-_DATE = re.compile(r"\d{4}(?:-\d{2}){0,2}")
-_REGISTRY_PREFIXES = {"EUDRACT_NUMBER": "EudraCT", "CTIS": "CTIS", "REGISTRY": None}
 _LAST_SIX_DIGITS = {"D": 66448, "C": 588420}
 _MESH_ID = re.compile(r"[DC]\d{6,9}")
-
-Record = Mapping[str, Any]
 
 
 def parse(payload: Payload, config: ParseConfig) -> Document:
@@ -51,7 +50,7 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
         UnreadableDocumentError: It is not JSON (with line), or not a study.
         UnsafeDocumentError: The text is too long.
     """
-    study = _Study(_load(payload), payload.origin)
+    study = StudyRecord(load_study(payload), payload.origin)
     builder = DocumentText(study.title, config.max_text_characters)
     _write_description(builder, study)
     _write_interventions(builder, study)
@@ -70,98 +69,7 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
     return make_document(payload, builder, metadata)
 
 
-def _load(payload: Payload) -> Record:
-    text = decode(payload.content, payload.origin)
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UnreadableDocumentError(
-            f"{payload.origin}:{error.lineno}: not valid JSON at column {error.colno} ({error.msg}); "
-            "the file is damaged or truncated"
-        ) from error
-    except (RecursionError, ValueError) as error:
-        raise UnreadableDocumentError(
-            f"{payload.origin}: the JSON is nested too deeply or holds an impossible number ({error})"
-        ) from error
-    if not isinstance(data, dict) or not isinstance(data.get("protocolSection"), dict):
-        raise UnreadableDocumentError(
-            f"{payload.origin}: JSON, but not a ClinicalTrials.gov v2 study: it has no protocolSection"
-        )
-    return data
-
-
-class _Study:
-    """A study's record, read tolerantly: what has the wrong type counts as absent."""
-
-    def __init__(self, data: Record, origin: str) -> None:
-        self.data = data
-        self.nct_id = self.text("protocolSection.identificationModule.nctId").strip().upper()
-        if not _NCT_ID.fullmatch(self.nct_id):
-            raise UnreadableDocumentError(
-                f"{origin}: the study has no valid NCT id in identificationModule (found {self.nct_id!r})"
-            )
-        self.official_title = self.text("protocolSection.identificationModule.officialTitle")
-        self.title = self.text("protocolSection.identificationModule.briefTitle") or self.official_title
-        self.conditions = self.texts("protocolSection.conditionsModule.conditions")
-        self.interventions = self.records("protocolSection.armsInterventionsModule.interventions")
-
-    def get(self, path: str) -> Any:
-        value: Any = self.data
-        for key in path.split("."):
-            value = value.get(key) if isinstance(value, Mapping) else None
-        return value
-
-    def text(self, path: str) -> str:
-        return _text(self.get(path))
-
-    def texts(self, path: str) -> list[str]:
-        value = self.get(path)
-        return [_text(item) for item in value if _text(item).strip()] if isinstance(value, list) else []
-
-    def records(self, path: str) -> list[Record]:
-        value = self.get(path)
-        return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
-
-    def identifiers(self) -> dict[str, str]:
-        found = {"clinicaltrials": self.nct_id}
-        for item in self.records("protocolSection.identificationModule.secondaryIdInfos"):
-            prefix = _REGISTRY_PREFIXES.get(_text(item.get("type")))
-            if prefix and _text(item.get("id")):
-                found.setdefault(prefix, _text(item.get("id")).strip())
-        return found
-
-    def authors(self) -> Iterator[str]:
-        for official in self.records("protocolSection.contactsLocationsModule.overallOfficials"):
-            yield _text(official.get("name"))
-        yield self.text("protocolSection.sponsorCollaboratorsModule.responsibleParty.investigatorFullName")
-        yield self.text("protocolSection.sponsorCollaboratorsModule.leadSponsor.name")
-
-    def date(self) -> str | None:
-        status = "protocolSection.statusModule"
-        for path in ("studyFirstPostDateStruct.date", "studyFirstSubmitDate", "startDateStruct.date"):
-            value = self.text(f"{status}.{path}").strip()
-            if _DATE.fullmatch(value):
-                return value
-        return None
-
-
-def _text(value: Any) -> str:
-    return _ESCAPED.sub(r"\1", value) if isinstance(value, str) else ""
-
-
-def _words(value: Any) -> str:
-    """Turn a code such as `DIETARY_SUPPLEMENT` or `PHASE2` into words."""
-    words = _text(value).replace("_", " ").lower()
-    return re.sub(r"phase(\d)", r"phase \1", words)
-
-
-def _sentences(*parts: str) -> str:
-    """Join parts as sentences; a part that does not end with punctuation gets a full stop."""
-    stripped = [part.strip() for part in parts if part.strip()]
-    return " ".join(part if part.endswith((".", "!", "?", ":", ";")) else f"{part}." for part in stripped)
-
-
-def _write_description(builder: DocumentText, study: _Study) -> None:
+def _write_description(builder: DocumentText, study: StudyRecord) -> None:
     if study.official_title and study.official_title != study.title:
         builder.section("Official title")
         builder.block(study.official_title)
@@ -192,12 +100,12 @@ def _items(paragraph: str) -> list[tuple[BlockKind, list[str]]]:
 
 
 def _named(intervention: Record) -> str:
-    kind = _words(intervention.get("type")).capitalize()
-    name = _text(intervention.get("name")).strip()
+    kind = words(intervention.get("type")).capitalize()
+    name = text_of(intervention.get("name")).strip()
     return f"{kind}: {name}" if kind and name else name
 
 
-def _write_interventions(builder: DocumentText, study: _Study) -> None:
+def _write_interventions(builder: DocumentText, study: StudyRecord) -> None:
     names = [name for name in map(_named, study.interventions) if name]
     names = list(dict.fromkeys(names))
     builder.section("Conditions and interventions")
@@ -209,22 +117,22 @@ def _write_interventions(builder: DocumentText, study: _Study) -> None:
     if names:
         builder.section("Interventions", 2)
         for intervention in study.interventions:
-            others = "; ".join(_strings(intervention.get("otherNames")))
+            others = "; ".join(strings(intervention.get("otherNames")))
             label = f"Other names: {others}" if others else ""
-            text = _sentences(_named(intervention), _text(intervention.get("description")), label)
+            text = sentences(_named(intervention), text_of(intervention.get("description")), label)
             builder.block(text, BlockKind.LIST_ITEM)
     if arms := study.records("protocolSection.armsInterventionsModule.armGroups"):
         builder.section("Arms", 2)
         for arm in arms:
-            head = ": ".join(filter(None, (_words(arm.get("type")).capitalize(), _text(arm.get("label")))))
-            builder.block(_sentences(head, _text(arm.get("description"))), BlockKind.LIST_ITEM)
+            head = ": ".join(filter(None, (words(arm.get("type")).capitalize(), text_of(arm.get("label")))))
+            builder.block(sentences(head, text_of(arm.get("description"))), BlockKind.LIST_ITEM)
     if keywords := study.texts("protocolSection.conditionsModule.keywords"):
         builder.section("Keywords", 2)
         builder.block("; ".join(keywords))
 
 
-def _composed(study: _Study, names: Sequence[str]) -> str:
-    kind = _words(study.get("protocolSection.designModule.studyType")) or "registered"
+def _composed(study: StudyRecord, names: Sequence[str]) -> str:
+    kind = words(study.get("protocolSection.designModule.studyType")) or "registered"
     if names and study.conditions:
         what = f"{'; '.join(names)} in {'; '.join(study.conditions)}"
     else:
@@ -232,11 +140,7 @@ def _composed(study: _Study, names: Sequence[str]) -> str:
     return f"This {kind} study investigates {what}." if what else ""
 
 
-def _strings(value: Any) -> list[str]:
-    return [_text(item) for item in value if _text(item)] if isinstance(value, list) else []
-
-
-def _write_outcomes(builder: DocumentText, study: _Study) -> None:
+def _write_outcomes(builder: DocumentText, study: StudyRecord) -> None:
     for title, key in (
         ("Primary outcomes", "primaryOutcomes"),
         ("Secondary outcomes", "secondaryOutcomes"),
@@ -245,19 +149,19 @@ def _write_outcomes(builder: DocumentText, study: _Study) -> None:
         if outcomes := study.records(f"protocolSection.outcomesModule.{key}"):
             builder.section(title)
             for outcome in outcomes:
-                frame = _text(outcome.get("timeFrame"))
-                text = _sentences(
-                    _text(outcome.get("measure")),
-                    _text(outcome.get("description")),
+                frame = text_of(outcome.get("timeFrame"))
+                text = sentences(
+                    text_of(outcome.get("measure")),
+                    text_of(outcome.get("description")),
                     f"Time frame: {frame}" if frame else "",
                 )
                 builder.block(text, BlockKind.LIST_ITEM)
 
 
-def _write_eligibility(builder: DocumentText, study: _Study) -> None:
+def _write_eligibility(builder: DocumentText, study: StudyRecord) -> None:
     module = "protocolSection.eligibilityModule"
     builder.section("Eligibility")
-    builder.block(_sentences(*_eligibility_facts(study)))
+    builder.block(sentences(*_eligibility_facts(study)))
     if population := study.text(f"{module}.studyPopulation"):
         builder.section("Study population", 2)
         _write_markup(builder, population)
@@ -289,7 +193,7 @@ def _criteria_items(paragraph: str) -> Iterator[tuple[BlockKind, list[str]]]:
             yield kind, lines
 
 
-def _eligibility_facts(study: _Study) -> Iterator[str]:
+def _eligibility_facts(study: StudyRecord) -> Iterator[str]:
     for label, key in (("Sex", "sex"), ("Minimum age", "minimumAge"), ("Maximum age", "maximumAge")):
         if value := study.text(f"protocolSection.eligibilityModule.{key}"):
             yield f"{label}: {value.lower()}"
@@ -298,34 +202,34 @@ def _eligibility_facts(study: _Study) -> Iterator[str]:
         yield f"Accepts healthy volunteers: {'yes' if volunteers else 'no'}"
 
 
-def _write_design(builder: DocumentText, study: _Study) -> None:
+def _write_design(builder: DocumentText, study: StudyRecord) -> None:
     design, status = "protocolSection.designModule", "protocolSection.statusModule"
     facts = [
-        ("Study type", _words(study.get(f"{design}.studyType"))),
-        ("Phase", ", ".join(map(_words, _strings(study.get(f"{design}.phases"))))),
-        ("Allocation", _words(study.get(f"{design}.designInfo.allocation"))),
-        ("Intervention model", _words(study.get(f"{design}.designInfo.interventionModel"))),
-        ("Observational model", _words(study.get(f"{design}.designInfo.observationalModel"))),
-        ("Time perspective", _words(study.get(f"{design}.designInfo.timePerspective"))),
-        ("Primary purpose", _words(study.get(f"{design}.designInfo.primaryPurpose"))),
-        ("Masking", _words(study.get(f"{design}.designInfo.maskingInfo.masking"))),
+        ("Study type", words(study.get(f"{design}.studyType"))),
+        ("Phase", ", ".join(map(words, strings(study.get(f"{design}.phases"))))),
+        ("Allocation", words(study.get(f"{design}.designInfo.allocation"))),
+        ("Intervention model", words(study.get(f"{design}.designInfo.interventionModel"))),
+        ("Observational model", words(study.get(f"{design}.designInfo.observationalModel"))),
+        ("Time perspective", words(study.get(f"{design}.designInfo.timePerspective"))),
+        ("Primary purpose", words(study.get(f"{design}.designInfo.primaryPurpose"))),
+        ("Masking", words(study.get(f"{design}.designInfo.maskingInfo.masking"))),
         ("Enrollment", str(study.get(f"{design}.enrollmentInfo.count") or "")),
-        ("Overall status", _words(study.get(f"{status}.overallStatus"))),
+        ("Overall status", words(study.get(f"{status}.overallStatus"))),
         ("Why stopped", study.text(f"{status}.whyStopped")),
     ]
     builder.section("Study design")
-    builder.block(_sentences(*(f"{label}: {value}" for label, value in facts if value)))
+    builder.block(sentences(*(f"{label}: {value}" for label, value in facts if value)))
     for key in ("interventionModelDescription", "maskingInfo.maskingDescription"):
         if text := study.text(f"{design}.designInfo.{key}"):
             _write_markup(builder, text)
 
 
-def _annotations(study: _Study) -> Iterator[Annotation]:
+def _annotations(study: StudyRecord) -> Iterator[Annotation]:
     for condition in study.conditions:
         yield Annotation(role=AnnotationRole.CONDITION, name=condition)
     for intervention in study.interventions:
-        name = _text(intervention.get("name")).strip()
-        kind = _text(intervention.get("type")) or None
+        name = text_of(intervention.get("name")).strip()
+        kind = text_of(intervention.get("type")) or None
         if name:
             yield Annotation(role=AnnotationRole.INTERVENTION, name=name, intervention_type=kind)
     for module, role in (
@@ -333,7 +237,7 @@ def _annotations(study: _Study) -> Iterator[Annotation]:
         ("interventionBrowseModule", AnnotationRole.INTERVENTION_MESH),
     ):
         for mesh in study.records(f"derivedSection.{module}.meshes"):
-            identifier, term = _text(mesh.get("id")), _text(mesh.get("term"))
+            identifier, term = text_of(mesh.get("id")), text_of(mesh.get("term"))
             if term and _MESH_ID.fullmatch(identifier):
                 yield Annotation(role=role, name=term, curie=f"MESH:{mesh_ui(identifier)}")
 
