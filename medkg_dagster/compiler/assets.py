@@ -17,10 +17,9 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from medkg_dagster.compiler.ops import RESULT, StateTypes, build_op
 from medkg_dagster.registry import StageFactory
-from medkg_dagster.resolution.definition_names import graph_name
 from medkg_dagster.resolution.plan import Phase, PipelinePlan, PlannedStage
 from medkg_dagster.runtime.resources import PARTITION_TAG, PIPELINE_TAG
-from medkg_dagster.topology.names import dagster_name
+from medkg_dagster.topology.names import dagster_name, graph_name
 
 DEFAULT_JOB_ID = "default"
 
@@ -89,7 +88,7 @@ def _build_graph(pipeline: PipelinePlan, factory: StageFactory, types: StateType
         }
         dependencies[NodeInvocation(op.name, alias=dagster_name(stage.name))] = inputs
     return GraphDefinition(
-        graph_name(pipeline),
+        graph_name(pipeline.name),
         description=pipeline.topology.metadata.description or None,
         node_defs=ops,
         dependencies=dependencies,

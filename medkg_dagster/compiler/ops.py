@@ -6,13 +6,12 @@ from dagster import DagsterType, In, Nothing, OpDefinition, Out
 
 from medkg_dagster.compiler.config_schema import config_schema
 from medkg_dagster.registry import StageFactory
-from medkg_dagster.resolution.definition_names import op_name
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
 from medkg_dagster.runtime.policies import BoundedRetryPolicy
 from medkg_dagster.runtime.state_storage import STATE_KEY
 from medkg_dagster.runtime.step import StepRunner
 from medkg_dagster.stage_api.metadata import qualified_name
-from medkg_dagster.topology.names import dagster_name
+from medkg_dagster.topology.names import dagster_name, op_name
 
 RESULT = "result"
 
@@ -71,7 +70,7 @@ def build_op(
     )
     return OpDefinition(
         compute_fn=StepRunner(pipeline, planned, factory),
-        name=op_name(pipeline, planned.name),
+        name=op_name(pipeline.name, planned.name),
         ins=ins,
         outs={RESULT: Out(state, description=metadata.description, is_required=True)},
         description=metadata.description,

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from medkg_dagster.errors import Problem, StageResolutionError, did_you_mean
 from medkg_dagster.registry import RegisteredStage, StageFactory, StageRegistry
-from medkg_dagster.resolution.definition_names import name_collision
 from medkg_dagster.resolution.phases import cut_phases
 from medkg_dagster.resolution.plan import PipelinePlan, Plan, PlannedStage, Wire
 from medkg_dagster.resolution.stage_config import check_config, code_version
@@ -32,13 +31,10 @@ def load_plan(config: Path, factory: StageFactory, problems: Sequence[Problem] |
     loaded = load_pipelines(config)
     found = [*(factory.problems if problems is None else problems), *loaded.problems]
     plans = []
-    taken: dict[str, str] = {}
     for pipeline in loaded.pipelines:
         plan, findings = _resolve(pipeline.topology, factory.registry, loaded.policies)
         if plan is None:
             found += _problems(pipeline, findings)
-        elif collision := name_collision(plan, taken):
-            found.append(pipeline.problem(("name",), collision, "rename one of them"))
         else:
             plans.append(plan)
     return Plan(tuple(plans), tuple(found))

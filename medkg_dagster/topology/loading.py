@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from medkg_dagster.errors import Problem, did_you_mean
 from medkg_dagster.topology.explain import explain
 from medkg_dagster.topology.models import STRUCTURE_CHECKED, PipelineTopologyConfig, ResiliencePolicy
-from medkg_dagster.topology.names import dagster_name
+from medkg_dagster.topology.names import dagster_name, graph_name, op_name
 from medkg_dagster.topology.structure import Finding, GateShape, StageShape, structure_findings
 from medkg_dagster.topology.yaml_source import SourceLines, YamlPath, YamlSource, parse_yaml, read_yaml
 
@@ -246,20 +246,19 @@ def _without_clashes(
     owners: dict[str, tuple[str, LoadedPipeline]] = {}
     kept, problems = [], []
     for pipeline in sorted(pipelines, key=_claim):
-        names = dict(_dagster_names(pipeline.topology))
-        taken = next((name for name in names if name in owners), None)
-        if taken is None:
-            owners.update({name: (label, pipeline) for name, label in names.items()})
+        own: dict[str, tuple[str, LoadedPipeline]] = {}
+        clash = None
+        for name, label in _dagster_names(pipeline.topology):
+            other = owners.get(name) or own.get(name)
+            if other is not None:
+                clash = f"{label} and {other[0]} of {_place(other[1])} both become '{name}' in Dagster"
+                break
+            own[name] = (label, pipeline)
+        if clash is None:
+            owners |= own
             kept.append(pipeline)
-            continue
-        label, owner = owners[taken]
-        problems.append(
-            pipeline.problem(
-                ("name",),
-                f"{names[taken]} and {label} of {_place(owner)} both become '{taken}' in Dagster",
-                "give one of them another name",
-            )
-        )
+        else:
+            problems.append(pipeline.problem(("name",), clash, "give one of them another name"))
     return sorted(kept, key=lambda pipeline: pipeline.topology.name), problems
 
 
@@ -275,7 +274,8 @@ def _place(pipeline: LoadedPipeline) -> str:
 def _dagster_names(topology: PipelineTopologyConfig) -> Iterator[tuple[str, str]]:
     name = topology.dagster_name
     yield name, f"pipeline '{topology.name}'"
+    yield graph_name(name), f"the graph of pipeline '{topology.name}'"
     for stage in topology.stages:
-        yield f"{name}__{dagster_name(stage.name)}", f"stage '{stage.name}' of pipeline '{topology.name}'"
+        yield op_name(name, stage.name), f"stage '{stage.name}' of pipeline '{topology.name}'"
     for gate in topology.gates:
         yield f"{name}__after_{dagster_name(gate.name)}", f"gate '{gate.name}' of pipeline '{topology.name}'"

@@ -239,7 +239,7 @@ class ResiliencePolicy(_Model):
 
     Attributes:
         max_attempts: Attempts in all, the first one included.
-        timeout_seconds: The longest time of one attempt; None for no limit.
+        timeout_seconds: The longest time of one attempt of one call to another service; None for no limit.
         backoff: The wait between attempts.
         circuit_breaker: When to stop calling; None for never.
         rate_limit: How often to call; None for no limit.

@@ -24,6 +24,19 @@ def dagster_name(name: str) -> str:
     return name.replace("-", "_")
 
 
+def graph_name(pipeline: str) -> str:
+    """Return the name of a pipeline's graph: the first part of its step keys and of its run configuration.
+
+    Dagster wants graphs, ops and jobs of a code location to have different names; the job has the pipeline's.
+    """
+    return f"{dagster_name(pipeline)}__stages"
+
+
+def op_name(pipeline: str, stage: str) -> str:
+    """Return the name of a stage's op definition."""
+    return f"{dagster_name(pipeline)}__{dagster_name(stage)}"
+
+
 def is_reserved(name: str) -> bool:
     """Say whether Dagster would refuse the name."""
     return name in _DAGSTER_RESERVED or keyword.iskeyword(name)

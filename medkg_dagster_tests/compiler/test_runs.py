@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import DagsterInstance, Definitions, ExecuteInProcessResult
+from dagster import DagsterInstance, Definitions, ExecuteInProcessResult, TableMetadataValue
 from pydantic import BaseModel, Field
 
 from medkg_dagster.compiler.compile_plan import compile_plan
@@ -242,7 +242,9 @@ def test_refused_documents_are_in_the_ledger_and_on_the_asset(deployment: Deploy
 
     shown = result.asset_materializations_for_node("word_count__stages.read")[0].metadata
     assert shown["documents_quarantined"].value == 1
-    assert shown["quarantined"].value.records[0].data == {
+    refused = shown["quarantined"]
+    assert isinstance(refused, TableMetadataValue)
+    assert refused.records[0].data == {
         "document": "PMID:99990003",
         "error": "RejectedDocumentError",
         "message": "it is empty",

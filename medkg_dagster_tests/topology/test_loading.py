@@ -230,3 +230,21 @@ def test_no_shuffled_file_breaks_the_reader(lines: list[str]) -> None:
     found, problems = parse_pipeline("".join(lines), Path("x.yaml"), POLICIES)
 
     assert (found is None) == bool(problems)
+
+
+@pytest.mark.parametrize("stage", ["stages", "after_approved"])
+def test_a_stage_may_not_be_called_like_the_graph_or_a_later_job(tmp_path: Path, stage: str) -> None:
+    folder = tmp_path / "orchestration" / "pipelines"
+    folder.mkdir(parents=True)
+    (folder / "gated.yaml").write_text(
+        "name: gated\nversion: '2026-01-01'\n"
+        f"stages:\n  - {{name: {stage}, type: read}}\n"
+        f"  - {{name: gate_approved, type: gate, depends_on: [{stage}]}}\n"
+        "  - {name: count, type: count, depends_on: [gate_approved]}\n"
+        "gates: [{name: approved, condition: {field: approved, equals: true}}]\n"
+    )
+
+    loaded = load_pipelines(tmp_path)
+
+    assert loaded.pipelines == ()
+    assert any(f"both become 'gated__{stage}' in Dagster" in problem.message for problem in loaded.problems)
