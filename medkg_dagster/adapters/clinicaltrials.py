@@ -69,7 +69,11 @@ class ClinicalTrialsParameters(BaseModel):
         description="At most this many requests a second; above 1 only where `base_url` is not "
         "clinicaltrials.gov.",
     )
-    timeout: float = Field(default=30.0, gt=0, description="Seconds to wait for the service to answer.")
+    timeout: float | None = Field(
+        default=None,
+        gt=0,
+        description="Seconds to wait for an answer; the stage policy's `timeout_seconds` by default.",
+    )
     max_attempts: int = Field(
         default=4, ge=1, le=10, description="Attempts per request; only passing faults are tried again."
     )
@@ -114,9 +118,10 @@ class ClinicalTrialsSource:
 
         client = self._client or PoliteClient(
             requests_per_second=self._parameters.requests_per_second,
-            timeout=self._parameters.timeout,
+            timeout=self._parameters.timeout or ctx.calls.timeout_seconds,
             max_attempts=self._parameters.max_attempts,
             log=ctx.log,
+            calls=ctx.calls,
         )
         with client:
             yield from self._named(client, ctx) if self._parameters.nct_ids else self._searched(client, ctx)

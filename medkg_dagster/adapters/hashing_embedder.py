@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from medkg_dagster.adapters.function_words import FUNCTION_WORDS
 from medkg_dagster.stage_api import Extension, ExtensionKind
 
 if TYPE_CHECKING:
@@ -31,13 +32,6 @@ _SHORTEST_NGRAM, _LONGEST_NGRAM = 3, 5
 _LONGEST_HASHED_WORD = 64
 _CACHED_WORDS = 200_000
 
-# Words that say nothing about a text's subject.
-_FUNCTION_WORDS = frozenset(
-    "a an and are as at be been but by can did do does for from had has have he her his how if in into is it "
-    "its may more most no nor not of on or our she should so such than that the their them then there these "
-    "they this those to was we were what when where which while who will with would you".split()
-)
-
 
 class HashingParameters(BaseModel):
     """Parameters of the lexical embedder `hashing`."""
@@ -45,7 +39,10 @@ class HashingParameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     dimension: int = Field(
-        default=1024, ge=16, le=65_536, description="Length of the (lexical) vectors; more dimensions, fewer clashes."
+        default=512,
+        ge=16,
+        le=65_536,
+        description="Length of the (lexical) vectors; more dimensions, fewer clashes.",
     )
     ngram_share: float = Field(
         default=0.5,
@@ -113,7 +110,7 @@ class HashingEmbedder:
 def _words(text: str) -> list[str]:
     folded = unicodedata.normalize("NFKC", text).casefold()
     words = _WORD.findall(folded)
-    telling = [word for word in words if word not in _FUNCTION_WORDS]
+    telling = [word for word in words if word not in FUNCTION_WORDS]
     return telling or words
 
 

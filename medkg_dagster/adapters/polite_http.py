@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +16,7 @@ import httpx
 
 from medkg_dagster.adapters.payload_formats import load_json
 from medkg_dagster.errors import DocumentError, SourceError
+from medkg_dagster.stage_api import ExternalCalls
 
 MAX_REPLY_BYTES = 256 * 1024 * 1024
 LONGEST_WAIT_SECONDS = 120.0
@@ -35,9 +37,11 @@ class PoliteClient:
 
     Args:
         requests_per_second: The most requests a second, retries included.
-        timeout: Seconds to wait for each of connecting, sending and the next bytes of the reply.
+        timeout: Seconds to wait for each of connecting, sending and the next bytes of the reply; None waits
+            without end.
         max_attempts: Attempts per request.
         log: Where retries are reported.
+        calls: The stage's guard over calls to services: its pace and circuit breaker hold here too.
         sleep: Waits; exchanged in tests.
         clock: Monotonic seconds; exchanged in tests.
     """
@@ -46,15 +50,17 @@ class PoliteClient:
         self,
         *,
         requests_per_second: float,
-        timeout: float,
+        timeout: float | None,
         max_attempts: int,
         log: logging.Logger,
+        calls: ExternalCalls | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._interval = 1.0 / requests_per_second
         self._max_attempts = max_attempts
         self._log = log
+        self._calls = calls or ExternalCalls()
         self._sleep = sleep
         self._clock = clock
         self._next_request = clock()
@@ -91,7 +97,9 @@ class PoliteClient:
         for attempt in range(1, self._max_attempts + 1):
             self._keep_rate()
             try:
-                content = self._attempt(address, missing_is_none=missing_is_none)
+                content = self._calls.call(
+                    httpx.URL(address).host, partial(self._attempt, address, missing_is_none=missing_is_none)
+                )
                 return None if content is None else _parse(address, content)
             except _PassingFaultError as fault:
                 wait = FIRST_WAIT_SECONDS * 2 ** (attempt - 1) if fault.wait is None else fault.wait
@@ -152,7 +160,7 @@ def _explain_status(address: str, response: httpx.Response) -> str:
 
 def _asked_to_wait(response: httpx.Response) -> float | None:
     asked = response.headers.get("Retry-After", "").strip()
-    if asked.isdigit():
+    if asked.isascii() and asked.isdigit():
         return float(asked)
     try:
         moment = parsedate_to_datetime(asked)

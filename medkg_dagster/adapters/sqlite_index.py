@@ -141,7 +141,9 @@ class SqliteIndex:
 def _vectors_by_chunk(chunks: Sequence[Chunk], embeddings: EmbeddingBatch) -> dict[str, NDArray[np.float32]]:
     rows = len(embeddings.vectors)
     if rows != len(embeddings.chunk_ids):
-        raise StoreError(f"{rows} vectors for {len(embeddings.chunk_ids)} chunk ids; run the embed stage again")
+        raise StoreError(
+            f"{rows} vectors for {len(embeddings.chunk_ids)} chunk ids; run the embed stage again"
+        )
     wanted, present = {chunk.id for chunk in chunks}, set(embeddings.chunk_ids)
     if wanted != present:
         named = ", ".join(sorted(wanted ^ present)[:3])
@@ -170,7 +172,8 @@ def _write_chunks(connection: sqlite3.Connection, chunks: Iterable[Chunk]) -> No
         f"""
         INSERT INTO chunks ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (id) DO UPDATE
-        SET title = excluded.title, section = excluded.section, ordinal = excluded.ordinal, text = excluded.text
+        SET title = excluded.title, section = excluded.section,
+            ordinal = excluded.ordinal, text = excluded.text
         WHERE (title, section, ordinal, text)
             IS NOT (excluded.title, excluded.section, excluded.ordinal, excluded.text)
         """,  # noqa: S608 - the columns are a constant of this module

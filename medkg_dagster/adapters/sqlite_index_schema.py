@@ -14,9 +14,6 @@ SCHEMA_VERSION = 1
 APPLICATION_ID = 0x6D6B6769  # "mkgi"; tells this file from other programs' databases
 BUSY_SECONDS = 60.0
 
-# Weights of title, section heading and text in BM25.
-_RANK = "bm25(2.0, 1.0, 1.0)"
-
 _VERSION_1 = (
     """
     CREATE TABLE models (
@@ -56,7 +53,8 @@ _VERSION_1 = (
         tokenize = 'porter unicode61 remove_diacritics 2'
     )
     """,
-    f"INSERT INTO full_text (full_text, rank) VALUES ('rank', '{_RANK}')",
+    # The weights are those of title, section heading and text.
+    "INSERT INTO full_text (full_text, rank) VALUES ('rank', 'bm25(2.0, 1.0, 1.0)')",
     """
     CREATE TRIGGER chunk_inserted AFTER INSERT ON chunks BEGIN
         INSERT INTO full_text (rowid, title, section, text)
@@ -123,8 +121,8 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         raise StoreError(
-            f"{path}: {error}; check that the folder is writable, that the disk is not full and that no other "
-            "program holds the file, then run again: nothing half-written is left behind"
+            f"{path}: {error}; check that the folder is writable, that the disk is not full and that no "
+            "other program holds the file, then run again: nothing half-written is left behind"
         ) from error
     except sqlite3.DatabaseError as error:
         raise StoreError(

@@ -21,9 +21,14 @@ def to_json(value: Any, what: str) -> str:
     """
     try:
         _require_string_keys(value)
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+        return dump_json(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise LedgerError(f"{what} cannot be stored as JSON: {error}") from error
+
+
+def dump_json(value: Any) -> str:
+    """Return a value that is known to be JSON as `to_json` does, without its checks."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
     return _encodable(text)
 
 

@@ -214,9 +214,9 @@ class JobLedger:
         """Record that a run begins a stage; the job is running, and a run's first stage is an attempt."""
         from medkg_dagster.ledger import job_rows, stage_rows
 
-        now = self._now()
         with self._database.writing() as connection:
             job = job_rows.get_job(connection, pipeline, job_id, lock=True)
+            now = self._now()
             attempts = job.attempts + (not stage_rows.has_run(connection, pipeline, job_id, run_id))
             started = {
                 "status": StageStatus.STARTED.value,
@@ -364,9 +364,9 @@ class JobLedger:
         from medkg_dagster.ledger import job_rows, stage_rows
 
         key = stage_rows.StageKey(*place)
-        now = self._now()
         with self._database.writing() as connection:
             job_rows.get_job(connection, key.pipeline, key.job_id, lock=True)
+            now = self._now()
             if stage_rows.latest_run_id(connection, key) not in {None, run_id}:
                 return
             ended = {**values, "run_id": run_id, "quarantined": len(quarantined), "finished_at": now}

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from medkg_dagster.errors import LedgerError, UnknownJobError, did_you_mean
-from medkg_dagster.ledger.encoding import from_json, storable, to_json
+from medkg_dagster.ledger.database import lock_database
+from medkg_dagster.ledger.encoding import dump_json, from_json, storable, to_json
 from medkg_dagster.ledger.fields import assign, lookup
 from medkg_dagster.ledger.models import HistoryEntry, Job, JobStatus
 from medkg_dagster.ledger.schema import HISTORY, JOBS
@@ -48,7 +47,10 @@ def add_job(
     """Add a job unless it is there already, and return it as it stands."""
     if not pipeline or not job_id:
         raise LedgerError("a ledger job needs a pipeline and an id; one of them is empty")
-    upsert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    lock_database(connection)
+    known = find_job(connection, pipeline, job_id)
+    if known is not None:
+        return known
     values = {
         "pipeline": pipeline,
         "job_id": job_id,
@@ -59,9 +61,8 @@ def add_job(
         "created_at": stamp.at,
         "updated_at": stamp.at,
     }
-    added = connection.execute(upsert(JOBS).values(values).on_conflict_do_nothing())
-    if added.rowcount:
-        _record(connection, pipeline, job_id, {"status": (None, JobStatus.SUBMITTED.value)}, stamp)
+    connection.execute(insert(JOBS).values(values))
+    _record(connection, pipeline, job_id, {"status": (None, JobStatus.SUBMITTED.value)}, stamp)
     return get_job(connection, pipeline, job_id)
 
 
@@ -122,12 +123,12 @@ def change_job(connection: Connection, job: Job, changes: Mapping[str, Any], sta
 
 def change_fields(connection: Connection, job: Job, changes: Mapping[str, Any], stamp: Stamp) -> Job:
     """Set fields of a locked job by dotted path; only what differs is written and recorded."""
-    fields: dict[str, Any] = copy.deepcopy(dict(job.fields))
+    fields = dict(job.fields)  # decoded by this transaction alone, so its objects may change in place
     recorded: dict[str, tuple[Any, Any]] = {}
     for path in sorted(changes):
         new = to_json(changes[path], f"field {path!r}")
         old = lookup(fields, path, _ABSENT)
-        if old is not _ABSENT and to_json(old, path) == new:
+        if old is not _ABSENT and dump_json(old) == new:
             continue
         assign(fields, path, from_json(new))
         recorded[path] = (None if old is _ABSENT else old, from_json(new))
@@ -138,7 +139,7 @@ def change_fields(connection: Connection, job: Job, changes: Mapping[str, Any], 
         {
             "of_pipeline": job.pipeline,
             "of_job_id": job.job_id,
-            "new_fields": to_json(fields, "the fields"),
+            "new_fields": dump_json(fields),
             "now": stamp.at,
         },
     )
@@ -193,8 +194,8 @@ def _record(
             "pipeline": pipeline,
             "job_id": job_id,
             "field": field,
-            "old": None if old is None else to_json(old, field),
-            "new": None if new is None else to_json(new, field),
+            "old": None if old is None else dump_json(old),
+            "new": None if new is None else dump_json(new),
             "actor": storable(stamp.actor),
             "at": stamp.at,
             "reason": None if stamp.reason is None else storable(stamp.reason),

@@ -241,9 +241,9 @@ def open_embedder(model: str, home: Path) -> Embedder:
     try:
         parameters = json.loads(text)
     except ValueError as error:
-        raise ConfigError(f"embedding model {model!r} cannot be reopened: {error}; run embed again") from error
+        raise ConfigError(f"embedding model {model!r} cannot be reopened: {error}; embed again") from error
     if not isinstance(parameters, dict):
-        raise ConfigError(f"embedding model {model!r} cannot be reopened: no parameters; run embed again")
+        raise ConfigError(f"embedding model {model!r} cannot be reopened: no parameters; embed again")
     embedder: Embedder = find_extension(ExtensionKind.EMBEDDER, name).open(parameters, home)
     return embedder
 

@@ -36,12 +36,12 @@ class ChunkConfig(BaseModel):
     overlap: int = Field(
         default=0,
         ge=0,
-        description="How many characters of one chunk its successor may repeat; at most half of max_characters.",
+        description="How many characters of one chunk the next may repeat; at most half of max_characters.",
     )
     min_characters: int = Field(
         default=200,
         ge=0,
-        description="The last chunk of a section is evened out with the one before it where it would be shorter.",
+        description="A shorter last chunk of a section is evened out with the one before it.",
     )
 
     @model_validator(mode="after")

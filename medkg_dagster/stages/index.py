@@ -31,7 +31,8 @@ class IndexConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     store: str = Field(
-        default="sqlite", description="The index store, for example `sqlite` (one file, full text and vectors)."
+        default="sqlite",
+        description="The index store, for example `sqlite` (one file, full text and vectors).",
     )
     params: dict[str, Any] = Field(
         default_factory=dict, description="The store's own parameters; the store checks them."

@@ -1,0 +1,146 @@
+"""An embedder behind an OpenAI-compatible HTTP endpoint, hosted or local."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from medkg_dagster.errors import ConfigError
+from medkg_dagster.stage_api import Extension, ExtensionKind
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_IDENTITY = {"base_url", "model", "dimensions", "api_key_env"}
+_LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class OpenAIParameters(BaseModel):
+    """Parameters of the embedder `openai`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    base_url: str = Field(
+        default="https://api.openai.com/v1",
+        description="The service; texts are posted to <base_url>/embeddings.",
+    )
+    model: str = Field(min_length=1, description="The model's name at the service.")
+    dimensions: int | None = Field(
+        default=None,
+        ge=1,
+        le=65_536,
+        description="Length of the vectors, asked for and checked; else the model's own.",
+    )
+    api_key_env: str | None = Field(
+        default="OPENAI_API_KEY",
+        description="Environment variable that holds the API key; null for a service without one.",
+    )
+    timeout_seconds: float = Field(default=60.0, gt=0, description="Longest wait for one reply.")
+    max_attempts: int = Field(
+        default=5,
+        ge=1,
+        le=20,
+        description="Attempts per request; status 429, 5xx and broken connections are retried.",
+    )
+
+    @model_validator(mode="after")
+    def _check_url(self) -> Self:
+        """Refuse addresses that hold or would give away a secret."""
+        parts = urlsplit(self.base_url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("base_url must begin with http:// or https:// and name a host")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("base_url must hold no credentials, query or fragment; use api_key_env")
+        if parts.scheme == "http" and self.api_key_env and parts.hostname not in _LOCAL_HOSTS:
+            raise ValueError("base_url must be https:// where an API key is sent; or set api_key_env: null")
+        return self
+
+
+class OpenAIEmbedder:
+    """Embeds texts over HTTP, one request per batch.
+
+    Args:
+        parameters: The service and its model.
+
+    Raises:
+        ConfigError: The environment variable of the API key is not set.
+    """
+
+    lexical = False
+
+    def __init__(self, parameters: OpenAIParameters) -> None:
+        self._parameters = parameters
+        self._url = parameters.base_url.rstrip("/") + "/embeddings"
+        self._key = _read_key(parameters.api_key_env)
+        stated = parameters.model_dump(include=_IDENTITY)
+        self.model = "openai:" + json.dumps(stated, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return the vectors of texts, see `Embedder.embed`.
+
+        Args:
+            texts: Any texts; empty ones are not sent.
+
+        Returns:
+            float32 of shape (texts, dimension), rows of length 1, or 0 for an empty text.
+
+        Raises:
+            SourceError: The service refused, stayed away, or its reply does not fit the request.
+        """
+        import numpy as np
+
+        from medkg_dagster.adapters.openai_requests import post_embeddings
+
+        sent = [index for index, text in enumerate(texts) if text.strip()]
+        if not sent:
+            return np.zeros((len(texts), self._parameters.dimensions or 0), dtype=np.float32)
+        body: dict[str, object] = {"model": self._parameters.model, "input": [texts[index] for index in sent]}
+        body["encoding_format"] = "float"
+        if self._parameters.dimensions is not None:
+            body["dimensions"] = self._parameters.dimensions
+        received = post_embeddings(
+            self._url,
+            body,
+            key=self._key,
+            timeout=self._parameters.timeout_seconds,
+            max_attempts=self._parameters.max_attempts,
+        )
+        vectors = np.zeros((len(texts), received.shape[1]), dtype=np.float32)
+        lengths = np.linalg.norm(received, axis=1, keepdims=True)
+        vectors[sent] = np.divide(received, lengths, out=np.zeros_like(received), where=lengths > 0)
+        return vectors
+
+
+def _read_key(variable: str | None) -> str | None:
+    if variable is None:
+        return None
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise ConfigError(
+            f"openai: the environment variable {variable} is not set; put the API key into it, or set "
+            "api_key_env: null for a service without one"
+        )
+    if not key.isascii() or not key.isprintable():
+        raise ConfigError(f"openai: the environment variable {variable} holds characters no API key has")
+    return key
+
+
+def _build(parameters: OpenAIParameters, home: Path) -> OpenAIEmbedder:
+    del home
+    return OpenAIEmbedder(parameters)
+
+
+OPENAI = Extension(
+    kind=ExtensionKind.EMBEDDER,
+    name="openai",
+    description="An OpenAI-compatible HTTP endpoint, hosted or local.",
+    config_model=OpenAIParameters,
+    build=_build,
+)

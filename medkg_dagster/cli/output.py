@@ -1,0 +1,71 @@
+"""How commands print: tables, JSON, text of others made safe for a terminal."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from medkg_dagster.errors import StoreError
+
+WIDTH = 100
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def echo_json(value: Any) -> None:
+    """Print a value as indented JSON."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def echo_table(header: Sequence[str], rows: Iterable[Sequence[object]], indent: str = "") -> None:
+    """Print rows under a header, columns aligned; nothing where there are no rows."""
+    cells = [[one_line(str(cell)) for cell in row] for row in rows]
+    if not cells:
+        return
+    table = [list(header), *cells]
+    widths = [max(len(row[column]) for row in table) for column in range(len(header))]
+    for number, row in enumerate(table):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        click.echo(indent + (click.style(line, bold=True) if number == 0 else line))
+
+
+def one_line(text: str) -> str:
+    """Return text from documents as one line that cannot steer a terminal."""
+    return _CONTROL.sub("�", " ".join(text.split()))
+
+
+def paragraph(text: str, indent: str = "   ") -> str:
+    """Return text as one wrapped, indented paragraph."""
+    return textwrap.fill(one_line(text), WIDTH, initial_indent=indent, subsequent_indent=indent)
+
+
+def highlight(text: str, words: Iterable[str]) -> str:
+    """Return text with the words in bold; a terminal shows it, a pipe gets plain text."""
+    alternatives = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+    if not alternatives:
+        return text
+    pattern = re.compile(rf"(?<!\w)(?:{alternatives})", re.IGNORECASE)
+    return pattern.sub(lambda match: click.style(match.group(), bold=True, fg="yellow"), text)
+
+
+def require_data(home: Path) -> None:
+    """Refuse a home where no run has been, without making it.
+
+    Raises:
+        StoreError: There is nothing to look at.
+    """
+    if not home.is_dir() or next(home.iterdir(), None) is None:
+        raise StoreError(nothing_in(home))
+
+
+def nothing_in(home: Path) -> str:
+    """Return what to say of a home without data, and what to do."""
+    return (
+        f"nothing indexed yet in {home}; run `make demo` or "
+        "`dagster job execute -m medkg_dagster.definitions -j auto`, or set MEDKG_HOME"
+    )

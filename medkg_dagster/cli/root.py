@@ -1,0 +1,63 @@
+"""The root of the console: options common to all commands, and errors on one line."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from medkg_dagster import __version__
+from medkg_dagster.cli.check import check
+from medkg_dagster.cli.graph import export, graph
+from medkg_dagster.cli.ledger import ledger
+from medkg_dagster.cli.plan import plan
+from medkg_dagster.cli.search import search
+from medkg_dagster.cli.stages import stages
+from medkg_dagster.cli.summary import summary
+from medkg_dagster.errors import MedkgError
+from medkg_dagster.settings import Settings
+
+INTERRUPTED = 130
+
+
+class ReportedError(click.ClickException):
+    """An error of this package as the console shows it."""
+
+    def show(self, file: Any = None) -> None:
+        """Write every line of the message after the program's name."""
+        for line in self.message.splitlines() or [self.message]:
+            click.echo(f"medkg: {line}", file=file or sys.stderr)
+
+
+class MedkgGroup(click.Group):
+    """A group that shows this package's errors on one line and without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except MedkgError as error:
+            raise ReportedError(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("medkg: interrupted", err=True)
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(
+    cls=MedkgGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
+@click.version_option(__version__, "--version", prog_name="medkg")
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Look at pipelines, stage types, the search index, the knowledge graph and the job ledger.
+
+    Data is read from MEDKG_HOME (default: ./.medkg), pipelines from MEDKG_CONFIG (default: ./config, else
+    the installed copy). Runs are started with `dagster job execute -m medkg_dagster.definitions -j auto`, or
+    from the Dagster UI (`make dev`).
+    """
+    ctx.obj = Settings.from_environment()
+
+
+for _command in (check, plan, stages, search, graph, export, ledger, summary):
+    main.add_command(_command)

@@ -1,0 +1,208 @@
+"""Claims: what a trial record asserts, and what sentences state.
+
+`Claim.id` is the first 32 hexadecimal digits of the SHA-256 over document id, content hash, subject,
+predicate, object, negation and the sentence's offsets, each followed by a NUL: the same statement of the same text has the
+same id in every run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from medkg_dagster.stage_api import Claim, Document, Entity
+from medkg_dagster.stages.extract.negation import is_denied
+from medkg_dagster.stages.extract.relations import HEDGES, Relation, Role, relation_between
+from medkg_dagster.stages.extract.sentences import Sentence
+from medkg_dagster.stages.extract.terms import fold
+
+TEXT_SOURCE = "infores:medkg"
+TRIALS_SOURCE = "infores:clinicaltrials"
+
+MAX_GAP = 160
+MAX_SENTENCE = 1500
+
+_ROLES = {
+    "biolink:Drug": Role.TREATMENT,
+    "biolink:SmallMolecule": Role.TREATMENT,
+    "biolink:ChemicalEntity": Role.TREATMENT,
+    "biolink:MolecularMixture": Role.TREATMENT,
+    "biolink:Procedure": Role.TREATMENT,
+    "biolink:Treatment": Role.TREATMENT,
+    "biolink:ClinicalIntervention": Role.TREATMENT,
+    "biolink:Disease": Role.CONDITION,
+    "biolink:PhenotypicFeature": Role.CONDITION,
+    "biolink:DiseaseOrPhenotypicFeature": Role.CONDITION,
+    "biolink:Gene": Role.GENE,
+    "biolink:Protein": Role.GENE,
+    "biolink:GeneFamily": Role.GENE,
+}
+_PLACEBO = "MESH:D010919"
+_AND = r"and|or|and/or|plus|as well as|and with|and to|and by"
+_WITH = r"with|with or without|in combination with|combined with|added to|followed by"
+_LISTING = r"\s*(?:,|(?:,\s*)?(?:{words}))\s+(?:(?!in |not )[\w\-]+\s+){{0,2}}|\s*[/+]\s*"
+_LIST = re.compile(_LISTING.format(words=_AND), re.IGNORECASE)
+_COMBINATION = re.compile(_LISTING.format(words=f"{_AND}|{_WITH}"), re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Mentions of one role that a sentence lists together."""
+
+    role: Role
+    members: tuple[Entity, ...]
+
+    @property
+    def start(self) -> int:
+        return self.members[0].start or 0
+
+    @property
+    def end(self) -> int:
+        return self.members[-1].end or 0
+
+
+def role_of(entity: Entity) -> Role | None:
+    """Return what an entity can be in a claim, by its category."""
+    return _ROLES.get(entity.category)
+
+
+def claim_id(document: Document, subject: str, predicate: str, object_: str, negated: bool, place: Sentence) -> str:
+    """Return the stable id of a claim; see the module's docstring."""
+    parts = (document.id, document.content_hash, subject, predicate, object_, str(negated).lower(),
+             str(place.start), str(place.end))  # fmt: skip
+    return hashlib.sha256("".join(f"{part}\x00" for part in parts).encode()).hexdigest()[:32]
+
+
+def trial_claims(
+    document: Document,
+    interventions: Sequence[Entity],
+    conditions: Sequence[Entity],
+    sentences: Sequence[Sentence],
+) -> Iterator[Claim]:
+    """Yield that a trial tests each of its interventions in each of its conditions.
+
+    Args:
+        document: A trial record.
+        interventions: Its grounded interventions; a placebo is none.
+        conditions: Its grounded conditions.
+        sentences: Its sentences.
+
+    Yields:
+        One claim a pair, with the sentence that names both, else one that names the intervention; a pair that no
+        sentence names is left out.
+    """
+    folded = [fold(document.text[place.start : place.end]) for place in sentences]
+    found = {entity.surface: _naming(entity, folded) for entity in (*interventions, *conditions)}
+    done: set[tuple[str, str]] = set()
+    for intervention in interventions:
+        for condition in conditions:
+            pair = (intervention.curie, condition.curie)
+            if intervention.curie in {_PLACEBO, condition.curie} or pair in done:
+                continue
+            named = found[intervention.surface]
+            both = [number for number in named if number in found[condition.surface]]
+            if both or named:
+                done.add(pair)
+                yield _claim(document, pair[0], "biolink:in_clinical_trials_for", pair[1], False,
+                             sentences[(both or list(named))[0]], "trial_record", TRIALS_SOURCE)  # fmt: skip
+
+
+def _naming(entity: Entity, folded: Sequence[str]) -> dict[int, None]:
+    names = [re.escape(fold(name)) for name in (entity.surface, entity.name)]
+    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(names)})(?!\w)")
+    return dict.fromkeys(number for number, text in enumerate(folded) if pattern.search(text))
+
+
+def sentence_claims(
+    document: Document, place: Sentence, entities: Sequence[Entity], negation: bool
+) -> Iterator[Claim]:
+    """Yield what one sentence states about the concepts it mentions.
+
+    Args:
+        document: The document.
+        place: The sentence.
+        entities: The mentions in it, in order.
+        negation: Whether denials are marked.
+
+    Yields:
+        The claims.
+    """
+    text = document.text[place.start : place.end]
+    if len(text) > MAX_SENTENCE or HEDGES.search(text):
+        return
+    groups = _groups(document.text, entities)
+    for left, right in zip(groups, groups[1:], strict=False):
+        words = document.text[left.end : right.start]
+        if len(words) > MAX_GAP:
+            continue
+        relation = relation_between(left.role, words, right.role)
+        if relation is None:
+            continue
+        negated = negation and is_denied(
+            text,
+            (left.start - place.start, left.end - place.start),
+            (right.start - place.start, right.end - place.start),
+        )
+        yield from _pairs(document, place, relation, left, right, negated)
+
+
+def _pairs(
+    document: Document,
+    place: Sentence,
+    relation: Relation,
+    left: _Group,
+    right: _Group,
+    negated: bool,
+) -> Iterator[Claim]:
+    subjects, objects = (right, left) if relation.reverse else (left, right)
+    for subject in subjects.members:
+        for object_ in objects.members:
+            if subject.curie != object_.curie:
+                yield _claim(document, subject.curie, relation.predicate, object_.curie, negated, place,
+                             relation.name, TEXT_SOURCE)  # fmt: skip
+
+
+def _groups(text: str, entities: Sequence[Entity]) -> list[_Group]:
+    groups: list[_Group] = []
+    for entity in entities:
+        role = role_of(entity)
+        if role is None:
+            continue
+        last = groups[-1] if groups else None
+        listing = _COMBINATION if role is Role.TREATMENT else _LIST
+        if last and last.role is role and listing.fullmatch(text[last.end : entity.start]):
+            groups[-1] = _Group(role, (*last.members, entity))
+        else:
+            groups.append(_Group(role, (entity,)))
+    return groups
+
+
+def _claim(
+    document: Document,
+    subject: str,
+    predicate: str,
+    object_: str,
+    negated: bool,
+    place: Sentence,
+    method: str,
+    source: str,
+) -> Claim:
+    asserted = source == TRIALS_SOURCE
+    return Claim(
+        id=claim_id(document, subject, predicate, object_, negated, place),
+        document_id=document.id,
+        document_hash=document.content_hash,
+        subject=subject,
+        predicate=predicate,
+        object=object_,
+        negated=negated,
+        sentence=document.text[place.start : place.end],
+        start=place.start,
+        end=place.end,
+        method=method,
+        primary_knowledge_source=source,
+        knowledge_level="knowledge_assertion" if asserted else "not_provided",
+        agent_type="manual_agent" if asserted else "text_mining_agent",
+    )

@@ -1,0 +1,108 @@
+"""Splits a document into sentences with exact offsets, never across blocks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from medkg_dagster.stage_api import BlockKind, Document
+
+# What may end a sentence: the mark, closing quotes and brackets (and a citation such as [12]), white space.
+_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?:\[[\d,;–\-\s]+\])?(\s+)(?=[\"'“‘(\[]*[^\W_a-zà-öø-ÿ])")
+_LAST_WORD = re.compile(r"(?:^|[\s(\[/])([^\s(\[/]*)$")
+_LIST_NUMBER = re.compile(r"\(?(?:\d{1,3}|[ivxIVX]{1,4})")
+
+# Written with a full stop inside a sentence; compared in lower case without the last full stop.
+_ABBREVIATIONS = frozenset(
+    "e.g i.e cf etc vs viz approx ca c al et resp incl excl no nos fig figs tab tabl ref refs eq eqs sec vol pp p "
+    "ed eds dr drs prof mr mrs ms st jr sr inc ltd co corp dept univ jan feb mar apr jun jul aug sep sept oct nov "
+    "dec mon tue wed thu fri sat sun max min avg est spp sp subsp var max u.s u.k a.m p.m i.v i.m s.c p.o b.i.d "
+    "t.i.d q.d b.w s.d s.e n.s".split()
+)
+# These end sentences as often as they stand inside one: a capital letter after them decides.
+_MAY_END = frozenset({"etc", "al", "a.m", "p.m", "u.s", "u.k", "inc", "ltd", "co", "corp", "no"})
+_NUMBERED = frozenset({"no", "nos", "fig", "figs", "tab", "ref", "refs", "eq", "eqs", "sec", "vol"})
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence, `document.text[start:end]`, without white space around it.
+
+    Attributes:
+        start: First character.
+        end: One past the last character.
+        section: The title of the section it is in.
+    """
+
+    start: int
+    end: int
+    section: str
+
+
+def document_sentences(document: Document) -> tuple[Sentence, ...]:
+    """Split a document's blocks into sentences; each line of a table counts as one.
+
+    Args:
+        document: The document.
+
+    Returns:
+        The sentences in reading order.
+    """
+    found: list[Sentence] = []
+    for section in document.sections:
+        for block in section.blocks:
+            text = document.text[block.start : block.end]
+            spans = _lines(text) if block.kind is BlockKind.TABLE else sentence_spans(text)
+            found += [Sentence(block.start + a, block.start + b, section.title) for a, b in spans]
+    return tuple(found)
+
+
+def sentence_spans(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where the sentences of a block stand; together they hold all of it but white space.
+
+    Args:
+        text: The block's text.
+
+    Yields:
+        First character and one past the last one of each sentence.
+    """
+    start = 0
+    for match in _END.finditer(text):
+        if not _inside(text, start, match):
+            yield from _stripped(text, start, match.start(1))
+            start = match.end()
+    yield from _stripped(text, start, len(text))
+
+
+def _inside(text: str, start: int, match: re.Match[str]) -> bool:
+    """Whether the full stop belongs to an abbreviation, an initial or a list number."""
+    if text[match.start()] != ".":
+        return False
+    before = _LAST_WORD.search(text, start, match.start())
+    word = before.group(1) if before else ""
+    after = text[match.end()]
+    if len(word) == 1 and word.isalpha() and word.isupper():
+        return after.isupper() and match.group() == ". "
+    if _LIST_NUMBER.fullmatch(text[start : match.start()].strip()):
+        return True
+    lower = word.lower().strip("\"'“‘")
+    if lower in _NUMBERED and after.isdigit():
+        return True
+    return lower in _ABBREVIATIONS and lower not in _MAY_END
+
+
+def _lines(text: str) -> Iterator[tuple[int, int]]:
+    start = 0
+    for line in text.split("\n"):
+        yield from _stripped(text, start, start + len(line))
+        start += len(line) + 1
+
+
+def _stripped(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    if start < end:
+        yield start, end

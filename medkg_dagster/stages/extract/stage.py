@@ -1,0 +1,105 @@
+"""The work of the `extract` stage, document by document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from medkg_dagster.stage_api import Claim, Document, Entity, StageContext
+from medkg_dagster.stages.extract import ExtractConfig
+from medkg_dagster.stages.extract.abbreviations import find_definitions
+from medkg_dagster.stages.extract.claims import sentence_claims, trial_claims
+from medkg_dagster.stages.extract.matching import Matcher, Mention
+from medkg_dagster.stages.extract.negation import is_negated
+from medkg_dagster.stages.extract.sentences import Sentence, document_sentences
+from medkg_dagster.stages.extract.short_forms import ShortForms
+from medkg_dagster.stages.extract.structured import CONDITION_ROLES, INTERVENTION_ROLES, ground
+from medkg_dagster.stages.extract.terms import load
+
+Extracted = tuple[tuple[Entity, ...], tuple[Claim, ...]]
+
+
+class ExtractStage:
+    """Finds entities and claims.
+
+    Args:
+        config: What is looked for, and how.
+
+    Raises:
+        StoreError: The vocabulary cannot be used.
+    """
+
+    def __init__(self, config: ExtractConfig) -> None:
+        self._config = config
+        self._vocabulary = load(config.vocabulary)
+        self._matcher = Matcher(self._vocabulary, config.min_term_length)
+
+    def execute(self, ctx: StageContext, document: tuple[Document, ...]) -> Extracted:
+        """Extract from every document.
+
+        Args:
+            ctx: The surroundings of this run.
+            document: The documents.
+
+        Returns:
+            All entities, and all claims with the sentences that support them.
+        """
+        results = ctx.for_each(document, self.extract, document_id=lambda item: item.id)
+        entities = tuple(entity for found, _ in results for entity in found)
+        claims = tuple(claim for _, found in results for claim in found)
+        ctx.log.info("%d entities and %d claims in %d documents", len(entities), len(claims), len(results))
+        return entities, claims
+
+    def extract(self, document: Document) -> Extracted:
+        """Extract from one document.
+
+        Args:
+            document: The document.
+
+        Returns:
+            Its entities, those of structured fields first, then by offset; and its claims.
+        """
+        sentences = document_sentences(document)
+        structured, trial = self._structured(document, sentences)
+        mentioned, stated = self._text(document, sentences)
+        claims = {claim.id: claim for claim in (*trial, *stated)}
+        return (*dict.fromkeys(structured), *mentioned), tuple(claims.values())
+
+    def _structured(
+        self, document: Document, sentences: Sequence[Sentence]
+    ) -> tuple[list[Entity], list[Claim]]:
+        grounded = [(note.role, ground(document, note, self._vocabulary)) for note in document.annotations]
+        entities = [entity for _, entity in grounded if entity]
+        interventions = [entity for role, entity in grounded if entity and role in INTERVENTION_ROLES]
+        conditions = [entity for role, entity in grounded if entity and role in CONDITION_ROLES]
+        return entities, list(trial_claims(document, interventions, conditions, sentences))
+
+    def _text(self, document: Document, sentences: Sequence[Sentence]) -> tuple[list[Entity], list[Claim]]:
+        entities: list[Entity] = []
+        claims: list[Claim] = []
+        short_forms = ShortForms()
+        for place in sentences:
+            text = document.text[place.start : place.end]
+            mentions = self._matcher.find(text)
+            if self._config.abbreviations:
+                short_forms.learn(text, find_definitions(text), mentions)
+                mentions = short_forms.apply(text, mentions)
+            found = list(self._entities(document, place, text, mentions))
+            entities += found
+            claims += sentence_claims(document, place, found, self._config.negation)
+        return entities, claims
+
+    def _entities(
+        self, document: Document, place: Sentence, text: str, mentions: Sequence[Mention]
+    ) -> Iterator[Entity]:
+        for mention in mentions:
+            yield Entity(
+                document_id=document.id,
+                curie=mention.concept.curie,
+                name=mention.concept.name,
+                category=mention.concept.category,
+                surface=text[mention.start : mention.end],
+                start=place.start + mention.start,
+                end=place.start + mention.end,
+                method="dictionary",
+                negated=self._config.negation and is_negated(text, mention.start, mention.end),
+            )

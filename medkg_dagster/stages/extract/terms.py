@@ -1,0 +1,186 @@
+"""Vocabularies: the concepts that can be found, read from a TSV file.
+
+The file is UTF-8 with the header `curie  name  category  synonyms`, separated by tabs; synonyms are
+separated by a vertical bar. The bundled one and its licence are in the folder `vocabulary`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from medkg_dagster.errors import StoreError
+
+BUNDLED = Path(__file__).parent / "vocabulary" / "oncology.tsv"
+
+COLUMNS = ("curie", "name", "category", "synonyms")
+
+MAX_BYTES = 256 * 1024 * 1024
+
+_CURIE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*:[^\s|]+")
+_CATEGORY = re.compile(r"biolink:[A-Z][A-Za-z]+")
+
+# Other ways to write one character, always one for one, so that offsets stay exact.
+_SAME = str.maketrans(
+    {
+        **dict.fromkeys("\u00a0\u2002\u2003\u2009\u202f\t\n", " "),
+        **dict.fromkeys("‐‑‒–−", "-"),
+        "’": "'",
+        "ς": "σ",
+        "µ": "μ",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """A concept of a vocabulary.
+
+    Attributes:
+        curie: Its identifier.
+        name: Its preferred name.
+        category: Its Biolink category.
+        synonyms: Its other names.
+    """
+
+    curie: str
+    name: str
+    category: str
+    synonyms: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names, the preferred one first."""
+        return (self.name, *self.synonyms)
+
+
+class Vocabulary:
+    """Concepts by identifier and by name.
+
+    Args:
+        concepts: The concepts; where two share a name, preferred names go before synonyms, then the
+            earlier concept before the later one.
+    """
+
+    def __init__(self, concepts: tuple[Concept, ...]) -> None:
+        self.concepts = concepts
+        self._by_curie = {concept.curie: concept for concept in concepts}
+        self._by_name: dict[str, Concept] = {}
+        for names in ([c.name] for c in concepts), (c.synonyms for c in concepts):
+            for concept, written in zip(concepts, names, strict=True):
+                for name in written:
+                    for form in forms(name):
+                        self._by_name.setdefault(fold(form), concept)
+
+    def by_curie(self, curie: str) -> Concept | None:
+        """Return the concept with this identifier."""
+        return self._by_curie.get(curie)
+
+    def by_name(self, name: str) -> Concept | None:
+        """Return the concept with this name, in any case and word order with comma ("Arthritis, Rheumatoid")."""
+        for form in forms(name):
+            if found := self._by_name.get(fold(form)):
+                return found
+        return None
+
+
+def fold(text: str) -> str:
+    """Return text in lower case with simple hyphens, apostrophes and spaces, of the very same length.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The text to compare with; character `i` of it stands for character `i` of `text`.
+    """
+    lower = text.lower()
+    if len(lower) != len(text):
+        lower = "".join(character.lower()[0] for character in text)
+    return lower.translate(_SAME)
+
+
+def same_case(text: str) -> str:
+    """Return text as `fold` does, but with its case kept."""
+    return text.translate(_SAME)
+
+
+def forms(name: str) -> tuple[str, ...]:
+    """Return a name and, for an inverted one such as "Arthritis, Rheumatoid", its natural order."""
+    parts = name.split(", ")
+    if len(parts) == 2 and all(parts):
+        return name, f"{parts[1]} {parts[0]}"
+    return (name,)
+
+
+@lru_cache(maxsize=4)
+def _load_version(path: Path, modified: int, size: int) -> Vocabulary:
+    del modified, size
+    return Vocabulary(tuple(_read(path)))
+
+
+def load(path: Path | None) -> Vocabulary:
+    """Read a vocabulary; the same unchanged file is read once.
+
+    Args:
+        path: The TSV file; None for the bundled one.
+
+    Returns:
+        The vocabulary.
+
+    Raises:
+        StoreError: The file is missing, unreadable or wrong; the message names the line.
+    """
+    file = path or BUNDLED
+    try:
+        found = file.stat()
+        if found.st_size > MAX_BYTES:
+            raise StoreError(f"vocabulary {file}: {found.st_size:,} bytes; the limit is {MAX_BYTES:,}")
+        return _load_version(file, found.st_mtime_ns, found.st_size)
+    except OSError as error:
+        raise StoreError(
+            f"vocabulary {file}: {error.strerror or error}; correct the path in the stage's config, or leave "
+            "`vocabulary` out to use the bundled one"
+        ) from error
+
+
+def _read(path: Path) -> Iterator[Concept]:
+    try:
+        lines = path.read_bytes().decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise StoreError(f"vocabulary {path}:{line}: not UTF-8; save the file as UTF-8") from error
+    if not lines or tuple(lines[0].split("\t")) != COLUMNS:
+        raise StoreError(
+            f"vocabulary {path}:1: the header must be {', '.join(COLUMNS)}, separated by tabs"
+        )
+    seen: dict[str, int] = {}
+    for number, line in enumerate(lines[1:], start=2):
+        if not line.strip():
+            continue
+        concept = _concept(line, f"vocabulary {path}:{number}")
+        if first := seen.setdefault(concept.curie, number) - number:
+            raise StoreError(
+                f"vocabulary {path}:{number}: {concept.curie} is already on line {number + first}; join the lines"
+            )
+        yield concept
+    if not seen:
+        raise StoreError(f"vocabulary {path}:1: the file names no concept")
+
+
+def _concept(line: str, place: str) -> Concept:
+    fields = [field.strip() for field in line.split("\t")]
+    if len(fields) not in {3, 4}:
+        raise StoreError(f"{place}: {len(fields)} fields; expected {', '.join(COLUMNS)}, separated by tabs")
+    curie, name, category = fields[:3]
+    if not _CURIE.fullmatch(curie):
+        raise StoreError(f"{place}: {curie!r} is not a CURIE such as MESH:D008545")
+    if not name:
+        raise StoreError(f"{place}: {curie} has no name")
+    if not _CATEGORY.fullmatch(category):
+        raise StoreError(f"{place}: {category!r} is not a Biolink category such as biolink:Disease")
+    synonyms = fields[3].split("|") if len(fields) == 4 else []
+    others = dict.fromkeys(other.strip() for other in synonyms if other.strip())
+    return Concept(curie, name, category, tuple(other for other in others if other != name))

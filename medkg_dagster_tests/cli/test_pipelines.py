@@ -1,0 +1,111 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from medkg_dagster_tests.cli.conftest import Medkg
+
+PIPELINE = """\
+name: small-one
+version: "2026-01-01"
+metadata:
+  owner: team:demo
+  description: Ingest and parse.
+stages:
+  - {name: fetch, type: ingest}
+  - {name: read, type: parse, depends_on: [fetch], policy: patient}
+"""
+POLICIES = """\
+policies:
+  default: {}
+  patient: {max_attempts: 7, timeout_seconds: 90}
+"""
+
+
+@pytest.fixture
+def config(medkg: Medkg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "config" / "orchestration"
+    (folder / "pipelines").mkdir(parents=True)
+    (folder / "pipelines" / "small.yaml").write_text(PIPELINE)
+    (folder / "resilience.yaml").write_text(POLICIES)
+    monkeypatch.setenv("MEDKG_CONFIG", str(tmp_path / "config"))
+    del medkg
+    return folder
+
+
+def test_check_counts_what_it_loaded(medkg: Medkg) -> None:
+    result = medkg("check")
+    assert result.exit_code == 0, result.output
+    assert result.output == "2 pipelines, 8 stage types, no problems\n"
+
+
+def test_check_prints_every_problem_with_file_and_line(medkg: Medkg, config: Path) -> None:
+    (config / "pipelines" / "bad.yaml").write_text(
+        PIPELINE.replace("small-one", "bad").replace("ingest", "injest")
+    )
+    result = medkg("check")
+    assert result.exit_code == 1
+    assert f"{config}/pipelines/bad.yaml:7: " in result.stdout
+    assert "did you mean 'ingest'" in result.stdout
+    assert "1 pipelines" in result.stderr
+
+
+def test_plan_shows_stages_wires_policies_and_jobs(medkg: Medkg, config: Path) -> None:
+    assert config.is_dir()
+    result = medkg("plan", "small-one")
+    assert result.exit_code == 0, result.output
+    lines = [line.split() for line in result.output.splitlines()]
+    assert lines[0] == ["small-one,", "version", "2026-01-01"]
+    assert ["read", "parse", "document", "payloads", "<-", "fetch", "-", "patient", "7", "90", "s"] in lines
+    assert ["small_one", "-", "fetch,", "read"] in lines
+    assert medkg("plan", "small_one").output == result.output
+
+
+def test_plan_as_json_holds_the_same(medkg: Medkg, config: Path) -> None:
+    assert config.is_dir()
+    plan = json.loads(medkg("plan", "small-one", "--json").stdout)
+    assert plan["stages"][1]["wires"] == {"payloads": "fetch"}
+    assert plan["stages"][1]["policy"]["max_attempts"] == 7
+    assert plan["phases"] == [{"job": "small_one", "after_gate": None, "stages": ["fetch", "read"]}]
+
+
+def test_an_unknown_pipeline_names_the_closest_one(medkg: Medkg, config: Path) -> None:
+    assert config.is_dir()
+    result = medkg("plan", "smal-one")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("medkg: unknown pipeline 'smal-one'; did you mean 'small-one'?")
+
+
+def test_stages_lists_the_built_in_types_and_where_they_come_from(medkg: Medkg) -> None:
+    types = {item["stage_type"]: item for item in json.loads(medkg("stages", "--json").stdout)}
+    assert set(types) >= {"ingest", "parse", "ir-validation", "chunk", "embed", "index"}
+    assert types["chunk"]["origin"] == {
+        "distribution": "medkg-dagster",
+        "version": "0.1.0",
+        "entry_point": "chunk = medkg_dagster.stages.chunk:register",
+    }
+    assert types["index"]["dependencies"] == ["chunk", "embed"]
+
+
+def test_one_stage_type_shows_every_config_field(medkg: Medkg) -> None:
+    result = medkg("stages", "chunk")
+    assert result.exit_code == 0
+    assert "writes:            chunks: tuple[" in result.output
+    described = json.loads(medkg("stages", "chunk", "--json").stdout)
+    assert described["config"]
+    for field in described["config"]:
+        assert field["description"], field["name"]
+        assert field["type"] != "any", field["name"]
+        assert field["name"] in result.output
+
+
+def test_every_config_field_of_every_type_is_described(medkg: Medkg) -> None:
+    for item in json.loads(medkg("stages", "--json").stdout):
+        for field in item["config"]:
+            assert field["description"], f"{item['stage_type']}.{field['name']}"
+
+
+def test_an_unknown_stage_type_names_the_closest_one(medkg: Medkg) -> None:
+    result = medkg("stages", "chunks")
+    assert result.exit_code == 1
+    assert "unknown stage type 'chunks'; did you mean 'chunk'?" in result.stderr

@@ -1,0 +1,118 @@
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from medkg_dagster import __version__
+from medkg_dagster.cli import main
+from medkg_dagster_tests.cli.conftest import Medkg
+
+
+def commands(
+    group: click.Group, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name, command in group.commands.items():
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+
+
+def test_the_version_and_help_are_shown(medkg: Medkg) -> None:
+    assert medkg("--version").output == f"medkg, version {__version__}\n"
+    assert "Usage:" in medkg("-h").output
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), [pytest.param(*item, id=" ".join(item[0])) for item in commands(main)]
+)
+def test_every_command_and_option_has_help(
+    medkg: Medkg, path: tuple[str, ...], command: click.Command
+) -> None:
+    assert command.help
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, parameter.name
+    shown = medkg(*path, "-h")
+    assert shown.exit_code == 0
+    assert "Usage:" in shown.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("search", "melanoma"),
+        ("graph", "melanoma"),
+        ("export", "folder"),
+        ("ledger", "list"),
+        ("ledger", "show", "default"),
+        ("summary",),
+    ],
+)
+def test_an_empty_home_is_explained_and_stays_as_it_is(
+    medkg: Medkg, home: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(home.parent)
+    for made in (False, True):
+        if made:
+            home.mkdir()
+        result = medkg(*arguments)
+        assert result.exit_code == 1
+        assert result.stderr.startswith("medkg: nothing indexed yet in ")
+        assert "make demo" in result.stderr
+        assert result.stderr.count("\n") == 1
+        assert home.exists() is made
+        assert [file.name for file in home.parent.iterdir()] == (["home"] if made else [])
+
+
+def test_a_home_with_a_ledger_only_has_nothing_indexed(medkg: Medkg, ledger_home: Path) -> None:
+    before = sorted(file.name for file in ledger_home.iterdir())
+    for arguments in (("search", "melanoma"), ("graph", "melanoma")):
+        result = medkg(*arguments)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr.startswith("medkg: ")
+    assert sorted(file.name for file in ledger_home.iterdir()) == before
+
+
+def test_wrong_settings_are_one_line(medkg: Medkg, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDKG_STRICT", "maybe")
+    result = medkg("check")
+    assert result.exit_code == 1
+    assert result.stderr == "medkg: MEDKG_STRICT is 'maybe'; set it to 1 or 0\n"
+
+
+def test_a_damaged_ledger_is_one_line(medkg: Medkg, home: Path) -> None:
+    home.mkdir()
+    (home / "ledger.sqlite").write_bytes(b"no database " * 500)
+    result = medkg("ledger", "list")
+    assert result.exit_code == 1
+    assert "file is not a database" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_closed_pipe_ends_quietly(repository: Path) -> None:
+    command = f"{sys.executable} -m medkg_dagster.cli stages --json | head -c 1"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, cwd=repository, check=False
+    )
+    assert "Traceback" not in done.stderr
+
+
+def test_stages_starts_without_dagster_and_without_heavy_libraries(repository: Path) -> None:
+    code = (
+        "import sys, json\n"
+        "from medkg_dagster.cli import main\n"
+        "main(['stages'], standalone_mode=False)\n"
+        "heavy = ('dagster', 'sqlalchemy', 'numpy', 'lxml', 'httpx', 'pypdfium2', 'ahocorasick_rs')\n"
+        "print(json.dumps([name for name in heavy if name in sys.modules]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=repository, check=True
+    )
+    lines = done.stdout.splitlines()
+    assert lines[0].split()[:2] == ["TYPE", "WRITES"]
+    assert any(line.startswith("ingest ") for line in lines)
+    assert json.loads(lines[-1]) == []

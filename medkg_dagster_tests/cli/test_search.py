@@ -1,0 +1,68 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medkg_dagster.cli import main
+from medkg_dagster.cli.search import query_words, snippet
+from medkg_dagster_tests.cli.conftest import Medkg
+
+words = st.lists(st.text(alphabet="abcdeé", min_size=1, max_size=9), max_size=200)
+
+
+@pytest.mark.usefixtures("indexed_home")
+def test_the_best_chunk_comes_first_with_title_place_and_text(medkg: Medkg) -> None:
+    result = medkg("search", "melanoma", "dabrafenib")
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert lines[0] == "1. Dabrafenib in melanoma"
+    assert lines[1] == "   PMID:1 · Results"
+    assert lines[2] == "   Dabrafenib improved survival in melanoma with BRAF V600E."
+    assert "vectors: hashing (lexical: closeness means shared words)" in lines[-1]
+
+
+@pytest.mark.usefixtures("indexed_home")
+def test_matches_are_marked_in_a_terminal_only(medkg: Medkg) -> None:
+    assert "\x1b[" not in medkg("search", "melanoma").output
+    coloured = CliRunner().invoke(main, ["search", "melanoma"], color=True).output
+    assert "\x1b[33m\x1b[1mmelanoma\x1b[0m" in coloured
+
+
+@pytest.mark.usefixtures("indexed_home")
+def test_results_are_limited_and_come_as_json(medkg: Medkg) -> None:
+    found = json.loads(medkg("search", "survival", "--limit", "1", "--json").stdout)
+    assert found["lexical"] is True
+    assert len(found["hits"]) == 1
+    assert {"document_id", "start", "end", "text", "score", "bm25_rank", "vector_rank"} <= set(
+        found["hits"][0]
+    )
+
+
+@pytest.mark.usefixtures("indexed_home")
+@pytest.mark.parametrize("query", ['"', "AND OR NOT", "a*b)(", "-", "💊", "x" * 5000])
+def test_any_text_is_a_query(medkg: Medkg, query: str) -> None:
+    assert medkg("search", "--", query).exit_code == 0
+
+
+@given(words, st.integers(min_value=20, max_value=200))
+def test_a_snippet_is_part_of_the_text_and_no_longer_than_asked(text: list[str], length: int) -> None:
+    whole = " ".join(text)
+    cut = snippet(whole, ("abc",), length)
+    inner = cut.removeprefix("… ").removesuffix(" …")
+    assert inner in whole
+    assert len(inner) <= length
+
+
+def test_a_snippet_shows_where_the_words_are() -> None:
+    text = "filler " * 200 + "dabrafenib helps in melanoma " + "filler " * 200
+    cut = snippet(text, query_words("melanoma dabrafenib"))
+    assert "dabrafenib helps in melanoma" in cut
+    assert cut.startswith("… ")
+    assert cut.endswith(" …")
+
+
+def test_short_words_are_not_marked_beside_longer_ones() -> None:
+    assert query_words("survival in melanoma") == ("survival", "melanoma")
+    assert query_words("il 2") == ("il", "2")

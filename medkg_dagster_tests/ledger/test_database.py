@@ -1,0 +1,164 @@
+import json
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, inspect
+from sqlalchemy.exc import DBAPIError
+
+from medkg_dagster.errors import LedgerError
+from medkg_dagster.ledger import LEDGER_FILE, JobLedger, Registration
+from medkg_dagster.ledger.database import sqlite_url
+from medkg_dagster.ledger.migrations import CURRENT_VERSION, MIGRATIONS, migrate
+from medkg_dagster.ledger.schema import METADATA
+
+
+def make_version(file: Path, version: int) -> None:
+    engine = create_engine(sqlite_url(file))
+    with engine.begin() as connection:
+        migrate(connection, str(file), "2026-01-01T00:00:00.000000Z", MIGRATIONS[:version])
+    engine.dispose()
+
+
+def test_the_migrated_tables_are_those_that_are_queried(tmp_path: Path) -> None:
+    JobLedger.open(tmp_path).close()
+    engine = create_engine(sqlite_url(tmp_path / LEDGER_FILE))
+    tables = inspect(engine)
+    assert set(tables.get_table_names()) == set(METADATA.tables)
+    for name, table in METADATA.tables.items():
+        found = {(column["name"], column["nullable"]) for column in tables.get_columns(name)}
+        assert found == {(column.name, bool(column.nullable)) for column in table.columns}
+    engine.dispose()
+
+
+@pytest.mark.parametrize("version", range(1, CURRENT_VERSION))
+def test_an_older_ledger_is_migrated_and_keeps_its_rows(tmp_path: Path, version: int) -> None:
+    file = tmp_path / LEDGER_FILE
+    make_version(file, version)
+    with closing(sqlite3.connect(file)) as old, old:
+        old.execute(
+            "INSERT INTO ledger_jobs VALUES "
+            "('auto', 'default', 'waiting', NULL, '{}', '{\"a\":1}', 2, NULL, 't', 't')"
+        )
+        old.execute(
+            "INSERT INTO ledger_history (pipeline, job_id, field, new, actor, at) "
+            "VALUES ('auto', 'default', 'a', '1', 'me', 't')"
+        )
+    with JobLedger.open(tmp_path) as ledger:
+        assert ledger.job("auto", "default").fields == {"a": 1}
+        assert ledger.history("auto", "default")[0].new == 1
+    with closing(sqlite3.connect(file)) as new:
+        versions = [row[0] for row in new.execute("SELECT version FROM ledger_schema ORDER BY version")]
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            new.execute("DELETE FROM ledger_history")
+    assert versions == list(range(1, CURRENT_VERSION + 1))
+
+
+def test_migrations_are_numbered_without_gaps() -> None:
+    assert [step.version for step in MIGRATIONS] == list(range(1, CURRENT_VERSION + 1))
+
+
+def test_a_newer_ledger_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    file = tmp_path / LEDGER_FILE
+    JobLedger.open(tmp_path).close()
+    with closing(sqlite3.connect(file)) as newer, newer:
+        newer.execute("INSERT INTO ledger_schema VALUES (99, 't')")
+    with pytest.raises(LedgerError, match=r"newer release \(schema 99.*upgrade medkg-dagster"):
+        JobLedger.open(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"this is no database at all " * 100, b"%PDF-1.7" + bytes(5000)])
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / LEDGER_FILE
+    file.write_bytes(content)
+    with pytest.raises(LedgerError, match=r"ledger\.sqlite: file is not a database.*restore a backup"):
+        JobLedger.open(tmp_path)
+    assert file.read_bytes() == content
+
+
+def test_a_damaged_database_is_refused(tmp_path: Path) -> None:
+    with JobLedger.open(tmp_path) as ledger:
+        for number in range(200):
+            ledger.ensure_job("auto", f"job-{number}", {"text": "x" * 400}, actor="x")
+    file = tmp_path / LEDGER_FILE
+    content = bytearray(file.read_bytes())
+    for start in range(4096, len(content) - 4096, 4096):
+        content[start : start + 64] = b"\xff" * 64
+    file.write_bytes(content)
+    with (
+        pytest.raises(LedgerError, match=r"malformed; the file is damaged"),
+        JobLedger.open(tmp_path) as ledger,
+    ):
+        ledger.jobs(limit=1000)
+
+
+def test_a_database_with_strange_tables_of_our_names_is_refused(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / LEDGER_FILE)) as other, other:
+        other.execute("CREATE TABLE ledger_jobs (id INTEGER)")
+    with pytest.raises(LedgerError, match="has a table ledger_jobs but no ledger_schema"):
+        JobLedger.open(tmp_path)
+
+
+def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(LedgerError, match=r"file/home.*choose another MEDKG_HOME"):
+        JobLedger.open(tmp_path / "file" / "home")
+
+
+def test_a_home_may_have_any_name(tmp_path: Path) -> None:
+    home = tmp_path / "a home?mode=ro #1 ö%20"
+    JobLedger.open(home).close()
+    assert (home / LEDGER_FILE).is_file()
+
+
+def test_sqlite_is_in_wal_mode_and_synced_normally(tmp_path: Path) -> None:
+    with JobLedger.open(tmp_path) as ledger, ledger._database.reading() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1
+
+
+@pytest.mark.parametrize("table", ["ledger_history", "ledger_registration_audit"])
+@pytest.mark.parametrize("change", ["UPDATE {} SET at = 'never'", "DELETE FROM {}"])
+def test_history_and_audit_refuse_changes(ledger: JobLedger, table: str, change: str) -> None:
+    ledger.ensure_job("auto", "default", actor="x")
+    ledger.record_registrations([Registration("d", "1", "e", "registered")])
+    with pytest.raises(LedgerError, match="is append-only"), ledger._database.writing() as connection:
+        connection.exec_driver_sql(change.format(table))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:s3cret@127.0.0.1:1/none",
+        "postgresql://me@127.0.0.1:1/none?password=s3cret",
+        "postgresql://me:s3cret@[bad",
+        "mysql://me:s3cret@localhost/none",
+        "nosuch+driver://me:s3cret@localhost/none",
+        "s3cret",
+    ],
+)
+def test_passwords_are_never_shown(url: str) -> None:
+    with pytest.raises(LedgerError) as caught:
+        JobLedger.connect(url)
+    shown = str(caught.value)
+    cause = caught.value.__cause__
+    assert "s3cret" not in shown
+    assert "s3cret" not in str(cause)
+    assert isinstance(cause, DBAPIError | None)
+
+
+def test_other_databases_are_refused_by_name() -> None:
+    with pytest.raises(LedgerError, match="no ledger on mysql: the ledger speaks SQLite and PostgreSQL"):
+        JobLedger.connect("mysql://localhost/x")
+
+
+def test_importing_the_ledger_does_not_import_sqlalchemy() -> None:
+    code = (
+        "import sys, json, medkg_dagster.ledger\n"
+        "print(json.dumps([name in sys.modules for name in ('sqlalchemy', 'dagster')]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [False, False]

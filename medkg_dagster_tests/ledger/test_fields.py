@@ -1,0 +1,49 @@
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medkg_dagster.ledger.encoding import from_json, storable, to_json
+from medkg_dagster.ledger.fields import RESERVED, assign, flatten, lookup
+
+names = st.text(min_size=1).filter(lambda name: "." not in name and name not in RESERVED)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+@given(st.lists(names, min_size=1, max_size=4), values)
+def test_what_is_assigned_is_found_again(parts: list[str], value: Any) -> None:
+    fields: dict[str, Any] = {}
+    assign(fields, ".".join(parts), value)
+    assert lookup(fields, ".".join(parts), "absent") == value
+
+
+@given(st.dictionaries(names, st.integers() | st.dictionaries(names, st.text(), min_size=1), max_size=5))
+def test_assigning_flattened_fields_gives_the_fields_again(fields: dict[str, Any]) -> None:
+    rebuilt: dict[str, Any] = {}
+    for path, value in flatten(fields):
+        assign(rebuilt, path, value)
+    assert rebuilt == fields
+
+
+@given(values)
+def test_json_comes_back_equal_and_equal_values_give_equal_text(value: Any) -> None:
+    text = to_json(value, "it")
+    text.encode()
+    assert from_json(text) == value
+    assert to_json(json.loads(text), "it") == text
+
+
+@given(st.text(alphabet=st.characters()))
+def test_storable_text_has_no_nul_and_can_be_encoded(text: str) -> None:
+    assert "\x00" not in storable(text)
+    storable(text).encode()
+
+
+def test_a_missing_path_gives_the_default() -> None:
+    assert lookup({"a": 1}, "a.b", "absent") == "absent"
+    assert lookup({}, "a") is None
