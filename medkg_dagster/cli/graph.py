@@ -95,7 +95,7 @@ def find_nodes(store: GraphStore, wanted: str) -> Sequence[Node]:
         StoreError: There is none; the message lists close names where the store knows any.
     """
     nodes = store.find(wanted)
-    exact = [node for node in nodes if node.id == wanted]
+    exact = [node for node in nodes if node.id.lower() == wanted.lower()]
     if exact or nodes:
         return exact or nodes
     names = ", ".join(store.close_names(wanted, CLOSE_NAMES)) if isinstance(store, SuggestsNames) else ""

@@ -153,7 +153,7 @@ def _print_stage_runs(runs: list[dict[str, Any]]) -> None:
         return
     click.echo("\nstages")
     echo_table(
-        ("STAGE", "STATUS", "OUTPUT", "DOCUMENTS", "QUARANTINED", "STARTED", "FINISHED", "ERROR"),
+        ("STAGE", "STATUS", "OUTPUT", "SUCCEEDED", "QUARANTINED", "STARTED", "FINISHED", "ERROR"),
         [
             (
                 run["stage"],

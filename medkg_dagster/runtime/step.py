@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dagster import Failure, MetadataValue, OpExecutionContext, Output
+from pydantic import BaseModel
 
 from medkg_dagster.errors import MedkgError
 from medkg_dagster.ledger import Job
@@ -17,6 +18,7 @@ from medkg_dagster.runtime.progress import RunProgress
 from medkg_dagster.runtime.resources import LedgerJob
 from medkg_dagster.stage_api.context import StageContext
 from medkg_dagster.topology.models import StageDefinition
+from medkg_dagster.topology.names import dagster_name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +62,7 @@ class StepRunner:
             ledger.fail_stage(
                 job.pipeline, job.job_id, self.planned.name, context.run_id, summary, ctx.quarantined
             )
-            ledger.settle(job.pipeline, job.job_id, self._stages)
+            self._settle(context, ledger_job)
             raise self._failure(ctx, error) from error
         finally:
             progress.close()
@@ -72,9 +74,7 @@ class StepRunner:
             output_count=outcome.output_count,
             succeeded=ctx.succeeded,
             quarantined=ctx.quarantined,
-            counts={
-                key: len(value) for key, value in outcome.state.items() if isinstance(value, tuple | list)
-            },
+            counts=state_counts(outcome.state),
         )
         context.log.info(
             "%s: %d out, %d documents quarantined, %.2f s",
@@ -84,11 +84,14 @@ class StepRunner:
             outcome.seconds,
         )
         yield Output(outcome.state or None, "result", metadata=output_metadata(ctx, outcome))
-        ledger.settle(job.pipeline, job.job_id, self._stages)
+        self._settle(context, ledger_job)
 
-    @property
-    def _stages(self) -> tuple[str, ...]:
-        return tuple(stage.name for stage in self.pipeline.stages)
+    def _settle(self, context: OpExecutionContext, ledger_job: LedgerJob) -> None:
+        """Let the ledger say how the job stands, judged by the stages that this run was asked for."""
+        asked = {key.path[-1] for key in context.job_def.asset_layer.selected_asset_keys}
+        stages = tuple(stage.name for stage in self.pipeline.stages if dagster_name(stage.name) in asked)
+        job = ledger_job.job
+        ledger_job.ledger.settle(job.pipeline, job.job_id, stages, run_id=context.run_id, selected=stages)
 
     def _invoke(
         self, context: OpExecutionContext, ctx: StageContext, job: Job, inputs: Mapping[str, Any]
@@ -118,6 +121,25 @@ class StepRunner:
             metadata=metadata,
             allow_retries=is_retryable(error),
         )
+
+
+def state_counts(state: Mapping[str, Any]) -> dict[str, int]:
+    """Return what can be counted in a stage's state: the length of batches, the numbers of receipts.
+
+    Args:
+        state: State key to value.
+
+    Returns:
+        Counts by state key, and for a receipt by the names of its fields.
+    """
+    counts: dict[str, int] = {}
+    for key, value in state.items():
+        if isinstance(value, tuple | list):
+            counts[key] = len(value)
+        elif isinstance(value, BaseModel):
+            numbers = ((name, getattr(value, name)) for name in type(value).model_fields)
+            counts |= {name: number for name, number in numbers if type(number) is int}
+    return counts
 
 
 def launchpad_config(context: OpExecutionContext) -> dict[str, Any]:

@@ -64,6 +64,12 @@ def ledger_home(home: Path) -> Path:
 @pytest.fixture
 def indexed_home(home: Path) -> Path:
     """A home whose index holds two chunks."""
+    index_texts(home)
+    return home
+
+
+def index_texts(home: Path, model: str | None = None) -> None:
+    """Index the texts, their vectors said to be of the given model."""
     chunks = tuple(
         Chunk(
             id=chunk_id(document, "h", 0, len(text)),
@@ -81,10 +87,11 @@ def indexed_home(home: Path) -> Path:
     home.mkdir()
     embedder = find_extension(ExtensionKind.EMBEDDER, "hashing").open({}, home)
     vectors = embedder.embed([chunk.text for chunk in chunks])
-    batch = EmbeddingBatch(tuple(chunk.id for chunk in chunks), vectors, embedder.model, embedder.lexical)
+    batch = EmbeddingBatch(
+        tuple(chunk.id for chunk in chunks), vectors, model or embedder.model, embedder.lexical
+    )
     with closing(find_extension(ExtensionKind.INDEX_STORE, "sqlite").open({}, home)) as store:
         store.upsert(chunks, batch)
-    return home
 
 
 @pytest.fixture

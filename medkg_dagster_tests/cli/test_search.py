@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from medkg_dagster.cli import main
 from medkg_dagster.cli.search import query_words, snippet
-from medkg_dagster_tests.cli.conftest import Medkg
+from medkg_dagster_tests.cli.conftest import Medkg, index_texts
 
 words = st.lists(st.text(alphabet="abcdeé", min_size=1, max_size=9), max_size=200)
 
@@ -44,6 +45,15 @@ def test_results_are_limited_and_come_as_json(medkg: Medkg) -> None:
 @pytest.mark.parametrize("query", ['"', "AND OR NOT", "a*b)(", "-", "💊", "x" * 5000])
 def test_any_text_is_a_query(medkg: Medkg, query: str) -> None:
     assert medkg("search", "--", query).exit_code == 0
+
+
+def test_words_alone_are_searched_where_the_embedder_is_gone(medkg: Medkg, home: Path) -> None:
+    index_texts(home, model="uninstalled:{}")
+    result = medkg("search", "dabrafenib")
+    assert result.exit_code == 0
+    assert "searching words only, the query has no vector: unknown embedder 'uninstalled'" in result.stderr
+    assert result.stdout.startswith("1. Dabrafenib in melanoma")
+    assert result.stdout.endswith("1 results; words only\n")
 
 
 @given(words, st.integers(min_value=20, max_value=200))

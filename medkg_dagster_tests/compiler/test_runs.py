@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import DagsterInstance, Definitions, ExecuteInProcessResult, TableMetadataValue
+from dagster import AssetKey, DagsterInstance, Definitions, ExecuteInProcessResult, TableMetadataValue
 from pydantic import BaseModel, Field
 
 from medkg_dagster.compiler.compile_plan import compile_plan
@@ -23,6 +23,8 @@ policies:
     timeout_seconds: 5
     backoff: {strategy: none, initial: 0.0, maximum: 0.0, jitter: false}
 """
+
+PARTITION = {"dagster/partition": "by-hand"}
 
 PIPELINE = """\
 name: word-count
@@ -282,3 +284,14 @@ def test_the_phase_behind_a_gate_reads_what_the_first_phase_stored(deployment: D
         "gated__stages.count",
     ]
     assert len(deployment.seen) == 1
+
+
+def test_a_run_of_some_assets_ends_when_those_are_made(deployment: Deployment) -> None:
+    read = AssetKey(["word_count", "read"])
+    job = deployment.definitions().resolve_implicit_global_asset_job_def()
+
+    job.execute_in_process(instance=deployment.instance, asset_selection=[read], tags=PARTITION)
+
+    with JobLedger.open(deployment.home) as ledger:
+        assert ledger.job("word-count", "by-hand").status is JobStatus.SUCCEEDED
+        assert [run.stage for run in ledger.stage_runs("word-count", "by-hand")] == ["read"]
