@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,8 +62,17 @@ def summary(settings: Settings, pipeline: str, job: str, as_json: bool) -> None:
     for file, size in files:
         click.echo(f"  {file.name:<20}{size / 1_000_000:>8.1f} MB")
     click.echo("Try next:")
-    for command in ('medkg search "overall survival"', "medkg graph melanoma", "make dev"):
+    medkg = program()
+    for command in (f'{medkg} search "overall survival"', f"{medkg} graph melanoma", "make dev"):
         click.echo(f"  {command}")
+
+
+def program() -> str:
+    """Return how this shell can call `medkg`: by name, or by path where its folder is not on the PATH."""
+    if shutil.which("medkg") is not None:
+        return "medkg"
+    path = Path(sys.argv[0])
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def totals(runs: Iterable[StageRun]) -> dict[str, int]:

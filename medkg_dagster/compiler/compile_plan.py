@@ -4,7 +4,12 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dagster import Definitions, ExecutorDefinition, in_process_executor, multiprocess_executor
+from dagster import (
+    Definitions,
+    ExecutorDefinition,
+    in_process_executor,
+    multiprocess_executor,
+)
 from upath import UPath
 
 from medkg_dagster.compiler.assets import asset_key, build_assets, build_jobs
