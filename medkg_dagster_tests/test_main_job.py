@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -45,6 +46,14 @@ def dagster_home(repository: Path, tmp_path: Path) -> str:
     home.mkdir()
     shutil.copy(repository / "dagster.yaml", home)
     return str(home)
+
+
+def ingest_config(folder: Path, path: Path | str) -> Path:
+    """Write a run configuration that lets `auto` read a folder of the user's own."""
+    file = folder / "run.yaml"
+    ingest = {"config": {"adapter": "files", "params": {"path": str(path)}}}
+    file.write_text(yaml.safe_dump({"ops": {"auto__stages": {"ops": {"ingest": ingest}}}}))
+    return file
 
 
 def contents(database: Path) -> dict[str, list[str]]:
@@ -95,10 +104,7 @@ def test_a_partition_named_by_tag_is_a_ledger_job_of_its_own(
     (corpus / "note.txt").write_text(
         "Colitis under ipilimumab\n\nIpilimumab was associated with colitis in two patients with melanoma.\n"
     )
-    config = tmp_path / "run.yaml"
-    config.write_text(
-        f"ops: {{auto__stages: {{ops: {{ingest: {{config: {{adapter: files, params: {{path: {corpus}}}}}}}}}}}}}\n"
-    )
+    config = ingest_config(tmp_path, path=corpus)
 
     run(
         *JOB,
@@ -122,8 +128,7 @@ def test_one_bad_document_is_quarantined_and_the_others_go_on(run: Run, tmp_path
             f"Case {number}\n\nPatient {number} with melanoma received nivolumab and recovered.\n"
         )
     (corpus / "bad.pdf").write_text("<html><body>Please log in</body></html>")
-    config = tmp_path / "run.yaml"
-    config.write_text(f"ops: {{auto__stages: {{ops: {{ingest: {{config: {{params: {{path: {corpus}}}}}}}}}}}}}\n")
+    config = ingest_config(tmp_path, path=corpus)
 
     run(*JOB, "-c", str(config))
 
@@ -133,8 +138,7 @@ def test_one_bad_document_is_quarantined_and_the_others_go_on(run: Run, tmp_path
 
 
 def test_a_missing_corpus_path_is_one_clear_error(run: Run, tmp_path: Path) -> None:
-    config = tmp_path / "run.yaml"
-    config.write_text("ops: {auto__stages: {ops: {ingest: {config: {params: {path: /no/such/folder}}}}}}\n")
+    config = ingest_config(tmp_path, path="/no/such/folder")
 
     failed = run(*JOB, "-c", str(config), check=False)
 

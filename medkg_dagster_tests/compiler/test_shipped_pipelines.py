@@ -2,7 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dagster import AssetKey, Definitions, DynamicPartitionsDefinition
+from dagster import AssetKey, Definitions, DynamicPartitionsDefinition, GraphDefinition, OpDefinition
 
 from medkg_dagster.compiler.compile_plan import compile_plan
 from medkg_dagster.errors import Problem
@@ -41,6 +41,12 @@ def test_the_shipped_pipelines_load_without_a_problem(plan: Plan) -> None:
     assert [pipeline.name for pipeline in plan.pipelines] == ["auto", "clinical-trials"]
 
 
+def stage_graph(definitions: Definitions, pipeline: str) -> GraphDefinition:
+    graph = definitions.resolve_job_def(pipeline).graph.node_named(f"{pipeline}__stages").definition
+    assert isinstance(graph, GraphDefinition)
+    return graph
+
+
 @pytest.mark.parametrize("pipeline", ["auto", "clinical_trials"])
 def test_each_stage_is_one_asset_of_its_pipelines_group(definitions: Definitions, pipeline: str) -> None:
     graph = definitions.resolve_asset_graph()
@@ -60,7 +66,7 @@ def test_each_stage_is_one_asset_of_its_pipelines_group(definitions: Definitions
 
 @pytest.mark.parametrize("pipeline", ["auto", "clinical_trials"])
 def test_state_keys_are_the_wires(definitions: Definitions, pipeline: str) -> None:
-    graph = definitions.resolve_job_def(pipeline).graph.node_named(f"{pipeline}__stages").definition
+    graph = stage_graph(definitions, pipeline)
 
     wires = {
         stage: {
@@ -95,9 +101,9 @@ def test_one_job_selects_all_stages_and_works_on_the_default_ledger_job(
 
 
 def test_retries_follow_the_stages_policy(definitions: Definitions) -> None:
-    job = definitions.resolve_job_def("auto")
+    parse = stage_graph(definitions, "auto").node_named("parse").definition
 
-    parse = job.graph.node_named("auto__stages").definition.node_named("parse").definition
+    assert isinstance(parse, OpDefinition)
     assert parse.retry_policy is not None
     assert parse.retry_policy.max_retries == 2
 
