@@ -10,7 +10,6 @@ from dagster import (
     in_process_executor,
     multiprocess_executor,
 )
-from upath import UPath
 
 from medkg_dagster.compiler.assets import asset_key, build_assets, build_jobs
 from medkg_dagster.compiler.load_report import load_report_asset, load_report_check, load_report_sensor
@@ -18,7 +17,7 @@ from medkg_dagster.compiler.ops import StateTypes
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import Plan
 from medkg_dagster.runtime.resources import ledger_job_resource
-from medkg_dagster.runtime.state_storage import StateIOManager
+from medkg_dagster.runtime.state_storage import state_io_manager
 from medkg_dagster.settings import Settings
 
 # Forked from a server that has Dagster loaded already, a step process starts about four times faster.
@@ -50,7 +49,7 @@ def compile_plan(plan: Plan, factory: StageFactory, settings: Settings) -> Defin
             jobs=[job for pipeline in plan.pipelines for job in build_jobs(pipeline)],
             sensors=[load_report_sensor(plan)],
             resources={
-                "io_manager": StateIOManager(UPath(settings.home / "state"), _state_types(plan)),
+                "io_manager": state_io_manager(settings.home / "state", _state_types(plan)),
                 "ledger_job": ledger_job_resource(
                     settings.home, {pipeline.dagster_name: pipeline.name for pipeline in plan.pipelines}
                 ),

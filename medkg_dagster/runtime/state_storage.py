@@ -7,16 +7,25 @@ import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dagster import InputContext, MetadataValue, OutputContext, UPathIOManager
-from upath import UPath
+from dagster import (
+    InitResourceContext,
+    InputContext,
+    IOManagerDefinition,
+    MetadataValue,
+    OutputContext,
+    UPathIOManager,
+    io_manager,
+)
 
 from medkg_dagster.errors import StateError
 from medkg_dagster.runtime.serialization import dump_value, encoding_of, load_value
 
+if TYPE_CHECKING:
+    from upath import UPath
+
 STATE_KEY = "state_key"
-STATE_TYPES = "state_types"
 
 
 class StateIOManager(UPathIOManager):
@@ -28,7 +37,7 @@ class StateIOManager(UPathIOManager):
 
     extension: str = ".state.zip"
 
-    def __init__(self, base_path: UPath, state_types: Mapping[tuple[str, str], Mapping[str, Any]]) -> None:
+    def __init__(self, base_path: "UPath", state_types: Mapping[tuple[str, str], Mapping[str, Any]]) -> None:
         """Make an IO manager.
 
         Args:
@@ -38,17 +47,17 @@ class StateIOManager(UPathIOManager):
         super().__init__(base_path=base_path)
         self._state_types = state_types
 
-    def make_safe_partition_path(self, base_path: UPath, partition: str) -> UPath:
+    def make_safe_partition_path(self, base_path: "UPath", partition: str) -> "UPath":
         """Join a partition key so that no key, whatever it holds, leaves the folder of its asset."""
         return base_path / _escape(partition)
 
-    def dump_to_path(self, context: OutputContext, obj: Any, path: UPath) -> None:
+    def dump_to_path(self, context: OutputContext, obj: Any, path: "UPath") -> None:
         """Write one stage's state."""
         content = self._archive(_asset(context), obj)
         _write_atomically(path, content)
         context.add_output_metadata({"bytes": MetadataValue.int(len(content))})
 
-    def load_from_path(self, context: InputContext, path: UPath) -> Any:
+    def load_from_path(self, context: InputContext, path: "UPath") -> Any:
         """Read one state key of a stage."""
         key = (context.definition_metadata or {})[STATE_KEY]
         try:
@@ -84,6 +93,25 @@ class StateIOManager(UPathIOManager):
         return self._state_types[asset]
 
 
+def state_io_manager(
+    folder: Path, state_types: Mapping[tuple[str, str], Mapping[str, Any]]
+) -> IOManagerDefinition:
+    """Return the IO manager as a resource, so that what it needs is imported in steps and not by every load.
+
+    Args:
+        folder: The folder of all state.
+        state_types: By `(pipeline, stage)` as in the asset key: state key to value type.
+    """
+
+    @io_manager(description="Keeps what stages wrote, one file per stage and partition.")
+    def state(_context: InitResourceContext) -> StateIOManager:
+        from upath import UPath
+
+        return StateIOManager(UPath(folder), state_types)
+
+    return state
+
+
 def _asset(context: InputContext | OutputContext) -> tuple[str, str]:
     pipeline, stage = context.asset_key.path
     return pipeline, stage
@@ -98,7 +126,7 @@ def _escape(partition: str) -> str:
     return safe or "%"
 
 
-def _write_atomically(path: UPath, content: bytes) -> None:
+def _write_atomically(path: "UPath", content: bytes) -> None:
     if path.protocol not in {"", "file", "local"}:
         # Object stores make an object visible only when all of it has arrived.
         path.write_bytes(content)
