@@ -8,6 +8,9 @@ from medkg_dagster.adapters.function_words import FUNCTION_WORDS
 
 MAX_TERMS = 64
 
+# Shorter parts of a compound (the 1 of PD-1) say nothing alone.
+_SHORTEST_PART = 3
+
 _TERM = re.compile(r"[^\W_]+(?:[-'’./+][^\W_]+)*")
 _LETTERS_AND_DIGITS = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 _PART_ENDS = re.compile(r"[-'’./+]")
@@ -17,7 +20,8 @@ def full_text_query(text: str) -> str | None:
     """Return an FTS5 expression that finds chunks with any of a text's terms.
 
     Every term is quoted, so no character of the text is an operator. A compound such as `PD-1` is a phrase,
-    and is also found written `PD1`; `PD1` is also found written `PD-1`.
+    and is also found written `PD1`; `PD1` is also found written `PD-1`. The longer parts of a compound are
+    searched for on their own as well: they add to the rank.
 
     Args:
         text: Any text.
@@ -34,8 +38,12 @@ def full_text_query(text: str) -> str | None:
 
 
 def _spellings(term: str) -> list[str]:
-    """Return the ways a term may be written; FTS5 reads every separator like a space."""
-    parts = [part for piece in _PART_ENDS.split(term) for part in _LETTERS_AND_DIGITS.split(piece) if part]
+    """Return the ways a term may be written, and its parts; FTS5 reads every separator like a space."""
+    pieces = _PART_ENDS.split(term)
+    parts = [part for piece in pieces for part in _LETTERS_AND_DIGITS.split(piece)]
     if len(parts) == 1:
         return [term]
-    return list(dict.fromkeys((" ".join(_PART_ENDS.split(term)), _PART_ENDS.sub("", term), " ".join(parts))))
+    without_prefix = pieces[1:] if len(pieces) > 2 else []  # anti-PD-1: PD-1
+    words = [piece for piece in pieces if len(piece) >= _SHORTEST_PART]
+    ways = (" ".join(pieces), "".join(pieces), " ".join(parts), " ".join(without_prefix), *words)
+    return [way for way in dict.fromkeys(ways) if way]

@@ -39,13 +39,13 @@ class HashingParameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     dimension: int = Field(
-        default=512,
+        default=1024,
         ge=16,
         le=65_536,
         description="Length of the (lexical) vectors; more dimensions, fewer clashes.",
     )
     ngram_share: float = Field(
-        default=0.5,
+        default=1.0,
         ge=0,
         le=10,
         description="Weight of all character n-grams of a word together, relative to the word itself.",

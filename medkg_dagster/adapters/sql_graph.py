@@ -1,54 +1,45 @@
-"""The `sql` graph store: nodes and edges in SQL tables, one SQLite file unless a URL names a server."""
+"""The default graph store: SQL tables, in SQLite or any database that SQLAlchemy and upserts reach."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from medkg_dagster.stage_api import Extension, ExtensionKind
 
 if TYPE_CHECKING:
-    from medkg_dagster.stage_api import GraphStore
+    from medkg_dagster.adapters.sql_graph_store import SqlGraph
 
-GRAPH_FILE = "graph.sqlite"
+FILE_NAME = "graph.sqlite"
 
 
 class SqlGraphParameters(BaseModel):
-    """Where the graph is."""
+    """Where the graph is kept."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: str | None = Field(
+    url: SecretStr | None = Field(
         default=None,
-        description="A SQLAlchemy URL, for example `postgresql+psycopg://user@host/graph`; "
-        "without one, the file `graph.sqlite` in the data folder.",
+        description=(
+            "An SQLAlchemy URL of SQLite or PostgreSQL (`postgresql+psycopg://...`); by default the file "
+            "`graph.sqlite` in the data folder."
+        ),
     )
 
 
-def open_graph(parameters: SqlGraphParameters, home: Path) -> GraphStore:
-    """Open the store, made on first use.
+def _build(parameters: Any, home: Path) -> SqlGraph:
+    from medkg_dagster.adapters.sql_graph_store import SqlGraph
 
-    Args:
-        parameters: Where the graph is.
-        home: The folder for all data.
-
-    Raises:
-        StoreError: The database cannot be opened.
-    """
-    from sqlalchemy import URL
-
-    from medkg_dagster.adapters.sql_graph_store import SqlGraphStore
-
-    file = URL.create("sqlite", database=str(home / GRAPH_FILE)).render_as_string(hide_password=False)
-    return SqlGraphStore(parameters.url or file)
+    url = parameters.url.get_secret_value() if parameters.url else None
+    return SqlGraph(home / FILE_NAME, url)
 
 
 SQL_GRAPH = Extension(
     kind=ExtensionKind.GRAPH_STORE,
     name="sql",
-    description="SQL tables through SQLAlchemy; one SQLite file by default.",
+    description="Nodes and edges as SQL tables: one SQLite file, or PostgreSQL by URL.",
     config_model=SqlGraphParameters,
-    build=open_graph,
+    build=_build,
 )

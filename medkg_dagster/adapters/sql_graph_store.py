@@ -1,236 +1,296 @@
-"""Reading and writing the SQL graph."""
+"""Reads and writes the tables of the SQL graph."""
 
 from __future__ import annotations
 
-import contextlib
+import difflib
 import json
-import os
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, delete, func, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, Row, Table, delete, or_, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from medkg_dagster.adapters.sql_graph_schema import EDGES, NODES, GraphDatabase
-from medkg_dagster.domain.knowledge import Edge, Node
-from medkg_dagster.domain.receipts import GraphReceipt
-from medkg_dagster.stage_api import Neighbour
+from medkg_dagster.adapters.kgx_files import write_kgx
+from medkg_dagster.adapters.sql_graph_schema import (
+    CONTRIBUTIONS,
+    EDGES,
+    NODES,
+    explained,
+    lock_writers,
+    open_engine,
+)
+from medkg_dagster.errors import StoreError
+from medkg_dagster.stage_api import Edge, GraphReceipt, Neighbour, Node
 
-ROWS_PER_STATEMENT = 500
+# Below the number of parameters that any SQLite accepts in one statement.
+_AT_ONCE = 500
 
 
-class SqlGraphStore:
-    """A graph in SQL tables.
+class SqlGraph:
+    """Keeps nodes and edges in SQL tables.
+
+    What a node is called and what it is are computed from what its documents say, so the graph depends on
+    the documents in it and on nothing else: not on their order, not on what was there before.
 
     Args:
-        url: A SQLAlchemy URL, for SQLite or PostgreSQL.
+        file: The SQLite file that is used without a URL.
+        url: An SQLAlchemy URL; None for the file.
+
+    Raises:
+        ConfigError: The URL is malformed or its driver is missing.
+        StoreError: The database cannot be opened, is damaged, foreign, or of a newer release.
     """
 
-    def __init__(self, url: str) -> None:
-        self._database = GraphDatabase(url)
+    def __init__(self, file: Path, url: str | None = None) -> None:
+        self._engine: Engine
+        self._engine, self._place = open_engine(file, url)
+        self._location = file.name if url is None else self._place
 
-    @property
-    def location(self) -> str:
-        """The file or server, without its password."""
-        return self._database.location
+    def upsert(
+        self, documents: Sequence[str], nodes: Mapping[str, Sequence[Node]], edges: Sequence[Edge]
+    ) -> GraphReceipt:
+        """Write nodes and edges in one transaction.
 
-    def upsert(self, documents: Sequence[str], nodes: Sequence[Node], edges: Sequence[Edge]) -> GraphReceipt:
-        """Write a batch in one transaction.
-
-        Edges of these documents that the batch no longer holds go, and with them nodes that nothing needs
-        any more, so that the graph is that of one clean run over the latest documents.
+        Older edges of the given documents are removed, and so are nodes that no edge or document of the graph
+        needs any more. Writing the same batch again changes nothing.
 
         Args:
-            documents: CURIEs of every document of the batch.
-            nodes: Nodes, merged by CURIE.
+            documents: CURIEs of every document of the batch, also those without edges.
+            nodes: What each document says about nodes, by document; a node that is neither the document
+                nor at the end of one of its edges is not kept.
             edges: Edges, merged by id.
 
         Returns:
-            What was written.
+            What is in the graph now.
 
         Raises:
-            StoreError: The database refused; nothing is written.
+            StoreError: An edge has no node or no document, or the database cannot be written.
         """
-        new_nodes = {node.id: node for node in nodes}
-        new_edges = {edge.id: edge for edge in edges}
-        with self._database.writing() as connection:
-            stale = _delete_stale_edges(connection, documents, new_edges)
-            _write(connection, NODES, _merge(connection, new_nodes))
-            _write(connection, EDGES, [edge.model_dump(mode="json") for edge in new_edges.values()])
-            _delete_unused_nodes(connection, {end for edge in stale for end in edge[1:]} - new_nodes.keys())
+        rows = _contributions(documents, nodes, edges)
+        by_id = {edge.id: edge for edge in edges}
+        with explained(self._place), self._engine.begin() as connection:
+            lock_writers(connection)
+            removed = _remove_edges(connection, documents, by_id)
+            _write(connection, EDGES, [_edge_row(edge) for edge in by_id.values()])
+            touched = _replace_contributions(connection, documents, rows)
+            _refresh_nodes(connection, touched)
         return GraphReceipt(
             store="sql",
-            location=self.location,
+            location=self._location,
             documents=len(set(documents)),
-            nodes_written=len(new_nodes),
-            edges_written=len(new_edges),
-            edges_removed=len(stale),
+            nodes_written=len({row["node_id"] for row in rows}),
+            edges_written=len(by_id),
+            edges_removed=removed,
         )
 
     def find(self, name: str) -> tuple[Node, ...]:
-        """Return the nodes with this CURIE or name, upper and lower case alike; CURIEs first."""
-        wanted = name.strip().lower()
-        by_curie = func.lower(NODES.c.id) == wanted
-        query = select(NODES).where(or_(by_curie, func.lower(NODES.c.name) == wanted))
-        with self._database.reading() as connection:
-            rows = connection.execute(query.order_by(by_curie.desc(), NODES.c.id)).all()
-        return tuple(_node(row) for row in rows)
+        """Return the nodes with this CURIE or name in any case: by CURIE first, then in order of CURIE."""
+        wanted = name.strip().casefold()
+        query = select(NODES).where(or_(NODES.c.folded_id == wanted, NODES.c.folded_name == wanted))
+        found = [_node(row) for row in self._read(query)]
+        return tuple(sorted(found, key=lambda node: (node.id != name, node.id.casefold() != wanted, node.id)))
+
+    def close_names(self, name: str, limit: int = 5) -> tuple[str, ...]:
+        """Return names of the graph that are spelled like a name that was not found.
+
+        Args:
+            name: What was looked for.
+            limit: How many names to return at most.
+
+        Returns:
+            The closest names first.
+        """
+        names = {row.folded_name: row.name for row in self._read(select(NODES.c.folded_name, NODES.c.name))}
+        wanted = name.strip().casefold()
+        close = difflib.get_close_matches(wanted, sorted(names), n=limit)
+        holding = sorted((key for key in names if wanted and wanted in key), key=lambda key: (len(key), key))
+        return tuple(names[key] for key in list(dict.fromkeys((*close, *holding)))[:limit])
 
     def neighbours(self, curie: str, limit: int) -> tuple[Neighbour, ...]:
-        """Return the edges of a node: claims before mentions, then by predicate, node and evidence."""
+        """Return the edges of a node with the nodes at their other ends.
+
+        Args:
+            curie: The node.
+            limit: How many edges to return at most.
+
+        Returns:
+            Statements before mentions, then by predicate, node and id.
+        """
+        if limit < 1:
+            return ()
+        mention = EDGES.c.predicate == "biolink:mentions"
         query = (
             select(EDGES)
             .where(or_(EDGES.c.subject == curie, EDGES.c.object == curie))
-            .order_by(
-                EDGES.c.predicate == "biolink:mentions",
-                EDGES.c.predicate,
-                EDGES.c.subject,
-                EDGES.c.object,
-                EDGES.c.id,
-            )
+            .order_by(mention, EDGES.c.predicate, EDGES.c.subject, EDGES.c.object, EDGES.c.id)
             .limit(limit)
         )
-        with self._database.reading() as connection:
+        nodes: dict[str, Node] = {}
+        with explained(self._place), self._reading() as connection:
             edges = [_edge(row) for row in connection.execute(query)]
-            others = {edge.object if edge.subject == curie else edge.subject for edge in edges}
-            nodes = {node.id: node for node in _nodes(connection, others)}
+            ends = {edge.object if edge.subject == curie else edge.subject for edge in edges}
+            for some in _portions(sorted(ends)):
+                found = connection.execute(select(NODES).where(NODES.c.id.in_(some)))
+                nodes |= {row.id: _node(row) for row in found}
         return tuple(
-            Neighbour(
-                edge, nodes[edge.object if edge.subject == curie else edge.subject], edge.subject == curie
-            )
+            Neighbour(edge, nodes[edge.object if outgoing else edge.subject], outgoing)
             for edge in edges
+            for outgoing in (edge.subject == curie,)
         )
 
     def export_kgx(self, folder: Path) -> tuple[Path, Path]:
-        """Write the graph as KGX JSON Lines, each file whole or not at all.
+        """Write `nodes.jsonl` and `edges.jsonl` in the KGX format, sorted by id, each atomically.
 
         Args:
-            folder: Where `nodes.jsonl` and `edges.jsonl` go; made if it is not there.
+            folder: Where to; it is made if need be.
 
         Returns:
             The two files.
+
+        Raises:
+            StoreError: The graph cannot be read or the files cannot be written.
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        with self._database.reading() as connection:
-            nodes = (_node(row) for row in connection.execute(select(NODES).order_by(NODES.c.id)))
-            written_nodes = _write_lines(folder / "nodes.jsonl", (_kgx_node(node) for node in nodes))
-            edges = (_edge(row) for row in connection.execute(select(EDGES).order_by(EDGES.c.id)))
-            written_edges = _write_lines(folder / "edges.jsonl", (_kgx_edge(edge) for edge in edges))
-        return written_nodes, written_edges
+        with explained(self._place), self._reading() as connection:
+            stream = connection.execution_options(yield_per=_AT_ONCE)
+            return write_kgx(
+                folder,
+                (_node(row) for row in stream.execute(select(NODES).order_by(NODES.c.id))),
+                (_edge(row) for row in stream.execute(select(EDGES).order_by(EDGES.c.id))),
+            )
 
     def close(self) -> None:
-        """Close every connection."""
-        self._database.close()
+        """Release files and connections."""
+        self._engine.dispose()
+
+    def _reading(self) -> Connection:
+        """Return a connection whose reads all see the same moment."""
+        connection = self._engine.connect().execution_options(sqlite_begin="DEFERRED")
+        if self._engine.dialect.name == "postgresql":
+            return connection.execution_options(isolation_level="REPEATABLE READ")
+        return connection
+
+    def _read(self, query: Any) -> Sequence[Row[Any]]:
+        with explained(self._place), self._reading() as connection:
+            return connection.execute(query).all()
 
 
-def _delete_stale_edges(
-    connection: Connection, documents: Sequence[str], kept: dict[str, Edge]
-) -> list[Row[tuple[str, str, str]]]:
-    stale = [
-        row
-        for portion in _portions(documents)
-        for row in connection.execute(
-            select(EDGES.c.id, EDGES.c.subject, EDGES.c.object).where(EDGES.c.document_id.in_(portion))
-        )
-        if row.id not in kept
+def _contributions(
+    documents: Collection[str], nodes: Mapping[str, Iterable[Node]], edges: Iterable[Edge]
+) -> list[dict[str, Any]]:
+    """Return what each document says about the nodes it needs, and refuse edges that hang in the air."""
+    batch = set(documents)
+    known = {document: _said_by_one(nodes.get(document, ())) for document in batch}
+    needed = {(document, document) for document in batch if document in known[document]}
+    for edge in edges:
+        if edge.document_id not in batch:
+            raise StoreError(f"edge {edge.id} is of {edge.document_id}, which is not in the batch")
+        for end in (edge.subject, edge.object):
+            if end not in known[edge.document_id]:
+                raise StoreError(
+                    f"edge {edge.id} ends at {end}, which is no node of its document {edge.document_id}; "
+                    "run the extract stage again, or mend the plugin that made the edge"
+                )
+            needed.add((edge.document_id, end))
+    return [
+        {
+            "document_id": document,
+            "node_id": curie,
+            "name": known[document][curie].name,
+            "category": json.dumps(known[document][curie].category),
+        }
+        for document, curie in sorted(needed)
     ]
-    for portion in _portions([row.id for row in stale]):
-        connection.execute(delete(EDGES).where(EDGES.c.id.in_(portion)))
-    return stale
 
 
-def _merge(connection: Connection, new: dict[str, Node]) -> list[dict[str, Any]]:
-    """Merge nodes with those of other batches: the first name of the alphabet, all categories.
-
-    Either rule gives the same result in any order of batches.
-    """
-    stored = {node.id: node for node in _nodes(connection, new)}
-    rows = []
-    for node in new.values():
-        old = stored.get(node.id, node)
-        own = node.category if node.category[:1] <= old.category[:1] else old.category
-        category = (*own[:1], *sorted({*node.category, *old.category} - {*own[:1]}))
-        rows.append({"id": node.id, "name": min(node.name, old.name), "category": list(category)})
-    return rows
+def _said_by_one(nodes: Iterable[Node]) -> dict[str, Node]:
+    best: dict[str, Node] = {}
+    for node in sorted(nodes, key=lambda node: (-len(node.category), node.category, node.name)):
+        best.setdefault(node.id, node)
+    return best
 
 
-def _delete_unused_nodes(connection: Connection, candidates: Iterable[str]) -> None:
-    for portion in _portions(sorted(candidates)):
-        used = set(connection.scalars(select(EDGES.c.subject).where(EDGES.c.subject.in_(portion))))
-        used |= set(connection.scalars(select(EDGES.c.object).where(EDGES.c.object.in_(portion))))
-        connection.execute(
-            delete(NODES).where(NODES.c.id.in_([curie for curie in portion if curie not in used]))
-        )
+def _remove_edges(connection: Connection, documents: Iterable[str], kept: Collection[str]) -> int:
+    stale: list[str] = []
+    for some in _portions(sorted(set(documents))):
+        found = connection.execute(select(EDGES.c.id).where(EDGES.c.document_id.in_(some))).scalars()
+        stale += [edge for edge in found if edge not in kept]
+    for some in _portions(stale):
+        connection.execute(delete(EDGES).where(EDGES.c.id.in_(some)))
+    return len(stale)
 
 
-def _write(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+def _replace_contributions(
+    connection: Connection, documents: Iterable[str], rows: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """Replace what documents say about nodes; return the nodes that were or are touched."""
+    touched = {str(row["node_id"]) for row in rows}
+    for some in _portions(sorted(set(documents))):
+        chosen = CONTRIBUTIONS.c.document_id.in_(some)
+        touched.update(connection.execute(select(CONTRIBUTIONS.c.node_id).where(chosen)).scalars())
+        connection.execute(delete(CONTRIBUTIONS).where(chosen))
+    _write(connection, CONTRIBUTIONS, rows)
+    return sorted(touched)
+
+
+def _refresh_nodes(connection: Connection, touched: Sequence[str]) -> None:
+    for some in _portions(touched):
+        found: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+        for row in connection.execute(select(CONTRIBUTIONS).where(CONTRIBUTIONS.c.node_id.in_(some))):
+            found.setdefault(row.node_id, []).append((tuple(json.loads(row.category)), row.name))
+        rows = []
+        for curie, said in found.items():
+            category, name = min(said, key=lambda item: (-len(item[0]), item))
+            rows.append(_node_row(curie, name, category))
+        _write(connection, NODES, rows)
+        if gone := sorted(set(some) - found.keys()):
+            connection.execute(delete(NODES).where(NODES.c.id.in_(gone)))
+
+
+def _write(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows, or update those that are there already."""
     if not rows:
         return
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table)
-    others = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
-    upsert = statement.on_conflict_do_update(index_elements=[table.c.id], set_=others)
-    connection.execute(upsert, sorted(rows, key=lambda row: str(row["id"])))
+    make = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    statement = make(table)
+    keys = [column.name for column in table.primary_key]
+    changed = {column.name: statement.excluded[column.name] for column in table.c if column.name not in keys}
+    differs = or_(*(table.c[name].is_distinct_from(value) for name, value in changed.items()))
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=keys, set_=changed, where=differs),
+        [dict(row) for row in rows],
+    )
 
 
-def _nodes(connection: Connection, curies: Iterable[str]) -> Iterator[Node]:
-    for portion in _portions(sorted(curies)):
-        for row in connection.execute(select(NODES).where(NODES.c.id.in_(portion))):
-            yield _node(row)
+def _portions(items: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(items), _AT_ONCE):
+        yield items[start : start + _AT_ONCE]
 
 
-def _node(row: Row[Any]) -> Node:
-    return Node(id=row.id, name=row.name, category=tuple(row.category))
-
-
-def _edge(row: Row[Any]) -> Edge:
-    return Edge.model_validate(row._asdict())
-
-
-def _kgx_node(node: Node) -> dict[str, Any]:
-    return {"id": node.id, "category": list(node.category), "name": node.name}
-
-
-def _kgx_edge(edge: Edge) -> dict[str, Any]:
-    """Return an edge in the terms of KGX and the Biolink Model; where the evidence lies has names of our own."""
+def _node_row(curie: str, name: str, category: Sequence[str]) -> dict[str, Any]:
     return {
-        "id": edge.id,
-        "category": ["biolink:Association"],
-        "subject": edge.subject,
-        "predicate": edge.predicate,
-        "object": edge.object,
-        "negated": edge.negated,
-        "primary_knowledge_source": edge.primary_knowledge_source,
-        "knowledge_level": edge.knowledge_level,
-        "agent_type": edge.agent_type,
-        "publications": list(edge.publications),
-        "supporting_text": [edge.supporting_text],
-        "supporting_document": edge.document_id,
-        "supporting_document_hash": edge.document_hash,
-        "supporting_text_start": edge.start,
-        "supporting_text_end": edge.end,
+        "id": curie,
+        "name": name,
+        "folded_name": name.casefold(),
+        "folded_id": curie.casefold(),
+        "category": json.dumps(list(category)),
     }
 
 
-def _write_lines(target: Path, records: Iterable[dict[str, Any]]) -> Path:
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".partial")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            for record in records:
-                stream.write(json.dumps(record, ensure_ascii=False) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(name).replace(target)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            Path(name).unlink()
-        raise
-    return target
+def _node(row: Row[Any]) -> Node:
+    return Node(id=row.id, name=row.name, category=tuple(json.loads(row.category)))
 
 
-def _portions(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Cut values into portions a statement can take as parameters."""
-    for start in range(0, len(values), ROWS_PER_STATEMENT):
-        yield values[start : start + ROWS_PER_STATEMENT]
+def _edge_row(edge: Edge) -> dict[str, Any]:
+    row = edge.model_dump()
+    row["publications"] = json.dumps(list(edge.publications))
+    row["start_offset"], row["end_offset"] = row.pop("start"), row.pop("end")
+    return row
+
+
+def _edge(row: Row[Any]) -> Edge:
+    values = dict(row._mapping)
+    values["publications"] = tuple(json.loads(values["publications"]))
+    values["start"], values["end"] = values.pop("start_offset"), values.pop("end_offset")
+    return Edge.model_validate(values)

@@ -31,7 +31,7 @@ FILE_NAME = "index.sqlite"
 _RRF_K = 60
 _CANDIDATES = 100
 # Lexical vectors see little that BM25 does not: they break ties and find spelling variants, no more.
-_LEXICAL_WEIGHT = 0.3
+_LEXICAL_WEIGHT = 0.05
 
 _COLUMNS = "id, document_id, document_hash, title, section, ordinal, start_offset, end_offset, text"
 

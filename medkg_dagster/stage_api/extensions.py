@@ -6,7 +6,7 @@ An entry point of a group below names an `Extension`. Only the chosen one is imp
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import EntryPoint, entry_points
@@ -120,12 +120,17 @@ class Neighbour:
 class GraphStore(Protocol):
     """Keeps nodes and edges."""
 
-    def upsert(self, documents: Sequence[str], nodes: Sequence[Node], edges: Sequence[Edge]) -> GraphReceipt:
+    def upsert(
+        self, documents: Sequence[str], nodes: Mapping[str, Sequence[Node]], edges: Sequence[Edge]
+    ) -> GraphReceipt:
         """Write nodes and edges in one transaction; older edges of the given documents are removed.
+
+        The graph depends on the latest version of each document only: not on the order of batches, nor on
+        what was said before.
 
         Args:
             documents: CURIEs of every document of the batch, also those without edges.
-            nodes: Nodes, merged by CURIE.
+            nodes: By document what it says about nodes: about itself and about both ends of its edges.
             edges: Edges, merged by id.
         """
 

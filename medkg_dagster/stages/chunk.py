@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Span = tuple[int, int]
 
+_WINDOW_CHUNKS = 16
+
 
 class ChunkConfig(BaseModel):
     """How large chunks are, all in characters (Unicode code points)."""
@@ -34,7 +36,7 @@ class ChunkConfig(BaseModel):
         default=1200, ge=50, le=100_000, description="The most characters a chunk may have."
     )
     overlap: int = Field(
-        default=0,
+        default=200,
         ge=0,
         description="How many characters of one chunk the next may repeat; at most half of max_characters.",
     )
@@ -68,6 +70,7 @@ class ChunkStage:
 
     def __init__(self, config: ChunkConfig) -> None:
         self._config = config
+        self._window = _WINDOW_CHUNKS * config.max_characters
 
     def execute(self, ctx: StageContext, document: tuple[Document, ...]) -> tuple[Chunk, ...]:
         """Cut every document.
@@ -116,7 +119,7 @@ class ChunkStage:
             return []
         start = min(block.start for block in section.blocks)
         end = max(block.end for block in section.blocks)
-        return self._even_out(text, list(_split(text, (start, end), splitter)))
+        return self._even_out(text, list(_split(text, (start, end), splitter, self._window)))
 
     def _even_out(self, text: str, spans: list[Span]) -> list[Span]:
         """Give a tiny last chunk some of the text before it, where a good place to cut exists."""
@@ -130,7 +133,7 @@ class ChunkStage:
             return [*spans[:-2], both]
         upper = self._config.max_characters - self._config.min_characters
         evened = TextSplitter((min(half, upper), upper), overlap=min(self._config.overlap, half // 2))
-        cut = list(_split(text, both, evened))
+        cut = list(_split(text, both, evened, self._window))
         fits = len(cut) == 2 and min(end - start for start, end in cut) >= self._config.min_characters
         return [*spans[:-2], *cut] if fits else spans
 
@@ -165,7 +168,19 @@ def register() -> StageRegistration:
     )
 
 
-def _split(text: str, span: Span, splitter: TextSplitter) -> Iterator[Span]:
+def _split(text: str, span: Span, splitter: TextSplitter, window: int) -> Iterator[Span]:
+    """Yield the pieces of a span; one longer than `window` is cut window by window.
+
+    The splitter's time grows with the square of a text without spaces, and a broken PDF may be full of it.
+    """
     start, end = span
-    for offset, piece in splitter.chunk_indices(text[start:end]):
-        yield start + offset, start + offset + len(piece)
+    while start < end:
+        stop = min(end, start + window)
+        pieces = [
+            (start + offset, start + offset + len(piece))
+            for offset, piece in splitter.chunk_indices(text[start:stop])
+        ]
+        # The window's end cuts its last piece: the next window begins where that piece does.
+        again = stop < end and len(pieces) > 1
+        yield from pieces[:-1] if again else pieces
+        start = pieces[-1][0] if again else stop

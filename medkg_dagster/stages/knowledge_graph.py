@@ -1,20 +1,28 @@
-"""The `knowledge-graph` stage: concepts, documents and claims become nodes and edges with evidence."""
+"""The `knowledge-graph` stage: entities and claims become nodes and edges with evidence.
+
+Nodes are the concepts of the entities, and the documents. Edges are the claims, each with its sentence, and
+one `biolink:mentions` edge from a document to every concept in it. A mention found in the text points at the
+first sentence that has it (the first one without negation, where there is one); one that stands only in a
+structured field is the source's own assertion and has no sentence: its supporting text is empty.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from typing import Any, Self
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from medkg_dagster.errors import ConfigError
+from medkg_dagster.errors import ConfigError, DocumentError
 from medkg_dagster.stage_api import (
     Claim,
     Document,
     Edge,
     Entity,
+    Extension,
     ExtensionKind,
     GraphReceipt,
     GraphStore,
@@ -27,30 +35,50 @@ from medkg_dagster.stage_api import (
     write_key,
 )
 
-MENTIONS = "biolink:mentions"
-TEXT_MINING_SOURCE = "infores:medkg-dagster"
-PUBLICATION = ("biolink:Publication", "biolink:InformationContentEntity")
-STUDY = ("biolink:ClinicalTrial", "biolink:InformationContentEntity")
+if TYPE_CHECKING:
+    from medkg_dagster.stages.extract.sentences import Sentence
+
+TEXT_SOURCE = "infores:medkg"
+
+# A category and what the Biolink Model puts above it, the most specific first.
+_ANCESTORS = {
+    "biolink:Disease": ("biolink:DiseaseOrPhenotypicFeature", "biolink:BiologicalEntity"),
+    "biolink:PhenotypicFeature": ("biolink:DiseaseOrPhenotypicFeature", "biolink:BiologicalEntity"),
+    "biolink:DiseaseOrPhenotypicFeature": ("biolink:BiologicalEntity",),
+    "biolink:Drug": ("biolink:MolecularMixture", "biolink:ChemicalMixture", "biolink:ChemicalEntity"),
+    "biolink:SmallMolecule": ("biolink:MolecularEntity", "biolink:ChemicalEntity"),
+    "biolink:Protein": ("biolink:Polypeptide", "biolink:BiologicalEntity"),
+    "biolink:Gene": ("biolink:BiologicalEntity",),
+    "biolink:GeneFamily": ("biolink:BiologicalEntity",),
+    "biolink:ClinicalIntervention": ("biolink:ClinicalEntity",),
+    "biolink:ClinicalTrial": ("biolink:Study", "biolink:Activity"),
+    "biolink:Article": ("biolink:Publication", "biolink:InformationContentEntity"),
+    "biolink:Publication": ("biolink:InformationContentEntity",),
+}
+_DOCUMENT_CATEGORY = {
+    "clinicaltrials": "biolink:ClinicalTrial",
+    "PMID": "biolink:Article",
+    "PMCID": "biolink:Article",
+}
 
 
 class KnowledgeGraphConfig(BaseModel):
-    """Which graph store is written, and what becomes an edge."""
+    """Which graph store is written, and with which parameters."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    store: str = Field(default="sql", description="The graph store, for example `sql`.")
+    store: str = Field(
+        default="sql", description="The graph store, for example `sql` (SQLite, or any database by URL)."
+    )
     params: dict[str, Any] = Field(
         default_factory=dict, description="The store's own parameters; the store checks them."
-    )
-    mentions: bool = Field(
-        default=True, description="Whether a document gets an edge to each concept it mentions."
     )
 
     @model_validator(mode="after")
     def _check_store(self) -> Self:
         """Let an unknown store or parameter be an error of the YAML file, not of a run."""
         try:
-            find_extension(ExtensionKind.GRAPH_STORE, self.store).validate(self.params)
+            _store_extension(self.store).validate(self.params)
         except ConfigError as error:
             raise ValueError(str(error)) from error
         return self
@@ -60,7 +88,7 @@ class KnowledgeGraphStage:
     """Writes nodes and edges to a graph store.
 
     Args:
-        config: Which store, and what becomes an edge.
+        config: Which store, and its parameters.
     """
 
     def __init__(self, config: KnowledgeGraphConfig) -> None:
@@ -69,69 +97,113 @@ class KnowledgeGraphStage:
     def execute(
         self,
         ctx: StageContext,
-        *,
         entities: tuple[Entity, ...],
         claims: tuple[Claim, ...],
-        document: tuple[Document, ...] = (),
+        document: tuple[Document, ...] | None = None,
     ) -> GraphReceipt:
-        """Write the batch in one transaction.
+        """Write the whole batch in one transaction; the same batch again changes nothing.
 
         Args:
             ctx: The surroundings of this run.
-            entities: Mentions; each concept becomes a node.
-            claims: Each becomes an edge with its sentence.
-            document: The documents of the batch; each becomes a node.
+            entities: The concepts that documents mention.
+            claims: What they say about them.
+            document: The documents, where the pipeline has them here; they give titles and the
+                sentences of mentions. Without them only claims become edges.
 
         Returns:
-            What was written and where.
+            What was written.
 
         Raises:
-            StoreError: The store refused.
+            StoreError: The store cannot be opened or written.
         """
-        edges = [claim_edge(claim) for claim in claims]
-        if self._config.mentions:
-            edges += mention_edges(entities, document)
-        nodes = graph_nodes(entities, document)
-        known = {node.id for node in nodes}
-        documents = {item.id for item in document} | {item.document_id for item in (*entities, *claims)}
-        connected = [edge for edge in edges if edge.subject in known and edge.object in known]
-        if len(connected) < len(edges):
-            ctx.log.warning("left out %d edges whose nodes are unknown", len(edges) - len(connected))
-        store: GraphStore = find_extension(ExtensionKind.GRAPH_STORE, self._config.store).open(
-            dict(self._config.params), ctx.home
-        )
+        documents = {item.id: item for item in document or ()}
+        ids = {*documents, *(entity.document_id for entity in entities), *(c.document_id for c in claims)}
+        nodes = {name: merge_nodes((_document_node(name, documents),)) for name in sorted(ids)}
+        for name, concepts in _concepts(entities).items():
+            nodes[name] = merge_nodes((*nodes[name], *concepts))
+        edges = merge_edges((*map(_claim_edge, claims), *_mentions(documents, entities)))
+        for name, error in _hanging(edges, nodes).items():
+            ctx.quarantine(name, error)
+            del nodes[name]
+        edges = tuple(edge for edge in edges if edge.document_id in nodes)
+        store: GraphStore = _store_extension(self._config.store).open(self._config.params, ctx.home)
         with closing(store):
-            receipt = store.upsert(sorted(documents), nodes, connected)
-        ctx.succeeded += len(documents)
-        ctx.log.info("%s holds %d nodes of this batch", receipt.location, receipt.nodes_written)
+            receipt = store.upsert(tuple(nodes), nodes, edges)
+        ctx.succeeded += receipt.documents
+        ctx.report_progress(receipt.nodes_written, receipt.nodes_written, "nodes")
+        ctx.log.info(
+            "%s holds %d nodes and %d edges of this batch; %d older edges removed",
+            receipt.location,
+            receipt.nodes_written,
+            receipt.edges_written,
+            receipt.edges_removed,
+        )
         return receipt
 
 
-def graph_nodes(entities: Iterable[Entity], documents: Iterable[Document]) -> list[Node]:
-    """Return one node per concept and document, sorted by id.
-
-    Where mentions of a concept disagree, the name and category given most often win, the alphabet
-    deciding between equals, so that the order of mentions never matters.
+def merge_nodes(nodes: Iterable[Node]) -> tuple[Node, ...]:
+    """Keep one node for each CURIE, whatever the order they come in.
 
     Args:
-        entities: Mentions.
-        documents: Documents.
+        nodes: Nodes, also several of one CURIE.
+
+    Returns:
+        The nodes by CURIE; of several the one with the most specific category, then the first by category
+        and name.
     """
-    votes: dict[str, dict[tuple[str, str], int]] = {}
-    for entity in entities:
-        given = votes.setdefault(entity.curie, {})
-        given[(entity.name, entity.category)] = given.get((entity.name, entity.category), 0) + 1
-    nodes = [
-        Node(id=curie, name=_winner(given, 0), category=_categories(given)) for curie, given in votes.items()
-    ]
-    for document in documents:
-        category = STUDY if document.source == "infores:clinicaltrials" else PUBLICATION
-        nodes.append(Node(id=document.id, name=document.title, category=category))
-    return sorted(nodes, key=lambda node: node.id)
+    best: dict[str, Node] = {}
+    for node in nodes:
+        known = best.get(node.id)
+        if known is None or _preference(node) < _preference(known):
+            best[node.id] = node
+    return tuple(best[curie] for curie in sorted(best))
 
 
-def claim_edge(claim: Claim) -> Edge:
-    """Return the edge of a claim; its evidence is the claim's sentence."""
+def merge_edges(edges: Iterable[Edge]) -> tuple[Edge, ...]:
+    """Keep one edge for each id, sorted by id."""
+    by_id = {edge.id: edge for edge in edges}
+    return tuple(by_id[key] for key in sorted(by_id))
+
+
+def _preference(node: Node) -> tuple[int, tuple[str, ...], str]:
+    return -len(node.category), node.category, node.name
+
+
+def categories(category: str) -> tuple[str, ...]:
+    """Return a Biolink category and those above it, the most specific first."""
+    lineage = (category, *_ANCESTORS.get(category, ()), "biolink:NamedThing")
+    return tuple(dict.fromkeys(lineage))
+
+
+def _concepts(entities: Iterable[Entity]) -> dict[str, list[Node]]:
+    """Return by document what it says about concepts."""
+    said: dict[str, list[Node]] = {}
+    for document, curie, name, category in {(e.document_id, e.curie, e.name, e.category) for e in entities}:
+        said.setdefault(document, []).append(Node(id=curie, name=name, category=categories(category)))
+    return said
+
+
+def _hanging(edges: Iterable[Edge], nodes: Mapping[str, Sequence[Node]]) -> dict[str, DocumentError]:
+    """Return an error for each document with a claim about something that is no entity of it."""
+    known = {document: {node.id for node in said} for document, said in nodes.items()}
+    return {
+        edge.document_id: DocumentError(
+            f"claim {edge.id} is about {end}, which is no entity of the document; "
+            "mend the stage that makes the claims, so that it makes the entities too"
+        )
+        for edge in edges
+        for end in (edge.object, edge.subject)
+        if end not in known[edge.document_id]
+    }
+
+
+def _document_node(name: str, documents: dict[str, Document]) -> Node:
+    category = _DOCUMENT_CATEGORY.get(name.split(":", 1)[0], "biolink:Publication")
+    title = documents[name].title if name in documents else ""
+    return Node(id=name, name=title or name, category=categories(category))
+
+
+def _claim_edge(claim: Claim) -> Edge:
     return Edge(
         id=claim.id,
         subject=claim.subject,
@@ -150,42 +222,42 @@ def claim_edge(claim: Claim) -> Edge:
     )
 
 
-def mention_edges(entities: Iterable[Entity], documents: Iterable[Document]) -> list[Edge]:
-    """Return one edge per document and concept; its evidence is the first mention in the text.
+def _mentions(documents: dict[str, Document], entities: Sequence[Entity]) -> Iterator[Edge]:
+    from medkg_dagster.stages.extract.sentences import document_sentences
 
-    Args:
-        entities: Mentions.
-        documents: The documents they are in; mentions of other documents are passed over.
-    """
-    by_id = {document.id: document for document in documents}
-    first: dict[tuple[str, str], Entity] = {}
-    for entity in sorted(entities, key=_reading_order):
-        if entity.document_id in by_id:
-            first.setdefault((entity.document_id, entity.curie), entity)
-    return [_mention_edge(entity, by_id[entity.document_id]) for entity in first.values()]
-
-
-def _reading_order(entity: Entity) -> tuple[bool, int, str]:
-    return (entity.start is None, entity.start or 0, entity.surface)
+    by_document: dict[str, dict[str, Entity]] = {}
+    for entity in entities:
+        if entity.document_id in documents and entity.curie != entity.document_id:
+            mentioned = by_document.setdefault(entity.document_id, {})
+            known = mentioned.get(entity.curie)
+            if known is None or _evidence_rank(entity) < _evidence_rank(known):
+                mentioned[entity.curie] = entity
+    for name, mentioned in by_document.items():
+        sentences = document_sentences(documents[name])
+        for entity in mentioned.values():
+            yield _mention_edge(documents[name], entity, sentences)
 
 
-def _mention_edge(entity: Entity, document: Document) -> Edge:
-    start = document.text.find(entity.surface) if entity.start is None else entity.start
-    # A structured field may hold what the text does not; then the evidence is the field itself.
-    start, end = (start, start + len(entity.surface)) if start >= 0 else (0, 0)
-    mined = entity.method == "dictionary"
-    key = "\x00".join((document.id, document.content_hash, MENTIONS, entity.curie))
+def _evidence_rank(entity: Entity) -> tuple[bool, bool, int]:
+    return entity.start is None, entity.negated, entity.start or 0
+
+
+def _mention_edge(document: Document, entity: Entity, sentences: Sequence[Sentence]) -> Edge:
+    start, end = _evidence(entity, sentences)
+    asserted = entity.start is None
+    predicate = "biolink:mentions"
+    key = "\x00".join((document.id, document.content_hash, predicate, entity.curie, str(start), str(end)))
     return Edge(
         id=hashlib.sha256(key.encode()).hexdigest()[:32],
         subject=document.id,
-        predicate=MENTIONS,
+        predicate=predicate,
         object=entity.curie,
         negated=False,
-        primary_knowledge_source=TEXT_MINING_SOURCE if mined else document.source,
-        knowledge_level="not_provided" if mined else "knowledge_assertion",
-        agent_type="text_mining_agent" if mined else "manual_agent",
+        primary_knowledge_source=document.source if asserted else TEXT_SOURCE,
+        knowledge_level="knowledge_assertion" if asserted else "not_provided",
+        agent_type="not_provided" if asserted else "text_mining_agent",
         publications=(document.id,),
-        supporting_text=entity.surface,
+        supporting_text=document.text[start:end],
         document_id=document.id,
         document_hash=document.content_hash,
         start=start,
@@ -193,25 +265,26 @@ def _mention_edge(entity: Entity, document: Document) -> Edge:
     )
 
 
-def _winner(given: Mapping[tuple[str, str], int], position: int) -> str:
-    totals: dict[str, int] = {}
-    for pair, count in given.items():
-        totals[pair[position]] = totals.get(pair[position], 0) + count
-    return min(totals, key=lambda value: (-totals[value], value))
-
-
-def _categories(given: Mapping[tuple[str, str], int]) -> tuple[str, ...]:
-    first = _winner(given, 1)
-    return (first, *sorted({category for _, category in given} - {first}))
+def _evidence(entity: Entity, sentences: Sequence[Sentence]) -> tuple[int, int]:
+    """Return where the sentence of a mention stands; nowhere for a structured field."""
+    if entity.start is None or entity.end is None:
+        return 0, 0
+    for place in sentences:
+        if place.start <= entity.start and entity.end <= place.end:
+            return place.start, place.end
+    return entity.start, entity.end
 
 
 def build(definition: StageDefinitionView) -> KnowledgeGraphStage:
-    """Build the stage from its definition."""
+    """Build the stage from its YAML.
+
+    Args:
+        definition: The stage's definition with the configuration of this run.
+
+    Returns:
+        The stage.
+    """
     return KnowledgeGraphStage(KnowledgeGraphConfig.model_validate(definition.config))
-
-
-def _count(receipt: GraphReceipt) -> int:
-    return receipt.nodes_written
 
 
 def register() -> StageRegistration:
@@ -222,12 +295,22 @@ def register() -> StageRegistration:
             state_key="graph_receipt",
             output_handler=write_key("graph_receipt"),
             output_counter=_count,
-            description="Writes concepts, documents and claims as a graph whose every edge names its evidence.",
+            description="Writes nodes and edges with provenance to a graph, every edge with its evidence.",
             dependencies=("extract",),
             optional_dependencies=("parse",),
             config_model=KnowledgeGraphConfig,
             state_types={"graph_receipt": GraphReceipt},
-            kinds=("python", "sql"),
+            kinds=("python", "sqlite"),
         ),
         builder=build,
     )
+
+
+def _count(receipt: GraphReceipt) -> int:
+    return receipt.nodes_written
+
+
+@lru_cache(maxsize=32)
+def _store_extension(name: str) -> Extension:
+    # Finding an entry point looks at every installed package; many pipelines name the same store.
+    return find_extension(ExtensionKind.GRAPH_STORE, name)

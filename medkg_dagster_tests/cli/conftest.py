@@ -128,5 +128,5 @@ def graph_home(home: Path) -> Path:
     ]
     home.mkdir()
     with closing(find_extension(ExtensionKind.GRAPH_STORE, "sql").open({}, home)) as store:
-        store.upsert(["PMID:1"], nodes, edges)
+        store.upsert(["PMID:1"], {"PMID:1": nodes}, edges)
     return home

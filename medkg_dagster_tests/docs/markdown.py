@@ -85,7 +85,9 @@ def sections(page: Path) -> dict[str, Section]:
     found = list(_HEADING.finditer(text))
     result = {}
     for number, match in enumerate(found):
-        end = next((later.start() for later in found[number + 1 :] if len(later[1]) <= len(match[1])), len(text))
+        end = next(
+            (later.start() for later in found[number + 1 :] if len(later[1]) <= len(match[1])), len(text)
+        )
         result[match[2]] = Section(match[2], text[match.end() : end])
     return result
 

@@ -3,43 +3,202 @@
 from __future__ import annotations
 
 import ast
-import enum
+import dataclasses
 import inspect
-import json
 import re
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, get_args
 
 import click
 import pytest
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-from sqlalchemy import MetaData
+from pydantic import BaseModel, Field
 
-from medkg_dagster import errors, settings
+from medkg_dagster import errors
 from medkg_dagster.cli import main
-from medkg_dagster.domain.documents import AnnotationRole
 from medkg_dagster.ledger.models import JobStatus, StageStatus
 from medkg_dagster.ledger.schema import METADATA as LEDGER_TABLES
-from medkg_dagster.registry import OWN_DISTRIBUTION, RegisteredStage, StageRegistry, build_default_stage_factory
-from medkg_dagster.stage_api import Extension, ExtensionKind, StageContext, StageMetadata, extension_names
-from medkg_dagster.stage_api import find_extension
+from medkg_dagster.registry import STAGE_GROUP, RegisteredStage, build_default_stage_factory
+from medkg_dagster.stage_api import (
+    Extension,
+    ExtensionKind,
+    StageContext,
+    StageMetadata,
+    extension_names,
+    find_extension,
+)
 from medkg_dagster.topology.gates import GateOperator
 from medkg_dagster.topology.models import PipelineTopologyConfig, ResiliencePolicy
-from medkg_dagster_tests.docs.markdown import DOCS, Section, sections
+from medkg_dagster_tests.docs.documented import (
+    commands,
+    nested_models,
+    undocumented_fields,
+    undocumented_names,
+    undocumented_options,
+    unknown_fields,
+    with_heading,
+)
+from medkg_dagster_tests.docs.markdown import DOCS, Section, prose, sections
 
+OWN_DISTRIBUTION = "medkg-dagster"
 STAGES = DOCS / "guides" / "stages.md"
 AUTHORING = DOCS / "guides" / "pipeline-authoring.md"
-COMMANDS = DOCS / "guides" / "cli.md"
 CUSTOM_STAGES = DOCS / "guides" / "custom-stages.md"
+COMMANDS = DOCS / "guides" / "cli.md"
 LEDGER = DOCS / "guides" / "ledger.md"
 RUNNING = DOCS / "guides" / "running.md"
 ARCHITECTURE = DOCS / "architecture.md"
 
-KIND_LABELS = {
+TOPOLOGY_MODELS = {
+    **{path or "The pipeline": model for path, model in nested_models(PipelineTopologyConfig)},
+    **dict(nested_models(ResiliencePolicy, "policies.<name>")),
+}
+COMMAND_TREE = dict(commands(main, "medkg"))
+
+KINDS = {
     ExtensionKind.SOURCE: "Source",
     ExtensionKind.EMBEDDER: "Embedder",
     ExtensionKind.INDEX_STORE: "Index store",
     ExtensionKind.GRAPH_STORE: "Graph store",
 }
+
+
+def own_stage_types() -> list[RegisteredStage]:
+    registry = build_default_stage_factory().registry
+    return [item for item in registry if item.origin and item.origin.distribution == OWN_DISTRIBUTION]
+
+
+def own_extensions() -> list[Extension]:
+    found = [find_extension(kind, name) for kind in ExtensionKind for name in extension_names(kind)]
+    return [item for item in found if item.build.__module__.startswith("medkg_dagster.")]
+
+
+@pytest.mark.parametrize("stage", own_stage_types(), ids=lambda stage: stage.metadata.stage_type)
+def test_every_stage_type_is_documented_with_its_keys_inputs_and_config(stage: RegisteredStage) -> None:
+    metadata = stage.metadata
+    section = with_heading(sections(STAGES), metadata.stage_type)
+
+    assert section is not None, f"{STAGES.name} has no section {metadata.stage_type}"
+    wired = {*metadata.state_keys, *metadata.dependencies, *metadata.optional_dependencies}
+    assert undocumented_names(wired, section.text) == []
+    if metadata.config_model is not None:
+        assert undocumented_fields(metadata.config_model, section) == []
+        assert unknown_fields(metadata.config_model, section) == []
+
+
+@pytest.mark.parametrize("extension", own_extensions(), ids=lambda item: f"{item.kind.name}-{item.name}")
+def test_every_source_embedder_and_store_is_documented_with_its_parameters(extension: Extension) -> None:
+    section = with_heading(sections(STAGES), f"{KINDS[extension.kind]} `{extension.name}`")
+
+    assert section is not None, f"{STAGES.name} has no section {KINDS[extension.kind]} `{extension.name}`"
+    if section.rows() or extension.config_model.model_fields:
+        assert undocumented_fields(extension.config_model, section) == []
+        assert unknown_fields(extension.config_model, section) == []
+
+
+def test_every_extension_point_is_documented() -> None:
+    assert undocumented_names([STAGE_GROUP, *ExtensionKind], prose(CUSTOM_STAGES)) == []
+
+
+@pytest.mark.parametrize("path", TOPOLOGY_MODELS)
+def test_every_key_of_a_pipeline_and_of_a_policy_is_documented(path: str) -> None:
+    section = with_heading(sections(AUTHORING), path)
+
+    assert section is not None, f"{AUTHORING.name} has no section {path}"
+    assert undocumented_fields(TOPOLOGY_MODELS[path], section) == []
+    assert unknown_fields(TOPOLOGY_MODELS[path], section) == []
+
+
+def test_every_operator_of_a_gate_is_documented() -> None:
+    assert undocumented_names(GateOperator, prose(AUTHORING)) == []
+
+
+@pytest.mark.parametrize("described", [StageMetadata, StageContext])
+def test_everything_a_stage_author_uses_is_documented(described: type) -> None:
+    names = {field.name for field in dataclasses.fields(described)}
+    methods = {
+        name
+        for name, value in vars(described).items()
+        if inspect.isfunction(value) and not name.startswith("_") and described is StageContext
+    }
+    shown = {re.split(r"\W", item)[0] for item in re.findall(r"`([^`]+)`", prose(CUSTOM_STAGES))}
+
+    assert (names | methods) - shown == set()
+
+
+@pytest.mark.parametrize("typed", COMMAND_TREE)
+def test_every_command_is_documented_with_its_options(typed: str) -> None:
+    assert undocumented_options(COMMAND_TREE[typed], with_heading(sections(COMMANDS), typed)) == []
+
+
+def test_no_command_is_documented_that_does_not_exist() -> None:
+    documented = {heading.strip("`") for heading in sections(COMMANDS) if heading.startswith("`medkg")}
+
+    assert documented == set(COMMAND_TREE)
+
+
+def environment_variables() -> Iterator[str]:
+    """Yield the MEDKG_* variables that the package reads anywhere."""
+    package = Path(errors.__file__).parent
+    for file in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield from re.findall(r"\bMEDKG_[A-Z_]+\b", node.value)
+
+
+def test_every_environment_variable_is_documented() -> None:
+    settings = with_heading(sections(RUNNING), "Settings")
+
+    assert settings is not None
+    assert set(environment_variables()) - set(settings.rows()) == set()
+
+
+def test_every_error_is_documented() -> None:
+    classes = {
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, errors.MedkgError)
+    }
+    section = with_heading(sections(ARCHITECTURE), "Errors")
+
+    assert section is not None
+    assert classes - set(section.rows()) == set()
+
+
+def test_every_table_and_column_of_the_ledger_is_documented() -> None:
+    for table in LEDGER_TABLES.tables.values():
+        section = with_heading(sections(LEDGER), table.name)
+        assert section is not None, f"{LEDGER.name} has no section {table.name}"
+        assert {column.name for column in table.columns} == set(section.rows()), table.name
+
+
+@pytest.mark.parametrize("statuses", [JobStatus, StageStatus])
+def test_every_status_of_the_ledger_is_documented(statuses: type[StrEnum]) -> None:
+    assert undocumented_names(statuses, prose(LEDGER)) == []
+
+
+class _Added(BaseModel):
+    size: int = 5
+    added: bool = Field(default=False)
+
+
+@pytest.mark.parametrize(
+    ("table", "missing"),
+    [
+        ("| `size` | integer | `5` | How large. |", "added has no row"),
+        ("| `size` | integer | `5` | How large. |\n| `added` | | | |", "added needs a type"),
+        ("| `size` | integer | `4` | How large. |\n| `added` | boolean | `false` | New. |", "`5`, not `4`"),
+    ],
+)
+def test_a_field_without_its_row_or_with_another_default_is_found(table: str, missing: str) -> None:
+    (problem,) = undocumented_fields(_Added, Section("`thing`", table))
+
+    assert missing in problem
+
+
+def test_an_option_that_is_not_named_is_found() -> None:
+    command = click.Command("look", params=[click.Option(["--deep"]), click.Argument(["place"])])
+
+    assert undocumented_options(command, Section("`medkg look`", "Takes `PLACE`.")) == [
+        "`medkg look`: --deep"
+    ]

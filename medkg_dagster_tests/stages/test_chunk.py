@@ -1,3 +1,4 @@
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -88,7 +89,8 @@ def test_chunks_are_exact_bounded_ordered_and_cover_every_block(
     homes = [(section.start, section.end, section.title) for section in document.sections if section.blocks]
     for chunk in chunks:
         assert any(
-            start <= chunk.start and chunk.end <= end and chunk.section == title for start, end, title in homes
+            start <= chunk.start and chunk.end <= end and chunk.section == title
+            for start, end, title in homes
         )
 
 
@@ -111,18 +113,30 @@ def test_overlap_repeats_text_of_the_chunk_before() -> None:
 
     chunks = cut(make_document([("", [sentences])]), max_characters=150, overlap=60, min_characters=0)
 
-    assert any(later.start < earlier.end for earlier, later in zip(chunks, chunks[1:], strict=False))
+    assert any(later.start < earlier.end for earlier, later in pairwise(chunks))
 
 
 def test_a_tiny_last_piece_is_evened_out_with_the_one_before() -> None:
     text = " ".join(["This sentence has forty-one characters ok."] * 7) + " End now."
 
-    plain = cut(make_document([("", [text])]), max_characters=302, min_characters=0)
-    evened = cut(make_document([("", [text])]), max_characters=302, min_characters=100)
+    plain = cut(make_document([("", [text])]), max_characters=302, overlap=0, min_characters=0)
+    evened = cut(make_document([("", [text])]), max_characters=302, overlap=0, min_characters=100)
 
     assert len(plain[-1].text) < 100
     assert len(evened) == len(plain)
     assert all(100 <= len(chunk.text) <= 302 for chunk in evened)
+
+
+@pytest.mark.parametrize("unit", ["a", "癌", "x\n", "😀", "A sentence of some words. "])
+def test_text_far_longer_than_a_chunk_is_covered_without_gaps(unit: str) -> None:
+    text = unit * (100_000 // len(unit))
+
+    chunks = cut(make_document([("", [text])]), overlap=0)
+
+    assert "".join(chunk.text for chunk in chunks).replace(" ", "").replace("\n", "") == text.replace(
+        " ", ""
+    ).replace("\n", "")
+    assert len(chunks) < 1.3 * len(text) / 1200
 
 
 @pytest.mark.parametrize(

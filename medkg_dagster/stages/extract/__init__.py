@@ -31,7 +31,9 @@ class ExtractConfig(BaseModel):
         ge=1,
         description="Names with fewer characters are matched in the structured fields, not in the text.",
     )
-    negation: bool = Field(default=True, description="Whether mentions and claims under a negation are marked.")
+    negation: bool = Field(
+        default=True, description="Whether mentions and claims under a negation are marked."
+    )
     abbreviations: bool = Field(
         default=True,
         description="Whether an abbreviation that a document defines is read as its long form from there on.",
@@ -60,7 +62,7 @@ def register() -> StageRegistration:
             state_key=("entities", "claims"),
             output_handler=_write,
             output_counter=_count,
-            description="Finds concepts with CURIEs, and claims about them with the sentences that support them.",
+            description="Finds concepts with CURIEs and claims about them, each with its sentence.",
             dependencies=("parse",),
             config_model=ExtractConfig,
             state_types={"entities": tuple[Entity, ...], "claims": tuple[Claim, ...]},

@@ -2,8 +2,8 @@
 
 The algorithm is the one described by A. S. Schwartz and M. A. Hearst, "A simple algorithm for identifying
 abbreviation definitions in biomedical text" (Pacific Symposium on Biocomputing, 2003): a short form in
-brackets, before it a long form of limited length that holds the short form's characters in order, the first of them
-at the start of a word.
+brackets, before it a long form of limited length that holds the short form's characters in order, the first
+of them at the start of a word.
 """
 
 from __future__ import annotations

@@ -1,8 +1,11 @@
 """Claims: what a trial record asserts, and what sentences state.
 
 `Claim.id` is the first 32 hexadecimal digits of the SHA-256 over document id, content hash, subject,
-predicate, object, negation and the sentence's offsets, each followed by a NUL: the same statement of the same text has the
-same id in every run.
+predicate, object, negation (`true` or `false`) and the sentence's offsets, each followed by a NUL: the same
+statement of the same text has the same id in every run.
+
+What is mined from text has the primary knowledge source `infores:medkg`: a name of this project's own, which
+is not in the public catalogue of information resources.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from medkg_dagster.stage_api import Claim, Document, Entity
 from medkg_dagster.stages.extract.negation import is_denied
@@ -20,6 +24,10 @@ from medkg_dagster.stages.extract.terms import fold
 
 TEXT_SOURCE = "infores:medkg"
 TRIALS_SOURCE = "infores:clinicaltrials"
+
+TESTED = "biolink:in_clinical_trials_for"
+
+SUMMARY_TITLE = "Conditions and interventions"
 
 MAX_GAP = 160
 MAX_SENTENCE = 1500
@@ -68,11 +76,16 @@ def role_of(entity: Entity) -> Role | None:
     return _ROLES.get(entity.category)
 
 
-def claim_id(document: Document, subject: str, predicate: str, object_: str, negated: bool, place: Sentence) -> str:
-    """Return the stable id of a claim; see the module's docstring."""
-    parts = (document.id, document.content_hash, subject, predicate, object_, str(negated).lower(),
-             str(place.start), str(place.end))  # fmt: skip
-    return hashlib.sha256("".join(f"{part}\x00" for part in parts).encode()).hexdigest()[:32]
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """What is claimed, before it has its evidence."""
+
+    subject: str
+    predicate: str
+    object: str
+    negated: bool
+    method: str
+    source: str
 
 
 def trial_claims(
@@ -90,11 +103,12 @@ def trial_claims(
         sentences: Its sentences.
 
     Yields:
-        One claim a pair, with the sentence that names both, else one that names the intervention; a pair that no
-        sentence names is left out.
+        One claim a pair, with the sentence that names both, else the record's own sentence on all its
+        conditions and interventions; a pair with neither is left out.
     """
     folded = [fold(document.text[place.start : place.end]) for place in sentences]
     found = {entity.surface: _naming(entity, folded) for entity in (*interventions, *conditions)}
+    summary = _summary(document)
     done: set[tuple[str, str]] = set()
     for intervention in interventions:
         for condition in conditions:
@@ -103,10 +117,19 @@ def trial_claims(
                 continue
             named = found[intervention.surface]
             both = [number for number in named if number in found[condition.surface]]
-            if both or named:
+            evidence = sentences[both[0]] if both else summary
+            if evidence:
                 done.add(pair)
-                yield _claim(document, pair[0], "biolink:in_clinical_trials_for", pair[1], False,
-                             sentences[(both or list(named))[0]], "trial_record", TRIALS_SOURCE)  # fmt: skip
+                statement = _Statement(pair[0], TESTED, pair[1], False, "trial_record", TRIALS_SOURCE)
+                yield _claim(document, statement, evidence)
+
+
+def _summary(document: Document) -> Sentence | None:
+    """Return the sentence that the parser composes of a record's interventions and conditions."""
+    for section in document.sections:
+        if section.title == SUMMARY_TITLE and section.blocks:
+            return Sentence(section.blocks[0].start, section.blocks[0].end, section.title)
+    return None
 
 
 def _naming(entity: Entity, folded: Sequence[str]) -> dict[int, None]:
@@ -133,7 +156,7 @@ def sentence_claims(
     if len(text) > MAX_SENTENCE or HEDGES.search(text):
         return
     groups = _groups(document.text, entities)
-    for left, right in zip(groups, groups[1:], strict=False):
+    for left, right in pairwise(groups):
         words = document.text[left.end : right.start]
         if len(words) > MAX_GAP:
             continue
@@ -145,23 +168,18 @@ def sentence_claims(
             (left.start - place.start, left.end - place.start),
             (right.start - place.start, right.end - place.start),
         )
-        yield from _pairs(document, place, relation, left, right, negated)
+        for statement in _statements(relation, left, right, negated):
+            yield _claim(document, statement, place)
 
 
-def _pairs(
-    document: Document,
-    place: Sentence,
-    relation: Relation,
-    left: _Group,
-    right: _Group,
-    negated: bool,
-) -> Iterator[Claim]:
+def _statements(relation: Relation, left: _Group, right: _Group, negated: bool) -> Iterator[_Statement]:
     subjects, objects = (right, left) if relation.reverse else (left, right)
     for subject in subjects.members:
         for object_ in objects.members:
             if subject.curie != object_.curie:
-                yield _claim(document, subject.curie, relation.predicate, object_.curie, negated, place,
-                             relation.name, TEXT_SOURCE)  # fmt: skip
+                yield _Statement(
+                    subject.curie, relation.predicate, object_.curie, negated, relation.name, TEXT_SOURCE
+                )
 
 
 def _groups(text: str, entities: Sequence[Entity]) -> list[_Group]:
@@ -179,30 +197,35 @@ def _groups(text: str, entities: Sequence[Entity]) -> list[_Group]:
     return groups
 
 
-def _claim(
-    document: Document,
-    subject: str,
-    predicate: str,
-    object_: str,
-    negated: bool,
-    place: Sentence,
-    method: str,
-    source: str,
-) -> Claim:
-    asserted = source == TRIALS_SOURCE
+def _claim(document: Document, statement: _Statement, place: Sentence) -> Claim:
+    asserted = statement.source == TRIALS_SOURCE
     return Claim(
-        id=claim_id(document, subject, predicate, object_, negated, place),
+        id=_claim_id(document, statement, place),
         document_id=document.id,
         document_hash=document.content_hash,
-        subject=subject,
-        predicate=predicate,
-        object=object_,
-        negated=negated,
+        subject=statement.subject,
+        predicate=statement.predicate,
+        object=statement.object,
+        negated=statement.negated,
         sentence=document.text[place.start : place.end],
         start=place.start,
         end=place.end,
-        method=method,
-        primary_knowledge_source=source,
+        method=statement.method,
+        primary_knowledge_source=statement.source,
         knowledge_level="knowledge_assertion" if asserted else "not_provided",
         agent_type="manual_agent" if asserted else "text_mining_agent",
     )
+
+
+def _claim_id(document: Document, statement: _Statement, place: Sentence) -> str:
+    parts = (
+        document.id,
+        document.content_hash,
+        statement.subject,
+        statement.predicate,
+        statement.object,
+        str(statement.negated).lower(),
+        str(place.start),
+        str(place.end),
+    )
+    return hashlib.sha256("".join(f"{part}\x00" for part in parts).encode()).hexdigest()[:32]

@@ -10,7 +10,8 @@ import ahocorasick_rs
 
 from medkg_dagster.stages.extract.terms import Concept, Vocabulary, fold, forms, same_case
 
-_INNER_CAPITAL = re.compile(r"[^\W\d_][-/]?\w*[A-ZΑ-Ω]|[A-ZΑ-Ω][-/]?\d|\d[-/]?[A-ZΑ-Ω]")
+_TOKEN = re.compile(r"[^\s\-/]+")
+_ACRONYM = re.compile(r".+[A-ZΑ-Ω]|[A-ZΑ-Ω].*\d")
 _WORD = re.compile(r"\w")
 _PLURAL_STEM = 4
 
@@ -33,8 +34,8 @@ class Mention:
 class Matcher:
     """Finds every name of a vocabulary, the longest one where several begin or overlap.
 
-    A name with a capital or digit inside a word (`PD-1`, `irAE`) is matched as written, any other in any
-    case. Names begin and end at word boundaries.
+    A word with a capital or digit inside (`PD-1`, `irAE`) is matched as written, any other in any case.
+    Names begin and end at word boundaries.
 
     Args:
         vocabulary: The concepts.
@@ -42,24 +43,21 @@ class Matcher:
     """
 
     def __init__(self, vocabulary: Vocabulary, min_term_length: int = 3) -> None:
-        # Folded name -> the concepts it can mean, with the spelling it must have (None: any).
-        self._patterns: dict[str, list[tuple[str | None, Concept]]] = {}
+        # Folded name -> the concepts it can mean, with the acronyms in it that must be written so.
+        self._patterns: dict[str, list[tuple[tuple[tuple[int, str], ...], Concept]]] = {}
         preferred = [(concept, concept.name) for concept in vocabulary.concepts]
         others = [(concept, name) for concept in vocabulary.concepts for name in concept.synonyms]
         for concept, name in preferred + others:
             if len(name) >= min_term_length:
                 self._add(concept, name)
         self._names = list(self._patterns)
-        self._automaton = ahocorasick_rs.AhoCorasick(
-            self._names, matchkind=ahocorasick_rs.MatchKind.Standard
-        )
+        self._automaton = ahocorasick_rs.AhoCorasick(self._names, matchkind=ahocorasick_rs.MatchKind.Standard)
 
     def _add(self, concept: Concept, name: str) -> None:
-        exact = bool(_INNER_CAPITAL.search(name))
         for form in forms(name):
-            for variant in _variants(form, exact):
-                spelling = same_case(variant) if exact else None
-                self._patterns.setdefault(fold(variant), []).append((spelling, concept))
+            acronyms = _acronyms(form)
+            for variant in _variants(form, ends_with_acronym=_ends_with(form, acronyms)):
+                self._patterns.setdefault(fold(variant), []).append((acronyms, concept))
 
     def find(self, text: str) -> tuple[Mention, ...]:
         """Return the mentions in a text, in order and without overlap.
@@ -77,11 +75,22 @@ class Matcher:
         for number, start, end in self._automaton.find_matches_as_indexes(folded, overlapping=True):
             if not _is_bounded(folded, start, end):
                 continue
-            surface = spelled[start:end]
-            for spelling, concept in self._patterns[self._names[number]]:
-                if spelling is None or spelling == surface:
+            for acronyms, concept in self._patterns[self._names[number]]:
+                if all(spelled.startswith(written, start + offset) for offset, written in acronyms):
                     yield Mention(start, end, concept)
                     break
+
+
+def _acronyms(name: str) -> tuple[tuple[int, str], ...]:
+    """Return the words with a capital or digit inside, each with its place in the name."""
+    written = same_case(name)
+    return tuple(
+        (match.start(), match.group()) for match in _TOKEN.finditer(written) if _ACRONYM.match(match.group())
+    )
+
+
+def _ends_with(name: str, acronyms: tuple[tuple[int, str], ...]) -> bool:
+    return bool(acronyms) and acronyms[-1][0] + len(acronyms[-1][1]) == len(name)
 
 
 def _leftmost_longest(candidates: Iterable[Mention]) -> Iterator[Mention]:
@@ -99,20 +108,18 @@ def _is_bounded(text: str, start: int, end: int) -> bool:
     return not before and not after
 
 
-def _variants(name: str, exact: bool) -> Iterator[str]:
+def _variants(name: str, *, ends_with_acronym: bool) -> Iterator[str]:
     """Yield a name and its regular plural."""
     yield name
-    if exact:
-        if name[-1].isalnum():
-            yield f"{name}s"
-        return
-    last = name.rsplit(" ", 1)[-1]
-    if len(last) < _PLURAL_STEM or not last.isalpha() or not last.isascii():
-        return
     lower = name.lower()
-    if lower.endswith("sis"):
+    last = _TOKEN.findall(lower)[-1:]
+    if ends_with_acronym:
+        yield f"{name}s"
+    elif not last or len(last[0]) < _PLURAL_STEM or not last[0].isalpha() or not last[0].isascii():
+        return
+    elif lower.endswith("sis"):
         yield f"{name[:-2]}es"
-    elif lower.endswith(("opathy", "oma", "itis", "y")) and lower[-2:] not in {"ay", "ey", "oy"}:
-        yield f"{name[:-1]}ies" if lower.endswith("y") else f"{name}s"
+    elif lower.endswith("y") and lower[-2] not in "aeou":
+        yield f"{name[:-1]}ies"
     elif not lower.endswith(("s", "x", "z")):
         yield f"{name}s"

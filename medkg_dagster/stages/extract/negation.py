@@ -12,25 +12,27 @@ BEFORE_WORDS = 8
 AFTER_WORDS = 5
 
 _LOOK_ALIKES = re.compile(
-    r"\b(?:not only|not just|not necessarily|no (?:significant |clear |apparent )?(?:increase|change|difference|"
-    r"improvement|worsening)|no longer than|without (?:delay|difficulty|interruption)|not (?:yet )?(?:known|clear|"
-    r"certain|recommended|approved|studied|evaluated|assessed|established|all|every|uncommon|infrequent|rare|"
-    r"unusual)|no doubt|nothing but|whether or not|no other|with or without|no more than|not less than|"
+    r"\b(?:not only|not just|not necessarily|no (?:significant |clear |apparent )?(?:increase|change|"
+    r"difference|improvement|worsening)|no longer than|without (?:delay|difficulty|interruption)|"
+    r"not (?:yet )?(?:known|clear|certain|recommended|approved|studied|evaluated|assessed|established|all|"
+    r"every|uncommon|infrequent|rare|unusual)|no doubt|nothing but|whether or not|no other|with or without|"
+    r"no more than|not less than|"
     r"no less than)\b"
 )
 _BEFORE = re.compile(
-    r"\b(?:no|not|none of|neither|nor|never|without|absence of|absent|lack of|lacked|lacking|free of|free from|"
-    r"negative for|denie[sd]|denying|rule[sd]? out|ruling out|exclude[sd]?|excluding|failed to|fails to|cannot|"
-    r"did not|does not|do not|was not|were not|is not|are not|had not|has not|have not|rather than|instead of)\b"
+    r"\b(?:no|not|none of|neither|nor|never|without|absence of|absent|lack of|lacked|lacking|free of|"
+    r"free from|negative for|denie[sd]|denying|rule[sd]? out|ruling out|exclude[sd]?|excluding|failed to|"
+    r"fails to|cannot|rather than|instead of)\b"
 )
 _AFTER = re.compile(
     r"^\W*(?:\w+\W+){0,3}?(?:(?:was|were|is|are|has been|have been|had been|could be|can be) (?:\w+ly )?"
-    r"(?:ruled out|excluded|absent|not (?:\w+ly )?(?:seen|observed|found|detected|reported|recorded|noted|present|"
-    r"identified|confirmed|associated|caused|induced))|did not (?:occur|develop|recur)|never (?:occurred|"
-    r"developed|recurred))\b"
+    r"(?:ruled out|excluded|absent|not (?:\w+ly )?(?:seen|observed|found|detected|reported|recorded|noted|"
+    r"present|identified|confirmed|associated|caused|induced))|did not (?:occur|develop|recur)|"
+    r"never (?:occurred|developed|recurred))\b"
 )
 _DIRECTLY_BEFORE = re.compile(
-    r"\b(?:no|without|neither|nor|absence of|lack of|no evidence of|no cases? of|none of the)\s+(?:\w+\s+){0,2}$"
+    r"\b(?:no|without|neither|nor|absence of|lack of|no evidence of|no cases? of|none of the)\s+"
+    r"(?:(?!except|but|other)\w+\s+){0,2}$"
 )
 _STOP = re.compile(
     r"[;:]|\b(?:but|however|although|though|except|whereas|while|yet|nevertheless|still|which|who|because|since|"
@@ -50,9 +52,8 @@ def is_negated(sentence: str, start: int, end: int) -> bool:
         True for "no evidence of colitis", False for "not only colitis".
     """
     before = _blank_look_alikes(sentence[:start].lower())
-    for stop in reversed(list(_STOP.finditer(before))):
-        before = before[stop.end() :]
-        break
+    for opening in list(_STOP.finditer(before))[-1:]:
+        before = before[opening.end() :]
     scope = " ".join(before.split()[-BEFORE_WORDS:])
     if _BEFORE.search(scope):
         return True

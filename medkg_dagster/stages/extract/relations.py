@@ -1,7 +1,7 @@
 """What words between two mentions say about them.
 
-Patterns are tried in order; the whole text between the two mentions must fit one. A predicate never says more than
-the words do: who reports that a medicine "was used for" a disease does not say that it helps.
+Patterns are tried in order; the whole text between the two mentions must fit one. A predicate never says
+more than the words do: who reports that a medicine "was used for" a disease does not say that it helps.
 """
 
 from __future__ import annotations
@@ -10,17 +10,14 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-_MODIFIERS = r"(?:[\w\-/%+.,]+ ){0,5}?"
-_PATIENTS = (
-    rf"(?:(?:a |an |the |some |most |many |all |\d+ )?{_MODIFIERS}(?:patients?|adults?|children|women|men|people|"
-    r"participants|subjects|individuals|cases?|persons?)(?: \w+)? (?:with|who ha[sd]|having|suffering from|for) )?"
-)
-# A few words that qualify what follows, none of which turns the statement into another one.
-_KIND = (
-    r"(?:(?:(?!(?:to|than|response|survival|outcomes?|benefit|prevent\w*|avoid\w*|treat\w*|absence|lack|lower|fewer|"
-    r"decreas\w*|reduc\w*|resolution|history)\b)[\w\-/%]+ ){0,4}?)"
-)
-_BE = r"(?:is|are|was|were|has been|have been|had been|be|being)"
+CAUSES = "biolink:causes"
+CONTRIBUTES = "biolink:contributes_to"
+ASSOCIATED = "biolink:associated_with"
+MORE_LIKELY = "biolink:associated_with_increased_likelihood_of"
+LESS_LIKELY = "biolink:associated_with_decreased_likelihood_of"
+ADVERSE_EVENT = "biolink:has_adverse_event"
+TREATS = "biolink:treats_or_applied_or_studied_to_treat"
+AFFECTS = "biolink:affects"
 
 
 class Role(Enum):
@@ -36,91 +33,240 @@ class Relation:
     """A pattern and what it states.
 
     Attributes:
+        name: The rule's name, for audit.
         left: What stands first in the sentence.
+        words: What must stand between the two.
         right: What stands second.
-        words: What must stand between them.
         predicate: The Biolink predicate.
         reverse: Whether the second mention is the subject.
-        name: The rule's name, for audit.
     """
 
-    left: Role
-    right: Role
-    words: re.Pattern[str]
-    predicate: str
-    reverse: bool
     name: str
+    left: Role
+    words: re.Pattern[str]
+    right: Role
+    predicate: str
+    reverse: bool = False
 
 
-def _relation(
-    left: Role, words: str, right: Role, predicate: str, name: str, reverse: bool = False
-) -> Relation:
-    return Relation(left, right, re.compile(words, re.IGNORECASE), f"biolink:{predicate}", reverse, name)
+def _any(words: str, separator: str | None = None) -> str:
+    return f"(?:{'|'.join(words.split(separator))})"
 
 
-_T, _C, _G = Role.TREATMENT, Role.CONDITION, Role.GENE
-_NOT = r"(?:not |never )?"
-_DO = r"(?:did not |does not |do not |can |cannot )?"
+def _pattern(*parts: str) -> re.Pattern[str]:
+    return re.compile("".join(parts), re.IGNORECASE)
+
+
+_TREATMENT, _CONDITION, _GENE = Role.TREATMENT, Role.CONDITION, Role.GENE
+
+# A few words that qualify what follows, none of which turns the statement into another one.
+_TURNING = _any(
+    r"to than response survival outcomes? benefit prevent\w* avoid\w* treat\w* absence lack lower fewer "
+    r"decreas\w* reduc\w* resolution history"
+)
+_KIND = rf"(?:(?:(?!{_TURNING}\b)[\w\-/%]+ ){{0,4}}?)"
+_BE = _any("is,are,was,were,has been,have been,had been,be,being", ",")
+_MAY_BE = f"(?:{_BE} )?"
+_NOT = r"(?:not |never )?(?:\w+ly )?"
+_DO = "(?:did not |does not |do not |can |cannot )?"
+_PEOPLE = _any(
+    "patients? adults? children women men people participants subjects individuals cases? persons?"
+)
+_WITH = _any("with,who ha[sd],having,suffering from,for", ",")
+_IN_PATIENTS = rf"(?:[\w\-/%+.,]+ ){{0,5}}?{_PEOPLE}(?: \w+)? {_WITH} "
+_MAY_BE_PATIENTS = f"(?:{_IN_PATIENTS})?"
+
+_CAUSE = _any(
+    "cause[sd]?,causing,induce[sd]?,inducing,trigger(?:s|ed)?,triggering,led to,leads? to,leading to,"
+    "result(?:s|ed)? in,resulting in,provoke[sd]?",
+    ",",
+)
+_DUE_TO = _any("due to,secondary to,attributed to,attributable to,related to,resulting from", ",")
+_HAS = rf"(?:{_MAY_BE}{_NOT}associated with|had|has|have|showed|increase[sd]?|carries)"
+_HIGHER = "(?:an? |the )?(?:higher |increased |elevated |greater |raised |excess )?"
+_RISK = "(?:risks?|rates?|incidence|frequency|recurrence|odds)"
+_EVENT = _any("adverse (?:events?|effects?|reactions?),side effects?,toxicit(?:y|ies)", ",")
+_APPLIED = _any(
+    "given used approved indicated licensed effective active started administered recommended prescribed "
+    "tested evaluated studied"
+)
+_HELPED = _any(
+    "treats? treated improve[sd]? prolong(?:s|ed)? resolve[sd]? controlled shrank relieve[sd]? reduce[sd]?"
+)
+_OUTCOME = _any("survival,outcomes?,responses?,response rates?,symptoms,control", ",")
+_STAGE = "(?:advanced |metastatic |unresectable |refractory |resected |steroid-refractory |active |severe )*"
+_RECEIVED = _any(
+    "receiving,who received,received,responded to,resolved (?:with|after|on|under),"
+    "improved (?:with|on|under|after)",
+    ",",
+)
+_ALTERED = _any("mutant mutated mutation-positive driven positive altered amplified rearranged")
+_ALTERATIONS = _any("mutations? variants? alterations? amplifications? rearrangements? fusions?")
+_FOUND = _any("found present detected seen common frequent")
+_INHIBITS = _any("inhibits?,inhibited,blocks?,blocked,binds?(?: to)?,targets?,is an inhibitor of", ",")
 
 RELATIONS: tuple[Relation, ...] = (
-    _relation(_T, r"[- ](?:induced|related|associated|mediated) (?:immune-related )?" + _KIND, _C,
-              "contributes_to", "compound_adjective"),
-    _relation(_T, rf" {_KIND}{_DO}(?:cause[sd]?|causing|induce[sd]?|inducing|trigger(?:s|ed)?|triggering|led to|"
-              rf"leads? to|leading to|result(?:s|ed)? in|resulting in|provoke[sd]?) {_KIND}", _C, "causes", "causes"),
-    _relation(_C, rf" {_KIND}{_BE}? ?{_NOT}(?:\w+ly )?(?:caused|induced|triggered|provoked) by {_KIND}", _T,
-              "causes", "caused_by", True),
-    _relation(_C, rf" (?:{_KIND}{_BE} {_NOT})?(?:\w+ly )?(?:due to|secondary to|attributed to|attributable to|related to|"
-              rf"resulting from) {_KIND}", _T, "contributes_to", "attributed_to", True),
-    _relation(_T, rf" {_KIND}(?:(?:{_BE} )?{_NOT}(?:\w+ly )?associated with|had|has|have|showed|increase[sd]?|carries) "
-              rf"(?:an? |the )?(?:\w+ly )?(?:higher|increased|elevated|greater|raised|excess)? ?(?:risk|rate|incidence|"
-              rf"frequency|odds)s? (?:of|for) {_KIND}", _C, "associated_with_increased_likelihood_of", "risk_of"),
-    _relation(_T, rf" {_KIND}{_BE} {_NOT}(?:\w+ly )?(?:associated|linked) (?:with|to) {_KIND}", _C,
-              "associated_with", "associated_with"),
-    _relation(_C, rf" {_KIND}{_BE} {_NOT}(?:\w+ly )?(?:associated|linked) (?:with|to) {_KIND}", _T,
-              "associated_with", "associated_with", True),
-    _relation(_T, r" (?:[\w\-/%,]+ ){0,6}?(?:adverse (?:events?|effects?|reactions?)|side effects?|toxicit(?:y|ies)) "
-              rf"(?:(?:\w+ ){{0,5}}?)(?:were|was|included?|includes|including|such as|are|is|like|of)[: ]+{_KIND}", _C,
-              "has_adverse_event", "adverse_event"),
-    _relation(_C, rf" {_BE} (?:an? |the )?{_KIND}(?:adverse (?:events?|effects?|reactions?)|side effects?|toxicit(?:y|ies)|"
-              rf"complications?) (?:of|with|under|from|during|after) {_KIND}", _T, "has_adverse_event",
-              "adverse_event_of", True),
-    _relation(_T, rf" {_KIND}(?:{_BE} )?{_NOT}(?:given |used |approved |indicated |licensed |effective |active |started |"
-              rf"administered |recommended |prescribed )?(?:for|in) (?:the |first-line |second-line |adjuvant )*"
-              rf"(?:treatment|therapy|management) of {_KIND}{_PATIENTS}{_KIND}", _C,
-              "treats_or_applied_or_studied_to_treat", "for_treatment_of"),
-    _relation(_T, rf" {_KIND}{_BE} {_NOT}(?:\w+ly )?(?:given|used|approved|indicated|licensed|effective|active|started|"
-              rf"administered|recommended|prescribed|tested|evaluated|studied) (?:for|in|against) "
-              rf"{_PATIENTS}{_KIND}", _C, "treats_or_applied_or_studied_to_treat", "used_for"),
-    _relation(_T, rf" {_KIND}{_DO}(?:reduce[sd]?|lower(?:s|ed)?|decrease[sd]?) the (?:risk|rate|incidence|frequency|"
-              rf"recurrence|odds) of {_KIND}", _C, "associated_with_decreased_likelihood_of", "reduces_risk"),
-    _relation(_T, rf" {_KIND}{_DO}(?:(?:{_BE} )?(?:used |given )?to )?(?:treats?|treated|improve[sd]?|prolong(?:s|ed)?|resolve[sd]?|controlled|shrank|relieve[sd]?|"
-              rf"reduce[sd]?) (?:{_KIND}(?:survival|outcomes?|response|responses|response rates?|symptoms|control) "
-              rf"(?:of|in|for|from) )?{_PATIENTS}{_KIND}", _C, "treats_or_applied_or_studied_to_treat", "improves"),
-    _relation(_T, rf" (?:in|for) {_PATIENTS.removesuffix('?')}{_KIND}", _C,
-              "treats_or_applied_or_studied_to_treat", "in_patients_with"),
-    _relation(_T, r" (?:monotherapy |therapy |treatment )?(?:for|against) "
-              r"(?:advanced |metastatic |unresectable |refractory |resected |steroid-refractory |active |severe )*",
-              _C, "treats_or_applied_or_studied_to_treat", "for_condition"),
-    _relation(_C, rf" (?:patients )?(?:who |which |that )?(?:(?:{_BE}|can be|may be) )?(?:\w+ly )?(?:treated|managed|"
-              rf"controlled) (?:successfully )?with {_KIND}", _T, "treats_or_applied_or_studied_to_treat",
-              "treated_with", True),
-    _relation(_C, rf" (?:patients )?(?:{_BE} )?(?:receiving|who received|received|responded to|resolved with|"
-              rf"resolved (?:after|on|under)|improved (?:with|on|under|after)) {_KIND}", _T,
-              "treats_or_applied_or_studied_to_treat", "received", True),
-    _relation(_G, r"(?:[- ]|[- ]?V600[EK]?(?:/K)?[- ])(?:mutant|mutated|mutation-positive|driven|positive|altered|"
-              rf"amplified|rearranged) {_KIND}", _C, "gene_associated_with_condition", "gene_altered_condition"),
-    _relation(_G, rf" (?:V600[EK]? )?(?:mutations?|variants?|alterations?|amplifications?|rearrangements?|fusions?) "
-              rf"(?:{_BE} (?:\w+ )?(?:found|present|detected|seen|common|frequent) )?in {_KIND}{_PATIENTS}{_KIND}",
-              _C, "gene_associated_with_condition", "mutation_in_condition"),
-    _relation(_T, rf" (?:\w+ly )?{_DO}(?:inhibits?|blocks?|binds?(?: to)?|targets?|is an inhibitor of|inhibited|blocked) "
-              r"(?:the |mutant |mutated |activated )*", _G, "affects", "inhibits"),
-)  # fmt: skip
+    Relation(
+        "compound_adjective",
+        _TREATMENT,
+        _pattern("[- ](?:induced|related|associated|mediated) (?:immune-related )?", _KIND),
+        _CONDITION,
+        CONTRIBUTES,
+    ),
+    Relation("causes", _TREATMENT, _pattern(f" {_KIND}{_DO}{_CAUSE} {_KIND}"), _CONDITION, CAUSES),
+    Relation(
+        "caused_by",
+        _CONDITION,
+        _pattern(f" {_KIND}{_MAY_BE}{_NOT}(?:caused|induced|triggered|provoked) by {_KIND}"),
+        _TREATMENT,
+        CAUSES,
+        reverse=True,
+    ),
+    Relation(
+        "attributed_to",
+        _CONDITION,
+        _pattern(f" (?:{_KIND}{_BE} )?{_NOT}{_DUE_TO} {_KIND}"),
+        _TREATMENT,
+        CONTRIBUTES,
+        reverse=True,
+    ),
+    Relation(
+        "risk_of",
+        _TREATMENT,
+        _pattern(rf" {_KIND}{_DO}{_HAS} {_HIGHER}(?:\w+ly )?{_HIGHER}{_RISK} (?:of|for) {_KIND}"),
+        _CONDITION,
+        MORE_LIKELY,
+    ),
+    Relation(
+        "associated_with",
+        _TREATMENT,
+        _pattern(f" {_KIND}{_BE} {_NOT}(?:associated|linked) (?:with|to) {_KIND}"),
+        _CONDITION,
+        ASSOCIATED,
+    ),
+    Relation(
+        "associated_with",
+        _CONDITION,
+        _pattern(f" {_KIND}{_BE} {_NOT}(?:associated|linked) (?:with|to) {_KIND}"),
+        _TREATMENT,
+        ASSOCIATED,
+        reverse=True,
+    ),
+    Relation(
+        "adverse_event",
+        _TREATMENT,
+        _pattern(
+            rf" (?:[\w\-/%,]+ ){{0,6}}?{_EVENT} (?:\w+ ){{0,5}}?",
+            f"(?:were|was|included?|includes|including|such as|are|is|like|of)[: ]+{_KIND}",
+        ),
+        _CONDITION,
+        ADVERSE_EVENT,
+    ),
+    Relation(
+        "adverse_event_of",
+        _CONDITION,
+        _pattern(
+            f" {_BE} (?:an? |the )?{_KIND}(?:{_EVENT}|complications?) ",
+            f"(?:of|with|under|from|during|after) {_KIND}",
+        ),
+        _TREATMENT,
+        ADVERSE_EVENT,
+        reverse=True,
+    ),
+    Relation(
+        "for_treatment_of",
+        _TREATMENT,
+        _pattern(
+            f" {_KIND}{_MAY_BE}{_NOT}(?:{_APPLIED} )?(?:for|in) (?:the |first-line |second-line |adjuvant )*",
+            f"(?:treatment|therapy|management) of {_KIND}{_MAY_BE_PATIENTS}{_KIND}",
+        ),
+        _CONDITION,
+        TREATS,
+    ),
+    Relation(
+        "used_for",
+        _TREATMENT,
+        _pattern(f" {_KIND}{_BE} {_NOT}{_APPLIED} (?:for|in|against) {_MAY_BE_PATIENTS}{_KIND}"),
+        _CONDITION,
+        TREATS,
+    ),
+    Relation(
+        "reduces_risk",
+        _TREATMENT,
+        _pattern(f" {_KIND}{_DO}(?:reduce[sd]?|lower(?:s|ed)?|decrease[sd]?) the {_RISK} of {_KIND}"),
+        _CONDITION,
+        LESS_LIKELY,
+    ),
+    Relation(
+        "improves",
+        _TREATMENT,
+        _pattern(
+            f" {_KIND}{_DO}(?:{_MAY_BE}(?:used |given )?to )?{_HELPED} ",
+            rf"(?:(?:[\w\-/%]+ ){{0,3}}?{_OUTCOME} (?:of|in|for|from) )?{_MAY_BE_PATIENTS}{_KIND}",
+        ),
+        _CONDITION,
+        TREATS,
+    ),
+    Relation(
+        "in_patients_with", _TREATMENT, _pattern(f" (?:in|for) {_IN_PATIENTS}{_KIND}"), _CONDITION, TREATS
+    ),
+    Relation(
+        "for_condition",
+        _TREATMENT,
+        _pattern(f" (?:monotherapy |therapy |treatment )?(?:for|against) {_STAGE}"),
+        _CONDITION,
+        TREATS,
+    ),
+    Relation(
+        "treated_with",
+        _CONDITION,
+        _pattern(
+            f" (?:patients )?(?:who |which |that )?(?:(?:{_BE}|can be|may be) )?{_NOT}",
+            f"(?:treated|managed|controlled) (?:successfully )?with {_KIND}",
+        ),
+        _TREATMENT,
+        TREATS,
+        reverse=True,
+    ),
+    Relation(
+        "received",
+        _CONDITION,
+        _pattern(f" (?:patients )?{_MAY_BE}{_RECEIVED} {_KIND}"),
+        _TREATMENT,
+        TREATS,
+        reverse=True,
+    ),
+    Relation(
+        "gene_altered_condition",
+        _GENE,
+        _pattern(f"(?:[- ]|[- ]?V600[EK]?(?:/K)?[- ]){_ALTERED} {_KIND}"),
+        _CONDITION,
+        ASSOCIATED,
+    ),
+    Relation(
+        "alterations_in_condition",
+        _GENE,
+        _pattern(
+            rf" (?:V600[EK]? )?{_ALTERATIONS} (?:{_BE} (?:\w+ )?{_FOUND} )?",
+            f"in {_KIND}{_MAY_BE_PATIENTS}{_KIND}",
+        ),
+        _CONDITION,
+        ASSOCIATED,
+    ),
+    Relation(
+        "inhibits",
+        _TREATMENT,
+        _pattern(rf" (?:\w+ly )?{_DO}{_INHIBITS} (?:the |mutant |mutated |activated )*"),
+        _GENE,
+        AFFECTS,
+    ),
+)
 
 # A sentence that asks or supposes states nothing.
 HEDGES = re.compile(
-    r"\b(?:whether|hypothes\w+|to (?:determine|evaluate|assess|investigate|examine|test|explore|find out) (?:if|the)|"
-    r"might|may|could|possibl[ey]|potential(?:ly)?|unclear|unknown|suspected|would|should|aims? to|will be|"
-    r"if |unless|risk factors for)\b|\?",
+    r"\b(?:whether|hypothes\w+|to (?:determine|evaluate|assess|investigate|examine|test|explore|find out) "
+    r"(?:if|the)|might|may|could|possibl[ey]|potential(?:ly)?|unclear|unknown|suspected|would|should|"
+    r"aims? to|will be|if |unless|risk factors for)\b|\?",
     re.IGNORECASE,
 )
 

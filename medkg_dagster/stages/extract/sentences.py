@@ -10,19 +10,25 @@ from medkg_dagster.stage_api import BlockKind, Document
 
 # What may end a sentence: the mark, closing quotes and brackets (and a citation such as [12]), white space.
 _END = re.compile(r"[.!?…]+[\"'”’)\]]*(?:\[[\d,;–\-\s]+\])?(\s+)(?=[\"'“‘(\[]*[^\W_a-zà-öø-ÿ])")
-_LAST_WORD = re.compile(r"(?:^|[\s(\[/])([^\s(\[/]*)$")
+# "J", "J. R" and "Smith J" are initials, "hepatitis B" is none.
+_INITIAL = re.compile(r"(?:^|[^\w\s]\s|\b[A-Z]\w*\s)[A-Z]$")
+_LOOK_BACK = 40
 _LIST_NUMBER = re.compile(r"\(?(?:\d{1,3}|[ivxIVX]{1,4})")
 
 # Written with a full stop inside a sentence; compared in lower case without the last full stop.
 _ABBREVIATIONS = frozenset(
-    "e.g i.e cf etc vs viz approx ca c al et resp incl excl no nos fig figs tab tabl ref refs eq eqs sec vol pp p "
-    "ed eds dr drs prof mr mrs ms st jr sr inc ltd co corp dept univ jan feb mar apr jun jul aug sep sept oct nov "
-    "dec mon tue wed thu fri sat sun max min avg est spp sp subsp var max u.s u.k a.m p.m i.v i.m s.c p.o b.i.d "
-    "t.i.d q.d b.w s.d s.e n.s".split()
+    word
+    for line in (
+        "e.g i.e cf etc vs viz approx ca c al et resp incl excl no nos fig figs tab tabl ref refs eq eqs sec",
+        "vol pp p ed eds dr drs prof mr mrs ms st jr sr inc ltd co corp dept univ jan feb mar apr jun jul",
+        "aug sep sept oct nov dec mon tue wed thu fri max min avg est spp sp subsp var u.s u.k a.m p.m",
+        "i.v i.m s.c p.o b.i.d t.i.d q.d b.w s.d s.e n.s",
+    )
+    for word in line.split()
 )
 # These end sentences as often as they stand inside one: a capital letter after them decides.
 _MAY_END = frozenset({"etc", "al", "a.m", "p.m", "u.s", "u.k", "inc", "ltd", "co", "corp", "no"})
-_NUMBERED = frozenset({"no", "nos", "fig", "figs", "tab", "ref", "refs", "eq", "eqs", "sec", "vol"})
+_NUMBERED = frozenset({"al", "no", "nos", "fig", "figs", "tab", "ref", "refs", "eq", "eqs", "sec", "vol"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +85,14 @@ def _inside(text: str, start: int, match: re.Match[str]) -> bool:
     """Whether the full stop belongs to an abbreviation, an initial or a list number."""
     if text[match.start()] != ".":
         return False
-    before = _LAST_WORD.search(text, start, match.start())
-    word = before.group(1) if before else ""
+    before = text[max(start, match.start() - _LOOK_BACK) : match.start()]
+    word = before.rsplit(None, 1)[-1].lstrip("([/\"'“‘") if before.strip() else ""
     after = text[match.end()]
-    if len(word) == 1 and word.isalpha() and word.isupper():
-        return after.isupper() and match.group() == ". "
+    if len(word) == 1 and word.isupper():
+        return after.isupper() and _INITIAL.search(before) is not None
     if _LIST_NUMBER.fullmatch(text[start : match.start()].strip()):
         return True
-    lower = word.lower().strip("\"'“‘")
+    lower = word.lower()
     if lower in _NUMBERED and after.isdigit():
         return True
     return lower in _ABBREVIATIONS and lower not in _MAY_END

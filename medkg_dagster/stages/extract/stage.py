@@ -25,7 +25,7 @@ class ExtractStage:
         config: What is looked for, and how.
 
     Raises:
-        StoreError: The vocabulary cannot be used.
+        ConfigError: The vocabulary cannot be used.
     """
 
     def __init__(self, config: ExtractConfig) -> None:

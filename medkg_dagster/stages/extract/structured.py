@@ -1,8 +1,8 @@
 """Entities from what the source itself assigned: trial conditions and interventions, MeSH headings.
 
 Only grounded ones: an annotation with an identifier, or with a name the vocabulary knows. The others stay
-in the document; a graph of made-up identifiers would join nothing. Where the vocabulary knows the identifier or
-the name, its identifier, name and category are used, so that field and text speak of the same node.
+in the document; a graph of made-up identifiers would join nothing. Where the vocabulary knows the identifier
+or the name, its identifier, name and category are used, so that field and text speak of the same node.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ _DOSE = re.compile(
     r"hydrochloride)\b)\s*$",
     re.IGNORECASE,
 )
-_PREFIX = re.compile(r"^(?:drug|biological|procedure|radiation|device|other|behavioral)\s*:\s*", re.IGNORECASE)
+_PREFIX = re.compile(
+    r"^(?:drug|biological|procedure|radiation|device|other|behavioral)\s*:\s*", re.IGNORECASE
+)
 
 
 def ground(document: Document, annotation: Annotation, vocabulary: Vocabulary) -> Entity | None:
@@ -73,7 +75,9 @@ def _category(document: Document, annotation: Annotation) -> str:
     if annotation.role is AnnotationRole.CHEMICAL or str(annotation.curie).startswith("MESH:C"):
         return "biolink:ChemicalEntity"
     if annotation.role in INTERVENTION_ROLES:
-        return "biolink:ChemicalEntity" if _is_medicine(document, annotation) else "biolink:ClinicalIntervention"
+        return (
+            "biolink:ChemicalEntity" if _is_medicine(document, annotation) else "biolink:ClinicalIntervention"
+        )
     return "biolink:NamedThing"
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from medkg_dagster.errors import StoreError
+from medkg_dagster.errors import ConfigError
 
 BUNDLED = Path(__file__).parent / "vocabulary" / "oncology.tsv"
 
@@ -80,7 +80,7 @@ class Vocabulary:
         return self._by_curie.get(curie)
 
     def by_name(self, name: str) -> Concept | None:
-        """Return the concept with this name, in any case and word order with comma ("Arthritis, Rheumatoid")."""
+        """Return the concept with this name, in any case, inverted or not ("Arthritis, Rheumatoid")."""
         for form in forms(name):
             if found := self._by_name.get(fold(form)):
                 return found
@@ -131,16 +131,16 @@ def load(path: Path | None) -> Vocabulary:
         The vocabulary.
 
     Raises:
-        StoreError: The file is missing, unreadable or wrong; the message names the line.
+        ConfigError: The file is missing, unreadable or wrong; the message names the line.
     """
     file = path or BUNDLED
     try:
         found = file.stat()
         if found.st_size > MAX_BYTES:
-            raise StoreError(f"vocabulary {file}: {found.st_size:,} bytes; the limit is {MAX_BYTES:,}")
+            raise ConfigError(f"vocabulary {file}: {found.st_size:,} bytes; the limit is {MAX_BYTES:,}")
         return _load_version(file, found.st_mtime_ns, found.st_size)
     except OSError as error:
-        raise StoreError(
+        raise ConfigError(
             f"vocabulary {file}: {error.strerror or error}; correct the path in the stage's config, or leave "
             "`vocabulary` out to use the bundled one"
         ) from error
@@ -150,37 +150,35 @@ def _read(path: Path) -> Iterator[Concept]:
     try:
         lines = path.read_bytes().decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise StoreError(f"vocabulary {path}:{line}: not UTF-8; save the file as UTF-8") from error
+        at = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(f"vocabulary {path}:{at}: not UTF-8; save the file as UTF-8") from error
     if not lines or tuple(lines[0].split("\t")) != COLUMNS:
-        raise StoreError(
-            f"vocabulary {path}:1: the header must be {', '.join(COLUMNS)}, separated by tabs"
-        )
+        raise ConfigError(f"vocabulary {path}:1: the header must be {', '.join(COLUMNS)}, separated by tabs")
     seen: dict[str, int] = {}
     for number, line in enumerate(lines[1:], start=2):
         if not line.strip():
             continue
         concept = _concept(line, f"vocabulary {path}:{number}")
-        if first := seen.setdefault(concept.curie, number) - number:
-            raise StoreError(
-                f"vocabulary {path}:{number}: {concept.curie} is already on line {number + first}; join the lines"
+        if (first := seen.setdefault(concept.curie, number)) != number:
+            raise ConfigError(
+                f"vocabulary {path}:{number}: {concept.curie} is already on line {first}; join the lines"
             )
         yield concept
     if not seen:
-        raise StoreError(f"vocabulary {path}:1: the file names no concept")
+        raise ConfigError(f"vocabulary {path}:1: the file names no concept")
 
 
 def _concept(line: str, place: str) -> Concept:
     fields = [field.strip() for field in line.split("\t")]
     if len(fields) not in {3, 4}:
-        raise StoreError(f"{place}: {len(fields)} fields; expected {', '.join(COLUMNS)}, separated by tabs")
+        raise ConfigError(f"{place}: {len(fields)} fields; expected {', '.join(COLUMNS)}, separated by tabs")
     curie, name, category = fields[:3]
     if not _CURIE.fullmatch(curie):
-        raise StoreError(f"{place}: {curie!r} is not a CURIE such as MESH:D008545")
+        raise ConfigError(f"{place}: {curie!r} is not a CURIE such as MESH:D008545")
     if not name:
-        raise StoreError(f"{place}: {curie} has no name")
+        raise ConfigError(f"{place}: {curie} has no name")
     if not _CATEGORY.fullmatch(category):
-        raise StoreError(f"{place}: {category!r} is not a Biolink category such as biolink:Disease")
+        raise ConfigError(f"{place}: {category!r} is not a Biolink category such as biolink:Disease")
     synonyms = fields[3].split("|") if len(fields) == 4 else []
     others = dict.fromkeys(other.strip() for other in synonyms if other.strip())
     return Concept(curie, name, category, tuple(other for other in others if other != name))

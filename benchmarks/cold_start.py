@@ -1,0 +1,42 @@
+"""What it costs to start a command and to load the definitions."""
+
+import resource
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.figures import Figure, in_turn
+
+ROOT = Path(__file__).parent.parent
+
+
+def measure(repeats: int = 5) -> Iterator[Figure]:
+    """Measure processor time of whole processes.
+
+    Args:
+        repeats: Rounds that count.
+    """
+    command = [str(Path(sys.executable).with_name("medkg")), "stages"]
+    stages = statistics.median(_cpu(command) for _ in range(repeats))
+    yield Figure("cold `medkg stages`", stages, "s CPU", 0.5, "user and system")
+    pair = in_turn(lambda: _import("medkg_dagster.definitions"), lambda: _import("dagster"), repeats)
+    yield Figure(
+        "importing the definitions, beyond `import dagster`",
+        pair.ours - pair.reference,
+        "s CPU",
+        0.3,
+        f"{pair.ours:.2f} s against {pair.reference:.2f} s",
+    )
+
+
+def _import(module: str) -> float:
+    return _cpu([sys.executable, "-c", f"import {module}"])
+
+
+def _cpu(command: list[str]) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - our own commands
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime

@@ -1,0 +1,208 @@
+"""Building and resolving 50 pipelines of 8 stages against the same assets and jobs written by hand."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from dagster import (
+    AssetKey,
+    AssetsDefinition,
+    AssetSelection,
+    Backoff,
+    DagsterType,
+    Definitions,
+    DependencyDefinition,
+    DynamicPartitionsDefinition,
+    Field,
+    GraphDefinition,
+    In,
+    Jitter,
+    NodeInvocation,
+    Nothing,
+    OpDefinition,
+    OpExecutionContext,
+    Out,
+    Output,
+    OutputMapping,
+    ResourceDefinition,
+    RetryPolicy,
+    Shape,
+    define_asset_job,
+    in_process_executor,
+    mem_io_manager,
+)
+
+from benchmarks.figures import Figure, cpu_seconds, in_turn
+from medkg_dagster.compiler.compile_plan import compile_plan
+from medkg_dagster.registry import StageFactory, build_default_stage_factory
+from medkg_dagster.resolution import Plan, load_plan
+from medkg_dagster.settings import Settings
+
+CONFIG = Path(__file__).parent.parent / "config"
+
+# Stage: (inputs by state key and the stage that writes it, order-only inputs, kinds).
+STAGES: dict[str, tuple[dict[str, str], tuple[str, ...], tuple[str, ...]]] = {
+    "ingest": ({}, (), ("python",)),
+    "parse": ({"payloads": "ingest"}, (), ("python",)),
+    "ir_validation": ({"document": "parse"}, (), ("python",)),
+    "chunk": ({"document": "ir_validation"}, (), ("python",)),
+    "embed": ({"chunks": "chunk"}, (), ("python", "numpy")),
+    "index": ({"chunks": "chunk", "embedding_batch": "embed"}, (), ("python", "sqlite")),
+    "extract": ({"document": "ir_validation"}, (), ("python",)),
+    "kg": (
+        {"entities": "extract", "claims": "extract", "document": "ir_validation"},
+        ("index",),
+        ("python", "sql"),
+    ),
+}
+
+
+def measure(pipelines: int = 50, repeats: int = 5) -> Iterator[Figure]:
+    """Measure building with and without reading the YAML files.
+
+    Args:
+        pipelines: How many pipelines.
+        repeats: Rounds that count.
+    """
+    factory = build_default_stage_factory()
+    with tempfile.TemporaryDirectory() as folder:
+        config = write_pipelines(Path(folder), pipelines)
+        plan = load_plan(config, factory)
+        fields = {stage.name: _field_count(stage.metadata.config_model) for stage in plan.pipelines[0].stages}
+        hand = _seconds(lambda: by_hand(pipelines, fields))
+        compiled = in_turn(_seconds(lambda: _compiled(plan, factory, config)), hand, repeats)
+        whole = in_turn(
+            _seconds(lambda: _compiled(load_plan(config, factory), factory, config)), hand, repeats
+        )
+    for name, pair in (("from the plan", compiled), ("from YAML files", whole)):
+        yield Figure(
+            f"definitions of {pipelines} pipelines of 8 stages, {name}",
+            pair.ratio,
+            "x",
+            1.2,
+            f"{pair.ours:.3f} s against {pair.reference:.3f} s by hand",
+        )
+
+
+def write_pipelines(folder: Path, count: int) -> Path:
+    """Write copies of the shipped pipeline under other names; return the configuration folder."""
+    target = folder / "orchestration" / "pipelines"
+    target.mkdir(parents=True)
+    text = (CONFIG / "orchestration" / "pipelines" / "auto.yaml").read_text()
+    for number in range(count):
+        (target / f"copy{number}.yaml").write_text(text.replace("name: auto\n", f"name: copy{number}\n", 1))
+    (folder / "orchestration" / "resilience.yaml").write_text(
+        (CONFIG / "orchestration" / "resilience.yaml").read_text()
+    )
+    return folder
+
+
+def by_hand(pipelines: int, fields: dict[str, int]) -> Definitions:
+    """Return the same ops, graphs, assets and jobs in plain Dagster.
+
+    Args:
+        pipelines: How many pipelines.
+        fields: How many configuration fields each stage has.
+    """
+    types = {
+        key: DagsterType(lambda _context, _value: True, name=key)
+        for key in {
+            *(key for inputs, _, _ in STAGES.values() for key in inputs),
+            *(f"{name}_state" for name in STAGES),
+        }
+    }
+    made = [_pipeline_by_hand(f"copy{number}", types, fields) for number in range(pipelines)]
+    return Definitions(
+        assets=[assets for assets, _ in made],
+        jobs=[job for _, job in made],
+        resources={"io_manager": mem_io_manager, "ledger_job": ResourceDefinition.none_resource()},
+        executor=in_process_executor,
+    )
+
+
+def _compute(_context: OpExecutionContext, _inputs: Any) -> Iterator[Output[Any]]:
+    yield Output(None, "result")
+
+
+def _pipeline_by_hand(name: str, types: dict[str, DagsterType], fields: dict[str, int]) -> tuple[Any, Any]:
+    ops = [
+        OpDefinition(
+            _compute,
+            f"{name}__{stage}",
+            ins={key: In(types[key], metadata={"state_key": key}) for key in inputs}
+            | {f"after_{other}": In(Nothing) for other in after},
+            outs={"result": Out(types[f"{stage}_state"], description="What the stage makes.")},
+            description="What the stage does.",
+            config_schema=Shape(
+                {
+                    f"field{number}": Field(
+                        str, is_required=False, default_value="x", description="What it means."
+                    )
+                    for number in range(fields[stage])
+                }
+            ),
+            required_resource_keys={"ledger_job"},
+            retry_policy=RetryPolicy(2, 0.5, Backoff.EXPONENTIAL, Jitter.PLUS_MINUS),
+            tags={"medkg/stage_type": stage, "medkg/policy": "default"},
+            code_version="1",
+        )
+        for stage, (inputs, after, _) in STAGES.items()
+    ]
+    graph = GraphDefinition(
+        f"{name}__stages",
+        description="What the pipeline does.",
+        node_defs=ops,
+        dependencies={
+            NodeInvocation(f"{name}__{stage}", alias=stage): {
+                key: DependencyDefinition(source, "result") for key, source in inputs.items()
+            }
+            | {f"after_{other}": DependencyDefinition(other, "result") for other in after}
+            for stage, (inputs, after, _) in STAGES.items()
+        },
+        output_mappings=[
+            OutputMapping(graph_output_name=stage, mapped_node_name=stage, mapped_node_output_name="result")
+            for stage in STAGES
+        ],
+    )
+    keys = {stage: AssetKey([name, stage]) for stage in STAGES}
+    assets = AssetsDefinition.from_graph(
+        graph,
+        keys_by_output_name=keys,
+        internal_asset_deps={
+            stage: {keys[source] for source in (*inputs.values(), *after)}
+            for stage, (inputs, after, _) in STAGES.items()
+        },
+        partitions_def=DynamicPartitionsDefinition(name=name),
+        can_subset=True,
+        group_name=name,
+        descriptions_by_output_name=dict.fromkeys(STAGES, "What the stage does."),
+        metadata_by_output_name={
+            stage: {"stage_type": stage, "state_key": "x", "wires": inputs, "policy": "default"}
+            for stage, (inputs, _, _) in STAGES.items()
+        },
+        tags_by_output_name={
+            stage: {f"dagster/kind/{kind}": "" for kind in kinds} for stage, (_, _, kinds) in STAGES.items()
+        },
+        owners_by_output_name={stage: ["team:ingestion-team"] for stage in STAGES},
+        code_versions_by_output_name=dict.fromkeys(STAGES, "1"),
+    )
+    job = define_asset_job(
+        name,
+        selection=AssetSelection.assets(*keys.values()),
+        description="What the pipeline does.",
+        tags={"dagster/partition": "default"},
+    )
+    return assets, job
+
+
+def _compiled(plan: Plan, factory: StageFactory, config: Path) -> Definitions:
+    return compile_plan(plan, factory, Settings(config / "home", config))
+
+
+def _seconds(build: Callable[[], Definitions]) -> Callable[[], float]:
+    return lambda: cpu_seconds(lambda: build().get_repository_def().get_all_jobs())
+
+
+def _field_count(model: Any) -> int:
+    return len(model.model_fields) if model else 0

@@ -1,0 +1,310 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medkg_dagster.errors import ConfigError
+from medkg_dagster.stage_api import (
+    Annotation,
+    AnnotationRole,
+    Block,
+    BlockKind,
+    Claim,
+    Document,
+    Entity,
+    PayloadFormat,
+    Section,
+    hash_content,
+)
+from medkg_dagster.stages.extract import ExtractConfig, register
+from medkg_dagster.stages.extract.stage import ExtractStage
+from medkg_dagster_tests.stages.real_payloads import articles, context, parse_one, records, studies
+
+STAGE = ExtractStage(ExtractConfig())
+
+
+def document(
+    *blocks: str, annotations: tuple[Annotation, ...] = (), source: str = "infores:pubmed"
+) -> Document:
+    """Make a document whose blocks are paragraphs of one section."""
+    text, spans = "", []
+    for block in blocks:
+        text += "\n\n" if text else ""
+        spans.append(Block(kind=BlockKind.PARAGRAPH, start=len(text), end=len(text) + len(block)))
+        text += block
+    return Document(
+        id="PMID:1",
+        source=source,
+        identifiers={"PMID": "1"},
+        title="A title",
+        text=text,
+        sections=(Section(title="", start=0, end=len(text), blocks=tuple(spans)),),
+        annotations=annotations,
+        content_hash=hash_content("A title", text),
+    )
+
+
+def stated(*blocks: str) -> list[tuple[bool, str, str, str]]:
+    entities, claims = STAGE.extract(document(*blocks))
+    names = {entity.curie: entity.name for entity in entities}
+    return [
+        (claim.negated, names[claim.subject], claim.predicate.removeprefix("biolink:"), names[claim.object])
+        for claim in claims
+    ]
+
+
+def check(found: Document, entities: tuple[Entity, ...], claims: tuple[Claim, ...]) -> None:
+    """What holds for every document: evidence stands where it says, and claims are about entities."""
+    curies = {entity.curie for entity in entities}
+    for entity in entities:
+        assert entity.document_id == found.id
+        if entity.start is None:
+            assert (entity.end, entity.method) == (None, "structured")
+        else:
+            assert found.text[entity.start : entity.end] == entity.surface
+            assert entity.method == "dictionary"
+    assert len({claim.id for claim in claims}) == len(claims)
+    for claim in claims:
+        assert claim.sentence
+        assert found.text[claim.start : claim.end] == claim.sentence
+        assert (claim.document_id, claim.document_hash) == (found.id, found.content_hash)
+        assert {claim.subject, claim.object} <= curies
+        assert len(claim.id) == 32
+
+
+def test_a_mention_has_its_concept_and_place() -> None:
+    found = document("Nivolumab in melanoma.")
+
+    entities, _ = STAGE.extract(found)
+
+    assert [(e.curie, e.category, e.surface, e.start) for e in entities] == [
+        ("DRUGBANK:DB09035", "biolink:Drug", "Nivolumab", 0),
+        ("MESH:D008545", "biolink:Disease", "melanoma", 13),
+    ]
+
+
+def test_an_abbreviation_means_its_long_form_from_its_definition_on() -> None:
+    found = document(
+        "MCC is an acronym.",
+        "Merkel cell carcinoma (MCC) is rare.",
+        "Avelumab was used for MCC; no MCCs grew.",
+    )
+
+    entities, _ = STAGE.extract(found)
+
+    assert [e.surface for e in entities if e.curie == "MESH:D015266"] == [
+        "Merkel cell carcinoma",
+        "MCC",
+        "MCC",
+        "MCCs",
+    ]
+
+
+def test_a_document_may_use_a_known_abbreviation_for_something_else() -> None:
+    redefined = document("A late transplant (ALT) was done.", "ALT was repeated.")
+    confirmed = document("The enzyme alanine aminotransferase (ALT) rose.", "ALT was 300.")
+
+    assert [e.surface for e in STAGE.extract(redefined)[0]] == []
+    assert [e.surface for e in STAGE.extract(confirmed)[0]].count("ALT") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Ipilimumab caused colitis.", [(False, "Ipilimumab", "causes", "Colitis")]),
+        ("Nivolumab did not cause hypophysitis.", [(True, "Nivolumab", "causes", "Hypophysitis")]),
+        (
+            "Nivolumab and ipilimumab were associated with colitis, hepatitis and severe thyroiditis.",
+            [
+                (False, drug, "associated_with", disease)
+                for drug in ("Nivolumab", "Ipilimumab")
+                for disease in ("Colitis", "Hepatitis", "Thyroiditis")
+            ],
+        ),
+        ("We asked whether ipilimumab causes colitis.", []),
+        ("Ipilimumab may cause colitis.", []),
+        ("Does ipilimumab cause colitis?", []),
+        ("Ipilimumab was stopped. Colitis resolved.", []),
+        ("Steroids were given. Colitis was caused by them.", []),
+    ],
+)
+def test_a_sentence_states_what_its_words_say(text: str, expected: list[tuple[bool, str, str, str]]) -> None:
+    assert stated(text) == expected
+
+
+def test_no_statement_reaches_across_blocks() -> None:
+    assert stated("Ipilimumab", "causes colitis.") == []
+
+
+def test_a_statement_of_a_text_says_that_it_was_mined() -> None:
+    _, (claim,) = STAGE.extract(document("Ipilimumab caused colitis."))
+
+    assert claim.primary_knowledge_source == "infores:medkg"
+    assert (claim.knowledge_level, claim.agent_type) == ("not_provided", "text_mining_agent")
+
+
+def test_negation_can_be_left_unmarked() -> None:
+    stage = ExtractStage(ExtractConfig(negation=False))
+
+    entities, claims = stage.extract(document("Nivolumab did not cause hypophysitis."))
+
+    assert not any(entity.negated for entity in entities)
+    assert not any(claim.negated for claim in claims)
+
+
+def test_annotations_are_grounded_by_identifier_then_by_name_and_left_out_otherwise() -> None:
+    found = document(
+        "Text.",
+        annotations=(
+            Annotation(role=AnnotationRole.CONDITION_MESH, name="Melanomas", curie="MESH:D008545"),
+            Annotation(
+                role=AnnotationRole.INTERVENTION, name="Drug: Nivolumab 3 mg/kg", intervention_type="DRUG"
+            ),
+            Annotation(role=AnnotationRole.INTERVENTION_MESH, name="nivolumab", curie="MESH:D000077594"),
+            Annotation(role=AnnotationRole.CONDITION, name="A disease nobody knows"),
+            Annotation(role=AnnotationRole.CONDITION_MESH, name="Rabies", curie="MESH:D011818"),
+            Annotation(role=AnnotationRole.CHEMICAL, name="Silver", curie="MESH:D012834"),
+            Annotation(role=AnnotationRole.INTERVENTION_MESH, name="Yoga", curie="MESH:D015013"),
+            Annotation(role=AnnotationRole.MESH_HEADING, name="Humans", curie="MESH:D006801"),
+        ),
+    )
+
+    entities, _ = STAGE.extract(found)
+
+    assert [(e.curie, e.name, e.category.removeprefix("biolink:")) for e in entities] == [
+        ("MESH:D008545", "Melanoma", "Disease"),
+        ("DRUGBANK:DB09035", "Nivolumab", "Drug"),
+        ("DRUGBANK:DB09035", "Nivolumab", "Drug"),
+        ("MESH:D011818", "Rabies", "DiseaseOrPhenotypicFeature"),
+        ("MESH:D012834", "Silver", "ChemicalEntity"),
+        ("MESH:D015013", "Yoga", "ClinicalIntervention"),
+        ("MESH:D006801", "Humans", "NamedThing"),
+    ]
+
+
+def test_a_trial_tests_each_intervention_in_each_condition() -> None:
+    study = {
+        "protocolSection": {
+            "identificationModule": {"nctId": "NCT99990000", "briefTitle": "A trial"},
+            "conditionsModule": {"conditions": ["Melanoma"]},
+            "armsInterventionsModule": {
+                "interventions": [{"type": "DRUG", "name": "Nivolumab"}, {"type": "DRUG", "name": "Placebo"}]
+            },
+        },
+        "derivedSection": {
+            "interventionBrowseModule": {"meshes": [{"id": "D000077594", "term": "Nivolumab"}]}
+        },
+    }
+    found = parse_one(json.dumps(study), PayloadFormat.STUDY_JSON)
+
+    entities, claims = STAGE.extract(found)
+
+    check(found, entities, claims)
+    (claim,) = claims
+    assert (claim.subject, claim.predicate, claim.object) == (
+        "DRUGBANK:DB09035",
+        "biolink:in_clinical_trials_for",
+        "MESH:D008545",
+    )
+    assert "Nivolumab" in claim.sentence
+    assert "Melanoma" in claim.sentence
+    assert claim.primary_knowledge_source == "infores:clinicaltrials"
+    assert (claim.knowledge_level, claim.agent_type) == ("knowledge_assertion", "manual_agent")
+
+
+PIECES = (
+    *("Ipilimumab", "nivolumab", "colitis", "melanoma", "PD-1", "BRAF-mutated", "(CIC)", "A.", ".", ",", ";"),
+    *("caused", "did not cause", "was associated with", "and", "for", "no", "İ", "ﬁ", "😀", "\n"),
+)
+
+
+@given(st.lists(st.lists(st.sampled_from(PIECES), min_size=1, max_size=12), max_size=4))
+def test_evidence_stands_where_it_says_in_any_text(blocks: list[list[str]]) -> None:
+    found = document(*(" ".join(block) for block in blocks))
+
+    entities, claims = STAGE.extract(found)
+
+    check(found, entities, claims)
+    assert STAGE.extract(found) == (entities, claims)
+
+
+@pytest.mark.parametrize("kind", [studies, articles, records])
+def test_real_documents_give_entities_with_exact_evidence(kind: object, shared_data: Path) -> None:
+    assert callable(kind)
+    payloads = kind(shared_data)[:40]
+    count = 0
+    for payload in payloads:
+        try:
+            found = parse_one(payload.content, payload.format)
+        except Exception:  # noqa: BLE001 - what parse refuses is parse's own test
+            continue
+        entities, claims = STAGE.extract(found)
+        check(found, entities, claims)
+        count += len(entities)
+
+    assert count > 100
+
+
+def test_the_bundled_vocabulary_is_precise_on_bc5cdr(shared_data: Path) -> None:
+    right = wrong = 0
+    path = shared_data / "gold_bc5cdr" / "CDR_DevelopmentSet.PubTator.txt"
+    for record in path.read_text(encoding="utf-8").strip().split("\n\n")[:150]:
+        title, abstract, *lines = record.split("\n")
+        parts = [title.split("|", 2)[2], abstract.split("|", 2)[2]]
+        text = " ".join(parts)
+        gold = {
+            (int(fields[1]), int(fields[2]))
+            for fields in (line.split("\t") for line in lines)
+            if fields[1].isdigit()
+        }
+        spans = [Block(kind=BlockKind.PARAGRAPH, start=0, end=len(parts[0]))]
+        spans.append(Block(kind=BlockKind.PARAGRAPH, start=len(parts[0]) + 1, end=len(text)))
+        whole = (Section(title="", start=0, end=len(text), blocks=tuple(spans)),)
+        entities, _ = STAGE.extract(document(text).model_copy(update={"sections": whole}))
+        for entity in entities:
+            if entity.category not in {"biolink:Protein", "biolink:Procedure", "biolink:GeneFamily"}:
+                right += (entity.start, entity.end) in gold
+                wrong += (entity.start, entity.end) not in gold
+
+    assert right > 500
+    assert right / (right + wrong) > 0.8
+
+
+def test_one_bad_document_does_not_stop_the_batch() -> None:
+    good = document("Ipilimumab caused colitis.")
+    bad = good.model_copy(update={"id": "PMID:2", "sections": None})
+    ctx = context("extract")
+
+    entities, claims = STAGE.execute(ctx, document=(bad, good))
+
+    assert (len(entities), len(claims)) == (2, 1)
+    assert [item.document_id for item in ctx.quarantined] == ["PMID:2"]
+
+
+def test_the_stage_is_built_from_its_registration(tmp_path: Path) -> None:
+    registration = register()
+    metadata = registration.metadata
+    terms = tmp_path / "terms.tsv"
+    terms.write_text("curie\tname\tcategory\tsynonyms\nX:1\tGrumps\tbiolink:Disease\t\n", encoding="utf-8")
+
+    class Definition:
+        name = "extract"
+        type = "extract"
+        config = {"vocabulary": str(terms)}  # noqa: RUF012 - a definition is made once for this test
+
+    stage = registration.builder(Definition())
+    output = stage.execute(context("extract"), document=(document("He had the grumps."),))
+    state: dict[str, object] = {}
+    metadata.output_handler(state, "extract", output)
+
+    assert tuple(state) == metadata.state_keys == ("entities", "claims")
+    assert metadata.output_counter(output) == 1
+
+
+def test_a_missing_vocabulary_fails_the_step_and_not_each_document(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="vocabulary"):
+        ExtractStage(ExtractConfig(vocabulary=tmp_path / "none.tsv"))

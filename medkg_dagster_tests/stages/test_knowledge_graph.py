@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from medkg_dagster.stage_api import (
+    Document,
+    ExtensionKind,
+    GraphReceipt,
+    GraphStore,
+    Neighbour,
+    Node,
+    find_extension,
+)
+from medkg_dagster.stages.extract import ExtractConfig
+from medkg_dagster.stages.extract.stage import ExtractStage
+from medkg_dagster.stages.knowledge_graph import (
+    KnowledgeGraphConfig,
+    KnowledgeGraphStage,
+    categories,
+    merge_nodes,
+    register,
+)
+from medkg_dagster_tests.stages.real_payloads import context
+from medkg_dagster_tests.stages.test_extract import document
+
+EXTRACT = ExtractStage(ExtractConfig())
+
+
+def named(number: int, *blocks: str) -> Document:
+    return document(*blocks).model_copy(
+        update={"id": f"PMID:{number}", "title": f"Article {number}", "identifiers": {}}
+    )
+
+
+def write(home: Path, *documents: Document, pass_documents: bool = True) -> GraphReceipt:
+    entities, claims = EXTRACT.execute(context("extract"), document=documents)
+    stage = KnowledgeGraphStage(KnowledgeGraphConfig())
+    return stage.execute(
+        replace(context("kg"), home=home), entities, claims, documents if pass_documents else None
+    )
+
+
+def dump(home: Path) -> dict[str, list[tuple[object, ...]]]:
+    with closing(sqlite3.connect(home / "graph.sqlite")) as connection:
+        return {
+            table: sorted(connection.execute(f"SELECT * FROM {table}"))
+            for table in ("nodes", "node_contributions", "edges", "graph_schema")
+        }
+
+
+def neighbours(home: Path, curie: str) -> tuple[Neighbour, ...]:
+    store: GraphStore = find_extension(ExtensionKind.GRAPH_STORE, "sql").open({}, home)
+    with closing(store):
+        return store.neighbours(curie, 100)
+
+
+def test_claims_and_mentions_become_edges_with_evidence(tmp_path: Path) -> None:
+    receipt = write(tmp_path, named(1, "No colitis before.", "Ipilimumab caused colitis."))
+
+    assert (receipt.documents, receipt.nodes_written, receipt.edges_written) == (1, 3, 3)
+    assert receipt.location == "graph.sqlite"
+    claim, mention = neighbours(tmp_path, "MESH:D003092")
+    assert (claim.edge.predicate, claim.node.name, claim.outgoing) == ("biolink:causes", "Ipilimumab", False)
+    assert claim.edge.publications == ("PMID:1",)
+    assert claim.edge.supporting_text == "Ipilimumab caused colitis."
+    assert (mention.edge.predicate, mention.node.name) == ("biolink:mentions", "Article 1")
+    assert mention.edge.supporting_text == "Ipilimumab caused colitis."
+    assert mention.node.category[0] == "biolink:Article"
+
+
+def test_without_documents_claims_still_become_edges(tmp_path: Path) -> None:
+    receipt = write(tmp_path, named(1, "Ipilimumab caused colitis."), pass_documents=False)
+
+    assert (receipt.documents, receipt.nodes_written, receipt.edges_written) == (1, 3, 1)
+
+
+def test_a_new_version_of_a_document_replaces_what_the_old_one_said(tmp_path: Path) -> None:
+    write(tmp_path, named(1, "Ipilimumab caused colitis."), named(2, "Nivolumab in melanoma."))
+
+    receipt = write(tmp_path, named(1, "Nivolumab caused hepatitis."))
+    write(tmp_path / "clean", named(2, "Nivolumab in melanoma."), named(1, "Nivolumab caused hepatitis."))
+
+    assert receipt.edges_removed == 3
+    assert dump(tmp_path) == dump(tmp_path / "clean")
+    assert neighbours(tmp_path, "MESH:D003092") == ()
+
+
+def test_a_document_that_says_nothing_any_more_leaves_only_itself(tmp_path: Path) -> None:
+    write(tmp_path, named(1, "Ipilimumab caused colitis."))
+
+    receipt = write(tmp_path, named(1, "Nothing of note."))
+
+    assert (receipt.nodes_written, receipt.edges_written, receipt.edges_removed) == (1, 0, 3)
+    assert [row[0] for row in dump(tmp_path)["nodes"]] == ["PMID:1"]
+
+
+SENTENCES = (
+    "Ipilimumab caused colitis.",
+    "Nivolumab did not cause hypophysitis.",
+    "Vemurafenib inhibits BRAF.",
+    "Prednisone improved hepatitis.",
+    "Nothing of note.",
+)
+
+
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.data())
+def test_the_graph_depends_on_its_documents_and_not_on_their_order(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    texts = data.draw(st.lists(st.sampled_from(SENTENCES), min_size=1, max_size=5))
+    documents = [named(number, text) for number, text in enumerate(texts)]
+    order = data.draw(st.permutations(documents))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(order)), max_size=3)))
+    repeated = data.draw(st.sampled_from(documents))
+    clean, batches = tmp_path_factory.mktemp("clean"), tmp_path_factory.mktemp("batches")
+
+    write(clean, *documents)
+    write(batches, named(0, "Imatinib caused fatigue."))
+    for start, end in zip([0, *cuts], [*cuts, len(order)], strict=True):
+        write(batches, *order[start:end])
+    write(batches, repeated)
+
+    assert dump(batches) == dump(clean)
+
+
+@given(
+    st.lists(
+        st.builds(
+            Node,
+            id=st.sampled_from(["X:1", "X:2"]),
+            name=st.sampled_from("abc"),
+            category=st.sampled_from(["biolink:Drug", "biolink:Disease", "biolink:NamedThing"]).map(
+                categories
+            ),
+        )
+    ),
+    st.randoms(),
+)
+def test_merging_nodes_does_not_depend_on_order_or_grouping(nodes: list[Node], random: object) -> None:
+    merged = merge_nodes(nodes)
+    shuffled = sorted(nodes, key=lambda _: random.random())  # type: ignore[attr-defined] # hypothesis types it as object
+    half = len(nodes) // 2
+
+    assert merge_nodes(shuffled) == merged
+    assert merge_nodes((*merge_nodes(shuffled[:half]), *merge_nodes(shuffled[half:]))) == merged
+    assert [node.id for node in merged] == sorted({node.id for node in nodes})
+
+
+def test_the_most_specific_category_comes_first() -> None:
+    assert categories("biolink:Drug")[0] == "biolink:Drug"
+    assert categories("biolink:Drug")[-1] == "biolink:NamedThing"
+    assert categories("biolink:NamedThing") == ("biolink:NamedThing",)
+    vague = Node(id="X:1", name="a", category=categories("biolink:NamedThing"))
+    exact = Node(id="X:1", name="b", category=categories("biolink:Disease"))
+    assert merge_nodes((vague, exact)) == (exact,)
+
+
+def test_an_unknown_store_or_parameter_is_an_error_of_the_configuration() -> None:
+    with pytest.raises(ValidationError, match="unknown graph store 'sq'; did you mean 'sql'"):
+        KnowledgeGraphConfig(store="sq")
+    with pytest.raises(ValidationError, match="unknown parameter 'urls'"):
+        KnowledgeGraphConfig(params={"urls": "x"})
+
+
+def test_the_stage_is_built_from_its_registration() -> None:
+    registration = register()
+
+    class Definition:
+        name = "kg"
+        type = "knowledge-graph"
+        config: dict[str, object] = {}  # noqa: RUF012 - a definition is made once for this test
+
+    assert isinstance(registration.builder(Definition()), KnowledgeGraphStage)
+    assert registration.metadata.state_key == "graph_receipt"
+    assert registration.metadata.optional_dependencies == ("parse",)
