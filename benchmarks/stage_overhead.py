@@ -93,11 +93,11 @@ def _by_hand(folder: Path, count: int) -> Definitions:
     partitions = DynamicPartitionsDefinition(name="hand")
 
     def make(number: int) -> Any:
-        def first(context: AssetExecutionContext) -> tuple[str, ...]:
+        def first(context: AssetExecutionContext) -> Any:
             context.add_output_metadata({"output_count": len(WORDS), "preview": str(WORDS[:3])})
             return WORDS
 
-        def next_(context: AssetExecutionContext, words: tuple[str, ...]) -> tuple[str, ...]:
+        def next_(context: AssetExecutionContext, words: Any) -> Any:
             context.add_output_metadata({"output_count": len(words), "preview": str(words[:3])})
             return words
 

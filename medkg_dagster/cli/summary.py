@@ -71,7 +71,7 @@ def program() -> str:
     """Return how this shell can call `medkg`: by name, or by path where its folder is not on the PATH."""
     if shutil.which("medkg") is not None:
         return "medkg"
-    path = Path(sys.argv[0])
+    path = Path(sys.executable).with_name("medkg")
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
