@@ -32,7 +32,7 @@ $(DAGSTER_HOME)/dagster.yaml: dagster.yaml
 	@cp dagster.yaml $@
 
 demo: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml ## Run the main job on the bundled corpus and show what it made
-	@$(BIN)/dagster job execute -m medkg_dagster.definitions -j auto
+	@PYTHONWARNINGS='ignore:Function `job_execute_command`' $(BIN)/dagster job execute -m medkg_dagster.definitions -j auto
 	@$(BIN)/medkg summary
 
 test: $(INSTALLED) lint types contracts pytest ## Everything that must be green

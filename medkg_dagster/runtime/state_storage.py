@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dagster import (
+    Failure,
     InitResourceContext,
     InputContext,
     IOManagerDefinition,
@@ -46,6 +47,20 @@ class StateIOManager(UPathIOManager):
         """
         super().__init__(base_path=base_path)
         self._state_types = state_types
+
+    def handle_output(self, context: OutputContext, obj: Any) -> None:
+        """Write one stage's state; what cannot be stored now cannot be stored by trying again."""
+        try:
+            super().handle_output(context, obj)
+        except StateError as error:
+            raise Failure(str(error), allow_retries=False) from error
+
+    def load_input(self, context: InputContext) -> Any:
+        """Read one state key; what is missing or damaged stays so until its stage runs again."""
+        try:
+            return super().load_input(context)
+        except StateError as error:
+            raise Failure(str(error), allow_retries=False) from error
 
     def make_safe_partition_path(self, base_path: "UPath", partition: str) -> "UPath":
         """Join a partition key so that no key, whatever it holds, leaves the folder of its asset."""

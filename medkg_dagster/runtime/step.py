@@ -66,6 +66,15 @@ class StepRunner:
             raise self._failure(ctx, error) from error
         finally:
             progress.close()
+        context.log.info(
+            "%s: %d out, %d documents quarantined, %.2f s",
+            self.planned.name,
+            outcome.output_count,
+            len(ctx.quarantined),
+            outcome.seconds,
+        )
+        yield Output(outcome.state or None, "result", metadata=output_metadata(ctx, outcome))
+        # Dagster has stored the output when it asks for more; a state that is not stored is not finished.
         ledger.finish_stage(
             job.pipeline,
             job.job_id,
@@ -76,14 +85,6 @@ class StepRunner:
             quarantined=ctx.quarantined,
             counts=state_counts(outcome.state),
         )
-        context.log.info(
-            "%s: %d out, %d documents quarantined, %.2f s",
-            self.planned.name,
-            outcome.output_count,
-            len(ctx.quarantined),
-            outcome.seconds,
-        )
-        yield Output(outcome.state or None, "result", metadata=output_metadata(ctx, outcome))
         self._settle(context, ledger_job)
 
     def _settle(self, context: OpExecutionContext, ledger_job: LedgerJob) -> None:

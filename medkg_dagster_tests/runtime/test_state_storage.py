@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from dagster import (
     AssetKey,
+    Failure,
     PartitionKeyRange,
     StaticPartitionsDefinition,
     build_input_context,
@@ -16,7 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from upath import UPath
 
-from medkg_dagster.errors import StateError
 from medkg_dagster.runtime.state_storage import STATE_KEY, StateIOManager
 
 STAGE = ("trials", "extract")
@@ -62,7 +62,7 @@ def test_equal_states_are_stored_byte_for_byte_equal(tmp_path: Path) -> None:
 def test_a_value_that_cannot_be_stored_leaves_the_earlier_state(tmp_path: Path) -> None:
     write(tmp_path, VALUE)
 
-    with pytest.raises(StateError, match="claims"):
+    with pytest.raises(Failure, match="claims"):
         write(tmp_path, {"entities": (), "claims": ("not a number",)})
 
     assert read(tmp_path, "claims") == (1, 2)
@@ -70,7 +70,7 @@ def test_a_value_that_cannot_be_stored_leaves_the_earlier_state(tmp_path: Path) 
 
 
 def test_a_missing_state_says_which_stage_to_run(tmp_path: Path) -> None:
-    with pytest.raises(StateError, match="run the stage 'extract' for this partition first"):
+    with pytest.raises(Failure, match="run the stage 'extract' for this partition first"):
         read(tmp_path, "claims")
 
 
@@ -79,7 +79,7 @@ def test_a_damaged_state_says_which_stage_to_run_again(tmp_path: Path, damage: b
     write(tmp_path, VALUE)
     next(tmp_path.rglob("*.zip")).write_bytes(damage)
 
-    with pytest.raises(StateError, match="run the stage 'extract' again"):
+    with pytest.raises(Failure, match="run the stage 'extract' again"):
         read(tmp_path, "claims")
 
 
