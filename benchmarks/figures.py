@@ -1,67 +1,155 @@
 """What a benchmark yields, and the alternating measurement all of them use."""
 
+import gc
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
-REPEATS = 5
 
+class Comparison(StrEnum):
+    """What of a figure is held against its target."""
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One measured figure.
-
-    Attributes:
-        name: What was measured.
-        measured: The figure itself, in `unit`.
-        unit: `x` for a ratio of ours to the reference, else seconds, bytes, documents per second.
-        target: The most it may be; None for a figure that is only shown.
-        details: Both sides, for people.
-    """
-
-    name: str
-    measured: float
-    unit: str
-    target: float | None
-    details: str
-
-    def row(self) -> str:
-        """Return the figure as one line."""
-        verdict = "" if self.target is None else ("ok" if self.measured <= self.target else "MISSED")
-        limit = "" if self.target is None else f"<= {self.target:g}"
-        return f"{self.name:<58} {self.measured:>10.3f} {self.unit:<8} {limit:<9} {verdict:<7} {self.details}"
+    RATIO = "x"
+    """Ours divided by the reference."""
+    DIFFERENCE = "more"
+    """Ours less the reference."""
+    VALUE = ""
+    """Ours alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Medians of two sides measured in turn, and the median of their ratios, round by round."""
+    """Two sides measured in turn.
+
+    Attributes:
+        ours: Median of our side.
+        reference: Median of the other side.
+        ratio: Median of the ratios, round by round, so that what disturbs a whole round cancels out.
+        difference: Median of the differences, round by round.
+    """
 
     ours: float
     reference: float
     ratio: float
+    difference: float
 
 
-def in_turn(ours: Callable[[], float], reference: Callable[[], float], repeats: int = REPEATS) -> Pair:
-    """Measure two sides A B A B …, after one round that does not count.
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure.
+
+    Attributes:
+        name: What was measured.
+        unit: Unit of `ours` and `reference`.
+        ours: Our side.
+        reference: The other side; None where there is none.
+        comparison: What is held against the target.
+        measured: Its value.
+        target: The most it may be; None for a figure that is only shown.
+        note: How to read it.
+    """
+
+    name: str
+    unit: str
+    ours: float
+    reference: float | None
+    comparison: Comparison
+    measured: float
+    target: float | None
+    note: str
+
+    @classmethod
+    def ratio(cls, name: str, unit: str, pair: Pair, target: float | None, note: str = "") -> "Figure":
+        """Return a figure that is how many times the reference ours is."""
+        return cls(name, unit, pair.ours, pair.reference, Comparison.RATIO, pair.ratio, target, note)
+
+    @classmethod
+    def difference(cls, name: str, unit: str, pair: Pair, target: float | None, note: str = "") -> "Figure":
+        """Return a figure that is how much more than the reference ours is."""
+        return cls(
+            name, unit, pair.ours, pair.reference, Comparison.DIFFERENCE, pair.difference, target, note
+        )
+
+    @classmethod
+    def value(cls, name: str, unit: str, value: float, target: float | None = None, note: str = "") -> "Figure":
+        """Return a figure without a reference."""
+        return cls(name, unit, value, None, Comparison.VALUE, value, target, note)
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether the figure is above its target."""
+        return self.target is not None and self.measured > self.target
+
+    def row(self) -> str:
+        """Return the figure as one line, to stand under `HEADER`."""
+        sides = [_number(self.ours, self.unit), _number(self.reference, self.unit)]
+        is_alone = self.comparison is Comparison.VALUE
+        compared = "-" if is_alone else self._compared(self.measured)
+        target = "-" if self.target is None else f"<= {self._compared(self.target)}"
+        verdict = "-" if self.target is None else ("MISSED" if self.is_missed else "ok")
+        return _line(self.name, *sides, compared, target, verdict, self.note)
+
+    def _compared(self, number: float) -> str:
+        if self.comparison is Comparison.RATIO:
+            return f"{number:.2f} x"
+        if self.comparison is Comparison.DIFFERENCE:
+            return f"{number:+.3f} {self.unit}"
+        return _number(number, self.unit)
+
+
+def _line(*cells: str) -> str:
+    widths = (52, -14, -14, -11, -14, 6, 0)
+    return "  ".join(
+        cell.ljust(width) if width >= 0 else cell.rjust(-width)
+        for cell, width in zip(cells, widths, strict=True)
+    ).rstrip()
+
+
+def _number(number: float | None, unit: str) -> str:
+    return "-" if number is None else f"{number:,.{0 if abs(number) >= 100 else 3}f} {unit}"
+
+
+HEADER = _line("figure", "ours", "reference", "compared", "target", "", "")
+
+
+def in_turn(ours: Callable[[], float], reference: Callable[[], float], repeats: int) -> Pair:
+    """Measure two sides A B B A A B …, after one round that does not count.
 
     Args:
         ours: Returns one measurement of our side.
         reference: Returns one measurement of the other side.
         repeats: Rounds that count.
     """
-    ours()
-    reference()
-    rounds = [(ours(), reference()) for _ in range(repeats)]
+    rounds = []
+    for number in range(repeats + 1):
+        # Neither side always follows the other, so that neither always finds the machine as the other left it.
+        if number % 2:
+            mine, other = ours(), reference()
+        else:
+            other, mine = reference(), ours()
+        if number:
+            rounds.append((mine, other))
     return Pair(
         statistics.median(mine for mine, _ in rounds),
         statistics.median(other for _, other in rounds),
         statistics.median(mine / other for mine, other in rounds),
+        statistics.median(mine - other for mine, other in rounds),
     )
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
     """Return the processor time of one call, which other processes disturb less than wall time."""
+    gc.collect()  # or one side would pay for what the other left behind
     start = time.process_time()
     work()
     return time.process_time() - start
+
+
+def wall_seconds(work: Callable[[], object]) -> float:
+    """Return the wall time of one call, waiting for the disk included."""
+    gc.collect()
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start

@@ -15,7 +15,7 @@ from dagster import (
 )
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from medkg_dagster.compiler.ops import RESULT, StateTypes, build_op
+from medkg_dagster.compiler.ops import RESULT, SharedTypes, build_op
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import Phase, PipelinePlan, PlannedStage
 from medkg_dagster.runtime.resources import PARTITION_TAG, PIPELINE_TAG
@@ -29,7 +29,7 @@ def asset_key(pipeline: PipelinePlan, stage: str) -> AssetKey:
     return AssetKey([pipeline.dagster_name, dagster_name(stage)])
 
 
-def build_assets(pipeline: PipelinePlan, factory: StageFactory, types: StateTypes) -> AssetsDefinition:
+def build_assets(pipeline: PipelinePlan, factory: StageFactory, types: SharedTypes) -> AssetsDefinition:
     """Compile a pipeline to one graph of ops with one asset per stage.
 
     Args:
@@ -75,7 +75,7 @@ def _build_job(pipeline: PipelinePlan, phase: Phase) -> UnresolvedAssetJobDefini
     )
 
 
-def _build_graph(pipeline: PipelinePlan, factory: StageFactory, types: StateTypes) -> GraphDefinition:
+def _build_graph(pipeline: PipelinePlan, factory: StageFactory, types: SharedTypes) -> GraphDefinition:
     ops = [build_op(pipeline, stage, factory, types) for stage in pipeline.stages]
     dependencies: dict[Any, dict[str, DependencyDefinition]] = {}
     for stage, op in zip(pipeline.stages, ops, strict=True):

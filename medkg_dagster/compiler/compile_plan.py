@@ -13,7 +13,7 @@ from dagster import (
 
 from medkg_dagster.compiler.assets import asset_key, build_assets, build_jobs
 from medkg_dagster.compiler.load_report import load_report_asset, load_report_check, load_report_sensor
-from medkg_dagster.compiler.ops import StateTypes
+from medkg_dagster.compiler.ops import SharedTypes
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import Plan
 from medkg_dagster.runtime.resources import ledger_job_resource
@@ -39,7 +39,7 @@ def compile_plan(plan: Plan, factory: StageFactory, settings: Settings) -> Defin
         Assets, jobs, sensors and resources of the code location.
     """
     with _collector_paused():
-        types = StateTypes()
+        types = SharedTypes()
         return Definitions(
             assets=[
                 *(build_assets(pipeline, factory, types) for pipeline in plan.pipelines),

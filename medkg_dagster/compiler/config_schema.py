@@ -14,6 +14,20 @@ from pydantic_core import PydanticUndefined
 _SCALARS: Mapping[Any, Any] = {str: str, int: int, float: float, bool: bool}
 
 
+class ConfigSchemas:
+    """Config schemas of a code location, one for all stages with the same model and the same values."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[type[BaseModel] | None, str], Any] = {}
+
+    def get(self, model: type[BaseModel] | None, config: Mapping[str, Any]) -> Any:
+        """Return what `config_schema` returns, made once."""
+        key = (model, repr(config))
+        if key not in self._known:
+            self._known[key] = config_schema(model, config)
+        return self._known[key]
+
+
 def config_schema(model: type[BaseModel] | None, config: Mapping[str, Any]) -> Any:
     """Translate a config model.
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from dagster import DagsterType, In, Nothing, OpDefinition, Out
 
-from medkg_dagster.compiler.config_schema import config_schema
+from medkg_dagster.compiler.config_schema import ConfigSchemas
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
 from medkg_dagster.runtime.policies import BoundedRetryPolicy
@@ -16,10 +16,15 @@ from medkg_dagster.topology.names import dagster_name, op_name
 RESULT = "result"
 
 
-class StateTypes:
-    """Dagster types by name and value type; one object each, because Dagster refuses two of one name."""
+class SharedTypes:
+    """Dagster types by name and value type; one object each, because Dagster refuses two of one name.
+
+    Attributes:
+        config_schemas: The config schemas that stages share.
+    """
 
     def __init__(self) -> None:
+        self.config_schemas = ConfigSchemas()
         self._known: dict[tuple[str, str], DagsterType] = {}
         self._names: dict[str, int] = {}
 
@@ -40,7 +45,7 @@ class StateTypes:
 
 
 def build_op(
-    pipeline: PipelinePlan, planned: PlannedStage, factory: StageFactory, types: StateTypes
+    pipeline: PipelinePlan, planned: PlannedStage, factory: StageFactory, types: SharedTypes
 ) -> OpDefinition:
     """Compile a stage.
 
@@ -74,7 +79,7 @@ def build_op(
         ins=ins,
         outs={RESULT: Out(state, description=metadata.description, is_required=True)},
         description=metadata.description,
-        config_schema=config_schema(metadata.config_model, planned.definition.config),
+        config_schema=types.config_schemas.get(metadata.config_model, planned.definition.config),
         required_resource_keys={"ledger_job"},
         retry_policy=BoundedRetryPolicy.from_policy(planned.policy),
         tags={"medkg/stage_type": metadata.stage_type, "medkg/policy": planned.definition.policy},
