@@ -20,15 +20,9 @@ def measure(repeats: int = 5) -> Iterator[Figure]:
     """
     command = [str(Path(sys.executable).with_name("medkg")), "stages"]
     stages = statistics.median(_cpu(command) for _ in range(repeats))
-    yield Figure("cold `medkg stages`", stages, "s CPU", 0.5, "user and system")
+    yield Figure.value("cold `medkg stages`", "s CPU", stages, 0.5, "user and system")
     pair = in_turn(lambda: _import("medkg_dagster.definitions"), lambda: _import("dagster"), repeats)
-    yield Figure(
-        "importing the definitions, beyond `import dagster`",
-        pair.ours - pair.reference,
-        "s CPU",
-        0.3,
-        f"{pair.ours:.2f} s against {pair.reference:.2f} s",
-    )
+    yield Figure.difference("importing the definitions against `import dagster`", "s CPU", pair, 0.3)
 
 
 def _import(module: str) -> float:

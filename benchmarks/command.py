@@ -1,4 +1,7 @@
-"""Measure the figures the documentation states and print a row for each; a missed target is shown, no error."""
+"""Measure the figures the documentation states and print a row for each.
+
+A missed target is shown and is no error.
+"""
 
 import argparse
 import json
@@ -25,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv: Command line arguments; the process's own by default.
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all by default")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; default all")
     parser.add_argument("--list", action="store_true", help="list the benchmarks and measure nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to a file")
     arguments = parser.parse_args(argv)

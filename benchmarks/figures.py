@@ -19,6 +19,13 @@ class Comparison(StrEnum):
     """Ours alone."""
 
 
+class Bound(StrEnum):
+    """On which side of its target a figure is to stay."""
+
+    AT_MOST = "<="
+    AT_LEAST = ">="
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """Two sides measured in turn.
@@ -47,8 +54,9 @@ class Figure:
         reference: The other side; None where there is none.
         comparison: What is held against the target.
         measured: Its value.
-        target: The most it may be; None for a figure that is only shown.
+        target: What it is held against; None for a figure that is only shown.
         note: How to read it.
+        bound: Whether the target is the most or the least it may be.
     """
 
     name: str
@@ -59,11 +67,21 @@ class Figure:
     measured: float
     target: float | None
     note: str
+    bound: Bound = Bound.AT_MOST
 
     @classmethod
-    def ratio(cls, name: str, unit: str, pair: Pair, target: float | None, note: str = "") -> "Figure":
+    def ratio(
+        cls,
+        name: str,
+        unit: str,
+        pair: Pair,
+        target: float | None,
+        note: str = "",
+        *,
+        bound: Bound = Bound.AT_MOST,
+    ) -> "Figure":
         """Return a figure that is how many times the reference ours is."""
-        return cls(name, unit, pair.ours, pair.reference, Comparison.RATIO, pair.ratio, target, note)
+        return cls(name, unit, pair.ours, pair.reference, Comparison.RATIO, pair.ratio, target, note, bound)
 
     @classmethod
     def difference(cls, name: str, unit: str, pair: Pair, target: float | None, note: str = "") -> "Figure":
@@ -73,21 +91,32 @@ class Figure:
         )
 
     @classmethod
-    def value(cls, name: str, unit: str, value: float, target: float | None = None, note: str = "") -> "Figure":
+    def value(
+        cls,
+        name: str,
+        unit: str,
+        value: float,
+        target: float | None = None,
+        note: str = "",
+        *,
+        bound: Bound = Bound.AT_MOST,
+    ) -> "Figure":
         """Return a figure without a reference."""
-        return cls(name, unit, value, None, Comparison.VALUE, value, target, note)
+        return cls(name, unit, value, None, Comparison.VALUE, value, target, note, bound)
 
     @property
     def is_missed(self) -> bool:
-        """Whether the figure is above its target."""
-        return self.target is not None and self.measured > self.target
+        """Whether the figure is on the wrong side of its target."""
+        if self.target is None:
+            return False
+        return self.measured > self.target if self.bound is Bound.AT_MOST else self.measured < self.target
 
     def row(self) -> str:
         """Return the figure as one line, to stand under `HEADER`."""
         sides = [_number(self.ours, self.unit), _number(self.reference, self.unit)]
         is_alone = self.comparison is Comparison.VALUE
         compared = "-" if is_alone else self._compared(self.measured)
-        target = "-" if self.target is None else f"<= {self._compared(self.target)}"
+        target = "-" if self.target is None else f"{self.bound} {self._compared(self.target)}"
         verdict = "-" if self.target is None else ("MISSED" if self.is_missed else "ok")
         return _line(self.name, *sides, compared, target, verdict, self.note)
 
@@ -124,7 +153,7 @@ def in_turn(ours: Callable[[], float], reference: Callable[[], float], repeats: 
     """
     rounds = []
     for number in range(repeats + 1):
-        # Neither side always follows the other, so that neither always finds the machine as the other left it.
+        # Neither side always follows the other, or one would always find the machine as the other left it.
         if number % 2:
             mine, other = ours(), reference()
         else:

@@ -9,6 +9,7 @@ from typing import Any
 
 from dagster import (
     AssetExecutionContext,
+    AssetIn,
     AssetKey,
     AssetSelection,
     DagsterInstance,
@@ -27,6 +28,7 @@ from medkg_dagster.resolution import load_plan
 from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api import StageContext, StageMetadata, write_key
 
+QUIET = {"telemetry": {"enabled": False}, "python_logs": {"python_log_level": "ERROR"}}
 WORDS = tuple(f"word{number}" for number in range(200))
 
 
@@ -48,18 +50,13 @@ def measure(stages: int = 8, repeats: int = 5) -> Iterator[Figure]:
     with (
         tempfile.TemporaryDirectory() as folder,
         tempfile.TemporaryDirectory() as home,
-        DagsterInstance.local_temp(home, overrides={"telemetry": {"enabled": False}}) as instance,
+        DagsterInstance.local_temp(home, overrides=QUIET) as instance,
     ):
         ours = _seconds(_stages(Path(folder), stages), instance)
         hand = _seconds(_by_hand(Path(folder), stages), instance)
         pair = in_turn(ours, hand, repeats)
-    yield Figure(
-        "a stage against an op by hand, in process, SQLite instance",
-        pair.ratio,
-        "x",
-        1.1,
-        f"{pair.ours / stages * 1000:.1f} ms against {pair.reference / stages * 1000:.1f} ms a step",
-    )
+    title = f"a run of {stages} stages against ops by hand, in process"
+    yield Figure.ratio(title, "s", pair, 1.1, "on a SQLite instance")
 
 
 def _stages(folder: Path, count: int) -> Definitions:
@@ -100,8 +97,6 @@ def _by_hand(folder: Path, count: int) -> Definitions:
         def next_(context: AssetExecutionContext, words: Any) -> Any:
             context.add_output_metadata({"output_count": len(words), "preview": str(words[:3])})
             return words
-
-        from dagster import AssetIn
 
         ins = {"words": AssetIn(AssetKey(["hand", f"s{number - 1}"]))} if number else None
         return asset(name=f"s{number}", key_prefix="hand", ins=ins, partitions_def=partitions)(

@@ -36,20 +36,10 @@ def measure(large: int = 10_000, repeats: int = 7) -> Iterator[Figure]:
     """
     for count in (10, large):
         seconds = _extra_seconds(count, repeats)
-        yield Figure(
-            f"stage resolution beyond the builder, {count} types",
-            seconds * 1e6,
-            "us",
-            2.0,
-            "microseconds a call",
-        )
-    yield Figure(
-        f"memory per registered type, {large} types",
-        _bytes_per_type(large),
-        "bytes",
-        1024,
-        "without its name",
-    )
+        title = f"stage resolution beyond the builder, {count} types"
+        yield Figure.value(title, "us", seconds * 1e6, 2.0, "a call")
+    title = f"memory per registered type, {large} types"
+    yield Figure.value(title, "bytes", _bytes_per_type(large), 1024, "without its name")
 
 
 def _registry(count: int) -> StageRegistry:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import yaml
@@ -61,19 +62,15 @@ def measure(studies: Path = STUDIES) -> Iterator[Figure]:
         )
         with JobLedger.open(Path(home)) as ledger:
             runs = ledger.stage_runs("auto", "default")
-    yield Figure(
-        "peak memory, studies to graph in one job", int(done.stdout) / 1024, "MB", 1024, "whole process"
-    )
+    peak = int(done.stdout) / 1024
+    yield Figure.value("peak memory, studies to graph in one job", "MB", peak, 1024, "whole process")
     documents = next(run.output_count for run in runs if run.stage == "parse") or 0
     for run in runs:
         seconds = _seconds(run.started_at, run.finished_at)
-        yield Figure(
-            f"{run.stage}, {documents} documents", documents / seconds, "docs/s", None, f"{seconds:.2f} s"
-        )
+        rate = documents / seconds
+        yield Figure.value(f"{run.stage}, {documents} documents", "docs/s", rate, note=f"{seconds:.2f} s")
 
 
 def _seconds(start: str, end: str | None) -> float:
-    from datetime import datetime
-
     assert end is not None
     return max((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 1e-3)
