@@ -11,13 +11,19 @@ MedkgError
 ├── DocumentError               one document is at fault; it is quarantined and the batch goes on
 │   ├── UnreadableDocumentError     truncated, mis-encoded, or not the format it claims
 │   ├── UnsafeDocumentError         entity bombs, zip bombs, oversized content
-│   └── RejectedDocumentError       readable, but empty, duplicate or retracted
+│   ├── RejectedDocumentError       readable, but empty, duplicate or retracted
+│   └── DownloadError               the file of a document could not be fetched
+│       ├── TransientDownloadError      a passing fault; the request is made again
+│       └── PermanentDownloadError      missing, too large, not what it claims to be, or not allowed
+├── GateConditionError          a gate is closed: not met, rejected or timed out
 ├── SourceError                 an adapter could not fetch at all
-│   └── CircuitOpenError            a service failed too often and is left alone for now
+│   ├── CircuitOpenError            a service failed too often and is left alone for now
+│   └── DownloadsDeferredError      files are left for a later attempt
 ├── StoreError                  an index, graph or vocabulary store failed
 ├── StateError                  a value could not be stored or loaded between steps
 └── LedgerError                 the job ledger refused or could not be read
-└── UnknownJobError         no such ledger job
+    ├── UnknownJobError             no such ledger job
+    └── SupersededRunError          another run has started this phase of the job
 """
 
 from __future__ import annotations
@@ -26,6 +32,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +119,57 @@ class RejectedDocumentError(DocumentError):
     """A document can be read but must not be used: empty, duplicate or retracted."""
 
 
+class DownloadError(DocumentError):
+    """The file of a document could not be fetched."""
+
+
+class TransientDownloadError(DownloadError):
+    """A passing fault: a timeout, a reset connection, a busy server.
+
+    Attributes:
+        retry_after: Seconds the server asked to wait; None where it did not.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class PermanentDownloadError(DownloadError):
+    """A file that cannot be had: missing, too large, not what it claims to be, or not allowed."""
+
+
+GateReason = Literal["not_met", "timeout", "rejected"]
+
+
+class GateConditionError(MedkgError):
+    """A gate is closed.
+
+    Attributes:
+        gate: The gate's name.
+        reason: `not_met`, `timeout` or `rejected`.
+        expected: The condition, for people.
+        observed: What the ledger says instead: values of fields, or who rejected it and why.
+    """
+
+    def __init__(self, gate: str, reason: GateReason, expected: Any, observed: Any) -> None:
+        self.gate = gate
+        self.reason: GateReason = reason
+        self.expected = expected
+        self.observed = observed
+        super().__init__(f"gate {gate!r} is closed ({reason}): expected {expected}; observed {observed}")
+
+
 class SourceError(MedkgError):
     """An adapter could not fetch at all: a missing path, an unreachable service."""
 
 
 class CircuitOpenError(SourceError):
     """A service failed too often in a row and is left alone for now."""
+
+
+class DownloadsDeferredError(SourceError):
+    """Some files are left for a later attempt; what was fetched is kept."""
 
 
 class StoreError(MedkgError):
@@ -134,6 +186,10 @@ class LedgerError(MedkgError):
 
 class UnknownJobError(LedgerError):
     """The ledger holds no job of that id."""
+
+
+class SupersededRunError(LedgerError):
+    """Another run has started this phase of the job, or a later attempt has."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

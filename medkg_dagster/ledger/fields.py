@@ -6,22 +6,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields as dataclass_fields
 from typing import Any
 
+from medkg_dagster.domain.gates import ABSENT, look_up
 from medkg_dagster.errors import LedgerError
 from medkg_dagster.ledger.models import Job
 
 RESERVED = frozenset(column.name for column in dataclass_fields(Job))
 
-_ABSENT = object()
-
 
 def lookup(fields: Mapping[str, Any], path: str, default: Any = None) -> Any:
     """Return the value at a dotted path, or the default where there is none."""
-    value: Any = fields
-    for part in path.split("."):
-        value = value.get(part, _ABSENT) if isinstance(value, Mapping) else _ABSENT
-        if value is _ABSENT:
-            return default
-    return value
+    value = look_up(fields, path)
+    return default if value is ABSENT else value
 
 
 def assign(fields: dict[str, Any], path: str, value: Any) -> None:

@@ -11,6 +11,8 @@ from medkg_dagster.domain.documents import (
     hash_content,
 )
 from medkg_dagster.domain.embeddings import EmbeddingBatch
+from medkg_dagster.domain.files import DownloadedFile, FileRecord, FileStatus
+from medkg_dagster.domain.gates import GateCondition
 from medkg_dagster.domain.knowledge import Claim, Edge, Entity, Node
 from medkg_dagster.domain.payloads import Payload, PayloadFormat
 from medkg_dagster.domain.receipts import GraphReceipt, IndexReceipt
@@ -31,6 +33,7 @@ from medkg_dagster.stage_api.extensions import (
     find_extension,
     open_embedder,
 )
+from medkg_dagster.stage_api.job_record import GatePassage, InMemoryJobRecord, JobRecord
 from medkg_dagster.stage_api.metadata import API_VERSION, OutputCounter, OutputHandler, StageMetadata
 from medkg_dagster.stage_api.registration import (
     Stage,
@@ -50,6 +53,7 @@ __all__ = [
     "Chunk",
     "Claim",
     "Document",
+    "DownloadedFile",
     "Edge",
     "Embedder",
     "EmbeddingBatch",
@@ -57,10 +61,16 @@ __all__ = [
     "Extension",
     "ExtensionKind",
     "ExternalCalls",
+    "FileRecord",
+    "FileStatus",
+    "GateCondition",
+    "GatePassage",
     "GraphReceipt",
     "GraphStore",
+    "InMemoryJobRecord",
     "IndexReceipt",
     "IndexStore",
+    "JobRecord",
     "Neighbour",
     "NoParameters",
     "Node",

@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from medkg_dagster.errors import MedkgError
 from medkg_dagster.stage_api.calls import ExternalCalls
+from medkg_dagster.stage_api.job_record import InMemoryJobRecord, JobRecord
+
+Scalar = str | int | float | bool | None
+Described = Scalar | Sequence[Mapping[str, Scalar]]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -59,8 +63,10 @@ class StageContext:
         log: Where the stage logs.
         report_progress: Called with progress; the run shows it.
         calls: Makes calls to other services as the stage's resilience policy allows.
+        job: The ledger job: its fields, files and gates.
         succeeded: Documents processed without error so far.
         quarantined: Documents refused so far, in order.
+        described: What `describe` was told.
     """
 
     pipeline: str
@@ -70,8 +76,19 @@ class StageContext:
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("medkg.stage"))
     report_progress: ProgressReporter = _ignore_progress
     calls: ExternalCalls = field(default_factory=ExternalCalls)
+    job: JobRecord = field(default_factory=InMemoryJobRecord)
     succeeded: int = 0
     quarantined: list[QuarantinedDocument] = field(default_factory=list)
+    described: dict[str, Described] = field(default_factory=dict)
+
+    def describe(self, name: str, value: Described) -> None:
+        """Show a figure, a text or a table (a list of rows) beside what the stage made.
+
+        Args:
+            name: The entry's name; numbers are plotted under it.
+            value: A scalar, or rows that all have the same keys.
+        """
+        self.described[name] = value
 
     def quarantine(self, document_id: str, error: Exception) -> None:
         """Set a document aside; the batch goes on.

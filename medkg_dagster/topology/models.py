@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from medkg_dagster.topology.gates import GateCondition
+from medkg_dagster.domain.gates import GateCondition
 from medkg_dagster.topology.names import Name, dagster_name
 from medkg_dagster.topology.structure import (
     GateShape,

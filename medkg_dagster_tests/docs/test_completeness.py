@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 
 from medkg_dagster import errors
 from medkg_dagster.cli import main
+from medkg_dagster.domain.gates import GateOperator
 from medkg_dagster.ledger.models import JobStatus, StageStatus
 from medkg_dagster.ledger.schema import METADATA as LEDGER_TABLES
 from medkg_dagster.registry import STAGE_GROUP, RegisteredStage, build_default_stage_factory
@@ -27,7 +28,6 @@ from medkg_dagster.stage_api import (
     extension_names,
     find_extension,
 )
-from medkg_dagster.topology.gates import GateOperator
 from medkg_dagster.topology.models import PipelineTopologyConfig, ResiliencePolicy
 from medkg_dagster_tests.docs.documented import (
     commands,

@@ -1,0 +1,72 @@
+"""Files fetched for documents, and what is remembered of the attempts."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from medkg_dagster.domain.value import Value
+
+
+class FileStatus(StrEnum):
+    """What became of fetching a file."""
+
+    STORED = "stored"
+    """It lies under its hash."""
+    DEFERRED = "deferred"
+    """Not yet: a passing fault, or no time left; a later attempt goes on."""
+    FAILED = "failed"
+    """It cannot be had; trying again does not help."""
+
+
+class DownloadedFile(Value):
+    """A file that was fetched for a document and lies under its hash.
+
+    Attributes:
+        document_id: The payload's id.
+        url: The address as asked for, before redirects.
+        path: Where the file is, relative to the folder for all data.
+        sha256: SHA-256 (hex) of its bytes; also its name.
+        size: Bytes.
+        media_type: By content: `application/pdf` or `application/xml`.
+    """
+
+    document_id: str
+    url: str
+    path: str
+    sha256: str
+    size: int
+    media_type: str
+
+
+class FileRecord(Value):
+    """What the ledger remembers of fetching the file of one document of one job.
+
+    Attributes:
+        document_id: The payload's id.
+        status: What became of it.
+        url: The address tried last.
+        path: Where the file is, relative to the folder for all data; None unless stored.
+        sha256: SHA-256 (hex) of its bytes; None unless stored.
+        size: Bytes; None unless stored.
+        media_type: By content; None unless stored.
+        etag: The server's validator, to ask again only for what changed.
+        last_modified: The server's other validator.
+        attempts: Requests made for it in all, over every attempt of the job.
+        seconds: Wall time spent on it in all.
+        error_class: The last error's class; None where it is stored.
+        error: The last error.
+    """
+
+    document_id: str
+    status: FileStatus
+    url: str
+    path: str | None = None
+    sha256: str | None = None
+    size: int | None = None
+    media_type: str | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+    attempts: int = 0
+    seconds: float = 0.0
+    error_class: str | None = None
+    error: str | None = None

@@ -1,0 +1,119 @@
+"""What a stage may know and say of the ledger job it works on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from medkg_dagster.domain.files import FileRecord, FileStatus
+from medkg_dagster.domain.gates import GateCondition
+
+
+@dataclass(frozen=True, slots=True)
+class GatePassage:
+    """How a gate came to let a job through.
+
+    Attributes:
+        opened_by: Who set the field or approved.
+        opened_at: When; UTC, ISO 8601.
+        waited_seconds: How long the job waited; 0 where it never did.
+        because: The condition that held with what was observed, or the approval with its reason.
+    """
+
+    opened_by: str
+    opened_at: str
+    waited_seconds: float
+    because: str
+
+
+class JobRecord(Protocol):
+    """The ledger job of a run, as a stage sees it. Every change is recorded with the run as its actor."""
+
+    def fields(self) -> Mapping[str, Any]:
+        """Return the job's fields as they are now, nested objects."""
+
+    def set_fields(self, changes: Mapping[str, Any], reason: str | None = None) -> None:
+        """Set fields by dotted path; JSON values."""
+
+    def pass_gate(self, gate: str, condition: GateCondition) -> GatePassage:
+        """Check a gate now and record that the job went through.
+
+        Raises:
+            GateConditionError: It is closed: its condition does not hold, it was rejected or timed out.
+        """
+
+    def files(self) -> Mapping[str, FileRecord]:
+        """Return what is remembered of this job's files, by document id."""
+
+    def stored_files(self, urls: Sequence[str]) -> Mapping[str, FileRecord]:
+        """Return the latest stored file of each address, whichever job fetched it."""
+
+    def record_files(self, records: Iterable[FileRecord]) -> None:
+        """Remember what became of files; a later record of a document takes the place of the earlier."""
+
+    def reserve_call(self, service: str, interval: float) -> float:
+        """Take the next free turn to call a service, among all who share the ledger.
+
+        Args:
+            service: What is called, for example a host name.
+            interval: Seconds between two turns.
+
+        Returns:
+            Seconds to wait until the turn comes.
+        """
+
+
+@dataclass(slots=True)
+class InMemoryJobRecord:
+    """A job record without a ledger, for running a stage by itself.
+
+    Attributes:
+        values: The job's fields; dotted paths are kept as they are given.
+        records: What is remembered of files, by document id.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    records: dict[str, FileRecord] = field(default_factory=dict)
+
+    def fields(self) -> Mapping[str, Any]:
+        """Return the job's fields."""
+        return self.values
+
+    def set_fields(self, changes: Mapping[str, Any], reason: str | None = None) -> None:
+        """Set fields by dotted path."""
+        del reason
+        for path, value in changes.items():
+            target = self.values
+            *parents, last = path.split(".")
+            for part in parents:
+                target = target.setdefault(part, {})
+            target[last] = value
+
+    def pass_gate(self, gate: str, condition: GateCondition) -> GatePassage:
+        """Check a gate against the fields."""
+        from medkg_dagster.domain.gates import describe_condition, judge
+        from medkg_dagster.errors import GateConditionError
+
+        verdict = judge(condition, self.values, None)
+        if not verdict.held:
+            raise GateConditionError(gate, "not_met", describe_condition(condition), str(verdict))
+        return GatePassage("nobody", "", 0.0, str(verdict))
+
+    def files(self) -> Mapping[str, FileRecord]:
+        """Return what is remembered of files."""
+        return self.records
+
+    def stored_files(self, urls: Sequence[str]) -> Mapping[str, FileRecord]:
+        """Return the stored file of each address."""
+        stored = (record for record in self.records.values() if record.status is FileStatus.STORED)
+        return {record.url: record for record in stored if record.url in urls}
+
+    def record_files(self, records: Iterable[FileRecord]) -> None:
+        """Remember what became of files."""
+        self.records |= {record.document_id: record for record in records}
+
+    def reserve_call(self, service: str, interval: float) -> float:
+        """Return 0: nobody else calls."""
+        del service, interval
+        return 0.0
