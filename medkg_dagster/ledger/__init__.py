@@ -3,10 +3,16 @@
 from medkg_dagster.ledger.job_ledger import LEDGER_FILE, JobLedger
 from medkg_dagster.ledger.models import (
     DocumentOutcome,
+    GateDecision,
+    GateRule,
     HistoryEntry,
     Job,
     JobStatus,
+    Phase,
+    PhaseStatus,
     Registration,
+    Review,
+    RunIdentity,
     StageRun,
     StageStatus,
 )
@@ -14,11 +20,17 @@ from medkg_dagster.ledger.models import (
 __all__ = [
     "LEDGER_FILE",
     "DocumentOutcome",
+    "GateDecision",
+    "GateRule",
     "HistoryEntry",
     "Job",
     "JobLedger",
     "JobStatus",
+    "Phase",
+    "PhaseStatus",
     "Registration",
+    "Review",
+    "RunIdentity",
     "StageRun",
     "StageStatus",
 ]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -13,22 +12,21 @@ from medkg_dagster.ledger.models import (
     HistoryEntry,
     Job,
     JobStatus,
+    Phase,
+    PhaseStatus,
     Registration,
     StageRun,
     StageStatus,
 )
+from medkg_dagster.ledger.times import Clock, stamp, utc_now
 from medkg_dagster.stage_api.context import QuarantinedDocument
 
 if TYPE_CHECKING:
     from medkg_dagster.ledger.database import Database
+    from medkg_dagster.ledger.files import FileLedger
+    from medkg_dagster.ledger.phases import PhaseLedger
 
 LEDGER_FILE = "ledger.sqlite"
-
-Clock = Callable[[], datetime]
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class JobLedger:
@@ -40,12 +38,12 @@ class JobLedger:
     Every method may raise `LedgerError`; those that take a job raise `UnknownJobError` where there is none.
     """
 
-    def __init__(self, database: Database, clock: Clock = _utc_now) -> None:
+    def __init__(self, database: Database, clock: Clock = utc_now) -> None:
         self._database = database
         self._clock = clock
 
     @classmethod
-    def open(cls, home: Path, clock: Clock = _utc_now) -> JobLedger:
+    def open(cls, home: Path, clock: Clock = utc_now) -> JobLedger:
         """Open the ledger of a home folder, made and migrated as needed.
 
         Args:
@@ -54,10 +52,10 @@ class JobLedger:
         """
         from medkg_dagster.ledger.database import Database, sqlite_url
 
-        return cls(Database(sqlite_url(home / LEDGER_FILE), _stamp(clock)), clock)
+        return cls(Database(sqlite_url(home / LEDGER_FILE), stamp(clock)), clock)
 
     @classmethod
-    def connect(cls, url: str, clock: Clock = _utc_now) -> JobLedger:
+    def connect(cls, url: str, clock: Clock = utc_now) -> JobLedger:
         """Open the ledger behind a SQLAlchemy URL, for SQLite or PostgreSQL, made and migrated as needed.
 
         Args:
@@ -66,12 +64,26 @@ class JobLedger:
         """
         from medkg_dagster.ledger.database import Database
 
-        return cls(Database(url, _stamp(clock)), clock)
+        return cls(Database(url, stamp(clock)), clock)
 
     @property
     def place(self) -> str:
         """Where the ledger is, as it may be shown."""
         return self._database.place
+
+    @property
+    def phases(self) -> PhaseLedger:
+        """The phases of jobs: submitting, waiting at gates, starting."""
+        from medkg_dagster.ledger.phases import PhaseLedger
+
+        return PhaseLedger(self._database, self._clock)
+
+    @property
+    def files(self) -> FileLedger:
+        """The files fetched for the documents of jobs."""
+        from medkg_dagster.ledger.files import FileLedger
+
+        return FileLedger(self._database, self._clock)
 
     def close(self) -> None:
         """Close every connection."""
@@ -106,8 +118,8 @@ class JobLedger:
         if known is not None:
             return known
         with self._database.writing() as connection:
-            stamp = job_rows.Stamp(actor, self._now())
-            return job_rows.add_job(connection, pipeline, job_id, request or {}, stamp)
+            changed = job_rows.Stamp(actor, self._now())
+            return job_rows.add_job(connection, pipeline, job_id, request or {}, changed)
 
     def job(self, pipeline: str, job_id: str) -> Job:
         """Return a job."""
@@ -163,8 +175,8 @@ class JobLedger:
         changes = {"status": job_rows.valid_status(status), "error": error and storable(error)}
         with self._database.writing() as connection:
             job = job_rows.get_job(connection, pipeline, job_id, lock=True)
-            stamp = job_rows.Stamp(actor, self._now(), reason or error)
-            return job_rows.change_job(connection, job, changes, stamp)
+            changed = job_rows.Stamp(actor, self._now(), reason or error)
+            return job_rows.change_job(connection, job, changes, changed)
 
     def set_phase(
         self, pipeline: str, job_id: str, phase: str | None, *, actor: str, reason: str | None = None
@@ -174,8 +186,8 @@ class JobLedger:
 
         with self._database.writing() as connection:
             job = job_rows.get_job(connection, pipeline, job_id, lock=True)
-            stamp = job_rows.Stamp(actor, self._now(), reason)
-            return job_rows.change_job(connection, job, {"phase": phase}, stamp)
+            changed = job_rows.Stamp(actor, self._now(), reason)
+            return job_rows.change_job(connection, job, {"phase": phase}, changed)
 
     def set_fields(
         self,
@@ -199,8 +211,8 @@ class JobLedger:
 
         with self._database.writing() as connection:
             job = job_rows.get_job(connection, pipeline, job_id, lock=True)
-            stamp = job_rows.Stamp(actor, self._now(), reason)
-            return job_rows.change_fields(connection, job, changes, stamp)
+            changed = job_rows.Stamp(actor, self._now(), reason)
+            return job_rows.change_fields(connection, job, changes, changed)
 
     def history(self, pipeline: str, job_id: str) -> tuple[HistoryEntry, ...]:
         """Return every change of a job, the oldest first."""
@@ -210,8 +222,18 @@ class JobLedger:
             job_rows.get_job(connection, pipeline, job_id)
             return job_rows.list_history(connection, pipeline, job_id)
 
-    def begin_stage(self, pipeline: str, job_id: str, stage: str, run_id: str) -> None:
-        """Record that a run begins a stage; the job is running, and a run's first stage is an attempt."""
+    def begin_stage(
+        self, pipeline: str, job_id: str, stage: str, run_id: str, *, is_gate: bool = False
+    ) -> None:
+        """Record that a run begins a stage; the job is running, and a run's first stage is an attempt.
+
+        Args:
+            pipeline: The pipeline's name.
+            job_id: The job's id.
+            stage: The stage's name.
+            run_id: The run that begins it.
+            is_gate: Whether it checks a gate: then the job is running only once it has gone through.
+        """
         from medkg_dagster.ledger import job_rows, stage_rows
 
         with self._database.writing() as connection:
@@ -230,7 +252,9 @@ class JobLedger:
                 "finished_at": None,
             }
             stage_rows.put_stage_run(connection, stage_rows.StageKey(pipeline, job_id, stage), started)
-            changes = {"status": JobStatus.RUNNING, "error": None, "attempts": attempts}
+            changes: dict[str, Any] = {"attempts": attempts}
+            if not is_gate:
+                changes |= {"status": JobStatus.RUNNING, "error": None}
             job_rows.change_job(connection, job, changes, job_rows.Stamp(_run_actor(run_id), now))
 
     def finish_stage(  # noqa: PLR0917 - place, then counts, then documents: the order in which one tells it
@@ -307,7 +331,10 @@ class JobLedger:
         run_id: str | None = None,
         selected: Sequence[str] = (),
     ) -> Job:
-        """Set a job's status from its stage runs: all finished, succeeded; one failed, failed; else running.
+        """Set a job's status from its stage runs and gates.
+
+        A stage failed: failed. A gate was rejected or timed out: as that left it. All finished: waiting where
+        it waits at a gate, else succeeded. Otherwise running.
 
         Args:
             pipeline: The pipeline's name.
@@ -320,19 +347,20 @@ class JobLedger:
         Returns:
             The job; unchanged where no stage has begun.
         """
-        from medkg_dagster.ledger import job_rows, stage_rows
+        from medkg_dagster.ledger import job_rows, phase_rows, stage_rows
 
         with self._database.writing() as connection:
             job = job_rows.get_job(connection, pipeline, job_id, lock=True)
+            phases = phase_rows.list_phases(connection, pipeline, job_id)
             runs = {run.stage: run for run in stage_rows.list_stage_runs(connection, pipeline, job_id)}
             stale = {stage for stage in selected if stage in runs and runs[stage].run_id != run_id}
             counted = [runs[stage] for stage in stages if stage in runs and stage not in stale]
-            if not counted:
+            if not counted or (job.status in _CLOSED and any(phase.status in _CLOSING for phase in phases)):
                 return job
-            changes = _verdict(counted, len(stages))
+            changes = _verdict(counted, len(stages), phases)
             actor = _run_actor(run_id) if run_id else "settle"
-            stamp = job_rows.Stamp(actor, self._now(), changes["error"])
-            return job_rows.change_job(connection, job, changes, stamp)
+            changed = job_rows.Stamp(actor, self._now(), changes["error"])
+            return job_rows.change_job(connection, job, changes, changed)
 
     def record_registrations(self, entries: Iterable[Registration]) -> int:
         """Append to the audit what differs from the last record of the same entry point.
@@ -374,20 +402,25 @@ class JobLedger:
             stage_rows.replace_outcomes(connection, key, quarantined, now)
 
     def _now(self) -> str:
-        return _stamp(self._clock)
+        return stamp(self._clock)
 
 
-def _verdict(runs: Sequence[StageRun], expected: int) -> dict[str, Any]:
+_CLOSED = {JobStatus.REJECTED, JobStatus.FAILED, JobStatus.SKIPPED, JobStatus.QUARANTINED}
+_CLOSING = {PhaseStatus.REJECTED, PhaseStatus.TIMED_OUT}
+
+
+def _verdict(runs: Sequence[StageRun], expected: int, phases: Sequence[Phase]) -> dict[str, Any]:
     for run in runs:
         if run.status is StageStatus.FAILED:
             return {"status": JobStatus.FAILED, "error": f"{run.stage}: {run.error}"}
-    done = len(runs) == expected and all(run.status is StageStatus.FINISHED for run in runs)
-    return {"status": JobStatus.SUCCEEDED if done else JobStatus.RUNNING, "error": None}
+    if len(runs) < expected or any(run.status is not StageStatus.FINISHED for run in runs):
+        return {"status": JobStatus.RUNNING, "error": None}
+    waits = {PhaseStatus.WAITING, PhaseStatus.DUE}
+    gates = [phase.gate for phase in phases if phase.gate is not None and phase.status in waits]
+    if gates:
+        return {"status": JobStatus.WAITING, "phase": gates[0], "error": None}
+    return {"status": JobStatus.SUCCEEDED, "error": None}
 
 
 def _run_actor(run_id: str) -> str:
     return f"run {run_id}"
-
-
-def _stamp(clock: Clock) -> str:
-    return clock().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -58,11 +58,12 @@ def add_job(
         "request": to_json(dict(request), "the request"),
         "fields": "{}",
         "attempts": 0,
+        "revision": 0,
         "created_at": stamp.at,
         "updated_at": stamp.at,
     }
     connection.execute(insert(JOBS).values(values))
-    _record(connection, pipeline, job_id, {"status": (None, JobStatus.SUBMITTED.value)}, stamp)
+    record(connection, pipeline, job_id, {"status": (None, JobStatus.SUBMITTED.value)}, stamp)
     return get_job(connection, pipeline, job_id)
 
 
@@ -117,7 +118,7 @@ def change_job(connection: Connection, job: Job, changes: Mapping[str, Any], sta
     recorded = {
         name: (getattr(job, name), value) for name, value in differing.items() if name in {"status", "phase"}
     }
-    _record(connection, job.pipeline, job.job_id, recorded, stamp)
+    record(connection, job.pipeline, job.job_id, recorded, stamp)
     return replace(job, **differing, updated_at=stamp.at)
 
 
@@ -143,12 +144,14 @@ def change_fields(connection: Connection, job: Job, changes: Mapping[str, Any], 
             "now": stamp.at,
         },
     )
-    _record(connection, job.pipeline, job.job_id, recorded, stamp)
+    record(connection, job.pipeline, job.job_id, recorded, stamp)
     return replace(job, fields=fields, updated_at=stamp.at)
 
 
 _UPDATE_FIELDS = (
-    update(JOBS).where(_OF_JOB).values(fields=bindparam("new_fields"), updated_at=bindparam("now"))
+    update(JOBS)
+    .where(_OF_JOB)
+    .values(fields=bindparam("new_fields"), updated_at=bindparam("now"), revision=JOBS.c.revision + 1)
 )
 
 
@@ -182,13 +185,14 @@ def valid_status(status: str) -> JobStatus:
         raise LedgerError(f"unknown job status '{status}'; {did_you_mean(status, JobStatus)}") from None
 
 
-def _record(
+def record(
     connection: Connection,
     pipeline: str,
     job_id: str,
     changes: Mapping[str, tuple[Any, Any]],
     stamp: Stamp,
 ) -> None:
+    """Append changes to the history: field to old and new value."""
     rows = [
         {
             "pipeline": pipeline,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from medkg_dagster.domain.gates import GateCondition
+
 
 class JobStatus(StrEnum):
     """Where a ledger job stands."""
@@ -18,6 +20,7 @@ class JobStatus(StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"
     QUARANTINED = "quarantined"
+    REJECTED = "rejected"
     CANCELLED = "cancelled"
 
 
@@ -27,6 +30,95 @@ class StageStatus(StrEnum):
     STARTED = "started"
     FINISHED = "finished"
     FAILED = "failed"
+
+
+class PhaseStatus(StrEnum):
+    """How far a phase of a job has come."""
+
+    EXPECTED = "expected"
+    """Its gate was decided before the job came to wait there."""
+    WAITING = "waiting"
+    """The job waits at the phase's gate."""
+    DUE = "due"
+    """To be started: submitted, or its gate is open."""
+    STARTED = "started"
+    """A run has begun it."""
+    REJECTED = "rejected"
+    """Its gate was rejected."""
+    TIMED_OUT = "timed_out"
+    """Its gate did not open in time."""
+
+
+class GateDecision(StrEnum):
+    """What a person said of a gate."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A part of a job that is started on its own.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        job_id: The job's id.
+        phase: The Dagster job that runs it.
+        gate: The gate in front of it; None for what no gate holds.
+        status: How far it has come.
+        attempt: How often it was to be started; part of the run key.
+        since: When the job began to wait, or was submitted.
+        deadline: When waiting ends; None for never.
+        timeout_seconds: How long waiting may take; None for no limit.
+        observed: What the condition found at the last look; None before the first.
+        baseline: The fields of the condition as they were when the job began to wait.
+        decision: What a person said; None where nobody did.
+        opened_at: When it opened, was rejected or timed out.
+        opened_by: Who set the field, approved or rejected.
+        reason: Why it opened or was closed.
+        starter: Who took it upon itself to start the run; None for nobody yet.
+        lease_until: Until when the starter is trusted to do so.
+        run_id: The run that began it.
+    """
+
+    pipeline: str
+    job_id: str
+    phase: str
+    gate: str | None
+    status: PhaseStatus
+    attempt: int
+    since: str
+    deadline: str | None
+    timeout_seconds: float | None
+    observed: str | None
+    baseline: Mapping[str, Any] | None
+    decision: GateDecision | None
+    opened_at: str | None
+    opened_by: str | None
+    reason: str | None
+    starter: str | None
+    lease_until: str | None
+    run_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunIdentity:
+    """The run that asks.
+
+    Attributes:
+        run_id: Its id.
+        attempt: The attempt it was started for; None for a run that a person launched.
+        lineage: Runs it is a re-execution of.
+    """
+
+    run_id: str
+    attempt: int | None = None
+    lineage: tuple[str, ...] = ()
+
+    @property
+    def actor(self) -> str:
+        """The run as the actor of a change."""
+        return f"run {self.run_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,3 +252,33 @@ class Registration:
     outcome: str
     details: str = ""
     at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GateRule:
+    """A gate as the ledger needs it.
+
+    Attributes:
+        phase: The Dagster job behind the gate.
+        gate: The gate's name.
+        condition: When it opens.
+    """
+
+    phase: str
+    gate: str
+    condition: GateCondition
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What one look at the jobs that wait at a gate did.
+
+    Attributes:
+        looked: Jobs whose fields changed since the last look, or whose time is up.
+        opened: Jobs the gate opened for.
+        timed_out: Jobs that waited too long.
+    """
+
+    looked: int
+    opened: int
+    timed_out: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Float, Integer, MetaData, Table, Text
 
 METADATA = MetaData()
 
@@ -26,6 +26,60 @@ JOBS = Table(
     Column("error", Text),
     Column("created_at", Text, nullable=False),
     Column("updated_at", Text, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)
+
+PHASES = Table(
+    "ledger_phases",
+    METADATA,
+    Column("pipeline", Text, primary_key=True),
+    Column("job_id", Text, primary_key=True),
+    Column("phase", Text, primary_key=True),
+    Column("gate", Text),
+    Column("status", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("since", Text, nullable=False),
+    Column("deadline", Text),
+    Column("timeout_seconds", Float),
+    Column("stirred", Integer, nullable=False),
+    Column("checked_at", Text),
+    Column("observed", Text),
+    Column("baseline", Text),
+    Column("decision", Text),
+    Column("opened_at", Text),
+    Column("opened_by", Text),
+    Column("reason", Text),
+    Column("starter", Text),
+    Column("lease_until", Text),
+    Column("run_id", Text),
+)
+
+FILES = Table(
+    "ledger_files",
+    METADATA,
+    Column("pipeline", Text, primary_key=True),
+    Column("job_id", Text, primary_key=True),
+    Column("document_id", Text, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("path", Text),
+    Column("sha256", Text),
+    Column("size", BigInteger),
+    Column("media_type", Text),
+    Column("etag", Text),
+    Column("last_modified", Text),
+    Column("attempts", Integer, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("error_class", Text),
+    Column("error", Text),
+    Column("at", Text, nullable=False),
+)
+
+TURNS = Table(
+    "ledger_turns",
+    METADATA,
+    Column("service", Text, primary_key=True),
+    Column("next_at", Float, nullable=False),
 )
 
 HISTORY = Table(

@@ -1,0 +1,263 @@
+"""One change of a job's phase, and everything that goes with it, inside the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+
+from medkg_dagster.domain.gates import describe_condition, judge, observed_fields
+from medkg_dagster.errors import GateConditionError, LedgerError, SupersededRunError
+from medkg_dagster.ledger import job_rows, phase_rows
+from medkg_dagster.ledger.encoding import dump_json, storable
+from medkg_dagster.ledger.models import (
+    GateDecision,
+    GateRule,
+    JobStatus,
+    Phase,
+    PhaseStatus,
+    RunIdentity,
+)
+from medkg_dagster.ledger.phase_rows import PhaseKey
+from medkg_dagster.ledger.times import Clock, seconds_between, stamp
+from medkg_dagster.stage_api.job_record import GatePassage
+
+GATE = "gate"
+_STATUS_AFTER_TIMEOUT = {
+    "fail": JobStatus.FAILED,
+    "skip": JobStatus.SKIPPED,
+    "quarantine": JobStatus.QUARANTINED,
+}
+_RETRY_HINT = "`medkg ledger retry` lets the job wait there once more"
+
+
+class GateTransaction:
+    """Holds one job and changes one of its phases.
+
+    Args:
+        connection: A connection inside a write transaction, or a reading one for `passage` alone.
+        clock: Gives the time.
+        key: The phase.
+        lock: Whether other writers of the job are to wait.
+
+    Raises:
+        UnknownJobError: There is no such job.
+    """
+
+    def __init__(self, connection: Connection, clock: Clock, key: PhaseKey, *, lock: bool = True) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._key = key
+        self.job = job_rows.get_job(connection, key.pipeline, key.job_id, lock=lock)
+        self.phase = phase_rows.find_phase(connection, key)
+
+    @property
+    def now(self) -> str:
+        """The time to record."""
+        return stamp(self._clock)
+
+    def put(self, values: Mapping[str, Any]) -> Phase:
+        """Write columns of the phase."""
+        self.phase = phase_rows.put_phase(self._connection, self._key, dict(values))
+        return self.phase
+
+    def set_job(self, changes: Mapping[str, Any], actor: str, reason: str | None) -> None:
+        """Change the job's status, phase or error."""
+        changed = job_rows.Stamp(actor, self.now, reason)
+        self.job = job_rows.change_job(self._connection, self.job, changes, changed)
+
+    def make_due(self, actor: str) -> Phase:
+        """Let the phase be started, once more where it was started before."""
+        values: dict[str, Any] = {
+            "status": PhaseStatus.DUE.value,
+            "attempt": 1 if self.phase is None else self.phase.attempt + 1,
+            "starter": None,
+            "lease_until": None,
+            "run_id": None,
+        }
+        if self.phase is None or self.phase.gate is None:
+            values |= {"since": self.now, "opened_at": self.now, "opened_by": actor}
+        return self.put(values)
+
+    def wait(self, rule: GateRule, attempt: int, *, keep_decision: bool, actor: str) -> Phase:
+        """Let the job wait at the gate, and look at once whether it is open."""
+        timeout = rule.condition.timeout_seconds
+        values = {
+            "gate": rule.gate,
+            "status": PhaseStatus.WAITING.value,
+            "attempt": attempt,
+            "since": self.now,
+            "deadline": None if timeout is None else stamp(self._clock, timeout),
+            "timeout_seconds": timeout,
+            "stirred": 1,
+            "checked_at": None,
+            "observed": None,
+            "baseline": dump_json(observed_fields(rule.condition, self.job.fields)),
+            "opened_at": None,
+            "starter": None,
+            "lease_until": None,
+            "run_id": None,
+        }
+        if not keep_decision:
+            values |= {"decision": None, "opened_by": None, "reason": None}
+        phase = self.put(values)
+        waiting = {"status": JobStatus.WAITING, "phase": rule.gate, "error": None}
+        self.set_job(waiting, actor, f"waits at gate {rule.gate!r}")
+        if phase.decision is None:
+            return self.look(rule)
+        return self.decide(rule, phase.decision, phase.opened_by or "", phase.reason or "")
+
+    def look(self, rule: GateRule) -> Phase:
+        """Judge the condition; open the gate where it holds, end the wait where its time is up."""
+        phase = self._waiting()
+        verdict = judge(rule.condition, self.job.fields, phase.baseline)
+        now = self.now
+        phase = self.put({"stirred": 0, "checked_at": now, "observed": storable(str(verdict))})
+        if verdict.held:
+            paths = [item.clause.field for item in verdict.clauses if item.held]
+            changed = phase_rows.last_change(self._connection, self._key, paths)
+            return self._open(changed[0] if changed else GATE, str(verdict))
+        if phase.deadline is not None and phase.deadline <= now:
+            return self._time_out(rule, phase)
+        return phase
+
+    def decide(self, rule: GateRule, decision: GateDecision, actor: str, reason: str) -> Phase:
+        """Open or reject the gate of a job that waits there, or is about to be started."""
+        self.put({"decision": decision.value})
+        if decision is GateDecision.APPROVED:
+            return self._open(actor, f"approved: {reason}")
+        error = f"gate '{rule.gate}' was rejected by {actor}: {reason}"
+        phase = self._close(PhaseStatus.REJECTED, actor, reason)
+        self.set_job({"status": JobStatus.REJECTED, "error": error}, actor, reason)
+        return phase
+
+    def decide_ahead(self, rule: GateRule, decision: GateDecision, actor: str, reason: str) -> Phase:
+        """Record a decision on a gate that the job has not come to; the last one counts."""
+        if self.phase is not None and self.phase.decision is decision:
+            return self.phase
+        self._record(None if self.phase is None else self.phase.decision, decision.value, actor, reason)
+        return self.put(
+            {
+                "gate": rule.gate,
+                "status": PhaseStatus.EXPECTED.value,
+                "since": self.now,
+                "decision": decision.value,
+                "opened_by": storable(actor),
+                "reason": storable(reason),
+            }
+        )
+
+    def refuse_late(self, decision: GateDecision) -> None:
+        """Refuse a decision that comes too late to matter; one that says the same again is none.
+
+        Raises:
+            LedgerError: The gate has been rejected, has timed out, or the job has gone through.
+        """
+        phase = self.phase
+        if phase is None:
+            return
+        place = f"gate '{phase.gate}' of job '{phase.pipeline}/{phase.job_id}'"
+        if phase.status is PhaseStatus.TIMED_OUT:
+            raise LedgerError(f"{place} timed out at {phase.opened_at}; {_RETRY_HINT}")
+        if phase.status is PhaseStatus.REJECTED and decision is GateDecision.APPROVED:
+            raise LedgerError(
+                f"{place} was rejected by {phase.opened_by} at {phase.opened_at}; {_RETRY_HINT}"
+            )
+        if phase.status is PhaseStatus.STARTED and decision is GateDecision.REJECTED:
+            raise LedgerError(
+                f"{place} was passed at {phase.opened_at} by run {phase.run_id}; stop that run instead"
+            )
+
+    def passage(self, rule: GateRule) -> GatePassage:
+        """Return how the gate let the job through, checked anew.
+
+        Raises:
+            GateConditionError: It is closed.
+        """
+        phase, condition = self.phase, rule.condition
+        expected = describe_condition(condition)
+        if phase is not None and phase.status in {PhaseStatus.REJECTED, PhaseStatus.TIMED_OUT}:
+            is_rejected = phase.status is PhaseStatus.REJECTED
+            observed = f"{phase.reason} (by {phase.opened_by} at {phase.opened_at})"
+            raise GateConditionError(rule.gate, "rejected" if is_rejected else "timeout", expected, observed)
+        is_approved = phase is not None and phase.decision is GateDecision.APPROVED
+        verdict = judge(condition, self.job.fields, None if phase is None else phase.baseline)
+        if not is_approved and not verdict.held:
+            raise GateConditionError(rule.gate, "not_met", expected, str(verdict))
+        if phase is not None and phase.opened_at is not None:
+            waited = seconds_between(phase.since, phase.opened_at)
+            return GatePassage(phase.opened_by or GATE, phase.opened_at, waited, phase.reason or str(verdict))
+        changed = phase_rows.last_change(
+            self._connection, self._key, [clause.field for clause in condition.clauses]
+        )
+        waited = 0.0 if phase is None else seconds_between(phase.since, self.now)
+        return GatePassage(changed[0] if changed else GATE, self.now, waited, str(verdict))
+
+    def _waiting(self) -> Phase:
+        if self.phase is None:
+            raise LedgerError(f"job '{self._key.pipeline}/{self._key.job_id}' has no phase {self._key.phase}")
+        return self.phase
+
+    def _open(self, actor: str, because: str) -> Phase:
+        self._record(self._waiting().status.value, "open", actor, because)
+        return self.put(
+            {
+                "status": PhaseStatus.DUE.value,
+                "opened_at": self.now,
+                "opened_by": storable(actor),
+                "reason": storable(because),
+            }
+        )
+
+    def _time_out(self, rule: GateRule, phase: Phase) -> Phase:
+        error = (
+            f"gate '{rule.gate}' did not open within {phase.timeout_seconds:g} s: "
+            f"expected {describe_condition(rule.condition)}; observed {phase.observed}"
+        )
+        closed = self._close(PhaseStatus.TIMED_OUT, GATE, error)
+        status = _STATUS_AFTER_TIMEOUT[rule.condition.on_timeout]
+        self.set_job({"status": status, "error": error}, GATE, error)
+        return closed
+
+    def _close(self, status: PhaseStatus, actor: str, reason: str) -> Phase:
+        phase = self._waiting()
+        self._record(phase.status.value, status.value, actor, reason)
+        return self.put(
+            {
+                "status": status.value,
+                # A run that somebody may have started already is refused by its attempt.
+                "attempt": phase.attempt + (phase.status is PhaseStatus.DUE),
+                "opened_at": self.now,
+                "opened_by": storable(actor),
+                "reason": storable(reason),
+            }
+        )
+
+    def _record(self, old: str | None, new: str, actor: str, reason: str) -> None:
+        gate = self.phase.gate if self.phase is not None else self._key.phase
+        job_rows.record(
+            self._connection,
+            self._key.pipeline,
+            self._key.job_id,
+            {f"gates.{gate}": (old, new)},
+            job_rows.Stamp(actor, self.now, reason),
+        )
+
+
+def refuse_superseded(phase: Phase, run: RunIdentity) -> None:
+    """Refuse a run that was started for an attempt which another run has begun, or which is over.
+
+    Raises:
+        SupersededRunError: It is not this run's turn.
+    """
+    if run.attempt is None:
+        return
+    place = f"phase '{phase.phase}' of job '{phase.pipeline}/{phase.job_id}'"
+    if run.attempt != phase.attempt:
+        raise SupersededRunError(
+            f"{place} is at attempt {phase.attempt}, and this run was started for attempt {run.attempt}; "
+            "nothing needs to be done"
+        )
+    if phase.status is PhaseStatus.STARTED and phase.run_id not in {None, run.run_id, *run.lineage}:
+        raise SupersededRunError(f"{place} was begun by run {phase.run_id} already; nothing needs to be done")

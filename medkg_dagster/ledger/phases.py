@@ -1,0 +1,296 @@
+"""Phases of jobs: submitting, waiting at gates, opening them, and starting each phase exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from medkg_dagster.errors import LedgerError
+from medkg_dagster.ledger import job_rows, phase_rows
+from medkg_dagster.ledger.database import Database
+from medkg_dagster.ledger.encoding import dump_json
+from medkg_dagster.ledger.gate_transaction import GateTransaction, refuse_superseded
+from medkg_dagster.ledger.models import (
+    GateDecision,
+    GateRule,
+    Job,
+    JobStatus,
+    Phase,
+    PhaseStatus,
+    Review,
+    RunIdentity,
+)
+from medkg_dagster.ledger.phase_rows import PhaseKey
+from medkg_dagster.ledger.times import Clock, stamp
+from medkg_dagster.stage_api.job_record import GatePassage
+
+
+class PhaseLedger:
+    """The phases of the jobs of a ledger. Every method is one transaction.
+
+    Every method may raise `LedgerError`; those that take a job raise `UnknownJobError` where there is none.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def submit(
+        self, pipeline: str, job_id: str, phase: str, request: Mapping[str, Any], *, actor: str
+    ) -> Job:
+        """Ask for a job; its first phase is due. Asking again for the same changes nothing.
+
+        Args:
+            pipeline: The pipeline's name.
+            job_id: The job's id.
+            phase: The Dagster job of the first phase.
+            request: What to work on; JSON values.
+            actor: Who asks.
+
+        Raises:
+            LedgerError: There is a job of that id with another request.
+        """
+        with self._database.writing() as connection:
+            now = stamp(self._clock)
+            job = job_rows.add_job(connection, pipeline, job_id, request, job_rows.Stamp(actor, now))
+            if dump_json(job.request) != dump_json(dict(request)):
+                raise LedgerError(
+                    f"pipeline '{pipeline}' has a job '{job_id}' already, with another request: "
+                    f"{dump_json(job.request)}; choose another job id"
+                )
+            change = GateTransaction(connection, self._clock, PhaseKey(pipeline, job_id, phase))
+            if change.phase is None and job.status is JobStatus.SUBMITTED:
+                change.make_due(actor)
+            return job
+
+    def plan_start(self, pipeline: str, job_id: str, phase: str, *, actor: str) -> Phase:
+        """Let a phase that no gate holds be started, once more where it was started before."""
+        with self._changing(PhaseKey(pipeline, job_id, phase)) as change:
+            return change.make_due(actor)
+
+    def phases(self, pipeline: str, job_id: str) -> tuple[Phase, ...]:
+        """Return the phases of a job, in the order they came to be."""
+        with self._database.reading() as connection:
+            return phase_rows.list_phases(connection, pipeline, job_id)
+
+    def waiting(
+        self, pipeline: str | None = None, phase: str | None = None, limit: int = 100
+    ) -> tuple[Phase, ...]:
+        """Return phases whose job waits at a gate, the longest waiting first."""
+        with self._database.reading() as connection:
+            return phase_rows.waiting_phases(connection, pipeline, phase, limit)
+
+    def waiting_mark(self, pipeline: str, phase: str) -> str:
+        """Return a text that begins with how many wait, and changes whenever that does."""
+        with self._database.reading() as connection:
+            return phase_rows.waiting_mark(connection, pipeline, phase)
+
+    def arrive(self, pipeline: str, job_id: str, rule: GateRule, run: RunIdentity) -> Phase:
+        """Let a job wait at a gate, or go on at once where the condition holds already.
+
+        A job that arrives anew, because the phase before ran again, waits anew; a decision counts once.
+        """
+        with self._changing(PhaseKey(pipeline, job_id, rule.phase)) as change:
+            known = change.phase
+            if known is None:
+                return change.wait(rule, 1, keep_decision=False, actor=run.actor)
+            is_unused = known.status in {PhaseStatus.EXPECTED, PhaseStatus.WAITING}
+            is_decided_ahead = known.status is PhaseStatus.EXPECTED
+            attempt = known.attempt + (not is_unused)
+            return change.wait(rule, attempt, keep_decision=is_decided_ahead, actor=run.actor)
+
+    def review(self, pipeline: str, rule: GateRule, limit: int = 200) -> Review:
+        """Look at the jobs that wait at a gate: open it, or end the wait of those whose time is up.
+
+        Only jobs whose fields changed since the last look are judged, so that waiting costs nothing.
+
+        Args:
+            pipeline: The pipeline's name.
+            rule: The gate.
+            limit: At most so many jobs that changed, and so many that are overdue.
+        """
+        checked_before = stamp(self._clock, -rule.condition.poll_interval_seconds)
+        with self._database.reading() as connection:
+            now = stamp(self._clock)
+            looked = [
+                *phase_rows.stirred_jobs(connection, pipeline, rule.phase, checked_before, limit),
+                *phase_rows.overdue_jobs(connection, pipeline, rule.phase, now, limit),
+            ]
+        if not looked:
+            return Review(0, 0, 0)
+        ended = []
+        with self._database.writing() as connection:
+            for job_id in dict.fromkeys(looked):
+                change = GateTransaction(connection, self._clock, PhaseKey(pipeline, job_id, rule.phase))
+                if change.phase is not None and change.phase.status is PhaseStatus.WAITING:
+                    ended.append(change.look(rule).status)
+        return Review(len(ended), ended.count(PhaseStatus.DUE), ended.count(PhaseStatus.TIMED_OUT))
+
+    def take_due(
+        self,
+        phase: str,
+        starter: str,
+        *,
+        pipeline: str | None = None,
+        limit: int = 25,
+        lease_seconds: float = 60.0,
+    ) -> tuple[Phase, ...]:
+        """Take it upon oneself to start phases that are due.
+
+        One starter at a time holds a phase. Who takes over from another whose lease ran out makes a new
+        attempt, so that a run which the other did start after all is refused.
+
+        Args:
+            phase: The Dagster job.
+            starter: Who starts the runs.
+            pipeline: Only of this pipeline.
+            limit: At most so many.
+            lease_seconds: How long the starter is trusted to start them.
+        """
+        with self._database.reading() as connection:
+            if not phase_rows.due_phases(connection, phase, pipeline, stamp(self._clock), 1):
+                return ()
+        with self._database.writing() as connection:
+            taken = []
+            for item in phase_rows.due_phases(connection, phase, pipeline, stamp(self._clock), limit):
+                is_taken_over = item.starter is not None and item.starter != starter
+                values = {
+                    "starter": starter,
+                    "lease_until": stamp(self._clock, lease_seconds),
+                    "attempt": item.attempt + is_taken_over,
+                }
+                key = PhaseKey(item.pipeline, item.job_id, item.phase)
+                taken.append(phase_rows.put_phase(connection, key, values))
+            return tuple(taken)
+
+    def begin(self, pipeline: str, job_id: str, phase: str, run: RunIdentity) -> None:
+        """Record that a run begins a phase that no gate holds.
+
+        Raises:
+            SupersededRunError: Another run has begun this attempt, or there is a later one.
+        """
+        with self._changing(PhaseKey(pipeline, job_id, phase)) as change:
+            if change.phase is not None:
+                refuse_superseded(change.phase, run)
+                change.put({"status": PhaseStatus.STARTED.value, "run_id": run.run_id})
+
+    def pass_gate(self, pipeline: str, job_id: str, rule: GateRule, run: RunIdentity) -> GatePassage:
+        """Check a gate for a run that wants to go through, and record that it did.
+
+        Raises:
+            GateConditionError: The gate is closed.
+            SupersededRunError: Another run has begun this attempt, or there is a later one.
+        """
+        with self._changing(PhaseKey(pipeline, job_id, rule.phase)) as change:
+            if change.phase is not None:
+                refuse_superseded(change.phase, run)
+            passage = change.passage(rule)
+            change.put(
+                {
+                    "gate": rule.gate,
+                    "status": PhaseStatus.STARTED.value,
+                    "since": change.phase.since if change.phase else passage.opened_at,
+                    "opened_at": passage.opened_at,
+                    "opened_by": passage.opened_by,
+                    "reason": passage.because,
+                    "run_id": run.run_id,
+                }
+            )
+            running = {"status": JobStatus.RUNNING, "phase": rule.gate, "error": None}
+            change.set_job(running, run.actor, passage.because)
+            return passage
+
+    def check_gate(self, pipeline: str, job_id: str, rule: GateRule) -> None:
+        """Check that a job went through a gate before, or could now.
+
+        Raises:
+            GateConditionError: The gate is closed.
+        """
+        key = PhaseKey(pipeline, job_id, rule.phase)
+        with self._database.reading() as connection:
+            change = GateTransaction(connection, self._clock, key, lock=False)
+            if change.phase is None or change.phase.status is not PhaseStatus.STARTED:
+                change.passage(rule)
+
+    def decide(
+        self,
+        pipeline: str,
+        job_id: str,
+        rule: GateRule,
+        decision: GateDecision,
+        *,
+        actor: str,
+        reason: str,
+        starter: str | None = None,
+        lease_seconds: float = 60.0,
+    ) -> Phase:
+        """Approve or reject a gate of a job, also before the job has come to it; saying it twice is once.
+
+        Args:
+            pipeline: The pipeline's name.
+            job_id: The job's id.
+            rule: The gate.
+            decision: What is decided.
+            actor: Who decides.
+            reason: Why.
+            starter: Who will start the next phase at once; None leaves it to the sensor.
+            lease_seconds: How long that starter is trusted to do so.
+
+        Returns:
+            The phase; its `starter` tells whether the caller is the one to start it.
+
+        Raises:
+            LedgerError: It is too late: the gate was rejected, timed out, or the job went through.
+        """
+        with self._changing(PhaseKey(pipeline, job_id, rule.phase)) as change:
+            known = change.phase
+            if known is None or known.status is PhaseStatus.EXPECTED:
+                return change.decide_ahead(rule, decision, actor, reason)
+            change.refuse_late(decision)
+            is_open = known.status in {PhaseStatus.DUE, PhaseStatus.STARTED}
+            if known.status is not PhaseStatus.REJECTED and not (
+                is_open and decision is GateDecision.APPROVED
+            ):
+                known = change.decide(rule, decision, actor, reason)
+            is_free = known.starter is None or (known.lease_until or "") < change.now
+            if starter is not None and known.status is PhaseStatus.DUE and is_free:
+                claim = {"starter": starter, "lease_until": stamp(self._clock, lease_seconds)}
+                known = change.put(claim)
+            return known
+
+    def retry(
+        self, pipeline: str, job_id: str, phase: str, rule: GateRule | None, *, actor: str, reason: str
+    ) -> Phase:
+        """Begin a new attempt of a phase: start it once more, or wait once more at its gate.
+
+        Args:
+            pipeline: The pipeline's name.
+            job_id: The job's id.
+            phase: The Dagster job of the phase.
+            rule: The gate in front of it; None where there is none.
+            actor: Who asks.
+            reason: Why.
+
+        Raises:
+            LedgerError: The job waits at the gate; nothing has failed.
+        """
+        with self._changing(PhaseKey(pipeline, job_id, phase)) as change:
+            known = change.phase
+            is_closed = known is None or known.status in {PhaseStatus.REJECTED, PhaseStatus.TIMED_OUT}
+            if rule is not None and is_closed:
+                attempt = 1 if known is None else known.attempt + 1
+                return change.wait(rule, attempt, keep_decision=False, actor=actor)
+            if known is not None and known.status is PhaseStatus.WAITING:
+                raise LedgerError(
+                    f"job '{pipeline}/{job_id}' waits at gate '{known.gate}' and nothing has failed there; "
+                    "`medkg gate list` shows what it waits for"
+                )
+            status = JobStatus.SUBMITTED if rule is None else JobStatus.WAITING
+            change.set_job({"status": status, "error": None}, actor, reason)
+            return change.make_due(actor)
+
+    @contextmanager
+    def _changing(self, key: PhaseKey) -> Iterator[GateTransaction]:
+        with self._database.writing() as connection:
+            yield GateTransaction(connection, self._clock, key)
