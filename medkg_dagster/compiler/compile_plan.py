@@ -1,21 +1,31 @@
 """The whole plan as Dagster definitions."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from dagster import (
     Definitions,
     ExecutorDefinition,
+    SensorDefinition,
     in_process_executor,
     multiprocess_executor,
 )
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from medkg_dagster.compiler.assets import asset_key, build_assets, build_jobs
+from medkg_dagster.compiler.conversion import conversion_job, conversion_sensor
+from medkg_dagster.compiler.job_sensors import (
+    ended_run_sensors,
+    gate_sensor,
+    submission_sensor,
+    waiting_check,
+)
 from medkg_dagster.compiler.load_report import load_report_asset, load_report_check, load_report_sensor
 from medkg_dagster.compiler.ops import SharedTypes
 from medkg_dagster.registry import StageFactory
-from medkg_dagster.resolution.plan import Plan
+from medkg_dagster.resolution.plan import PipelinePlan, Plan
 from medkg_dagster.runtime.resources import ledger_job_resource
 from medkg_dagster.runtime.state_storage import state_io_manager
 from medkg_dagster.settings import Settings
@@ -40,14 +50,32 @@ def compile_plan(plan: Plan, factory: StageFactory, settings: Settings) -> Defin
     """
     with _collector_paused():
         types = SharedTypes()
+        jobs = {pipeline.name: build_jobs(pipeline) for pipeline in plan.pipelines}
+        conversions = [conversion_job(plan, settings.home)] if _converts(plan) else []
         return Definitions(
             assets=[
                 *(build_assets(pipeline, factory, types) for pipeline in plan.pipelines),
                 load_report_asset(),
             ],
-            asset_checks=[load_report_check(plan)],
-            jobs=[job for pipeline in plan.pipelines for job in build_jobs(pipeline)],
-            sensors=[load_report_sensor(plan)],
+            asset_checks=[
+                load_report_check(plan),
+                *(
+                    waiting_check(pipeline, gate, settings.home)
+                    for pipeline in plan.pipelines
+                    for gate in pipeline.gates
+                ),
+            ],
+            jobs=[*(job for built in jobs.values() for job in built), *conversions],
+            sensors=[
+                load_report_sensor(plan),
+                *(
+                    sensor
+                    for pipeline in plan.pipelines
+                    for sensor in _job_sensors(pipeline, jobs[pipeline.name], settings.home)
+                ),
+                *(conversion_sensor(conversion, settings.home) for conversion in conversions),
+                *ended_run_sensors(settings.home),
+            ],
             resources={
                 "io_manager": state_io_manager(settings.home / "state", _state_types(plan)),
                 "ledger_job": ledger_job_resource(
@@ -56,6 +84,19 @@ def compile_plan(plan: Plan, factory: StageFactory, settings: Settings) -> Defin
             },
             executor=_EXECUTORS[settings.executor],
         )
+
+
+def _converts(plan: Plan) -> bool:
+    return any(gate.awaits_conversion for pipeline in plan.pipelines for gate in pipeline.gates)
+
+
+def _job_sensors(
+    pipeline: PipelinePlan, jobs: Sequence[UnresolvedAssetJobDefinition], home: Path
+) -> Iterator[SensorDefinition]:
+    yield submission_sensor(pipeline, jobs[0], home)
+    by_name = {job.name: job for job in jobs}
+    for gate in pipeline.gates:
+        yield gate_sensor(pipeline, gate, by_name[gate.job_name], home)
 
 
 def _state_types(plan: Plan) -> dict[tuple[str, str], dict[str, object]]:

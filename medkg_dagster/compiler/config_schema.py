@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from dagster import Array, Enum, EnumValue, Field, Map, Noneable, Permissive, Shape
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
+from pydantic_core import PydanticSerializationError, PydanticUndefined, to_jsonable_python
 
 _SCALARS: Mapping[Any, Any] = {str: str, int: int, float: float, bool: bool}
 
@@ -61,13 +61,12 @@ def _field(info: FieldInfo, configured: Any) -> Field:
 
 def _default(info: FieldInfo) -> Any:
     default = info.get_default(call_default_factory=True, validated_data={})
-    if isinstance(default, BaseModel):
-        return default.model_dump(mode="json")
-    if isinstance(default, enum.Enum):
-        return str(default.value)
-    if isinstance(default, tuple | set | frozenset):
-        return list(default)
-    return str(default) if isinstance(default, Path) else default
+    if default is PydanticUndefined:
+        return default
+    try:
+        return to_jsonable_python(default)
+    except PydanticSerializationError:
+        return PydanticUndefined
 
 
 def _is_plain(value: Any) -> bool:

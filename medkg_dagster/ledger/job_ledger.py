@@ -223,7 +223,7 @@ class JobLedger:
             return job_rows.list_history(connection, pipeline, job_id)
 
     def begin_stage(
-        self, pipeline: str, job_id: str, stage: str, run_id: str, *, is_gate: bool = False
+        self, pipeline: str, job_id: str, stage: str, run_id: str, *, keep_status: bool = False
     ) -> None:
         """Record that a run begins a stage; the job is running, and a run's first stage is an attempt.
 
@@ -232,7 +232,7 @@ class JobLedger:
             job_id: The job's id.
             stage: The stage's name.
             run_id: The run that begins it.
-            is_gate: Whether it checks a gate: then the job is running only once it has gone through.
+            keep_status: Whether the job's status stays, because it may still be waiting at a gate.
         """
         from medkg_dagster.ledger import job_rows, stage_rows
 
@@ -253,7 +253,7 @@ class JobLedger:
             }
             stage_rows.put_stage_run(connection, stage_rows.StageKey(pipeline, job_id, stage), started)
             changes: dict[str, Any] = {"attempts": attempts}
-            if not is_gate:
+            if not keep_status:
                 changes |= {"status": JobStatus.RUNNING, "error": None}
             job_rows.change_job(connection, job, changes, job_rows.Stamp(_run_actor(run_id), now))
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from medkg_dagster.errors import LedgerError
+from medkg_dagster.errors import GateConditionError, LedgerError
 from medkg_dagster.ledger import job_rows, phase_rows
 from medkg_dagster.ledger.database import Database
 from medkg_dagster.ledger.encoding import dump_json
+from medkg_dagster.ledger.ended_runs import end_run
 from medkg_dagster.ledger.gate_transaction import GateTransaction, refuse_superseded
 from medkg_dagster.ledger.models import (
     GateDecision,
@@ -185,21 +186,36 @@ class PhaseLedger:
         with self._changing(PhaseKey(pipeline, job_id, rule.phase)) as change:
             if change.phase is not None:
                 refuse_superseded(change.phase, run)
-            passage = change.passage(rule)
-            change.put(
-                {
-                    "gate": rule.gate,
-                    "status": PhaseStatus.STARTED.value,
-                    "since": change.phase.since if change.phase else passage.opened_at,
-                    "opened_at": passage.opened_at,
-                    "opened_by": passage.opened_by,
-                    "reason": passage.because,
-                    "run_id": run.run_id,
-                }
-            )
-            running = {"status": JobStatus.RUNNING, "phase": rule.gate, "error": None}
-            change.set_job(running, run.actor, passage.because)
-            return passage
+            try:
+                passage = change.passage(rule)
+            except GateConditionError as error:
+                # Open when the run was asked for and closed since: the job waits on, and the refusal is told
+                # once that is written.
+                refusal = error
+                if change.phase is not None and change.phase.status is PhaseStatus.DUE:
+                    change.wait(rule, change.phase.attempt + 1, keep_decision=False, actor=run.actor)
+            else:
+                self._record_passage(change, rule, run, passage)
+                return passage
+        raise refusal
+
+    @staticmethod
+    def _record_passage(
+        change: GateTransaction, rule: GateRule, run: RunIdentity, passage: GatePassage
+    ) -> None:
+        change.put(
+            {
+                "gate": rule.gate,
+                "status": PhaseStatus.STARTED.value,
+                "since": change.phase.since if change.phase else passage.opened_at,
+                "opened_at": passage.opened_at,
+                "opened_by": passage.opened_by,
+                "reason": passage.because,
+                "run_id": run.run_id,
+            }
+        )
+        running = {"status": JobStatus.RUNNING, "phase": rule.gate, "error": None}
+        change.set_job(running, run.actor, passage.because)
 
     def check_gate(self, pipeline: str, job_id: str, rule: GateRule) -> None:
         """Check that a job went through a gate before, or could now.
@@ -289,6 +305,28 @@ class PhaseLedger:
             status = JobStatus.SUBMITTED if rule is None else JobStatus.WAITING
             change.set_job({"status": status, "error": None}, actor, reason)
             return change.make_due(actor)
+
+    def run_ended(
+        self, pipeline: str, job_id: str, phase: str, run: RunIdentity, *, is_cancelled: bool, error: str
+    ) -> Job:
+        """Record that a run failed or was cancelled, for what the run itself could not record.
+
+        Args:
+            pipeline: The pipeline's name.
+            job_id: The job's id.
+            phase: The Dagster job of the run.
+            run: The run.
+            is_cancelled: Whether somebody stopped it.
+            error: Why it ended.
+
+        Returns:
+            The job; unchanged where the run had said all, or another run has taken over.
+        """
+        with self._database.writing() as connection:
+            job = job_rows.get_job(connection, pipeline, job_id, lock=True)
+            changed = job_rows.Stamp(run.actor, stamp(self._clock), error)
+            status = JobStatus.CANCELLED if is_cancelled else JobStatus.FAILED
+            return end_run(connection, job, phase, run, changed, status)
 
     @contextmanager
     def _changing(self, key: PhaseKey) -> Iterator[GateTransaction]:

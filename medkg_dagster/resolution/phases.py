@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
-from medkg_dagster.resolution.plan import Phase
+from medkg_dagster.domain.files import PDF_IR_READY
+from medkg_dagster.domain.gates import GateCondition
+from medkg_dagster.resolution.plan import Phase, PlannedGate
 from medkg_dagster.topology.models import PipelineTopologyConfig
 from medkg_dagster.topology.names import dagster_name
 from medkg_dagster.topology.structure import Finding
+
+DOWNLOAD_TYPE = "download"
 
 
 def cut_phases(
@@ -58,6 +63,48 @@ def cut_phases(
         for at, stages in members.items()
     ]
     return tuple(phases), findings
+
+
+def plan_gates(
+    topology: PipelineTopologyConfig, phases: Sequence[Phase], ancestors: Sequence[int]
+) -> tuple[PlannedGate, ...]:
+    """Say of each gate what comes before it and what it opens.
+
+    Args:
+        topology: The pipeline.
+        phases: Its phases, upstream first.
+        ancestors: For each position of a stage a bit mask of what is upstream of it.
+    """
+    names = [stage.name for stage in topology.stages]
+    defined = {gate.name: gate for gate in topology.gates}
+    planned = []
+    for phase in phases:
+        stage = topology.gate_stage(phase.after_gate) if phase.after_gate else None
+        if phase.after_gate is None or stage is None:
+            continue
+        gate = defined[phase.after_gate]
+        mask = ancestors[names.index(stage)]
+        upstream = frozenset(name for index, name in enumerate(names) if mask >> index & 1)
+        planned.append(
+            PlannedGate(
+                name=gate.name,
+                stage=stage,
+                job_name=phase.job_name,
+                condition=gate.condition,
+                description=gate.description,
+                upstream=upstream,
+                awaits_conversion=_awaits_conversion(topology, gate.condition, upstream),
+            )
+        )
+    return tuple(planned)
+
+
+def _awaits_conversion(
+    topology: PipelineTopologyConfig, condition: GateCondition, upstream: AbstractSet[str]
+) -> bool:
+    downloads = any(stage.type == DOWNLOAD_TYPE and stage.name in upstream for stage in topology.stages)
+    asks = any(clause.field == PDF_IR_READY for clause in condition.clauses)
+    return topology.conversion == "builtin" and downloads and asks
 
 
 def _last_gates(index: int, gates: Sequence[int], ancestors: Sequence[int]) -> list[int]:

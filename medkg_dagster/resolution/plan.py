@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from medkg_dagster.domain.gates import GateCondition
 from medkg_dagster.errors import Problem
 from medkg_dagster.stage_api.metadata import StageMetadata
 from medkg_dagster.stage_api.registration import StageBuilder
@@ -64,6 +65,29 @@ class Phase:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedGate:
+    """A gate with all its questions answered.
+
+    Attributes:
+        name: The gate's name.
+        stage: The stage that checks it.
+        job_name: The Dagster job behind it.
+        condition: When it opens.
+        description: What is waited for, for people.
+        upstream: The stages that finish before a job waits at it.
+        awaits_conversion: Whether this deployment converts the job's PDFs while it waits.
+    """
+
+    name: str
+    stage: str
+    job_name: str
+    condition: GateCondition
+    description: str
+    upstream: frozenset[str]
+    awaits_conversion: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PipelinePlan:
     """A resolved pipeline.
 
@@ -73,6 +97,7 @@ class PipelinePlan:
         topology: The pipeline as written.
         stages: Its stages, upstream first.
         phases: Its phases in order; one where the pipeline has no gate.
+        gates: Its gates, upstream first.
     """
 
     name: str
@@ -80,6 +105,15 @@ class PipelinePlan:
     topology: PipelineTopologyConfig
     stages: tuple[PlannedStage, ...]
     phases: tuple[Phase, ...]
+    gates: tuple[PlannedGate, ...] = ()
+
+    def phase_of(self, stage: str) -> Phase:
+        """Return the phase a stage belongs to."""
+        return next(phase for phase in self.phases if stage in phase.stages)
+
+    def find_gate(self, name: str) -> PlannedGate | None:
+        """Return the gate of that name; None where there is none."""
+        return next((gate for gate in self.gates if gate.name == name), None)
 
 
 @dataclass(frozen=True, slots=True)

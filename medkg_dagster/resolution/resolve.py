@@ -7,7 +7,7 @@ from pathlib import Path
 
 from medkg_dagster.errors import Problem, StageResolutionError, did_you_mean
 from medkg_dagster.registry import RegisteredStage, StageFactory, StageRegistry
-from medkg_dagster.resolution.phases import cut_phases
+from medkg_dagster.resolution.phases import cut_phases, plan_gates
 from medkg_dagster.resolution.plan import PipelinePlan, Plan, PlannedStage, Wire
 from medkg_dagster.resolution.stage_config import check_config, code_version
 from medkg_dagster.resolution.wiring import inputs_of, nearest_writers, types_that_write
@@ -77,7 +77,8 @@ def _resolve(
     findings = [*resolution.findings, *findings]
     if findings:
         return None, findings
-    return PipelinePlan(topology.name, topology.dagster_name, topology, tuple(stages), phases), []
+    gates = plan_gates(topology, phases, resolution.ancestors)
+    return PipelinePlan(topology.name, topology.dagster_name, topology, tuple(stages), phases, gates), []
 
 
 class _Resolution:

@@ -8,7 +8,7 @@ from dagster import MetadataValue, TableColumn, TableRecord, TableSchema
 from pydantic import BaseModel
 
 from medkg_dagster.runtime.invocation import StageOutcome
-from medkg_dagster.stage_api.context import QuarantinedDocument, StageContext
+from medkg_dagster.stage_api.context import Described, QuarantinedDocument, Scalar, StageContext
 
 PREVIEW_ITEMS = 3
 PREVIEW_CHARACTERS = 280
@@ -41,6 +41,7 @@ def output_metadata(ctx: StageContext, outcome: StageOutcome) -> dict[str, Metad
     }
     if ctx.quarantined:
         metadata["quarantined"] = quarantine_table(ctx.quarantined)
+    metadata |= {name: _described(value) for name, value in ctx.described.items()}
     for key, value in outcome.state.items():
         if isinstance(value, Sequence):
             metadata[f"{key}_count"] = MetadataValue.int(len(value))
@@ -57,6 +58,46 @@ def quarantine_table(documents: Sequence[QuarantinedDocument]) -> MetadataValue[
         for item in documents[:TABLE_ROWS]
     ]
     return MetadataValue.table(rows, schema=_SCHEMA)
+
+
+def _described(value: Described) -> MetadataValue[Any]:
+    if value is None:
+        return MetadataValue.null()
+    if isinstance(value, bool):
+        return MetadataValue.bool(value)
+    if isinstance(value, int):
+        return MetadataValue.int(value)
+    if isinstance(value, float):
+        return MetadataValue.float(value)
+    if isinstance(value, str):
+        return MetadataValue.text(value)
+    return rows_table(value)
+
+
+def rows_table(rows: Sequence[Mapping[str, Scalar]]) -> MetadataValue[Any]:
+    """Return rows of the same keys as a table, the first hundred of them; no rows as a text."""
+    if not rows:
+        return MetadataValue.text("none")
+    columns = [TableColumn(name, type=_column_type(rows, name)) for name in rows[0]]
+    records = [
+        TableRecord(
+            {name: _shorten(value) if isinstance(value, str) else value for name, value in row.items()}
+        )
+        for row in rows[:TABLE_ROWS]
+    ]
+    return MetadataValue.table(records, schema=TableSchema(columns))
+
+
+def _cell(item: tuple[str, Scalar]) -> tuple[str, Scalar]:
+    name, value = item
+    return name, _shorten(value) if isinstance(value, str) else value
+
+
+def _column_type(rows: Sequence[Mapping[str, Scalar]], name: str) -> str:
+    kinds = {type(row.get(name)) for row in rows} - {type(None)}
+    if kinds and kinds <= {int, float}:
+        return "int" if kinds == {int} else "float"
+    return "bool" if kinds == {bool} else "string"
 
 
 def _preview(value: Any) -> str:

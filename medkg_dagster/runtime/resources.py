@@ -5,12 +5,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
-from dagster import AssetKey, Failure, InitResourceContext, ResourceDefinition, resource
+from dagster import AssetKey, DagsterRun, Failure, InitResourceContext, ResourceDefinition, resource
 
-from medkg_dagster.ledger import Job, JobLedger
-
-PARTITION_TAG = "dagster/partition"
-PIPELINE_TAG = "medkg/pipeline"
+from medkg_dagster.ledger import Job, JobLedger, RunIdentity
+from medkg_dagster.runtime.tags import ATTEMPT_TAG, PARTITION_TAG, PIPELINE_TAG
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +56,17 @@ def ledger_job_resource(home: Path, pipelines: Mapping[str, str]) -> ResourceDef
             yield LedgerJob(ledger, job, home)
 
     return ledger_job
+
+
+def run_identity(run: DagsterRun) -> RunIdentity:
+    """Return a run as the ledger knows it: which attempt it was started for, and what it re-executes."""
+    attempt = run.tags.get(ATTEMPT_TAG, "")
+    lineage = {run.parent_run_id, run.root_run_id} - {None, run.run_id}
+    return RunIdentity(
+        run.run_id,
+        int(attempt) if attempt.isascii() and attempt.isdigit() else None,
+        tuple(sorted(parent for parent in lineage if parent)),
+    )
 
 
 def _pipeline_of(selection: AbstractSet[AssetKey] | None, pipelines: Mapping[str, str]) -> str | None:

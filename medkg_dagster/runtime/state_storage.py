@@ -1,9 +1,6 @@
 """The IO manager: one file per stage and partition, one member per state key, written atomically."""
 
-import contextlib
 import io
-import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +18,7 @@ from dagster import (
 )
 
 from medkg_dagster.errors import StateError
+from medkg_dagster.runtime.atomic_files import write_atomically
 from medkg_dagster.runtime.serialization import dump_value, encoding_of, load_value
 
 if TYPE_CHECKING:
@@ -69,7 +67,7 @@ class StateIOManager(UPathIOManager):
     def dump_to_path(self, context: OutputContext, obj: Any, path: "UPath") -> None:
         """Write one stage's state."""
         content = self._archive(_asset(context), obj)
-        _write_atomically(path, content)
+        _write(path, content)
         context.add_output_metadata({"bytes": MetadataValue.int(len(content))})
 
     def load_from_path(self, context: InputContext, path: "UPath") -> Any:
@@ -141,21 +139,9 @@ def _escape(partition: str) -> str:
     return safe or "%"
 
 
-def _write_atomically(path: "UPath", content: bytes) -> None:
+def _write(path: "UPath", content: bytes) -> None:
     if path.protocol not in {"", "file", "local"}:
         # Object stores make an object visible only when all of it has arrived.
         path.write_bytes(content)
         return
-    target = Path(path.path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".partial")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(name).replace(target)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            Path(name).unlink()
-        raise
+    write_atomically(Path(path.path), content)

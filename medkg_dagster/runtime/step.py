@@ -7,15 +7,17 @@ from typing import Any
 from dagster import Failure, MetadataValue, OpExecutionContext, Output
 from pydantic import BaseModel
 
-from medkg_dagster.errors import MedkgError
+from medkg_dagster.errors import GateConditionError, MedkgError, SupersededRunError
 from medkg_dagster.ledger import Job
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
 from medkg_dagster.runtime.invocation import StageOutcome, invoke, is_retryable
+from medkg_dagster.runtime.job_record import LedgerJobRecord
 from medkg_dagster.runtime.materialization import output_metadata, quarantine_table
+from medkg_dagster.runtime.phase_changes import arrive_at_gates, enter_phase
 from medkg_dagster.runtime.policies import external_calls
 from medkg_dagster.runtime.progress import RunProgress
-from medkg_dagster.runtime.resources import LedgerJob
+from medkg_dagster.runtime.resources import LedgerJob, run_identity
 from medkg_dagster.stage_api.context import StageContext
 from medkg_dagster.topology.models import StageDefinition
 from medkg_dagster.topology.names import dagster_name
@@ -43,6 +45,7 @@ class StepRunner:
         """
         ledger_job: LedgerJob = context.resources.ledger_job
         job, ledger = ledger_job.job, ledger_job.ledger
+        run = run_identity(context.run)
         progress = RunProgress(self.planned.name, context.log)
         ctx = StageContext(
             pipeline=self.pipeline.name,
@@ -52,8 +55,15 @@ class StepRunner:
             log=context.log,
             report_progress=progress,
             calls=external_calls(self.planned.policy),
+            job=LedgerJobRecord(ledger, self.pipeline, job.job_id, run),
         )
-        ledger.begin_stage(job.pipeline, job.job_id, self.planned.name, context.run_id)
+        try:
+            enter_phase(self.pipeline, self.planned.name, ledger, job, run, asked_stages(context))
+        except MedkgError as error:
+            # It is not this run's turn, so the job is left as it stands.
+            raise self._failure(ctx, error) from error
+        is_gate = any(gate.stage == self.planned.name for gate in self.pipeline.gates)
+        ledger.begin_stage(job.pipeline, job.job_id, self.planned.name, context.run_id, keep_status=is_gate)
         try:
             outcome = self._invoke(context, ctx, job, inputs)
         except Exception as error:
@@ -62,7 +72,8 @@ class StepRunner:
             ledger.fail_stage(
                 job.pipeline, job.job_id, self.planned.name, context.run_id, summary, ctx.quarantined
             )
-            self._settle(context, ledger_job)
+            if not isinstance(error, GateConditionError | SupersededRunError):
+                self._settle(context, ledger_job)
             raise self._failure(ctx, error) from error
         finally:
             progress.close()
@@ -85,11 +96,12 @@ class StepRunner:
             quarantined=ctx.quarantined,
             counts=state_counts(outcome.state),
         )
+        arrive_at_gates(self.pipeline, self.planned.name, ledger, job, run, asked_stages(context))
         self._settle(context, ledger_job)
 
     def _settle(self, context: OpExecutionContext, ledger_job: LedgerJob) -> None:
         """Let the ledger say how the job stands, judged by the stages that this run was asked for."""
-        asked = {key.path[-1] for key in context.job_def.asset_layer.selected_asset_keys}
+        asked = asked_stages(context)
         stages = tuple(stage.name for stage in self.pipeline.stages if dagster_name(stage.name) in asked)
         job = ledger_job.job
         ledger_job.ledger.settle(job.pipeline, job.job_id, stages, run_id=context.run_id, selected=stages)
@@ -104,7 +116,7 @@ class StepRunner:
 
     def _configured(self, context: OpExecutionContext, job: Job) -> StageDefinition:
         """Return the definition with this run's configuration: launchpad over request over YAML."""
-        requested = job.request if not self.planned.metadata.dependencies else {}
+        requested = requested_config(job.request, self.planned)
         config = {**self.planned.definition.config, **requested, **launchpad_config(context)}
         return self.planned.definition.model_copy(update={"config": config})
 
@@ -114,6 +126,13 @@ class StepRunner:
             "stage_type": MetadataValue.text(self.planned.metadata.stage_type),
             "ledger_job": MetadataValue.text(ctx.job_id),
         }
+        if isinstance(error, GateConditionError):
+            metadata |= {
+                "gate": MetadataValue.text(error.gate),
+                "reason": MetadataValue.text(error.reason),
+                "expected": MetadataValue.text(str(error.expected)),
+                "observed": MetadataValue.text(str(error.observed)),
+            }
         if ctx.quarantined:
             metadata["quarantined"] = quarantine_table(ctx.quarantined)
         described = str(error) if isinstance(error, MedkgError) else f"{type(error).__name__}: {error}"
@@ -122,6 +141,23 @@ class StepRunner:
             metadata=metadata,
             allow_retries=is_retryable(error),
         )
+
+
+def asked_stages(context: OpExecutionContext) -> frozenset[str]:
+    """Return the Dagster names of the stages that this run was asked for."""
+    return frozenset(key.path[-1] for key in context.job_def.asset_layer.selected_asset_keys)
+
+
+def requested_config(request: Mapping[str, Any], planned: PlannedStage) -> dict[str, Any]:
+    """Return what a job's request says of a stage.
+
+    Args:
+        request: `stages` holds options by stage; the rest is for stages that read from no other.
+        planned: The stage.
+    """
+    general = {key: value for key, value in request.items() if key != "stages"}
+    own = request.get("stages", {}).get(planned.name, {})
+    return {**({} if planned.metadata.dependencies else general), **own}
 
 
 def state_counts(state: Mapping[str, Any]) -> dict[str, int]:

@@ -41,6 +41,7 @@ from medkg_dagster.stage_api.registration import (
     StageDefinitionView,
     StagePlugin,
     StageRegistration,
+    TopologyView,
     write_key,
 )
 
@@ -90,6 +91,7 @@ __all__ = [
     "StagePlugin",
     "StageRegistration",
     "Stopwatch",
+    "TopologyView",
     "Value",
     "chunk_id",
     "extension_names",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ class _Circuit:
     failures: int = 0
     opened_at: float = 0.0
     next_call: float = 0.0
+    is_tried: bool = False
 
 
 @dataclass(slots=True)
@@ -24,7 +26,10 @@ class ExternalCalls:
     """Makes calls to other services for one stage; one circuit and one pace for each service.
 
     After `failure_threshold` failures in a row a service is left alone for `recovery_timeout` seconds;
-    then one call is tried, and its success closes the circuit.
+    then one call is tried, and its success closes the circuit. May be used by many threads at once.
+
+    `call` does all of it. Who makes calls in threads of their own and must not wait in them uses `admit`
+    before and `settle` after each call instead.
 
     Attributes:
         timeout_seconds: How long one attempt of one call may take, None for no limit; the caller hands it to
@@ -34,6 +39,9 @@ class ExternalCalls:
         recovery_timeout: Seconds an open circuit stays open.
         clock: Monotonic seconds.
         sleep: Waits for seconds.
+        reserve: Takes the next turn of a service among all who share a limit, given the service and the
+            seconds between two turns, and returns the seconds until it comes; None keeps the pace of this
+            object alone.
     """
 
     timeout_seconds: float | None = 30.0
@@ -42,7 +50,9 @@ class ExternalCalls:
     recovery_timeout: float = 60.0
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    reserve: Callable[[str, float], float] | None = None
     _circuits: dict[str, _Circuit] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def call(self, service: str, work: Callable[[], R]) -> R:
         """Make one call.
@@ -57,33 +67,69 @@ class ExternalCalls:
         Raises:
             CircuitOpenError: The service failed too often and is left alone for now.
         """
-        circuit = self._circuits.setdefault(service, _Circuit())
-        self._refuse_open(service, circuit)
-        self._pace(circuit)
+        wait = self.admit(service)
+        if wait > 0:
+            self.sleep(wait)
         try:
             result = work()
         except BaseException:
-            circuit.failures += 1
-            circuit.opened_at = self.clock()
+            self.settle(service, failed=True)
             raise
-        circuit.failures = 0
+        self.settle(service, failed=False)
         return result
+
+    def admit(self, service: str) -> float:
+        """Take a turn for one call; `settle` must follow when the call is over.
+
+        Args:
+            service: What is called.
+
+        Returns:
+            Seconds to wait before the call.
+
+        Raises:
+            CircuitOpenError: The service is left alone for now, or is being tried by another call.
+        """
+        with self._lock:
+            circuit = self._circuits.setdefault(service, _Circuit())
+            self._refuse_open(service, circuit)
+            if self.rate_limit_per_second is None:
+                return 0.0
+            if self.reserve is None:
+                return self._own_turn(circuit)
+        return self.reserve(service, 1 / self.rate_limit_per_second)
+
+    def settle(self, service: str, *, failed: bool) -> None:
+        """Say how an admitted call went.
+
+        Args:
+            service: What was called.
+            failed: Whether the service is at fault; an answer, even an unwelcome one, is no failure.
+        """
+        with self._lock:
+            circuit = self._circuits.setdefault(service, _Circuit())
+            circuit.is_tried = False
+            if failed:
+                circuit.failures += 1
+                circuit.opened_at = self.clock()
+            else:
+                circuit.failures = 0
 
     def _refuse_open(self, service: str, circuit: _Circuit) -> None:
         if self.failure_threshold is None or circuit.failures < self.failure_threshold:
             return
-        remaining = circuit.opened_at + self.recovery_timeout - self.clock()
-        if remaining > 0:
+        remaining = max(0.0, circuit.opened_at + self.recovery_timeout - self.clock())
+        if remaining > 0 or circuit.is_tried:
             raise CircuitOpenError(
                 f"{service} failed {circuit.failures} times in a row and is left alone for "
                 f"{remaining:.0f} more seconds; check the service, or raise "
                 "circuit_breaker.failure_threshold in resilience.yaml"
             )
+        circuit.is_tried = True
 
-    def _pace(self, circuit: _Circuit) -> None:
-        if self.rate_limit_per_second is None:
-            return
+    def _own_turn(self, circuit: _Circuit) -> float:
+        assert self.rate_limit_per_second is not None
         now = self.clock()
-        if now < circuit.next_call:
-            self.sleep(circuit.next_call - now)
-        circuit.next_call = max(now, circuit.next_call) + 1 / self.rate_limit_per_second
+        turn = max(now, circuit.next_call)
+        circuit.next_call = turn + 1 / self.rate_limit_per_second
+        return turn - now

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from medkg_dagster.domain.gates import GateCondition
 from medkg_dagster.stage_api.metadata import OutputHandler, StageMetadata
 
 
@@ -23,6 +24,33 @@ class StageDefinitionView(Protocol):
     @property
     def config(self) -> dict[str, Any]:
         """The stage's configuration: YAML, then the job's request, then the launchpad, the later winning."""
+
+
+class GateView(Protocol):
+    """What a builder sees of a gate's YAML."""
+
+    @property
+    def name(self) -> str:
+        """The gate's name."""
+
+    @property
+    def condition(self) -> GateCondition:
+        """When it opens."""
+
+
+class TopologyView(Protocol):
+    """What a builder that takes `(topology, definition)` sees of its pipeline's YAML."""
+
+    @property
+    def name(self) -> str:
+        """The pipeline's name."""
+
+    @property
+    def gates(self) -> Sequence[GateView]:
+        """The pipeline's gates."""
+
+    def gate_stage(self, gate: str) -> str | None:
+        """Return the name of the stage that checks a gate."""
 
 
 class Stage(Protocol):

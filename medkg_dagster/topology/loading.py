@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from medkg_dagster.domain.files import PDF_CONVERSION
 from medkg_dagster.errors import Problem, did_you_mean
 from medkg_dagster.topology.explain import explain
 from medkg_dagster.topology.models import STRUCTURE_CHECKED, PipelineTopologyConfig, ResiliencePolicy
@@ -249,6 +250,9 @@ def _without_clashes(
         own: dict[str, tuple[str, LoadedPipeline]] = {}
         clash = None
         for name, label in _dagster_names(pipeline.topology):
+            if name in _OWN_NAMES:
+                clash = f"{label} would be called '{name}' in Dagster, like {_OWN_NAMES[name]}"
+                break
             other = owners.get(name) or own.get(name)
             if other is not None:
                 clash = f"{label} and {other[0]} of {_place(other[1])} both become '{name}' in Dagster"
@@ -260,6 +264,9 @@ def _without_clashes(
         else:
             problems.append(pipeline.problem(("name",), clash, "give one of them another name"))
     return sorted(kept, key=lambda pipeline: pipeline.topology.name), problems
+
+
+_OWN_NAMES = {PDF_CONVERSION: "the job that converts PDFs"}
 
 
 def _claim(pipeline: LoadedPipeline) -> tuple[bool, Path]:

@@ -151,6 +151,8 @@ class PipelineTopologyConfig(_Model):
         metadata: Owner, description, tags.
         stages: At least one, in the order of the file.
         gates: Gates between phases.
+        conversion: Who converts downloaded PDFs before a gate that waits for `pdf_ir_ready`: the job
+            `pdf_conversion` (`builtin`), or somebody else (`external`).
 
     Raises:
         pydantic.ValidationError: A field is wrong, or the stages do not make a graph.
@@ -162,6 +164,7 @@ class PipelineTopologyConfig(_Model):
     metadata: Annotated[PipelineMetadata, BeforeValidator(_empty_dict_for_none)] = PipelineMetadata()
     stages: Annotated[tuple[StageDefinition, ...], AfterValidator(_check_stages)]
     gates: Annotated[tuple[GateDefinition, ...], BeforeValidator(_empty_list_for_none)] = ()
+    conversion: Literal["builtin", "external"] = "builtin"
 
     @property
     def dagster_name(self) -> str:

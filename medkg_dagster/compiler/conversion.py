@@ -1,0 +1,129 @@
+"""The job that converts downloaded PDFs while their ledger job waits, and the sensor that starts it."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from dagster import (
+    Backoff,
+    DefaultSensorStatus,
+    Field,
+    JobDefinition,
+    OpExecutionContext,
+    RetryPolicy,
+    RunRequest,
+    SensorDefinition,
+    SensorEvaluationContext,
+    SensorResult,
+    SkipReason,
+    job,
+    op,
+    sensor,
+)
+
+from medkg_dagster.compiler.job_sensors import STARTS_PER_TICK, TICK_SECONDS, has_ledger
+from medkg_dagster.domain.files import PDF_CONVERSION
+from medkg_dagster.ledger import JobLedger, Phase
+from medkg_dagster.resolution.plan import Plan
+from medkg_dagster.runtime.materialization import rows_table
+from medkg_dagster.runtime.resources import run_identity
+from medkg_dagster.runtime.tags import ATTEMPT_TAG, JOB_TAG, PIPELINE_TAG
+
+CONVERT = "convert_pdfs"
+PARSE_TYPE = "parse"
+
+
+def conversion_job(plan: Plan, home: Path) -> JobDefinition:
+    """Return the job that converts the PDFs of one ledger job.
+
+    Args:
+        plan: The plan; a PDF is converted as the `parse` stage of its pipeline is configured.
+        home: The folder for all data.
+    """
+    parse_configs = {
+        pipeline.name: stage.definition.config
+        for pipeline in plan.pipelines
+        for stage in pipeline.stages
+        if stage.metadata.stage_type == PARSE_TYPE
+    }
+
+    @op(
+        name=CONVERT,
+        description="Converts downloaded PDFs to the IR, each in a process with limits of time and memory.",
+        config_schema={
+            "pipeline": Field(str, description="The pipeline of the ledger job."),
+            "job_id": Field(str, description="The ledger job."),
+            "timeout_seconds": Field(float, default_value=120.0, description="The longest time for one PDF."),
+            "memory_bytes": Field(int, default_value=2 * 1024**3, description="The most memory for one PDF."),
+            "workers": Field(int, default_value=2, description="PDFs converted at the same time."),
+        },
+        retry_policy=RetryPolicy(max_retries=2, delay=5, backoff=Backoff.EXPONENTIAL),
+    )
+    def convert_pdfs(context: OpExecutionContext) -> None:
+        from medkg_dagster.runtime.conversion import ConversionLimits
+        from medkg_dagster.runtime.conversion_run import ConversionRun
+
+        config: dict[str, Any] = context.op_config
+        limits = ConversionLimits(
+            timeout_seconds=config["timeout_seconds"],
+            memory_bytes=config["memory_bytes"],
+            workers=config["workers"],
+        )
+        pipeline = config["pipeline"]
+        parse_config = parse_configs.get(pipeline, {})
+        conversion = ConversionRun(home, pipeline, config["job_id"], limits, parse_config)
+        report = conversion.execute(run_identity(context.run), context.log)
+        context.add_output_metadata(
+            {
+                "converted": report.converted,
+                "reused": report.reused,
+                "failed": rows_table([asdict(item) for item in report.failed]),
+                "seconds": report.seconds,
+            }
+        )
+
+    @job(name=PDF_CONVERSION, description="Converts the PDFs of a ledger job that waits for `pdf_ir_ready`.")
+    def pdf_conversion() -> None:
+        convert_pdfs()
+
+    return pdf_conversion
+
+
+def conversion_sensor(conversion: JobDefinition, home: Path) -> SensorDefinition:
+    """Return the sensor that starts a conversion when a job has come to wait for one.
+
+    Args:
+        conversion: The conversion job.
+        home: The folder for all data.
+    """
+
+    @sensor(
+        name=PDF_CONVERSION,
+        job=conversion,
+        description="Converts the PDFs of jobs that wait for `pdf_ir_ready`.",
+        default_status=DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=TICK_SECONDS,
+    )
+    def start_conversions(_context: SensorEvaluationContext) -> SensorResult | SkipReason:
+        if not has_ledger(home):
+            return SkipReason("There is no ledger yet.")
+        with JobLedger.open(home) as ledger:
+            due = ledger.phases.take_due(PDF_CONVERSION, PDF_CONVERSION, limit=STARTS_PER_TICK)
+        if not due:
+            return SkipReason("No job waits for a conversion.")
+        return SensorResult(run_requests=[_run_request(phase) for phase in due])
+
+    return start_conversions
+
+
+def _run_request(phase: Phase) -> RunRequest:
+    config = {"pipeline": phase.pipeline, "job_id": phase.job_id}
+    return RunRequest(
+        run_key=f"{phase.pipeline}:{phase.job_id}:{phase.attempt}",
+        run_config={"ops": {CONVERT: {"config": config}}},
+        tags={
+            PIPELINE_TAG: phase.pipeline,
+            JOB_TAG: phase.job_id,
+            ATTEMPT_TAG: str(phase.attempt),
+        },
+    )

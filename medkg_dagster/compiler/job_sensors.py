@@ -1,0 +1,236 @@
+"""Sensors that start the phases of ledger jobs, and show which jobs wait."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckResult,
+    AssetChecksDefinition,
+    AssetCheckSeverity,
+    DagsterRunStatus,
+    DefaultSensorStatus,
+    DynamicPartitionsDefinition,
+    MetadataValue,
+    RunRequest,
+    RunStatusSensorContext,
+    SensorDefinition,
+    SensorEvaluationContext,
+    SensorResult,
+    SkipReason,
+    asset_check,
+    run_status_sensor,
+    sensor,
+)
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from medkg_dagster.compiler.assets import asset_key
+from medkg_dagster.domain.gates import describe_condition
+from medkg_dagster.ledger import LEDGER_FILE, JobLedger, Phase
+from medkg_dagster.resolution.plan import PipelinePlan, PlannedGate
+from medkg_dagster.runtime.job_record import gate_rule
+from medkg_dagster.runtime.materialization import TABLE_ROWS, rows_table
+from medkg_dagster.runtime.resources import run_identity
+from medkg_dagster.runtime.tags import ATTEMPT_TAG, JOB_TAG, PARTITION_TAG, PIPELINE_TAG
+from medkg_dagster.topology.names import dagster_name
+
+TICK_SECONDS = 5
+STARTS_PER_TICK = 25
+WAITING_CHECK = "no_job_waits"
+_START = "start"
+_NO_LEDGER = SkipReason("There is no ledger yet.")
+
+
+def run_request(phase: Phase) -> RunRequest:
+    """Return the request for a run of a phase; equal for equal attempts, so that it is carried out once."""
+    return RunRequest(
+        run_key=f"{phase.job_id}:{phase.gate or _START}:{phase.attempt}",
+        job_name=phase.phase,
+        # The partition as a tag: as a key, Dagster would look it up before this tick's request has added it.
+        tags={
+            PARTITION_TAG: phase.job_id,
+            PIPELINE_TAG: phase.pipeline,
+            ATTEMPT_TAG: str(phase.attempt),
+        },
+    )
+
+
+def submission_sensor(
+    pipeline: PipelinePlan, job: UnresolvedAssetJobDefinition, home: Path
+) -> SensorDefinition:
+    """Return the sensor that starts submitted jobs.
+
+    Args:
+        pipeline: The pipeline's plan.
+        job: The job of its first phase.
+        home: The folder for all data.
+    """
+    name = f"{pipeline.dagster_name}__submissions"
+
+    @sensor(
+        name=name,
+        jobs=[job],
+        description=f"Starts what was submitted with `medkg submit {pipeline.name}`.",
+        default_status=DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=TICK_SECONDS,
+    )
+    def submissions(_context: SensorEvaluationContext) -> SensorResult | SkipReason:
+        if not has_ledger(home):
+            return _NO_LEDGER
+        with JobLedger.open(home) as ledger:
+            due = ledger.phases.take_due(
+                pipeline.phases[0].job_name, name, pipeline=pipeline.name, limit=STARTS_PER_TICK
+            )
+        return _start(pipeline, due) if due else SkipReason("Nothing was submitted.")
+
+    return submissions
+
+
+def gate_sensor(
+    pipeline: PipelinePlan, gate: PlannedGate, job: UnresolvedAssetJobDefinition, home: Path
+) -> SensorDefinition:
+    """Return the sensor that opens a gate, ends the wait of overdue jobs and starts the phase behind it.
+
+    Args:
+        pipeline: The pipeline's plan.
+        gate: The gate.
+        job: The job of the phase behind it.
+        home: The folder for all data.
+    """
+    name = f"{pipeline.dagster_name}__gate_{dagster_name(gate.name)}"
+
+    @sensor(
+        name=name,
+        jobs=[job],
+        description=f"Starts {gate.job_name} for jobs with {describe_condition(gate.condition)}.",
+        default_status=DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=TICK_SECONDS,
+    )
+    def open_gate(context: SensorEvaluationContext) -> SensorResult | SkipReason:
+        if not has_ledger(home):
+            return _NO_LEDGER
+        with JobLedger.open(home) as ledger:
+            review = ledger.phases.review(pipeline.name, gate_rule(gate))
+            due = ledger.phases.take_due(gate.job_name, name, pipeline=pipeline.name, limit=STARTS_PER_TICK)
+            mark = ledger.phases.waiting_mark(pipeline.name, gate.job_name)
+            changed = mark != (context.cursor or "0")
+            shown = _waiting_check(ledger, pipeline, gate, mark) if changed else []
+        if not due and not changed:
+            return SkipReason(f"{mark.split()[0]} jobs wait; looked at {review.looked}.")
+        started = _start(pipeline, due)
+        return SensorResult(
+            run_requests=started.run_requests,
+            dynamic_partitions_requests=started.dynamic_partitions_requests,
+            cursor=mark,
+            asset_events=shown,
+        )
+
+    return open_gate
+
+
+def waiting_check(pipeline: PipelinePlan, gate: PlannedGate, home: Path) -> AssetChecksDefinition:
+    """Return the check on a gate's asset that warns while jobs wait there, and lists them.
+
+    Args:
+        pipeline: The pipeline's plan.
+        gate: The gate.
+        home: The folder for all data.
+    """
+
+    @asset_check(
+        name=WAITING_CHECK,
+        asset=asset_key(pipeline, gate.stage),
+        description=f"No job waits for {describe_condition(gate.condition)}.",
+    )
+    def no_job_waits() -> AssetCheckResult:
+        with JobLedger.open(home) as ledger:
+            mark = ledger.phases.waiting_mark(pipeline.name, gate.job_name)
+            evaluation = _waiting_check(ledger, pipeline, gate, mark)[0]
+        return AssetCheckResult(
+            passed=evaluation.passed, severity=evaluation.severity, metadata=evaluation.metadata
+        )
+
+    return no_job_waits
+
+
+def ended_run_sensors(home: Path) -> tuple[SensorDefinition, SensorDefinition]:
+    """Return the sensors that tell the ledger of runs which failed or were cancelled from outside.
+
+    Args:
+        home: The folder for all data.
+    """
+
+    def tell_ledger(context: RunStatusSensorContext) -> None:
+        run = context.dagster_run
+        pipeline, job_id = run.tags.get(PIPELINE_TAG), run.tags.get(PARTITION_TAG, run.tags.get(JOB_TAG))
+        if not pipeline or not job_id or not has_ledger(home):
+            return
+        with JobLedger.open(home) as ledger:
+            if not ledger.jobs(pipeline, job_id=job_id):
+                return
+            is_cancelled = run.status is DagsterRunStatus.CANCELED
+            ended = "was cancelled" if is_cancelled else "failed"
+            error = f"run {run.run_id} of {run.job_name} {ended}"
+            job = ledger.phases.run_ended(
+                pipeline,
+                job_id,
+                run.job_name,
+                run_identity(run),
+                is_cancelled=is_cancelled,
+                error=f"{error}; `medkg ledger retry {pipeline}/{job_id}` starts it again",
+            )
+        context.log.info("%s/%s: %s", pipeline, job_id, job.status)
+
+    def build(name: str, status: DagsterRunStatus) -> SensorDefinition:
+        return run_status_sensor(
+            run_status=status,
+            name=name,
+            description="Tells the ledger of runs that ended before they could do so themselves.",
+            default_status=DefaultSensorStatus.RUNNING,
+            minimum_interval_seconds=TICK_SECONDS,
+        )(tell_ledger)
+
+    return build("failed_runs", DagsterRunStatus.FAILURE), build("cancelled_runs", DagsterRunStatus.CANCELED)
+
+
+def has_ledger(home: Path) -> bool:
+    """Say whether there is a ledger to look at; a sensor makes none."""
+    return (home / LEDGER_FILE).is_file()
+
+
+def _start(pipeline: PipelinePlan, due: Sequence[Phase]) -> SensorResult:
+    keys = [phase.job_id for phase in due]
+    partitions = DynamicPartitionsDefinition(name=pipeline.name)
+    return SensorResult(
+        run_requests=[run_request(phase) for phase in due],
+        dynamic_partitions_requests=[partitions.build_add_request(keys)] if keys else [],
+    )
+
+
+def _waiting_check(
+    ledger: JobLedger, pipeline: PipelinePlan, gate: PlannedGate, mark: str
+) -> list[AssetCheckEvaluation]:
+    count = int(mark.split(maxsplit=1)[0])
+    waiting = ledger.phases.waiting(pipeline.name, gate.job_name, limit=TABLE_ROWS)
+    rows = [
+        {
+            "job": phase.job_id,
+            "since": phase.since,
+            "until": phase.deadline or "no limit",
+            "observed": phase.observed or "not looked at yet",
+        }
+        for phase in waiting
+    ]
+    return [
+        AssetCheckEvaluation(
+            asset_key=asset_key(pipeline, gate.stage),
+            check_name=WAITING_CHECK,
+            passed=not count,
+            severity=AssetCheckSeverity.WARN,
+            metadata={
+                "jobs_waiting": MetadataValue.int(count),
+                "expected": MetadataValue.text(describe_condition(gate.condition)),
+                "waiting": rows_table(rows),
+            },
+        )
+    ]

@@ -1,0 +1,189 @@
+"""Converting PDFs to the IR in processes of their own, with limits that hold whatever a PDF does."""
+
+import json
+import logging
+import queue
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medkg_dagster.domain.files import FileRecord, FileStatus
+from medkg_dagster.runtime.atomic_files import write_atomically
+from medkg_dagster.runtime.converter import ConversionFailure, running_converter
+from medkg_dagster.stage_api.context import ProgressReporter
+
+PDF_TYPE = "application/pdf"
+CONVERTED = ".ir.json"
+FAILED = ".ir.failed.json"
+_PROCESS = "medkg_dagster.runtime.conversion_process"
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionLimits:
+    """What the conversion of one PDF may use.
+
+    Attributes:
+        timeout_seconds: The longest wall time; then its process is killed.
+        memory_bytes: The most address space of its process.
+        workers: PDFs converted at the same time.
+    """
+
+    timeout_seconds: float = 120.0
+    memory_bytes: int = 2 * 1024**3
+    workers: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class FailedConversion:
+    """A PDF that could not be converted.
+
+    Attributes:
+        document_id: The document it belongs to.
+        path: The file, relative to the folder for all data.
+        error_class: The class of the error.
+        message: What was wrong.
+    """
+
+    document_id: str
+    path: str
+    error_class: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionReport:
+    """What became of the PDFs of a job.
+
+    Attributes:
+        converted: PDFs converted now.
+        reused: PDFs that were converted before.
+        failed: PDFs that could not be converted, now or before.
+        seconds: Wall time of it all.
+    """
+
+    converted: int
+    reused: int
+    failed: tuple[FailedConversion, ...]
+    seconds: float
+
+
+def convert_files(
+    files: Sequence[FileRecord],
+    home: Path,
+    limits: ConversionLimits,
+    log: logging.Logger,
+    report_progress: ProgressReporter,
+    *,
+    parse_config: Mapping[str, Any] | None = None,
+    retry_failed: bool = False,
+    command: Sequence[str] | None = None,
+) -> ConversionReport:
+    """Write `<sha256>.ir.json` beside each PDF, or `<sha256>.ir.failed.json` where it cannot be converted.
+
+    Args:
+        files: The files of a job; those that are no stored PDFs are left out.
+        home: The folder for all data.
+        limits: Limits of each conversion.
+        log: Where failures are reported.
+        report_progress: Called after each PDF.
+        parse_config: The configuration of the `parse` stage behind the gate.
+        retry_failed: Whether to try again what failed before.
+        command: The converting process and its arguments; this package's own by default.
+
+    Returns:
+        The report.
+    """
+    start = time.perf_counter()
+    pdfs = {file.path: file for file in files if file.path is not None and _is_pdf(file)}
+    pending = []
+    reused = 0
+    failed: list[FailedConversion] = []
+    for path, file in sorted(pdfs.items()):
+        known = _earlier_failure(home / path)
+        if (home / path).with_suffix(CONVERTED).is_file():
+            reused += 1
+        elif known is not None and not retry_failed:
+            failed.append(FailedConversion(file.document_id, path, known.error_class, known.message))
+        else:
+            pending.append(file)
+    command = command or _command(limits, parse_config or {})
+    for done, (file, failure) in enumerate(_convert_all(pending, home, limits, command), start=1):
+        if failure is not None:
+            path = str(file.path)
+            log.warning("%s cannot be converted: %s", path, failure)
+            failed.append(FailedConversion(file.document_id, path, failure.error_class, failure.message))
+            _record_failure(home / path, failure)
+        report_progress(done, len(pending), "PDFs")
+    converted = len(pdfs) - reused - len(failed)
+    return ConversionReport(converted, reused, tuple(failed), time.perf_counter() - start)
+
+
+def _is_pdf(file: FileRecord) -> bool:
+    return file.status is FileStatus.STORED and file.media_type == PDF_TYPE
+
+
+def _earlier_failure(path: Path) -> ConversionFailure | None:
+    try:
+        said = json.loads(path.with_suffix(FAILED).read_bytes())
+        return ConversionFailure(str(said["error_class"]), str(said["message"]))
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _record_failure(path: Path, failure: ConversionFailure) -> None:
+    said = {"error_class": failure.error_class, "message": failure.message}
+    write_atomically(path.with_suffix(FAILED), json.dumps(said, ensure_ascii=False).encode())
+
+
+def _command(limits: ConversionLimits, parse_config: Mapping[str, Any]) -> list[str]:
+    return [sys.executable, "-m", _PROCESS, str(limits.memory_bytes), json.dumps(dict(parse_config))]
+
+
+def _convert_all(
+    files: Sequence[FileRecord], home: Path, limits: ConversionLimits, command: Sequence[str]
+) -> Iterator[tuple[FileRecord, ConversionFailure | None]]:
+    """Convert with a few processes, each kept for as long as it behaves; yield as they finish."""
+    if not files:
+        return
+    workers = max(1, min(limits.workers, len(files)))
+    todo: queue.SimpleQueue[FileRecord] = queue.SimpleQueue()
+    for file in files:
+        todo.put(file)
+    results: queue.SimpleQueue[tuple[FileRecord, ConversionFailure | None]] = queue.SimpleQueue()
+
+    def work() -> None:
+        with running_converter(command) as converter:
+            while True:
+                try:
+                    file = todo.get_nowait()
+                except queue.Empty:
+                    return
+                try:
+                    converter.convert(home / str(file.path), limits.timeout_seconds)
+                except ConversionFailure as failure:
+                    results.put((file, failure))
+                else:
+                    results.put((file, None))
+
+    with ThreadPoolExecutor(workers, thread_name_prefix="conversion") as pool:
+        futures = [pool.submit(work) for _ in range(workers)]
+        for _ in files:
+            yield _next_result(results, futures)
+        for future in futures:
+            future.result()
+
+
+def _next_result(
+    results: "queue.SimpleQueue[tuple[FileRecord, ConversionFailure | None]]", futures: Sequence[Any]
+) -> tuple[FileRecord, ConversionFailure | None]:
+    while True:
+        try:
+            return results.get(timeout=1.0)
+        except queue.Empty:
+            for future in futures:
+                if future.done():
+                    future.result()  # raises what stopped a worker, such as a missing interpreter

@@ -1,0 +1,70 @@
+"""The process that converts PDFs: `python -m medkg_dagster.runtime.conversion_process MEMORY CONFIG`.
+
+It reads one path per line, as JSON, from standard input, and answers each with a line: `null` where the IR is
+written, else the class and message of the error.
+"""
+
+import json
+import logging
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+from medkg_dagster.domain.payloads import Payload, PayloadFormat
+from medkg_dagster.registry import build_default_stage_factory
+from medkg_dagster.runtime.atomic_files import write_atomically
+from medkg_dagster.stage_api.context import StageContext
+from medkg_dagster.topology.models import PipelineTopologyConfig, StageDefinition
+
+
+def main() -> None:
+    """Convert until standard input ends."""
+    memory, config = int(sys.argv[1]), json.loads(sys.argv[2])
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what a parser prints must not be taken for an answer
+    stage = _parse_stage(config)
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    logging.disable()
+    for line in sys.stdin:
+        answers.write(json.dumps(convert(stage, Path(json.loads(line)))) + "\n")
+
+
+def convert(stage: Any, path: Path) -> dict[str, str] | None:
+    """Write the IR of a PDF beside it.
+
+    Args:
+        stage: A stage of type `parse`.
+        path: The PDF.
+
+    Returns:
+        None, or why it could not be done.
+    """
+    ctx = StageContext("conversion", "parse", path.stem, path.parent)
+    try:
+        payload = Payload(
+            id=path.stem,
+            format=PayloadFormat.PDF,
+            content=path.read_bytes(),
+            source="download",
+            origin=path.name,
+        )
+        documents = stage.execute(ctx, payloads=(payload,))
+        if documents:
+            write_atomically(path.with_suffix(".ir.json"), documents[0].model_dump_json().encode())
+            return None
+        refused = ctx.quarantined[0]
+    except (OSError, MemoryError) as error:
+        return {"error_class": type(error).__name__, "message": str(error) or "no memory left"}
+    return {"error_class": refused.error_class, "message": refused.message}
+
+
+def _parse_stage(config: dict[str, Any]) -> Any:
+    definition = StageDefinition(name="parse", type="parse", config=config)
+    topology = PipelineTopologyConfig(name="conversion", version="2026-01-01", stages=(definition,))
+    return build_default_stage_factory().resolve(topology, definition)
+
+
+if __name__ == "__main__":
+    main()

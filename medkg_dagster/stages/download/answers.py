@@ -1,0 +1,121 @@
+"""A server's answer: what its headers say, and its body."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import httpcore
+
+from medkg_dagster.stages.download.content import decoded
+from medkg_dagster.stages.download.file_store import Origin, Partial
+
+NETWORK_ERRORS = (
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.UnsupportedProtocol,
+)
+_DRAINED_BYTES = 64 * 1024
+_LONGEST_VALIDATOR = 512
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
+_PLAIN = ("", "identity", "none", "binary", "utf-8")  # the last three are no encodings, but are met
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer whose body has not been read.
+
+    Attributes:
+        shown: The address asked, without secrets.
+        headers: Names in lower case.
+        response: The rest.
+    """
+
+    shown: str
+    headers: Mapping[str, str]
+    response: httpcore.Response
+
+    @classmethod
+    def of(cls, shown: str, response: httpcore.Response) -> Answer:
+        """Read the headers of a response."""
+        headers = {
+            name.decode("ascii").lower(): value.decode("utf-8", "replace") for name, value in response.headers
+        }
+        return cls(shown, headers, response)
+
+    @property
+    def status(self) -> int:
+        """The status."""
+        return self.response.status
+
+    @property
+    def length(self) -> int | None:
+        """Bytes of the body as declared; None where they are not, or count what is encoded."""
+        declared = self.headers.get("content-length", "")
+        return int(declared) if declared.isascii() and declared.isdigit() and self._is_plain else None
+
+    @property
+    def etag(self) -> str | None:
+        """The entity tag, weak or strong."""
+        return self._sendable("etag")
+
+    @property
+    def last_modified(self) -> str | None:
+        """The date of the last change, as sent."""
+        return self._sendable("last-modified")
+
+    @property
+    def validator(self) -> str:
+        """What `If-Range` can ask for: a strong entity tag or a date; empty without."""
+        etag = self.etag or ""
+        return etag if etag.startswith('"') else self.last_modified or ""
+
+    def origin(self, boot: str) -> Origin:
+        """Return what is to be remembered of where a file comes from."""
+        return Origin(self.shown, self.validator if self._is_plain else "", self.length, boot)
+
+    def continues(self, partial: Partial) -> bool:
+        """Say whether the body is the rest of what is there."""
+        match = _CONTENT_RANGE.fullmatch(self.headers.get("content-range", "").strip())
+        if match is None or partial.origin is None or not self._is_plain:
+            return False
+        start, last = int(match[1]), int(match[2])
+        if start != partial.size or last < start or self.length not in (None, last - start + 1):
+            return False
+        if match[3] != "*" and not int(match[3]) == last + 1 == (partial.origin.total or last + 1):
+            return False
+        return self.validator in ("", partial.origin.validator)
+
+    def body(self) -> Iterator[bytes]:
+        """Yield the body, an encoding undone.
+
+        Raises:
+            PermanentDownloadError: The encoding is not known or broken.
+            TransientDownloadError: What is encoded ends too early.
+        """
+        parts = self.response.iter_stream()
+        return parts if self._is_plain else decoded(parts, self._encoding)
+
+    def drain(self) -> None:
+        """Read a short body to its end, so that the connection can be used again."""
+        if (self.length or 0) <= _DRAINED_BYTES and "content-length" in self.headers:
+            try:
+                for _ in self.response.iter_stream():
+                    pass
+            except NETWORK_ERRORS:
+                return  # the status said all there is to say
+
+    @property
+    def _encoding(self) -> str:
+        return self.headers.get("content-encoding", "").strip().lower()
+
+    @property
+    def _is_plain(self) -> bool:
+        return self._encoding in _PLAIN
+
+    def _sendable(self, name: str) -> str | None:
+        """Return a validator that can be sent back as it is; a server may have put anything there."""
+        value = self.headers.get(name, "")
+        return value if value.isascii() and 0 < len(value) <= _LONGEST_VALIDATOR else None

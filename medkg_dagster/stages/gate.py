@@ -1,0 +1,105 @@
+"""The `gate` stage: checks, inside the run behind a gate, that the gate really is open."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from medkg_dagster.domain.gates import describe_condition
+from medkg_dagster.errors import ConfigError
+from medkg_dagster.stage_api import (
+    GateCondition,
+    StageContext,
+    StageDefinitionView,
+    StageMetadata,
+    StageRegistration,
+    TopologyView,
+)
+
+
+class GateConfig(BaseModel):
+    """A gate is configured under `gates:`; its stage has no options of its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GateStage:
+    """Lets a job through an open gate and nobody through a closed one.
+
+    Args:
+        gate: The gate's name.
+        condition: When it opens.
+    """
+
+    def __init__(self, gate: str, condition: GateCondition) -> None:
+        self.gate = gate
+        self.condition = condition
+
+    def execute(self, ctx: StageContext) -> None:
+        """Check the gate and show how it came to be open.
+
+        Args:
+            ctx: The surroundings of this run.
+
+        Raises:
+            GateConditionError: The condition does not hold, or the gate was rejected or timed out.
+        """
+        passage = ctx.job.pass_gate(self.gate, self.condition)
+        ctx.describe("gate", self.gate)
+        ctx.describe("condition", describe_condition(self.condition))
+        ctx.describe("opened_because", passage.because)
+        ctx.describe("opened_by", passage.opened_by)
+        ctx.describe("opened_at", passage.opened_at)
+        ctx.describe("waited_seconds", round(passage.waited_seconds, 3))
+        ctx.log.info("gate %s: %s, by %s", self.gate, passage.because, passage.opened_by)
+
+
+def build(topology: TopologyView, definition: StageDefinitionView) -> GateStage:
+    """Build the stage from its pipeline's YAML.
+
+    Args:
+        topology: The pipeline, whose `gates` hold the condition.
+        definition: The stage's definition.
+
+    Returns:
+        The stage.
+
+    Raises:
+        ConfigError: No gate belongs to the stage.
+    """
+    for gate in topology.gates:
+        if topology.gate_stage(gate.name) == definition.name:
+            return GateStage(gate.name, gate.condition)
+    raise ConfigError(
+        f"stage '{definition.name}' of pipeline '{topology.name}' checks no gate; name one with `gate:` and "
+        "define it under `gates:`"
+    )
+
+
+def register() -> StageRegistration:
+    """Return the registration of the stage type `gate`."""
+    return StageRegistration(
+        metadata=StageMetadata(
+            stage_type="gate",
+            state_key=None,
+            output_handler=write_nothing,
+            output_counter=count_nothing,
+            description="Checks that a gate is open: a condition on the ledger job, or an approval.",
+            config_model=GateConfig,
+            kinds=("gate",),
+        ),
+        builder=build,
+    )
+
+
+def write_nothing(state: MutableMapping[str, Any], stage_name: str, output: None) -> None:
+    """Write nothing: a gate makes no data."""
+    del state, stage_name, output
+
+
+def count_nothing(output: None) -> int:
+    """Return 0: a gate makes no data."""
+    del output
+    return 0
