@@ -11,10 +11,10 @@ PYTEST_ARGS ?=
 export MEDKG_HOME DAGSTER_HOME
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: help install demo test lint types contracts pytest dev bench lock clean
+.PHONY: help install demo demo-pdf test lint types contracts pytest dev bench lock clean
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 install: $(INSTALLED) ## Create the virtual environment and install the locked dependencies
 
@@ -34,6 +34,9 @@ $(DAGSTER_HOME)/dagster.yaml: dagster.yaml
 demo: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml ## Run the main job on the bundled corpus and show what it made
 	@PYTHONWARNINGS='ignore:Function `job_execute_command`' $(BIN)/dagster job execute -m medkg_dagster.definitions -j auto
 	@$(BIN)/medkg summary
+
+demo-pdf: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml ## Download, convert and index PDFs in two phases, from loopback
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python scripts/demo_pdf.py
 
 test: $(INSTALLED) lint types contracts pytest ## Everything that must be green
 

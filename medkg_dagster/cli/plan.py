@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from medkg_dagster.cli.output import echo_json, echo_table
-from medkg_dagster.errors import ConfigError, did_you_mean
+from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines
 from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
-    from medkg_dagster.resolution.plan import PipelinePlan, Plan
+    from medkg_dagster.resolution.plan import PipelinePlan
 
 
 @click.command()
@@ -23,30 +23,11 @@ def plan(settings: Settings, pipeline: str, as_json: bool) -> None:
 
     A wire reads `state key <- stage`: the stage upstream that writes what this one reads.
     """
-    from medkg_dagster.registry import build_default_stage_factory
-    from medkg_dagster.resolution import load_plan
-
-    resolved = find_pipeline(load_plan(settings.config, build_default_stage_factory()), pipeline)
+    resolved = find_pipeline(load_pipelines(settings), pipeline)
     if as_json:
         echo_json(describe_plan(resolved))
     else:
         _print_plan(resolved)
-
-
-def find_pipeline(loaded: Plan, name: str) -> PipelinePlan:
-    """Return the pipeline of that name, hyphens and underscores being the same.
-
-    Raises:
-        ConfigError: There is none; where files had problems, it says so.
-    """
-    for candidate in loaded.pipelines:
-        if name in {candidate.name, candidate.dagster_name}:
-            return candidate
-    hint = did_you_mean(name, [candidate.name for candidate in loaded.pipelines])
-    problems = (
-        f"; {len(loaded.problems)} problems while loading, see `medkg check`" if loaded.problems else ""
-    )
-    raise ConfigError(f"unknown pipeline '{name}'; {hint}{problems}")
 
 
 def describe_plan(resolved: PipelinePlan) -> dict[str, Any]:

@@ -9,11 +9,14 @@ import click
 
 from medkg_dagster import __version__
 from medkg_dagster.cli.check import check
+from medkg_dagster.cli.gate import gate
 from medkg_dagster.cli.graph import export, graph
 from medkg_dagster.cli.ledger import ledger
+from medkg_dagster.cli.ledger_changes import list_files, retry, set_fields
 from medkg_dagster.cli.plan import plan
 from medkg_dagster.cli.search import search
 from medkg_dagster.cli.stages import stages
+from medkg_dagster.cli.submit import submit
 from medkg_dagster.cli.summary import summary
 from medkg_dagster.errors import MedkgError
 from medkg_dagster.settings import Settings
@@ -50,14 +53,16 @@ class MedkgGroup(click.Group):
 @click.version_option(__version__, "--version", prog_name="medkg")
 @click.pass_context
 def main(ctx: click.Context) -> None:
-    """Look at pipelines, stage types, the search index, the knowledge graph and the job ledger.
+    """Submit jobs, open gates, and look at pipelines, the index, the graph and the job ledger.
 
     Data is read from MEDKG_HOME (default: ./.medkg), pipelines from MEDKG_CONFIG (default: ./config, else
-    the installed copy). Runs are started with `dagster job execute -m medkg_dagster.definitions -j auto`, or
-    from the Dagster UI (`make dev`).
+    the installed copy). Runs are started with `dagster job execute -m medkg_dagster.definitions -j auto`,
+    from the Dagster UI (`make dev`), or by its daemon for what is submitted here.
     """
     ctx.obj = Settings.from_environment()
 
 
-for _command in (check, plan, stages, search, graph, export, ledger, summary):
+for _command in (set_fields, retry, list_files):
+    ledger.add_command(_command)
+for _command in (check, plan, stages, submit, gate, ledger, search, graph, export, summary):
     main.add_command(_command)

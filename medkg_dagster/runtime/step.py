@@ -17,6 +17,7 @@ from medkg_dagster.runtime.materialization import output_metadata, quarantine_ta
 from medkg_dagster.runtime.phase_changes import arrive_at_gates, enter_phase
 from medkg_dagster.runtime.policies import external_calls
 from medkg_dagster.runtime.progress import RunProgress
+from medkg_dagster.runtime.requests import requested_config
 from medkg_dagster.runtime.resources import LedgerJob, run_identity
 from medkg_dagster.stage_api.context import StageContext
 from medkg_dagster.topology.models import StageDefinition
@@ -146,18 +147,6 @@ class StepRunner:
 def asked_stages(context: OpExecutionContext) -> frozenset[str]:
     """Return the Dagster names of the stages that this run was asked for."""
     return frozenset(key.path[-1] for key in context.job_def.asset_layer.selected_asset_keys)
-
-
-def requested_config(request: Mapping[str, Any], planned: PlannedStage) -> dict[str, Any]:
-    """Return what a job's request says of a stage.
-
-    Args:
-        request: `stages` holds options by stage; the rest is for stages that read from no other.
-        planned: The stage.
-    """
-    general = {key: value for key, value in request.items() if key != "stages"}
-    own = request.get("stages", {}).get(planned.name, {})
-    return {**({} if planned.metadata.dependencies else general), **own}
 
 
 def state_counts(state: Mapping[str, Any]) -> dict[str, int]:

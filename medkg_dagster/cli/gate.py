@@ -1,0 +1,177 @@
+"""`medkg gate`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from medkg_dagster.cli.assignments import user_name
+from medkg_dagster.cli.ledger import find_job, open_ledger
+from medkg_dagster.cli.output import echo_json, echo_table
+from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines
+from medkg_dagster.errors import ConfigError, did_you_mean
+from medkg_dagster.settings import Settings
+
+if TYPE_CHECKING:
+    from medkg_dagster.ledger import GateDecision, Phase
+    from medkg_dagster.resolution.plan import PipelinePlan, Plan, PlannedGate
+
+STARTER = "medkg gate approve"
+
+
+@click.group()
+def gate() -> None:
+    """Look at what waits at gates, and open or reject them."""
+
+
+@gate.command("list")
+@click.option("--pipeline", help="Only jobs of this pipeline.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="Jobs to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def list_gates(settings: Settings, pipeline: str | None, limit: int, as_json: bool) -> None:
+    """List jobs that wait: for what, since when, and until when."""
+    plan = load_pipelines(settings)
+    with open_ledger(settings.home) as book:
+        waiting = book.phases.waiting(pipeline, limit=limit)
+    rows = [_describe(plan, phase) for phase in waiting]
+    if as_json:
+        echo_json(rows)
+        return
+    if not rows:
+        click.echo("no job waits")
+    echo_table(
+        ("JOB", "GATE", "WAITS FOR", "OBSERVED", "SINCE", "UNTIL"),
+        [
+            (
+                f"{row['pipeline']}/{row['job_id']}",
+                row["gate"],
+                row["waits_for"],
+                row["observed"] or "not looked at yet",
+                f"{row['since'][:19]}Z ({_span(row['waited_seconds'])})",
+                f"{row['until'][:19]}Z" if row["until"] else "no limit",
+            )
+            for row in rows
+        ],
+    )
+
+
+@gate.command("approve")
+@click.argument("job")
+@click.argument("gate_name", metavar="GATE")
+@click.option("--by", default=user_name, help="Who approves; the user's name by default.")
+@click.option("--reason", required=True, help="Why.")
+@click.option("--now", is_flag=True, help="Start the next phase at once, not at the daemon's next tick.")
+@click.pass_obj
+def approve(  # noqa: PLR0917 - one parameter per option of the command
+    settings: Settings, job: str, gate_name: str, by: str, reason: str, now: bool
+) -> None:
+    """Open GATE for JOB (`job_id` or `pipeline/job_id`), whatever its condition says.
+
+    A job that has not come to the gate yet will find it open.
+    """
+    from medkg_dagster.ledger import GateDecision, PhaseStatus
+
+    phase = _decide(settings, job, gate_name, GateDecision.APPROVED, (by, reason), STARTER if now else None)
+    place = f"gate '{gate_name}' of {phase.pipeline}/{phase.job_id}"
+    if phase.status is PhaseStatus.EXPECTED:
+        click.echo(f"{place} will be open when the job comes to it")
+    elif phase.status is PhaseStatus.STARTED:
+        click.echo(f"{place} was opened by {phase.opened_by}; run {phase.run_id} has gone through")
+    elif now and phase.starter == STARTER and phase.lease_until is not None:
+        _start(settings, phase, place)
+    else:
+        click.echo(f"{place} is open; the daemon starts {phase.phase}")
+
+
+@gate.command("reject")
+@click.argument("job")
+@click.argument("gate_name", metavar="GATE")
+@click.option("--by", default=user_name, help="Who rejects; the user's name by default.")
+@click.option("--reason", required=True, help="Why.")
+@click.pass_obj
+def reject(settings: Settings, job: str, gate_name: str, by: str, reason: str) -> None:
+    """Close GATE for JOB for good: what lies behind it does not run."""
+    from medkg_dagster.ledger import GateDecision, PhaseStatus
+
+    phase = _decide(settings, job, gate_name, GateDecision.REJECTED, (by, reason), None)
+    place = f"gate '{gate_name}' of {phase.pipeline}/{phase.job_id}"
+    if phase.status is PhaseStatus.EXPECTED:
+        click.echo(f"{place} will be rejected when the job comes to it")
+    else:
+        click.echo(f"{place} is rejected; the job has ended")
+
+
+def _decide(  # noqa: PLR0917 - where, which, what, by whom: the order in which one tells it
+    settings: Settings,
+    job: str,
+    gate_name: str,
+    decision: GateDecision,
+    who: tuple[str, str],
+    starter: str | None,
+) -> Phase:
+    from medkg_dagster.runtime.job_record import gate_rule
+
+    plan = load_pipelines(settings)
+    with open_ledger(settings.home) as book:
+        found = find_job(book, job, None)
+        planned = find_gate(find_pipeline(plan, found.pipeline), gate_name)
+        by, reason = who
+        return book.phases.decide(
+            found.pipeline,
+            found.job_id,
+            gate_rule(planned),
+            decision,
+            actor=by,
+            reason=reason,
+            starter=starter,
+        )
+
+
+def find_gate(pipeline: PipelinePlan, name: str) -> PlannedGate:
+    """Return the gate of that name.
+
+    Raises:
+        ConfigError: The pipeline has none of that name.
+    """
+    found = pipeline.find_gate(name)
+    if found is None:
+        hint = did_you_mean(name, [item.name for item in pipeline.gates])
+        raise ConfigError(f"pipeline '{pipeline.name}' has no gate '{name}'; {hint}")
+    return found
+
+
+def _start(settings: Settings, phase: Phase, place: str) -> None:
+    from medkg_dagster.runtime.launch import launch_phase
+
+    log = launch_phase(phase, settings.home)
+    click.echo(f"{place} is open; {phase.phase} starts now and logs to {log}")
+
+
+def _describe(plan: Plan, phase: Phase) -> dict[str, Any]:
+    from medkg_dagster.domain.gates import describe_condition
+
+    pipeline = next((item for item in plan.pipelines if item.name == phase.pipeline), None)
+    planned = pipeline.find_gate(phase.gate or "") if pipeline else None
+    since = datetime.fromisoformat(phase.since)
+    return {
+        "pipeline": phase.pipeline,
+        "job_id": phase.job_id,
+        "gate": phase.gate,
+        "waits_for": describe_condition(planned.condition) if planned else "a gate that is no longer defined",
+        "description": planned.description if planned else "",
+        "observed": phase.observed,
+        "since": phase.since,
+        "waited_seconds": round((datetime.now(UTC) - since).total_seconds(), 1),
+        "until": phase.deadline,
+        "next": phase.phase,
+    }
+
+
+def _span(seconds: float) -> str:
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"

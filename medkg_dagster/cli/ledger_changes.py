@@ -1,0 +1,166 @@
+"""`medkg ledger set`, `retry` and `files`: what changes jobs, and the files fetched for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from medkg_dagster.cli.assignments import parse_assignments, user_name
+from medkg_dagster.cli.ledger import find_job, open_ledger
+from medkg_dagster.cli.output import echo_json, echo_table
+from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines
+from medkg_dagster.errors import ConfigError, LedgerError, did_you_mean
+from medkg_dagster.settings import Settings
+
+if TYPE_CHECKING:
+    from medkg_dagster.ledger import Job, JobLedger
+    from medkg_dagster.resolution.plan import Phase, PipelinePlan
+
+
+@click.command("set")
+@click.argument("job")
+@click.argument("fields", nargs=-1, required=True, metavar="FIELD=VALUE...")
+@click.option("--by", default=user_name, help="Who sets it; the user's name by default.")
+@click.option("--reason", help="Why.")
+@click.option("--text", "as_text", is_flag=True, help="Take every value as text, also `true` and numbers.")
+@click.pass_obj
+def set_fields(  # noqa: PLR0917 - one parameter per option of the command
+    settings: Settings, job: str, fields: tuple[str, ...], by: str, reason: str | None, as_text: bool
+) -> None:
+    """Set fields of JOB by dot path; a value is JSON where it can be, else text.
+
+    All fields of one call change at once. Gates that wait for them open at the daemon's next tick.
+    """
+    changes = parse_assignments(fields, "field", as_text=as_text)
+    with open_ledger(settings.home) as book:
+        found = find_job(book, job, None)
+        changed = book.set_fields(found.pipeline, found.job_id, changes, actor=by, reason=reason)
+    for warning in _warnings(settings, changed, changes):
+        click.echo(f"medkg: warning: {warning}", err=True)
+    click.echo(f"{found.pipeline}/{found.job_id}: set {', '.join(sorted(changes))}")
+
+
+@click.command("retry")
+@click.argument("job")
+@click.option("--phase", "phase_name", help="The Dagster job to start again; by default the one that failed.")
+@click.option("--by", default=user_name, help="Who asks; the user's name by default.")
+@click.option("--reason", default="", help="Why.")
+@click.option("--force", is_flag=True, help="Also a job that is said to run, because its process is gone.")
+@click.pass_obj
+def retry(  # noqa: PLR0917 - one parameter per option of the command
+    settings: Settings, job: str, phase_name: str | None, by: str, reason: str, force: bool
+) -> None:
+    """Start JOB again where it failed, as a new attempt; a gate that was closed is waited for once more."""
+    from medkg_dagster.domain.files import PDF_CONVERSION
+    from medkg_dagster.ledger import PhaseStatus
+    from medkg_dagster.runtime.job_record import gate_rule
+
+    plan = load_pipelines(settings)
+    with open_ledger(settings.home) as book:
+        found = find_job(book, job, None)
+        pipeline = find_pipeline(plan, found.pipeline)
+        if phase_name is None:
+            _require_ended(found, force=force)
+            phase_name = failed_phase(book, pipeline, found).job_name
+        elif phase_name not in {PDF_CONVERSION, *(phase.job_name for phase in pipeline.phases)}:
+            hint = did_you_mean(phase_name, [PDF_CONVERSION, *(phase.job_name for phase in pipeline.phases)])
+            raise ConfigError(f"pipeline '{pipeline.name}' has no job '{phase_name}'; {hint}")
+        if phase_name == PDF_CONVERSION:
+            after = book.phases.plan_start(found.pipeline, found.job_id, phase_name, actor=by)
+        else:
+            gate = next((item for item in pipeline.gates if item.job_name == phase_name), None)
+            rule = gate_rule(gate) if gate else None
+            after = book.phases.retry(found.pipeline, found.job_id, phase_name, rule, actor=by, reason=reason)
+    if after.status is PhaseStatus.WAITING:
+        click.echo(f"{found.pipeline}/{found.job_id} waits at gate '{after.gate}' once more")
+    else:
+        click.echo(f"{found.pipeline}/{found.job_id}: {phase_name} is due, attempt {after.attempt}")
+
+
+@click.command("files")
+@click.argument("job")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def list_files(settings: Settings, job: str, as_json: bool) -> None:
+    """List the files fetched for the documents of JOB."""
+    with open_ledger(settings.home) as book:
+        found = find_job(book, job, None)
+        records = book.files.of_job(found.pipeline, found.job_id)
+    if as_json:
+        echo_json([record.model_dump(mode="json") for record in records])
+        return
+    if not records:
+        click.echo("no files were asked for")
+    echo_table(
+        ("DOCUMENT", "STATUS", "BYTES", "SHA-256", "ATTEMPTS", "URL", "ERROR"),
+        [
+            (
+                record.document_id,
+                record.status,
+                "-" if record.size is None else record.size,
+                (record.sha256 or "-")[:12],
+                record.attempts,
+                record.url,
+                record.error or "-",
+            )
+            for record in records
+        ],
+    )
+
+
+def failed_phase(book: JobLedger, pipeline: PipelinePlan, job: Job) -> Phase:
+    """Return the phase to start again: of a closed gate, else of the failed stage, else the last begun."""
+    from medkg_dagster.ledger import PhaseStatus, StageStatus
+
+    by_job = {phase.job_name: phase for phase in pipeline.phases}
+    known = [phase for phase in book.phases.phases(job.pipeline, job.job_id) if phase.phase in by_job]
+    for phase in known:
+        if phase.status in {PhaseStatus.REJECTED, PhaseStatus.TIMED_OUT}:
+            return by_job[phase.phase]
+    stages = {stage.name for stage in pipeline.stages}
+    unfinished = [
+        run
+        for run in book.stage_runs(job.pipeline, job.job_id)
+        if run.stage in stages and run.status is not StageStatus.FINISHED
+    ]
+    if unfinished:
+        return pipeline.phase_of(unfinished[0].stage)
+    begun = [phase for phase in known if phase.status in {PhaseStatus.DUE, PhaseStatus.STARTED}]
+    return by_job[begun[-1].phase] if begun else pipeline.phases[0]
+
+
+def _require_ended(job: Job, *, force: bool) -> None:
+    from medkg_dagster.ledger import JobStatus
+
+    place = f"job '{job.pipeline}/{job.job_id}'"
+    if job.status is JobStatus.SUCCEEDED:
+        raise LedgerError(f"{place} succeeded; submit another, or name the phase to repeat with --phase")
+    if job.status is JobStatus.SUBMITTED and not force:
+        raise LedgerError(f"{place} has not been started yet; is the daemon running (`make dev`)?")
+    if job.status is JobStatus.WAITING:
+        raise LedgerError(
+            f"{place} waits at gate '{job.phase}'; `medkg gate list` shows for what. To repeat another "
+            "phase, name it with --phase"
+        )
+    if job.status is JobStatus.RUNNING and not force:
+        raise LedgerError(
+            f"{place} is running; stop its run in the Dagster UI first, or pass --force where its process "
+            "is gone"
+        )
+
+
+def _warnings(settings: Settings, job: Job, changes: dict[str, Any]) -> list[str]:
+    """Say which gates look at the changed fields and cannot make sense of the new values."""
+    from medkg_dagster.domain.gates import judge
+
+    pipelines = [item for item in load_pipelines(settings).pipelines if item.name == job.pipeline]
+    found = []
+    for gate in (gate for pipeline in pipelines for gate in pipeline.gates):
+        for item in judge(gate.condition, job.fields, {}).clauses:
+            is_touched = any(
+                item.clause.field == path or item.clause.field.startswith(f"{path}.") for path in changes
+            )
+            if is_touched and item.note and not item.held and item.is_present:
+                found.append(f"gate '{gate.name}' stays closed: {item}")
+    return found

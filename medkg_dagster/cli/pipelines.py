@@ -1,0 +1,35 @@
+"""The pipelines that commands work on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from medkg_dagster.errors import ConfigError, did_you_mean
+from medkg_dagster.settings import Settings
+
+if TYPE_CHECKING:
+    from medkg_dagster.resolution.plan import PipelinePlan, Plan
+
+
+def load_pipelines(settings: Settings) -> Plan:
+    """Load and resolve every pipeline of the configuration folder."""
+    from medkg_dagster.registry import build_default_stage_factory
+    from medkg_dagster.resolution import load_plan
+
+    return load_plan(settings.config, build_default_stage_factory())
+
+
+def find_pipeline(loaded: Plan, name: str) -> PipelinePlan:
+    """Return the pipeline of that name, hyphens and underscores being the same.
+
+    Raises:
+        ConfigError: There is none; where files had problems, it says so.
+    """
+    for candidate in loaded.pipelines:
+        if name in {candidate.name, candidate.dagster_name}:
+            return candidate
+    hint = did_you_mean(name, [candidate.name for candidate in loaded.pipelines])
+    problems = (
+        f"; {len(loaded.problems)} problems while loading, see `medkg check`" if loaded.problems else ""
+    )
+    raise ConfigError(f"unknown pipeline '{name}'; {hint}{problems}")

@@ -1,0 +1,152 @@
+"""`medkg submit`."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from medkg_dagster.cli.assignments import parse_assignments, user_name
+from medkg_dagster.cli.follow import follow
+from medkg_dagster.cli.output import echo_json
+from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines
+from medkg_dagster.errors import ConfigError, did_you_mean
+from medkg_dagster.settings import Settings
+
+if TYPE_CHECKING:
+    from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
+
+MAX_JOB_ID = 200
+_JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+=-]*", re.ASCII)
+
+
+@click.command()
+@click.argument("pipeline")
+@click.option("--adapter", help="The source to fetch from; the pipeline's own by default.")
+@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the source.")
+@click.option(
+    "--set",
+    "options",
+    multiple=True,
+    metavar="STAGE.OPTION=VALUE",
+    help="An option of a stage, instead of the one in YAML.",
+)
+@click.option("--job-id", help="The job's id, which is also its partition; made up by default.")
+@click.option("--by", default=user_name, help="Who asks; the user's name by default.")
+@click.option("--wait", is_flag=True, help="Follow the job until it has ended.")
+@click.option("--json", "as_json", is_flag=True, help="Print the job as JSON.")
+@click.pass_context
+def submit(  # noqa: PLR0917 - one parameter per option of the command
+    ctx: click.Context,
+    pipeline: str,
+    adapter: str | None,
+    params: tuple[str, ...],
+    options: tuple[str, ...],
+    job_id: str | None,
+    by: str,
+    wait: bool,
+    as_json: bool,
+) -> None:
+    """Ask for a job of PIPELINE; the daemon starts it (`make dev`).
+
+    Values are JSON where they can be, else text. Asking twice for the same job id and the same work is
+    asking once.
+    """
+    from dataclasses import asdict
+
+    from medkg_dagster.ledger import JobLedger
+
+    settings: Settings = ctx.obj
+    planned = find_pipeline(load_pipelines(settings), pipeline)
+    request = build_request(
+        planned,
+        adapter,
+        parse_assignments(params, "parameter"),
+        parse_assignments(options, "option"),
+    )
+    job_id = check_job_id(job_id) if job_id is not None else new_job_id(planned.name)
+    with JobLedger.open(settings.home) as book:
+        job = book.phases.submit(planned.name, job_id, planned.phases[0].job_name, request, actor=by)
+        if as_json:
+            echo_json(asdict(job))
+        else:
+            click.echo(f"submitted {job.pipeline}/{job.job_id}")
+        if wait:
+            ctx.exit(follow(book, planned, job.job_id))
+
+
+def build_request(
+    pipeline: PipelinePlan, adapter: str | None, params: dict[str, Any], options: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what the ledger keeps of a submission, checked against the stages' models.
+
+    Args:
+        pipeline: The pipeline's plan.
+        adapter: The source; None for the pipeline's own.
+        params: The source's parameters.
+        options: `stage.option` to value.
+
+    Raises:
+        ConfigError: A stage, option, adapter or parameter is wrong.
+    """
+    request: dict[str, Any] = {}
+    if adapter is not None:
+        request["adapter"] = adapter
+    if params:
+        request["params"] = params
+    by_stage: dict[str, dict[str, Any]] = {}
+    for path, value in options.items():
+        stage, dot, option = path.partition(".")
+        if not dot or not option:
+            raise ConfigError(f"option {path!r} names no stage; write STAGE.OPTION=VALUE")
+        names = [item.name for item in pipeline.stages]
+        if stage not in names:
+            raise ConfigError(
+                f"pipeline '{pipeline.name}' has no stage '{stage}'; {did_you_mean(stage, names)}"
+            )
+        by_stage.setdefault(stage, {})[option] = value
+    if by_stage:
+        request["stages"] = by_stage
+    for planned in pipeline.stages:
+        _check(pipeline, planned, request)
+    return request
+
+
+def check_job_id(job_id: str) -> str:
+    """Return a job id that is fit for a partition key and a file name.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if not _JOB_ID.fullmatch(job_id) or "..." in job_id or len(job_id) > MAX_JOB_ID:
+        raise ConfigError(
+            f"job id {job_id!r} cannot be used; write letters, digits and . _ : @ + = -, beginning with a "
+            f"letter or digit, without three dots in a row, at most {MAX_JOB_ID} characters"
+        )
+    return job_id
+
+
+def new_job_id(pipeline: str) -> str:
+    """Return an id that no job has."""
+    return f"{pipeline}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+
+
+def _check(pipeline: PipelinePlan, planned: PlannedStage, request: dict[str, Any]) -> None:
+    from medkg_dagster.resolution.stage_config import check_config
+    from medkg_dagster.runtime.requests import requested_config
+
+    requested = requested_config(request, planned)
+    if not requested:
+        return
+    config = {**planned.definition.config, **requested}
+    _, findings = check_config(planned.metadata, config, (planned.name,))
+    if findings:
+        reasons = "; ".join(
+            f"{'.'.join(map(str, finding.path))}: {finding.message}"
+            + (f" ({finding.hint})" if finding.hint else "")
+            for finding in findings
+        )
+        raise ConfigError(f"pipeline '{pipeline.name}' cannot work on this: {reasons}")

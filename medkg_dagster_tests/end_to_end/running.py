@@ -1,0 +1,192 @@
+"""A deployment as people run it: Dagster's webserver, daemon and code server as processes of their own."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from medkg_dagster.ledger import Job, JobLedger, JobStatus
+
+REPOSITORY = Path(__file__).parent.parent.parent
+BIN = Path(sys.executable).parent
+PATIENCE = 120.0
+ENDED = {
+    JobStatus.SUCCEEDED,
+    JobStatus.FAILED,
+    JobStatus.SKIPPED,
+    JobStatus.QUARANTINED,
+    JobStatus.REJECTED,
+    JobStatus.CANCELLED,
+}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A folder with configuration and data, and the processes that serve it.
+
+    Attributes:
+        folder: Holds `config` and `home`.
+    """
+
+    folder: Path
+
+    @property
+    def home(self) -> Path:
+        """The folder for all data."""
+        return self.folder / "home"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment variables of every process of the deployment."""
+        return os.environ | {
+            "MEDKG_HOME": str(self.home),
+            "MEDKG_CONFIG": str(self.folder / "config"),
+            "DAGSTER_HOME": str(self.home / "dagster"),
+            "DAGSTER_DISABLE_TELEMETRY": "1",
+            "MEDKG_STRICT": "1",
+        }
+
+    def prepare(self, pipelines: Mapping[str, str]) -> None:
+        """Write pipelines by file name, the shipped policies and Dagster's settings."""
+        target = self.folder / "config" / "orchestration" / "pipelines"
+        target.mkdir(parents=True)
+        shipped = REPOSITORY / "config" / "orchestration" / "resilience.yaml"
+        shutil.copy(shipped, target.parent / "resilience.yaml")
+        for name, text in pipelines.items():
+            (target / name).write_text(text)
+        (self.home / "dagster").mkdir(parents=True)
+        shutil.copy(REPOSITORY / "dagster.yaml", self.home / "dagster" / "dagster.yaml")
+
+    def ledger(self) -> JobLedger:
+        """Open the deployment's ledger."""
+        return JobLedger.open(self.home)
+
+    def medkg(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a console command."""
+        done = subprocess.run(
+            [str(BIN / "medkg"), *arguments],
+            env=self.environment,
+            cwd=self.folder,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def wait(self, what: str, look: Callable[[], T | None], patience: float = PATIENCE) -> T:
+        """Look until there is something to see."""
+        deadline = time.monotonic() + patience
+        while True:
+            seen = look()
+            if seen is not None:
+                return seen
+            assert time.monotonic() < deadline, f"waited {patience:.0f} s for {what}"
+            time.sleep(0.2)
+
+    def wait_for_job(self, pipeline: str, job_id: str, *statuses: JobStatus) -> Job:
+        """Wait until a job is in one of the statuses, or has ended where none is named."""
+        wanted = set(statuses) or ENDED
+
+        def look() -> Job | None:
+            with self.ledger() as ledger:
+                job = ledger.job(pipeline, job_id)
+            return job if job.status in wanted else None
+
+        return self.wait(f"{pipeline}/{job_id} to be {', '.join(sorted(wanted))}", look)
+
+
+@contextmanager
+def process(deployment: Running, *command: str, log: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command in a process group of its own, which is gone afterwards."""
+    with (deployment.folder / log).open("ab") as stream:
+        started = subprocess.Popen(
+            command,
+            env=deployment.environment,
+            cwd=deployment.folder,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+    try:
+        yield started
+    finally:
+        end(started)
+
+
+def end(started: subprocess.Popen[bytes]) -> None:
+    """End a process and its group: asked first, then killed."""
+    for sent, patience in ((signal.SIGINT, 15.0), (signal.SIGKILL, 15.0)):
+        try:
+            os.killpg(started.pid, sent)
+            started.wait(patience)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+@contextmanager
+def served(deployment: Running) -> Iterator[str]:
+    """Run webserver, daemon and code server as `make dev` does; give the webserver's address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    command = [str(BIN / "dagster"), "dev", "-m", "medkg_dagster.definitions"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    with process(deployment, *command, log="dev.log") as started:
+
+        def is_up() -> bool | None:
+            assert started.poll() is None, (deployment.folder / "dev.log").read_text()[-3000:]
+            try:
+                return httpx.get(f"{address}/server_info", timeout=5).is_success or None
+            except httpx.TransportError:
+                return None
+
+        deployment.wait("the webserver", is_up)
+        yield address
+
+
+def ask(address: str, query: str, **variables: Any) -> Any:
+    """Ask the webserver's GraphQL."""
+    answer = httpx.post(f"{address}/graphql", json={"query": query, "variables": variables}, timeout=60)
+    answer.raise_for_status()
+    said = answer.json()
+    assert "errors" not in said, said
+    return said["data"]
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_request(self, code: object = "-", size: object = "-") -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def file_server(folder: Path) -> Iterator[str]:
+    """Serve a folder on loopback; give its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()

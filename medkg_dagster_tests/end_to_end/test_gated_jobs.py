@@ -1,0 +1,176 @@
+"""Jobs that wait, in a deployment of real processes: nothing here calls a sensor or a run by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from medkg_dagster.ledger import JobStatus
+from medkg_dagster_tests.end_to_end.running import REPOSITORY, Running, ask, file_server, served
+
+REVIEWED = """\
+name: {name}
+version: "2026-01-01"
+stages:
+  - {{name: ingest, type: ingest, config: {{params: {{include: ["trials/*"]}}}}}}
+  - {{name: parse, type: parse, depends_on: [ingest]}}
+  - {{name: gate_approval, type: gate, depends_on: [parse]}}
+  - {{name: ir_validation, type: ir-validation, depends_on: [gate_approval]}}
+gates:
+  - name: approval
+    condition: {{field: approved, equals: true, timeout_seconds: {timeout}, on_timeout: {on_timeout}}}
+"""
+PDFS = REPOSITORY / "medkg_dagster" / "corpus" / "documents" / "pdfs"
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Running:
+    running = Running(tmp_path_factory.mktemp("gated"))
+    pipelines = {
+        f"late-{outcome}.yaml": REVIEWED.format(name=f"late-{outcome}", timeout=1, on_timeout=outcome)
+        for outcome in ("fail", "skip", "quarantine")
+    }
+    shipped = REPOSITORY / "config" / "orchestration" / "pipelines" / "pdf-two-phase.yaml"
+    running.prepare(
+        {
+            **pipelines,
+            "reviewed.yaml": REVIEWED.format(name="reviewed", timeout=3600, on_timeout="fail"),
+            "pdf-two-phase.yaml": shipped.read_text(),
+        }
+    )
+    return running
+
+
+@pytest.fixture(scope="module")
+def webserver(deployment: Running) -> Iterator[str]:
+    """The running deployment, with every job of this module submitted at once."""
+    with file_server(PDFS) as files, served(deployment) as address:
+        names = [*(path.stem for path in sorted(PDFS.glob("*.pdf"))), "gone"]
+        records = [
+            {"doi": f"10.5555/e2e.{name}", "title": name, "pdf_url": f"{files}/{name}.pdf"} for name in names
+        ]
+        listed = deployment.folder / "records.json"
+        listed.write_text(json.dumps(records))
+        for outcome in ("fail", "skip", "quarantine"):
+            deployment.medkg("submit", f"late-{outcome}", "--job-id", "late")
+        for job_id in ("pass", "reject", "early", "typed", "now"):
+            deployment.medkg("submit", "reviewed", "--job-id", job_id)
+        deployment.medkg("gate", "approve", "reviewed/early", "approval", "--by", "ann", "--reason", "known")
+        deployment.medkg(
+            *("submit", "pdf-two-phase", "--adapter", "files", "--param", f"path={listed}"),
+            *("--set", 'download.allow_private_hosts=["127.0.0.1"]', "--job-id", "papers"),
+        )
+        yield address
+
+
+@pytest.mark.usefixtures("webserver")
+def test_a_job_waits_without_a_run_and_goes_on_when_its_field_is_set(deployment: Running) -> None:
+    deployment.wait_for_job("reviewed", "pass", JobStatus.WAITING)
+
+    deployment.medkg("ledger", "set", "reviewed/pass", "approved=true", "--by", "ann")
+    job = deployment.wait_for_job("reviewed", "pass")
+
+    assert job.status is JobStatus.SUCCEEDED
+    with deployment.ledger() as ledger:
+        history = [(entry.field, entry.actor) for entry in ledger.history("reviewed", "pass")]
+        (_, gate) = ledger.phases.phases("reviewed", "pass")
+    assert ("approved", "ann") in history
+    assert gate.opened_by == "ann"
+
+
+@pytest.mark.usefixtures("webserver")
+def test_a_rejected_job_never_runs_what_lies_behind_the_gate(deployment: Running) -> None:
+    deployment.wait_for_job("reviewed", "reject", JobStatus.WAITING)
+
+    deployment.medkg("gate", "reject", "reviewed/reject", "approval", "--by", "ann", "--reason", "unfit")
+    job = deployment.wait_for_job("reviewed", "reject")
+
+    assert job.status is JobStatus.REJECTED
+    with deployment.ledger() as ledger:
+        assert {run.stage for run in ledger.stage_runs("reviewed", "reject")} == {"ingest", "parse"}
+
+
+@pytest.mark.usefixtures("webserver")
+def test_a_gate_approved_before_the_job_came_to_it_does_not_hold_it_up(deployment: Running) -> None:
+    job = deployment.wait_for_job("reviewed", "early")
+
+    assert job.status is JobStatus.SUCCEEDED
+    with deployment.ledger() as ledger:
+        (_, gate) = ledger.phases.phases("reviewed", "early")
+    assert (gate.opened_by, gate.reason) == ("ann", "approved: known")
+
+
+@pytest.mark.usefixtures("webserver")
+def test_a_field_of_the_wrong_type_opens_nothing_and_says_so(deployment: Running) -> None:
+    deployment.wait_for_job("reviewed", "typed", JobStatus.WAITING)
+
+    warned = deployment.medkg("ledger", "set", "reviewed/typed", 'approved="true"', "--by", "ann")
+    listed = deployment.medkg("gate", "list", "--json")
+
+    assert "boolean" in warned.stderr
+    (item,) = (row for row in json.loads(listed.stdout) if row["job_id"] == "typed")
+    assert item["gate"] == "approval"
+    with deployment.ledger() as ledger:
+        assert ledger.job("reviewed", "typed").status is JobStatus.WAITING
+
+
+@pytest.mark.usefixtures("webserver")
+def test_approving_now_starts_the_next_phase_at_once_and_only_once(deployment: Running) -> None:
+    deployment.wait_for_job("reviewed", "now", JobStatus.WAITING)
+
+    decision = ("--by", "ann", "--reason", "go", "--now")
+    for _ in range(2):
+        deployment.medkg("gate", "approve", "reviewed/now", "approval", *decision)
+    job = deployment.wait_for_job("reviewed", "now")
+
+    assert job.status is JobStatus.SUCCEEDED
+    with deployment.ledger() as ledger:
+        runs = {run.run_id for run in ledger.stage_runs("reviewed", "now") if run.stage == "ir_validation"}
+        (_, gate) = ledger.phases.phases("reviewed", "now")
+    assert runs == {gate.run_id}
+    assert job.attempts == 2
+
+
+@pytest.mark.usefixtures("webserver")
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [("fail", JobStatus.FAILED), ("skip", JobStatus.SKIPPED), ("quarantine", JobStatus.QUARANTINED)],
+)
+def test_a_job_that_waits_too_long_ends_as_its_gate_says(
+    deployment: Running, outcome: str, status: JobStatus
+) -> None:
+    job = deployment.wait_for_job(f"late-{outcome}", "late")
+
+    assert job.status is status
+    decision = ("--by", "ann", "--reason", "too late")
+    refused = deployment.medkg("gate", "approve", f"late-{outcome}/late", "approval", *decision, check=False)
+    assert refused.returncode == 1
+    assert "medkg ledger retry" in refused.stderr
+
+
+def test_pdfs_are_downloaded_converted_and_written_to_the_graph_with_nobody_watching(
+    deployment: Running, webserver: str
+) -> None:
+    job = deployment.wait_for_job("pdf-two-phase", "papers")
+
+    assert job.status is JobStatus.SUCCEEDED, job.error
+    with deployment.ledger() as ledger:
+        files = {record.document_id: record for record in ledger.files.of_job("pdf-two-phase", "papers")}
+        runs = {run.stage: run for run in ledger.stage_runs("pdf-two-phase", "papers")}
+        refused = ledger.outcomes("pdf-two-phase", "papers")
+    stored = [record for record in files.values() if record.path]
+    assert len(stored) == len(list(PDFS.glob("*.pdf")))
+    for record in stored:
+        assert (deployment.home / str(record.path)).with_suffix(".ir.json").is_file()
+    assert [item.document_id for item in refused] == ["DOI:10.5555/e2e.gone"]
+    assert runs["parse"].succeeded == len(stored)
+    assert runs["kg"].output_count
+    shown = ask(webserver, "{ assetNodes { assetKey { path } assetMaterializations(limit: 1) { runId } } }")
+    made = {
+        node["assetKey"]["path"][1]
+        for node in shown["assetNodes"]
+        if node["assetKey"]["path"][0] == "pdf_two_phase" and node["assetMaterializations"]
+    }
+    assert {"download", "gate_pdf_ir_ready", "parse", "index", "kg"} <= made
