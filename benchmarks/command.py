@@ -9,11 +9,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import cold_start, definitions_build, stage_overhead, stage_resolution, trials_to_graph
+from benchmarks import (
+    cold_start,
+    definitions_build,
+    downloads,
+    stage_overhead,
+    stage_resolution,
+    trials_to_graph,
+)
 from benchmarks.figures import HEADER, Figure
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
     "definitions": definitions_build.measure,
+    "downloads": downloads.measure,
     "overhead": stage_overhead.measure,
     "resolution": stage_resolution.measure,
     "start": cold_start.measure,

@@ -16,8 +16,8 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from medkg_dagster.compiler.assets import asset_key, build_assets, build_jobs
 from medkg_dagster.compiler.conversion import conversion_job, conversion_sensor
+from medkg_dagster.compiler.ended_runs import ended_run_sensors, lost_run_sensor
 from medkg_dagster.compiler.job_sensors import (
-    ended_run_sensors,
     gate_sensor,
     submission_sensor,
     waiting_check,
@@ -75,11 +75,14 @@ def compile_plan(plan: Plan, factory: StageFactory, settings: Settings) -> Defin
                 ),
                 *(conversion_sensor(conversion, settings.home) for conversion in conversions),
                 *ended_run_sensors(settings.home),
+                lost_run_sensor(),
             ],
             resources={
                 "io_manager": state_io_manager(settings.home / "state", _state_types(plan)),
                 "ledger_job": ledger_job_resource(
-                    settings.home, {pipeline.dagster_name: pipeline.name for pipeline in plan.pipelines}
+                    settings.home,
+                    {pipeline.dagster_name: pipeline.name for pipeline in plan.pipelines},
+                    one_process=settings.executor == "in_process",
                 ),
             },
             executor=_EXECUTORS[settings.executor],

@@ -8,18 +8,15 @@ from dagster import (
     AssetCheckResult,
     AssetChecksDefinition,
     AssetCheckSeverity,
-    DagsterRunStatus,
     DefaultSensorStatus,
     DynamicPartitionsDefinition,
     MetadataValue,
     RunRequest,
-    RunStatusSensorContext,
     SensorDefinition,
     SensorEvaluationContext,
     SensorResult,
     SkipReason,
     asset_check,
-    run_status_sensor,
     sensor,
 )
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -30,8 +27,7 @@ from medkg_dagster.ledger import LEDGER_FILE, JobLedger, Phase
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedGate
 from medkg_dagster.runtime.job_record import gate_rule
 from medkg_dagster.runtime.materialization import TABLE_ROWS, rows_table
-from medkg_dagster.runtime.resources import run_identity
-from medkg_dagster.runtime.tags import ATTEMPT_TAG, JOB_TAG, PARTITION_TAG, PIPELINE_TAG
+from medkg_dagster.runtime.tags import ATTEMPT_TAG, PARTITION_TAG, PIPELINE_TAG
 from medkg_dagster.topology.names import dagster_name
 
 TICK_SECONDS = 5
@@ -151,46 +147,6 @@ def waiting_check(pipeline: PipelinePlan, gate: PlannedGate, home: Path) -> Asse
         )
 
     return no_job_waits
-
-
-def ended_run_sensors(home: Path) -> tuple[SensorDefinition, SensorDefinition]:
-    """Return the sensors that tell the ledger of runs which failed or were cancelled from outside.
-
-    Args:
-        home: The folder for all data.
-    """
-
-    def tell_ledger(context: RunStatusSensorContext) -> None:
-        run = context.dagster_run
-        pipeline, job_id = run.tags.get(PIPELINE_TAG), run.tags.get(PARTITION_TAG, run.tags.get(JOB_TAG))
-        if not pipeline or not job_id or not has_ledger(home):
-            return
-        with JobLedger.open(home) as ledger:
-            if not ledger.jobs(pipeline, job_id=job_id):
-                return
-            is_cancelled = run.status is DagsterRunStatus.CANCELED
-            ended = "was cancelled" if is_cancelled else "failed"
-            error = f"run {run.run_id} of {run.job_name} {ended}"
-            job = ledger.phases.run_ended(
-                pipeline,
-                job_id,
-                run.job_name,
-                run_identity(run),
-                is_cancelled=is_cancelled,
-                error=f"{error}; `medkg ledger retry {pipeline}/{job_id}` starts it again",
-            )
-        context.log.info("%s/%s: %s", pipeline, job_id, job.status)
-
-    def build(name: str, status: DagsterRunStatus) -> SensorDefinition:
-        return run_status_sensor(
-            run_status=status,
-            name=name,
-            description="Tells the ledger of runs that ended before they could do so themselves.",
-            default_status=DefaultSensorStatus.RUNNING,
-            minimum_interval_seconds=TICK_SECONDS,
-        )(tell_ledger)
-
-    return build("failed_runs", DagsterRunStatus.FAILURE), build("cancelled_runs", DagsterRunStatus.CANCELED)
 
 
 def has_ledger(home: Path) -> bool:

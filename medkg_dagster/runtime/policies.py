@@ -1,5 +1,6 @@
 """Resilience policies of YAML as Dagster retry policies."""
 
+from collections.abc import Callable
 from typing import Self
 
 from dagster import Backoff, Jitter, RetryPolicy
@@ -10,14 +11,23 @@ from medkg_dagster.topology.models import ResiliencePolicy
 _BACKOFF = {"exponential": Backoff.EXPONENTIAL, "linear": Backoff.LINEAR, "none": None}
 
 
-def external_calls(policy: ResiliencePolicy) -> ExternalCalls:
-    """Return what a stage makes calls to other services with, as its policy allows."""
+def external_calls(
+    policy: ResiliencePolicy, reserve: Callable[[str, float], float] | None = None
+) -> ExternalCalls:
+    """Return what a stage makes calls to other services with, as its policy allows.
+
+    Args:
+        policy: The stage's policy.
+        reserve: Takes the next turn at a service among all who share a rate limit; None keeps the pace of
+            this process alone.
+    """
     breaker, limit = policy.circuit_breaker, policy.rate_limit
     return ExternalCalls(
         timeout_seconds=policy.timeout_seconds,
         rate_limit_per_second=limit.rate_limit_per_second if limit else None,
         failure_threshold=breaker.failure_threshold if breaker else None,
         recovery_timeout=breaker.recovery_timeout if breaker else 0.0,
+        reserve=reserve,
     )
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from dagster import AssetKey, DagsterRun, Failure, InitResourceContext, ResourceDefinition, resource
 
 from medkg_dagster.ledger import Job, JobLedger, RunIdentity
-from medkg_dagster.runtime.tags import ATTEMPT_TAG, PARTITION_TAG, PIPELINE_TAG
+from medkg_dagster.runtime.run_processes import this_process
+from medkg_dagster.runtime.tags import ATTEMPT_TAG, PARTITION_TAG, PIPELINE_TAG, PROCESS_TAG
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,9 @@ class LedgerJob:
     home: Path
 
 
-def ledger_job_resource(home: Path, pipelines: Mapping[str, str]) -> ResourceDefinition:
+def ledger_job_resource(
+    home: Path, pipelines: Mapping[str, str], *, one_process: bool = True
+) -> ResourceDefinition:
     """Return the resource that opens the ledger and makes sure that job and partition exist.
 
     Dagster initializes resources before the first step, which is before it needs the partition key to exist.
@@ -34,6 +37,8 @@ def ledger_job_resource(home: Path, pipelines: Mapping[str, str]) -> ResourceDef
     Args:
         home: The folder for all data.
         pipelines: The pipelines' Dagster names, which begin their asset keys, to their names.
+        one_process: Whether all steps of a run share its process; then the run is marked with it, so that
+            the loss of the process can be seen.
     """
 
     @resource(description="The job ledger and the ledger job, made on first use, that the run works on.")
@@ -49,6 +54,8 @@ def ledger_job_resource(home: Path, pipelines: Mapping[str, str]) -> ResourceDef
                 f'or set the tag {PARTITION_TAG!r} (`--tags \'{{"{PARTITION_TAG}": "default"}}\'`)',
                 allow_retries=False,
             )
+        if one_process:
+            context.instance.add_run_tags(run.run_id, {PROCESS_TAG: this_process()})
         if not context.instance.has_dynamic_partition(pipeline, job_id):
             context.instance.add_dynamic_partitions(pipeline, [job_id])
         with JobLedger.open(home) as ledger:

@@ -47,6 +47,7 @@ class StepRunner:
         ledger_job: LedgerJob = context.resources.ledger_job
         job, ledger = ledger_job.job, ledger_job.ledger
         run = run_identity(context.run)
+        record = LedgerJobRecord(ledger, self.pipeline, job.job_id, run)
         progress = RunProgress(self.planned.name, context.log)
         ctx = StageContext(
             pipeline=self.pipeline.name,
@@ -55,8 +56,8 @@ class StepRunner:
             home=ledger_job.home,
             log=context.log,
             report_progress=progress,
-            calls=external_calls(self.planned.policy),
-            job=LedgerJobRecord(ledger, self.pipeline, job.job_id, run),
+            calls=external_calls(self.planned.policy, record.reserve_call),
+            job=record,
         )
         try:
             enter_phase(self.pipeline, self.planned.name, ledger, job, run, asked_stages(context))
@@ -73,7 +74,9 @@ class StepRunner:
             ledger.fail_stage(
                 job.pipeline, job.job_id, self.planned.name, context.run_id, summary, ctx.quarantined
             )
-            if not isinstance(error, GateConditionError | SupersededRunError):
+            if not isinstance(error, GateConditionError | SupersededRunError) and not self._is_tried_again(
+                context, error
+            ):
                 self._settle(context, ledger_job)
             raise self._failure(ctx, error) from error
         finally:
@@ -99,6 +102,9 @@ class StepRunner:
         )
         arrive_at_gates(self.pipeline, self.planned.name, ledger, job, run, asked_stages(context))
         self._settle(context, ledger_job)
+
+    def _is_tried_again(self, context: OpExecutionContext, error: Exception) -> bool:
+        return is_retryable(error) and context.retry_number + 1 < self.planned.policy.max_attempts
 
     def _settle(self, context: OpExecutionContext, ledger_job: LedgerJob) -> None:
         """Let the ledger say how the job stands, judged by the stages that this run was asked for."""

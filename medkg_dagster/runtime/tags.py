@@ -9,3 +9,6 @@ JOB_TAG = "medkg/job"
 
 ATTEMPT_TAG = "medkg/attempt"
 """The attempt of its phase that the run was started for."""
+
+PROCESS_TAG = "medkg/process"
+"""The process that carries out the run, see `run_processes`."""

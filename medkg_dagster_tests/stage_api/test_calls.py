@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from medkg_dagster.errors import CircuitOpenError
@@ -84,3 +86,50 @@ def test_after_the_recovery_time_one_failure_opens_the_circuit_again() -> None:
         calls.call("api.example.org", fail)
     with pytest.raises(CircuitOpenError):
         calls.call("api.example.org", lambda: "never made")
+
+
+def test_only_one_call_tries_a_service_that_was_left_alone() -> None:
+    clock = Clock()
+    calls = guarded(clock)
+    fail_twice(calls, "api.example.org")
+    clock.pass_time(60)
+
+    calls.admit("api.example.org")
+    with pytest.raises(CircuitOpenError):
+        calls.admit("api.example.org")
+    calls.settle("api.example.org", failed=False)
+
+    assert calls.admit("api.example.org") == 0
+
+
+def test_turns_can_be_shared_with_others() -> None:
+    clock = Clock()
+    asked: list[tuple[str, float]] = []
+
+    def reserve(service: str, interval: float) -> float:
+        asked.append((service, interval))
+        return 3.0
+
+    calls = ExternalCalls(rate_limit_per_second=2, clock=clock, sleep=clock.pass_time, reserve=reserve)
+
+    assert calls.call("api.example.org", clock) == 3.0
+    assert asked == [("api.example.org", 0.5)]
+
+
+def test_without_a_limit_no_turn_is_taken() -> None:
+    calls = ExternalCalls(reserve=lambda service, interval: pytest.fail(f"{service} {interval}"))
+
+    assert calls.call("api.example.org", lambda: "answer") == "answer"
+
+
+def test_threads_share_pace_and_circuit() -> None:
+    calls = ExternalCalls(rate_limit_per_second=1000, failure_threshold=10_000, clock=Clock())
+
+    with ThreadPoolExecutor(8) as threads:
+        waits = sorted(threads.map(lambda _: calls.admit("api.example.org"), range(200)))
+        list(threads.map(lambda _: calls.settle("api.example.org", failed=True), range(200)))
+
+    assert waits == pytest.approx([turn / 1000 for turn in range(200)])
+    calls.failure_threshold = 200
+    with pytest.raises(CircuitOpenError, match="failed 200 times"):
+        calls.admit("api.example.org")

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 
 from medkg_dagster.errors import UnreadableDocumentError
 from medkg_dagster.stage_api import Payload
-from medkg_dagster.stages.download.url_paths import UrlPath
+from medkg_dagster.stages.download.url_paths import UrlExtractor
 from medkg_dagster.stages.download.web_addresses import is_absolute
 
 
-def find_addresses(payload: Payload, paths: Sequence[UrlPath], given: Sequence[str] = ()) -> tuple[str, ...]:
+def find_addresses(
+    payload: Payload, paths: Sequence[UrlExtractor], given: Sequence[str] = ()
+) -> tuple[str, ...]:
     """Return the addresses of a document in the order they are to be tried, each once.
 
     Args:
@@ -27,7 +29,7 @@ def find_addresses(payload: Payload, paths: Sequence[UrlPath], given: Sequence[s
     return tuple(dict.fromkeys((*given, *(text for text in absolute if is_absolute(text)))))
 
 
-def _texts(payload: Payload, paths: Sequence[UrlPath]) -> Iterator[str]:
+def _texts(payload: Payload, paths: Sequence[UrlExtractor]) -> Iterator[str]:
     start = payload.content[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     if not paths or start not in (b"{", b"[", b"<"):
         return

@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from medkg_dagster.stage_api import PayloadFormat
-from medkg_dagster.stages.download.url_paths import UrlPath
+from medkg_dagster.stages.download.url_paths import parse_extractor
 
 MEBIBYTE = 1024 * 1024
 
 DEFAULT_EXTRACTORS = (
+    "pdf_url",
     "best_oa_location.pdf_url",
     "best_oa_location.url_for_pdf",
     "primary_location.pdf_url",
@@ -30,7 +31,7 @@ def _one_or_many(value: Any) -> Any:
 
 
 def _check_path(text: str) -> str:
-    UrlPath.parse(text)
+    parse_extractor(text)
     return text
 
 
@@ -62,7 +63,8 @@ class DownloadConfig(BaseModel):
     url_extractors: tuple[ExtractorPath, ...] = Field(
         default=DEFAULT_EXTRACTORS,
         description="Dot paths to addresses in a payload, tried in order: keys or element names, `*` or a "
-        "number for list items, `[key=value]` to choose among them, `@attribute` at the end in XML.",
+        "number for list items, `[key=value]` to choose among them, `@attribute` at the end in XML. An "
+        "address with such paths in braces is filled in.",
     )
     urls: dict[str, Addresses] = Field(
         default_factory=dict,

@@ -34,6 +34,7 @@ class GuardedBackend(httpcore.NetworkBackend):
         self._sockets: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._stopped = False
+        self._tls: ssl.SSLContext | None = None
 
     @contextlib.contextmanager
     def until(self, deadline: float) -> Iterator[None]:
@@ -99,6 +100,16 @@ class GuardedBackend(httpcore.NetworkBackend):
         with self._lock:
             self._sockets.discard(stream.get_extra_info("socket"))
 
+    def tls_context(self) -> ssl.SSLContext:
+        """Return what certificates are checked with, made at first use: it takes longer than a small file."""
+        import httpx
+
+        with self._lock:
+            if self._tls is None:
+                self._tls = httpx.create_ssl_context()
+                self._tls.set_alpn_protocols(["http/1.1"])
+            return self._tls
+
     def stop(self) -> None:
         """End every wait of every thread now."""
         self._stopped = True
@@ -133,8 +144,10 @@ class GuardedStream(httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         """Encrypt; the certificate is checked against the host's name, not its address."""
+        del ssl_context
         self._backend.closed(self._stream)
-        secured = self._stream.start_tls(ssl_context, server_hostname, self._backend.limit(timeout))
+        context = self._backend.tls_context()
+        secured = self._stream.start_tls(context, server_hostname, self._backend.limit(timeout))
         return GuardedStream(secured, self._backend)
 
     def get_extra_info(self, info: str) -> Any:
@@ -144,10 +157,9 @@ class GuardedStream(httpcore.NetworkStream):
 
 def open_pool(backend: GuardedBackend, max_connections: int) -> httpcore.ConnectionPool:
     """Return a pool of connections; no proxy, no HTTP/2, certificates checked."""
-    import httpx
-
     return httpcore.ConnectionPool(
-        ssl_context=httpx.create_ssl_context(),
+        # It trusts nobody; streams use the backend's own.
+        ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
         max_connections=max_connections,
         max_keepalive_connections=max_connections,
         keepalive_expiry=5.0,

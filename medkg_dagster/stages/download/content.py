@@ -23,6 +23,7 @@ _ARTICLE = re.compile(
     rb"<(?:[\w-]+:)?article[\s>]",
     re.DOTALL,
 )
+_ARTICLE_END = re.compile(rb"</(?:[\w-]+:)?article\s*>")
 _PAGE = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml.*?\?>\s*|<!--.*?-->\s*)*<(?:!doctype\s+html|html)\b", re.I | re.S
 )
@@ -50,7 +51,7 @@ def is_complete(media_type: str, tail: bytes) -> bool:
     """Say whether the last bytes of a file hold the mark that ends its kind."""
     if media_type == PDF:
         return b"%%EOF" in tail
-    return tail.rstrip(b"\0 \t\r\n").endswith(b">")
+    return _ARTICLE_END.search(tail) is not None
 
 
 def decoded(parts: Iterable[bytes], encoding: str) -> Iterator[bytes]:

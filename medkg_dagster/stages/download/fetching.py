@@ -203,10 +203,13 @@ class Fetcher:
             return
 
     def _nap(self) -> float:
-        moments = [moment for moment in (self._queues.next_moment(), self._end) if moment is not None]
-        if self._paced:
-            moments.append(self._paced[0][0])
-        return min(max(min(moments) - time.monotonic(), 0.0), _LONGEST_NAP)
+        """Return how long to wait for a result before something else may be done."""
+        now = time.monotonic()
+        moments = [self._end] if now < self._end else []
+        if self._active < self._config.max_connections:
+            moments += [moment for moment, *_ in self._paced[:1]]
+            moments += [moment for moment in (self._queues.next_moment(),) if moment is not None]
+        return min(max(min(moments, default=now + _LONGEST_NAP) - now, 0.0), _LONGEST_NAP)
 
     def _settle(self, host: str, task: Task, outcome: Reply | Exception, seconds: float) -> None:
         self._active -= 1
@@ -360,8 +363,9 @@ class Fetcher:
             self._backend.stop()
         for _ in self._threads:
             self._inbox.put(None)
+        end = time.monotonic() + _GOODBYE_SECONDS
         for thread in self._threads:
-            thread.join(_GOODBYE_SECONDS)
+            thread.join(max(0.0, end - time.monotonic()))
         self._pool.close()
 
 

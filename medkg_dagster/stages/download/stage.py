@@ -13,7 +13,7 @@ from medkg_dagster.stages.download.config import DownloadConfig
 from medkg_dagster.stages.download.fetching import Fetcher
 from medkg_dagster.stages.download.file_store import FileStore
 from medkg_dagster.stages.download.tasks import Task, downloaded
-from medkg_dagster.stages.download.url_paths import UrlPath
+from medkg_dagster.stages.download.url_paths import parse_extractor
 from medkg_dagster.stages.download.web_addresses import show
 
 FIELD = "pdf_downloaded"
@@ -29,7 +29,7 @@ class DownloadStage:
 
     def __init__(self, config: DownloadConfig) -> None:
         self._config = config
-        self._paths = tuple(map(UrlPath.parse, config.url_extractors))
+        self._paths = tuple(map(parse_extractor, config.url_extractors))
 
     def execute(self, ctx: StageContext, *, payloads: tuple[Payload, ...]) -> tuple[DownloadedFile, ...]:
         """Fetch a batch; what was fetched before is not fetched again.
@@ -104,7 +104,7 @@ class DownloadStage:
                 continue
             asked = candidates
             if record is not None:
-                asked = tuple(url for url in candidates if show(url) == record.url)[:1]
+                asked = tuple(url for url in candidates if show(url) == record.url)[:1] or candidates[:1]
             tasks.append(
                 Task(
                     document_id,

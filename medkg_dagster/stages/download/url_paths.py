@@ -1,21 +1,25 @@
 """Dot paths that find addresses in the JSON and XML of payloads.
 
 `best_oa_location.pdf_url`, `locations.*.pdf_url`, `link[content-type=application/pdf].URL`,
-`article.front.article-meta.self-uri.@href`.
+`article.front.article-meta.self-uri.@href`. A template is an address with such paths in braces:
+`https://www.ebi.ac.uk/europepmc/webservices/rest/{pmcid}/fullTextXML`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from lxml import etree
 
 ANY = "*"
 _STEP = re.compile(r"(?P<name>[^.\[\]]+)(?P<filters>(?:\[[^\[\]=]+=[^\[\]]*\])*)")
+_BRACES = re.compile(r"\{([^{}]*)\}")
 _FILTER = re.compile(r"\[([^\[\]=]+)=([^\[\]]*)\]")
 
 
@@ -90,6 +94,56 @@ class UrlPath:
                 return
             found = [inner for outer in found for inner in _xml_step(outer, step)]
         yield from (_text(element) for element in found)
+
+
+@dataclass(frozen=True, slots=True)
+class UrlTemplate:
+    """An address with paths in braces; it gives one address where each path leads somewhere, else none.
+
+    Attributes:
+        literals: The texts around the paths, one more than there are paths.
+        paths: The paths.
+    """
+
+    literals: tuple[str, ...]
+    paths: tuple[UrlPath, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> UrlTemplate:
+        """Read a template.
+
+        Raises:
+            ValueError: A brace is not closed, or what is in braces is no path.
+        """
+        parts = _BRACES.split(text)
+        if any(brace in literal for literal in parts[::2] for brace in "{}"):
+            raise ValueError(f"{text!r} has a brace without its counterpart")
+        return cls(tuple(parts[::2]), tuple(map(UrlPath.parse, parts[1::2])))
+
+    def in_json(self, value: Any) -> Iterator[str]:
+        """Yield the address with what a parsed JSON value says."""
+        yield from self._filled([next(path.in_json(value), "") for path in self.paths])
+
+    def in_xml(self, root: etree._Element) -> Iterator[str]:
+        """Yield the address with what an XML document says."""
+        yield from self._filled([next(path.in_xml(root), "") for path in self.paths])
+
+    def _filled(self, values: Sequence[str]) -> Iterator[str]:
+        if all(values):
+            quoted = [quote(value, safe="") for value in values]
+            yield "".join(text for pair in zip_longest(self.literals, quoted, fillvalue="") for text in pair)
+
+
+UrlExtractor = UrlPath | UrlTemplate
+
+
+def parse_extractor(text: str) -> UrlExtractor:
+    """Read a template where there is an address, else a path.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    return UrlTemplate.parse(text) if "://" in text else UrlPath.parse(text)
 
 
 def _json_step(value: Any, step: Step) -> list[Any]:

@@ -92,7 +92,7 @@ def follow(url: str, location: str) -> str:
         target = httpx.URL(url).join(location.strip())
     except (httpx.InvalidURL, ValueError) as error:
         raise PermanentDownloadError(
-            f"{show(url)}: redirects to {location[:100]!r}, which is no address"
+            f"{show(url)}: redirects to {show(location)[:100]!r}, which is no address; check it"
         ) from error
     if target.scheme != "https" and url.strip().lower().startswith("https:"):
         raise PermanentDownloadError(

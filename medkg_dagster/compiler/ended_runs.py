@@ -1,0 +1,91 @@
+"""Sensors that notice runs which ended without telling the ledger."""
+
+from pathlib import Path
+
+from dagster import (
+    DagsterRunStatus,
+    DefaultSensorStatus,
+    RunsFilter,
+    RunStatusSensorContext,
+    SensorDefinition,
+    SensorEvaluationContext,
+    SkipReason,
+    run_status_sensor,
+    sensor,
+)
+
+from medkg_dagster.compiler.job_sensors import TICK_SECONDS, has_ledger
+from medkg_dagster.ledger import JobLedger
+from medkg_dagster.runtime.resources import run_identity
+from medkg_dagster.runtime.run_processes import is_gone
+from medkg_dagster.runtime.tags import JOB_TAG, PARTITION_TAG, PIPELINE_TAG, PROCESS_TAG
+
+RUNS_PER_TICK = 100
+
+
+def ended_run_sensors(home: Path) -> tuple[SensorDefinition, SensorDefinition]:
+    """Return the sensors that tell the ledger of runs which failed or were cancelled from outside.
+
+    Args:
+        home: The folder for all data.
+    """
+
+    def tell_ledger(context: RunStatusSensorContext) -> None:
+        run = context.dagster_run
+        pipeline, job_id = run.tags.get(PIPELINE_TAG), run.tags.get(PARTITION_TAG, run.tags.get(JOB_TAG))
+        if not pipeline or not job_id or not has_ledger(home):
+            return
+        with JobLedger.open(home) as ledger:
+            if not ledger.jobs(pipeline, job_id=job_id):
+                return
+            is_cancelled = run.status is DagsterRunStatus.CANCELED
+            ended = "was cancelled" if is_cancelled else "failed"
+            error = f"run {run.run_id} of {run.job_name} {ended}"
+            job = ledger.phases.run_ended(
+                pipeline,
+                job_id,
+                run.job_name,
+                run_identity(run),
+                is_cancelled=is_cancelled,
+                error=f"{error}; `medkg ledger retry {pipeline}/{job_id}` starts it again",
+            )
+        context.log.info("%s/%s: %s", pipeline, job_id, job.status)
+
+    def build(name: str, status: DagsterRunStatus) -> SensorDefinition:
+        return run_status_sensor(
+            run_status=status,
+            name=name,
+            description="Tells the ledger of runs that ended before they could do so themselves.",
+            default_status=DefaultSensorStatus.RUNNING,
+            minimum_interval_seconds=TICK_SECONDS,
+        )(tell_ledger)
+
+    return build("failed_runs", DagsterRunStatus.FAILURE), build("cancelled_runs", DagsterRunStatus.CANCELED)
+
+
+def lost_run_sensor() -> SensorDefinition:
+    """Return the sensor that marks runs as failed whose process is gone, as after a crash of the machine.
+
+    Dagster's default launcher does not see such losses once its code server is gone too, and the run would
+    hold its place in the queue for ever.
+    """
+
+    @sensor(
+        name="lost_runs",
+        description="Marks runs as failed whose process is gone.",
+        default_status=DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=TICK_SECONDS,
+    )
+    def lost_runs(context: SensorEvaluationContext) -> SkipReason:
+        started = RunsFilter(statuses=[DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING])
+        lost = [
+            run
+            for run in context.instance.get_runs(filters=started, limit=RUNS_PER_TICK)
+            if is_gone(run.tags.get(PROCESS_TAG, ""))
+        ]
+        for run in lost:
+            context.log.warning("run %s of %s: its process is gone", run.run_id, run.job_name)
+            context.instance.report_run_failed(run, "The process that carried out this run is gone.")
+        return SkipReason(f"{len(lost)} runs were lost.")
+
+    return lost_runs
