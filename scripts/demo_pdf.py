@@ -44,16 +44,18 @@ def main() -> None:
     with served(CORPUS) as address, daemon(settings.home):
         records = folder / "records.json"
         records.write_text(json.dumps(article_records(address), indent=1))
-        print(f"serving {len(list(CORPUS.glob('*.pdf')))} PDFs at {address}")
+        print(f"serving {len(list(CORPUS.glob('*.pdf')))} PDFs at {address}", flush=True)
+        job_id = f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}"
         submit = [
             *(str(BIN / "medkg"), "submit", "pdf-two-phase", "--adapter", "files"),
             *("--param", f"path={records}"),
             *("--set", 'download.allow_private_hosts=["127.0.0.1"]'),
-            *("--job-id", f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}", "--wait"),
+            *("--job-id", job_id, "--wait"),
         ]
         code = subprocess.run(submit, check=False).returncode  # noqa: S603 - our own command
         if code == 0:
-            subprocess.run([str(BIN / "medkg"), "summary"], check=True)  # noqa: S603 - our own command
+            summary = [str(BIN / "medkg"), "summary", "--pipeline", "pdf-two-phase", "--job", job_id]
+            subprocess.run(summary, check=True)  # noqa: S603 - our own command
     sys.exit(code)
 
 
@@ -106,7 +108,7 @@ def daemon(home: Path) -> Iterator[None]:
         process = subprocess.Popen(  # noqa: S603 - our own command
             [command, "run", "-m", "medkg_dagster.definitions"], stdout=stream, stderr=stream, env=os.environ
         )
-    print(f"started a daemon, which logs to {log}")
+    print(f"started a daemon, which logs to {log}", flush=True)
     try:
         yield
     finally:

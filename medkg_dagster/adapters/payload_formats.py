@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from medkg_dagster.domain.article_records import is_article_record, read_record, split_records
 from medkg_dagster.domain.payloads import Payload, PayloadFormat
 from medkg_dagster.errors import (
     DocumentError,
@@ -91,12 +92,46 @@ def split_content(name: str, origin: str, content: bytes, source: str) -> Iterat
     elif _XML_START.match(start) or _is_utf16_xml(content):
         yield from _split_xml(name, origin, content, source)
     elif _JSON_START.match(start):
-        yield from split_studies(name, origin, load_json(name, content), source)
+        yield from _split_json(name, origin, load_json(name, content), source)
     elif (header := _PDF_HEADER.search(content, 0, _PDF_HEADER_WITHIN)) and b"obj" in content[header.end() :]:
         yield Payload(id=name, format=PayloadFormat.PDF, content=content, source=source, origin=origin)
     else:
         _check_text(name, content)
         yield Payload(id=name, format=PayloadFormat.TEXT, content=content, source=source, origin=origin)
+
+
+def _split_json(name: str, origin: str, value: Any, source: str) -> Iterator[Payload | Refused]:
+    records = split_records(value)
+    if records is None:
+        yield from split_studies(name, origin, value, source)
+        return
+    for number, record in enumerate(records, start=1):
+        place = name if len(records) == 1 else f"{name}#{number}"
+        try:
+            yield _record_payload(place, origin, record, source)
+        except DocumentError as error:
+            yield Refused(place, error)
+
+
+def _record_payload(name: str, origin: str, record: Any, source: str) -> Payload:
+    if not is_article_record(record):
+        raise UnreadableDocumentError(f"{name}: no record of an article: it has neither identifier nor title")
+    return Payload(
+        id=read_record(record).curie or name,
+        format=PayloadFormat.ARTICLE_RECORD,
+        content=_canonical_json(name, record),
+        source=source,
+        origin=origin,
+    )
+
+
+def _canonical_json(name: str, value: Any) -> bytes:
+    """Return JSON with its keys sorted, so that equal values have equal bytes."""
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise UnreadableDocumentError(f"{name}: holds half a character (a lone surrogate)") from error
 
 
 def load_json(name: str, content: bytes) -> Any:
@@ -187,17 +222,10 @@ def study_payload(name: str, origin: str, study: Any, source: str) -> Payload:
             f"{name}: a study without a valid NCT id "
             f"(protocolSection.identificationModule.nctId is {nct_id!r})"
         )
-    text = json.dumps(study, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    try:
-        content = text.encode()
-    except UnicodeEncodeError as error:
-        raise UnreadableDocumentError(
-            f"{name}: {nct_id} holds half a character (a lone surrogate)"
-        ) from error
     return Payload(
         id=f"clinicaltrials:{nct_id}",
         format=PayloadFormat.STUDY_JSON,
-        content=content,
+        content=_canonical_json(f"{name}: {nct_id}", study),
         source=source,
         origin=origin,
     )
@@ -255,7 +283,8 @@ def _promise(name: str) -> str:
 
 def _refuse_json(name: str) -> NoReturn:
     raise UnreadableDocumentError(
-        f"{name}: JSON, but no ClinicalTrials.gov v2 study (no protocolSection); other JSON is not read"
+        f"{name}: JSON, but no ClinicalTrials.gov v2 study (no protocolSection) and no record of an article "
+        "(no DOI, PMID or PMCID); other JSON is not read"
     )
 
 

@@ -17,6 +17,7 @@ from medkg_dagster.settings import Settings
 if TYPE_CHECKING:
     from medkg_dagster.ledger import GateDecision, Phase
     from medkg_dagster.resolution.plan import PipelinePlan, Plan, PlannedGate
+    from medkg_dagster.runtime.launch import Launcher
 
 STARTER = "medkg gate approve"
 
@@ -72,18 +73,34 @@ def approve(  # noqa: PLR0917 - one parameter per option of the command
 
     A job that has not come to the gate yet will find it open.
     """
+    from medkg_dagster.runtime.launch import launcher
+
+    if not now:
+        click.echo(_approve(settings, job, gate_name, (by, reason), None))
+        return
+    with launcher(settings.home) as started:
+        click.echo(_approve(settings, job, gate_name, (by, reason), started))
+
+
+def _approve(
+    settings: Settings, job: str, gate_name: str, who: tuple[str, str], started: Launcher | None
+) -> str:
+    """Approve, start the next phase where there is a launcher and it is due, and say what happened."""
     from medkg_dagster.ledger import GateDecision, PhaseStatus
 
-    phase = _decide(settings, job, gate_name, GateDecision.APPROVED, (by, reason), STARTER if now else None)
+    starter = f"{STARTER} {started.process.pid}" if started else None
+    phase = _decide(settings, job, gate_name, GateDecision.APPROVED, who, starter)
     place = f"gate '{gate_name}' of {phase.pipeline}/{phase.job_id}"
     if phase.status is PhaseStatus.EXPECTED:
-        click.echo(f"{place} will be open when the job comes to it")
-    elif phase.status is PhaseStatus.STARTED:
-        click.echo(f"{place} was opened by {phase.opened_by}; run {phase.run_id} has gone through")
-    elif now and phase.starter == STARTER and phase.lease_until is not None:
-        _start(settings, phase, place)
-    else:
-        click.echo(f"{place} is open; the daemon starts {phase.phase}")
+        return f"{place} will be open when the job comes to it"
+    if phase.status is PhaseStatus.STARTED:
+        return f"{place} was opened by {phase.opened_by}; run {phase.run_id} has gone through"
+    if started and phase.starter == starter:
+        started.run(phase)
+        return f"{place} is open; {phase.phase} starts now and logs to {started.log}"
+    if phase.starter is not None:
+        return f"{place} is open; {phase.starter} is starting {phase.phase}"
+    return f"{place} is open; the daemon starts {phase.phase}"
 
 
 @gate.command("reject")
@@ -141,13 +158,6 @@ def find_gate(pipeline: PipelinePlan, name: str) -> PlannedGate:
         hint = did_you_mean(name, [item.name for item in pipeline.gates])
         raise ConfigError(f"pipeline '{pipeline.name}' has no gate '{name}'; {hint}")
     return found
-
-
-def _start(settings: Settings, phase: Phase, place: str) -> None:
-    from medkg_dagster.runtime.launch import launch_phase
-
-    log = launch_phase(phase, settings.home)
-    click.echo(f"{place} is open; {phase.phase} starts now and logs to {log}")
 
 
 def _describe(plan: Plan, phase: Phase) -> dict[str, Any]:

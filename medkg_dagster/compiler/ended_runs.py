@@ -1,5 +1,6 @@
 """Sensors that notice runs which ended without telling the ledger."""
 
+import warnings
 from pathlib import Path
 
 from dagster import (
@@ -52,13 +53,16 @@ def ended_run_sensors(home: Path) -> tuple[SensorDefinition, SensorDefinition]:
         context.log.info("%s/%s: %s", pipeline, job_id, job.status)
 
     def build(name: str, status: DagsterRunStatus) -> SensorDefinition:
-        return run_status_sensor(
-            run_status=status,
-            name=name,
-            description="Tells the ledger of runs that ended before they could do so themselves.",
-            default_status=DefaultSensorStatus.RUNNING,
-            minimum_interval_seconds=TICK_SECONDS,
-        )(tell_ledger)
+        with warnings.catch_warnings():
+            # Dagster's own decorator passes on a parameter that Dagster calls beta.
+            warnings.filterwarnings("ignore", message=".*`owners`", category=Warning)
+            return run_status_sensor(
+                run_status=status,
+                name=name,
+                description="Tells the ledger of runs that ended before they could do so themselves.",
+                default_status=DefaultSensorStatus.RUNNING,
+                minimum_interval_seconds=TICK_SECONDS,
+            )(tell_ledger)
 
     return build("failed_runs", DagsterRunStatus.FAILURE), build("cancelled_runs", DagsterRunStatus.CANCELED)
 

@@ -30,7 +30,8 @@ from medkg_dagster.runtime.materialization import TABLE_ROWS, rows_table
 from medkg_dagster.runtime.tags import ATTEMPT_TAG, PARTITION_TAG, PIPELINE_TAG
 from medkg_dagster.topology.names import dagster_name
 
-TICK_SECONDS = 5
+# Less than the five seconds between two rounds of the daemon, or a sensor would now and then miss a round.
+TICK_SECONDS = 2
 STARTS_PER_TICK = 25
 WAITING_CHECK = "no_job_waits"
 _START = "start"

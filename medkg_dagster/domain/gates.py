@@ -5,6 +5,7 @@ Pure: fields in, verdict out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,6 +17,8 @@ from pydantic_core import PydanticCustomError
 _SHORT = ("field", "equals")
 _GENERAL = ("mode", "clauses")
 _FIELD_PATH = r"^[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$"
+_LONGEST_SECONDS = 100 * 366 * 86_400  # dates that far ahead can still be written
+_SHOWN = 200
 
 
 class GateOperator(StrEnum):
@@ -62,6 +65,8 @@ class GateClause(BaseModel):
             raise PydanticCustomError(
                 "clause", "the operator '{operator}' needs a value", {"operator": self.operator.value}
             )
+        if not _is_json(self.value):
+            raise PydanticCustomError("clause", "the value must be JSON: a finite number, text in quotes ...")
         if self.operator is GateOperator.IN and not (isinstance(self.value, list | tuple) and self.value):
             raise PydanticCustomError("clause", "the operator 'in' needs a list of values")
         if self.operator in _ORDERING and (
@@ -99,8 +104,8 @@ class GateCondition(BaseModel):
 
     mode: Literal["all", "any"] = "all"
     clauses: Annotated[tuple[GateClause, ...], AfterValidator(_check_clauses)]
-    timeout_seconds: float | None = Field(default=None, gt=0)
-    poll_interval_seconds: float = Field(default=1.0, gt=0)
+    timeout_seconds: float | None = Field(default=None, gt=0, le=_LONGEST_SECONDS)
+    poll_interval_seconds: float = Field(default=1.0, gt=0, le=_LONGEST_SECONDS)
     on_timeout: OnTimeout = "fail"
 
     @model_validator(mode="before")
@@ -142,7 +147,7 @@ class ClauseVerdict:
     note: str = ""
 
     def __str__(self) -> str:
-        observed = repr(self.observed) if self.is_present else "absent"
+        observed = _shown(self.observed) if self.is_present else "absent"
         note = f" ({self.note})" if self.note else ""
         return f"{describe_clause(self.clause)}: {observed}{note}"
 
@@ -279,6 +284,21 @@ def _is_same(one: Any, other: Any) -> bool:
     if isinstance(one, list | tuple):
         return len(one) == len(other) and all(map(_is_same, one, other))
     return bool(one == other)
+
+
+def _is_json(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and _is_json(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_json, value))
+    return value is None or isinstance(value, str | int)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ... ({len(text)} characters)"
 
 
 def _type_note(value: Any, expected: Any) -> str:

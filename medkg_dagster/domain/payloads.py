@@ -15,6 +15,7 @@ class PayloadFormat(StrEnum):
     PUBMED_XML = "pubmed_xml"
     PDF = "pdf"
     TEXT = "text"
+    ARTICLE_RECORD = "article_record"
 
 
 class Payload(Value):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,13 +34,18 @@ def dump_json(value: Any) -> str:
 
 
 def from_json(text: str | None) -> Any:
-    """Return the value that `to_json` wrote; None for a column without one."""
-    return None if text is None else json.loads(text)
+    """Return the value of JSON text, ours or an outsider's; None for a column without one."""
+    return None if text is None else json.loads(text, parse_float=_finite)
 
 
 def storable(text: str) -> str:
     """Return the text with what databases refuse (NUL, lone surrogates) written as an escape."""
     return _encodable(text).replace("\x00", "\\x00")
+
+
+def _finite(number: str) -> float | str:
+    value = float(number)
+    return value if math.isfinite(value) else number  # 1e999 is valid JSON, and no float
 
 
 def _encodable(text: str) -> str:

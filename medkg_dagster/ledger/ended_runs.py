@@ -46,7 +46,10 @@ def end_run(  # noqa: PLR0917 - the transaction, what ended, how: the order in w
         return job
     if known is not None and _never_began(known, run):
         phase_rows.put_phase(connection, key, _begun(run))
-    elif not left_open and not (job.status is JobStatus.RUNNING and _is_latest(connection, job, run)):
+        is_over = job.status in {JobStatus.SUBMITTED, JobStatus.WAITING}
+    else:
+        is_over = (left_open or job.status is JobStatus.RUNNING) and _is_latest(connection, job, run)
+    if not is_over:
         return job
     return job_rows.change_job(connection, job, {"status": status, "error": error}, stamp)
 

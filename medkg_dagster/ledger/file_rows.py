@@ -20,7 +20,8 @@ def put_files(
     connection: Connection, pipeline: str, job_id: str, records: Iterable[FileRecord], now: str
 ) -> None:
     """Put records in the place of earlier ones of the same documents."""
-    rows = [_row(pipeline, job_id, record, now) for record in records]
+    described = (_row(pipeline, job_id, record, now) for record in records)
+    rows = list({row["document_id"]: row for row in described}.values())
     of_job = (FILES.c.pipeline == pipeline) & (FILES.c.job_id == job_id)
     for start in range(0, len(rows), _BATCH):
         batch = rows[start : start + _BATCH]

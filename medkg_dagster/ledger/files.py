@@ -31,8 +31,13 @@ class FileLedger:
             file_rows.put_files(connection, pipeline, job_id, records, stamp(self._clock))
 
     def of_job(self, pipeline: str, job_id: str) -> tuple[FileRecord, ...]:
-        """Return the records of a job, by document id."""
+        """Return the records of a job, by document id.
+
+        Raises:
+            UnknownJobError: There is no such job.
+        """
         with self._database.reading() as connection:
+            job_rows.get_job(connection, pipeline, job_id)
             return file_rows.list_files(connection, pipeline, job_id)
 
     def stored(self, urls: Sequence[str]) -> dict[str, FileRecord]:

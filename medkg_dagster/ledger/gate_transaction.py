@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from medkg_dagster.domain.gates import describe_condition, judge, observed_fields
-from medkg_dagster.errors import GateConditionError, LedgerError, SupersededRunError
+from medkg_dagster.domain.gates import GateVerdict, describe_condition, judge, observed_fields
+from medkg_dagster.errors import GateConditionError, GateReason, LedgerError, SupersededRunError
 from medkg_dagster.ledger import job_rows, phase_rows
-from medkg_dagster.ledger.encoding import dump_json, storable
+from medkg_dagster.ledger.encoding import dump_json
 from medkg_dagster.ledger.models import (
     GateDecision,
     GateRule,
@@ -24,6 +24,7 @@ from medkg_dagster.ledger.times import Clock, seconds_between, stamp
 from medkg_dagster.stage_api.job_record import GatePassage
 
 GATE = "gate"
+CLOSED = frozenset({PhaseStatus.REJECTED, PhaseStatus.TIMED_OUT})
 _STATUS_AFTER_TIMEOUT = {
     "fail": JobStatus.FAILED,
     "skip": JobStatus.SKIPPED,
@@ -47,15 +48,15 @@ class GateTransaction:
 
     def __init__(self, connection: Connection, clock: Clock, key: PhaseKey, *, lock: bool = True) -> None:
         self._connection = connection
-        self._clock = clock
         self._key = key
         self.job = job_rows.get_job(connection, key.pipeline, key.job_id, lock=lock)
         self.phase = phase_rows.find_phase(connection, key)
+        self._moment = clock()  # one for all that changes together, and none before the job is held
+        self.now = self.later(0)
 
-    @property
-    def now(self) -> str:
-        """The time to record."""
-        return stamp(self._clock)
+    def later(self, seconds: float) -> str:
+        """Return the time of the change, as it is recorded, or one so many seconds later."""
+        return stamp(lambda: self._moment, seconds)
 
     def put(self, values: Mapping[str, Any]) -> Phase:
         """Write columns of the phase."""
@@ -80,6 +81,22 @@ class GateTransaction:
             values |= {"since": self.now, "opened_at": self.now, "opened_by": actor}
         return self.put(values)
 
+    def expect_anew(self) -> None:
+        """Take the job away from the gates it waits at or is open for: it will come to them again."""
+        for phase in phase_rows.list_phases(self._connection, self._key.pipeline, self._key.job_id):
+            if phase.gate is not None and phase.status in {PhaseStatus.WAITING, PhaseStatus.DUE}:
+                key = PhaseKey(phase.pipeline, phase.job_id, phase.phase)
+                values = {
+                    "status": PhaseStatus.EXPECTED.value,
+                    # A run that somebody may have started already is refused by its attempt.
+                    "attempt": phase.attempt + (phase.status is PhaseStatus.DUE),
+                    "decision": None,
+                    "opened_at": None,
+                    "opened_by": None,
+                    "reason": None,
+                }
+                phase_rows.put_phase(self._connection, key, values)
+
     def wait(self, rule: GateRule, attempt: int, *, keep_decision: bool, actor: str) -> Phase:
         """Let the job wait at the gate, and look at once whether it is open."""
         timeout = rule.condition.timeout_seconds
@@ -88,7 +105,7 @@ class GateTransaction:
             "status": PhaseStatus.WAITING.value,
             "attempt": attempt,
             "since": self.now,
-            "deadline": None if timeout is None else stamp(self._clock, timeout),
+            "deadline": None if timeout is None else self.later(timeout),
             "timeout_seconds": timeout,
             "stirred": 1,
             "checked_at": None,
@@ -110,15 +127,12 @@ class GateTransaction:
 
     def look(self, rule: GateRule) -> Phase:
         """Judge the condition; open the gate where it holds, end the wait where its time is up."""
-        phase = self._waiting()
+        phase = self._known()
         verdict = judge(rule.condition, self.job.fields, phase.baseline)
-        now = self.now
-        phase = self.put({"stirred": 0, "checked_at": now, "observed": storable(str(verdict))})
+        phase = self.put({"stirred": 0, "checked_at": self.now, "observed": str(verdict)})
         if verdict.held:
-            paths = [item.clause.field for item in verdict.clauses if item.held]
-            changed = phase_rows.last_change(self._connection, self._key, paths)
-            return self._open(changed[0] if changed else GATE, str(verdict))
-        if phase.deadline is not None and phase.deadline <= now:
+            return self._open(self._who_let_it_hold(verdict), str(verdict))
+        if phase.deadline is not None and phase.deadline <= self.now:
             return self._time_out(rule, phase)
         return phase
 
@@ -126,7 +140,7 @@ class GateTransaction:
         """Open or reject the gate of a job that waits there, or is about to be started."""
         self.put({"decision": decision.value})
         if decision is GateDecision.APPROVED:
-            return self._open(actor, f"approved: {reason}")
+            return self._open(actor, _approved(reason))
         error = f"gate '{rule.gate}' was rejected by {actor}: {reason}"
         phase = self._close(PhaseStatus.REJECTED, actor, reason)
         self.set_job({"status": JobStatus.REJECTED, "error": error}, actor, reason)
@@ -136,17 +150,19 @@ class GateTransaction:
         """Record a decision on a gate that the job has not come to; the last one counts."""
         if self.phase is not None and self.phase.decision is decision:
             return self.phase
-        self._record(None if self.phase is None else self.phase.decision, decision.value, actor, reason)
-        return self.put(
+        before = None if self.phase is None else self.phase.decision
+        phase = self.put(
             {
                 "gate": rule.gate,
                 "status": PhaseStatus.EXPECTED.value,
                 "since": self.now,
                 "decision": decision.value,
-                "opened_by": storable(actor),
-                "reason": storable(reason),
+                "opened_by": actor,
+                "reason": reason,
             }
         )
+        self._record(before, decision.value, actor, reason)
+        return phase
 
     def refuse_late(self, decision: GateDecision) -> None:
         """Refuse a decision that comes too late to matter; one that says the same again is none.
@@ -177,10 +193,10 @@ class GateTransaction:
         """
         phase, condition = self.phase, rule.condition
         expected = describe_condition(condition)
-        if phase is not None and phase.status in {PhaseStatus.REJECTED, PhaseStatus.TIMED_OUT}:
-            is_rejected = phase.status is PhaseStatus.REJECTED
-            observed = f"{phase.reason} (by {phase.opened_by} at {phase.opened_at})"
-            raise GateConditionError(rule.gate, "rejected" if is_rejected else "timeout", expected, observed)
+        if phase is not None and (phase.status in CLOSED or phase.decision is GateDecision.REJECTED):
+            reason: GateReason = "timeout" if phase.status is PhaseStatus.TIMED_OUT else "rejected"
+            observed = f"{phase.reason} (by {phase.opened_by} at {phase.opened_at or phase.since})"
+            raise GateConditionError(rule.gate, reason, expected, observed)
         is_approved = phase is not None and phase.decision is GateDecision.APPROVED
         verdict = judge(condition, self.job.fields, None if phase is None else phase.baseline)
         if not is_approved and not verdict.held:
@@ -188,25 +204,29 @@ class GateTransaction:
         if phase is not None and phase.opened_at is not None:
             waited = seconds_between(phase.since, phase.opened_at)
             return GatePassage(phase.opened_by or GATE, phase.opened_at, waited, phase.reason or str(verdict))
-        changed = phase_rows.last_change(
-            self._connection, self._key, [clause.field for clause in condition.clauses]
-        )
+        if phase is not None and is_approved:
+            return GatePassage(phase.opened_by or GATE, self.now, 0.0, _approved(phase.reason or ""))
         waited = 0.0 if phase is None else seconds_between(phase.since, self.now)
-        return GatePassage(changed[0] if changed else GATE, self.now, waited, str(verdict))
+        return GatePassage(self._who_let_it_hold(verdict), self.now, waited, str(verdict))
 
-    def _waiting(self) -> Phase:
+    def _who_let_it_hold(self, verdict: GateVerdict) -> str:
+        paths = [item.clause.field for item in verdict.clauses if item.held]
+        changed = phase_rows.last_change(self._connection, self._key, paths)
+        return changed[0] if changed else GATE
+
+    def _known(self) -> Phase:
         if self.phase is None:
             raise LedgerError(f"job '{self._key.pipeline}/{self._key.job_id}' has no phase {self._key.phase}")
         return self.phase
 
     def _open(self, actor: str, because: str) -> Phase:
-        self._record(self._waiting().status.value, "open", actor, because)
+        self._record(self._known().status.value, "open", actor, because)
         return self.put(
             {
                 "status": PhaseStatus.DUE.value,
                 "opened_at": self.now,
-                "opened_by": storable(actor),
-                "reason": storable(because),
+                "opened_by": actor,
+                "reason": because,
             }
         )
 
@@ -221,7 +241,7 @@ class GateTransaction:
         return closed
 
     def _close(self, status: PhaseStatus, actor: str, reason: str) -> Phase:
-        phase = self._waiting()
+        phase = self._known()
         self._record(phase.status.value, status.value, actor, reason)
         return self.put(
             {
@@ -229,20 +249,19 @@ class GateTransaction:
                 # A run that somebody may have started already is refused by its attempt.
                 "attempt": phase.attempt + (phase.status is PhaseStatus.DUE),
                 "opened_at": self.now,
-                "opened_by": storable(actor),
-                "reason": storable(reason),
+                "opened_by": actor,
+                "reason": reason,
             }
         )
 
     def _record(self, old: str | None, new: str, actor: str, reason: str) -> None:
-        gate = self.phase.gate if self.phase is not None else self._key.phase
-        job_rows.record(
-            self._connection,
-            self._key.pipeline,
-            self._key.job_id,
-            {f"gates.{gate}": (old, new)},
-            job_rows.Stamp(actor, self.now, reason),
-        )
+        changed = {f"gates.{self._known().gate}": (old, new)}
+        stamped = job_rows.Stamp(actor, self.now, reason)
+        job_rows.record(self._connection, self._key.pipeline, self._key.job_id, changed, stamped)
+
+
+def _approved(reason: str) -> str:
+    return f"approved: {reason}"
 
 
 def refuse_superseded(phase: Phase, run: RunIdentity) -> None:

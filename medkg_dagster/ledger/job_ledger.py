@@ -170,9 +170,8 @@ class JobLedger:
             reason: Why it changes, for the history; the error where not given.
         """
         from medkg_dagster.ledger import job_rows
-        from medkg_dagster.ledger.encoding import storable
 
-        changes = {"status": job_rows.valid_status(status), "error": error and storable(error)}
+        changes = {"status": job_rows.valid_status(status), "error": error}
         with self._database.writing() as connection:
             job = job_rows.get_job(connection, pipeline, job_id, lock=True)
             changed = job_rows.Stamp(actor, self._now(), reason or error)

@@ -108,7 +108,10 @@ def change_job(connection: Connection, job: Job, changes: Mapping[str, Any], sta
     Returns:
         The job after the change.
     """
-    differing = {name: value for name, value in changes.items() if getattr(job, name) != value}
+    stored: dict[str, Any] = {
+        name: storable(value) if type(value) is str else value for name, value in changes.items()
+    }
+    differing = {name: value for name, value in stored.items() if getattr(job, name) != value}
     if not differing:
         return job
     connection.execute(

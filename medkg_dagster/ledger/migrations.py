@@ -137,7 +137,7 @@ _POSTGRESQL_OUTSIDERS = (
             stamp TEXT := to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
         BEGIN
             IF NEW.fields = OLD.fields THEN RETURN NEW; END IF;
-            IF jsonb_typeof(NEW.fields::jsonb) <> 'object' THEN
+            IF json_typeof(NEW.fields::json) <> 'object' THEN
                 RAISE EXCEPTION 'fields must be a JSON object';
             END IF;
             IF NEW.revision = OLD.revision THEN

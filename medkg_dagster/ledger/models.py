@@ -36,7 +36,7 @@ class PhaseStatus(StrEnum):
     """How far a phase of a job has come."""
 
     EXPECTED = "expected"
-    """Its gate was decided before the job came to wait there."""
+    """The job has not come to its gate, or is to come there again; a decision may have been made ahead."""
     WAITING = "waiting"
     """The job waits at the phase's gate."""
     DUE = "due"

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, func, insert, literal_column, or_, select, update
 
-from medkg_dagster.ledger.encoding import from_json
+from medkg_dagster.domain.gates import ABSENT, look_up
+from medkg_dagster.ledger.encoding import dump_json, from_json, storable
 from medkg_dagster.ledger.models import GateDecision, Phase, PhaseStatus
 from medkg_dagster.ledger.schema import HISTORY, PHASES
+
+# Written into the statement: a database matches a parameter with no partial index.
+_IS_WAITING = PHASES.c.status == literal_column(f"'{PhaseStatus.WAITING}'")
+_IS_DUE = PHASES.c.status == literal_column(f"'{PhaseStatus.DUE}'")
+_IS_STIRRED = PHASES.c.stirred == literal_column("1")
+
+_ALL_FIELDS = "fields"  # how the history calls a change made in SQL
+_REMEMBERED = 200
 
 
 class PhaseKey(NamedTuple):
@@ -34,10 +43,11 @@ def find_phase(connection: Connection, key: PhaseKey) -> Phase | None:
 
 def put_phase(connection: Connection, key: PhaseKey, values: dict[str, Any]) -> Phase:
     """Write columns of a phase, made where there is none; the caller holds the job."""
-    changed = connection.execute(update(PHASES).where(_of(key)).values(values))
+    stored = {name: storable(value) if isinstance(value, str) else value for name, value in values.items()}
+    changed = connection.execute(update(PHASES).where(_of(key)).values(stored))
     if changed.rowcount == 0:
         blank = {"attempt": 1, "stirred": 0}
-        connection.execute(insert(PHASES).values({**blank, **key._asdict(), **values}))
+        connection.execute(insert(PHASES).values({**blank, **key._asdict(), **stored}))
     return _phase(connection.execute(select(PHASES).where(_of(key))).one())
 
 
@@ -54,7 +64,7 @@ def stirred_jobs(
     query = (
         _waiting_ids(pipeline, phase)
         .where(
-            PHASES.c.stirred == 1,
+            _IS_STIRRED,
             or_(PHASES.c.checked_at.is_(None), PHASES.c.checked_at <= checked_before),
         )
         .order_by(PHASES.c.checked_at)
@@ -72,24 +82,27 @@ def overdue_jobs(connection: Connection, pipeline: str, phase: str, now: str, li
     return list(connection.scalars(query.limit(limit)))
 
 
-def due_phases(connection: Connection, phase: str, pipeline: str | None, now: str, limit: int) -> list[Phase]:
-    """Return phases to start that nobody is starting, the longest due first."""
-    query = select(PHASES).where(
-        PHASES.c.status == PhaseStatus.DUE.value,
-        PHASES.c.phase == phase,
-        or_(PHASES.c.starter.is_(None), PHASES.c.lease_until.is_(None), PHASES.c.lease_until < now),
-    )
-    if pipeline is not None:
-        query = query.where(PHASES.c.pipeline == pipeline)
-    query = query.order_by(PHASES.c.opened_at, PHASES.c.pipeline, PHASES.c.job_id).limit(limit)
-    return [_phase(row) for row in connection.execute(query)]
+def has_due_phases(connection: Connection, phase: str, pipeline: str | None, now: str) -> bool:
+    """Say whether there are phases to start that nobody is starting."""
+    return connection.execute(_due(phase, pipeline, now).limit(1)).first() is not None
+
+
+def hold_due_phases(
+    connection: Connection, phase: str, pipeline: str | None, now: str, limit: int
+) -> list[Phase]:
+    """Return phases to start that nobody is starting, the longest due first.
+
+    They are held until the transaction ends; those that another one holds are left to it.
+    """
+    query = _due(phase, pipeline, now).order_by(PHASES.c.opened_at, PHASES.c.pipeline, PHASES.c.job_id)
+    return [_phase(row) for row in connection.execute(query.limit(limit).with_for_update(skip_locked=True))]
 
 
 def waiting_phases(
     connection: Connection, pipeline: str | None, phase: str | None, limit: int
 ) -> tuple[Phase, ...]:
     """Return phases whose job waits at a gate, the longest waiting first."""
-    query = select(PHASES).where(PHASES.c.status == PhaseStatus.WAITING.value)
+    query = select(PHASES).where(_IS_WAITING)
     for column, value in ((PHASES.c.pipeline, pipeline), (PHASES.c.phase, phase)):
         if value is not None:
             query = query.where(column == value)
@@ -100,7 +113,7 @@ def waiting_phases(
 def waiting_mark(connection: Connection, pipeline: str, phase: str) -> str:
     """Return a text that changes whenever a job begins or ends to wait for the phase."""
     query = select(func.count(), func.max(PHASES.c.since)).where(
-        PHASES.c.status == PhaseStatus.WAITING.value, PHASES.c.pipeline == pipeline, PHASES.c.phase == phase
+        _IS_WAITING, PHASES.c.pipeline == pipeline, PHASES.c.phase == phase
     )
     count, latest = connection.execute(query).one()
     return f"{count} {latest or ''}".strip()
@@ -114,29 +127,54 @@ def last_change(connection: Connection, key: PhaseKey, paths: Sequence[str]) -> 
         key: The phase; its job is meant.
         paths: Dotted paths; a change of what they lie in or of what lies in them counts too.
     """
-    names = {"fields"}
+    names = {_ALL_FIELDS}
     for path in paths:
         parts = path.split(".")
         names |= {".".join(parts[:depth]) for depth in range(1, len(parts) + 1)}
     within = [HISTORY.c.field.startswith(f"{path}.", autoescape=True) for path in paths]
     query = (
-        select(HISTORY.c.actor, HISTORY.c.at)
+        select(HISTORY.c.field, HISTORY.c.old, HISTORY.c.new, HISTORY.c.actor, HISTORY.c.at)
         .where(
             HISTORY.c.pipeline == key.pipeline,
             HISTORY.c.job_id == key.job_id,
             or_(HISTORY.c.field.in_(sorted(names)), *within),
         )
         .order_by(HISTORY.c.id.desc())
-        .limit(1)
+        .limit(_REMEMBERED)
     )
-    row = connection.execute(query).first()
-    return None if row is None else (row.actor, row.at)
+    for row in connection.execute(query):
+        if any(_has_changed(row.field, row.old, row.new, path) for path in paths):
+            return row.actor, row.at
+    return None
+
+
+def _has_changed(changed: str, old: str | None, new: str | None, path: str) -> bool:
+    """Say whether the change of a field, which the path may lie in, has changed what is at the path."""
+    if changed == _ALL_FIELDS:
+        rest = path
+    elif path.startswith(f"{changed}."):
+        rest = path.removeprefix(f"{changed}.")
+    else:
+        return changed == path or changed.startswith(f"{path}.")
+    return _text_at(old, rest) != _text_at(new, rest)
+
+
+def _text_at(value: str | None, path: str) -> str | None:
+    found = look_up({"": from_json(value)}, f".{path}")
+    return None if found is ABSENT else dump_json(found)
+
+
+def _due(phase: str, pipeline: str | None, now: str) -> Select[Any]:
+    query = select(PHASES).where(
+        _IS_DUE,
+        PHASES.c.phase == phase,
+        or_(PHASES.c.starter.is_(None), PHASES.c.lease_until.is_(None), PHASES.c.lease_until < now),
+    )
+    return query if pipeline is None else query.where(PHASES.c.pipeline == pipeline)
 
 
 def _waiting_ids(pipeline: str, phase: str) -> Select[Any]:
-    return select(PHASES.c.job_id).where(
-        PHASES.c.status == PhaseStatus.WAITING.value, PHASES.c.pipeline == pipeline, PHASES.c.phase == phase
-    )
+    return select(PHASES.c.job_id).where(_IS_WAITING, PHASES.c.pipeline == pipeline, PHASES.c.phase == phase)
 
 
 def _of(key: PhaseKey) -> Any:

@@ -9,9 +9,9 @@ from typing import Any
 from medkg_dagster.errors import GateConditionError, LedgerError
 from medkg_dagster.ledger import job_rows, phase_rows
 from medkg_dagster.ledger.database import Database
-from medkg_dagster.ledger.encoding import dump_json
+from medkg_dagster.ledger.encoding import dump_json, to_json
 from medkg_dagster.ledger.ended_runs import end_run
-from medkg_dagster.ledger.gate_transaction import GateTransaction, refuse_superseded
+from medkg_dagster.ledger.gate_transaction import CLOSED, GateTransaction, refuse_superseded
 from medkg_dagster.ledger.models import (
     GateDecision,
     GateRule,
@@ -55,7 +55,7 @@ class PhaseLedger:
         with self._database.writing() as connection:
             now = stamp(self._clock)
             job = job_rows.add_job(connection, pipeline, job_id, request, job_rows.Stamp(actor, now))
-            if dump_json(job.request) != dump_json(dict(request)):
+            if dump_json(job.request) != to_json(dict(request), "the request"):
                 raise LedgerError(
                     f"pipeline '{pipeline}' has a job '{job_id}' already, with another request: "
                     f"{dump_json(job.request)}; choose another job id"
@@ -73,6 +73,7 @@ class PhaseLedger:
     def phases(self, pipeline: str, job_id: str) -> tuple[Phase, ...]:
         """Return the phases of a job, in the order they came to be."""
         with self._database.reading() as connection:
+            job_rows.get_job(connection, pipeline, job_id)
             return phase_rows.list_phases(connection, pipeline, job_id)
 
     def waiting(
@@ -122,7 +123,7 @@ class PhaseLedger:
             return Review(0, 0, 0)
         ended = []
         with self._database.writing() as connection:
-            for job_id in dict.fromkeys(looked):
+            for job_id in sorted(set(looked)):  # one order for all, so that no two wait for each other
                 change = GateTransaction(connection, self._clock, PhaseKey(pipeline, job_id, rule.phase))
                 if change.phase is not None and change.phase.status is PhaseStatus.WAITING:
                     ended.append(change.look(rule).status)
@@ -150,17 +151,15 @@ class PhaseLedger:
             lease_seconds: How long the starter is trusted to start them.
         """
         with self._database.reading() as connection:
-            if not phase_rows.due_phases(connection, phase, pipeline, stamp(self._clock), 1):
+            if not phase_rows.has_due_phases(connection, phase, pipeline, stamp(self._clock)):
                 return ()
         with self._database.writing() as connection:
             taken = []
-            for item in phase_rows.due_phases(connection, phase, pipeline, stamp(self._clock), limit):
+            now, until = stamp(self._clock), stamp(self._clock, lease_seconds)
+            for item in phase_rows.hold_due_phases(connection, phase, pipeline, now, limit):
                 is_taken_over = item.starter is not None and item.starter != starter
-                values = {
-                    "starter": starter,
-                    "lease_until": stamp(self._clock, lease_seconds),
-                    "attempt": item.attempt + is_taken_over,
-                }
+                attempt = item.attempt + is_taken_over
+                values = {"starter": starter, "lease_until": until, "attempt": attempt}
                 key = PhaseKey(item.pipeline, item.job_id, item.phase)
                 taken.append(phase_rows.put_phase(connection, key, values))
             return tuple(taken)
@@ -271,7 +270,7 @@ class PhaseLedger:
                 known = change.decide(rule, decision, actor, reason)
             is_free = known.starter is None or (known.lease_until or "") < change.now
             if starter is not None and known.status is PhaseStatus.DUE and is_free:
-                claim = {"starter": starter, "lease_until": stamp(self._clock, lease_seconds)}
+                claim = {"starter": starter, "lease_until": change.later(lease_seconds)}
                 known = change.put(claim)
             return known
 
@@ -293,17 +292,22 @@ class PhaseLedger:
         """
         with self._changing(PhaseKey(pipeline, job_id, phase)) as change:
             known = change.phase
-            is_closed = known is None or known.status in {PhaseStatus.REJECTED, PhaseStatus.TIMED_OUT}
-            if rule is not None and is_closed:
-                attempt = 1 if known is None else known.attempt + 1
-                return change.wait(rule, attempt, keep_decision=False, actor=actor)
+            if rule is not None and (known is None or known.status is PhaseStatus.EXPECTED):
+                return change.wait(rule, 1, keep_decision=True, actor=actor)
+            if rule is not None and known is not None and known.status in CLOSED:
+                return change.wait(rule, known.attempt + 1, keep_decision=False, actor=actor)
             if known is not None and known.status is PhaseStatus.WAITING:
                 raise LedgerError(
                     f"job '{pipeline}/{job_id}' waits at gate '{known.gate}' and nothing has failed there; "
                     "`medkg gate list` shows what it waits for"
                 )
-            status = JobStatus.SUBMITTED if rule is None else JobStatus.WAITING
-            change.set_job({"status": status, "error": None}, actor, reason)
+            if rule is None:
+                change.expect_anew()
+                change.set_job({"status": JobStatus.SUBMITTED, "phase": None, "error": None}, actor, reason)
+            else:
+                change.set_job(
+                    {"status": JobStatus.WAITING, "phase": rule.gate, "error": None}, actor, reason
+                )
             return change.make_due(actor)
 
     def run_ended(

@@ -348,14 +348,23 @@ def parts_or_error(content: bytes) -> list[Payload | Refused | DocumentError]:
 
 @pytest.mark.parametrize(
     ("folder", "documents", "refused"),
-    [("clinicaltrials", 157, 0), ("jats", 47, 0), ("pubmed", 57, 1), ("pdf", 7, 0)],
+    [
+        ("clinicaltrials", 157, 0),
+        ("jats", 47, 0),
+        ("pubmed", 57, 1),
+        ("pdf", 7, 0),
+        ("openalex", 7, 0),
+        ("europepmc", 4, 0),
+        ("crossref_unpaywall", 11, 1),
+        ("semanticscholar", 60, 5),
+    ],
 )
 def test_real_files_are_recognised(shared_data: Path, folder: str, documents: int, refused: int) -> None:
     payloads, ctx = fetch(shared_data / folder)
     assert (len(payloads), len(ctx.quarantined)) == (documents, refused)
 
 
-@pytest.mark.parametrize("folder", ["negatives", "openalex", "europepmc", "pubtator", "crossref_unpaywall"])
+@pytest.mark.parametrize("folder", ["negatives", "pubtator"])
 def test_real_files_of_other_formats_are_refused(shared_data: Path, folder: str) -> None:
     payloads, ctx = fetch(shared_data / folder)
     assert payloads == []

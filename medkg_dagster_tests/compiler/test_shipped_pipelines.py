@@ -38,7 +38,25 @@ def definitions(plan: Plan, repository: Path, tmp_path: Path) -> Iterator[Defini
 
 def test_the_shipped_pipelines_load_without_a_problem(plan: Plan) -> None:
     assert plan.problems == ()
-    assert [pipeline.name for pipeline in plan.pipelines] == ["auto", "clinical-trials"]
+    names = [pipeline.name for pipeline in plan.pipelines]
+    assert names == ["auto", "clinical-trials", "pdf-two-phase", "pmc-fulltext"]
+
+
+@pytest.mark.parametrize("name", ["pdf-two-phase", "pmc-fulltext"])
+def test_a_pipeline_with_downloads_is_cut_at_its_gate_and_waits_for_the_conversion(
+    plan: Plan, name: str
+) -> None:
+    pipeline = next(item for item in plan.pipelines if item.name == name)
+
+    (gate,) = pipeline.gates
+    assert gate.awaits_conversion
+    assert gate.upstream == {"ingest", "download"}
+    assert [phase.stages[:3] for phase in pipeline.phases] == [
+        ("ingest", "download"),
+        ("gate_pdf_ir_ready", "parse", "ir_validation"),
+    ]
+    wires = {wire.state_key: wire.source for wire in pipeline.stages[3].wires}
+    assert wires == {"payloads": "ingest", "downloaded_files": "download"}
 
 
 def stage_graph(definitions: Definitions, pipeline: str) -> GraphDefinition:

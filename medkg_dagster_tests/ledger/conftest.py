@@ -22,6 +22,19 @@ class SteppingClock:
         return self._now
 
 
+class FakeClock:
+    """Gives the time it was set to."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
 @pytest.fixture
 def postgresql_url() -> Iterator[str]:
     """The URL of an empty schema of a real server, dropped afterwards."""
@@ -44,11 +57,28 @@ def postgresql_url() -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[JobLedger]:
-    """An empty ledger on each database it supports."""
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where an empty ledger may be, on each database it supports."""
     if request.param == "sqlite":
-        opened = JobLedger.open(tmp_path, clock=SteppingClock())
-    else:
-        opened = JobLedger.connect(request.getfixturevalue("postgresql_url"), clock=SteppingClock())
-    with opened:
+        return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    return str(request.getfixturevalue("postgresql_url"))
+
+
+@pytest.fixture
+def ledger(url: str) -> Iterator[JobLedger]:
+    """An empty ledger whose every look at the clock is a second later."""
+    with JobLedger.connect(url, clock=SteppingClock()) as opened:
+        yield opened
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that stands until it is advanced."""
+    return FakeClock()
+
+
+@pytest.fixture
+def timed(url: str, clock: FakeClock) -> Iterator[JobLedger]:
+    """An empty ledger on that clock."""
+    with JobLedger.connect(url, clock=clock) as opened:
         yield opened

@@ -6,14 +6,26 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
+from medkg_dagster.domain.gates import GateClause, GateCondition
 from medkg_dagster.errors import LedgerError
-from medkg_dagster.ledger import LEDGER_FILE, JobLedger, Registration
+from medkg_dagster.ledger import LEDGER_FILE, GateRule, JobLedger, PhaseStatus, Registration, RunIdentity
 from medkg_dagster.ledger.database import sqlite_url
 from medkg_dagster.ledger.migrations import CURRENT_VERSION, MIGRATIONS, migrate
 from medkg_dagster.ledger.schema import METADATA
+
+OLD_ROWS = {
+    "ledger_jobs": """'auto', 'old', 'succeeded', NULL, '{"adapter"\\:"files"}', '{"pages"\\:3}',
+        2, NULL, 't', 't'""",
+    "ledger_history": "1000, 'auto', 'old', 'pages', NULL, '3', 'me', 't', NULL",
+    "ledger_document_outcomes": "1, 'auto', 'old', 'parse', 'PMID:9', 'DocumentError', 'm', '', 't'",
+    "ledger_stage_runs": """'auto', 'old', 'parse', 'finished', 'r0', 2, '{"document"\\:2}',
+        2, 1, NULL, 't', 't'""",
+    "ledger_registration_audit": "1, 't', 'plug', '1.0', 'ocr = plug:register', 'registered', 'ocr'",
+}
+READY = GateClause(field="ready", value=True)
 
 
 def make_version(file: Path, version: int) -> None:
@@ -55,6 +67,28 @@ def test_an_older_ledger_is_migrated_and_keeps_its_rows(tmp_path: Path, version:
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
             new.execute("DELETE FROM ledger_history")
     assert versions == list(range(1, CURRENT_VERSION + 1))
+
+
+def test_a_ledger_from_before_gates_keeps_all_it_has_and_learns_to_wait(url: str) -> None:
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.begin() as connection:
+        migrate(connection, "old", "2026-01-01T00:00:00.000000Z", MIGRATIONS[:2])
+        for table, values in OLD_ROWS.items():
+            connection.execute(text(f"INSERT INTO {table} VALUES ({values})"))
+    engine.dispose()
+
+    with JobLedger.connect(url) as ledger:
+        job = ledger.job("auto", "old")
+        assert (job.request, job.fields, job.attempts) == ({"adapter": "files"}, {"pages": 3}, 2)
+        assert [(entry.field, entry.new) for entry in ledger.history("auto", "old")] == [("pages", 3)]
+        assert [run.counts for run in ledger.stage_runs("auto", "old")] == [{"document": 2}]
+        assert [outcome.document_id for outcome in ledger.outcomes("auto", "old")] == ["PMID:9"]
+        assert [entry.distribution for entry in ledger.registrations()] == ["plug"]
+        assert ledger.phases.phases("auto", "old") == ()
+        ledger.set_fields("auto", "old", {"ready": True}, actor="me")
+        rule = GateRule("auto__after_ready", "ready", GateCondition(clauses=(READY,)))
+        phase = ledger.phases.arrive("auto", "old", rule, RunIdentity("r1"))
+    assert (phase.status, phase.opened_by) == (PhaseStatus.DUE, "me")
 
 
 def test_migrations_are_numbered_without_gaps() -> None:

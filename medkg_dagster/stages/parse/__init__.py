@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from medkg_dagster.errors import UnsafeDocumentError
 from medkg_dagster.stage_api import (
     Document,
+    DownloadedFile,
     Payload,
     PayloadFormat,
     Stage,
@@ -30,6 +32,7 @@ _MODULES = {
     PayloadFormat.PUBMED_XML: "pubmed",
     PayloadFormat.PDF: "pdf",
     PayloadFormat.TEXT: "text",
+    PayloadFormat.ARTICLE_RECORD: "article_record",
 }
 
 
@@ -54,6 +57,11 @@ class ParseConfig(BaseModel):
     include_tables: bool = Field(
         default=True, description="Keep the cells of tables (JATS) in the text, rows on lines, cells by tabs."
     )
+    abstract_without_file: bool = Field(
+        default=False,
+        description="Behind a download, use title and abstract of an article record without a file; by "
+        "default it is left out.",
+    )
 
 
 class Parse:
@@ -62,18 +70,62 @@ class Parse:
     def __init__(self, config: ParseConfig) -> None:
         self.config = config
 
-    def execute(self, ctx: StageContext, *, payloads: tuple[Payload, ...]) -> tuple[Document, ...]:
+    def execute(
+        self,
+        ctx: StageContext,
+        *,
+        payloads: tuple[Payload, ...],
+        downloaded_files: tuple[DownloadedFile, ...] | None = None,
+    ) -> tuple[Document, ...]:
         """Parse a batch.
 
         Args:
             ctx: The stage's surroundings.
             payloads: Raw documents.
+            downloaded_files: Files fetched for them; None in a pipeline without a download.
 
         Returns:
             The documents, in the payloads' order, without the quarantined ones.
         """
-        documents = ctx.for_each(payloads, self.parse, document_id=lambda payload: payload.id)
-        return tuple(documents)
+        files = {file.document_id: file for file in downloaded_files or ()}
+
+        def work(payload: Payload) -> Document:
+            file = files.get(payload.id)
+            return self.parse(payload) if file is None else self.parse_file(payload, file, ctx.home)
+
+        used = [
+            payload
+            for payload in payloads
+            if payload.id in files or downloaded_files is None or self._stands_alone(payload)
+        ]
+        if downloaded_files is not None:
+            ctx.describe("without_file", len(payloads) - len(used))
+        return tuple(ctx.for_each(used, work, document_id=lambda payload: payload.id))
+
+    def parse_file(self, payload: Payload, file: DownloadedFile, home: Path) -> Document:
+        """Parse the file that was fetched for a payload, as converted where it was.
+
+        Args:
+            payload: What the file was fetched for; the record of an article completes the document.
+            file: The file.
+            home: The folder for all data.
+
+        Raises:
+            UnreadableDocumentError: The file could not be converted or cannot be parsed.
+            UnsafeDocumentError: It is too large.
+        """
+        from medkg_dagster.stages.parse.article_record import describe_record
+        from medkg_dagster.stages.parse.downloaded import as_payload, complete, read_converted
+
+        document = read_converted(home / file.path)
+        if document is None:
+            document = self.parse(as_payload(payload, file, home))
+        if payload.format is PayloadFormat.ARTICLE_RECORD:
+            return complete(document, describe_record(payload))
+        return document
+
+    def _stands_alone(self, payload: Payload) -> bool:
+        return payload.format is not PayloadFormat.ARTICLE_RECORD or self.config.abstract_without_file
 
     def parse(self, payload: Payload) -> Document:
         """Parse one payload.
@@ -113,6 +165,7 @@ def register() -> StageRegistration:
         output_counter=len,
         description="Turns studies, articles, PubMed records, PDFs and text into documents.",
         dependencies=("ingest",),
+        optional_dependencies=("download",),
         config_model=ParseConfig,
         state_types={"document": tuple[Document, ...]},
         kinds=("python",),

@@ -1,0 +1,227 @@
+"""Metadata records of articles, as OpenAlex, Europe PMC, Crossref, Unpaywall and Semantic Scholar give them.
+
+Pure: a parsed JSON object in, what it says of the article out. A plain object with `doi`, `pmid`, `pmcid`,
+`title`, `abstract`, `authors`, `date`, `licence`, `url` and `pdf_url` is read too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from medkg_dagster.domain.value import Value
+
+_DOI = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|doi:)?(10\.\d{4,9}/\S+)", re.IGNORECASE)
+_PMCID = re.compile(r"(?:\S*/)?(?:PMC)?(\d{1,9})(?:\.\d+)?/?", re.IGNORECASE)
+_PMID = re.compile(r"(?:\S*/)?(\d{1,9})/?")
+_OPENALEX = re.compile(r"(?:https?://openalex\.org/)?(W\d+)")
+_DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
+_PAGES: tuple[tuple[str, ...], ...] = (
+    ("resultList", "result"),
+    ("message", "items"),
+    ("results",),
+    ("data",),
+    ("items",),
+)
+
+
+class ArticleRecord(Value):
+    """What a record says of an article.
+
+    Attributes:
+        identifiers: By prefix: `PMCID` (`PMC123`), `PMID`, `DOI` (lower case), `OpenAlex`, `S2`.
+        source: The information resource as an infores CURIE, where the record's shape shows it.
+        title: The title; empty where there is none.
+        abstract: The abstract, perhaps with markup; empty where there is none.
+        authors: Names in the record's order.
+        date: Publication date, ISO 8601 as precise as the record.
+        licence: Licence URL or text.
+        url: The landing page.
+        is_retracted: Whether the record says that the article was retracted.
+    """
+
+    identifiers: dict[str, str]
+    source: str
+    title: str
+    abstract: str
+    authors: tuple[str, ...]
+    date: str | None
+    licence: str | None
+    url: str | None
+    is_retracted: bool
+
+    @property
+    def curie(self) -> str | None:
+        """The identifier documents are named by; None for a record without any."""
+        found = next(iter(self.identifiers.items()), None)
+        return None if found is None else f"{found[0]}:{found[1]}"
+
+
+def is_article_record(value: Any) -> bool:
+    """Say whether a JSON value is the record of an article: it has an identifier, or title and link."""
+    if not isinstance(value, dict) or "protocolSection" in value:
+        return False
+    return bool(_identifiers(value)) or bool(_title(value) and _text(value.get("pdf_url")))
+
+
+def split_records(value: Any) -> list[Any] | None:
+    """Return the records of a value: one record, a list of them, or a result page; None where there is none.
+
+    Items of a list that are no records are in it too.
+    """
+    if isinstance(value, dict):
+        message = value.get("message")
+        if isinstance(message, dict) and is_article_record(message):
+            return [message]
+        for path in _PAGES:
+            items = _at(value, *path)
+            if isinstance(items, list):
+                return _page(items)
+        return [value] if is_article_record(value) else None
+    return _page(value) if isinstance(value, list) else None
+
+
+def read_record(record: Mapping[str, Any]) -> ArticleRecord:
+    """Read a record.
+
+    Args:
+        record: A JSON object for which `is_article_record` holds.
+    """
+    return ArticleRecord(
+        identifiers=_identifiers(record),
+        source=_source(record),
+        title=_title(record),
+        abstract=_abstract(record),
+        authors=tuple(_authors(record)),
+        date=_date(record),
+        licence=_licence(record),
+        url=_url(record),
+        is_retracted=record.get("is_retracted") is True,
+    )
+
+
+def _page(items: Sequence[Any]) -> list[Any] | None:
+    inner = [_unwrapped(item) for item in items]
+    return inner if any(is_article_record(item) for item in inner) else None
+
+
+def _unwrapped(item: Any) -> Any:
+    """Return the record in Unpaywall's scored results and Semantic Scholar's lists of references."""
+    if isinstance(item, dict):
+        for key in ("response", "citedPaper", "citingPaper"):
+            if isinstance(item.get(key), dict):
+                return item[key]
+    return item
+
+
+def _identifiers(record: Mapping[str, Any]) -> dict[str, str]:
+    external, ids = _object(record.get("externalIds")), _object(record.get("ids"))
+    found: dict[str, str] = {}
+    places = (
+        ("PMCID", _PMCID, "PMC", (record.get("pmcid"), ids.get("pmcid"), external.get("PubMedCentral"))),
+        ("PMID", _PMID, "", (record.get("pmid"), ids.get("pmid"), external.get("PubMed"))),
+        ("DOI", _DOI, "", (record.get("doi"), record.get("DOI"), ids.get("doi"), external.get("DOI"))),
+        ("OpenAlex", _OPENALEX, "", (ids.get("openalex"), record.get("id"))),
+    )
+    for prefix, pattern, before, values in places:
+        for value in values:
+            match = pattern.fullmatch(str(value).strip()) if isinstance(value, str | int) else None
+            if match:
+                found[prefix] = before + (match[1].lower() if prefix == "DOI" else match[1])
+                break
+    if paper := _text(record.get("paperId")):
+        found["S2"] = paper
+    return found
+
+
+def _source(record: Mapping[str, Any]) -> str:
+    if "openalex" in str(record.get("id", "")) or "abstract_inverted_index" in record:
+        return "infores:openalex"
+    if "inEPMC" in record or "fullTextUrlList" in record:
+        return "infores:europepmc"
+    if "paperId" in record:
+        return "infores:semantic-scholar"
+    if "DOI" in record and "indexed" in record:
+        return "infores:crossref"
+    return "infores:unpaywall" if "oa_locations" in record else "infores:user-supplied"
+
+
+def _title(record: Mapping[str, Any]) -> str:
+    title = record.get("title") or record.get("display_name")
+    if isinstance(title, list):
+        title = title[0] if title else ""
+    return _text(title)
+
+
+def _abstract(record: Mapping[str, Any]) -> str:
+    words = record.get("abstract_inverted_index")
+    if isinstance(words, dict):
+        placed = sorted(
+            (position, word)
+            for word, positions in words.items()
+            if isinstance(positions, list)
+            for position in positions
+            if isinstance(position, int)
+        )
+        return " ".join(word for _, word in placed)
+    return _text(record.get("abstract")) or _text(record.get("abstractText"))
+
+
+def _authors(record: Mapping[str, Any]) -> Iterator[str]:
+    listed = record.get("authorships") or record.get("authors") or record.get("author")
+    listed = listed or _at(record, "authorList", "author") or record.get("z_authors")
+    for author in listed if isinstance(listed, list) else ():
+        if isinstance(author, str):
+            yield author
+        elif isinstance(author, dict):
+            inner = _object(author.get("author")) or author
+            given = _text(inner.get("given")) or _text(inner.get("firstName"))
+            family = _text(inner.get("family")) or _text(inner.get("lastName"))
+            name = _text(inner.get("display_name")) or f"{given} {family}".strip()
+            yield name or _text(inner.get("fullName")) or _text(inner.get("name"))
+
+
+def _date(record: Mapping[str, Any]) -> str | None:
+    for key in ("publication_date", "firstPublicationDate", "published_date", "publicationDate", "date"):
+        text = _text(record.get(key))[:10]
+        if _DATE.fullmatch(text):
+            return text
+    parts = _at(record, "issued", "date-parts")
+    if isinstance(parts, list) and parts and isinstance(parts[0], list):
+        numbers = [part for part in parts[0] if isinstance(part, int)]
+        if numbers:
+            return "-".join([f"{numbers[0]:04d}", *(f"{number:02d}" for number in numbers[1:3])])
+    year = record.get("publication_year") or record.get("year") or record.get("pubYear")
+    return str(year) if _DATE.fullmatch(str(year)) else None
+
+
+def _licence(record: Mapping[str, Any]) -> str | None:
+    stated = record.get("license") or record.get("licence")
+    if isinstance(stated, list):
+        stated = next((_text(item.get("URL")) for item in stated if isinstance(item, dict)), None)
+    for place in ("best_oa_location", "primary_location", "openAccessPdf"):
+        stated = stated or _at(record, place, "license")
+    return _text(stated) or None
+
+
+def _url(record: Mapping[str, Any]) -> str | None:
+    found = _at(record, "primary_location", "landing_page_url") or record.get("url") or record.get("URL")
+    if text := _text(found):
+        return text
+    doi = _identifiers(record).get("DOI")
+    return f"https://doi.org/{doi}" if doi else None
+
+
+def _at(value: Any, *keys: str) -> Any:
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str:
+    return value.strip() if isinstance(value, str) else ""

@@ -1,0 +1,269 @@
+"""Processes killed at random moments: what is left behind is repaired by running again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+
+from medkg_dagster.domain.files import PDF_CONVERSION
+from medkg_dagster.ledger import Job, JobLedger, JobStatus, Phase, PhaseStatus, RunIdentity
+from medkg_dagster.registry import build_default_stage_factory
+from medkg_dagster.resolution import load_plan
+from medkg_dagster.resolution.plan import PipelinePlan
+from medkg_dagster.runtime.job_record import gate_rule
+from medkg_dagster.runtime.tags import ATTEMPT_TAG, JOB_TAG, PARTITION_TAG, PIPELINE_TAG
+from medkg_dagster_tests.end_to_end.running import BIN, REPOSITORY, Running, file_server, process
+
+PIPELINE = "pdf-two-phase"
+FIRST = "pdf_two_phase"
+BEHIND = "pdf_two_phase__after_pdf_ir_ready"
+KILLS = 30
+PDFS = REPOSITORY / "medkg_dagster" / "corpus" / "documents" / "pdfs"
+_VOLATILE = {"number", "chunk", "rowid"}
+
+processes = multiprocessing.get_context("forkserver")
+# All that a run worker imports but the definitions, which depend on the environment.
+processes.set_forkserver_preload(
+    ["medkg_dagster.compiler.compile_plan", "medkg_dagster.runtime.conversion_run"]
+)
+
+
+def run_phase(environment: Mapping[str, str], phase: str, tags: Mapping[str, str]) -> None:
+    """Carry out the run of a phase as a run worker does; the target of a process of its own."""
+    os.setsid()
+    os.environ.update(environment)
+    from dagster import DagsterInstance
+
+    from medkg_dagster.definitions import defs
+
+    config = {}
+    if phase == PDF_CONVERSION:
+        place = {"pipeline": tags[PIPELINE_TAG], "job_id": tags[JOB_TAG], "workers": 1}
+        config = {"ops": {"convert_pdfs": {"config": place}}}
+    with DagsterInstance.get() as instance:
+        job = defs.resolve_job_def(phase)
+        job.execute_in_process(instance=instance, tags=dict(tags), run_config=config, raise_on_error=False)
+
+
+class Starter:
+    """Starts what is due as the daemon does, and kills it where it is told to."""
+
+    def __init__(self, deployment: Running) -> None:
+        self.deployment = deployment
+        settings = deployment.folder / "config"
+        plan = load_plan(settings, build_default_stage_factory())
+        self.pipeline: PipelinePlan = next(item for item in plan.pipelines if item.name == PIPELINE)
+        self.rule = gate_rule(self.pipeline.gates[0])
+
+    def submit(self, job_id: str, records: Path) -> None:
+        request = {
+            "adapter": "files",
+            "params": {"path": str(records)},
+            "stages": {"download": {"allow_private_hosts": ["127.0.0.1"]}},
+        }
+        with self.deployment.ledger() as ledger:
+            ledger.phases.submit(PIPELINE, job_id, FIRST, request, actor="test")
+
+    def due(self, job_id: str) -> tuple[Job, Phase | None]:
+        """Look at the gate as its sensor does, and return what is to be started."""
+        with self.deployment.ledger() as ledger:
+            ledger.phases.review(PIPELINE, self.rule)
+            phases = ledger.phases.phases(PIPELINE, job_id)
+            job = ledger.job(PIPELINE, job_id)
+        return job, next((phase for phase in phases if phase.status is PhaseStatus.DUE), None)
+
+    def start(self, phase: Phase, kill_after: float | None) -> bool:
+        """Run a phase; return whether it was killed."""
+        place = JOB_TAG if phase.phase == PDF_CONVERSION else PARTITION_TAG
+        tags = {place: phase.job_id, PIPELINE_TAG: PIPELINE, ATTEMPT_TAG: str(phase.attempt)}
+        worker = processes.Process(target=run_phase, args=(self.deployment.environment, phase.phase, tags))
+        worker.start()
+        worker.join(kill_after)
+        if not worker.is_alive():
+            return False
+        assert worker.pid is not None
+        os.kill(worker.pid, signal.SIGKILL)
+        worker.join()
+        return True
+
+    def repair(self, job_id: str) -> None:
+        """Do what the sensor of failed runs and then `medkg ledger retry` do after a kill."""
+        with self.deployment.ledger() as ledger:
+            for phase in ledger.phases.phases(PIPELINE, job_id):
+                if phase.status is not PhaseStatus.STARTED or phase.run_id is None:
+                    continue
+                job = ledger.phases.run_ended(
+                    PIPELINE,
+                    job_id,
+                    phase.phase,
+                    RunIdentity(phase.run_id, phase.attempt),
+                    is_cancelled=False,
+                    error="killed",
+                )
+                if phase.phase == PDF_CONVERSION:
+                    if job.status is JobStatus.WAITING and job.error:
+                        ledger.phases.plan_start(PIPELINE, job_id, PDF_CONVERSION, actor="test")
+                elif job.status is JobStatus.FAILED:
+                    rule = self.rule if phase.gate else None
+                    ledger.phases.retry(PIPELINE, job_id, phase.phase, rule, actor="test", reason="killed")
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Iterator[Path]:
+    """Records of the bundled PDFs, which a loopback server has."""
+    folder = tmp_path / "served"
+    shutil.copytree(PDFS, folder)
+    with file_server(folder) as address:
+        listed = [
+            {"doi": f"10.5555/kill.{path.stem}", "title": path.stem, "pdf_url": f"{address}/{path.name}"}
+            for path in sorted(folder.glob("*.pdf"))
+        ]
+        file = tmp_path / "records.json"
+        file.write_text(json.dumps(listed))
+        yield file
+
+
+@contextmanager
+def prepared(folder: Path) -> Iterator[Starter]:
+    deployment = Running(folder)
+    shipped = REPOSITORY / "config" / "orchestration" / "pipelines" / "pdf-two-phase.yaml"
+    deployment.prepare({"pdf-two-phase.yaml": shipped.read_text()})
+    yield Starter(deployment)
+
+
+def complete(starter: Starter, job_id: str) -> tuple[Job, dict[str, float]]:
+    """Run a job undisturbed to its end; return it with the seconds each phase took."""
+    seconds: dict[str, float] = {}
+    while True:
+        job, phase = starter.due(job_id)
+        if phase is None:
+            return job, seconds
+        start = time.monotonic()
+        starter.start(phase, None)
+        seconds[phase.phase] = time.monotonic() - start
+
+
+def new_dice() -> tuple[int, random.Random]:
+    seed = int(os.environ.get("MEDKG_TEST_SEED", random.SystemRandom().randrange(2**32)))
+    print(f"MEDKG_TEST_SEED={seed}")
+    return seed, random.Random(seed)
+
+
+def test_thirty_kills_leave_the_stores_of_an_undisturbed_run(tmp_path: Path, records: Path) -> None:
+    seed, dice = new_dice()
+    with prepared(tmp_path / "calm") as calm:
+        calm.submit("job-0", records)
+        job, seconds = complete(calm, "job-0")
+        assert job.status is JobStatus.SUCCEEDED
+    kills: Counter[str] = Counter()
+    number = 0
+    with prepared(tmp_path / "killed") as killed:
+        killed.submit("job-0", records)
+        while kills.total() < KILLS:
+            job, phase = killed.due(f"job-{number}")
+            if phase is None:
+                assert job.status is JobStatus.SUCCEEDED, (job, seed)
+                number += 1
+                killed.submit(f"job-{number}", records)
+                continue
+            if killed.start(phase, dice.uniform(0.0, 2 * seconds[phase.phase])):
+                kills[phase.phase] += 1
+                killed.repair(f"job-{number}")
+        jobs = [complete(killed, f"job-{index}")[0] for index in range(number + 1)]
+
+    print(f"{dict(kills)} in {number + 1} jobs")
+    assert set(kills) == {FIRST, PDF_CONVERSION, BEHIND}, kills
+    assert {job.status for job in jobs} == {JobStatus.SUCCEEDED}
+    assert contents(killed.deployment.home) == contents(calm.deployment.home)
+    assert_whole(killed.deployment.home)
+
+
+READY = """\
+name: ready
+version: "2026-01-01"
+stages:
+  - {name: ingest, type: ingest, config: {params: {include: ["trials/*"]}}}
+  - {name: parse, type: parse, depends_on: [ingest]}
+  - {name: gate_approval, type: gate, depends_on: [parse]}
+  - {name: ir_validation, type: ir-validation, depends_on: [gate_approval]}
+gates:
+  - {name: approval, condition: {field: approved, equals: true}}
+"""
+CRASHES = 5
+
+
+def test_crashes_of_daemon_and_runs_start_no_phase_twice_and_lose_no_job(tmp_path: Path) -> None:
+    _, dice = new_dice()
+    deployment = Running(tmp_path)
+    deployment.prepare({"ready.yaml": READY})
+    jobs = [f"job-{number}" for number in range(CRASHES)]
+    daemon = [str(BIN / "dagster-daemon"), "run", "-m", "medkg_dagster.definitions"]
+    for job_id in jobs:
+        deployment.medkg("submit", "ready", "--job-id", job_id)
+        deployment.medkg("ledger", "set", f"ready/{job_id}", "approved=true", "--by", "ann")
+        with process(deployment, *daemon, log="daemon.log") as started:
+            time.sleep(dice.uniform(3.0, 12.0))
+            os.killpg(started.pid, signal.SIGKILL)  # the daemon, its code server and every run at work
+
+    with process(deployment, *daemon, log="daemon.log"):
+        for job_id in jobs:
+            while deployment.wait_for_job("ready", job_id).status is not JobStatus.SUCCEEDED:
+                deployment.medkg("ledger", "retry", f"ready/{job_id}")
+
+    with DagsterInstance.from_config(str(deployment.home / "dagster")) as instance:
+        runs = Counter(
+            (run.job_name, run.tags[PARTITION_TAG], run.tags[ATTEMPT_TAG]) for run in instance.get_runs()
+        )
+        assert not instance.get_runs(filters=RunsFilter(statuses=[DagsterRunStatus.STARTED]))
+    assert set(runs.values()) == {1}, runs
+    assert {job_id for _, job_id, _ in runs} == set(jobs)
+
+
+def contents(home: Path) -> dict[str, Any]:
+    """Return what a deployment has made, without row numbers, times and job ids."""
+    return {
+        "files": sorted(path.name for path in (home / "files").glob("*/*") if not path.name.startswith(".")),
+        **{name: tables(home / name) for name in ("index.sqlite", "graph.sqlite")},
+    }
+
+
+def tables(database: Path) -> dict[str, list[str]]:
+    with closing(sqlite3.connect(database)) as connection:
+        names = [
+            name
+            for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            if not name.startswith(("full_text", "sqlite_"))
+        ]
+        found = {}
+        for name in names:
+            cursor = connection.execute(f"SELECT * FROM {name}")
+            columns = [column[0] for column in cursor.description]
+            kept = [index for index, column in enumerate(columns) if column not in _VOLATILE]
+            found[name] = sorted(repr([row[index] for index in kept]) for row in cursor)
+    return found
+
+
+def assert_whole(home: Path) -> None:
+    """Nothing stands under a final name that is not whole."""
+    for path in (home / "files").glob("*/*.pdf"):
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == path.stem
+    for path in (home / "files").glob("*/*.json"):
+        json.loads(path.read_bytes())
+    with JobLedger.open(home) as ledger:
+        for record in ledger.files.of_job(PIPELINE, "job-0"):
+            assert (home / str(record.path)).stat().st_size == record.size

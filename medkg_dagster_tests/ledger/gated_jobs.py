@@ -1,0 +1,104 @@
+"""One gated job and what tests do with it, in few words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from medkg_dagster.domain.gates import GateCondition
+from medkg_dagster.ledger import (
+    GateDecision,
+    GateRule,
+    Job,
+    JobLedger,
+    Phase,
+    PhaseStatus,
+    Review,
+    RunIdentity,
+)
+from medkg_dagster.ledger.phases import PhaseLedger
+from medkg_dagster.stage_api import GatePassage
+from medkg_dagster_tests.ledger.conftest import FakeClock
+
+PIPELINE = "papers"
+FIRST = "papers"
+BEHIND = "papers__after_ready"
+TIMEOUT = 600.0
+
+
+def gate(on_timeout: str = "fail", timeout: float | None = TIMEOUT, **condition: Any) -> GateRule:
+    """Return the gate `ready`, by default of the field `ready` being true."""
+    described = {"field": "ready", "equals": True, **condition}
+    if "clauses" in condition:
+        described = condition
+    limits = {"timeout_seconds": timeout, "on_timeout": on_timeout, "poll_interval_seconds": 1.0}
+    return GateRule(BEHIND, "ready", GateCondition.model_validate({**described, **limits}))
+
+
+@dataclass
+class GatedJob:
+    """A job of a pipeline with one gate."""
+
+    ledger: JobLedger
+    clock: FakeClock
+    rule: GateRule = field(default_factory=gate)
+    job_id: str = "j1"
+
+    @property
+    def phases(self) -> PhaseLedger:
+        return self.ledger.phases
+
+    @property
+    def job(self) -> Job:
+        return self.ledger.job(PIPELINE, self.job_id)
+
+    @property
+    def phase(self) -> Phase:
+        """The phase behind the gate."""
+        return next(item for item in self.phases.phases(PIPELINE, self.job_id) if item.phase == BEHIND)
+
+    @property
+    def started(self) -> bool:
+        return self.phase.status is PhaseStatus.STARTED
+
+    def submit(self, request: dict[str, Any] | None = None, by: str = "ann") -> Job:
+        return self.phases.submit(PIPELINE, self.job_id, FIRST, request or {}, actor=by)
+
+    def arrive(self, run_id: str = "r1") -> Phase:
+        return self.phases.arrive(PIPELINE, self.job_id, self.rule, RunIdentity(run_id, 1))
+
+    def set(self, value: Any = True, path: str = "ready", by: str = "ocr") -> None:
+        self.ledger.set_fields(PIPELINE, self.job_id, {path: value}, actor=by)
+
+    def review(self, after: float = 2.0) -> Review:
+        """Look at the gate, some seconds later so that nothing was looked at just now."""
+        self.clock.advance(after)
+        return self.phases.review(PIPELINE, self.rule)
+
+    def approve(self, by: str = "ann", reason: str = "checked", **options: Any) -> Phase:
+        return self._decide(GateDecision.APPROVED, by, reason, **options)
+
+    def reject(self, by: str = "bob", reason: str = "unfit", **options: Any) -> Phase:
+        return self._decide(GateDecision.REJECTED, by, reason, **options)
+
+    def take(self, starter: str = "sensor", phase: str = BEHIND) -> tuple[Phase, ...]:
+        return self.phases.take_due(phase, starter, pipeline=PIPELINE)
+
+    def go_through(
+        self, run_id: str = "r2", attempt: int | None = None, lineage: tuple[str, ...] = ()
+    ) -> GatePassage:
+        return self.phases.pass_gate(PIPELINE, self.job_id, self.rule, RunIdentity(run_id, attempt, lineage))
+
+    def retry(self, phase: str = BEHIND, by: str = "ann") -> Phase:
+        rule = self.rule if phase == BEHIND else None
+        return self.phases.retry(PIPELINE, self.job_id, phase, rule, actor=by, reason="again")
+
+    def gate_history(self) -> list[tuple[Any, Any, str]]:
+        """What the history says of the gate: old, new, actor."""
+        entries = self.ledger.history(PIPELINE, self.job_id)
+        return [(item.old, item.new, item.actor) for item in entries if item.field == "gates.ready"]
+
+    def _decide(self, decision: GateDecision, by: str, reason: str, **options: Any) -> Phase:
+        return self.phases.decide(
+            PIPELINE, self.job_id, self.rule, decision, actor=by, reason=reason, **options
+        )
