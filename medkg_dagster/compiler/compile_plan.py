@@ -75,7 +75,7 @@ def compile_plan(plan: Plan, factory: StageFactory, settings: Settings) -> Defin
                 ),
                 *(conversion_sensor(conversion, settings.home) for conversion in conversions),
                 *ended_run_sensors(settings.home),
-                lost_run_sensor(),
+                lost_run_sensor(one_process=settings.executor == "in_process"),
             ],
             resources={
                 "io_manager": state_io_manager(settings.home / "state", _state_types(plan)),

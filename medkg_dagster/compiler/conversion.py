@@ -27,7 +27,8 @@ from medkg_dagster.ledger import JobLedger, Phase
 from medkg_dagster.resolution.plan import Plan
 from medkg_dagster.runtime.materialization import rows_table
 from medkg_dagster.runtime.resources import run_identity
-from medkg_dagster.runtime.tags import ATTEMPT_TAG, JOB_TAG, PIPELINE_TAG
+from medkg_dagster.runtime.run_processes import this_process
+from medkg_dagster.runtime.tags import ATTEMPT_TAG, JOB_TAG, PIPELINE_TAG, PROCESS_TAG
 
 CONVERT = "convert_pdfs"
 PARSE_TYPE = "parse"
@@ -63,6 +64,7 @@ def conversion_job(plan: Plan, home: Path) -> JobDefinition:
         from medkg_dagster.runtime.conversion import ConversionLimits
         from medkg_dagster.runtime.conversion_run import ConversionRun
 
+        context.instance.add_run_tags(context.run_id, {PROCESS_TAG: this_process()})
         config: dict[str, Any] = context.op_config
         limits = ConversionLimits(
             timeout_seconds=config["timeout_seconds"],

@@ -1,11 +1,13 @@
 """Sensors that notice runs which ended without telling the ledger."""
 
+import time
 import warnings
 from pathlib import Path
 
 from dagster import (
     DagsterRunStatus,
     DefaultSensorStatus,
+    RunRecord,
     RunsFilter,
     RunStatusSensorContext,
     SensorDefinition,
@@ -22,6 +24,7 @@ from medkg_dagster.runtime.run_processes import is_gone
 from medkg_dagster.runtime.tags import JOB_TAG, PARTITION_TAG, PIPELINE_TAG, PROCESS_TAG
 
 RUNS_PER_TICK = 100
+MUTE_SECONDS = 60.0
 
 
 def ended_run_sensors(home: Path) -> tuple[SensorDefinition, SensorDefinition]:
@@ -67,11 +70,14 @@ def ended_run_sensors(home: Path) -> tuple[SensorDefinition, SensorDefinition]:
     return build("failed_runs", DagsterRunStatus.FAILURE), build("cancelled_runs", DagsterRunStatus.CANCELED)
 
 
-def lost_run_sensor() -> SensorDefinition:
+def lost_run_sensor(*, one_process: bool) -> SensorDefinition:
     """Return the sensor that marks runs as failed whose process is gone, as after a crash of the machine.
 
     Dagster's default launcher does not see such losses once its code server is gone too, and the run would
     hold its place in the queue for ever.
+
+    Args:
+        one_process: Whether all steps of a run share its process, so that every run of a ledger job names it.
     """
 
     @sensor(
@@ -81,11 +87,11 @@ def lost_run_sensor() -> SensorDefinition:
         minimum_interval_seconds=TICK_SECONDS,
     )
     def lost_runs(context: SensorEvaluationContext) -> SkipReason:
-        started = RunsFilter(statuses=[DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING])
+        begun = RunsFilter(statuses=[DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING])
         lost = [
-            run
-            for run in context.instance.get_runs(filters=started, limit=RUNS_PER_TICK)
-            if is_gone(run.tags.get(PROCESS_TAG, ""))
+            record.dagster_run
+            for record in context.instance.get_run_records(filters=begun, limit=RUNS_PER_TICK)
+            if is_gone(record.dagster_run.tags.get(PROCESS_TAG, "")) or (one_process and _is_mute(record))
         ]
         for run in lost:
             context.log.warning("run %s of %s: its process is gone", run.run_id, run.job_name)
@@ -93,3 +99,11 @@ def lost_run_sensor() -> SensorDefinition:
         return SkipReason(f"{len(lost)} runs were lost.")
 
     return lost_runs
+
+
+def _is_mute(record: RunRecord) -> bool:
+    """Say whether a run of a ledger job began a while ago and has not named its process yet."""
+    tags = record.dagster_run.tags
+    has_ledger_job = PARTITION_TAG in tags or JOB_TAG in tags
+    began = record.start_time or record.create_timestamp.timestamp()
+    return has_ledger_job and PROCESS_TAG not in tags and time.time() - began > MUTE_SECONDS

@@ -35,7 +35,7 @@ def dump_json(value: Any) -> str:
 
 def from_json(text: str | None) -> Any:
     """Return the value of JSON text, ours or an outsider's; None for a column without one."""
-    return None if text is None else json.loads(text, parse_float=_finite)
+    return None if text is None else _DECODER.decode(text)
 
 
 def storable(text: str) -> str:
@@ -46,6 +46,9 @@ def storable(text: str) -> str:
 def _finite(number: str) -> float | str:
     value = float(number)
     return value if math.isfinite(value) else number  # 1e999 is valid JSON, and no float
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite)
 
 
 def _encodable(text: str) -> str:

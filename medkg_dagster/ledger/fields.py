@@ -10,7 +10,8 @@ from medkg_dagster.domain.gates import ABSENT, look_up
 from medkg_dagster.errors import LedgerError
 from medkg_dagster.ledger.models import Job
 
-RESERVED = frozenset(column.name for column in dataclass_fields(Job))
+RESERVED = frozenset({*(column.name for column in dataclass_fields(Job)), "gates"})
+"""First parts of what the history calls changes of the job itself."""
 
 
 def lookup(fields: Mapping[str, Any], path: str, default: Any = None) -> Any:

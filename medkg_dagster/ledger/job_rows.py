@@ -23,6 +23,7 @@ _COMPARED = 10_000
 _OF_JOB = (JOBS.c.pipeline == bindparam("of_pipeline")) & (JOBS.c.job_id == bindparam("of_job_id"))
 _SELECT_JOB = select(JOBS).where(_OF_JOB)
 _LOCK_JOB = _SELECT_JOB.with_for_update()
+_UPDATE_JOB = update(JOBS).where(_OF_JOB)
 _INSERT_HISTORY = insert(HISTORY)
 
 
@@ -114,10 +115,8 @@ def change_job(connection: Connection, job: Job, changes: Mapping[str, Any], sta
     differing = {name: value for name, value in stored.items() if getattr(job, name) != value}
     if not differing:
         return job
-    connection.execute(
-        update(JOBS).where(_OF_JOB).values(**differing, updated_at=stamp.at),
-        {"of_pipeline": job.pipeline, "of_job_id": job.job_id},
-    )
+    place = {"of_pipeline": job.pipeline, "of_job_id": job.job_id}
+    connection.execute(_UPDATE_JOB, {**place, **differing, "updated_at": stamp.at})
     recorded = {
         name: (getattr(job, name), value) for name, value in differing.items() if name in {"status", "phase"}
     }

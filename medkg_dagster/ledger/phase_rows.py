@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, and_, func, insert, literal_column, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from medkg_dagster.domain.gates import ABSENT, look_up
 from medkg_dagster.ledger.encoding import dump_json, from_json, storable
@@ -16,6 +28,16 @@ from medkg_dagster.ledger.schema import HISTORY, PHASES
 _IS_WAITING = PHASES.c.status == literal_column(f"'{PhaseStatus.WAITING}'")
 _IS_DUE = PHASES.c.status == literal_column(f"'{PhaseStatus.DUE}'")
 _IS_STIRRED = PHASES.c.stirred == literal_column("1")
+
+# Built once: building a statement takes longer than carrying it out.
+_OF_PHASE = and_(
+    PHASES.c.pipeline == bindparam("of_pipeline"),
+    PHASES.c.job_id == bindparam("of_job_id"),
+    PHASES.c.phase == bindparam("of_phase"),
+)
+_SELECT_PHASE = select(PHASES).where(_OF_PHASE)
+_UPDATE_PHASE = update(PHASES).where(_OF_PHASE)
+_INSERT_PHASE = insert(PHASES)
 
 _ALL_FIELDS = "fields"  # how the history calls a change made in SQL
 _REMEMBERED = 200
@@ -37,18 +59,18 @@ class PhaseKey(NamedTuple):
 
 def find_phase(connection: Connection, key: PhaseKey) -> Phase | None:
     """Return a phase, or None where there is none; the caller holds the job."""
-    row = connection.execute(select(PHASES).where(_of(key))).first()
+    row = connection.execute(_SELECT_PHASE, _place(key)).first()
     return None if row is None else _phase(row)
 
 
 def put_phase(connection: Connection, key: PhaseKey, values: dict[str, Any]) -> Phase:
     """Write columns of a phase, made where there is none; the caller holds the job."""
     stored = {name: storable(value) if isinstance(value, str) else value for name, value in values.items()}
-    changed = connection.execute(update(PHASES).where(_of(key)).values(stored))
-    if changed.rowcount == 0:
+    place = _place(key)
+    if connection.execute(_UPDATE_PHASE, {**place, **stored}).rowcount == 0:
         blank = {"attempt": 1, "stirred": 0}
-        connection.execute(insert(PHASES).values({**blank, **key._asdict(), **stored}))
-    return _phase(connection.execute(select(PHASES).where(_of(key))).one())
+        connection.execute(_INSERT_PHASE, {**blank, **key._asdict(), **stored})
+    return _phase(connection.execute(_SELECT_PHASE, place).one())
 
 
 def list_phases(connection: Connection, pipeline: str, job_id: str) -> tuple[Phase, ...]:
@@ -177,8 +199,8 @@ def _waiting_ids(pipeline: str, phase: str) -> Select[Any]:
     return select(PHASES.c.job_id).where(_IS_WAITING, PHASES.c.pipeline == pipeline, PHASES.c.phase == phase)
 
 
-def _of(key: PhaseKey) -> Any:
-    return and_(PHASES.c.pipeline == key.pipeline, PHASES.c.job_id == key.job_id, PHASES.c.phase == key.phase)
+def _place(key: PhaseKey) -> dict[str, Any]:
+    return {"of_pipeline": key.pipeline, "of_job_id": key.job_id, "of_phase": key.phase}
 
 
 def _phase(row: Row[Any]) -> Phase:

@@ -293,7 +293,7 @@ class PhaseLedger:
         with self._changing(PhaseKey(pipeline, job_id, phase)) as change:
             known = change.phase
             if rule is not None and (known is None or known.status is PhaseStatus.EXPECTED):
-                return change.wait(rule, 1, keep_decision=True, actor=actor)
+                return change.wait(rule, known.attempt if known else 1, keep_decision=True, actor=actor)
             if rule is not None and known is not None and known.status in CLOSED:
                 return change.wait(rule, known.attempt + 1, keep_decision=False, actor=actor)
             if known is not None and known.status is PhaseStatus.WAITING:

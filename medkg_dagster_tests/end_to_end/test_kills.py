@@ -204,7 +204,7 @@ stages:
 gates:
   - {name: approval, condition: {field: approved, equals: true}}
 """
-CRASHES = 5
+CRASHES = 3
 
 
 def test_crashes_of_daemon_and_runs_start_no_phase_twice_and_lose_no_job(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_crashes_of_daemon_and_runs_start_no_phase_twice_and_lose_no_job(tmp_pat
         deployment.medkg("submit", "ready", "--job-id", job_id)
         deployment.medkg("ledger", "set", f"ready/{job_id}", "approved=true", "--by", "ann")
         with process(deployment, *daemon, log="daemon.log") as started:
-            time.sleep(dice.uniform(3.0, 12.0))
+            time.sleep(dice.uniform(3.0, 9.0))
             os.killpg(started.pid, signal.SIGKILL)  # the daemon, its code server and every run at work
 
     with process(deployment, *daemon, log="daemon.log"):

@@ -1,0 +1,217 @@
+"""Converting PDFs in processes of their own: real processes, real limits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from medkg_dagster.domain.files import FileRecord, FileStatus
+from medkg_dagster.ledger import GateRule, JobLedger, JobStatus, RunIdentity
+from medkg_dagster.runtime.conversion import ConversionLimits, ConversionReport, convert_files
+from medkg_dagster.runtime.conversion_run import ConversionRun
+from medkg_dagster.stage_api import Document, GateCondition, hash_content
+
+PDFS = Path(__file__).parent.parent.parent / "medkg_dagster" / "corpus" / "documents" / "pdfs"
+LIMITS = ConversionLimits(timeout_seconds=60, workers=2)
+# A converter that does to each file what its name says.
+ODD = """
+import json, os, sys, time
+for line in sys.stdin:
+    path = json.loads(line)
+    if "hangs" in path:
+        time.sleep(600)
+    if "crashes" in path:
+        os.abort()
+    if "leaves" in path:
+        print("no more", file=sys.stderr)
+        sys.exit(3)
+    open(path.replace(".pdf", ".ir.json"), "w").write("{}")
+    print("null", flush=True)
+"""
+
+
+def stored(home: Path, content: bytes, name: str | None = None) -> FileRecord:
+    digest = name or hashlib.sha256(content).hexdigest()
+    path = home / "files" / digest[:2] / f"{digest}.pdf"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return FileRecord(
+        document_id=f"DOI:10.5555/{digest[:12]}",
+        status=FileStatus.STORED,
+        url="https://example.org/a.pdf",
+        path=path.relative_to(home).as_posix(),
+        sha256=digest,
+        size=len(content),
+        media_type="application/pdf",
+    )
+
+
+def convert(
+    home: Path,
+    files: Sequence[FileRecord],
+    limits: ConversionLimits = LIMITS,
+    *,
+    retry_failed: bool = False,
+    odd: bool = False,
+) -> ConversionReport:
+    command = [sys.executable, "-c", ODD] if odd else None
+    log = logging.getLogger("test")
+    return convert_files(
+        files, home, limits, log, lambda *_: None, retry_failed=retry_failed, command=command
+    )
+
+
+def bundled(home: Path) -> list[FileRecord]:
+    return [stored(home, path.read_bytes()) for path in sorted(PDFS.glob("*.pdf"))]
+
+
+def test_each_pdf_gets_a_valid_document_beside_it(tmp_path: Path) -> None:
+    files = bundled(tmp_path)
+
+    report = convert(tmp_path, files)
+
+    assert (report.converted, report.failed) == (len(files), ())
+    for file in files:
+        written = (tmp_path / str(file.path)).with_suffix(".ir.json")
+        document = Document.model_validate_json(written.read_bytes())
+        assert document.content_hash == hash_content(document.title, document.text)
+
+
+def test_what_is_converted_already_is_not_converted_again(tmp_path: Path) -> None:
+    files = bundled(tmp_path)
+    convert(tmp_path, files)
+
+    report = convert(tmp_path, files)
+
+    assert (report.converted, report.reused) == (0, len(files))
+
+
+@pytest.mark.parametrize(
+    ("content", "error_class"),
+    [
+        pytest.param(b"%PDF-1.7\ntruncated", "UnreadableDocumentError", id="truncated"),
+        pytest.param(b"<html>not a PDF</html>", "UnreadableDocumentError", id="not-a-pdf"),
+        pytest.param(b"", "UnreadableDocumentError", id="empty"),
+    ],
+)
+def test_a_pdf_that_cannot_be_read_is_set_aside_with_its_reason(
+    tmp_path: Path, content: bytes, error_class: str
+) -> None:
+    file = stored(tmp_path, content)
+
+    report = convert(tmp_path, [file, *bundled(tmp_path)])
+
+    (failed,) = report.failed
+    assert (failed.document_id, failed.error_class) == (file.document_id, error_class)
+    said = json.loads((tmp_path / str(file.path)).with_suffix(".ir.failed.json").read_bytes())
+    assert said == {"error_class": failed.error_class, "message": failed.message}
+
+
+def test_a_failure_is_remembered_until_it_is_to_be_tried_again(tmp_path: Path) -> None:
+    file = stored(tmp_path, b"%PDF-1.7 soon to be whole")
+    convert(tmp_path, [file])
+    (tmp_path / str(file.path)).write_bytes(next(PDFS.glob("*.pdf")).read_bytes())
+
+    remembered = convert(tmp_path, [file])
+    again = convert(tmp_path, [file], retry_failed=True)
+
+    assert len(remembered.failed) == 1
+    assert (again.converted, again.failed) == (1, ())
+
+
+@pytest.mark.parametrize(
+    ("name", "error_class", "message"),
+    [
+        ("hangs", "ConversionTimeout", "not converted within 1 s"),
+        ("crashes", "ConversionCrash", "signal SIGABRT"),
+        ("leaves", "ConversionCrash", "exit code 3: no more"),
+    ],
+)
+def test_a_pdf_that_takes_its_process_down_takes_nothing_else_down(
+    tmp_path: Path, name: str, error_class: str, message: str
+) -> None:
+    good = [stored(tmp_path, b"good", f"good-{number}") for number in range(3)]
+    limits = ConversionLimits(timeout_seconds=1, workers=1)
+
+    report = convert(tmp_path, [good[0], stored(tmp_path, b"bad", name), *good[1:]], limits, odd=True)
+
+    assert report.converted == 3
+    (failed,) = report.failed
+    assert failed.error_class == error_class
+    assert message in failed.message
+
+
+def test_a_pdf_that_wants_more_memory_than_allowed_fails_alone(tmp_path: Path) -> None:
+    huge = stored(tmp_path, b"%PDF-1.7")
+    with (tmp_path / str(huge.path)).open("ab") as stream:
+        stream.truncate(2 * 1024**3)  # sparse: it takes no room on the disk
+    limits = ConversionLimits(timeout_seconds=60, memory_bytes=1024**3, workers=1)
+
+    report = convert(tmp_path, [huge, *bundled(tmp_path)], limits)
+
+    (failed,) = report.failed
+    assert (failed.document_id, failed.error_class) == (huge.document_id, "MemoryError")
+    assert report.converted == len(list(PDFS.glob("*.pdf")))
+
+
+def test_no_converting_process_is_left_when_the_conversion_is_over(tmp_path: Path) -> None:
+    convert(tmp_path, [stored(tmp_path, b"x", "hangs")], ConversionLimits(1.0, workers=1), odd=True)
+
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert "A converter that does" not in listed
+    assert 'if "hangs" in path' not in listed
+
+
+def test_killing_the_run_ends_its_converting_processes_too(tmp_path: Path) -> None:
+    script = (
+        "import sys, time\n"
+        "from medkg_dagster.runtime.converter import Converter\n"
+        "converter = Converter([sys.executable, '-c', 'import sys; sys.stdin.read()'])\n"
+        "print(converter._running().pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    run = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=tmp_path)
+    assert run.stdout is not None
+    child = int(run.stdout.readline())
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    run.stdout.close()
+
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            os.kill(child, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    pytest.fail("the converting process outlived its parent")
+
+
+def test_a_finished_conversion_says_so_in_the_ledger_and_sets_bad_ones_aside(tmp_path: Path) -> None:
+    files = [*bundled(tmp_path), stored(tmp_path, b"%PDF-1.7 broken")]
+    condition = GateCondition.model_validate({"field": "pdf_ir_ready", "equals": True})
+    with JobLedger.open(tmp_path) as ledger:
+        ledger.ensure_job("papers", "job", actor="test")
+        ledger.files.put("papers", "job", files)
+        ledger.phases.plan_start("papers", "job", "pdf_conversion", actor="test")
+        ledger.phases.arrive("papers", "job", GateRule("behind", "ready", condition), RunIdentity("r"))
+
+        conversion = ConversionRun(tmp_path, "papers", "job", LIMITS, {})
+        conversion.execute(RunIdentity("run-2", 1), logging.getLogger("test"))
+
+        job = ledger.job("papers", "job")
+        (refused,) = ledger.outcomes("papers", "job")
+    assert job.status is JobStatus.WAITING
+    assert job.fields["pdf_ir_ready"] is True
+    assert job.fields["pdf_conversion"] == {"converted": len(files) - 1, "failed": 1}
+    assert refused.document_id == files[-1].document_id

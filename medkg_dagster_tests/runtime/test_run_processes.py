@@ -1,0 +1,32 @@
+"""Whether the process of a run is still there."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from medkg_dagster.runtime.run_processes import is_gone, this_process
+
+
+def test_a_process_that_runs_is_not_gone() -> None:
+    assert not is_gone(this_process())
+
+
+def test_a_process_that_has_ended_is_gone() -> None:
+    script = "from medkg_dagster.runtime.run_processes import this_process; print(this_process())"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert is_gone(ended.stdout.strip())
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system does not tell start times")
+def test_another_process_under_the_same_number_is_not_taken_for_it() -> None:
+    place, _, host = this_process().rpartition("@")
+
+    assert is_gone(f"{place.partition('+')[0]}+1@{host}")
+
+
+@pytest.mark.parametrize("name", ["", "12+3@another-machine", "no-process@", "1+2"])
+def test_what_cannot_be_known_is_taken_to_live(name: str) -> None:
+    assert not is_gone(name)
