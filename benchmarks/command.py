@@ -13,19 +13,25 @@ from benchmarks import (
     cold_start,
     definitions_build,
     downloads,
+    gates,
+    ledger_updates,
     stage_overhead,
     stage_resolution,
     trials_to_graph,
+    waiting_gates,
 )
 from benchmarks.figures import HEADER, Figure
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
     "definitions": definitions_build.measure,
     "downloads": downloads.measure,
+    "gates": gates.measure,
+    "ledger": ledger_updates.measure,
     "overhead": stage_overhead.measure,
     "resolution": stage_resolution.measure,
     "start": cold_start.measure,
     "trials": trials_to_graph.measure,
+    "waiting": waiting_gates.measure,
 }
 
 

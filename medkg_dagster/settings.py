@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from medkg_dagster.errors import ConfigError
@@ -22,12 +22,15 @@ class Settings:
             copy inside the installed package).
         strict: Whether any load problem fails the load (`MEDKG_STRICT=1`).
         executor: `in_process` or `multiprocess` (`MEDKG_EXECUTOR`).
+        ledger_url: The address of a ledger in PostgreSQL (`MEDKG_LEDGER_URL`); None keeps it in a file in
+            `home`. It may hold a password and is never shown.
     """
 
     home: Path
     config: Path
     strict: bool = False
     executor: str = "in_process"
+    ledger_url: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Settings:
@@ -53,6 +56,7 @@ class Settings:
             config=_config_folder(env.get("MEDKG_CONFIG"), base),
             strict=_flag(env.get("MEDKG_STRICT", "0")),
             executor=executor,
+            ledger_url=env.get("MEDKG_LEDGER_URL") or None,
         )
 
 

@@ -108,7 +108,9 @@ def _split_json(name: str, origin: str, value: Any, source: str) -> Iterator[Pay
     for number, record in enumerate(records, start=1):
         place = name if len(records) == 1 else f"{name}#{number}"
         try:
-            yield _record_payload(place, origin, record, source)
+            is_study = isinstance(record, dict) and "protocolSection" in record
+            make = study_payload if is_study else _record_payload
+            yield make(place, origin, record, source)
         except DocumentError as error:
             yield Refused(place, error)
 

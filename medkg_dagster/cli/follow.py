@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import click
 
-from medkg_dagster.cli.output import paragraph
+from medkg_dagster.cli.output import one_line, paragraph
 
 if TYPE_CHECKING:
-    from medkg_dagster.ledger import Job, JobLedger, Phase, StageRun
+    from medkg_dagster.ledger import Job, JobLedger, JobStatus, Phase, StageRun
     from medkg_dagster.resolution.plan import PipelinePlan
 
-LOOK_EVERY_SECONDS = 0.5
+LOOK_EVERY_SECONDS = 1.0
 PATIENCE_SECONDS = 20.0
+INTERRUPTED = 130
 _FAILED = 1
 
+Echo = Callable[[str], None]
+Step = tuple[str, str, str]
+"""When, what tells the step apart from all others, and what to say of it."""
 
-def follow(book: JobLedger, pipeline: PipelinePlan, job_id: str) -> int:
+
+def follow(  # noqa: PLR0917 - what, and then how to tell it
+    book: JobLedger,
+    pipeline: PipelinePlan,
+    job_id: str,
+    echo: Echo = click.echo,
+    patience: float = PATIENCE_SECONDS,
+    pause: float = LOOK_EVERY_SECONDS,
+) -> int:
     """Print every step of a job until it has ended.
 
     Args:
         book: The open ledger.
         pipeline: The pipeline's plan.
         job_id: The job's id.
+        echo: Prints a line.
+        patience: Seconds a phase may be due before it is said that nobody starts it.
+        pause: Seconds between two looks.
 
     Returns:
         The exit code: 0 where it succeeded.
@@ -34,75 +49,110 @@ def follow(book: JobLedger, pipeline: PipelinePlan, job_id: str) -> int:
 
     open_statuses = {JobStatus.SUBMITTED, JobStatus.RUNNING, JobStatus.WAITING}
     told: set[str] = set()
-    began = time.monotonic()
+    idle = _IdlePhases(patience)
     try:
         while True:
             job = book.job(pipeline.name, job_id)
-            for line in _steps(book, pipeline, job):
-                if line not in told:
-                    told.add(line)
-                    click.echo(f"  {line}")
+            phases = book.phases.phases(pipeline.name, job_id)
+            steps = [*_stage_steps(book.stage_runs(pipeline.name, job_id)), *_phase_steps(pipeline, phases)]
+            for at, key, text in sorted([*steps, *_error_steps(job, open_statuses)]):
+                if key not in told:
+                    told.add(key)
+                    echo(f"  {at[11:19]}  {text}")
             if job.status not in open_statuses:
-                return _conclude(job)
-            if job.status is JobStatus.SUBMITTED and time.monotonic() - began > PATIENCE_SECONDS:
-                began = float("inf")
-                click.echo(
-                    "medkg: nobody has started the job; does a daemon run for this DAGSTER_HOME? `make dev` "
-                    "starts one",
-                    err=True,
-                )
-            time.sleep(LOOK_EVERY_SECONDS)
+                return _conclude(job, echo)
+            if idle.found(phases):
+                click.echo(_NOBODY_STARTS, err=True)
+            time.sleep(pause)
     except KeyboardInterrupt:
-        click.echo(f"\nno longer following; the job goes on: medkg ledger show {pipeline.name}/{job_id}")
-        return 0
+        click.echo(
+            f"\nmedkg: no longer following; the job goes on: medkg ledger show {pipeline.name}/{job_id}",
+            err=True,
+        )
+        return INTERRUPTED
 
 
-def _steps(book: JobLedger, pipeline: PipelinePlan, job: Job) -> Iterator[str]:
-    lines = [
-        *(
-            (run.started_at, text)
-            for run in book.stage_runs(job.pipeline, job.job_id)
-            for text in _stage_steps(run)
-        ),
-        *(
-            (phase.since, text)
-            for phase in book.phases.phases(job.pipeline, job.job_id)
-            for text in _gate_steps(pipeline, phase)
-        ),
-    ]
-    return (text for _, text in sorted(lines))
+_NOBODY_STARTS = (
+    "medkg: nobody has started the job yet; does a daemon run, with this MEDKG_HOME? `make dev` starts one"
+)
 
 
-def _stage_steps(run: StageRun) -> Iterator[str]:
+class _IdlePhases:
+    """Notices phases that are due and that nobody takes upon himself.
+
+    Args:
+        patience: Seconds until that is worth a word; it is said once.
+    """
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._since: float | None = None
+        self._is_told = False
+
+    def found(self, phases: tuple[Phase, ...]) -> bool:
+        """Say whether it is time for that word."""
+        from medkg_dagster.ledger import PhaseStatus
+
+        if not any(phase.status is PhaseStatus.DUE and phase.starter is None for phase in phases):
+            self._since = None
+            return False
+        now = time.monotonic()
+        self._since = now if self._since is None else self._since
+        if self._is_told or now - self._since < self._patience:
+            return False
+        self._is_told = True
+        return True
+
+
+def _stage_steps(runs: tuple[StageRun, ...]) -> Iterator[Step]:
     from medkg_dagster.ledger import StageStatus
 
-    if run.status is StageStatus.FINISHED:
-        refused = f", {run.quarantined} documents set aside" if run.quarantined else ""
-        yield f"{run.stage}: {run.output_count} made{refused}"
-    elif run.status is StageStatus.FAILED:
-        yield f"{run.stage}: failed: {run.error}"
+    for run in runs:
+        key = f"{run.stage} {run.run_id} {run.started_at}"
+        yield run.started_at, key, f"{run.stage}: begins"
+        ended = run.finished_at or run.started_at
+        if run.status is StageStatus.FINISHED:
+            refused = f", {run.quarantined} documents set aside" if run.quarantined else ""
+            yield ended, f"{key} finished", f"{run.stage}: {run.output_count} made{refused}"
+        elif run.status is StageStatus.FAILED:
+            yield ended, f"{key} failed", f"{run.stage}: failed: {one_line(run.error or '')}"
 
 
-def _gate_steps(pipeline: PipelinePlan, phase: Phase) -> Iterator[str]:
+def _phase_steps(pipeline: PipelinePlan, phases: tuple[Phase, ...]) -> Iterator[Step]:
     from medkg_dagster.domain.gates import describe_condition
+    from medkg_dagster.ledger import PhaseStatus
 
-    gate = pipeline.find_gate(phase.gate) if phase.gate else None
-    if gate is None:
-        return
-    yield f"waits at gate {gate.name} for {describe_condition(gate.condition)} (attempt {phase.attempt})"
-    if phase.opened_at is not None:
-        yield f"gate {gate.name} opened: {phase.reason}, by {phase.opened_by}"
+    for phase in phases:
+        key = f"{phase.phase} {phase.attempt} {phase.since}"
+        again = f" (attempt {phase.attempt})" if phase.attempt > 1 else ""
+        gate = pipeline.find_gate(phase.gate) if phase.gate else None
+        if gate is None:
+            if phase.status is PhaseStatus.STARTED and phase.run_id:
+                yield phase.since, f"{key} started", f"{phase.phase}: run {phase.run_id[:8]}{again}"
+            continue
+        if phase.status is not PhaseStatus.EXPECTED and phase.opened_at != phase.since:
+            until = f", until {phase.deadline[:19]}Z" if phase.deadline else ""
+            waits = f"waits at gate {gate.name} for {describe_condition(gate.condition)}{until}{again}"
+            yield phase.since, f"{key} waits", waits
+        if phase.opened_at and phase.status in {PhaseStatus.DUE, PhaseStatus.STARTED}:
+            opened = f"gate {gate.name} is open: {one_line(phase.reason or '')}, by {phase.opened_by}{again}"
+            yield phase.opened_at, f"{key} open", opened
 
 
-def _conclude(job: Job) -> int:
+def _error_steps(job: Job, open_statuses: set[JobStatus]) -> Iterator[Step]:
+    if job.error and job.status in open_statuses:
+        yield job.updated_at, f"error {job.error}", one_line(job.error)
+
+
+def _conclude(job: Job, echo: Echo) -> int:
     from medkg_dagster.ledger import JobStatus
 
     place = f"{job.pipeline}/{job.job_id}"
     if job.status is JobStatus.SUCCEEDED:
-        click.echo(f"{place} succeeded")
+        echo(f"{place} succeeded")
         return 0
-    click.echo(f"{place}: {job.status}")
+    echo(f"{place}: {job.status}")
     if job.error:
-        click.echo(paragraph(job.error, indent="  "))
-    click.echo(f"  medkg ledger show {place} tells more; medkg ledger retry {place} starts it again")
+        echo(paragraph(job.error, indent="  "))
+    echo(f"  medkg ledger show {place} tells more; medkg ledger retry {place} starts it again")
     return _FAILED

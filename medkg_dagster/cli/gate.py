@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from medkg_dagster.cli.assignments import user_name
-from medkg_dagster.cli.ledger import find_job, open_ledger
+from medkg_dagster.cli.ledger import find_job, open_ledger, seconds
 from medkg_dagster.cli.output import echo_json, echo_table
 from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines
 from medkg_dagster.errors import ConfigError, did_you_mean
@@ -33,14 +33,20 @@ def gate() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def list_gates(settings: Settings, pipeline: str | None, limit: int, as_json: bool) -> None:
-    """List jobs that wait: for what, since when, and until when."""
+    """List jobs that wait: for what, since when, and until when; and gates decided ahead."""
     plan = load_pipelines(settings)
-    with open_ledger(settings.home) as book:
-        waiting = book.phases.waiting(pipeline, limit=limit)
-    rows = [_describe(plan, phase) for phase in waiting]
+    pipeline = find_pipeline(plan, pipeline).name if pipeline else None
+    with open_ledger(settings) as book:
+        waiting = [_describe(plan, phase) for phase in book.phases.waiting(pipeline, limit=limit)]
+        ahead = [_describe(plan, phase) for phase in book.phases.decided_ahead(pipeline, limit=limit)]
     if as_json:
-        echo_json(rows)
+        echo_json([*waiting, *ahead])
         return
+    _print_waiting(waiting)
+    _print_decided(ahead)
+
+
+def _print_waiting(rows: list[dict[str, Any]]) -> None:
     if not rows:
         click.echo("no job waits")
     echo_table(
@@ -53,6 +59,26 @@ def list_gates(settings: Settings, pipeline: str | None, limit: int, as_json: bo
                 row["observed"] or "not looked at yet",
                 f"{row['since'][:19]}Z ({_span(row['waited_seconds'])})",
                 f"{row['until'][:19]}Z" if row["until"] else "no limit",
+            )
+            for row in rows
+        ],
+    )
+
+
+def _print_decided(rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        return
+    click.echo("\ndecided ahead, for when the job comes to the gate")
+    echo_table(
+        ("JOB", "GATE", "DECISION", "BY", "REASON", "SINCE"),
+        [
+            (
+                f"{row['pipeline']}/{row['job_id']}",
+                row["gate"],
+                row["decision"],
+                row["decided_by"],
+                row["reason"] or "-",
+                seconds(row["since"]),
             )
             for row in rows
         ],
@@ -89,18 +115,22 @@ def _approve(
     from medkg_dagster.ledger import GateDecision, PhaseStatus
 
     starter = f"{STARTER} {started.process.pid}" if started else None
-    phase = _decide(settings, job, gate_name, GateDecision.APPROVED, who, starter)
-    place = f"gate '{gate_name}' of {phase.pipeline}/{phase.job_id}"
+    before, phase = _decide(settings, job, gate_name, GateDecision.APPROVED, who, starter)
+    place = f"gate '{phase.gate}' of {phase.pipeline}/{phase.job_id}"
     if phase.status is PhaseStatus.EXPECTED:
-        return f"{place} will be open when the job comes to it"
+        if before is not None and before.decision is phase.decision:
+            return f"{place} was approved ahead by {phase.opened_by}, at {seconds(phase.since)}"
+        return f"{place} is approved ahead; it will be open when the job comes to it"
+    is_new = before is None or before.status is PhaseStatus.WAITING
+    state = "is open" if is_new else f"is open since {seconds(phase.opened_at)}, by {phase.opened_by}"
     if phase.status is PhaseStatus.STARTED:
-        return f"{place} was opened by {phase.opened_by}; run {phase.run_id} has gone through"
+        return f"{place} {state}; run {phase.run_id} has gone through"
     if started and phase.starter == starter:
         started.run(phase)
-        return f"{place} is open; {phase.phase} starts now and logs to {started.log}"
+        return f"{place} {state}; {phase.phase} starts now and logs to {started.log}"
     if phase.starter is not None:
-        return f"{place} is open; {phase.starter} is starting {phase.phase}"
-    return f"{place} is open; the daemon starts {phase.phase}"
+        return f"{place} {state}; {phase.starter} is starting {phase.phase}"
+    return f"{place} {state}; the daemon starts {phase.phase}"
 
 
 @gate.command("reject")
@@ -113,10 +143,12 @@ def reject(settings: Settings, job: str, gate_name: str, by: str, reason: str) -
     """Close GATE for JOB for good: what lies behind it does not run."""
     from medkg_dagster.ledger import GateDecision, PhaseStatus
 
-    phase = _decide(settings, job, gate_name, GateDecision.REJECTED, (by, reason), None)
-    place = f"gate '{gate_name}' of {phase.pipeline}/{phase.job_id}"
+    before, phase = _decide(settings, job, gate_name, GateDecision.REJECTED, (by, reason), None)
+    place = f"gate '{phase.gate}' of {phase.pipeline}/{phase.job_id}"
     if phase.status is PhaseStatus.EXPECTED:
-        click.echo(f"{place} will be rejected when the job comes to it")
+        click.echo(f"{place} is rejected ahead; the job will end when it comes to it")
+    elif before is not None and before.status is PhaseStatus.REJECTED:
+        click.echo(f"{place} is rejected since {seconds(phase.opened_at)}, by {phase.opened_by}")
     else:
         click.echo(f"{place} is rejected; the job has ended")
 
@@ -128,15 +160,18 @@ def _decide(  # noqa: PLR0917 - where, which, what, by whom: the order in which 
     decision: GateDecision,
     who: tuple[str, str],
     starter: str | None,
-) -> Phase:
+) -> tuple[Phase | None, Phase]:
+    """Decide, and return the phase as it was before and as it is."""
     from medkg_dagster.runtime.job_record import gate_rule
 
     plan = load_pipelines(settings)
-    with open_ledger(settings.home) as book:
+    with open_ledger(settings) as book:
         found = find_job(book, job, None)
         planned = find_gate(find_pipeline(plan, found.pipeline), gate_name)
         by, reason = who
-        return book.phases.decide(
+        phases = book.phases.phases(found.pipeline, found.job_id)
+        before = next((phase for phase in phases if phase.phase == planned.job_name), None)
+        return before, book.phases.decide(
             found.pipeline,
             found.job_id,
             gate_rule(planned),
@@ -177,6 +212,10 @@ def _describe(plan: Plan, phase: Phase) -> dict[str, Any]:
         "waited_seconds": round((datetime.now(UTC) - since).total_seconds(), 1),
         "until": phase.deadline,
         "next": phase.phase,
+        "status": phase.status,
+        "decision": phase.decision,
+        "decided_by": phase.opened_by,
+        "reason": phase.reason,
     }
 
 

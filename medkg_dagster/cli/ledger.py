@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from medkg_dagster.cli.output import echo_json, echo_table, nothing_in, paragraph
+from medkg_dagster.cli.output import echo_json, echo_table, paragraph
 from medkg_dagster.errors import LedgerError, UnknownJobError, did_you_mean
 from medkg_dagster.settings import Settings
 
@@ -34,11 +34,11 @@ def list_jobs(
     settings: Settings, pipeline: str | None, status: str | None, limit: int, as_json: bool
 ) -> None:
     """List jobs, the latest changed first."""
-    with open_ledger(settings.home) as book:
+    with open_ledger(settings) as book:
         jobs = book.jobs(pipeline, status, limit)
-    if as_json:
-        echo_json([asdict(job) for job in jobs])
-        return
+        if as_json:
+            echo_json([{**asdict(job), "phases": _phases(book, job)} for job in jobs])
+            return
     if not jobs:
         click.echo("no such jobs")
     echo_table(
@@ -64,7 +64,7 @@ def list_jobs(
 @click.pass_obj
 def show_job(settings: Settings, job: str, pipeline: str | None, as_json: bool) -> None:
     """Show JOB (`job_id` or `pipeline/job_id`): fields, stage runs, refused documents, history."""
-    with open_ledger(settings.home) as book:
+    with open_ledger(settings) as book:
         found = find_job(book, job, pipeline)
         described = describe_job(book, found)
     if as_json:
@@ -74,17 +74,20 @@ def show_job(settings: Settings, job: str, pipeline: str | None, as_json: bool) 
 
 
 @contextmanager
-def open_ledger(home: Path) -> Iterator[JobLedger]:
-    """Open the ledger of a home that has one.
+def open_ledger(settings: Settings) -> Iterator[JobLedger]:
+    """Open the ledger of a deployment that has one.
 
     Raises:
         LedgerError: There is none yet, or it cannot be read.
     """
-    from medkg_dagster.ledger import LEDGER_FILE, JobLedger
+    from medkg_dagster.ledger import JobLedger
 
-    if not (home / LEDGER_FILE).is_file():
-        raise LedgerError(nothing_in(home))
-    with JobLedger.open(home) as book:
+    if not JobLedger.exists(settings):
+        raise LedgerError(
+            f"there is no ledger yet in {settings.home}; `medkg submit` and every run make one, or set "
+            "MEDKG_HOME"
+        )
+    with JobLedger.of(settings) as book:
         yield book
 
 
@@ -114,10 +117,16 @@ def describe_job(book: JobLedger, job: Job) -> dict[str, Any]:
     key = (job.pipeline, job.job_id)
     return {
         **asdict(job),
+        "phases": _phases(book, job),
         "stage_runs": [asdict(run) for run in book.stage_runs(*key)],
         "quarantined": [asdict(outcome) for outcome in book.outcomes(*key)],
+        "files": [record.model_dump(mode="json") for record in book.files.of_job(*key)],
         "history": [asdict(entry) for entry in book.history(*key)],
     }
+
+
+def _phases(book: JobLedger, job: Job) -> list[dict[str, Any]]:
+    return [asdict(phase) for phase in book.phases.phases(job.pipeline, job.job_id)]
 
 
 def seconds(stamp: str | None) -> str:
@@ -143,9 +152,43 @@ def _print_job(job: Job, described: dict[str, Any]) -> None:
             click.echo(f"\n{title}")
             for path, value in flatten(values):
                 click.echo(f"  {path} = {json.dumps(value, ensure_ascii=False)}")
+    _print_phases(described["phases"])
     _print_stage_runs(described["stage_runs"])
+    _print_files(_name(job), described["files"])
     _print_quarantined(described["quarantined"])
     _print_history(described["history"])
+
+
+def _print_phases(phases: list[dict[str, Any]]) -> None:
+    if not phases:
+        return
+    click.echo("\nphases")
+    echo_table(
+        ("JOB", "GATE", "STATUS", "ATTEMPT", "SINCE", "UNTIL", "OPENED", "BY", "OBSERVED OR REASON"),
+        [
+            (
+                phase["phase"],
+                phase["gate"] or "-",
+                phase["status"],
+                phase["attempt"],
+                seconds(phase["since"]),
+                seconds(phase["deadline"]),
+                seconds(phase["opened_at"]),
+                phase["opened_by"] or "-",
+                phase["reason"] or phase["observed"] or "-",
+            )
+            for phase in phases
+        ],
+        indent="  ",
+    )
+
+
+def _print_files(job: str, files: list[dict[str, Any]]) -> None:
+    if not files:
+        return
+    counts = Counter(file["status"] for file in files)
+    told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    click.echo(f"\nfiles: {told} (which: medkg ledger files {job})")
 
 
 def _print_stage_runs(runs: list[dict[str, Any]]) -> None:

@@ -15,7 +15,7 @@ from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
     from medkg_dagster.ledger import Job, JobLedger
-    from medkg_dagster.resolution.plan import Phase, PipelinePlan
+    from medkg_dagster.resolution.plan import Phase, PipelinePlan, PlannedGate
 
 
 @click.command("set")
@@ -33,12 +33,15 @@ def set_fields(  # noqa: PLR0917 - one parameter per option of the command
     All fields of one call change at once. Gates that wait for them open at the daemon's next tick.
     """
     changes = parse_assignments(fields, "field", as_text=as_text)
-    with open_ledger(settings.home) as book:
+    with open_ledger(settings) as book:
         found = find_job(book, job, None)
         changed = book.set_fields(found.pipeline, found.job_id, changes, actor=by, reason=reason)
     for warning in _warnings(settings, changed, changes):
         click.echo(f"medkg: warning: {warning}", err=True)
-    click.echo(f"{found.pipeline}/{found.job_id}: set {', '.join(sorted(changes))}")
+    if changed.updated_at == found.updated_at:
+        click.echo(f"{found.pipeline}/{found.job_id}: unchanged, {', '.join(sorted(changes))} had this value")
+    else:
+        click.echo(f"{found.pipeline}/{found.job_id}: set {', '.join(sorted(changes))}")
 
 
 @click.command("retry")
@@ -57,9 +60,10 @@ def retry(  # noqa: PLR0917 - one parameter per option of the command
     from medkg_dagster.runtime.job_record import gate_rule
 
     plan = load_pipelines(settings)
-    with open_ledger(settings.home) as book:
+    with open_ledger(settings) as book:
         found = find_job(book, job, None)
         pipeline = find_pipeline(plan, found.pipeline)
+        _require_stopped(found, force=force)
         if phase_name is None:
             _require_ended(found, force=force)
             phase_name = failed_phase(book, pipeline, found).job_name
@@ -71,6 +75,8 @@ def retry(  # noqa: PLR0917 - one parameter per option of the command
         else:
             gate = next((item for item in pipeline.gates if item.job_name == phase_name), None)
             rule = gate_rule(gate) if gate else None
+            if gate is not None:
+                _require_arrival(book, pipeline, found, gate)
             after = book.phases.retry(found.pipeline, found.job_id, phase_name, rule, actor=by, reason=reason)
     if after.status is PhaseStatus.WAITING:
         click.echo(f"{found.pipeline}/{found.job_id} waits at gate '{after.gate}' once more")
@@ -84,7 +90,7 @@ def retry(  # noqa: PLR0917 - one parameter per option of the command
 @click.pass_obj
 def list_files(settings: Settings, job: str, as_json: bool) -> None:
     """List the files fetched for the documents of JOB."""
-    with open_ledger(settings.home) as book:
+    with open_ledger(settings) as book:
         found = find_job(book, job, None)
         records = book.files.of_job(found.pipeline, found.job_id)
     if as_json:
@@ -119,13 +125,11 @@ def failed_phase(book: JobLedger, pipeline: PipelinePlan, job: Job) -> Phase:
         if phase.status in {PhaseStatus.REJECTED, PhaseStatus.TIMED_OUT}:
             return by_job[phase.phase]
     stages = {stage.name for stage in pipeline.stages}
-    unfinished = [
-        run
-        for run in book.stage_runs(job.pipeline, job.job_id)
-        if run.stage in stages and run.status is not StageStatus.FINISHED
-    ]
-    if unfinished:
-        return pipeline.phase_of(unfinished[0].stage)
+    runs = [run for run in book.stage_runs(job.pipeline, job.job_id) if run.stage in stages]
+    for status in (StageStatus.FAILED, StageStatus.STARTED):
+        for run in runs:
+            if run.status is status:
+                return pipeline.phase_of(run.stage)
     begun = [phase for phase in known if phase.status in {PhaseStatus.DUE, PhaseStatus.STARTED}]
     return by_job[begun[-1].phase] if begun else pipeline.phases[0]
 
@@ -143,10 +147,29 @@ def _require_ended(job: Job, *, force: bool) -> None:
             f"{place} waits at gate '{job.phase}'; `medkg gate list` shows for what. To repeat another "
             "phase, name it with --phase"
         )
+
+
+def _require_stopped(job: Job, *, force: bool) -> None:
+    from medkg_dagster.ledger import JobStatus
+
     if job.status is JobStatus.RUNNING and not force:
         raise LedgerError(
-            f"{place} is running; stop its run in the Dagster UI first, or pass --force where its process "
-            "is gone"
+            f"job '{job.pipeline}/{job.job_id}' is running; stop its run in the Dagster UI first, or pass "
+            "--force where its process is gone"
+        )
+
+
+def _require_arrival(book: JobLedger, pipeline: PipelinePlan, job: Job, gate: PlannedGate) -> None:
+    """Refuse to begin behind a gate while what lies before it is not done."""
+    from medkg_dagster.ledger import StageStatus
+
+    runs = book.stage_runs(job.pipeline, job.job_id)
+    finished = {run.stage for run in runs if run.status is StageStatus.FINISHED}
+    missing = [stage.name for stage in pipeline.stages if stage.name in gate.upstream - finished]
+    if missing:
+        raise LedgerError(
+            f"job '{job.pipeline}/{job.job_id}' has not come to gate '{gate.name}': {', '.join(missing)} "
+            f"not finished; start {pipeline.phase_of(missing[0]).job_name} again first"
         )
 
 

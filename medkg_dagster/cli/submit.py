@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import secrets
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -64,18 +66,26 @@ def submit(  # noqa: PLR0917 - one parameter per option of the command
     request = build_request(
         planned,
         adapter,
-        parse_assignments(params, "parameter"),
+        locate_path(parse_assignments(params, "parameter")),
         parse_assignments(options, "option"),
     )
     job_id = check_job_id(job_id) if job_id is not None else new_job_id(planned.name)
-    with JobLedger.open(settings.home) as book:
+    with JobLedger.of(settings) as book:
         job = book.phases.submit(planned.name, job_id, planned.phases[0].job_name, request, actor=by)
+        echo = partial(click.echo, err=as_json)  # standard output is for the JSON alone
+        echo(f"submitted {job.pipeline}/{job.job_id}")
+        code = follow(book, planned, job.job_id, echo) if wait else 0
         if as_json:
-            echo_json(asdict(job))
-        else:
-            click.echo(f"submitted {job.pipeline}/{job.job_id}")
-        if wait:
-            ctx.exit(follow(book, planned, job.job_id))
+            echo_json(asdict(book.job(job.pipeline, job.job_id)))
+    ctx.exit(code)
+
+
+def locate_path(params: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters whose `path` means the same to a daemon with another working directory."""
+    path = params.get("path")
+    if not isinstance(path, str) or not Path(path).expanduser().exists():
+        return params
+    return {**params, "path": str(Path(path).expanduser().absolute())}
 
 
 def build_request(

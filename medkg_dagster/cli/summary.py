@@ -34,7 +34,7 @@ COUNTED = {
 @click.pass_obj
 def summary(settings: Settings, pipeline: str, job: str, as_json: bool) -> None:
     """Say what a job made, where it is, and what to try next."""
-    with open_ledger(settings.home) as book:
+    with open_ledger(settings) as book:
         status = book.job(pipeline, job).status
         runs = book.stage_runs(pipeline, job)
     counts = totals(runs)

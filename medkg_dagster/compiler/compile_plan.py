@@ -1,9 +1,8 @@
 """The whole plan as Dagster definitions."""
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from dagster import (
     Definitions,
@@ -12,11 +11,10 @@ from dagster import (
     in_process_executor,
     multiprocess_executor,
 )
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from medkg_dagster.compiler.assets import asset_key, build_assets, build_jobs
 from medkg_dagster.compiler.conversion import conversion_job, conversion_sensor
-from medkg_dagster.compiler.ended_runs import ended_run_sensors, lost_run_sensor
+from medkg_dagster.compiler.ended_runs import ended_run_sensor
 from medkg_dagster.compiler.job_sensors import (
     gate_sensor,
     submission_sensor,
@@ -50,8 +48,7 @@ def compile_plan(plan: Plan, factory: StageFactory, settings: Settings) -> Defin
     """
     with _collector_paused():
         types = SharedTypes()
-        jobs = {pipeline.name: build_jobs(pipeline) for pipeline in plan.pipelines}
-        conversions = [conversion_job(plan, settings.home)] if _converts(plan) else []
+        conversions = [conversion_job(plan, settings)] if _converts(plan) else []
         return Definitions(
             assets=[
                 *(build_assets(pipeline, factory, types) for pipeline in plan.pipelines),
@@ -60,27 +57,22 @@ def compile_plan(plan: Plan, factory: StageFactory, settings: Settings) -> Defin
             asset_checks=[
                 load_report_check(plan),
                 *(
-                    waiting_check(pipeline, gate, settings.home)
+                    waiting_check(pipeline, gate, settings)
                     for pipeline in plan.pipelines
                     for gate in pipeline.gates
                 ),
             ],
-            jobs=[*(job for built in jobs.values() for job in built), *conversions],
+            jobs=[*(job for pipeline in plan.pipelines for job in build_jobs(pipeline)), *conversions],
             sensors=[
                 load_report_sensor(plan),
-                *(
-                    sensor
-                    for pipeline in plan.pipelines
-                    for sensor in _job_sensors(pipeline, jobs[pipeline.name], settings.home)
-                ),
-                *(conversion_sensor(conversion, settings.home) for conversion in conversions),
-                *ended_run_sensors(settings.home),
-                lost_run_sensor(one_process=settings.executor == "in_process"),
+                *(sensor for pipeline in plan.pipelines for sensor in _job_sensors(pipeline, settings)),
+                *(conversion_sensor(settings) for _ in conversions),
+                ended_run_sensor(settings),
             ],
             resources={
                 "io_manager": state_io_manager(settings.home / "state", _state_types(plan)),
                 "ledger_job": ledger_job_resource(
-                    settings.home,
+                    settings,
                     {pipeline.dagster_name: pipeline.name for pipeline in plan.pipelines},
                     one_process=settings.executor == "in_process",
                 ),
@@ -93,13 +85,10 @@ def _converts(plan: Plan) -> bool:
     return any(gate.awaits_conversion for pipeline in plan.pipelines for gate in pipeline.gates)
 
 
-def _job_sensors(
-    pipeline: PipelinePlan, jobs: Sequence[UnresolvedAssetJobDefinition], home: Path
-) -> Iterator[SensorDefinition]:
-    yield submission_sensor(pipeline, jobs[0], home)
-    by_name = {job.name: job for job in jobs}
+def _job_sensors(pipeline: PipelinePlan, settings: Settings) -> Iterator[SensorDefinition]:
+    yield submission_sensor(pipeline, settings)
     for gate in pipeline.gates:
-        yield gate_sensor(pipeline, gate, by_name[gate.job_name], home)
+        yield gate_sensor(pipeline, gate, settings)
 
 
 def _state_types(plan: Plan) -> dict[tuple[str, str], dict[str, object]]:

@@ -1,7 +1,6 @@
 """The job that converts downloaded PDFs while their ledger job waits, and the sensor that starts it."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from dagster import (
@@ -21,7 +20,7 @@ from dagster import (
     sensor,
 )
 
-from medkg_dagster.compiler.job_sensors import STARTS_PER_TICK, TICK_SECONDS, has_ledger
+from medkg_dagster.compiler.job_sensors import STARTS_PER_TICK, TICK_SECONDS
 from medkg_dagster.domain.files import PDF_CONVERSION
 from medkg_dagster.ledger import JobLedger, Phase
 from medkg_dagster.resolution.plan import Plan
@@ -29,17 +28,18 @@ from medkg_dagster.runtime.materialization import rows_table
 from medkg_dagster.runtime.resources import run_identity
 from medkg_dagster.runtime.run_processes import this_process
 from medkg_dagster.runtime.tags import ATTEMPT_TAG, JOB_TAG, PIPELINE_TAG, PROCESS_TAG
+from medkg_dagster.settings import Settings
 
 CONVERT = "convert_pdfs"
 PARSE_TYPE = "parse"
 
 
-def conversion_job(plan: Plan, home: Path) -> JobDefinition:
+def conversion_job(plan: Plan, settings: Settings) -> JobDefinition:
     """Return the job that converts the PDFs of one ledger job.
 
     Args:
         plan: The plan; a PDF is converted as the `parse` stage of its pipeline is configured.
-        home: The folder for all data.
+        settings: Where the ledger is.
     """
     parse_configs = {
         pipeline.name: stage.definition.config
@@ -73,7 +73,7 @@ def conversion_job(plan: Plan, home: Path) -> JobDefinition:
         )
         pipeline = config["pipeline"]
         parse_config = parse_configs.get(pipeline, {})
-        conversion = ConversionRun(home, pipeline, config["job_id"], limits, parse_config)
+        conversion = ConversionRun(settings, pipeline, config["job_id"], limits, parse_config)
         report = conversion.execute(run_identity(context.run), context.log)
         context.add_output_metadata(
             {
@@ -91,25 +91,24 @@ def conversion_job(plan: Plan, home: Path) -> JobDefinition:
     return pdf_conversion
 
 
-def conversion_sensor(conversion: JobDefinition, home: Path) -> SensorDefinition:
+def conversion_sensor(settings: Settings) -> SensorDefinition:
     """Return the sensor that starts a conversion when a job has come to wait for one.
 
     Args:
-        conversion: The conversion job.
-        home: The folder for all data.
+        settings: Where the ledger is.
     """
 
     @sensor(
         name=PDF_CONVERSION,
-        job=conversion,
+        job_name=PDF_CONVERSION,
         description="Converts the PDFs of jobs that wait for `pdf_ir_ready`.",
         default_status=DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=TICK_SECONDS,
     )
     def start_conversions(_context: SensorEvaluationContext) -> SensorResult | SkipReason:
-        if not has_ledger(home):
+        if not JobLedger.exists(settings):
             return SkipReason("There is no ledger yet.")
-        with JobLedger.open(home) as ledger:
+        with JobLedger.of(settings) as ledger:
             due = ledger.phases.take_due(PDF_CONVERSION, PDF_CONVERSION, limit=STARTS_PER_TICK)
         if not due:
             return SkipReason("No job waits for a conversion.")

@@ -1,7 +1,6 @@
 """Sensors that start the phases of ledger jobs, and show which jobs wait."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from dagster import (
     AssetCheckEvaluation,
@@ -19,15 +18,15 @@ from dagster import (
     asset_check,
     sensor,
 )
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from medkg_dagster.compiler.assets import asset_key
 from medkg_dagster.domain.gates import describe_condition
-from medkg_dagster.ledger import LEDGER_FILE, JobLedger, Phase
+from medkg_dagster.ledger import JobLedger, Phase
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedGate
 from medkg_dagster.runtime.job_record import gate_rule
 from medkg_dagster.runtime.materialization import TABLE_ROWS, rows_table
 from medkg_dagster.runtime.tags import ATTEMPT_TAG, PARTITION_TAG, PIPELINE_TAG
+from medkg_dagster.settings import Settings
 from medkg_dagster.topology.names import dagster_name
 
 # Less than the five seconds between two rounds of the daemon, or a sensor would now and then miss a round.
@@ -52,29 +51,26 @@ def run_request(phase: Phase) -> RunRequest:
     )
 
 
-def submission_sensor(
-    pipeline: PipelinePlan, job: UnresolvedAssetJobDefinition, home: Path
-) -> SensorDefinition:
+def submission_sensor(pipeline: PipelinePlan, settings: Settings) -> SensorDefinition:
     """Return the sensor that starts submitted jobs.
 
     Args:
         pipeline: The pipeline's plan.
-        job: The job of its first phase.
-        home: The folder for all data.
+        settings: Where the ledger is.
     """
     name = f"{pipeline.dagster_name}__submissions"
 
     @sensor(
         name=name,
-        jobs=[job],
+        job_name=pipeline.phases[0].job_name,
         description=f"Starts what was submitted with `medkg submit {pipeline.name}`.",
         default_status=DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=TICK_SECONDS,
     )
     def submissions(_context: SensorEvaluationContext) -> SensorResult | SkipReason:
-        if not has_ledger(home):
+        if not JobLedger.exists(settings):
             return _NO_LEDGER
-        with JobLedger.open(home) as ledger:
+        with JobLedger.of(settings) as ledger:
             due = ledger.phases.take_due(
                 pipeline.phases[0].job_name, name, pipeline=pipeline.name, limit=STARTS_PER_TICK
             )
@@ -83,30 +79,27 @@ def submission_sensor(
     return submissions
 
 
-def gate_sensor(
-    pipeline: PipelinePlan, gate: PlannedGate, job: UnresolvedAssetJobDefinition, home: Path
-) -> SensorDefinition:
+def gate_sensor(pipeline: PipelinePlan, gate: PlannedGate, settings: Settings) -> SensorDefinition:
     """Return the sensor that opens a gate, ends the wait of overdue jobs and starts the phase behind it.
 
     Args:
         pipeline: The pipeline's plan.
         gate: The gate.
-        job: The job of the phase behind it.
-        home: The folder for all data.
+        settings: Where the ledger is.
     """
     name = f"{pipeline.dagster_name}__gate_{dagster_name(gate.name)}"
 
     @sensor(
         name=name,
-        jobs=[job],
+        job_name=gate.job_name,
         description=f"Starts {gate.job_name} for jobs with {describe_condition(gate.condition)}.",
         default_status=DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=TICK_SECONDS,
     )
     def open_gate(context: SensorEvaluationContext) -> SensorResult | SkipReason:
-        if not has_ledger(home):
+        if not JobLedger.exists(settings):
             return _NO_LEDGER
-        with JobLedger.open(home) as ledger:
+        with JobLedger.of(settings) as ledger:
             review = ledger.phases.review(pipeline.name, gate_rule(gate))
             due = ledger.phases.take_due(gate.job_name, name, pipeline=pipeline.name, limit=STARTS_PER_TICK)
             mark = ledger.phases.waiting_mark(pipeline.name, gate.job_name)
@@ -125,13 +118,13 @@ def gate_sensor(
     return open_gate
 
 
-def waiting_check(pipeline: PipelinePlan, gate: PlannedGate, home: Path) -> AssetChecksDefinition:
+def waiting_check(pipeline: PipelinePlan, gate: PlannedGate, settings: Settings) -> AssetChecksDefinition:
     """Return the check on a gate's asset that warns while jobs wait there, and lists them.
 
     Args:
         pipeline: The pipeline's plan.
         gate: The gate.
-        home: The folder for all data.
+        settings: Where the ledger is.
     """
 
     @asset_check(
@@ -140,7 +133,7 @@ def waiting_check(pipeline: PipelinePlan, gate: PlannedGate, home: Path) -> Asse
         description=f"No job waits for {describe_condition(gate.condition)}.",
     )
     def no_job_waits() -> AssetCheckResult:
-        with JobLedger.open(home) as ledger:
+        with JobLedger.of(settings) as ledger:
             mark = ledger.phases.waiting_mark(pipeline.name, gate.job_name)
             evaluation = _waiting_check(ledger, pipeline, gate, mark)[0]
         return AssetCheckResult(
@@ -148,11 +141,6 @@ def waiting_check(pipeline: PipelinePlan, gate: PlannedGate, home: Path) -> Asse
         )
 
     return no_job_waits
-
-
-def has_ledger(home: Path) -> bool:
-    """Say whether there is a ledger to look at; a sensor makes none."""
-    return (home / LEDGER_FILE).is_file()
 
 
 def _start(pipeline: PipelinePlan, due: Sequence[Phase]) -> SensorResult:

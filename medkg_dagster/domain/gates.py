@@ -16,6 +16,12 @@ from pydantic_core import PydanticCustomError
 
 _SHORT = ("field", "equals")
 _GENERAL = ("mode", "clauses")
+RESERVED_FIELDS = frozenset(
+    {"pipeline", "job_id", "status", "phase", "request", "fields", "attempts", "error"}
+    | {"created_at", "updated_at", "gates"}
+)
+"""What a ledger job and its history call their own; no field can be called like it."""
+
 _FIELD_PATH = r"^[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$"
 _LONGEST_SECONDS = 100 * 366 * 86_400  # dates that far ahead can still be written
 _SHOWN = 200
@@ -56,6 +62,11 @@ class GateClause(BaseModel):
 
     @model_validator(mode="after")
     def _check_value(self) -> Self:
+        name = self.field.partition(".")[0]
+        if name in RESERVED_FIELDS:
+            raise PydanticCustomError(
+                "clause", "'{name}' is a job's own and no field; choose another name", {"name": name}
+            )
         given = "value" in self.model_fields_set
         if self.operator in _WITHOUT_VALUE and given:
             raise PydanticCustomError(

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields as dataclass_fields
 from typing import Any
 
-from medkg_dagster.domain.gates import ABSENT, look_up
+from medkg_dagster.domain.gates import ABSENT, RESERVED_FIELDS, look_up
 from medkg_dagster.errors import LedgerError
-from medkg_dagster.ledger.models import Job
-
-RESERVED = frozenset({*(column.name for column in dataclass_fields(Job)), "gates"})
-"""First parts of what the history calls changes of the job itself."""
 
 
 def lookup(fields: Mapping[str, Any], path: str, default: Any = None) -> Any:
@@ -35,7 +30,7 @@ def assign(fields: dict[str, Any], path: str, value: Any) -> None:
     parts = path.split(".")
     if not all(parts):
         raise LedgerError(f"field path {path!r} has an empty part; join names by dots, as in pdf.pages")
-    if parts[0] in RESERVED:
+    if parts[0] in RESERVED_FIELDS:
         raise LedgerError(f"field {path!r}: {parts[0]!r} is the job's own; choose another name")
     target = fields
     for depth, part in enumerate(parts[:-1], start=1):

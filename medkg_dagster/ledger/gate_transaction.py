@@ -182,7 +182,7 @@ class GateTransaction:
             )
         if phase.status is PhaseStatus.STARTED and decision is GateDecision.REJECTED:
             raise LedgerError(
-                f"{place} was passed at {phase.opened_at} by run {phase.run_id}; stop that run instead"
+                f"{place} was passed at {phase.opened_at} by run {phase.run_id}; it is too late to reject it"
             )
 
     def passage(self, rule: GateRule) -> GatePassage:

@@ -19,6 +19,7 @@ from medkg_dagster.ledger.models import (
     StageStatus,
 )
 from medkg_dagster.ledger.times import Clock, stamp, utc_now
+from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api.context import QuarantinedDocument
 
 if TYPE_CHECKING:
@@ -65,6 +66,23 @@ class JobLedger:
         from medkg_dagster.ledger.database import Database
 
         return cls(Database(url, stamp(clock)), clock)
+
+    @classmethod
+    def of(cls, settings: Settings, clock: Clock = utc_now) -> JobLedger:
+        """Open the ledger of a deployment, made and migrated as needed.
+
+        Args:
+            settings: Says where it is.
+            clock: Gives the time, with a time zone.
+        """
+        return (
+            cls.connect(settings.ledger_url, clock) if settings.ledger_url else cls.open(settings.home, clock)
+        )
+
+    @staticmethod
+    def exists(settings: Settings) -> bool:
+        """Say whether a deployment has a ledger, without making one."""
+        return settings.ledger_url is not None or (settings.home / LEDGER_FILE).is_file()
 
     @property
     def place(self) -> str:
@@ -329,6 +347,7 @@ class JobLedger:
         *,
         run_id: str | None = None,
         selected: Sequence[str] = (),
+        beside: Sequence[str] = (),
     ) -> Job:
         """Set a job's status from its stage runs and gates.
 
@@ -342,6 +361,8 @@ class JobLedger:
             run_id: The run that asks.
             selected: The stages this run executes: what an earlier run finished of them does not count, so
                 that a second run is not taken for finished after its first stage.
+            beside: Stages that this run does not execute, and without which the job has not succeeded where
+                they failed.
 
         Returns:
             The job; unchanged where no stage has begun.
@@ -357,6 +378,9 @@ class JobLedger:
             if not counted or (job.status in _CLOSED and any(phase.status in _CLOSING for phase in phases)):
                 return job
             changes = _verdict(counted, len(stages), phases)
+            if changes["status"] is JobStatus.SUCCEEDED:
+                failed = [runs[stage] for stage in beside if stage in runs]
+                changes |= _failure(failed) or {}
             actor = _run_actor(run_id) if run_id else "settle"
             changed = job_rows.Stamp(actor, self._now(), changes["error"])
             return job_rows.change_job(connection, job, changes, changed)
@@ -409,9 +433,9 @@ _CLOSING = {PhaseStatus.REJECTED, PhaseStatus.TIMED_OUT}
 
 
 def _verdict(runs: Sequence[StageRun], expected: int, phases: Sequence[Phase]) -> dict[str, Any]:
-    for run in runs:
-        if run.status is StageStatus.FAILED:
-            return {"status": JobStatus.FAILED, "error": f"{run.stage}: {run.error}"}
+    failure = _failure(runs)
+    if failure is not None:
+        return failure
     if len(runs) < expected or any(run.status is not StageStatus.FINISHED for run in runs):
         return {"status": JobStatus.RUNNING, "error": None}
     waits = {PhaseStatus.WAITING, PhaseStatus.DUE}
@@ -419,6 +443,13 @@ def _verdict(runs: Sequence[StageRun], expected: int, phases: Sequence[Phase]) -
     if gates:
         return {"status": JobStatus.WAITING, "phase": gates[0], "error": None}
     return {"status": JobStatus.SUCCEEDED, "error": None}
+
+
+def _failure(runs: Sequence[StageRun]) -> dict[str, Any] | None:
+    for run in runs:
+        if run.status is StageStatus.FAILED:
+            return {"status": JobStatus.FAILED, "error": f"{run.stage}: {run.error}"}
+    return None
 
 
 def _run_actor(run_id: str) -> str:

@@ -157,7 +157,8 @@ class HistoryEntry:
     Attributes:
         pipeline: The pipeline's name.
         job_id: The job's id.
-        field: `status`, `phase`, or the dotted path of a field as `fields.<path>`.
+        field: `status`, `phase`, `gates.<gate>`, the dotted path of a field, or `fields` for a change that
+            somebody made in SQL.
         old: The value before; None where there was none.
         new: The value after.
         actor: Who or what changed it.

@@ -132,6 +132,17 @@ def waiting_phases(
     return tuple(map(_phase, connection.execute(query)))
 
 
+def decided_phases(connection: Connection, pipeline: str | None, limit: int) -> tuple[Phase, ...]:
+    """Return phases whose gate was decided before the job came to it, the earliest decided first."""
+    query = select(PHASES).where(
+        PHASES.c.status == PhaseStatus.EXPECTED.value, PHASES.c.decision.is_not(None)
+    )
+    if pipeline is not None:
+        query = query.where(PHASES.c.pipeline == pipeline)
+    query = query.order_by(PHASES.c.since, PHASES.c.pipeline, PHASES.c.job_id).limit(limit)
+    return tuple(map(_phase, connection.execute(query)))
+
+
 def waiting_mark(connection: Connection, pipeline: str, phase: str) -> str:
     """Return a text that changes whenever a job begins or ends to wait for the phase."""
     query = select(func.count(), func.max(PHASES.c.since)).where(

@@ -83,6 +83,11 @@ class PhaseLedger:
         with self._database.reading() as connection:
             return phase_rows.waiting_phases(connection, pipeline, phase, limit)
 
+    def decided_ahead(self, pipeline: str | None = None, limit: int = 100) -> tuple[Phase, ...]:
+        """Return phases whose gate was decided before the job came to it, the earliest decided first."""
+        with self._database.reading() as connection:
+            return phase_rows.decided_phases(connection, pipeline, limit)
+
     def waiting_mark(self, pipeline: str, phase: str) -> str:
         """Return a text that begins with how many wait, and changes whenever that does."""
         with self._database.reading() as connection:

@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from medkg_dagster.domain.files import PDF_CONVERSION, PDF_IR_READY
 from medkg_dagster.ledger import JobLedger, RunIdentity
 from medkg_dagster.runtime.conversion import ConversionLimits, ConversionReport, convert_files
 from medkg_dagster.runtime.progress import RunProgress
+from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api.context import QuarantinedDocument
 
 
@@ -18,14 +18,14 @@ class ConversionRun:
     """Converts the PDFs of one job.
 
     Attributes:
-        home: The folder for all data.
+        settings: Where the ledger and all data are.
         pipeline: The pipeline's name.
         job_id: The job's id.
         limits: Limits of each conversion.
         parse_config: The configuration of the pipeline's `parse` stage.
     """
 
-    home: Path
+    settings: Settings
     pipeline: str
     job_id: str
     limits: ConversionLimits
@@ -44,14 +44,14 @@ class ConversionRun:
             SupersededRunError: Another run converts them, or there is a later attempt.
         """
         place = (self.pipeline, self.job_id)
-        with JobLedger.open(self.home) as ledger:
+        with JobLedger.of(self.settings) as ledger:
             ledger.phases.begin(*place, PDF_CONVERSION, run)
             ledger.begin_stage(*place, PDF_CONVERSION, run.run_id, keep_status=True)
             files = ledger.files.of_job(*place)
             progress = RunProgress(PDF_CONVERSION, log)
             try:
                 report = convert_files(
-                    files, self.home, self.limits, log, progress, parse_config=self.parse_config
+                    files, self.settings.home, self.limits, log, progress, parse_config=self.parse_config
                 )
             except Exception as error:
                 # Whatever stopped it, the ledger must say so before Dagster does.

@@ -15,6 +15,7 @@ from medkg_dagster.ledger import Phase
 from medkg_dagster.runtime.tags import ATTEMPT_TAG, PARTITION_TAG, PIPELINE_TAG
 
 _PROCESS = "medkg_dagster.runtime.launch_process"
+_DEFINITIONS = "medkg_dagster.definitions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def launcher(home: Path) -> Iterator[Launcher]:
     log = folder / f"{uuid4().hex}.log"
     with log.open("ab") as stream:
         process = subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "-m", _PROCESS, str(log)],
+            [sys.executable, "-m", _PROCESS, _DEFINITIONS, str(log)],
             stdin=subprocess.PIPE,
             stdout=stream,
             stderr=stream,

@@ -1,8 +1,9 @@
-"""The process behind `launch`: loads the definitions, reads what to run from standard input, and runs it."""
+"""The process behind `launch`: loads a module of definitions, and runs what standard input names."""
 
 import json
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 
 
@@ -10,11 +11,10 @@ def main() -> None:
     """Run the job that standard input names; without one, end and leave no log."""
     from dagster import DagsterInstance
 
-    from medkg_dagster.definitions import defs
-
+    defs = import_module(sys.argv[1]).defs
     line = sys.stdin.readline()
     if not line:
-        Path(sys.argv[1]).unlink(missing_ok=True)
+        Path(sys.argv[2]).unlink(missing_ok=True)
         return
     asked = json.loads(line)
     # Without DAGSTER_HOME the run leaves no trace in Dagster, as with `dagster job execute`.

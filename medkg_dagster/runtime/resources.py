@@ -10,6 +10,7 @@ from dagster import AssetKey, DagsterRun, Failure, InitResourceContext, Resource
 from medkg_dagster.ledger import Job, JobLedger, RunIdentity
 from medkg_dagster.runtime.run_processes import this_process
 from medkg_dagster.runtime.tags import ATTEMPT_TAG, PARTITION_TAG, PIPELINE_TAG, PROCESS_TAG
+from medkg_dagster.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +29,14 @@ class LedgerJob:
 
 
 def ledger_job_resource(
-    home: Path, pipelines: Mapping[str, str], *, one_process: bool = True
+    settings: Settings, pipelines: Mapping[str, str], *, one_process: bool = True
 ) -> ResourceDefinition:
     """Return the resource that opens the ledger and makes sure that job and partition exist.
 
     Dagster initializes resources before the first step, which is before it needs the partition key to exist.
 
     Args:
-        home: The folder for all data.
+        settings: Where the ledger and all data are.
         pipelines: The pipelines' Dagster names, which begin their asset keys, to their names.
         one_process: Whether all steps of a run share its process; then the run is marked with it, so that
             the loss of the process can be seen.
@@ -58,9 +59,9 @@ def ledger_job_resource(
             context.instance.add_run_tags(run.run_id, {PROCESS_TAG: this_process()})
         if not context.instance.has_dynamic_partition(pipeline, job_id):
             context.instance.add_dynamic_partitions(pipeline, [job_id])
-        with JobLedger.open(home) as ledger:
+        with JobLedger.of(settings) as ledger:
             job = ledger.ensure_job(pipeline, job_id, actor=f"dagster run {run.run_id}")
-            yield LedgerJob(ledger, job, home)
+            yield LedgerJob(ledger, job, settings.home)
 
     return ledger_job
 

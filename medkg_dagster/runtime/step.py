@@ -110,8 +110,12 @@ class StepRunner:
         """Let the ledger say how the job stands, judged by the stages that this run was asked for."""
         asked = asked_stages(context)
         stages = tuple(stage.name for stage in self.pipeline.stages if dagster_name(stage.name) in asked)
+        gates = {gate.stage for gate in self.pipeline.gates}
+        beside = tuple(stage.name for stage in self.pipeline.stages if stage.name not in {*stages, *gates})
         job = ledger_job.job
-        ledger_job.ledger.settle(job.pipeline, job.job_id, stages, run_id=context.run_id, selected=stages)
+        ledger_job.ledger.settle(
+            job.pipeline, job.job_id, stages, run_id=context.run_id, selected=stages, beside=beside
+        )
 
     def _invoke(
         self, context: OpExecutionContext, ctx: StageContext, job: Job, inputs: Mapping[str, Any]

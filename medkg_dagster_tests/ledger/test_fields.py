@@ -1,13 +1,16 @@
+import dataclasses
 import json
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from medkg_dagster.domain.gates import RESERVED_FIELDS
 from medkg_dagster.ledger.encoding import from_json, storable, to_json
-from medkg_dagster.ledger.fields import RESERVED, assign, flatten, lookup
+from medkg_dagster.ledger.fields import assign, flatten, lookup
+from medkg_dagster.ledger.models import Job
 
-names = st.text(min_size=1).filter(lambda name: "." not in name and name not in RESERVED)
+names = st.text(min_size=1).filter(lambda name: "." not in name and name not in RESERVED_FIELDS)
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -47,3 +50,7 @@ def test_storable_text_has_no_nul_and_can_be_encoded(text: str) -> None:
 def test_a_missing_path_gives_the_default() -> None:
     assert lookup({"a": 1}, "a.b", "absent") == "absent"
     assert lookup({}, "a") is None
+
+
+def test_no_field_is_called_like_a_column_of_its_job() -> None:
+    assert {field.name for field in dataclasses.fields(Job)} | {"gates"} == RESERVED_FIELDS

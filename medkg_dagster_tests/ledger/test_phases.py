@@ -285,7 +285,7 @@ def test_rejecting_after_a_run_went_through_is_refused(waiting: GatedJob) -> Non
     waiting.approve()
     waiting.go_through("r2", attempt=1)
 
-    with pytest.raises(LedgerError, match=r"was passed at .* by run r2; stop that run instead"):
+    with pytest.raises(LedgerError, match=r"was passed at .* by run r2; it is too late to reject it"):
         waiting.reject()
 
 

@@ -19,6 +19,7 @@ from medkg_dagster.domain.files import FileRecord, FileStatus
 from medkg_dagster.ledger import GateRule, JobLedger, JobStatus, RunIdentity
 from medkg_dagster.runtime.conversion import ConversionLimits, ConversionReport, convert_files
 from medkg_dagster.runtime.conversion_run import ConversionRun
+from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api import Document, GateCondition, hash_content
 
 PDFS = Path(__file__).parent.parent.parent / "medkg_dagster" / "corpus" / "documents" / "pdfs"
@@ -206,7 +207,7 @@ def test_a_finished_conversion_says_so_in_the_ledger_and_sets_bad_ones_aside(tmp
         ledger.phases.plan_start("papers", "job", "pdf_conversion", actor="test")
         ledger.phases.arrive("papers", "job", GateRule("behind", "ready", condition), RunIdentity("r"))
 
-        conversion = ConversionRun(tmp_path, "papers", "job", LIMITS, {})
+        conversion = ConversionRun(Settings(tmp_path, tmp_path), "papers", "job", LIMITS, {})
         conversion.execute(RunIdentity("run-2", 1), logging.getLogger("test"))
 
         job = ledger.job("papers", "job")

@@ -40,9 +40,7 @@ def read_converted(file: Path) -> Document | None:
         place = ".".join(map(str, first["loc"]))
         raise UnreadableDocumentError(f"{converted.name}: {place}: {first['msg']}; {_ANEW}") from error
     if problem := _broken(document):
-        raise UnreadableDocumentError(
-            f"{converted.name}: {problem}; let the converter write the document anew"
-        )
+        raise UnreadableDocumentError(f"{converted.name}: {problem}; {_ANEW}")
     return document
 
 
