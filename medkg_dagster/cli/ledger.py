@@ -84,8 +84,8 @@ def open_ledger(settings: Settings) -> Iterator[JobLedger]:
 
     if not JobLedger.exists(settings):
         raise LedgerError(
-            f"there is no ledger yet in {settings.home}; `medkg submit` and every run make one, or set "
-            "MEDKG_HOME"
+            f"there is no ledger yet in {settings.home}; run `make demo`, submit a job with `medkg submit`, "
+            "or set MEDKG_HOME"
         )
     with JobLedger.of(settings) as book:
         yield book

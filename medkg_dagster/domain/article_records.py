@@ -15,6 +15,7 @@ from medkg_dagster.domain.value import Value
 _DOI = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|doi:)?(10\.\d{4,9}/\S+)", re.IGNORECASE)
 _PMCID = re.compile(r"(?:\S*/)?(?:PMC)?(\d{1,9})(?:\.\d+)?/?", re.IGNORECASE)
 _PMID = re.compile(r"(?:\S*/)?(\d{1,9})/?")
+_CURIE = re.compile(r"(PMCID|PMID|DOI):(\S+)", re.IGNORECASE)
 _OPENALEX = re.compile(r"(?:https?://openalex\.org/)?(W\d+)")
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
 _PAGES: tuple[tuple[str, ...], ...] = (
@@ -97,7 +98,7 @@ def read_record(record: Mapping[str, Any]) -> ArticleRecord:
         date=_date(record),
         licence=_licence(record),
         url=_url(record),
-        is_retracted=record.get("is_retracted") is True,
+        is_retracted=_is_retracted(record),
     )
 
 
@@ -118,10 +119,22 @@ def _unwrapped(item: Any) -> Any:
 def _identifiers(record: Mapping[str, Any]) -> dict[str, str]:
     external, ids = _object(record.get("externalIds")), _object(record.get("ids"))
     found: dict[str, str] = {}
+    named = _CURIE.fullmatch(_text(record.get("id")))
+    plain = {named[1].upper(): named[2]} if named else {}
     places = (
-        ("PMCID", _PMCID, "PMC", (record.get("pmcid"), ids.get("pmcid"), external.get("PubMedCentral"))),
-        ("PMID", _PMID, "", (record.get("pmid"), ids.get("pmid"), external.get("PubMed"))),
-        ("DOI", _DOI, "", (record.get("doi"), record.get("DOI"), ids.get("doi"), external.get("DOI"))),
+        (
+            "PMCID",
+            _PMCID,
+            "PMC",
+            (record.get("pmcid"), ids.get("pmcid"), external.get("PubMedCentral"), plain.get("PMCID")),
+        ),
+        ("PMID", _PMID, "", (record.get("pmid"), ids.get("pmid"), external.get("PubMed"), plain.get("PMID"))),
+        (
+            "DOI",
+            _DOI,
+            "",
+            (record.get("doi"), record.get("DOI"), ids.get("doi"), external.get("DOI"), plain.get("DOI")),
+        ),
         ("OpenAlex", _OPENALEX, "", (ids.get("openalex"), record.get("id"))),
     )
     for prefix, pattern, before, values in places:
@@ -171,6 +184,8 @@ def _abstract(record: Mapping[str, Any]) -> str:
 def _authors(record: Mapping[str, Any]) -> Iterator[str]:
     listed = record.get("authorships") or record.get("authors") or record.get("author")
     listed = listed or _at(record, "authorList", "author") or record.get("z_authors")
+    if not listed and (names := _text(record.get("authorString"))):
+        listed = names.rstrip(".").split(", ")
     for author in listed if isinstance(listed, list) else ():
         if isinstance(author, str):
             yield author
@@ -180,6 +195,17 @@ def _authors(record: Mapping[str, Any]) -> Iterator[str]:
             family = _text(inner.get("family")) or _text(inner.get("lastName"))
             name = _text(inner.get("display_name")) or f"{given} {family}".strip()
             yield name or _text(inner.get("fullName")) or _text(inner.get("name"))
+
+
+def _is_retracted(record: Mapping[str, Any]) -> bool:
+    if record.get("is_retracted") is True:
+        return True
+    kinds = _at(record, "pubTypeList", "pubType")
+    kinds = kinds if isinstance(kinds, list) else [record.get("pubType")]
+    if any("retracted publication" in _text(kind).lower() for kind in kinds):
+        return True
+    updates = record.get("updated-by")
+    return isinstance(updates, list) and any(_at(item, "type") == "retraction" for item in updates)
 
 
 def _date(record: Mapping[str, Any]) -> str | None:

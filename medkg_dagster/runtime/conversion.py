@@ -1,5 +1,6 @@
 """Converting PDFs to the IR in processes of their own, with limits that hold whatever a PDF does."""
 
+import hashlib
 import json
 import logging
 import queue
@@ -8,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from medkg_dagster.stage_api.context import ProgressReporter
 PDF_TYPE = "application/pdf"
 CONVERTED = ".ir.json"
 FAILED = ".ir.failed.json"
+CONVERTED_BY = ".ir.by"
 _PROCESS = "medkg_dagster.runtime.conversion_process"
 
 
@@ -84,6 +87,9 @@ def convert_files(
 ) -> ConversionReport:
     """Write `<sha256>.ir.json` beside each PDF, or `<sha256>.ir.failed.json` where it cannot be converted.
 
+    What this package converted with another release or other options, as `<sha256>.ir.by` tells, is converted
+    anew. What somebody else converted stays.
+
     Args:
         files: The files of a job; those that are no stored PDFs are left out.
         home: The folder for all data.
@@ -98,13 +104,15 @@ def convert_files(
         The report.
     """
     start = time.perf_counter()
+    converter = _describe_converter(parse_config or {})
     pdfs = {file.path: file for file in files if file.path is not None and _is_pdf(file)}
     pending = []
     reused = 0
     failed: list[FailedConversion] = []
     for path, file in sorted(pdfs.items()):
-        known = _earlier_failure(home / path)
-        if (home / path).with_suffix(CONVERTED).is_file():
+        is_current = _converted_by(home / path) in {None, converter}
+        known = _earlier_failure(home / path) if is_current else None
+        if is_current and (home / path).with_suffix(CONVERTED).is_file():
             reused += 1
         elif known is not None and not retry_failed:
             failed.append(FailedConversion(file.document_id, path, known.error_class, known.message))
@@ -117,9 +125,22 @@ def convert_files(
             log.warning("%s cannot be converted: %s", path, failure)
             failed.append(FailedConversion(file.document_id, path, failure.error_class, failure.message))
             _record_failure(home / path, failure)
+        write_atomically((home / str(file.path)).with_suffix(CONVERTED_BY), converter.encode())
         report_progress(done, len(pending), "PDFs")
     converted = len(pdfs) - reused - len(failed)
     return ConversionReport(converted, reused, tuple(failed), time.perf_counter() - start)
+
+
+def _describe_converter(parse_config: Mapping[str, Any]) -> str:
+    options = json.dumps(dict(parse_config), sort_keys=True, default=str)
+    return f"medkg-dagster {version('medkg-dagster')} {hashlib.sha256(options.encode()).hexdigest()[:16]}"
+
+
+def _converted_by(path: Path) -> str | None:
+    try:
+        return path.with_suffix(CONVERTED_BY).read_text()
+    except FileNotFoundError:
+        return None
 
 
 def _is_pdf(file: FileRecord) -> bool:

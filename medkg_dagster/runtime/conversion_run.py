@@ -51,7 +51,13 @@ class ConversionRun:
             progress = RunProgress(PDF_CONVERSION, log)
             try:
                 report = convert_files(
-                    files, self.settings.home, self.limits, log, progress, parse_config=self.parse_config
+                    files,
+                    self.settings.home,
+                    self.limits,
+                    log,
+                    progress,
+                    parse_config=self.parse_config,
+                    retry_failed=(run.attempt or 1) > 1,
                 )
             except Exception as error:
                 # Whatever stopped it, the ledger must say so before Dagster does.

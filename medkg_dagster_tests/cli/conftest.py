@@ -1,12 +1,16 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from medkg_dagster.cli import main
-from medkg_dagster.ledger import JobLedger
+from medkg_dagster.domain.gates import GateCondition
+from medkg_dagster.ledger import GateRule, Job, JobLedger, Phase, RunIdentity
 from medkg_dagster.stage_api import (
     Chunk,
     Edge,
@@ -20,10 +24,91 @@ from medkg_dagster.stage_api import (
 
 Medkg = Callable[..., Result]
 
+REVIEWED = """\
+name: reviewed
+version: "2026-01-01"
+stages:
+  - {name: ingest, type: ingest}
+  - {name: parse, type: parse, depends_on: [ingest]}
+  - {name: gate_review, type: gate, depends_on: [parse]}
+  - {name: ir_validation, type: ir-validation, depends_on: [gate_review]}
+gates:
+  - name: review
+    description: A curator has looked at the documents.
+    condition:
+      clauses:
+        - {field: review.approved, value: true}
+        - {field: review.pages, operator: gte, value: 1}
+        - {field: review.licence, operator: in, value: [CC0, CC-BY]}
+      mode: any
+      timeout_seconds: 3600
+      poll_interval_seconds: 0.001
+"""
+FIRST = "reviewed"
+BEHIND = "reviewed__after_review"
+
 TEXTS = {
     "PMID:1": ("Dabrafenib in melanoma", "Dabrafenib improved survival in melanoma with BRAF V600E."),
     "PMID:2": ("Nivolumab in lung cancer", "Nivolumab did not improve survival in this trial."),
 }
+
+
+@dataclass(frozen=True)
+class ReviewedJob:
+    """The job `reviewed/spring`, and what runs and sensors do with it."""
+
+    ledger: JobLedger
+    job_id: str = "spring"
+
+    @property
+    def rule(self) -> GateRule:
+        gates = yaml.safe_load(REVIEWED)["gates"]
+        return GateRule(BEHIND, "review", GateCondition.model_validate(gates[0]["condition"]))
+
+    @property
+    def job(self) -> Job:
+        return self.ledger.job("reviewed", self.job_id)
+
+    @property
+    def phase(self) -> Phase:
+        """The phase behind the gate."""
+        phases = self.ledger.phases.phases("reviewed", self.job_id)
+        return next(phase for phase in phases if phase.phase == BEHIND)
+
+    def run_stages(self, *stages: str, run_id: str = "r1", fail: bool = False) -> None:
+        """Run stages as all that a run was asked for; the last one fails where that is asked for."""
+        for stage in stages:
+            self._run_stage(stage, run_id, fail=fail and stage == stages[-1])
+        self.ledger.settle("reviewed", self.job_id, stages, run_id=run_id)
+
+    def wait_at_the_gate(self) -> None:
+        """Run the first phase."""
+        self.ledger.phases.begin("reviewed", self.job_id, FIRST, RunIdentity("r1", 1))
+        for stage in ("ingest", "parse"):
+            self._run_stage(stage, "r1")
+        self.ledger.phases.arrive("reviewed", self.job_id, self.rule, RunIdentity("r1", 1))
+        self.ledger.settle("reviewed", self.job_id, ("ingest", "parse"), run_id="r1")
+
+    def _run_stage(self, stage: str, run_id: str, *, fail: bool = False) -> None:
+        place = ("reviewed", self.job_id, stage, run_id)
+        self.ledger.begin_stage(*place)
+        if fail:
+            self.ledger.fail_stage(*place, "SourceError: gone")
+        else:
+            self.ledger.finish_stage(*place, 3, 3)
+
+    def go_through(self) -> None:
+        """Let a run through the open gate."""
+        run = RunIdentity("r2", self.phase.attempt)
+        self.ledger.begin_stage("reviewed", self.job_id, "gate_review", "r2", keep_status=True)
+        self.ledger.phases.pass_gate("reviewed", self.job_id, self.rule, run)
+        self.ledger.finish_stage("reviewed", self.job_id, "gate_review", "r2", 0, 0)
+
+    def time_out(self) -> None:
+        """Let a sensor look at the job when its time is long up."""
+        later = datetime.now(UTC) + timedelta(days=1)
+        with JobLedger.open(Path(self.ledger.place).parent, clock=lambda: later) as ledger:
+            assert ledger.phases.review("reviewed", self.rule).timed_out == 1
 
 
 @pytest.fixture
@@ -42,6 +127,26 @@ def medkg(home: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Medk
         return CliRunner().invoke(main, arguments)
 
     return run
+
+
+@pytest.fixture
+def gated_medkg(medkg: Medkg, tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Medkg:
+    """Runs the console against a pipeline with a gate."""
+    folder = tmp_path / "config" / "orchestration"
+    (folder / "pipelines").mkdir(parents=True)
+    shipped = repository / "config" / "orchestration" / "resilience.yaml"
+    (folder / "resilience.yaml").write_bytes(shipped.read_bytes())
+    (folder / "pipelines" / "reviewed.yaml").write_text(REVIEWED)
+    monkeypatch.setenv("MEDKG_CONFIG", str(folder.parent))
+    return medkg
+
+
+@pytest.fixture
+def reviewed(gated_medkg: Medkg, home: Path) -> Iterator[ReviewedJob]:
+    """A submitted job of that pipeline."""
+    assert gated_medkg("submit", "reviewed", "--job-id", "spring", "--by", "ann").exit_code == 0
+    with JobLedger.open(home) as ledger:
+        yield ReviewedJob(ledger)
 
 
 @pytest.fixture

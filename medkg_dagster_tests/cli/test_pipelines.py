@@ -36,7 +36,7 @@ def config(medkg: Medkg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 def test_check_counts_what_it_loaded(medkg: Medkg) -> None:
     result = medkg("check")
     assert result.exit_code == 0, result.output
-    assert result.output == "2 pipelines, 8 stage types, no problems\n"
+    assert result.output == "4 pipelines, 10 stage types, no problems\n"
 
 
 def test_check_prints_every_problem_with_file_and_line(medkg: Medkg, config: Path) -> None:

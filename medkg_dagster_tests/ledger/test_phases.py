@@ -231,6 +231,17 @@ def test_the_last_decision_ahead_counts_and_saying_it_twice_is_once(job: GatedJo
     assert job.arrive().status is PhaseStatus.DUE
 
 
+def test_what_was_decided_ahead_is_listed_until_the_job_arrives(job: GatedJob) -> None:
+    assert job.phases.decided_ahead() == ()
+    phase = job.approve()
+    assert job.phases.decided_ahead() == job.phases.decided_ahead(PIPELINE) == (phase,)
+    assert job.phases.decided_ahead("other") == ()
+
+    job.arrive()
+
+    assert job.phases.decided_ahead() == ()
+
+
 def test_a_decision_ahead_counts_once(job: GatedJob) -> None:
     job.approve()
     job.arrive()
@@ -418,6 +429,19 @@ def test_settling_a_job_with_finished_stages_leaves_it_waiting_until_its_gate_wa
     job.go_through()
     assert job.job.status is JobStatus.RUNNING
     assert job.ledger.settle(PIPELINE, "j1", ["ingest"], run_id="r1").status is JobStatus.SUCCEEDED
+
+
+def test_a_stage_that_failed_beside_what_was_run_keeps_the_job_from_succeeding(waiting: GatedJob) -> None:
+    for stage, run_id in (("branch", "r1"), ("behind", "r2")):
+        waiting.ledger.begin_stage(PIPELINE, "j1", stage, run_id)
+    waiting.ledger.fail_stage(PIPELINE, "j1", "branch", "r1", "SourceError: gone")
+    waiting.ledger.finish_stage(PIPELINE, "j1", "behind", "r2", 1, 1)
+    waiting.approve()
+    waiting.go_through("r2")
+
+    job = waiting.ledger.settle(PIPELINE, "j1", ["behind"], run_id="r2", beside=["branch"])
+
+    assert (job.status, job.error) == (JobStatus.FAILED, "branch: SourceError: gone")
 
 
 def test_settling_a_job_whose_gate_is_closed_leaves_it_as_the_gate_did(waiting: GatedJob) -> None:

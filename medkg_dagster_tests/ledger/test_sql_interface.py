@@ -7,6 +7,7 @@ import pytest
 
 from medkg_dagster.errors import LedgerError
 from medkg_dagster.ledger import JobLedger, PhaseStatus, Review
+from medkg_dagster_tests.docs.markdown import code_blocks
 from medkg_dagster_tests.ledger.conftest import FakeClock
 from medkg_dagster_tests.ledger.gated_jobs import PIPELINE, GatedJob, gate
 
@@ -46,6 +47,28 @@ def set_ready(timed: JobLedger, sql: Sql) -> Callable[[], None]:
     with timed._database.reading() as connection:
         statement = SET_FIELD[connection.dialect.name]
     return lambda: sql(statement)
+
+
+DOCUMENTED = {"sqlite": "sql", "postgresql": "pgsql"}
+
+
+@pytest.mark.parametrize("fields", ["{}", '{"review":{"pages":3}}', '{"review":{"approved":"no"}}'])
+def test_the_statement_of_the_guide_opens_a_gate(
+    timed: JobLedger, clock: FakeClock, sql: Sql, fields: str
+) -> None:
+    with timed._database.reading() as connection:
+        language = DOCUMENTED[connection.dialect.name]
+    (statement,) = (block.text for block in code_blocks(language) if "UPDATE ledger_jobs" in block.text)
+    job = GatedJob(timed, clock, gate(field="review.approved"), "spring")
+    job.submit()
+    job.arrive()
+    sql(write(fields).replace("j1", "spring"))
+    assert job.review().opened == 0
+
+    sql(statement.replace("'reviewed'", f"'{PIPELINE}'"))
+
+    assert job.review().opened == 1
+    assert job.job.fields["review"]["approved"] is True
 
 
 def write(value: str) -> str:

@@ -20,13 +20,15 @@ def shipped_types() -> StageFactory:
     registry = StageRegistry(lambda: Discovery((), ()))
     for name, keys, dependencies, optional in (
         ("ingest", "payloads", (), ()),
-        ("parse", "document", ("ingest",), ()),
+        ("parse", "document", ("ingest",), ("download",)),
         ("ir-validation", "document", ("parse",), ()),
         ("chunk", "chunks", ("parse",), ()),
         ("embed", "embedding_batch", ("chunk",), ()),
         ("index", "index_receipt", ("chunk", "embed"), ()),
         ("extract", ("entities", "claims"), ("parse",), ()),
         ("knowledge-graph", "graph_receipt", ("extract",), ("parse",)),
+        ("download", "downloaded_files", ("ingest",), ()),
+        ("gate", None, (), ()),
     ):
         registry.register(registration(name, keys, dependencies, optional))
     return StageFactory(registry)
@@ -68,6 +70,15 @@ SHIPPED = {
 }
 
 
+BEHIND_A_GATE = {
+    "ingest": [],
+    "download": ["payloads <- ingest"],
+    "gate_pdf_ir_ready": ["after download"],
+    **SHIPPED,
+    "parse": ["payloads <- ingest", "downloaded_files <- download", "after gate_pdf_ir_ready"],
+}
+
+
 def test_the_wires_of_the_shipped_pipelines(repository: Path) -> None:
     plan = load_plan(repository / "config", shipped_types())
 
@@ -75,6 +86,8 @@ def test_the_wires_of_the_shipped_pipelines(repository: Path) -> None:
     assert {pipeline.name: wires(pipeline) for pipeline in plan.pipelines} == {
         "auto": SHIPPED,
         "clinical-trials": SHIPPED,
+        "pdf-two-phase": BEHIND_A_GATE,
+        "pmc-fulltext": BEHIND_A_GATE,
     }
     assert [(phase.job_name, phase.after_gate, phase.stages) for phase in plan.pipelines[1].phases] == [
         ("clinical_trials", None, tuple(SHIPPED))

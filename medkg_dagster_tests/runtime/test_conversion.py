@@ -97,6 +97,27 @@ def test_what_is_converted_already_is_not_converted_again(tmp_path: Path) -> Non
     assert (report.converted, report.reused) == (0, len(files))
 
 
+def test_what_another_release_or_other_options_converted_is_converted_again(tmp_path: Path) -> None:
+    files = bundled(tmp_path)
+    convert(tmp_path, files)
+
+    log = logging.getLogger("test")
+    report = convert_files(files, tmp_path, LIMITS, log, lambda *_: None, parse_config={"max_pages": 7})
+
+    assert (report.converted, report.reused) == (len(files), 0)
+
+
+def test_what_somebody_else_converted_stays(tmp_path: Path) -> None:
+    (file, *_) = bundled(tmp_path)
+    theirs = (tmp_path / str(file.path)).with_suffix(".ir.json")
+    theirs.write_text("{}")
+
+    report = convert(tmp_path, [file])
+
+    assert report.reused == 1
+    assert theirs.read_text() == "{}"
+
+
 @pytest.mark.parametrize(
     ("content", "error_class"),
     [

@@ -1,0 +1,136 @@
+import json
+from typing import Any
+
+from medkg_dagster.ledger import JobStatus, PhaseStatus
+from medkg_dagster_tests.cli.conftest import Medkg, ReviewedJob
+
+APPROVE = ("gate", "approve", "reviewed/spring", "review", "--by", "ann", "--reason", "read it")
+REJECT = ("gate", "reject", "reviewed/spring", "review", "--by", "bob", "--reason", "wrong corpus")
+
+
+def listed(medkg: Medkg, *options: str) -> list[dict[str, Any]]:
+    found = json.loads(medkg("gate", "list", "--json", *options).stdout)
+    assert isinstance(found, list)
+    return found
+
+
+def test_what_waits_is_listed_with_what_for_and_how_long(gated_medkg: Medkg, reviewed: ReviewedJob) -> None:
+    assert gated_medkg("gate", "list").output == "no job waits\n"
+    reviewed.wait_at_the_gate()
+    shown = gated_medkg("gate", "list").output
+    for expected in (
+        "reviewed/spring",
+        "review.approved equals True or review.pages gte 1",
+        "absent",
+        "UNTIL",
+    ):
+        assert expected in shown
+
+    (row,) = listed(gated_medkg)
+    assert (row["pipeline"], row["job_id"], row["gate"]) == ("reviewed", "spring", "review")
+    assert (row["description"], row["status"]) == ("A curator has looked at the documents.", "waiting")
+    assert (row["since"], row["until"]) == (reviewed.phase.since, reviewed.phase.deadline)
+    assert row["waited_seconds"] < 3600
+
+
+def test_only_jobs_of_the_named_pipeline_are_listed(gated_medkg: Medkg, reviewed: ReviewedJob) -> None:
+    reviewed.wait_at_the_gate()
+
+    assert len(listed(gated_medkg, "--pipeline", "reviewed")) == 1
+    refused = gated_medkg("gate", "list", "--pipeline", "reviewd")
+    assert (refused.exit_code, "did you mean 'reviewed'" in refused.stderr) == (1, True)
+
+
+def test_a_job_whose_pipeline_is_gone_is_still_listed(
+    gated_medkg: Medkg, reviewed: ReviewedJob, monkeypatch: Any, repository: Any
+) -> None:
+    reviewed.wait_at_the_gate()
+    monkeypatch.setenv("MEDKG_CONFIG", str(repository / "config"))
+
+    assert listed(gated_medkg)[0]["waits_for"] == "a gate that is no longer defined"
+
+
+def test_a_gate_decided_ahead_is_listed_apart(gated_medkg: Medkg, reviewed: ReviewedJob) -> None:
+    assert "is approved ahead; it will be open when the job comes to it" in gated_medkg(*APPROVE).output
+    assert "was approved ahead by ann" in gated_medkg(*APPROVE).output
+    shown = gated_medkg("gate", "list").output
+    assert "no job waits" in shown
+    assert "decided ahead" in shown
+    (row,) = listed(gated_medkg)
+    assert (row["status"], row["decision"], row["decided_by"]) == ("expected", "approved", "ann")
+
+    reviewed.wait_at_the_gate()
+
+    assert reviewed.phase.status is PhaseStatus.DUE
+    assert listed(gated_medkg) == []
+
+
+def test_approving_says_whether_it_opened_the_gate_or_found_it_open(
+    gated_medkg: Medkg, reviewed: ReviewedJob
+) -> None:
+    reviewed.wait_at_the_gate()
+    first, second = gated_medkg(*APPROVE), gated_medkg(*APPROVE)
+    assert (
+        first.output
+        == f"gate 'review' of reviewed/spring is open; the daemon starts {reviewed.phase.phase}\n"
+    )
+    assert "is open since" in second.output
+    assert "by ann; the daemon starts" in second.output
+
+    reviewed.go_through()
+
+    third = gated_medkg(*APPROVE)
+    assert (third.exit_code, "run r2 has gone through" in third.output) == (0, True)
+    assert (reviewed.phase.opened_by, reviewed.phase.reason) == ("ann", "approved: read it")
+
+
+def test_approving_what_a_sensor_is_starting_says_so(gated_medkg: Medkg, reviewed: ReviewedJob) -> None:
+    reviewed.wait_at_the_gate()
+    gated_medkg(*APPROVE)
+    reviewed.ledger.phases.take_due(reviewed.phase.phase, "the sensor")
+
+    assert f"the sensor is starting {reviewed.phase.phase}" in gated_medkg(*APPROVE).output
+
+
+def test_rejecting_ends_the_job_and_says_so_once(gated_medkg: Medkg, reviewed: ReviewedJob) -> None:
+    reviewed.wait_at_the_gate()
+
+    assert gated_medkg(*REJECT).output == "gate 'review' of reviewed/spring is rejected; the job has ended\n"
+    assert "is rejected since" in gated_medkg(*REJECT).output
+    assert reviewed.job.status is JobStatus.REJECTED
+
+
+def test_a_rejection_ahead_is_recorded(gated_medkg: Medkg, reviewed: ReviewedJob) -> None:
+    assert "is rejected ahead; the job will end when it comes to it" in gated_medkg(*REJECT).output
+
+    reviewed.wait_at_the_gate()
+
+    assert reviewed.job.status is JobStatus.REJECTED
+
+
+def test_what_comes_too_late_is_refused_with_the_way_out(gated_medkg: Medkg, reviewed: ReviewedJob) -> None:
+    reviewed.wait_at_the_gate()
+    reviewed.time_out()
+    for command in (APPROVE, REJECT):
+        refused = gated_medkg(*command)
+        assert refused.exit_code == 1
+        assert refused.stderr.startswith("medkg: gate 'review' of job 'reviewed/spring' timed out at ")
+        assert "medkg ledger retry" in refused.stderr
+
+
+def test_an_unknown_gate_pipeline_or_job_is_refused_by_name(
+    gated_medkg: Medkg, reviewed: ReviewedJob
+) -> None:
+    del reviewed
+    unknown_gate = gated_medkg("gate", "approve", "spring", "revue", "--reason", "x")
+    unknown_job = gated_medkg("gate", "approve", "sprung", "review", "--reason", "x")
+
+    assert "has no gate 'revue'; did you mean 'review'?" in unknown_gate.stderr
+    assert "no job 'sprung'; known: reviewed/spring" in unknown_job.stderr
+    assert {unknown_gate.exit_code, unknown_job.exit_code} == {1}
+
+
+def test_a_decision_needs_a_reason(gated_medkg: Medkg, reviewed: ReviewedJob) -> None:
+    del reviewed
+    for word in ("approve", "reject"):
+        assert gated_medkg("gate", word, "spring", "review").exit_code == 2
