@@ -29,8 +29,7 @@ def to_json(value: Any, what: str) -> str:
 
 def dump_json(value: Any) -> str:
     """Return a value that is known to be JSON as `to_json` does, without its checks."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
-    return _encodable(text)
+    return _encodable(_ENCODER.encode(value))
 
 
 def from_json(text: str | None) -> Any:
@@ -48,6 +47,8 @@ def _finite(number: str) -> float | str:
     return value if math.isfinite(value) else number  # 1e999 is valid JSON, and no float
 
 
+# Made once: `json.dumps` and `json.loads` make a new one at each call with options.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
 _DECODER = json.JSONDecoder(parse_float=_finite)
 
 

@@ -118,6 +118,7 @@ def convert_files(
             failed.append(FailedConversion(file.document_id, path, known.error_class, known.message))
         else:
             pending.append(file)
+            _begin(home / path, converter)
     command = command or _command(limits, parse_config or {})
     for done, (file, failure) in enumerate(_convert_all(pending, home, limits, command), start=1):
         if failure is not None:
@@ -125,7 +126,6 @@ def convert_files(
             log.warning("%s cannot be converted: %s", path, failure)
             failed.append(FailedConversion(file.document_id, path, failure.error_class, failure.message))
             _record_failure(home / path, failure)
-        write_atomically((home / str(file.path)).with_suffix(CONVERTED_BY), converter.encode())
         report_progress(done, len(pending), "PDFs")
     converted = len(pdfs) - reused - len(failed)
     return ConversionReport(converted, reused, tuple(failed), time.perf_counter() - start)
@@ -141,6 +141,13 @@ def _converted_by(path: Path) -> str | None:
         return path.with_suffix(CONVERTED_BY).read_text()
     except FileNotFoundError:
         return None
+
+
+def _begin(path: Path, converter: str) -> None:
+    """Remove what is out of date and say who converts, in this order, so that a kill leaves nothing false."""
+    for suffix in (CONVERTED, FAILED):
+        path.with_suffix(suffix).unlink(missing_ok=True)
+    write_atomically(path.with_suffix(CONVERTED_BY), converter.encode())
 
 
 def _is_pdf(file: FileRecord) -> bool:

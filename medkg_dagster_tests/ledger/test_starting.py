@@ -13,7 +13,7 @@ from medkg_dagster_tests.ledger.conftest import FakeClock
 from medkg_dagster_tests.ledger.gated_jobs import BEHIND, FIRST, PIPELINE, TIMEOUT, GatedJob, gate
 
 STARTERS = 8
-PROCESSES = 4
+PROCESSES = 3
 JOBS = 20
 
 
