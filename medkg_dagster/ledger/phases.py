@@ -180,6 +180,17 @@ class PhaseLedger:
                 refuse_superseded(change.phase, run)
                 change.put({"status": PhaseStatus.STARTED.value, "run_id": run.run_id})
 
+    def check_turn(self, pipeline: str, job_id: str, phase: str, run: RunIdentity) -> None:
+        """Check that a phase is still this run's to begin or to go on with, and write nothing.
+
+        Raises:
+            SupersededRunError: Another run has begun this attempt, or there is a later one.
+        """
+        with self._database.reading() as connection:
+            known = phase_rows.find_phase(connection, PhaseKey(pipeline, job_id, phase))
+        if known is not None:
+            refuse_superseded(known, run)
+
     def pass_gate(self, pipeline: str, job_id: str, rule: GateRule, run: RunIdentity) -> GatePassage:
         """Check a gate for a run that wants to go through, and record that it did.
 

@@ -37,6 +37,8 @@ def enter_phase(  # noqa: PLR0917 - what, where, who: the order in which one tel
     gate = pipeline.find_gate(phase.after_gate) if phase.after_gate else None
     if gate is None:
         ledger.phases.begin(job.pipeline, job.job_id, phase.job_name, run)
+    elif stage == gate.stage:
+        ledger.phases.check_turn(job.pipeline, job.job_id, gate.job_name, run)
     elif dagster_name(gate.stage) not in asked:
         ledger.phases.check_gate(job.pipeline, job.job_id, gate_rule(gate))
 

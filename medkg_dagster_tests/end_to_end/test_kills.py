@@ -10,6 +10,7 @@ import random
 import shutil
 import signal
 import sqlite3
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -18,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
 
 from medkg_dagster.domain.files import PDF_CONVERSION
-from medkg_dagster.ledger import Job, JobLedger, JobStatus, Phase, PhaseStatus, RunIdentity
+from medkg_dagster.ledger import Job, JobLedger, JobStatus, Phase, PhaseStatus, RunIdentity, StageStatus
 from medkg_dagster.registry import build_default_stage_factory
 from medkg_dagster.resolution import load_plan
 from medkg_dagster.resolution.plan import PipelinePlan
@@ -267,3 +268,51 @@ def assert_whole(home: Path) -> None:
     with JobLedger.open(home) as ledger:
         for record in ledger.files.of_job(PIPELINE, "job-0"):
             assert (home / str(record.path)).stat().st_size == record.size
+
+
+STEPS = """\
+name: steps
+version: "2026-01-01"
+stages:
+  - {name: ingest, type: ingest, config: {params: {include: ["trials/*"]}}}
+  - {name: parse, type: parse, depends_on: [ingest]}
+  - {name: ir_validation, type: ir-validation, depends_on: [parse]}
+  - {name: chunk, type: chunk, depends_on: [ir_validation]}
+"""
+
+
+def test_a_killed_step_process_is_tried_again_as_its_policy_says(tmp_path: Path) -> None:
+    deployment = Running(tmp_path)
+    deployment.prepare({"steps.yaml": STEPS})
+    environment = deployment.environment | {"MEDKG_EXECUTOR": "multiprocess"}
+    command = [str(BIN / "dagster"), "job", "execute", "-m", "medkg_dagster.definitions", "-j", "steps"]
+
+    with (tmp_path / "run.log").open("wb") as log:
+        worker = subprocess.Popen(
+            command, env=environment, cwd=tmp_path, stdout=log, stderr=log, start_new_session=True
+        )
+    victim = deployment.wait("a step process", lambda: step_process(worker.pid))
+    os.kill(victim, signal.SIGKILL)
+    assert worker.wait(120) == 0, (tmp_path / "run.log").read_text()[-2000:]
+
+    with DagsterInstance.from_config(str(deployment.home / "dagster")) as instance:
+        (run,) = instance.get_runs()
+        retried = instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_UP_FOR_RETRY)
+    assert len(retried) == 1
+    with deployment.ledger() as ledger:
+        assert ledger.job("steps", "default").status is JobStatus.SUCCEEDED
+        assert {run.status for run in ledger.stage_runs("steps", "default")} == {StageStatus.FINISHED}
+
+
+def step_process(worker: int) -> int | None:
+    """Return a process that carries out a step for a worker: a child of its fork server."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it ended
+        if int(fields[2]) == worker and fields[0] != "Z":
+            parents[int(entry.name)] = int(fields[1])
+    servers = {pid for pid, parent in parents.items() if parent == worker}
+    return next((pid for pid, parent in parents.items() if parent in servers), None)

@@ -135,6 +135,18 @@ def test_a_second_run_of_an_attempt_is_refused(job: GatedJob) -> None:
         begin(job, RunIdentity("r2", 1))
 
 
+def test_whose_turn_it_is_can_be_asked_without_beginning(job: GatedJob) -> None:
+    job.submit()
+    job.phases.check_turn(PIPELINE, "j1", FIRST, RunIdentity("r1", 1))
+    job.phases.check_turn(PIPELINE, "j1", BEHIND, RunIdentity("r1", 1))
+    begin(job, RunIdentity("r1", 1))
+
+    job.phases.check_turn(PIPELINE, "j1", FIRST, RunIdentity("r1b", 1, ("r1",)))
+    for late in (RunIdentity("r2", 1), RunIdentity("r1", 2)):
+        with pytest.raises(SupersededRunError):
+            job.phases.check_turn(PIPELINE, "j1", FIRST, late)
+
+
 def test_a_re_execution_of_the_run_that_began_an_attempt_goes_on_with_it(job: GatedJob) -> None:
     job.submit()
     job.arrive()
