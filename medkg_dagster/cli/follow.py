@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from medkg_dagster.resolution.plan import PipelinePlan
 
 LOOK_EVERY_SECONDS = 1.0
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 INTERRUPTED = 130
 _FAILED = 1
 

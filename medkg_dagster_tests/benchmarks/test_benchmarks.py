@@ -2,7 +2,14 @@
 
 import pytest
 
-from benchmarks import cold_start, definitions_build, stage_overhead, stage_resolution
+from benchmarks import (
+    cold_start,
+    definitions_build,
+    ledger_updates,
+    stage_overhead,
+    stage_resolution,
+    waiting_gates,
+)
 from benchmarks.figures import Figure
 
 
@@ -13,6 +20,8 @@ from benchmarks.figures import Figure
         pytest.param(lambda: stage_overhead.measure(stages=2, repeats=1), id="overhead"),
         pytest.param(lambda: stage_resolution.measure(large=20, repeats=1), id="resolution"),
         pytest.param(lambda: cold_start.measure(repeats=1), id="start"),
+        pytest.param(lambda: ledger_updates.measure(processes=2, updates=5, repeats=1), id="ledger"),
+        pytest.param(lambda: waiting_gates.measure(jobs=5, stirred=2, repeats=1), id="waiting"),
     ],
 )
 def test_a_benchmark_yields_its_figures(figures: object) -> None:

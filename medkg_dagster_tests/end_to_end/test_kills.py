@@ -281,6 +281,7 @@ stages:
 """
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="step processes are looked up in /proc")
 def test_a_killed_step_process_is_tried_again_as_its_policy_says(tmp_path: Path) -> None:
     deployment = Running(tmp_path)
     deployment.prepare({"steps.yaml": STEPS})
