@@ -12,18 +12,14 @@ from dagster import (
     multiprocess_executor,
 )
 
+from medkg_dagster.compiler import job_sensors
 from medkg_dagster.compiler.assets import asset_key, build_assets, build_jobs
 from medkg_dagster.compiler.conversion import conversion_job, conversion_sensor
 from medkg_dagster.compiler.ended_runs import ended_run_sensor
-from medkg_dagster.compiler.job_sensors import (
-    gate_sensor,
-    submission_sensor,
-    waiting_check,
-)
 from medkg_dagster.compiler.load_report import load_report_asset, load_report_check, load_report_sensor
 from medkg_dagster.compiler.ops import SharedTypes
 from medkg_dagster.registry import StageFactory
-from medkg_dagster.resolution.plan import PipelinePlan, Plan
+from medkg_dagster.resolution.plan import Plan
 from medkg_dagster.runtime.resources import ledger_job_resource
 from medkg_dagster.runtime.state_storage import state_io_manager
 from medkg_dagster.settings import Settings
@@ -57,7 +53,7 @@ def compile_plan(plan: Plan, factory: StageFactory, settings: Settings) -> Defin
             asset_checks=[
                 load_report_check(plan),
                 *(
-                    waiting_check(pipeline, gate, settings)
+                    job_sensors.waiting_check(pipeline, gate, settings)
                     for pipeline in plan.pipelines
                     for gate in pipeline.gates
                 ),
@@ -65,7 +61,7 @@ def compile_plan(plan: Plan, factory: StageFactory, settings: Settings) -> Defin
             jobs=[*(job for pipeline in plan.pipelines for job in build_jobs(pipeline)), *conversions],
             sensors=[
                 load_report_sensor(plan),
-                *(sensor for pipeline in plan.pipelines for sensor in _job_sensors(pipeline, settings)),
+                *_job_sensors(plan, settings),
                 *(conversion_sensor(settings) for _ in conversions),
                 ended_run_sensor(settings),
             ],
@@ -85,10 +81,13 @@ def _converts(plan: Plan) -> bool:
     return any(gate.awaits_conversion for pipeline in plan.pipelines for gate in pipeline.gates)
 
 
-def _job_sensors(pipeline: PipelinePlan, settings: Settings) -> Iterator[SensorDefinition]:
-    yield submission_sensor(pipeline, settings)
-    for gate in pipeline.gates:
-        yield gate_sensor(pipeline, gate, settings)
+def _job_sensors(plan: Plan, settings: Settings) -> Iterator[SensorDefinition]:
+    gates = sum(len(pipeline.gates) for pipeline in plan.pipelines)
+    hold_seconds = min(job_sensors.HOLD_SECONDS, job_sensors.HOLD_SECONDS_OF_ALL / max(1, gates))
+    for pipeline in plan.pipelines:
+        yield job_sensors.submission_sensor(pipeline, settings)
+        for gate in pipeline.gates:
+            yield job_sensors.gate_sensor(pipeline, gate, settings, hold_seconds)
 
 
 def _state_types(plan: Plan) -> dict[tuple[str, str], dict[str, object]]:

@@ -1,5 +1,6 @@
 """Sensors that start the phases of ledger jobs, and show which jobs wait."""
 
+import time
 from collections.abc import Sequence
 
 from dagster import (
@@ -32,6 +33,12 @@ from medkg_dagster.topology.names import dagster_name
 # Less than the five seconds between two rounds of the daemon, or a sensor would now and then miss a round.
 TICK_SECONDS = 2
 STARTS_PER_TICK = 25
+# The daemon ticks every five seconds. A sensor whose jobs wait looks again and again for part of that time,
+# and all gates together for no longer than this, so that the daemon's threads stay free for others.
+HOLD_SECONDS = 3.0
+HOLD_SECONDS_OF_ALL = 6.0
+LOOK_AGAIN_SECONDS = 0.5
+NOBODY_WAITS = "0"
 WAITING_CHECK = "no_job_waits"
 _START = "start"
 _NO_LEDGER = SkipReason("There is no ledger yet.")
@@ -79,13 +86,16 @@ def submission_sensor(pipeline: PipelinePlan, settings: Settings) -> SensorDefin
     return submissions
 
 
-def gate_sensor(pipeline: PipelinePlan, gate: PlannedGate, settings: Settings) -> SensorDefinition:
+def gate_sensor(
+    pipeline: PipelinePlan, gate: PlannedGate, settings: Settings, hold_seconds: float
+) -> SensorDefinition:
     """Return the sensor that opens a gate, ends the wait of overdue jobs and starts the phase behind it.
 
     Args:
         pipeline: The pipeline's plan.
         gate: The gate.
         settings: Where the ledger is.
+        hold_seconds: How long one tick may look again and again while jobs wait.
     """
     name = f"{pipeline.dagster_name}__gate_{dagster_name(gate.name)}"
 
@@ -100,13 +110,11 @@ def gate_sensor(pipeline: PipelinePlan, gate: PlannedGate, settings: Settings) -
         if not JobLedger.exists(settings):
             return _NO_LEDGER
         with JobLedger.of(settings) as ledger:
-            review = ledger.phases.review(pipeline.name, gate_rule(gate))
-            due = ledger.phases.take_due(gate.job_name, name, pipeline=pipeline.name, limit=STARTS_PER_TICK)
-            mark = ledger.phases.waiting_mark(pipeline.name, gate.job_name)
-            changed = mark != (context.cursor or "0")
+            looked, due, mark = _look(ledger, pipeline, gate, name, hold_seconds)
+            changed = mark != (context.cursor or NOBODY_WAITS)
             shown = _waiting_check(ledger, pipeline, gate, mark) if changed else []
         if not due and not changed:
-            return SkipReason(f"{mark.split()[0]} jobs wait; looked at {review.looked}.")
+            return SkipReason(f"{mark.split()[0]} jobs wait; looked at {looked}.")
         started = _start(pipeline, due)
         return SensorResult(
             run_requests=started.run_requests,
@@ -116,6 +124,25 @@ def gate_sensor(pipeline: PipelinePlan, gate: PlannedGate, settings: Settings) -
         )
 
     return open_gate
+
+
+def _look(
+    ledger: JobLedger, pipeline: PipelinePlan, gate: PlannedGate, starter: str, hold_seconds: float
+) -> tuple[int, Sequence[Phase], str]:
+    """Look at a gate, and while jobs wait there a little longer, because the next tick is seconds away.
+
+    Returns:
+        How many jobs were looked at, what is to be started, and the mark of those who wait.
+    """
+    until = time.monotonic() + hold_seconds
+    looked = 0
+    while True:
+        looked += ledger.phases.review(pipeline.name, gate_rule(gate)).looked
+        due = ledger.phases.take_due(gate.job_name, starter, pipeline=pipeline.name, limit=STARTS_PER_TICK)
+        mark = ledger.phases.waiting_mark(pipeline.name, gate.job_name)
+        if due or mark == NOBODY_WAITS or time.monotonic() >= until:
+            return looked, due, mark
+        time.sleep(LOOK_AGAIN_SECONDS)
 
 
 def waiting_check(pipeline: PipelinePlan, gate: PlannedGate, settings: Settings) -> AssetChecksDefinition:

@@ -1,5 +1,6 @@
 """Pipelines with gates on a real Dagster instance, their sensors called as the daemon calls them."""
 
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from dagster import (
     build_sensor_context,
 )
 
+from medkg_dagster.compiler import job_sensors
 from medkg_dagster.ledger import GateDecision, GateRule, JobLedger, JobStatus, PhaseStatus
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import load_plan
@@ -37,7 +39,8 @@ BEHIND = "reviewed__after_approval"
 
 
 @pytest.fixture
-def gated(deployment: Deployment) -> Deployment:
+def gated(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Deployment:
+    monkeypatch.setattr(job_sensors, "HOLD_SECONDS", 0.0)
     gate = register()
     deployment.registry.register_stage(metadata=gate.metadata, builder=gate.builder)
     return deployment
@@ -102,6 +105,26 @@ def test_the_gates_asset_says_what_held_how_long_it_took_and_who_did_it(
     assert shown["opened_because"].value == "review.approved equals True: True"
     assert shown["opened_by"].value == "ann"
     assert isinstance(shown["waited_seconds"].value, float)
+
+
+def test_a_field_set_during_a_tick_opens_the_gate_in_that_tick(
+    gated: Deployment, ledger: JobLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_sensors, "HOLD_SECONDS", 30.0)
+    monkeypatch.setattr(job_sensors, "HOLD_SECONDS_OF_ALL", 30.0)
+    gated.run("reviewed", pipeline=REVIEWED)
+
+    def approve() -> None:
+        with JobLedger.open(gated.home) as book:
+            book.set_fields("reviewed", "default", {"review.approved": True}, actor="ann")
+
+    later = threading.Timer(0.6, approve)
+    later.start()
+    (request,) = tick(gated, "reviewed__gate_approval").run_requests
+    later.join()
+
+    assert request.run_key == "default:approval:1"
+    assert ledger.phases.phases("reviewed", "default")[0].opened_by == "ann"
 
 
 def test_a_run_launched_by_hand_through_a_closed_gate_fails_and_the_job_waits_on(

@@ -55,7 +55,8 @@ class Running:
     @property
     def environment(self) -> dict[str, str]:
         """Environment variables of every process of the deployment."""
-        return os.environ | {
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        return inherited | {
             "MEDKG_HOME": str(self.home),
             "MEDKG_CONFIG": str(self.folder / "config"),
             "DAGSTER_HOME": str(self.home / "dagster"),
