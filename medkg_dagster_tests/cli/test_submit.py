@@ -256,25 +256,22 @@ def test_waiting_ends_with_the_jobs_outcome(gated_medkg: Medkg, reviewed: Review
 
 
 def test_an_interrupt_ends_the_following_and_not_the_job(reviewed: ReviewedJob, settings: Settings) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "medkg_dagster.cli",
-        "submit",
-        "reviewed",
-        "--job-id",
-        "spring",
-        "--wait",
-    ]
+    # Who starts the tests in the background makes them, and their children, deaf to interrupts.
+    hearing = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    run = f"{hearing}from medkg_dagster.cli import main; main()"
+    command = [sys.executable, "-c", run, "submit", "reviewed", "--job-id", "spring", "--wait"]
     environment = os.environ | {"MEDKG_HOME": str(settings.home), "MEDKG_CONFIG": str(settings.config)}
-    started = subprocess.Popen(
+    with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert started.stdout is not None
-    assert started.stdout.readline() == "submitted reviewed/spring\n"
-    time.sleep(0.3)
-    started.send_signal(signal.SIGINT)
-    _, error = started.communicate(timeout=30)
+    ) as started:
+        try:
+            assert started.stdout is not None
+            assert started.stdout.readline() == "submitted reviewed/spring\n"
+            time.sleep(0.3)
+            started.send_signal(signal.SIGINT)
+            _, error = started.communicate(timeout=30)
+        finally:
+            started.kill()
 
     assert started.returncode == 130
     assert "the job goes on: medkg ledger show reviewed/spring" in error

@@ -138,7 +138,7 @@ def process(deployment: Running, *command: str, log: str) -> Iterator[subprocess
 
 def end(started: subprocess.Popen[bytes]) -> None:
     """End a process and its group: asked first, then killed."""
-    for sent, patience in ((signal.SIGINT, 15.0), (signal.SIGKILL, 15.0)):
+    for sent, patience in ((signal.SIGTERM, 15.0), (signal.SIGKILL, 15.0)):
         try:
             os.killpg(started.pid, sent)
             started.wait(patience)
