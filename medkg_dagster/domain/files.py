@@ -12,6 +12,12 @@ PDF_IR_READY = "pdf_ir_ready"
 PDF_CONVERSION = "pdf_conversion"
 """The Dagster job that converts them, unless somebody else does."""
 
+CONVERTED = ".ir.json"
+"""What the converted document beside a PDF has in place of the PDF's suffix."""
+
+CONVERSION_FAILED = ".ir.failed.json"
+"""The same for the reason why it could not be converted."""
+
 
 class FileStatus(StrEnum):
     """What became of fetching a file."""

@@ -13,14 +13,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from medkg_dagster.domain.files import FileRecord, FileStatus
+from medkg_dagster.domain.files import CONVERSION_FAILED, CONVERTED, FileRecord, FileStatus
 from medkg_dagster.runtime.atomic_files import write_atomically
 from medkg_dagster.runtime.converter import ConversionFailure, running_converter
 from medkg_dagster.stage_api.context import ProgressReporter
 
 PDF_TYPE = "application/pdf"
-CONVERTED = ".ir.json"
-FAILED = ".ir.failed.json"
 CONVERTED_BY = ".ir.by"
 _PROCESS = "medkg_dagster.runtime.conversion_process"
 
@@ -145,7 +143,7 @@ def _converted_by(path: Path) -> str | None:
 
 def _begin(path: Path, converter: str) -> None:
     """Remove what is out of date and say who converts, in this order, so that a kill leaves nothing false."""
-    for suffix in (CONVERTED, FAILED):
+    for suffix in (CONVERTED, CONVERSION_FAILED):
         path.with_suffix(suffix).unlink(missing_ok=True)
     write_atomically(path.with_suffix(CONVERTED_BY), converter.encode())
 
@@ -156,7 +154,7 @@ def _is_pdf(file: FileRecord) -> bool:
 
 def _earlier_failure(path: Path) -> ConversionFailure | None:
     try:
-        said = json.loads(path.with_suffix(FAILED).read_bytes())
+        said = json.loads(path.with_suffix(CONVERSION_FAILED).read_bytes())
         return ConversionFailure(str(said["error_class"]), str(said["message"]))
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
@@ -164,7 +162,7 @@ def _earlier_failure(path: Path) -> ConversionFailure | None:
 
 def _record_failure(path: Path, failure: ConversionFailure) -> None:
     said = {"error_class": failure.error_class, "message": failure.message}
-    write_atomically(path.with_suffix(FAILED), json.dumps(said, ensure_ascii=False).encode())
+    write_atomically(path.with_suffix(CONVERSION_FAILED), json.dumps(said, ensure_ascii=False).encode())
 
 
 def _command(limits: ConversionLimits, parse_config: Mapping[str, Any]) -> list[str]:

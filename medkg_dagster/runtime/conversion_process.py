@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from medkg_dagster.domain.files import CONVERTED
 from medkg_dagster.domain.payloads import Payload, PayloadFormat
 from medkg_dagster.registry import build_default_stage_factory
 from medkg_dagster.runtime.atomic_files import write_atomically
@@ -52,7 +53,7 @@ def convert(stage: Any, path: Path) -> dict[str, str] | None:
         )
         documents = stage.execute(ctx, payloads=(payload,))
         if documents:
-            write_atomically(path.with_suffix(".ir.json"), documents[0].model_dump_json().encode())
+            write_atomically(path.with_suffix(CONVERTED), documents[0].model_dump_json().encode())
             return None
         refused = ctx.quarantined[0]
     except (OSError, MemoryError) as error:

@@ -8,12 +8,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from medkg_dagster.domain.article_records import ArticleRecord
+from medkg_dagster.domain.files import CONVERSION_FAILED, CONVERTED
 from medkg_dagster.errors import UnreadableDocumentError
 from medkg_dagster.stage_api import Document, DownloadedFile, Payload, PayloadFormat, hash_content
 from medkg_dagster.stages.parse.article_record import plain
 
-CONVERTED = ".ir.json"
-FAILED = ".ir.failed.json"
 _ANEW = "let the converter write it anew"
 _FORMATS = {"application/pdf": PayloadFormat.PDF, "application/xml": PayloadFormat.JATS_XML}
 
@@ -95,7 +94,7 @@ def complete(document: Document, record: ArticleRecord) -> Document:
 
 
 def _refuse_failed(file: Path) -> None:
-    failed = file.with_suffix(FAILED)
+    failed = file.with_suffix(CONVERSION_FAILED)
     try:
         said = json.loads(failed.read_bytes())
     except FileNotFoundError:
