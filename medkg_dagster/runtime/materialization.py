@@ -7,8 +7,8 @@ from typing import Any
 from dagster import MetadataValue, TableColumn, TableRecord, TableSchema
 from pydantic import BaseModel
 
-from medkg_dagster.runtime.invocation import StageOutcome
 from medkg_dagster.stage_api.context import Described, QuarantinedDocument, Scalar, StageContext
+from medkg_dagster.stage_api.invocation import StageOutcome
 
 PREVIEW_ITEMS = 3
 PREVIEW_CHARACTERS = 280

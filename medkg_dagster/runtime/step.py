@@ -11,7 +11,6 @@ from medkg_dagster.errors import GateConditionError, MedkgError, SupersededRunEr
 from medkg_dagster.ledger import Job
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
-from medkg_dagster.runtime.invocation import StageOutcome, invoke, is_retryable
 from medkg_dagster.runtime.job_record import LedgerJobRecord
 from medkg_dagster.runtime.materialization import output_metadata, quarantine_table
 from medkg_dagster.runtime.phase_changes import arrive_at_gates, enter_phase
@@ -20,6 +19,7 @@ from medkg_dagster.runtime.progress import RunProgress
 from medkg_dagster.runtime.requests import requested_config
 from medkg_dagster.runtime.resources import LedgerJob, run_identity
 from medkg_dagster.stage_api.context import StageContext
+from medkg_dagster.stage_api.invocation import StageOutcome, invoke, is_retryable
 from medkg_dagster.topology.models import StageDefinition
 from medkg_dagster.topology.names import dagster_name
 
@@ -123,7 +123,7 @@ class StepRunner:
         definition = self._configured(context, job)
         stage = self.factory.resolve(self.pipeline.topology, definition)
         wired = {wire.state_key: inputs[wire.state_key] for wire in self.planned.wires}
-        return invoke(self.planned, stage, ctx, wired)
+        return invoke(self.planned.metadata, stage, ctx, wired)
 
     def _configured(self, context: OpExecutionContext, job: Job) -> StageDefinition:
         """Return the definition with this run's configuration: launchpad over request over YAML."""

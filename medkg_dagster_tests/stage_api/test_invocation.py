@@ -12,10 +12,8 @@ from medkg_dagster.errors import (
     StageContractError,
     StoreError,
 )
-from medkg_dagster.resolution.plan import PlannedStage
-from medkg_dagster.runtime.invocation import StageOutcome, invoke, is_retryable
 from medkg_dagster.stage_api import StageContext, StageMetadata, write_key
-from medkg_dagster.topology.models import ResiliencePolicy, StageDefinition
+from medkg_dagster.stage_api.invocation import StageOutcome, invoke, is_retryable
 
 
 class Work:
@@ -33,24 +31,15 @@ def run(
     counter: Callable[[Any], Any] = len,
     **inputs: Any,
 ) -> StageOutcome:
-    planned = PlannedStage(
-        name="tokens",
-        definition=StageDefinition(name="tokens", type="tokenise"),
-        metadata=StageMetadata(
-            stage_type="tokenise",
-            state_key="tokens",
-            output_handler=handler or write_key("tokens"),
-            output_counter=counter,
-            description="Splits text.",
-        ),
-        builder=Work,
-        wires=(),
-        order_after=(),
-        policy=ResiliencePolicy(),
-        code_version="1",
+    metadata = StageMetadata(
+        stage_type="tokenise",
+        state_key="tokens",
+        output_handler=handler or write_key("tokens"),
+        output_counter=counter,
+        description="Splits text.",
     )
     ctx = StageContext(pipeline="demo", stage="tokens", job_id="default", home=home)
-    return invoke(planned, Work(execute), ctx, inputs)
+    return invoke(metadata, Work(execute), ctx, inputs)
 
 
 def test_inputs_arrive_by_state_key_and_the_output_is_counted(tmp_path: Path) -> None:
