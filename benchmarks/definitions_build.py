@@ -35,7 +35,7 @@ from dagster import (
 
 from benchmarks.figures import Figure, cpu_seconds, in_turn
 from medkg_dagster.compiler.compile_plan import compile_plan
-from medkg_dagster.registry import StageFactory, build_default_stage_factory
+from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import Plan, load_plan
 from medkg_dagster.settings import Settings
 
@@ -65,7 +65,7 @@ def measure(pipelines: int = 50, repeats: int = 5) -> Iterator[Figure]:
         pipelines: How many pipelines.
         repeats: Rounds that count.
     """
-    factory = build_default_stage_factory()
+    factory = StageFactory.load_plugins()
     with tempfile.TemporaryDirectory() as folder:
         config = write_pipelines(Path(folder), pipelines)
         plan = load_plan(config, factory)

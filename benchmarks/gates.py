@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.figures import Figure, Pair
 from medkg_dagster.ledger import GateRule, JobLedger, RunIdentity, StageRun
-from medkg_dagster.registry import build_default_stage_factory
+from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import load_plan
 from medkg_dagster.runtime.job_record import gate_rule
 from medkg_dagster_tests.end_to_end.running import Running, served
@@ -81,7 +81,7 @@ def _percentile(values: list[float]) -> float:
 
 
 def _rule(deployment: Running) -> GateRule:
-    plan = load_plan(deployment.folder / "config", build_default_stage_factory())
+    plan = load_plan(deployment.folder / "config", StageFactory.load_plugins())
     return gate_rule(plan.pipelines[0].gates[0])
 
 

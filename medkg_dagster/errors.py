@@ -7,6 +7,8 @@ MedkgError
 ├── StageRegistryError          a registration is invalid, missing or collides
 ├── StageResolutionError        a topology cannot be resolved against the registry
 ├── StageContractError          a stage broke its own contract while it ran
+├── IsolatedStageError          a stage broke off in the child process it runs in
+│   └── StageLimitError             it took more memory or time than its isolation allows
 ├── BatchFailedError            too many documents of a batch failed
 ├── DocumentError               one document is at fault; it is quarantined and the batch goes on
 │   ├── UnreadableDocumentError     truncated, mis-encoded, or not the format it claims
@@ -97,6 +99,24 @@ class StageResolutionError(MedkgError):
 
 class StageContractError(MedkgError):
     """A stage broke its contract: foreign keys written, its own missed, a counter that lies."""
+
+
+class IsolatedStageError(MedkgError):
+    """A stage raised something unforeseen in the child process it runs in, or its process ended.
+
+    Attributes:
+        error_class: The class of what was raised; empty where the process ended by itself.
+        details: The traceback in the child process, or what the process wrote last.
+    """
+
+    def __init__(self, message: str, *, error_class: str = "", details: str = "") -> None:
+        self.error_class = error_class
+        self.details = details
+        super().__init__(message)
+
+
+class StageLimitError(IsolatedStageError):
+    """A stage took more memory or time than its isolation allows; trying again takes as much."""
 
 
 class BatchFailedError(MedkgError):

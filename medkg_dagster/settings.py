@@ -21,6 +21,7 @@ class Settings:
         config: The folder that holds `orchestration/` (`MEDKG_CONFIG`, else `./config`, else the
             copy inside the installed package).
         strict: Whether any load problem fails the load (`MEDKG_STRICT=1`).
+        plugins: Whether plugins of third parties are let in; `MEDKG_PLUGINS=off` leaves built-ins only.
         executor: `in_process` or `multiprocess` (`MEDKG_EXECUTOR`).
         ledger_url: The address of a ledger in PostgreSQL (`MEDKG_LEDGER_URL`); None keeps it in a file in
             `home`. It may hold a password and is never shown.
@@ -29,6 +30,7 @@ class Settings:
     home: Path
     config: Path
     strict: bool = False
+    plugins: bool = True
     executor: str = "in_process"
     ledger_url: str | None = field(default=None, repr=False)
 
@@ -54,7 +56,8 @@ class Settings:
         return cls(
             home=(base / env.get("MEDKG_HOME", ".medkg")).absolute(),
             config=_config_folder(env.get("MEDKG_CONFIG"), base),
-            strict=_flag(env.get("MEDKG_STRICT", "0")),
+            strict=_flag("MEDKG_STRICT", env.get("MEDKG_STRICT", "0")),
+            plugins=_flag("MEDKG_PLUGINS", env.get("MEDKG_PLUGINS", "on")),
             executor=executor,
             ledger_url=env.get("MEDKG_LEDGER_URL") or None,
         )
@@ -73,9 +76,9 @@ def _config_folder(named: str | None, base: Path) -> Path:
     return installed if installed.is_dir() else Path(__file__).parent.parent / "config"
 
 
-def _flag(text: str) -> bool:
+def _flag(name: str, text: str) -> bool:
     if text.lower() in {"1", "true", "yes", "on"}:
         return True
     if text.lower() in {"", "0", "false", "no", "off"}:
         return False
-    raise ConfigError(f"MEDKG_STRICT is {text!r}; set it to 1 or 0")
+    raise ConfigError(f"{name} is {text!r}; set it to on or off (1 or 0)")

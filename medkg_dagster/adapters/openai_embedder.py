@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -12,13 +11,13 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from medkg_dagster.errors import ConfigError
-from medkg_dagster.stage_api import Extension, ExtensionKind
+from medkg_dagster.stage_api import Extension, ExtensionKind, Secret
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_IDENTITY = {"base_url", "model", "dimensions", "api_key_env"}
+_IDENTITY = {"base_url", "model", "dimensions", "api_key"}
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -38,8 +37,8 @@ class OpenAIParameters(BaseModel):
         le=65_536,
         description="Length of the vectors, asked for and checked; else the model's own.",
     )
-    api_key_env: str | None = Field(
-        default="OPENAI_API_KEY",
+    api_key: Secret | None = Field(
+        default=Secret(env="OPENAI_API_KEY"),
         description="Environment variable that holds the API key; null for a service without one.",
     )
     timeout_seconds: float = Field(default=60.0, gt=0, description="Longest wait for one reply.")
@@ -57,9 +56,9 @@ class OpenAIParameters(BaseModel):
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("base_url must begin with http:// or https:// and name a host")
         if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("base_url must hold no credentials, query or fragment; use api_key_env")
-        if parts.scheme == "http" and self.api_key_env and parts.hostname not in _LOCAL_HOSTS:
-            raise ValueError("base_url must be https:// where an API key is sent; or set api_key_env: null")
+            raise ValueError("base_url must hold no credentials, query or fragment; use api_key")
+        if parts.scheme == "http" and self.api_key and parts.hostname not in _LOCAL_HOSTS:
+            raise ValueError("base_url must be https:// where an API key is sent; or set api_key: null")
         return self
 
 
@@ -78,7 +77,7 @@ class OpenAIEmbedder:
     def __init__(self, parameters: OpenAIParameters) -> None:
         self._parameters = parameters
         self._url = parameters.base_url.rstrip("/") + "/embeddings"
-        self._key = _read_key(parameters.api_key_env)
+        self._key = _read_key(parameters.api_key)
         stated = parameters.model_dump(include=_IDENTITY)
         self.model = "openai:" + json.dumps(stated, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
@@ -118,17 +117,15 @@ class OpenAIEmbedder:
         return vectors
 
 
-def _read_key(variable: str | None) -> str | None:
-    if variable is None:
+def _read_key(secret: Secret | None) -> str | None:
+    if secret is None:
         return None
-    key = os.environ.get(variable, "").strip()
-    if not key:
-        raise ConfigError(
-            f"openai: the environment variable {variable} is not set; put the API key into it, or set "
-            "api_key_env: null for a service without one"
-        )
+    try:
+        key = secret.reveal()
+    except ConfigError as error:
+        raise ConfigError(f"openai: {error}, or set api_key: null for a service without a key") from error
     if not key.isascii() or not key.isprintable():
-        raise ConfigError(f"openai: the environment variable {variable} holds characters no API key has")
+        raise ConfigError(f"openai: the environment variable {secret.env} holds characters no API key has")
     return key
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field
 
-from medkg_dagster.stage_api import Extension, ExtensionKind
+from medkg_dagster.stage_api import Extension, ExtensionKind, Secret
 
 if TYPE_CHECKING:
     from medkg_dagster.adapters.sql_graph_store import SqlGraph
@@ -20,11 +20,11 @@ class SqlGraphParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: SecretStr | None = Field(
+    url: Secret | None = Field(
         default=None,
         description=(
-            "An SQLAlchemy URL of SQLite or PostgreSQL (`postgresql+psycopg://...`); by default the file "
-            "`graph.sqlite` in the data folder."
+            "`{env: NAME}`, a variable with an SQLAlchemy URL of SQLite or PostgreSQL "
+            "(`postgresql+psycopg://...`); by default the file `graph.sqlite` in the data folder."
         ),
     )
 
@@ -32,7 +32,7 @@ class SqlGraphParameters(BaseModel):
 def _build(parameters: Any, home: Path) -> SqlGraph:
     from medkg_dagster.adapters.sql_graph_store import SqlGraph
 
-    url = parameters.url.get_secret_value() if parameters.url else None
+    url = parameters.url.reveal() if parameters.url else None
     return SqlGraph(home / FILE_NAME, url)
 
 

@@ -14,12 +14,16 @@ def check(ctx: click.Context) -> None:
 
     The exit code is 1 where there is any problem, so a build can rely on it.
     """
-    from medkg_dagster.registry import build_default_stage_factory
-    from medkg_dagster.resolution import load_plan
+    from medkg_dagster.ledger import JobLedger
+    from medkg_dagster.resolution import load_deployment
+    from medkg_dagster.resolution.plugin_audit import audit_plugins
 
     settings: Settings = ctx.obj
-    factory = build_default_stage_factory()
-    plan = load_plan(settings.config, factory)
+    deployment = load_deployment(settings)
+    plan, factory = deployment.plan, deployment.factory
+    if JobLedger.exists(settings):
+        with JobLedger.of(settings) as ledger:
+            audit_plugins(plan.report.events, ledger)
     for problem in plan.problems:
         click.echo(str(problem))
     found = f"{len(plan.pipelines)} pipelines, {len(factory.registry.stage_types)} stage types"

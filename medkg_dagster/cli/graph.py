@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import click
 
+from medkg_dagster.cli.extensions import load_extensions
 from medkg_dagster.cli.output import echo_json, echo_table, nothing_in, one_line, paragraph
 from medkg_dagster.errors import StoreError
 from medkg_dagster.settings import Settings
@@ -40,7 +41,7 @@ def graph(settings: Settings, name: tuple[str, ...], limit: int, as_json: bool) 
     Where several nodes have that name they are listed; ask again with a CURIE.
     """
     wanted = " ".join(name)
-    with open_graph(settings.home) as store:
+    with open_graph(settings) as store:
         nodes = find_nodes(store, wanted)
         edges = store.neighbours(nodes[0].id, limit) if len(nodes) == 1 else ()
     if as_json:
@@ -62,7 +63,7 @@ def graph(settings: Settings, name: tuple[str, ...], limit: int, as_json: bool) 
 @click.pass_obj
 def export(settings: Settings, folder: Path) -> None:
     """Write the knowledge graph into FOLDER as KGX JSON Lines: nodes.jsonl and edges.jsonl."""
-    with open_graph(settings.home) as store:
+    with open_graph(settings) as store:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             written = store.export_kgx(folder)
@@ -73,18 +74,20 @@ def export(settings: Settings, folder: Path) -> None:
 
 
 @contextmanager
-def open_graph(home: Path) -> Iterator[GraphStore]:
+def open_graph(settings: Settings) -> Iterator[GraphStore]:
     """Open the graph of a home that has one, and close it again.
 
     Raises:
         StoreError: There is no graph yet.
     """
+    home = settings.home
     # The built-in store makes its file when it is opened; looking must not.
     if not (home / GRAPH_FILE).is_file():
         raise StoreError(nothing_in(home))
-    from medkg_dagster.stage_api.extensions import ExtensionKind, find_extension
+    from medkg_dagster.stage_api import ExtensionKind
 
-    with closing(find_extension(ExtensionKind.GRAPH_STORE, "sql").open({}, home)) as store:
+    extension = load_extensions(settings).find(ExtensionKind.GRAPH_STORE, "sql")
+    with closing(extension.open({}, home)) as store:
         yield store
 
 

@@ -13,10 +13,9 @@ if TYPE_CHECKING:
 
 def load_pipelines(settings: Settings) -> Plan:
     """Load and resolve every pipeline of the configuration folder."""
-    from medkg_dagster.registry import build_default_stage_factory
-    from medkg_dagster.resolution import load_plan
+    from medkg_dagster.resolution import load_deployment
 
-    return load_plan(settings.config, build_default_stage_factory())
+    return load_deployment(settings).plan
 
 
 def find_pipeline(loaded: Plan, name: str) -> PipelinePlan:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from medkg_dagster.cli.extensions import load_extensions
 from medkg_dagster.cli.output import (
     echo_json,
     highlight,
@@ -38,7 +38,7 @@ def search(settings: Settings, query: tuple[str, ...], limit: int, as_json: bool
     With the built-in embedder the vectors are lexical: closeness means shared words, not shared meaning.
     """
     text = " ".join(query)
-    embedder, hits = find_chunks(settings.home, text, limit)
+    embedder, hits = find_chunks(settings, text, limit)
     if as_json:
         echo_json(
             {
@@ -56,7 +56,7 @@ def search(settings: Settings, query: tuple[str, ...], limit: int, as_json: bool
     click.echo(f"{len(hits)} results; {_describe_vectors(embedder)}")
 
 
-def find_chunks(home: Path, query: str, limit: int) -> tuple[Embedder | None, Sequence[SearchHit]]:
+def find_chunks(settings: Settings, query: str, limit: int) -> tuple[Embedder | None, Sequence[SearchHit]]:
     """Embed a query with the index's own model and search.
 
     Where that model cannot be opened or asked, it says so and searches words only.
@@ -67,15 +67,17 @@ def find_chunks(home: Path, query: str, limit: int) -> tuple[Embedder | None, Se
     Raises:
         StoreError: There is no index, or it is empty.
     """
+    home = settings.home
     require_data(home)
-    from medkg_dagster.stage_api.extensions import ExtensionKind, find_extension, open_embedder
+    from medkg_dagster.stage_api import ExtensionKind
 
-    with closing(find_extension(ExtensionKind.INDEX_STORE, "sqlite").open({}, home)) as store:
+    extensions = load_extensions(settings)
+    with closing(extensions.find(ExtensionKind.INDEX_STORE, "sqlite").open({}, home)) as store:
         model = store.embedding_model()
         if model is None:
             raise StoreError(nothing_in(home))
         try:
-            embedder = open_embedder(model, home)
+            embedder = extensions.open_embedder(model, home)
             vector = embedder.embed([query])[0]
         except MedkgError as error:
             click.echo(f"medkg: searching words only, the query has no vector: {error}", err=True)

@@ -18,16 +18,22 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("stage_type", metavar="[TYPE]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--audit", is_flag=True, help="Show what became of plugins, the latest first.")
+@click.option("--limit", default=100, show_default=True, help="Records of the audit to show.")
 @click.pass_obj
-def stages(settings: Settings, stage_type: str | None, as_json: bool) -> None:
+def stages(settings: Settings, stage_type: str | None, as_json: bool, audit: bool, limit: int) -> None:
     """List the stage types pipelines may use, or show everything about one TYPE.
 
     With TYPE it prints the type's metadata, and every key of its `config` with type, default and meaning.
+    With --audit it reads the ledger's record of what was discovered, registered, replaced, overridden,
+    rejected, blocked or removed: when, of which version and files, and who configured it.
     """
-    from medkg_dagster.registry import build_default_stage_factory
+    if audit:
+        _show_audit(settings, stage_type, limit, as_json=as_json)
+        return
+    from medkg_dagster.resolution import load_deployment
 
-    del settings
-    factory = build_default_stage_factory()
+    factory = load_deployment(settings).factory
     if factory.problems:
         click.echo(f"medkg: {len(factory.problems)} problems with plugins, see `medkg check`", err=True)
     names = [stage_type] if stage_type else factory.registry.stage_types
@@ -38,6 +44,39 @@ def stages(settings: Settings, stage_type: str | None, as_json: bool) -> None:
         _print_type(found[0])
     else:
         _print_types(found)
+
+
+def _show_audit(settings: Settings, subject: str | None, limit: int, *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from medkg_dagster.ledger import JobLedger
+    from medkg_dagster.resolution import load_deployment
+    from medkg_dagster.resolution.plugin_audit import audit_plugins
+
+    report = load_deployment(settings).plan.report
+    with JobLedger.of(settings) as ledger:
+        audit_plugins(report.events, ledger)
+        entries = ledger.registrations(limit, subject)
+    if as_json:
+        echo_json([asdict(entry) for entry in entries])
+        return
+    echo_table(
+        ("TIME", "OUTCOME", "WHAT", "DISTRIBUTION", "VERSION", "FILES", "CHANGE", "BY", "DETAILS"),
+        [
+            (
+                entry.at[:19],
+                entry.outcome,
+                entry.subject or entry.entry_point,
+                entry.distribution,
+                entry.version,
+                entry.record_hash[:12] or "-",
+                entry.change or "-",
+                entry.configured_by or "-",
+                entry.details or "-",
+            )
+            for entry in entries
+        ],
+    )
 
 
 def describe_type(factory: StageFactory, name: str) -> dict[str, Any]:

@@ -14,12 +14,13 @@ import click
 from medkg_dagster.cli.assignments import parse_assignments, user_name
 from medkg_dagster.cli.follow import follow
 from medkg_dagster.cli.output import echo_json
-from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines
+from medkg_dagster.cli.pipelines import find_pipeline
 from medkg_dagster.errors import ConfigError, did_you_mean
 from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
     from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
+    from medkg_dagster.stage_api import ExtensionCatalogue
 
 MAX_JOB_ID = 200
 _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+=-]*", re.ASCII)
@@ -60,11 +61,14 @@ def submit(  # noqa: PLR0917 - one parameter per option of the command
     from dataclasses import asdict
 
     from medkg_dagster.ledger import JobLedger
+    from medkg_dagster.resolution import load_deployment
 
     settings: Settings = ctx.obj
-    planned = find_pipeline(load_pipelines(settings), pipeline)
+    deployment = load_deployment(settings)
+    planned = find_pipeline(deployment.plan, pipeline)
     request = build_request(
         planned,
+        deployment.extensions,
         adapter,
         locate_path(parse_assignments(params, "parameter")),
         parse_assignments(options, "option"),
@@ -89,12 +93,17 @@ def locate_path(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def build_request(
-    pipeline: PipelinePlan, adapter: str | None, params: dict[str, Any], options: dict[str, Any]
+    pipeline: PipelinePlan,
+    extensions: ExtensionCatalogue,
+    adapter: str | None,
+    params: dict[str, Any],
+    options: dict[str, Any],
 ) -> dict[str, Any]:
     """Return what the ledger keeps of a submission, checked against the stages' models.
 
     Args:
         pipeline: The pipeline's plan.
+        extensions: What the options may name.
         adapter: The source; None for the pipeline's own.
         params: The source's parameters.
         options: `stage.option` to value.
@@ -121,7 +130,7 @@ def build_request(
     if by_stage:
         request["stages"] = by_stage
     for planned in pipeline.stages:
-        _check(pipeline, planned, request)
+        _check(pipeline, planned, request, extensions)
     return request
 
 
@@ -144,7 +153,9 @@ def new_job_id(pipeline: str) -> str:
     return f"{pipeline}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
 
 
-def _check(pipeline: PipelinePlan, planned: PlannedStage, request: dict[str, Any]) -> None:
+def _check(
+    pipeline: PipelinePlan, planned: PlannedStage, request: dict[str, Any], extensions: ExtensionCatalogue
+) -> None:
     from medkg_dagster.resolution.stage_config import check_config
     from medkg_dagster.runtime.requests import requested_config
 
@@ -152,7 +163,7 @@ def _check(pipeline: PipelinePlan, planned: PlannedStage, request: dict[str, Any
     if not requested:
         return
     config = {**planned.definition.config, **requested}
-    _, findings = check_config(planned.metadata, config, (planned.name,))
+    _, findings = check_config(planned.metadata, config, (planned.name,), extensions)
     if findings:
         reasons = "; ".join(
             f"{'.'.join(map(str, finding.path))}: {finding.message}"

@@ -8,20 +8,38 @@ from dagster import (
     AssetSelection,
     DependencyDefinition,
     DynamicPartitionsDefinition,
+    ExecutorDefinition,
     GraphDefinition,
     NodeInvocation,
     OutputMapping,
     define_asset_job,
 )
+from dagster._core.definitions.output import OutputDefinition
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from medkg_dagster.compiler.ops import RESULT, SharedTypes, build_op
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import Phase, PipelinePlan, PlannedStage
+from medkg_dagster.runtime.state_storage import STATE_RESOURCE
 from medkg_dagster.runtime.tags import PARTITION_TAG, PIPELINE_TAG
 from medkg_dagster.topology.names import dagster_name, graph_name
 
 DEFAULT_JOB_ID = "default"
+
+
+class _StateOutput(OutputMapping):
+    """The output of a graph with our IO manager.
+
+    The op behind it names the IO manager that is used. Dagster asks for the one that the graph's output names
+    as well, and fails runs of some of a pipeline's assets where that is the default one.
+    """
+
+    __slots__ = ()
+
+    def get_definition(self, is_dynamic: bool) -> OutputDefinition:
+        """Return the graph's output; stages have no dynamic ones."""
+        del is_dynamic
+        return OutputDefinition(name=self.graph_output_name, io_manager_key=STATE_RESOURCE)
 
 
 def asset_key(pipeline: PipelinePlan, stage: str) -> AssetKey:
@@ -59,12 +77,21 @@ def build_assets(pipeline: PipelinePlan, factory: StageFactory, types: SharedTyp
     )
 
 
-def build_jobs(pipeline: PipelinePlan) -> tuple[UnresolvedAssetJobDefinition, ...]:
-    """Compile a pipeline's phases to jobs over their assets' explicit keys, in the phases' order."""
-    return tuple(_build_job(pipeline, phase) for phase in pipeline.phases)
+def build_jobs(
+    pipeline: PipelinePlan, executor: ExecutorDefinition
+) -> tuple[UnresolvedAssetJobDefinition, ...]:
+    """Compile a pipeline's phases to jobs over their assets' explicit keys, in the phases' order.
+
+    Args:
+        pipeline: The pipeline's plan.
+        executor: Executes the jobs' steps, whatever the code location's own executor is.
+    """
+    return tuple(_build_job(pipeline, phase, executor) for phase in pipeline.phases)
 
 
-def _build_job(pipeline: PipelinePlan, phase: Phase) -> UnresolvedAssetJobDefinition:
+def _build_job(
+    pipeline: PipelinePlan, phase: Phase, executor: ExecutorDefinition
+) -> UnresolvedAssetJobDefinition:
     described = pipeline.topology.metadata.description
     after = f" Begins when gate {phase.after_gate!r} opens." if phase.after_gate else ""
     return define_asset_job(
@@ -74,6 +101,7 @@ def _build_job(pipeline: PipelinePlan, phase: Phase) -> UnresolvedAssetJobDefini
         ).without_checks(),
         description=f"{described}{after}".strip() or None,
         tags={PARTITION_TAG: DEFAULT_JOB_ID, PIPELINE_TAG: pipeline.name},
+        executor_def=executor,
     )
 
 
@@ -82,7 +110,7 @@ def _build_graph(pipeline: PipelinePlan, factory: StageFactory, types: SharedTyp
     dependencies: dict[Any, dict[str, DependencyDefinition]] = {}
     for stage, op in zip(pipeline.stages, ops, strict=True):
         inputs = {
-            wire.state_key: DependencyDefinition(dagster_name(wire.source), RESULT) for wire in stage.wires
+            wire.argument: DependencyDefinition(dagster_name(wire.source), RESULT) for wire in stage.wires
         }
         inputs |= {
             f"after_{dagster_name(name)}": DependencyDefinition(dagster_name(name), RESULT)
@@ -95,7 +123,7 @@ def _build_graph(pipeline: PipelinePlan, factory: StageFactory, types: SharedTyp
         node_defs=ops,
         dependencies=dependencies,
         output_mappings=[
-            OutputMapping(
+            _StateOutput(
                 graph_output_name=dagster_name(stage.name),
                 mapped_node_name=dagster_name(stage.name),
                 mapped_node_output_name=RESULT,

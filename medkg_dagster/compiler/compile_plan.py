@@ -11,17 +11,19 @@ from dagster import (
     in_process_executor,
     multiprocess_executor,
 )
+from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
 
 from medkg_dagster.compiler import job_sensors
 from medkg_dagster.compiler.assets import asset_key, build_assets, build_jobs
 from medkg_dagster.compiler.conversion import conversion_job, conversion_sensor
 from medkg_dagster.compiler.ended_runs import ended_run_sensor
-from medkg_dagster.compiler.load_report import load_report_asset, load_report_check, load_report_sensor
+from medkg_dagster.compiler.load_report import load_report_asset, load_report_checks, load_report_sensor
 from medkg_dagster.compiler.ops import SharedTypes
+from medkg_dagster.domain.files import PDF_CONVERSION
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import Plan
-from medkg_dagster.runtime.resources import ledger_job_resource
-from medkg_dagster.runtime.state_storage import state_io_manager
+from medkg_dagster.runtime.resources import LEDGER_JOB_RESOURCE, ledger_job_resource
+from medkg_dagster.runtime.state_storage import STATE_RESOURCE, state_io_manager
 from medkg_dagster.settings import Settings
 
 # Forked from a server that has Dagster loaded already, a step process starts about four times faster.
@@ -31,50 +33,68 @@ _MULTIPROCESS = multiprocess_executor.configured(
 _EXECUTORS: dict[str, ExecutorDefinition] = {"in_process": in_process_executor, "multiprocess": _MULTIPROCESS}
 
 
-def compile_plan(plan: Plan, factory: StageFactory, settings: Settings) -> Definitions:
+def compile_plan(
+    plan: Plan, factory: StageFactory, settings: Settings, *, is_default_executor: bool = True
+) -> Definitions:
     """Compile every pipeline of a plan.
 
     Args:
         plan: What resolution gave.
         factory: Builds stages when ops run.
         settings: Where data lives and how steps are executed.
+        is_default_executor: Whether runs that belong to no job of ours, such as those of assets chosen in the
+            UI, are executed like our jobs; not where the code location has an executor of its own.
 
     Returns:
         Assets, jobs, sensors and resources of the code location.
     """
     with _collector_paused():
         types = SharedTypes()
-        conversions = [conversion_job(plan, settings)] if _converts(plan) else []
+        executor = _EXECUTORS[settings.executor]
+        one_process_jobs = _jobs(plan) if settings.executor == "in_process" else frozenset()
+        chosen_assets = frozenset(
+            {IMPLICIT_ASSET_JOB_NAME} if one_process_jobs and is_default_executor else ()
+        )
+        conversions = [conversion_job(plan, settings, executor)] if _converts(plan) else []
         return Definitions(
             assets=[
                 *(build_assets(pipeline, factory, types) for pipeline in plan.pipelines),
                 load_report_asset(),
             ],
             asset_checks=[
-                load_report_check(plan),
+                load_report_checks(plan, settings),
                 *(
                     job_sensors.waiting_check(pipeline, gate, settings)
                     for pipeline in plan.pipelines
                     for gate in pipeline.gates
                 ),
             ],
-            jobs=[*(job for pipeline in plan.pipelines for job in build_jobs(pipeline)), *conversions],
+            jobs=[
+                *(job for pipeline in plan.pipelines for job in build_jobs(pipeline, executor)),
+                *conversions,
+            ],
             sensors=[
-                load_report_sensor(plan),
+                load_report_sensor(plan, settings),
                 *_job_sensors(plan, settings),
                 *(conversion_sensor(settings) for _ in conversions),
-                ended_run_sensor(settings),
+                ended_run_sensor(settings, one_process_jobs),
             ],
             resources={
-                "io_manager": state_io_manager(settings.home / "state", _state_types(plan)),
-                "ledger_job": ledger_job_resource(
+                STATE_RESOURCE: state_io_manager(settings.home / "state", _state_types(plan)),
+                LEDGER_JOB_RESOURCE: ledger_job_resource(
                     settings,
                     {pipeline.dagster_name: pipeline.name for pipeline in plan.pipelines},
-                    one_process=settings.executor == "in_process",
+                    one_process_jobs | chosen_assets,
+                    plan.report.events,
                 ),
             },
-            executor=_EXECUTORS[settings.executor],
+            executor=executor if is_default_executor else None,
         )
+
+
+def _jobs(plan: Plan) -> frozenset[str]:
+    phases = (phase.job_name for pipeline in plan.pipelines for phase in pipeline.phases)
+    return frozenset([*phases, PDF_CONVERSION])
 
 
 def _converts(plan: Plan) -> bool:

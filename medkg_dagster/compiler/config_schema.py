@@ -11,6 +11,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError, PydanticUndefined, to_jsonable_python
 
+from medkg_dagster.stage_api.secrets import Secret
+
 _SCALARS: Mapping[Any, Any] = {str: str, int: int, float: float, bool: bool}
 
 
@@ -81,6 +83,9 @@ def _schema(annotation: Any) -> Any:  # noqa: PLR0911 - one return per kind of t
     origin = get_origin(annotation)
     if annotation in _SCALARS:
         return _SCALARS[annotation]
+    if annotation is Secret:
+        # Dagster's own `StringSource` would read the variable and keep the value.
+        return Shape({"env": Field(str, description="The environment variable that holds the secret.")})
     if origin in {Union, types.UnionType}:
         return _union(get_args(annotation))
     if origin is Literal and all(isinstance(value, str) for value in get_args(annotation)):

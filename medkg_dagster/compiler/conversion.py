@@ -6,9 +6,12 @@ from typing import Any
 from dagster import (
     Backoff,
     DefaultSensorStatus,
+    ExecutorDefinition,
     Field,
     JobDefinition,
+    Nothing,
     OpExecutionContext,
+    Out,
     RetryPolicy,
     RunRequest,
     SensorDefinition,
@@ -27,6 +30,7 @@ from medkg_dagster.resolution.plan import Plan
 from medkg_dagster.runtime.materialization import rows_table
 from medkg_dagster.runtime.resources import run_identity
 from medkg_dagster.runtime.run_processes import this_process
+from medkg_dagster.runtime.state_storage import STATE_RESOURCE
 from medkg_dagster.runtime.tags import ATTEMPT_TAG, JOB_TAG, PIPELINE_TAG, PROCESS_TAG
 from medkg_dagster.settings import Settings
 
@@ -34,12 +38,13 @@ CONVERT = "convert_pdfs"
 PARSE_TYPE = "parse"
 
 
-def conversion_job(plan: Plan, settings: Settings) -> JobDefinition:
+def conversion_job(plan: Plan, settings: Settings, executor: ExecutorDefinition) -> JobDefinition:
     """Return the job that converts the PDFs of one ledger job.
 
     Args:
         plan: The plan; a PDF is converted as the `parse` stage of its pipeline is configured.
         settings: Where the ledger is.
+        executor: Executes the job's one step.
     """
     parse_configs = {
         pipeline.name: stage.definition.config
@@ -58,6 +63,8 @@ def conversion_job(plan: Plan, settings: Settings) -> JobDefinition:
             "memory_bytes": Field(int, default_value=2 * 1024**3, description="The most memory for one PDF."),
             "workers": Field(int, default_value=2, description="PDFs converted at the same time."),
         },
+        # Nothing is stored, but Dagster opens what could store it.
+        out=Out(Nothing, io_manager_key=STATE_RESOURCE),
         retry_policy=RetryPolicy(max_retries=2, delay=5, backoff=Backoff.EXPONENTIAL),
     )
     def convert_pdfs(context: OpExecutionContext) -> None:
@@ -84,7 +91,11 @@ def conversion_job(plan: Plan, settings: Settings) -> JobDefinition:
             }
         )
 
-    @job(name=PDF_CONVERSION, description="Converts the PDFs of a ledger job that waits for `pdf_ir_ready`.")
+    @job(
+        name=PDF_CONVERSION,
+        description="Converts the PDFs of a ledger job that waits for `pdf_ir_ready`.",
+        executor_def=executor,
+    )
     def pdf_conversion() -> None:
         convert_pdfs()
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 
 from dagster import (
@@ -31,14 +32,15 @@ _AT_WORK = (DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING)
 _ENDED_BADLY = (DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
 
 
-def ended_run_sensor(settings: Settings) -> SensorDefinition:
+def ended_run_sensor(settings: Settings, one_process_jobs: AbstractSet[str]) -> SensorDefinition:
     """Return the sensor that tells the ledger of runs which failed, were cancelled, or were lost.
 
     A run is lost when its process is gone, as after a crash of the machine. Dagster's default launcher does
     not see that once its code server is gone too, and the run would hold its place in the queue for ever.
 
     Args:
-        settings: Where the ledger is, and how steps are executed.
+        settings: Where the ledger is.
+        one_process_jobs: Dagster jobs whose runs keep all steps in one process.
     """
 
     @sensor(
@@ -48,7 +50,7 @@ def ended_run_sensor(settings: Settings) -> SensorDefinition:
         minimum_interval_seconds=TICK_SECONDS,
     )
     def ended_runs(context: SensorEvaluationContext) -> SensorResult | SkipReason:
-        for run in lost_runs(context.instance, one_process=settings.executor == "in_process"):
+        for run in lost_runs(context.instance, one_process_jobs):
             context.log.warning("run %s of %s: its process is gone", run.run_id, run.job_name)
             context.instance.report_run_failed(run, "The process that carried out this run is gone.")
         if not JobLedger.exists(settings):
@@ -71,27 +73,30 @@ def ended_run_sensor(settings: Settings) -> SensorDefinition:
     return ended_runs
 
 
-def lost_runs(instance: DagsterInstance, *, one_process: bool) -> Sequence[DagsterRun]:
+def lost_runs(instance: DagsterInstance, one_process_jobs: AbstractSet[str]) -> Sequence[DagsterRun]:
     """Return runs that are said to be at work and whose process is gone.
 
     Args:
         instance: The Dagster instance.
-        one_process: Whether all steps of a run share its process, so that every run of a ledger job names it.
+        one_process_jobs: Dagster jobs whose runs keep all steps in one process, so that each names it.
     """
     records = instance.get_run_records(filters=RunsFilter(statuses=list(_AT_WORK)), limit=RUNS_PER_TICK)
     return [
         record.dagster_run
         for record in records
-        if is_gone(record.dagster_run.tags.get(PROCESS_TAG, "")) or (one_process and _is_mute(record))
+        if is_gone(record.dagster_run.tags.get(PROCESS_TAG, ""))
+        or (record.dagster_run.job_name in one_process_jobs and _is_mute(record))
     ]
 
 
 def _is_mute(record: RunRecord) -> bool:
-    """Say whether a run of a ledger job began a while ago and has not named its process yet."""
+    """Say whether a run of a ledger job began a while ago and has not named its process yet.
+
+    The instance holds the runs of other code locations too; theirs lack the tag that all our jobs carry.
+    """
     tags = record.dagster_run.tags
-    has_ledger_job = PARTITION_TAG in tags or JOB_TAG in tags
     began = record.start_time or record.create_timestamp.timestamp()
-    return has_ledger_job and PROCESS_TAG not in tags and time.time() - began > MUTE_SECONDS
+    return PIPELINE_TAG in tags and PROCESS_TAG not in tags and time.time() - began > MUTE_SECONDS
 
 
 def _tell(ledger: JobLedger, run: DagsterRun) -> None:

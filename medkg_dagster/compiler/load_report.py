@@ -1,12 +1,15 @@
-"""The asset that shows in the UI what could not be loaded."""
+"""The asset that shows in the UI what could not be loaded, how plugins changed and how long they took."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from dagster import (
     AssetCheckEvaluation,
     AssetCheckResult,
     AssetChecksDefinition,
     AssetCheckSeverity,
+    AssetCheckSpec,
     AssetKey,
     AssetMaterialization,
     AssetSpec,
@@ -17,78 +20,115 @@ from dagster import (
     SensorResult,
     SkipReason,
     TableColumn,
-    TableMetadataValue,
     TableRecord,
     TableSchema,
-    asset_check,
+    multi_asset_check,
     sensor,
 )
 
 from medkg_dagster.errors import Problem
-from medkg_dagster.resolution.plan import Plan
+from medkg_dagster.ledger import JobLedger
+from medkg_dagster.ledger.models import Registration
+from medkg_dagster.resolution.plan import Plan, PluginReport
+from medkg_dagster.resolution.plugin_audit import audit_plugins, registrations
+from medkg_dagster.settings import Settings
 
 LOAD_REPORT = AssetKey(["medkg", "load_report"])
-CHECK = "everything_loads"
+PIPELINES_LOAD = "pipelines_load"
+PLUGINS_LOAD = "plugins_load"
+PLUGINS_UNCHANGED = "plugins_unchanged"
+CHECKS = {
+    PIPELINES_LOAD: "Every file of pipelines and settings is valid and can be resolved.",
+    PLUGINS_LOAD: "Every stage plugin and extension that is let in loads.",
+    PLUGINS_UNCHANGED: "No plugin has another version or other files than at the load before.",
+}
 
-_SCHEMA = TableSchema(columns=[TableColumn("where"), TableColumn("problem"), TableColumn("what_to_do")])
+_PROBLEMS = TableSchema(
+    columns=[TableColumn("where"), TableColumn("problem"), TableColumn("what_to_do"), TableColumn("details")]
+)
+_CHANGES = TableSchema(
+    columns=[
+        TableColumn(name)
+        for name in (
+            "distribution",
+            "version",
+            "entry_point",
+            "subject",
+            "outcome",
+            "change",
+            "configured_by",
+        )
+    ]
+)
+_LONGEST_DETAILS = 4000
+_RECENT = 500
 
 
 def load_report_asset() -> AssetSpec:
     """Return the asset that stands for the last load of pipelines and stage plugins."""
     return AssetSpec(
         LOAD_REPORT,
-        description="The last load of pipelines and stage plugins; its check fails on any problem.",
+        description="The last load of pipelines and plugins; its checks fail on any problem.",
         group_name="medkg",
         kinds={"yaml"},
     )
 
 
-def load_report_check(plan: Plan) -> AssetChecksDefinition:
-    """Return the check that fails while a pipeline or plugin cannot be loaded.
+def load_report_checks(plan: Plan, settings: Settings) -> AssetChecksDefinition:
+    """Return the checks that fail while a pipeline or plugin cannot be loaded.
 
     Args:
         plan: What the load gave.
+        settings: Where the ledger with the audit is.
     """
 
-    @asset_check(name=CHECK, asset=LOAD_REPORT, description="Every pipeline file and stage plugin loads.")
-    def everything_loads() -> AssetCheckResult:
-        return AssetCheckResult(passed=not plan.problems, metadata=_check_metadata(plan))
+    @multi_asset_check(
+        name="load_report_checks",
+        specs=[AssetCheckSpec(name, asset=LOAD_REPORT, description=text) for name, text in CHECKS.items()],
+    )
+    def load_report_checks() -> Any:
+        for name, (passed, severity, metadata) in _verdicts(plan, _audit(plan, settings)).items():
+            yield AssetCheckResult(
+                asset_key=LOAD_REPORT, check_name=name, passed=passed, severity=severity, metadata=metadata
+            )
 
-    return everything_loads
+    return load_report_checks
 
 
-def load_report_sensor(plan: Plan) -> SensorDefinition:
+def load_report_sensor(plan: Plan, settings: Settings) -> SensorDefinition:
     """Return the sensor that records the load, once per change of what was found.
 
     Args:
         plan: What the load gave.
+        settings: Where the ledger with the audit is.
     """
-    found = "\n".join(
-        [*(pipeline.name for pipeline in plan.pipelines), *(str(item) for item in plan.problems)]
-    )
+    found = "\n".join(_found(plan))
 
     @sensor(
         name="load_report",
-        description="Shows problems of pipeline files and plugins as a failed check; starts no run.",
+        description="Shows what became of pipeline files and plugins as checks; starts no run.",
         default_status=DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=30,
     )
     def load_report(context: SensorEvaluationContext) -> SensorResult | SkipReason:
-        if context.cursor == found:
+        reported_until, _, reported = (context.cursor or "").partition("\n")
+        if reported == found:
             return SkipReason("Nothing changed since the last load.")
+        news = _audit(plan, settings, since=reported_until)
+        verdicts = _verdicts(plan, news)
         return SensorResult(
-            cursor=found,
+            cursor="\n".join([max([reported_until, *(entry.at for entry in news)]), found]),
             asset_events=[
-                AssetMaterialization(
-                    LOAD_REPORT,
-                    metadata={"pipelines": len(plan.pipelines), "problems": len(plan.problems)},
-                ),
-                AssetCheckEvaluation(
-                    asset_key=LOAD_REPORT,
-                    check_name=CHECK,
-                    passed=not plan.problems,
-                    severity=AssetCheckSeverity.ERROR,
-                    metadata=_check_metadata(plan),
+                AssetMaterialization(LOAD_REPORT, metadata=_figures(plan)),
+                *(
+                    AssetCheckEvaluation(
+                        asset_key=LOAD_REPORT,
+                        check_name=name,
+                        passed=passed,
+                        severity=severity,
+                        metadata=metadata,
+                    )
+                    for name, (passed, severity, metadata) in verdicts.items()
                 ),
             ],
         )
@@ -96,19 +136,93 @@ def load_report_sensor(plan: Plan) -> SensorDefinition:
     return load_report
 
 
-def _check_metadata(plan: Plan) -> dict[str, TableMetadataValue]:
-    return {"problems": _table(plan.problems)} if plan.problems else {}
+Verdict = tuple[bool, AssetCheckSeverity, dict[str, MetadataValue[Any]]]
 
 
-def _table(problems: Sequence[Problem]) -> TableMetadataValue:
+def _verdicts(plan: Plan, added: Sequence[Registration]) -> dict[str, Verdict]:
+    of_files = [problem for problem in plan.problems if problem.file is not None]
+    of_plugins = [problem for problem in plan.problems if problem.file is None]
+    changed = [entry for entry in added if entry.change]
+    error, warn = AssetCheckSeverity.ERROR, AssetCheckSeverity.WARN
+    return {
+        PIPELINES_LOAD: (not of_files, error, _problem_table(of_files)),
+        PLUGINS_LOAD: (not of_plugins, error, _problem_table(of_plugins)),
+        PLUGINS_UNCHANGED: (not changed, warn, _change_table(added)),
+    }
+
+
+def _audit(plan: Plan, settings: Settings, since: str = "") -> tuple[Registration, ...]:
+    """Bring the audit up to date; return what was added after a time, by whichever load."""
+    with JobLedger.of(settings) as ledger:
+        added = audit_plugins(plan.report.events, ledger)
+        recent = ledger.registrations(max(_RECENT, len(added)))
+    if since:
+        return tuple(entry for entry in reversed(recent) if entry.at > since)
+    return tuple(reversed(recent[: len(added)]))
+
+
+def _found(plan: Plan) -> list[str]:
+    return [
+        *(pipeline.name for pipeline in plan.pipelines),
+        *(str(problem) for problem in plan.problems),
+        *map(str, registrations(plan.report.events)),
+    ]
+
+
+def _figures(plan: Plan) -> dict[str, MetadataValue[Any]]:
+    report = plan.report
+    return {
+        "pipelines": MetadataValue.int(len(plan.pipelines)),
+        "problems": MetadataValue.int(len(plan.problems)),
+        "discovery_seconds": MetadataValue.float(_total(report.discovery_seconds)),
+        "resolution_seconds": MetadataValue.float(_total(report.resolution_seconds)),
+        **_by_plugin("discovery_seconds", report.discovery_seconds),
+        **_by_plugin("resolution_seconds", report.resolution_seconds),
+        "plugins": _plugin_table(report),
+    }
+
+
+def _total(seconds: Mapping[str, float]) -> float:
+    return round(sum(seconds.values()), 6)
+
+
+def _by_plugin(name: str, seconds: Mapping[str, float]) -> dict[str, MetadataValue[Any]]:
+    """Return one number for each distribution, so that the UI plots each."""
+    return {
+        f"{name}/{re.sub(r'[^A-Za-z0-9_.-]', '_', distribution)}": MetadataValue.float(round(spent, 6))
+        for distribution, spent in sorted(seconds.items())
+    }
+
+
+def _plugin_table(report: PluginReport) -> MetadataValue[Any]:
+    columns = ("distribution", "version", "entry_point", "subject", "outcome", "configured_by", "details")
+    records = [
+        TableRecord({name: str(getattr(entry, name)) for name in columns})
+        for entry in registrations(report.events)
+    ]
+    return MetadataValue.table(records, schema=TableSchema([TableColumn(name) for name in columns]))
+
+
+def _change_table(added: Sequence[Registration]) -> dict[str, MetadataValue[Any]]:
+    if not added:
+        return {}
+    names = [column.name for column in _CHANGES.columns]
+    rows = [TableRecord({name: str(getattr(entry, name)) for name in names}) for entry in added]
+    return {"since_the_load_before": MetadataValue.table(rows, schema=_CHANGES)}
+
+
+def _problem_table(problems: Sequence[Problem]) -> dict[str, MetadataValue[Any]]:
+    if not problems:
+        return {}
     rows = [
         TableRecord(
             {
                 "where": f"{item.file or item.subject or ''}{f':{item.line}' if item.line else ''}",
                 "problem": item.message,
                 "what_to_do": item.hint or "",
+                "details": (item.details or "")[-_LONGEST_DETAILS:],
             }
         )
         for item in problems
     ]
-    return MetadataValue.table(rows, schema=_SCHEMA)
+    return {"problems": MetadataValue.table(rows, schema=_PROBLEMS)}

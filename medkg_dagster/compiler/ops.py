@@ -8,7 +8,8 @@ from medkg_dagster.compiler.config_schema import ConfigSchemas
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
 from medkg_dagster.runtime.policies import BoundedRetryPolicy
-from medkg_dagster.runtime.state_storage import STATE_KEY
+from medkg_dagster.runtime.resources import LEDGER_JOB_RESOURCE
+from medkg_dagster.runtime.state_storage import STATE_KEY, STATE_RESOURCE
 from medkg_dagster.runtime.step import StepRunner
 from medkg_dagster.stage_api.metadata import qualified_name
 from medkg_dagster.topology.names import dagster_name, op_name
@@ -60,7 +61,7 @@ def build_op(
     """
     writers = {stage.name: stage.metadata for stage in pipeline.stages}
     ins = {
-        wire.state_key: In(
+        wire.argument: In(
             types.get(wire.state_key, writers[wire.source].state_types.get(wire.state_key, Any)),
             metadata={STATE_KEY: wire.state_key},
         )
@@ -77,10 +78,14 @@ def build_op(
         compute_fn=StepRunner(pipeline, planned, factory),
         name=op_name(pipeline.name, planned.name),
         ins=ins,
-        outs={RESULT: Out(state, description=metadata.description, is_required=True)},
+        outs={
+            RESULT: Out(
+                state, description=metadata.description, is_required=True, io_manager_key=STATE_RESOURCE
+            )
+        },
         description=metadata.description,
         config_schema=types.config_schemas.get(metadata.config_model, planned.definition.config),
-        required_resource_keys={"ledger_job"},
+        required_resource_keys={LEDGER_JOB_RESOURCE},
         retry_policy=BoundedRetryPolicy.from_policy(planned.policy),
         tags={"medkg/stage_type": metadata.stage_type, "medkg/policy": planned.definition.policy},
         code_version=planned.code_version,

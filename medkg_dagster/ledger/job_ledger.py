@@ -385,25 +385,40 @@ class JobLedger:
             changed = job_rows.Stamp(actor, self._now(), changes["error"])
             return job_rows.change_job(connection, job, changes, changed)
 
-    def record_registrations(self, entries: Iterable[Registration]) -> int:
-        """Append to the audit what differs from the last record of the same entry point.
+    def record_registrations(self, entries: Iterable[Registration]) -> tuple[Registration, ...]:
+        """Append to the audit what differs from the last record of the same subject, and what is gone.
+
+        Args:
+            entries: Everything that became of plugins in one load.
 
         Returns:
-            How many records were added.
+            The records that were added.
         """
         from medkg_dagster.ledger import registration_rows
         from medkg_dagster.ledger.database import lock_database
 
+        entries = tuple(entries)
+        with self._database.reading() as connection:
+            # Most loads change nothing, and then nobody has to wait for a write.
+            if not registration_rows.changed_registrations(connection, entries):
+                return ()
         with self._database.writing() as connection:
             lock_database(connection)
-            return registration_rows.add_registrations(connection, entries, self._now())
+            changed = registration_rows.changed_registrations(connection, entries)
+            registration_rows.add_registrations(connection, changed, self._now())
+            return tuple(changed)
 
-    def registrations(self, limit: int = 100) -> tuple[Registration, ...]:
-        """Return the audit of registrations, the latest first."""
+    def registrations(self, limit: int = 100, subject: str | None = None) -> tuple[Registration, ...]:
+        """Return the audit of registrations, the latest first.
+
+        Args:
+            limit: How many records.
+            subject: Only those of a stage type, extension, distribution or `pipeline.stage`.
+        """
         from medkg_dagster.ledger import registration_rows
 
         with self._database.reading() as connection:
-            return registration_rows.list_registrations(connection, limit)
+            return registration_rows.list_registrations(connection, limit, subject)
 
     def _end_stage(
         self,

@@ -154,6 +154,11 @@ _POSTGRESQL_OUTSIDERS = (
         FOR EACH ROW EXECUTE FUNCTION ledger_take_fields()""",
 )
 
+_AUDIT = tuple(
+    f"ALTER TABLE ledger_registration_audit ADD COLUMN {column} TEXT NOT NULL DEFAULT ''"
+    for column in ("subject", "configured_by", "record_hash", "change")
+)
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(
         1,
@@ -162,6 +167,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     ),
     Migration(2, sqlite=_sqlite_guards(), postgresql=_postgresql_guards()),
     Migration(3, sqlite=_PHASES + _SQLITE_OUTSIDERS, postgresql=_PHASES + _POSTGRESQL_OUTSIDERS),
+    Migration(4, sqlite=_AUDIT, postgresql=_AUDIT),
 )
 CURRENT_VERSION = MIGRATIONS[-1].version
 

@@ -236,14 +236,19 @@ class StageRun:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What became of one entry point when plugins were loaded.
+    """What became of an entry point, a stage type or an extension when plugins were loaded.
 
     Attributes:
         distribution: The installed distribution that declares it.
         version: The distribution's version.
         entry_point: `name = module:attribute`.
-        outcome: `registered`, `failed`, ... .
-        details: The stage types it registered, or what went wrong.
+        outcome: `discovered`, `registered`, `replaced`, `overridden`, `rejected`, `blocked`, `not asked for`,
+            `removed`.
+        subject: What it is about: a stage type, an extension, `pipeline.stage`; empty for the entry point.
+        configured_by: Who or what decided so.
+        details: Why, where it is not plain.
+        record_hash: SHA-256 of the distribution's RECORD; empty where it has none.
+        change: How version and files differ from the last record of the same; set by the ledger.
         at: When; set by the ledger.
     """
 
@@ -251,8 +256,17 @@ class Registration:
     version: str
     entry_point: str
     outcome: str
+    subject: str = ""
+    configured_by: str = ""
     details: str = ""
+    record_hash: str = ""
+    change: str = ""
     at: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What makes two records tell of the same thing."""
+        return self.distribution, self.entry_point, self.subject
 
 
 @dataclass(frozen=True, slots=True)

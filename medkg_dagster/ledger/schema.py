@@ -137,4 +137,8 @@ REGISTRATIONS = Table(
     Column("entry_point", Text, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("details", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("configured_by", Text, nullable=False),
+    Column("record_hash", Text, nullable=False),
+    Column("change", Text, nullable=False),
 )

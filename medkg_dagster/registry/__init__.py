@@ -1,5 +1,11 @@
 """Entry points to stage types: discovery, the registry, and the factory that builds stages."""
 
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from medkg_dagster.plugins import Origin
 from medkg_dagster.registry.discovery import (
     STAGE_GROUP,
     DiscoveredStage,
@@ -7,9 +13,9 @@ from medkg_dagster.registry.discovery import (
     discover_stages,
     load_entry_points,
 )
-from medkg_dagster.registry.origin import Origin
-from medkg_dagster.registry.stage_factory import StageFactory, build_default_stage_factory
-from medkg_dagster.registry.stage_registry import RegisteredStage, StageRegistry
+from medkg_dagster.registry.registered import RegisteredStage
+from medkg_dagster.registry.stage_factory import StageFactory
+from medkg_dagster.registry.stage_registry import StageRegistry
 
 __all__ = [
     "STAGE_GROUP",
@@ -19,7 +25,19 @@ __all__ = [
     "RegisteredStage",
     "StageFactory",
     "StageRegistry",
-    "build_default_stage_factory",
     "discover_stages",
     "load_entry_points",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "build_default_stage_factory":
+        warnings.warn(
+            "build_default_stage_factory is deprecated; call StageFactory.load_plugins(), or "
+            "medkg_dagster.resolution.load_deployment(settings) for what the deployment lets in. "
+            "It is accepted until medkg-dagster 1.0",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return StageFactory.load_plugins
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import inspect
+import time
 import traceback
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from importlib.metadata import Distribution, EntryPoint, entry_points
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint
+from types import ModuleType
 from typing import Any
 
 from medkg_dagster.errors import Problem, StageRegistryError
-from medkg_dagster.registry.origin import Origin
+from medkg_dagster.plugins import (
+    Distributions,
+    InstalledEntryPoints,
+    LoadGuard,
+    Origin,
+    PluginPolicy,
+    PluginTimeoutError,
+    is_from,
+)
+from medkg_dagster.plugins.events import Outcome, PluginEvent, PluginLoad
+from medkg_dagster.plugins.origin import UNKNOWN
+from medkg_dagster.plugins.tampering import TamperWatch
 from medkg_dagster.stage_api.registration import StageRegistration
 
 STAGE_GROUP = "medical_kg.orchestration.stages"
-OWN_DISTRIBUTION = "medkg-dagster"
+STAGES = "stages"
+MAX_REGISTRATIONS = 10_000
 
 _REINSTALL = "upgrade or uninstall the distribution, or tell its authors"
 
@@ -38,40 +53,77 @@ class Discovery:
     Attributes:
         stages: Registrations, this project's own first, then by distribution and entry point.
         problems: One for each entry point that failed.
+        policy: What was let in.
+        events: What became of each entry point.
+        loads: How long each took.
     """
 
     stages: tuple[DiscoveredStage, ...]
     problems: tuple[Problem, ...]
+    policy: PluginPolicy = field(default_factory=PluginPolicy)
+    events: tuple[PluginEvent, ...] = ()
+    loads: tuple[PluginLoad, ...] = ()
 
 
-def discover_stages(group: str = STAGE_GROUP) -> Discovery:
-    """Import every stage plugin that is installed.
+def discover_stages(
+    policy: PluginPolicy | None = None,
+    asked_for: Collection[str] = (),
+    group: str = STAGE_GROUP,
+    watched: Sequence[type | ModuleType] = (),
+    installed: InstalledEntryPoints | None = None,
+) -> Discovery:
+    """Import the stage plugins that are installed and let in.
 
     Args:
+        policy: What is let in; everything by default.
+        asked_for: Distributions, entry points and import paths that pipelines name in `plugins:`.
         group: The entry point group.
+        watched: Classes and modules that no plugin may change.
+        installed: The installed entry points; looked for by default.
 
     Returns:
         What they registered, and what went wrong.
     """
-    return load_entry_points(entry_points(group=group))
+    policy = policy or PluginPolicy()
+    found = (installed or InstalledEntryPoints()).of(group)
+    paths = sorted(name for name in asked_for if ":" in name and policy.allows_import(name))
+    imports = [(Origin("", path, UNKNOWN, UNKNOWN), EntryPoint("", path, group)) for path in paths]
+    return _load([*found, *imports], policy, asked_for, watched)
 
 
-def load_entry_points(points: Iterable[EntryPoint]) -> Discovery:
-    """Import entry points and call what they name; a broken one becomes a problem and the others go on."""
-    stages: list[DiscoveredStage] = []
-    problems: list[Problem] = []
-    known: dict[int, tuple[str, str]] = {}
-    found = [(_origin(point, known), point) for point in points]
-    for origin, point in sorted(found, key=_order):
-        try:
-            # One by one: what a plugin yields before it breaks counts.
-            stages.extend(DiscoveredStage(registration, origin) for registration in _registrations(point))
-        except StageRegistryError as error:
-            problems.append(problem_of(origin, str(error), error))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin breaks, the others must load
-            described = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            problems.append(problem_of(origin, f"cannot be loaded: {described}", error))
-    return Discovery(tuple(stages), tuple(problems))
+def load_entry_points(
+    points: Iterable[EntryPoint],
+    policy: PluginPolicy | None = None,
+    asked_for: Collection[str] = (),
+    watched: Sequence[type | ModuleType] = (),
+) -> Discovery:
+    """Import entry points and call what they name; a broken one becomes a problem and the others go on.
+
+    Args:
+        points: The entry points; nothing is imported of those that are not let in.
+        policy: See `discover_stages`.
+        asked_for: See `discover_stages`.
+        watched: See `discover_stages`.
+    """
+    distributions = Distributions()
+    found = [(distributions.origin(point), point) for point in points]
+    return _load(found, policy or PluginPolicy(), asked_for, watched)
+
+
+def _load(
+    found: Iterable[tuple[Origin, EntryPoint]],
+    policy: PluginPolicy,
+    asked_for: Collection[str],
+    watched: Sequence[type | ModuleType],
+) -> Discovery:
+    with LoadGuard(policy.load_seconds) as guard:
+        loading = _Loading(policy, guard, TamperWatch(watched))
+        for origin, point in sorted(found, key=_order):
+            if loading.lets_in(origin, asked_for):
+                loading.load(origin, point)
+    return Discovery(
+        tuple(loading.stages), tuple(loading.problems), policy, tuple(loading.events), tuple(loading.loads)
+    )
 
 
 def problem_of(
@@ -82,31 +134,91 @@ def problem_of(
     return Problem(message, subject=str(origin), hint=hint, details=details)
 
 
+class _Loading:
+    """The loading of a group of entry points, one after the other."""
+
+    def __init__(self, policy: PluginPolicy, guard: LoadGuard, tampering: TamperWatch) -> None:
+        self.policy = policy
+        self.guard = guard
+        self.tampering = tampering
+        self.stages: list[DiscoveredStage] = []
+        self.problems: list[Problem] = []
+        self.events: list[PluginEvent] = []
+        self.loads: list[PluginLoad] = []
+
+    def lets_in(self, origin: Origin, asked_for: Collection[str]) -> bool:
+        """Decide from metadata whether an entry point is loaded."""
+        refusal = self.policy.refusal(origin)
+        if refusal is not None:
+            self.events.append(PluginEvent(origin, Outcome.BLOCKED, "", self.policy.written, refusal))
+            return False
+        if not (self.policy.autoload or origin.is_own or _is_asked_for(origin, asked_for)):
+            details = "autoload is off and no pipeline's `plugins:` section names it"
+            self.events.append(PluginEvent(origin, Outcome.NOT_ASKED_FOR, "", self.policy.written, details))
+            return False
+        self.events.append(PluginEvent(origin, Outcome.DISCOVERED))
+        return True
+
+    def load(self, origin: Origin, point: EntryPoint) -> None:
+        """Import an entry point and take what it registers."""
+        start = time.perf_counter()
+        try:
+            self.guard.run(str(origin), lambda: self._take(origin, point))
+        except StageRegistryError as error:
+            self._reject(origin, str(error), error)
+        except PluginTimeoutError as error:
+            message = f"took longer than {self.policy.load_seconds:g} s to load and was interrupted"
+            hint = "let it import and connect inside its builder, or raise load_seconds in plugins.yaml"
+            self._reject(origin, message, error, hint)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin breaks, the others must load
+            described = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            self._reject(origin, f"cannot be loaded: {described}", error)
+        finally:
+            self.loads.append(PluginLoad(origin, time.perf_counter() - start))
+        changed = self.tampering.undo()
+        if changed:
+            message = f"changed {', '.join(changed)} while it was loaded; the change was undone"
+            self._reject(origin, message, hint="uninstall it, or add it to `block` in config/plugins.yaml")
+
+    def _take(self, origin: Origin, point: EntryPoint) -> None:
+        # One by one: what a plugin yields before it breaks counts.
+        for number, registration in enumerate(_registrations(point.load())):
+            if number >= MAX_REGISTRATIONS:
+                raise StageRegistryError(
+                    f"registers more than {MAX_REGISTRATIONS:,} stage types; only the first count"
+                )
+            self.stages.append(DiscoveredStage(registration, origin))
+
+    def _reject(
+        self, origin: Origin, message: str, error: BaseException | None = None, hint: str = _REINSTALL
+    ) -> None:
+        self.problems.append(problem_of(origin, message, error, hint))
+        self.events.append(PluginEvent(origin, Outcome.REJECTED, details=message))
+
+
+def _is_asked_for(origin: Origin, asked_for: Collection[str]) -> bool:
+    return (
+        origin.target in asked_for
+        or origin.entry_point in asked_for
+        or any(is_from(origin, name) for name in asked_for)
+    )
+
+
 def _order(item: tuple[Origin, EntryPoint]) -> tuple[bool, str, str, str]:
     origin = item[0]
-    return (origin.distribution != OWN_DISTRIBUTION, origin.distribution, origin.entry_point, origin.target)
+    return (not origin.is_own, origin.distribution, origin.entry_point, origin.target)
 
 
-def _origin(point: EntryPoint, known: dict[int, tuple[str, str]]) -> Origin:
-    distribution = point.dist
-    if distribution is None:
-        return Origin(point.name, point.value, "?", "?")
-    if id(distribution) not in known:
-        known[id(distribution)] = _name_and_version(distribution)
-    return Origin(point.name, point.value, *known[id(distribution)])
-
-
-def _name_and_version(distribution: Distribution) -> tuple[str, str]:
-    metadata = distribution.metadata
-    return str(metadata["Name"] or "?"), str(metadata["Version"] or "?")
-
-
-def _registrations(point: EntryPoint) -> Iterator[StageRegistration]:
-    plugin: Any = point.load()
+def _registrations(plugin: Any) -> Iterator[StageRegistration]:
     if not callable(plugin):
         raise StageRegistryError(
             f"names {type(plugin).__name__} {str(plugin)[:60]!r}; it must name a function without "
             "arguments that returns a StageRegistration or several"
+        )
+    if _wants_arguments(plugin):
+        raise StageRegistryError(
+            f"names {getattr(plugin, '__qualname__', plugin)}{inspect.signature(plugin)}, which wants "
+            "arguments; it must be a function without arguments that returns a StageRegistration or several"
         )
     returned = plugin()
     if isinstance(returned, StageRegistration):
@@ -117,3 +229,17 @@ def _registrations(point: EntryPoint) -> Iterator[StageRegistration]:
             f"returned {type(returned).__name__}; it must return a StageRegistration or an iterable of them"
         )
     yield from returned
+
+
+def _wants_arguments(plugin: Callable[..., Any]) -> bool:
+    code = getattr(plugin, "__code__", None)
+    if code is not None and not code.co_argcount and not code.co_kwonlyargcount:
+        return False
+    try:
+        inspect.signature(plugin).bind()
+    except TypeError:
+        return True
+    except ValueError:
+        # A callable written in C may show no signature; then the call itself tells.
+        return False
+    return False

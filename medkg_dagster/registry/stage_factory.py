@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection
 from typing import Protocol
 
 from pydantic import ValidationError
 
 from medkg_dagster.errors import Problem, StageConfigError, StageResolutionError, did_you_mean
+from medkg_dagster.plugins import InstalledEntryPoints, PluginPolicy
+from medkg_dagster.registry import collisions, discovery, registered, stage_registry
 from medkg_dagster.registry.discovery import Discovery, discover_stages
+from medkg_dagster.registry.registered import RegisteredStage
 from medkg_dagster.registry.stage_registry import StageRegistry
+from medkg_dagster.stage_api.extension_catalogue import ExtensionCatalogue
 from medkg_dagster.stage_api.metadata import StageMetadata
-from medkg_dagster.stage_api.registration import Stage, StageBuilder, StageDefinitionView
+from medkg_dagster.stage_api.registration import (
+    Stage,
+    StageBuilder,
+    StageDefinitionView,
+    StageRegistration,
+)
 
 
 class PipelineView(Protocol):
@@ -27,25 +36,42 @@ class StageFactory:
 
     Args:
         registry: The stage types.
+        extensions: What stages may name: sources, embedders, stores; all that are installed by default.
     """
 
-    __slots__ = ("_find", "registry")
+    __slots__ = ("_find", "extensions", "registry")
 
-    def __init__(self, registry: StageRegistry) -> None:
+    def __init__(self, registry: StageRegistry, extensions: ExtensionCatalogue | None = None) -> None:
         self.registry = registry
+        self.extensions = extensions or ExtensionCatalogue()
         self._find = registry.find
+        registry.put_in_use()
 
     @classmethod
-    def load_plugins(cls, discover: Callable[[], Discovery] = discover_stages) -> StageFactory:
-        """Return a factory over everything that is installed; `problems` says what went wrong."""
+    def load_plugins(
+        cls,
+        policy: PluginPolicy | None = None,
+        asked_for: Collection[str] = (),
+    ) -> StageFactory:
+        """Return a factory over what is installed and let in; `problems` says what went wrong.
+
+        Args:
+            policy: What is let in; everything by default.
+            asked_for: Distributions, entry points and import paths that pipelines name in `plugins:`.
+        """
+        installed = InstalledEntryPoints()
+
+        def discover() -> Discovery:
+            return discover_stages(policy, asked_for, watched=_WATCHED, installed=installed)
+
         registry = StageRegistry(discover)
         registry.load_plugins()
-        return cls(registry)
+        return cls(registry, ExtensionCatalogue(policy, installed))
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What went wrong when plugins were loaded, and dependencies that nobody registered."""
-        return (*self.registry.problems, *self.registry.check_complete())
+        """What went wrong when plugins were loaded, names that collide, dependencies nobody registered."""
+        return (*self.registry.problems, *self.extensions.problems(), *self.registry.check_complete())
 
     def resolve(self, pipeline: PipelineView, stage: StageDefinitionView) -> Stage:
         """Build a stage.
@@ -79,18 +105,13 @@ class StageFactory:
         self, *, metadata: StageMetadata, builder: StageBuilder, replace: bool = False
     ) -> None:
         """Add a stage type; raises `StageRegistryError` where it is invalid or its name is taken."""
-        self.registry.register_stage(metadata=metadata, builder=builder, replace=replace)
+        self.registry.add(StageRegistration(metadata, builder), replace=replace)
 
     def _unknown(self, pipeline: PipelineView, stage: StageDefinitionView) -> StageResolutionError:
         hint = did_you_mean(stage.type, self.registry.stage_types)
         return StageResolutionError(
             f"stage '{stage.name}' of pipeline '{pipeline.name}' has the unknown type '{stage.type}'; {hint}"
         )
-
-
-def build_default_stage_factory() -> StageFactory:
-    """Return a factory over the stage types of every installed distribution, this one included."""
-    return StageFactory.load_plugins()
 
 
 def _refused(pipeline: PipelineView, stage: StageDefinitionView, error: ValidationError) -> StageConfigError:
@@ -102,3 +123,17 @@ def _refused(pipeline: PipelineView, stage: StageDefinitionView, error: Validati
         f"the configuration of stage '{stage.name}' ({stage.type}) of pipeline '{pipeline.name}' "
         f"does not fit: {reasons}"
     )
+
+
+_WATCHED = (
+    StageRegistry,
+    StageFactory,
+    RegisteredStage,
+    StageMetadata,
+    StageRegistration,
+    collisions,
+    discovery,
+    registered,
+    stage_registry,
+)
+"""What no plugin may change: whatever decides about the stage types of others."""

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from medkg_dagster.errors import Problem, StageRegistryError, did_you_mean
-from medkg_dagster.registry.builders import takes_topology
-from medkg_dagster.registry.discovery import DiscoveredStage, Discovery, discover_stages, problem_of
-from medkg_dagster.registry.origin import Origin
-from medkg_dagster.registry.rules import check_registration
+from medkg_dagster.plugins import Origin, PluginPolicy, is_from
+from medkg_dagster.plugins.events import Outcome, PluginEvent, PluginLoad
+from medkg_dagster.registry.collisions import settle
+from medkg_dagster.registry.discovery import STAGES, Discovery, discover_stages, problem_of
+from medkg_dagster.registry.registered import RegisteredStage, checked
 from medkg_dagster.stage_api.metadata import StageMetadata
 from medkg_dagster.stage_api.registration import StageBuilder, StageRegistration
 
 _COLLISION = "uninstall one of the two distributions, or rename one of the stage types"
-
-
-@dataclass(frozen=True, slots=True)
-class RegisteredStage:
-    """A stage type in the registry.
-
-    Attributes:
-        metadata: Its description.
-        builder: Its builder.
-        takes_topology: Whether the builder takes `(topology, definition)`.
-        origin: The entry point it came from; None where code registered it.
-    """
-
-    metadata: StageMetadata
-    builder: StageBuilder
-    takes_topology: bool
-    origin: Origin | None
 
 
 class StageRegistry:
@@ -40,12 +24,16 @@ class StageRegistry:
         discover: Finds plugins; replace it in tests.
     """
 
-    __slots__ = ("_discover", "_entries", "_problems")
+    __slots__ = ("_discover", "_entries", "_events", "_in_use", "_loads", "_policy", "_problems")
 
     def __init__(self, discover: Callable[[], Discovery] = discover_stages) -> None:
         self._discover = discover
         self._entries: dict[str, RegisteredStage] = {}
         self._problems: list[Problem] = []
+        self._events: list[PluginEvent] = []
+        self._loads: list[PluginLoad] = []
+        self._policy = PluginPolicy()
+        self._in_use = False
 
     @property
     def stage_types(self) -> tuple[str, ...]:
@@ -57,6 +45,21 @@ class StageRegistry:
         """What went wrong when plugins were loaded."""
         return tuple(self._problems)
 
+    @property
+    def events(self) -> tuple[PluginEvent, ...]:
+        """What became of each entry point and stage type."""
+        return tuple(self._events)
+
+    @property
+    def loads(self) -> tuple[PluginLoad, ...]:
+        """How long each entry point took."""
+        return tuple(self._loads)
+
+    @property
+    def policy(self) -> PluginPolicy:
+        """What was let in."""
+        return self._policy
+
     def __contains__(self, stage_type: object) -> bool:
         return stage_type in self._entries
 
@@ -65,6 +68,10 @@ class StageRegistry:
 
     def __iter__(self) -> Iterator[RegisteredStage]:
         return (self._entries[name] for name in self.stage_types)
+
+    def put_in_use(self) -> None:
+        """From now on stage types are added through the factory that uses this registry."""
+        self._in_use = True
 
     def register(
         self, registration: StageRegistration, *, replace: bool = False, origin: Origin | None = None
@@ -79,25 +86,34 @@ class StageRegistry:
         Raises:
             StageRegistryError: The registration is invalid, or the name is taken.
         """
-        metadata = check_registration(registration).metadata
-        name = metadata.stage_type
-        try:
-            with_topology = takes_topology(registration.builder)
-        except StageRegistryError as error:
-            raise StageRegistryError(f"stage type {name!r}: {error}") from error
-        taken = self._entries.get(name)
-        if taken is not None and not replace:
-            raise StageRegistryError(
-                f"stage type {name!r} is registered already by {taken.origin or 'code'}; {_COLLISION}, "
-                "or pass replace=True"
+        if self._in_use:
+            warnings.warn(
+                "a StageRegistry that a factory uses is changed directly; call StageFactory.register_stage. "
+                "Direct changes are accepted until medkg-dagster 1.0",
+                DeprecationWarning,
+                stacklevel=2,
             )
-        self._entries[name] = RegisteredStage(metadata, registration.builder, with_topology, origin)
+        self.add(registration, replace=replace, origin=origin)
 
     def register_stage(
         self, *, metadata: StageMetadata, builder: StageBuilder, replace: bool = False
     ) -> None:
         """Add a stage type from code; raises like `register`."""
         self.register(StageRegistration(metadata, builder), replace=replace)
+
+    def add(
+        self, registration: StageRegistration, *, replace: bool = False, origin: Origin | None = None
+    ) -> None:
+        """Add a stage type on behalf of the factory; otherwise like `register`."""
+        entry = checked(registration, origin)
+        name = entry.metadata.stage_type
+        taken = self._entries.get(name)
+        if taken is not None and not replace:
+            raise StageRegistryError(
+                f"stage type {name!r} is registered already by {taken.registered_by}; {_COLLISION}, "
+                "or pass replace=True"
+            )
+        self._entries[name] = entry
 
     def load_plugins(self) -> tuple[Problem, ...]:
         """Register what plugins offer; doing it again adds only what is new.
@@ -106,30 +122,57 @@ class StageRegistry:
             What went wrong; the other plugins are registered all the same.
         """
         discovery = self._discover()
+        self._policy = discovery.policy
         problems = list(discovery.problems)
-        seen: set[str] = set()
+        events = list(discovery.events)
+        offers: dict[str, list[RegisteredStage]] = {}
         for stage in discovery.stages:
             try:
-                problems += self._register_discovered(stage, seen)
+                entry = checked(stage.registration, stage.origin)
             except StageRegistryError as error:
                 problems.append(problem_of(stage.origin, str(error), error))
+                events.append(PluginEvent(stage.origin, Outcome.REJECTED, details=str(error)))
+                continue
+            offers.setdefault(entry.metadata.stage_type, []).append(entry)
+        for name, offered in offers.items():
+            self._take(name, offered, problems, events)
+        problems += self._vain_replacements(offers) if not self._policy.closed else ()
         self._problems += [problem for problem in problems if problem not in self._problems]
+        self._events += [event for event in events if event not in self._events]
+        self._loads = list(discovery.loads)
         return tuple(problems)
 
-    def _register_discovered(self, stage: DiscoveredStage, seen: set[str]) -> list[Problem]:
-        name = check_registration(stage.registration).metadata.stage_type
+    def _take(
+        self,
+        name: str,
+        offered: list[RegisteredStage],
+        problems: list[Problem],
+        events: list[PluginEvent],
+    ) -> None:
         taken = self._entries.get(name)
-        if taken is None:
-            self.register(stage.registration, origin=stage.origin)
-        elif taken.origin is None or (taken.origin == stage.origin and name not in seen):
-            # Registered by code on purpose, or by an earlier load of the same plugins.
-            seen.add(name)
-            return []
-        else:
-            message = f"stage type {name!r} is registered already by {taken.origin}; the first one is kept"
-            return [problem_of(stage.origin, message, hint=_COLLISION)]
-        seen.add(name)
-        return []
+        if taken is not None and taken.origin is None:
+            # Registered by code on purpose.
+            return
+        settlement = settle(name, offered, self._policy.chosen(STAGES, name))
+        problems += settlement.problems
+        events += settlement.events
+        if settlement.taken is not None and (taken is None or taken.origin != settlement.taken.origin):
+            self._entries[name] = settlement.taken
+
+    def _vain_replacements(self, offers: dict[str, list[RegisteredStage]]) -> Iterator[Problem]:
+        """Yield a problem for each replacement by a distribution that does not register the stage type."""
+        for chosen in self._policy.replaces.values():
+            offered = offers.get(chosen.name, [])
+            if chosen.kind != STAGES or any(
+                entry.origin is not None and is_from(entry.origin, chosen.distribution) for entry in offered
+            ):
+                continue
+            yield Problem(
+                f"`replaces` chooses {chosen.distribution} for the stage type {chosen.name!r}, but it does "
+                "not register it",
+                subject=chosen.written,
+                hint="install it, correct its name, or remove the line",
+            )
 
     def get(self, stage_type: str) -> RegisteredStage:
         """Return a stage type.

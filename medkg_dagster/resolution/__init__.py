@@ -1,6 +1,20 @@
 """Topology x registry -> the frozen plan the compiler works from."""
 
-from medkg_dagster.resolution.plan import Phase, PipelinePlan, Plan, PlannedStage, Wire
-from medkg_dagster.resolution.resolve import load_plan, resolve_pipeline
+from medkg_dagster.resolution.deployment import Deployment, deploy, load_deployment, load_plan
+from medkg_dagster.resolution.plan import Phase, PipelinePlan, Plan, PlannedStage, PluginReport, Wire
+from medkg_dagster.resolution.resolve import resolve_pipeline, resolve_topologies
 
-__all__ = ["Phase", "PipelinePlan", "Plan", "PlannedStage", "Wire", "load_plan", "resolve_pipeline"]
+__all__ = [
+    "Deployment",
+    "Phase",
+    "PipelinePlan",
+    "Plan",
+    "PlannedStage",
+    "PluginReport",
+    "Wire",
+    "deploy",
+    "load_deployment",
+    "load_plan",
+    "resolve_pipeline",
+    "resolve_topologies",
+]

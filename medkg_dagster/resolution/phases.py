@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from medkg_dagster.domain.files import PDF_IR_READY
@@ -66,12 +66,16 @@ def cut_phases(
 
 
 def plan_gates(
-    topology: PipelineTopologyConfig, phases: Sequence[Phase], ancestors: Sequence[int]
+    topology: PipelineTopologyConfig,
+    conditions: Mapping[str, GateCondition],
+    phases: Sequence[Phase],
+    ancestors: Sequence[int],
 ) -> tuple[PlannedGate, ...]:
     """Say of each gate what comes before it and what it opens.
 
     Args:
         topology: The pipeline.
+        conditions: When each gate opens, by name.
         phases: Its phases, upstream first.
         ancestors: For each position of a stage a bit mask of what is upstream of it.
     """
@@ -90,10 +94,10 @@ def plan_gates(
                 name=gate.name,
                 stage=stage,
                 job_name=phase.job_name,
-                condition=gate.condition,
+                condition=conditions[gate.name],
                 description=gate.description,
                 upstream=upstream,
-                awaits_conversion=_awaits_conversion(topology, gate.condition, upstream),
+                awaits_conversion=_awaits_conversion(topology, conditions[gate.name], upstream),
             )
         )
     return tuple(planned)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from medkg_dagster.domain.gates import GateCondition
 from medkg_dagster.errors import Problem
-from medkg_dagster.stage_api.metadata import StageMetadata
+from medkg_dagster.plugins import Origin
+from medkg_dagster.plugins.events import PluginEvent
+from medkg_dagster.stage_api.metadata import StageMetadata, SubprocessIsolation
 from medkg_dagster.stage_api.registration import StageBuilder
-from medkg_dagster.topology.models import PipelineTopologyConfig, ResiliencePolicy, StageDefinition
+from medkg_dagster.topology.models import PipelineTopologyConfig, StageDefinition
+from medkg_dagster.topology.policies import ResiliencePolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +20,14 @@ class Wire:
     """One input of a stage.
 
     Attributes:
-        state_key: The key that is read, and the name of the keyword argument.
+        state_key: The key that is read, as it is stored.
         source: The name of the stage that writes it, the nearest one upstream.
+        argument: The keyword argument of `execute`: the key as the stage type that writes it calls it.
     """
 
     state_key: str
     source: str
+    argument: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,10 @@ class PlannedStage:
     Attributes:
         name: The stage's name in its pipeline.
         definition: The stage as written in YAML.
-        metadata: Its type's metadata.
+        metadata: Its type's metadata with the stage's overrides.
+        contract: The same under the state keys of the type: what the plugin's code is held to.
+        origin: The entry point of its type; None where code registered it.
+        isolation: The limits of the child process it runs in; None for the step's own process.
         builder: Its type's builder.
         wires: Its inputs, in the order of the type's dependencies.
         order_after: Stages it waits for without reading from them.
@@ -42,6 +51,9 @@ class PlannedStage:
     name: str
     definition: StageDefinition
     metadata: StageMetadata
+    contract: StageMetadata
+    origin: Origin | None
+    isolation: SubprocessIsolation | None
     builder: StageBuilder
     wires: tuple[Wire, ...]
     order_after: tuple[str, ...]
@@ -117,13 +129,30 @@ class PipelinePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class PluginReport:
+    """What became of plugins in one load.
+
+    Attributes:
+        events: What became of each entry point, stage type, extension and override.
+        discovery_seconds: By distribution, the time its entry points took to import and register.
+        resolution_seconds: By distribution, the time the stages of its types took to resolve.
+    """
+
+    events: tuple[PluginEvent, ...] = ()
+    discovery_seconds: Mapping[str, float] = field(default_factory=dict)
+    resolution_seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Every pipeline that could be resolved, and every problem met on the way.
 
     Attributes:
         pipelines: In order of name.
         problems: Of files, plugins and resolution; empty for a clean load.
+        report: What became of plugins, and how long they took.
     """
 
     pipelines: tuple[PipelinePlan, ...]
     problems: tuple[Problem, ...]
+    report: PluginReport = PluginReport()

@@ -2,58 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from medkg_dagster.errors import Problem, StageResolutionError, did_you_mean
-from medkg_dagster.registry import RegisteredStage, StageFactory, StageRegistry
+from medkg_dagster.errors import Problem, StageRegistryError, StageResolutionError, did_you_mean
+from medkg_dagster.plugins.events import Outcome, PluginEvent
+from medkg_dagster.registry import RegisteredStage, StageFactory
+from medkg_dagster.resolution.conditions import expand_conditions
+from medkg_dagster.resolution.overrides import OverriddenMetadata, override
 from medkg_dagster.resolution.phases import cut_phases, plan_gates
-from medkg_dagster.resolution.plan import PipelinePlan, Plan, PlannedStage, Wire
+from medkg_dagster.resolution.plan import PipelinePlan, Plan, PlannedStage, PluginReport, Wire
+from medkg_dagster.resolution.requirements import unmet_requirements, why_not_registered
 from medkg_dagster.resolution.stage_config import check_config, code_version
-from medkg_dagster.resolution.wiring import inputs_of, nearest_writers, types_that_write
+from medkg_dagster.resolution.wiring import Writers, find_writers, inputs_of, types_that_write
+from medkg_dagster.stage_api.metadata import StageMetadata, SubprocessIsolation
 from medkg_dagster.topology.graph import ancestor_masks, topological_order
-from medkg_dagster.topology.loading import LoadedPipeline, load_pipelines
-from medkg_dagster.topology.models import PipelineTopologyConfig, ResiliencePolicy, StageDefinition
+from medkg_dagster.topology.loading import LoadedPipeline, LoadedTopologies
+from medkg_dagster.topology.models import PipelineTopologyConfig, StageDefinition
+from medkg_dagster.topology.policies import ResiliencePolicy
 from medkg_dagster.topology.structure import Finding
 
+CODE = "code"
+"""Stands for a distribution where a stage type was registered in code."""
 
-def load_plan(config: Path, factory: StageFactory, problems: Sequence[Problem] | None = None) -> Plan:
-    """Load every pipeline of a configuration folder and resolve it.
+
+@dataclass(frozen=True, slots=True)
+class TypedStage:
+    """A stage's type as this stage has it.
+
+    Attributes:
+        entry: The type.
+        described: Its metadata with the stage's overrides.
+    """
+
+    entry: RegisteredStage
+    described: OverriddenMetadata
+
+
+def resolve_topologies(
+    loaded: LoadedTopologies,
+    factory: StageFactory,
+    home: Path = Path(),
+    problems: Sequence[Problem] | None = None,
+) -> Plan:
+    """Resolve every pipeline that was loaded.
 
     Args:
-        config: The configuration folder.
-        factory: The stage types.
-        problems: Problems of the registry; the factory's own by default.
+        loaded: Pipelines and policies.
+        factory: The stage types and extensions.
+        home: The folder for all data, which a custom condition is told.
+        problems: Problems of plugins; the factory's own by default.
 
     Returns:
         The pipelines that could be resolved, and every problem: of plugins, of files, of resolution.
     """
-    loaded = load_pipelines(config)
     found = [*(factory.problems if problems is None else problems), *loaded.problems]
     plans = []
+    seconds: dict[str, float] = {}
+    overridden: list[PluginEvent] = []
     for pipeline in loaded.pipelines:
-        plan, findings = _resolve(pipeline.topology, factory.registry, loaded.policies)
+        plan, findings, taken = _resolve(pipeline.topology, factory, loaded.policies, home)
+        for provider, spent in taken.items():
+            seconds[provider] = seconds.get(provider, 0.0) + spent
         if plan is None:
             found += _problems(pipeline, findings)
         else:
             plans.append(plan)
-    return Plan(tuple(plans), tuple(found))
+            overridden += _overrides(pipeline, plan)
+    discovery: dict[str, float] = {}
+    for load in factory.registry.loads:
+        provider = load.origin.distribution
+        discovery[provider] = discovery.get(provider, 0.0) + load.seconds
+    events = (*factory.registry.events, *factory.extensions.events(), *overridden)
+    return Plan(tuple(plans), tuple(found), PluginReport(events, discovery, seconds))
 
 
 def resolve_pipeline(
-    topology: PipelineTopologyConfig, factory: StageFactory, policies: Mapping[str, ResiliencePolicy]
+    topology: PipelineTopologyConfig,
+    factory: StageFactory,
+    policies: Mapping[str, ResiliencePolicy],
 ) -> PipelinePlan:
     """Resolve one pipeline.
 
     Args:
         topology: The pipeline.
-        factory: The stage types.
+        factory: The stage types and extensions.
         policies: The resilience policies by name.
 
     Raises:
         StageResolutionError: It cannot be resolved; the message holds every reason.
     """
-    plan, findings = _resolve(topology, factory.registry, policies)
+    plan, findings, _ = _resolve(topology, factory, policies, Path())
     if plan is None:
         reasons = "\n".join(
             f"{finding.message} ({finding.hint})" if finding.hint else finding.message for finding in findings
@@ -67,18 +108,34 @@ def _problems(pipeline: LoadedPipeline, findings: Sequence[Finding]) -> list[Pro
     return sorted(problems, key=lambda problem: problem.line or 0)
 
 
+def _overrides(pipeline: LoadedPipeline, plan: PipelinePlan) -> Iterator[PluginEvent]:
+    origins = {stage.name: stage.origin for stage in plan.stages}
+    for index, stage in enumerate(pipeline.topology.stages):
+        changes = stage.metadata_overrides.changes()
+        origin = origins[stage.name]
+        if changes and origin is not None:
+            line = pipeline.lines.line(("stages", index, "metadata_overrides"))
+            subject, details = f"{plan.name}.{stage.name}", ", ".join(sorted(changes))
+            yield PluginEvent(origin, Outcome.OVERRIDDEN, subject, f"{pipeline.file}:{line}", details)
+
+
 def _resolve(
-    topology: PipelineTopologyConfig, registry: StageRegistry, policies: Mapping[str, ResiliencePolicy]
-) -> tuple[PipelinePlan | None, list[Finding]]:
-    resolution = _Resolution(topology, registry, policies)
-    entries = resolution.find_types()
-    stages = resolution.plan_stages(entries)
-    phases, findings = cut_phases(topology, resolution.order, resolution.ancestors)
-    findings = [*resolution.findings, *findings]
+    topology: PipelineTopologyConfig,
+    factory: StageFactory,
+    policies: Mapping[str, ResiliencePolicy],
+    home: Path,
+) -> tuple[PipelinePlan | None, list[Finding], dict[str, float]]:
+    topology, conditions, condition_findings = expand_conditions(topology, factory.extensions, home)
+    resolution = _Resolution(topology, factory, policies)
+    stages = resolution.plan_stages(resolution.find_types())
+    phases, phase_findings = cut_phases(topology, resolution.order, resolution.ancestors)
+    unmet = unmet_requirements(topology, factory.registry, factory.extensions)
+    findings = [*unmet, *condition_findings, *resolution.findings, *phase_findings]
     if findings:
-        return None, findings
-    gates = plan_gates(topology, phases, resolution.ancestors)
-    return PipelinePlan(topology.name, topology.dagster_name, topology, tuple(stages), phases, gates), []
+        return None, findings, resolution.seconds
+    gates = plan_gates(topology, conditions, phases, resolution.ancestors)
+    plan = PipelinePlan(topology.name, topology.dagster_name, topology, tuple(stages), phases, gates)
+    return plan, [], resolution.seconds
 
 
 class _Resolution:
@@ -87,62 +144,106 @@ class _Resolution:
     def __init__(
         self,
         topology: PipelineTopologyConfig,
-        registry: StageRegistry,
+        factory: StageFactory,
         policies: Mapping[str, ResiliencePolicy],
     ) -> None:
         self.topology = topology
-        self.registry = registry
+        self.registry = factory.registry
         self.policies = policies
+        self.extensions = factory.extensions
         self.findings: list[Finding] = []
+        self.seconds: dict[str, float] = {}
         self.position = {stage.name: index for index, stage in enumerate(topology.stages)}
         edges = [[self.position[name] for name in stage.depends_on] for stage in topology.stages]
         self.order = topological_order(edges)
         # A valid topology has no cycle.
         self.ancestors: list[int] = ancestor_masks(edges) or []
-        self.writers: dict[str, list[int]] = {}
+        self.under_name: dict[str, list[int]] = {}
+        self.renamed: dict[str, list[int]] = {}
 
-    def find_types(self) -> list[RegisteredStage | None]:
-        """Return the stage types in the order of the file; unknown ones become findings."""
-        entries = [self.registry.find(stage.type) for stage in self.topology.stages]
-        for index, (stage, entry) in enumerate(zip(self.topology.stages, entries, strict=True)):
-            if entry is None:
-                self._report(
-                    ("stages", index, "type"),
-                    f"stage '{stage.name}' has the unknown type '{stage.type}'",
-                    did_you_mean(stage.type, self.registry.stage_types),
-                )
-                continue
-            for key in entry.metadata.state_keys:
-                self.writers.setdefault(key, []).append(index)
-        return entries
+    def find_types(self) -> list[TypedStage | None]:
+        """Return each stage with its type, in the order of the file; unknown types become findings."""
+        typed = [self._find_type(index, stage) for index, stage in enumerate(self.topology.stages)]
+        for index, stage in enumerate(typed):
+            for key in stage.described.contract.state_keys if stage else ():
+                stored = stage.described.stored_as(key) if stage else None
+                if stored != key:
+                    self.renamed.setdefault(key, []).append(index)
+            for key in stage.described.metadata.state_keys if stage else ():
+                self.under_name.setdefault(key, []).append(index)
+        return typed
 
-    def plan_stages(self, entries: Sequence[RegisteredStage | None]) -> list[PlannedStage]:
+    def _find_type(self, index: int, stage: StageDefinition) -> TypedStage | None:
+        entry = self.registry.find(stage.type)
+        if entry is None:
+            why = why_not_registered(stage.type, "", self.registry.events)
+            self._report(
+                ("stages", index, "type"),
+                f"stage '{stage.name}' has the unknown type '{stage.type}'",
+                why or did_you_mean(stage.type, self.registry.stage_types),
+            )
+            return None
+        try:
+            return TypedStage(entry, override(entry.metadata, stage.metadata_overrides))
+        except StageRegistryError as error:
+            path = ("stages", index, "metadata_overrides")
+            self._report(path, f"stage '{stage.name}': {error}")
+            return TypedStage(entry, OverriddenMetadata(entry.metadata, entry.metadata))
+
+    def plan_stages(self, typed: Sequence[TypedStage | None]) -> list[PlannedStage]:
         """Return the stages of known types, upstream first."""
-        is_complete = None not in entries
+        is_complete = None not in typed
         planned = []
         for index in self.order:
-            entry = entries[index]
-            if entry is not None:
-                planned.append(self._plan_stage(index, entry, is_complete=is_complete))
+            stage = typed[index]
+            if stage is not None:
+                start = time.perf_counter()
+                planned.append(self._plan_stage(index, stage, typed, is_complete=is_complete))
+                provider = stage.entry.origin.distribution if stage.entry.origin else CODE
+                self.seconds[provider] = self.seconds.get(provider, 0.0) + time.perf_counter() - start
         return planned
 
-    def _plan_stage(self, index: int, entry: RegisteredStage, *, is_complete: bool) -> PlannedStage:
+    def _plan_stage(
+        self, index: int, typed: TypedStage, others: Sequence[TypedStage | None], *, is_complete: bool
+    ) -> PlannedStage:
         stage = self.topology.stages[index]
-        wires = self._wires(index, entry, is_complete=is_complete)
+        metadata = typed.described.metadata
+        wires = self._wires(index, typed, others, is_complete=is_complete)
         sources = {wire.source for wire in wires}
-        config, findings = check_config(entry.metadata, stage.config, ("stages", index, "config"))
+        path = ("stages", index, "config")
+        config, findings = check_config(metadata, stage.config, path, self.extensions)
         for finding in findings:
             self._report(finding.path, f"stage '{stage.name}': {finding.message}", finding.hint)
         return PlannedStage(
             name=stage.name,
             definition=stage,
-            metadata=entry.metadata,
-            builder=entry.builder,
+            metadata=metadata,
+            contract=typed.described.contract,
+            origin=typed.entry.origin,
+            isolation=self._isolation(index, typed),
+            builder=typed.entry.builder,
             wires=wires,
             order_after=tuple(name for name in stage.depends_on if name not in sources),
             policy=self._policy(index, stage),
-            code_version=code_version(entry.metadata, config),
+            code_version=code_version(typed.entry.metadata, config, stage.metadata_overrides.changes()),
         )
+
+    def _isolation(self, index: int, typed: TypedStage) -> SubprocessIsolation | None:
+        stage = self.topology.stages[index]
+        limits = stage.isolation
+        isolation = (
+            typed.entry.metadata.isolation
+            if limits is None
+            else SubprocessIsolation(limits.memory_mb, limits.timeout_seconds)
+        )
+        if isolation is not None and typed.entry.origin is None:
+            self._report(
+                ("stages", index),
+                f"stage '{stage.name}' cannot run in a process of its own: code registered its type "
+                f"'{stage.type}', and a new process would not know it",
+                "register the type by an entry point, or remove `isolation`",
+            )
+        return isolation
 
     def _policy(self, index: int, stage: StageDefinition) -> ResiliencePolicy:
         policy = self.policies.get(stage.policy)
@@ -155,30 +256,36 @@ class _Resolution:
         )
         return ResiliencePolicy()
 
-    def _wires(self, index: int, entry: RegisteredStage, *, is_complete: bool) -> tuple[Wire, ...]:
-        self._check_dependencies(index, entry, is_complete=is_complete)
+    def _wires(
+        self, index: int, typed: TypedStage, others: Sequence[TypedStage | None], *, is_complete: bool
+    ) -> tuple[Wire, ...]:
+        metadata = typed.described.metadata
+        self._check_dependencies(index, metadata, is_complete=is_complete)
         stages = self.topology.stages
         wires = []
-        for item in inputs_of(entry.metadata, self.registry):
-            found = nearest_writers(index, self.writers.get(item.state_key, ()), self.ancestors)
+        for item in inputs_of(metadata, self.registry):
+            key = item.state_key
+            writers = Writers(self.under_name.get(key, ()), self.renamed.get(key, ()))
+            found = find_writers(index, writers, self.ancestors)
             if len(found) == 1:
-                wires.append(Wire(item.state_key, stages[found[0]].name))
+                writer = others[found[0]]
+                stored = key if found[0] in writers.under_name else writer and writer.described.stored_as(key)
+                wires.append(Wire(stored or key, stages[found[0]].name, key))
             elif found:
                 both = " and ".join(f"'{stages[writer].name}'" for writer in found)
                 self._report(
                     ("stages", index),
-                    f"stage '{stages[index].name}' reads '{item.state_key}', which the parallel "
-                    f"stages {both} write",
+                    f"stage '{stages[index].name}' reads '{key}', which the parallel stages {both} write",
                     "let one of them depend on the other, or depend on one of them only",
                 )
             elif item.required and is_complete:
-                self._report_no_writer(index, item.state_key)
+                self._report_no_writer(index, key)
         return tuple(wires)
 
     def _report_no_writer(self, index: int, key: str) -> None:
         name = self.topology.stages[index].name
         elsewhere = [
-            self.topology.stages[writer].name for writer in self.writers.get(key, ()) if writer != index
+            self.topology.stages[writer].name for writer in self.under_name.get(key, ()) if writer != index
         ]
         types = ", ".join(types_that_write(key, self.registry))
         hint = f"put a stage of one of these types before it: {types}"
@@ -189,9 +296,9 @@ class _Resolution:
             ("stages", index), f"stage '{name}' reads '{key}', which no stage upstream of it writes", hint
         )
 
-    def _check_dependencies(self, index: int, entry: RegisteredStage, *, is_complete: bool) -> None:
+    def _check_dependencies(self, index: int, metadata: StageMetadata, *, is_complete: bool) -> None:
         stage = self.topology.stages[index]
-        for dependency in entry.metadata.dependencies:
+        for dependency in metadata.dependencies:
             needed = self.registry.find(dependency)
             if needed is None:
                 self._report(

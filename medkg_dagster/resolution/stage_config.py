@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from medkg_dagster.stage_api.extension_catalogue import CONTEXT_KEY, ExtensionCatalogue
 from medkg_dagster.stage_api.metadata import StageMetadata, qualified_name
 from medkg_dagster.topology.explain import explain
 from medkg_dagster.topology.structure import Finding
@@ -18,7 +19,10 @@ _DIGITS = 16
 
 
 def check_config(
-    metadata: StageMetadata, config: Mapping[str, Any], path: tuple[str | int, ...]
+    metadata: StageMetadata,
+    config: Mapping[str, Any],
+    path: tuple[str | int, ...],
+    extensions: ExtensionCatalogue,
 ) -> tuple[Any, list[Finding]]:
     """Validate a configuration.
 
@@ -26,6 +30,7 @@ def check_config(
         metadata: The stage type.
         config: The configuration as written.
         path: Its place in the file.
+        extensions: What the configuration may name.
 
     Returns:
         The configuration with the model's defaults filled in, and what is wrong with it. A stage type
@@ -35,7 +40,7 @@ def check_config(
     if model is None:
         return config, []
     try:
-        return model.model_validate(config).model_dump(), []
+        return model.model_validate(config, context={CONTEXT_KEY: extensions}).model_dump(), []
     except ValidationError as error:
         return config, list(explain(error, model, path))
     except Exception as error:  # noqa: BLE001 - a plugin's validator may raise anything, and others must load
@@ -43,14 +48,16 @@ def check_config(
         return config, [Finding(path, message, "tell the authors of the stage type")]
 
 
-def code_version(metadata: StageMetadata, config: Any) -> str:
-    """Return a short hash that changes with the type's version or the normalized configuration.
+def code_version(metadata: StageMetadata, config: Any, overrides: Mapping[str, Any]) -> str:
+    """Return a short hash that changes with the type's version, the normalized configuration or an override.
 
     Args:
         metadata: The stage type.
         config: What `check_config` returned.
+        overrides: What the stage says differently from its type.
     """
-    described = json.dumps([metadata.stage_type, metadata.version, _canonical(config)], sort_keys=True)
+    parts = [metadata.stage_type, metadata.version, _canonical(config)]
+    described = json.dumps([*parts, _canonical(overrides)] if overrides else parts, sort_keys=True)
     return hashlib.sha256(described.encode()).hexdigest()[:_DIGITS]
 
 

@@ -24,6 +24,37 @@ class Input:
     stage_type: str
 
 
+@dataclass(frozen=True, slots=True)
+class Writers:
+    """Which stages write a state key.
+
+    Attributes:
+        under_name: Positions of the stages that store something under the key.
+        renamed: Positions of the stages whose type writes the key, and that store it under another.
+    """
+
+    under_name: Sequence[int] = ()
+    renamed: Sequence[int] = ()
+
+
+def find_writers(reader: int, writers: Writers, ancestors: Sequence[int]) -> list[int]:
+    """Return the nearest writers of a key upstream of a stage; where several are, those under its own name.
+
+    Args:
+        reader: The stage's position.
+        writers: The stages that write the key.
+        ancestors: For each position a bit mask of what is upstream of it.
+
+    Returns:
+        One position where the wire is clear, none where nothing writes the key, several where it is
+        ambiguous.
+    """
+    found = nearest_writers(reader, sorted({*writers.under_name, *writers.renamed}), ancestors)
+    if len(found) == 1:
+        return found
+    return [writer for writer in found if writer in writers.under_name] or found
+
+
 def nearest_writers(reader: int, writers: Sequence[int], ancestors: Sequence[int]) -> list[int]:
     """Return the writers of a key upstream of a stage that have no other such writer downstream of them.
 

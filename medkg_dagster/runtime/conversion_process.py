@@ -14,7 +14,7 @@ from typing import Any
 
 from medkg_dagster.domain.files import CONVERTED
 from medkg_dagster.domain.payloads import Payload, PayloadFormat
-from medkg_dagster.registry import build_default_stage_factory
+from medkg_dagster.registry import StageFactory
 from medkg_dagster.runtime.atomic_files import write_atomically
 from medkg_dagster.stage_api.context import StageContext
 from medkg_dagster.topology.models import PipelineTopologyConfig, StageDefinition
@@ -64,7 +64,7 @@ def convert(stage: Any, path: Path) -> dict[str, str] | None:
 def _parse_stage(config: dict[str, Any]) -> Any:
     definition = StageDefinition(name="parse", type="parse", config=config)
     topology = PipelineTopologyConfig(name="conversion", version="2026-01-01", stages=(definition,))
-    return build_default_stage_factory().resolve(topology, definition)
+    return StageFactory.load_plugins().resolve(topology, definition)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from medkg_dagster.stage_api.context import Described, QuarantinedDocument, Scalar, StageContext
 from medkg_dagster.stage_api.invocation import StageOutcome
+from medkg_dagster.stage_api.redaction import redact
 
 PREVIEW_ITEMS = 3
 PREVIEW_CHARACTERS = 280
@@ -41,7 +42,7 @@ def output_metadata(ctx: StageContext, outcome: StageOutcome) -> dict[str, Metad
     }
     if ctx.quarantined:
         metadata["quarantined"] = quarantine_table(ctx.quarantined)
-    metadata |= {name: _described(value) for name, value in ctx.described.items()}
+    metadata |= {redact(name): _described(value) for name, value in ctx.described.items()}
     for key, value in outcome.state.items():
         if isinstance(value, Sequence):
             metadata[f"{key}_count"] = MetadataValue.int(len(value))
@@ -53,7 +54,11 @@ def quarantine_table(documents: Sequence[QuarantinedDocument]) -> MetadataValue[
     """Return refused documents as a table, the first hundred of them; the ledger has all."""
     rows = [
         TableRecord(
-            {"document": item.document_id, "error": item.error_class, "message": _shorten(item.message)}
+            {
+                "document": redact(item.document_id),
+                "error": item.error_class,
+                "message": _shorten(item.message),
+            }
         )
         for item in documents[:TABLE_ROWS]
     ]
@@ -70,7 +75,7 @@ def _described(value: Described) -> MetadataValue[Any]:
     if isinstance(value, float):
         return MetadataValue.float(value)
     if isinstance(value, str):
-        return MetadataValue.text(value)
+        return MetadataValue.text(redact(value))
     return rows_table(value)
 
 
@@ -113,7 +118,7 @@ def _plain(value: Any) -> Any:  # noqa: PLR0911 - one return per kind of value r
     if isinstance(value, bytes):
         return f"{len(value)} bytes"
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {redact(str(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         items = [_plain(item) for item in value[:PREVIEW_ITEMS]]
         return items if len(value) <= PREVIEW_ITEMS else [*items, f"and {len(value) - PREVIEW_ITEMS} more"]
@@ -127,4 +132,6 @@ def _plain(value: Any) -> Any:  # noqa: PLR0911 - one return per kind of value r
 
 
 def _shorten(text: str) -> str:
+    # Not the other way round: half a secret would no longer be recognized.
+    text = redact(text)
     return text if len(text) <= PREVIEW_CHARACTERS else f"{text[: PREVIEW_CHARACTERS - 1]}…"

@@ -1,6 +1,6 @@
 """The resources every step shares: the ledger, and the ledger job this run works on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +8,13 @@ from pathlib import Path
 from dagster import AssetKey, DagsterRun, Failure, InitResourceContext, ResourceDefinition, resource
 
 from medkg_dagster.ledger import Job, JobLedger, RunIdentity
+from medkg_dagster.plugins.events import PluginEvent
+from medkg_dagster.resolution.plugin_audit import audit_plugins
 from medkg_dagster.runtime.run_processes import this_process
 from medkg_dagster.runtime.tags import ATTEMPT_TAG, PARTITION_TAG, PIPELINE_TAG, PROCESS_TAG
 from medkg_dagster.settings import Settings
+
+LEDGER_JOB_RESOURCE = "medkg_ledger_job"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,10 @@ class LedgerJob:
 
 
 def ledger_job_resource(
-    settings: Settings, pipelines: Mapping[str, str], *, one_process: bool = True
+    settings: Settings,
+    pipelines: Mapping[str, str],
+    one_process_jobs: AbstractSet[str],
+    plugin_events: Sequence[PluginEvent],
 ) -> ResourceDefinition:
     """Return the resource that opens the ledger and makes sure that job and partition exist.
 
@@ -38,8 +45,9 @@ def ledger_job_resource(
     Args:
         settings: Where the ledger and all data are.
         pipelines: The pipelines' Dagster names, which begin their asset keys, to their names.
-        one_process: Whether all steps of a run share its process; then the run is marked with it, so that
-            the loss of the process can be seen.
+        one_process_jobs: Dagster jobs whose runs keep all steps in one process; such a run is marked with
+            its process, so that the loss of the process can be seen.
+        plugin_events: What became of plugins in this load, for the audit.
     """
 
     @resource(description="The job ledger and the ledger job, made on first use, that the run works on.")
@@ -55,11 +63,12 @@ def ledger_job_resource(
                 f'or set the tag {PARTITION_TAG!r} (`--tags \'{{"{PARTITION_TAG}": "default"}}\'`)',
                 allow_retries=False,
             )
-        if one_process:
+        if run.job_name in one_process_jobs:
             context.instance.add_run_tags(run.run_id, {PROCESS_TAG: this_process()})
         if not context.instance.has_dynamic_partition(pipeline, job_id):
             context.instance.add_dynamic_partitions(pipeline, [job_id])
         with JobLedger.of(settings) as ledger:
+            audit_plugins(plugin_events, ledger)
             job = ledger.ensure_job(pipeline, job_id, actor=f"dagster run {run.run_id}")
             yield LedgerJob(ledger, job, settings.home)
 

@@ -1,7 +1,7 @@
 """One step of a run: configure, invoke, record in the ledger, describe for the asset catalog."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dagster import Failure, MetadataValue, OpExecutionContext, Output
@@ -17,9 +17,10 @@ from medkg_dagster.runtime.phase_changes import arrive_at_gates, enter_phase
 from medkg_dagster.runtime.policies import external_calls
 from medkg_dagster.runtime.progress import RunProgress
 from medkg_dagster.runtime.requests import requested_config
-from medkg_dagster.runtime.resources import LedgerJob, run_identity
+from medkg_dagster.runtime.resources import LEDGER_JOB_RESOURCE, LedgerJob, run_identity
 from medkg_dagster.stage_api.context import StageContext
 from medkg_dagster.stage_api.invocation import StageOutcome, invoke, is_retryable
+from medkg_dagster.stage_api.redaction import redact, redacted_document, showable, text_of
 from medkg_dagster.topology.models import StageDefinition
 from medkg_dagster.topology.names import dagster_name
 
@@ -44,7 +45,7 @@ class StepRunner:
         Raises:
             Failure: The stage failed; retries are allowed only where they could help.
         """
-        ledger_job: LedgerJob = context.resources.ledger_job
+        ledger_job: LedgerJob = getattr(context.resources, LEDGER_JOB_RESOURCE)
         job, ledger = ledger_job.job, ledger_job.ledger
         run = run_identity(context.run)
         record = LedgerJobRecord(ledger, self.pipeline, job.job_id, run)
@@ -58,19 +59,19 @@ class StepRunner:
             report_progress=progress,
             calls=external_calls(self.planned.policy, record.reserve_call),
             job=record,
+            extensions=self.factory.extensions,
         )
         try:
             enter_phase(self.pipeline, self.planned.name, ledger, job, run, asked_stages(context))
         except MedkgError as error:
             # It is not this run's turn, so the job is left as it stands.
-            raise self._failure(ctx, error) from error
+            raise self._failure(ctx, error) from showable(error)
         is_gate = any(gate.stage == self.planned.name for gate in self.pipeline.gates)
         ledger.begin_stage(job.pipeline, job.job_id, self.planned.name, context.run_id, keep_status=is_gate)
         try:
             outcome = self._invoke(context, ctx, job, inputs)
-        except Exception as error:
-            # Whatever a stage raises, the ledger must say so before Dagster does.
-            summary = f"{type(error).__name__}: {error}"
+        except Exception as error:  # noqa: BLE001 - whatever it is, the ledger must say so before Dagster does
+            summary = f"{type(error).__name__}: {text_of(error)}"
             ledger.fail_stage(
                 job.pipeline, job.job_id, self.planned.name, context.run_id, summary, ctx.quarantined
             )
@@ -78,7 +79,7 @@ class StepRunner:
                 context, error
             ):
                 self._settle(context, ledger_job)
-            raise self._failure(ctx, error) from error
+            raise self._failure(ctx, error) from showable(error)
         finally:
             progress.close()
         context.log.info(
@@ -122,14 +123,31 @@ class StepRunner:
     ) -> StageOutcome:
         definition = self._configured(context, job)
         stage = self.factory.resolve(self.pipeline.topology, definition)
-        wired = {wire.state_key: inputs[wire.state_key] for wire in self.planned.wires}
-        return invoke(self.planned.metadata, stage, ctx, wired)
+        wired = {wire.argument: inputs[wire.argument] for wire in self.planned.wires}
+        try:
+            outcome = invoke(self.planned.contract, stage, ctx, wired)
+            return replace(outcome, state=self._stored(outcome.state))
+        finally:
+            ctx.quarantined = [redacted_document(item) for item in ctx.quarantined]
+
+    def _stored(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the state under the names that this stage stores it under."""
+        keys = zip(self.planned.contract.state_keys, self.planned.metadata.state_keys, strict=True)
+        return {stored: state[key] for key, stored in keys}
 
     def _configured(self, context: OpExecutionContext, job: Job) -> StageDefinition:
         """Return the definition with this run's configuration: launchpad over request over YAML."""
         requested = requested_config(job.request, self.planned)
         config = {**self.planned.definition.config, **requested, **launchpad_config(context)}
         return self.planned.definition.model_copy(update={"config": config})
+
+    def _type(self) -> str:
+        """Return the stage type and, where it is a third party's, whose."""
+        origin = self.planned.origin
+        stage_type = self.planned.metadata.stage_type
+        if origin is None or origin.is_own:
+            return stage_type
+        return f"{stage_type} of {origin.distribution} {origin.version}"
 
     def _failure(self, ctx: StageContext, error: Exception) -> Failure:
         metadata: dict[str, MetadataValue[Any]] = {
@@ -141,14 +159,15 @@ class StepRunner:
             metadata |= {
                 "gate": MetadataValue.text(error.gate),
                 "reason": MetadataValue.text(error.reason),
-                "expected": MetadataValue.text(str(error.expected)),
-                "observed": MetadataValue.text(str(error.observed)),
+                "expected": MetadataValue.text(redact(str(error.expected))),
+                "observed": MetadataValue.text(redact(str(error.observed))),
             }
         if ctx.quarantined:
             metadata["quarantined"] = quarantine_table(ctx.quarantined)
-        described = str(error) if isinstance(error, MedkgError) else f"{type(error).__name__}: {error}"
+        text = text_of(error)
+        described = text if isinstance(error, MedkgError) else f"{type(error).__name__}: {text}"
         return Failure(
-            f"stage {self.planned.name!r} ({self.planned.metadata.stage_type}): {described}",
+            f"stage {self.planned.name!r} ({self._type()}): {described}",
             metadata=metadata,
             allow_retries=is_retryable(error),
         )

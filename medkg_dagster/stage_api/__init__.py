@@ -19,6 +19,7 @@ from medkg_dagster.domain.receipts import GraphReceipt, IndexReceipt
 from medkg_dagster.domain.value import Value
 from medkg_dagster.stage_api.calls import ExternalCalls
 from medkg_dagster.stage_api.context import QuarantinedDocument, StageContext, Stopwatch
+from medkg_dagster.stage_api.extension_catalogue import ExtensionCatalogue, check_extension
 from medkg_dagster.stage_api.extensions import (
     Embedder,
     Extension,
@@ -29,12 +30,15 @@ from medkg_dagster.stage_api.extensions import (
     NoParameters,
     SearchHit,
     Source,
-    extension_names,
-    find_extension,
-    open_embedder,
 )
 from medkg_dagster.stage_api.job_record import GatePassage, InMemoryJobRecord, JobRecord
-from medkg_dagster.stage_api.metadata import API_VERSION, OutputCounter, OutputHandler, StageMetadata
+from medkg_dagster.stage_api.metadata import (
+    API_VERSION,
+    OutputCounter,
+    OutputHandler,
+    StageMetadata,
+    SubprocessIsolation,
+)
 from medkg_dagster.stage_api.registration import (
     Stage,
     StageBuilder,
@@ -44,6 +48,7 @@ from medkg_dagster.stage_api.registration import (
     TopologyView,
     write_key,
 )
+from medkg_dagster.stage_api.secrets import Secret
 
 __all__ = [
     "API_VERSION",
@@ -60,6 +65,7 @@ __all__ = [
     "EmbeddingBatch",
     "Entity",
     "Extension",
+    "ExtensionCatalogue",
     "ExtensionKind",
     "ExternalCalls",
     "FileRecord",
@@ -81,6 +87,7 @@ __all__ = [
     "PayloadFormat",
     "QuarantinedDocument",
     "SearchHit",
+    "Secret",
     "Section",
     "Source",
     "Stage",
@@ -91,12 +98,11 @@ __all__ = [
     "StagePlugin",
     "StageRegistration",
     "Stopwatch",
+    "SubprocessIsolation",
     "TopologyView",
     "Value",
+    "check_extension",
     "chunk_id",
-    "extension_names",
-    "find_extension",
     "hash_content",
-    "open_embedder",
     "write_key",
 ]

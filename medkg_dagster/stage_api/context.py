@@ -12,7 +12,9 @@ from typing import Protocol, TypeVar
 
 from medkg_dagster.errors import MedkgError
 from medkg_dagster.stage_api.calls import ExternalCalls
+from medkg_dagster.stage_api.extension_catalogue import ExtensionCatalogue
 from medkg_dagster.stage_api.job_record import InMemoryJobRecord, JobRecord
+from medkg_dagster.stage_api.redaction import showable
 
 Scalar = str | int | float | bool | None
 Described = Scalar | Sequence[Mapping[str, Scalar]]
@@ -64,6 +66,7 @@ class StageContext:
         report_progress: Called with progress; the run shows it.
         calls: Makes calls to other services as the stage's resilience policy allows.
         job: The ledger job: its fields, files and gates.
+        extensions: The sources, embedders and stores that are let in.
         succeeded: Documents processed without error so far.
         quarantined: Documents refused so far, in order.
         described: What `describe` was told.
@@ -77,6 +80,7 @@ class StageContext:
     report_progress: ProgressReporter = _ignore_progress
     calls: ExternalCalls = field(default_factory=ExternalCalls)
     job: JobRecord = field(default_factory=InMemoryJobRecord)
+    extensions: ExtensionCatalogue = field(default_factory=ExtensionCatalogue)
     succeeded: int = 0
     quarantined: list[QuarantinedDocument] = field(default_factory=list)
     described: dict[str, Described] = field(default_factory=dict)
@@ -97,8 +101,9 @@ class StageContext:
             document_id: The document's or payload's id.
             error: Why.
         """
-        details = "" if isinstance(error, MedkgError) else "".join(traceback.format_exception(error))
-        message = str(error) or type(error).__name__
+        shown = showable(error)
+        details = "" if isinstance(error, MedkgError) else "".join(traceback.format_exception(shown))
+        message = str(shown) or type(error).__name__
         self.quarantined.append(
             QuarantinedDocument(document_id, self.stage, type(error).__name__, message, details)
         )

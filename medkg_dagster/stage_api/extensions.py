@@ -1,15 +1,13 @@
-"""Sources, embedders and stores: named parts behind protocols, found through entry points like stages.
+"""Sources, embedders, stores, gate conditions: named parts behind protocols, found through entry points.
 
 An entry point of a group below names an `Extension`. Only the chosen one is imported.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,11 +19,12 @@ from medkg_dagster.domain.knowledge import Edge, Node
 from medkg_dagster.domain.payloads import Payload
 from medkg_dagster.domain.receipts import GraphReceipt, IndexReceipt
 from medkg_dagster.errors import ConfigError, did_you_mean
-from medkg_dagster.stage_api.context import StageContext
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from medkg_dagster.stage_api.context import StageContext
 
 
 class ExtensionKind(StrEnum):
@@ -35,6 +34,17 @@ class ExtensionKind(StrEnum):
     EMBEDDER = "medical_kg.orchestration.embedders"
     INDEX_STORE = "medical_kg.orchestration.index_stores"
     GRAPH_STORE = "medical_kg.orchestration.graph_stores"
+    GATE_CONDITION = "medical_kg.orchestration.gate_conditions"
+
+    @property
+    def label(self) -> str:
+        """What people call it: `index store`."""
+        return self.name.lower().replace("_", " ")
+
+    @property
+    def plural(self) -> str:
+        """The last word of the group, also the key in `replaces`: `index_stores`."""
+        return self.value.rpartition(".")[2]
 
 
 class Source(Protocol):
@@ -155,7 +165,7 @@ class NoParameters(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """A named source, embedder or store.
+    """A named source, embedder, store or gate condition.
 
     Attributes:
         kind: What it is.
@@ -163,7 +173,8 @@ class Extension:
         description: One sentence for people.
         config_model: Pydantic model of its parameters, `extra="forbid"`.
         build: `(parameters, home) -> object`, where `home` is the folder for all data; called inside a
-            step or a command, never while definitions load, so heavy imports belong in here.
+            step or a command, never while definitions load, so heavy imports belong in here. Only that of a
+            gate condition is called at load time: it returns the `GateCondition` that the parameters mean.
     """
 
     kind: ExtensionKind
@@ -200,59 +211,3 @@ class Extension:
             hint = did_you_mean(place, self.config_model.model_fields)
             return f"{self.name}: unknown parameter '{place}'; {hint}"
         return f"{self.name}: parameter '{place}': {item['msg']}"
-
-
-def find_extension(kind: ExtensionKind, name: str) -> Extension:
-    """Import one extension by name.
-
-    Args:
-        kind: What is wanted.
-        name: The name written in YAML.
-
-    Returns:
-        The extension.
-
-    Raises:
-        ConfigError: No such name, several of that name, or the entry point does not name an `Extension`.
-    """
-    found: list[EntryPoint] = list(entry_points(group=kind.value, name=name))
-    label = kind.name.lower().replace("_", " ")
-    if not found:
-        hint = did_you_mean(name, extension_names(kind))
-        raise ConfigError(f"unknown {label} '{name}'; {hint}")
-    if len({point.value for point in found}) > 1:
-        both = ", ".join(f"{point.value} ({point.dist.name if point.dist else '?'})" for point in found)
-        raise ConfigError(f"{label} '{name}' is registered more than once: {both}; uninstall all but one")
-    extension = found[0].load()
-    if not isinstance(extension, Extension) or extension.kind is not kind:
-        raise ConfigError(f"entry point {found[0].value} must name an Extension of kind {kind.name}")
-    return extension
-
-
-def open_embedder(model: str, home: Path) -> Embedder:
-    """Open the embedder that made an index's vectors, so that a query is embedded like the chunks were.
-
-    Args:
-        model: What `Embedder.model` returned: `<extension name>:<canonical JSON of its parameters>`.
-        home: The folder for all data.
-
-    Returns:
-        An embedder with the same name and parameters.
-
-    Raises:
-        ConfigError: The text is not of that form, or the embedder is not installed or cannot be opened.
-    """
-    name, _, text = model.partition(":")
-    try:
-        parameters = json.loads(text)
-    except ValueError as error:
-        raise ConfigError(f"embedding model {model!r} cannot be reopened: {error}; embed again") from error
-    if not isinstance(parameters, dict):
-        raise ConfigError(f"embedding model {model!r} cannot be reopened: no parameters; embed again")
-    embedder: Embedder = find_extension(ExtensionKind.EMBEDDER, name).open(parameters, home)
-    return embedder
-
-
-def extension_names(kind: ExtensionKind) -> tuple[str, ...]:
-    """Return the sorted names of the installed extensions of a kind, importing none."""
-    return tuple(sorted({point.name for point in entry_points(group=kind.value)}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -18,6 +18,28 @@ OutputHandler = Callable[[MutableMapping[str, Any], str, Any], None]
 OutputCounter = Callable[[Any], int]
 
 _NO_TYPES: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class SubprocessIsolation:
+    """A stage runs in a child process that is ended where it takes too much.
+
+    Attributes:
+        memory_mb: The memory the stage may take, in mebibytes, beyond what the child needs to start.
+        timeout_seconds: The longest time of one execution, in seconds.
+
+    Raises:
+        StageRegistryError: A limit is not a positive number.
+    """
+
+    memory_mb: int = 2048
+    timeout_seconds: float = 600.0
+
+    def __post_init__(self) -> None:
+        for name in ("memory_mb", "timeout_seconds"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+                raise StageRegistryError(f"isolation: {name} must be a positive number, got {value!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +60,7 @@ class StageMetadata:
         api_version: The stage API it was written for.
         kinds: Up to three labels shown on the asset, for example `("python", "sqlite")`.
         max_failure_ratio: The share of documents, 0 to 1, that may fail before the step does.
+        isolation: The limits of the child process the stage wants to run in; None for the step's own.
 
     Raises:
         StageRegistryError: A field is invalid; the message names the stage type, the field and the rule.
@@ -56,6 +79,7 @@ class StageMetadata:
     api_version: int = API_VERSION
     kinds: tuple[str, ...] = ()
     max_failure_ratio: float = 0.2
+    isolation: SubprocessIsolation | None = None
 
     def __post_init__(self) -> None:
         for problem in _invalid(self):
@@ -84,6 +108,7 @@ class StageMetadata:
             "api_version": self.api_version,
             "kinds": list(self.kinds),
             "max_failure_ratio": self.max_failure_ratio,
+            "isolation": asdict(self.isolation) if self.isolation else None,
         }
 
 

@@ -9,6 +9,7 @@ from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapt
 
 from medkg_dagster.errors import StateError
 from medkg_dagster.stage_api.metadata import qualified_name
+from medkg_dagster.stage_api.redaction import holds_secret, showable, text_of
 
 JSON = "json.zst"
 ARRAYS = "npz"
@@ -50,10 +51,11 @@ def dump_value(key: str, value: Any, value_type: Any) -> bytes:
         Bytes that `load_value` turns back into an equal value.
 
     Raises:
-        StateError: The type cannot be serialized, or the value is not of it.
+        StateError: The type cannot be serialized, the value is not of it, or it holds a secret that was
+            revealed.
     """
     if _is_array_type(value_type):
-        return _dump_arrays(key, value)
+        return _without_secret(key, _dump_arrays(key, value))
     import zstandard
 
     adapter = _adapter(key, value_type)
@@ -63,9 +65,10 @@ def dump_value(key: str, value: Any, value_type: Any) -> bytes:
         encoded = adapter.dump_json(value, warnings="error")
     except (ValidationError, ValueError, TypeError) as error:
         raise StateError(
-            f"state key {key!r}: the value is not a {qualified_name(value_type)}: {error}; "
+            f"state key {key!r}: the value is not a {qualified_name(value_type)}: {text_of(error)}; "
             "return that type, or declare the right one in state_types"
-        ) from error
+        ) from showable(error)
+    _without_secret(key, encoded)
     return zstandard.ZstdCompressor(level=3, write_checksum=True).compress(encoded)
 
 
@@ -95,6 +98,16 @@ def load_value(key: str, content: bytes, value_type: Any) -> Any:
             f"state key {key!r}: what is stored is not a {qualified_name(value_type)}: {error}; "
             "run the stage that writes it again"
         ) from error
+
+
+def _without_secret(key: str, content: bytes) -> bytes:
+    name = holds_secret(content)
+    if name is not None:
+        raise StateError(
+            f"state key {key!r}: the value holds the secret of the environment variable {name}; remove it "
+            "from what the stage returns, or use a longer secret where it stands there by chance"
+        )
+    return content
 
 
 def _is_array_type(value_type: Any) -> bool:

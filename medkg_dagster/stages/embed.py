@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
-from medkg_dagster.errors import ConfigError, StageContractError
+from medkg_dagster.errors import StageContractError
 from medkg_dagster.stage_api import (
     Chunk,
     Embedder,
     EmbeddingBatch,
-    Extension,
     ExtensionKind,
     StageContext,
     StageDefinitionView,
     StageMetadata,
     StageRegistration,
-    find_extension,
+    check_extension,
     write_key,
 )
 
@@ -51,12 +49,8 @@ class EmbedConfig(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _check_embedder(self) -> Self:
-        """Let an unknown embedder or parameter be an error of the YAML file, not of a run."""
-        try:
-            _embedder_extension(self.embedder).validate(self.params)
-        except ConfigError as error:
-            raise ValueError(str(error)) from error
+    def _check_embedder(self, info: ValidationInfo) -> Self:
+        check_extension(ExtensionKind.EMBEDDER, self.embedder, self.params, info)
         return self
 
 
@@ -87,7 +81,8 @@ class EmbedStage:
         """
         import numpy as np
 
-        embedder: Embedder = _embedder_extension(self._config.embedder).open(self._config.params, ctx.home)
+        extension = ctx.extensions.find(ExtensionKind.EMBEDDER, self._config.embedder)
+        embedder: Embedder = extension.open(self._config.params, ctx.home)
         rows: dict[str, int] = {}
         for chunk in chunks:
             rows.setdefault(embedded_text(chunk), len(rows))
@@ -168,9 +163,3 @@ def register() -> StageRegistration:
 
 def _count(batch: EmbeddingBatch) -> int:
     return len(batch.vectors)
-
-
-@lru_cache(maxsize=32)
-def _embedder_extension(name: str) -> Extension:
-    # Finding an entry point looks at every installed package; many pipelines name the same embedder.
-    return find_extension(ExtensionKind.EMBEDDER, name)

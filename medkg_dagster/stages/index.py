@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from contextlib import closing
-from functools import lru_cache
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
-from medkg_dagster.errors import ConfigError
 from medkg_dagster.stage_api import (
     Chunk,
     EmbeddingBatch,
-    Extension,
     ExtensionKind,
     IndexReceipt,
     IndexStore,
@@ -20,7 +17,7 @@ from medkg_dagster.stage_api import (
     StageDefinitionView,
     StageMetadata,
     StageRegistration,
-    find_extension,
+    check_extension,
     write_key,
 )
 
@@ -39,12 +36,8 @@ class IndexConfig(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _check_store(self) -> Self:
-        """Let an unknown store or parameter be an error of the YAML file, not of a run."""
-        try:
-            _store_extension(self.store).validate(self.params)
-        except ConfigError as error:
-            raise ValueError(str(error)) from error
+    def _check_store(self, info: ValidationInfo) -> Self:
+        check_extension(ExtensionKind.INDEX_STORE, self.store, self.params, info)
         return self
 
 
@@ -74,7 +67,8 @@ class IndexStage:
         Raises:
             StoreError: The store cannot be opened or written, or chunks and vectors do not fit together.
         """
-        store: IndexStore = _store_extension(self._config.store).open(self._config.params, ctx.home)
+        extension = ctx.extensions.find(ExtensionKind.INDEX_STORE, self._config.store)
+        store: IndexStore = extension.open(self._config.params, ctx.home)
         with closing(store):
             receipt = store.upsert(chunks, embedding_batch)
         ctx.succeeded += receipt.documents
@@ -121,9 +115,3 @@ def register() -> StageRegistration:
 
 def _count(receipt: IndexReceipt) -> int:
     return receipt.chunks_indexed
-
-
-@lru_cache(maxsize=32)
-def _store_extension(name: str) -> Extension:
-    # Finding an entry point looks at every installed package; many pipelines name the same store.
-    return find_extension(ExtensionKind.INDEX_STORE, name)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
-from medkg_dagster.errors import ConfigError, RejectedDocumentError, SourceError
+from medkg_dagster.errors import RejectedDocumentError, SourceError
 from medkg_dagster.stage_api import (
-    Extension,
     ExtensionKind,
     Payload,
     Source,
@@ -17,7 +15,7 @@ from medkg_dagster.stage_api import (
     StageDefinitionView,
     StageMetadata,
     StageRegistration,
-    find_extension,
+    check_extension,
     write_key,
 )
 
@@ -37,12 +35,8 @@ class IngestConfig(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _check_source(self) -> Self:
-        """Let an unknown source or parameter be an error of the YAML file, not of a run."""
-        try:
-            _source_extension(self.adapter).validate(self.params)
-        except ConfigError as error:
-            raise ValueError(str(error)) from error
+    def _check_source(self, info: ValidationInfo) -> Self:
+        check_extension(ExtensionKind.SOURCE, self.adapter, self.params, info)
         return self
 
 
@@ -68,7 +62,8 @@ class IngestStage:
         Raises:
             SourceError: The source cannot fetch, or there was nothing to fetch.
         """
-        source: Source = _source_extension(self._config.adapter).open(self._config.params, ctx.home)
+        extension = ctx.extensions.find(ExtensionKind.SOURCE, self._config.adapter)
+        source: Source = extension.open(self._config.params, ctx.home)
         origins: dict[str, str] = {}
         payloads: list[Payload] = []
         for payload in source.fetch(ctx):
@@ -117,12 +112,6 @@ def register() -> StageRegistration:
         ),
         builder=build,
     )
-
-
-@lru_cache(maxsize=32)
-def _source_extension(name: str) -> Extension:
-    # Finding an entry point looks at every installed package; many pipelines name the same source.
-    return find_extension(ExtensionKind.SOURCE, name)
 
 
 def _duplicate(payload: Payload, first_origin: str) -> RejectedDocumentError:

@@ -11,18 +11,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
-from medkg_dagster.errors import ConfigError, DocumentError
+from medkg_dagster.errors import DocumentError
 from medkg_dagster.stage_api import (
     Claim,
     Document,
     Edge,
     Entity,
-    Extension,
     ExtensionKind,
     GraphReceipt,
     GraphStore,
@@ -31,7 +29,7 @@ from medkg_dagster.stage_api import (
     StageDefinitionView,
     StageMetadata,
     StageRegistration,
-    find_extension,
+    check_extension,
     write_key,
 )
 
@@ -75,12 +73,8 @@ class KnowledgeGraphConfig(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _check_store(self) -> Self:
-        """Let an unknown store or parameter be an error of the YAML file, not of a run."""
-        try:
-            _store_extension(self.store).validate(self.params)
-        except ConfigError as error:
-            raise ValueError(str(error)) from error
+    def _check_store(self, info: ValidationInfo) -> Self:
+        check_extension(ExtensionKind.GRAPH_STORE, self.store, self.params, info)
         return self
 
 
@@ -126,7 +120,8 @@ class KnowledgeGraphStage:
             ctx.quarantine(name, error)
             del nodes[name]
         edges = tuple(edge for edge in edges if edge.document_id in nodes)
-        store: GraphStore = _store_extension(self._config.store).open(self._config.params, ctx.home)
+        extension = ctx.extensions.find(ExtensionKind.GRAPH_STORE, self._config.store)
+        store: GraphStore = extension.open(self._config.params, ctx.home)
         with closing(store):
             receipt = store.upsert(tuple(nodes), nodes, edges)
         ctx.succeeded += receipt.documents
@@ -308,9 +303,3 @@ def register() -> StageRegistration:
 
 def _count(receipt: GraphReceipt) -> int:
     return receipt.nodes_written
-
-
-@lru_cache(maxsize=32)
-def _store_extension(name: str) -> Extension:
-    # Finding an entry point looks at every installed package; many pipelines name the same store.
-    return find_extension(ExtensionKind.GRAPH_STORE, name)

@@ -1,6 +1,7 @@
 """YAML to validated topologies: every error with its file and line, all of them at once."""
 
 from medkg_dagster.topology.loading import (
+    ConfigFiles,
     LoadedPipeline,
     LoadedPolicies,
     LoadedTopologies,
@@ -10,20 +11,23 @@ from medkg_dagster.topology.loading import (
     parse_pipeline,
 )
 from medkg_dagster.topology.models import (
-    BackoffPolicy,
-    CircuitBreakerPolicy,
     GateDefinition,
     PipelineMetadata,
     PipelineTopologyConfig,
-    RateLimitPolicy,
-    ResiliencePolicy,
     StageDefinition,
 )
 from medkg_dagster.topology.names import dagster_name
+from medkg_dagster.topology.policies import (
+    BackoffPolicy,
+    CircuitBreakerPolicy,
+    RateLimitPolicy,
+    ResiliencePolicy,
+)
 
 __all__ = [
     "BackoffPolicy",
     "CircuitBreakerPolicy",
+    "ConfigFiles",
     "GateDefinition",
     "LoadedPipeline",
     "LoadedPolicies",

@@ -10,6 +10,10 @@ from pydantic import BaseModel, ValidationError
 from medkg_dagster.errors import did_you_mean
 from medkg_dagster.topology.structure import Finding
 
+# Pydantic puts the tag of a union's member between the keys of a location.
+FIELDS_TAG = "(fields)"
+CUSTOM_TAG = "(custom)"
+_TAGS = {FIELDS_TAG, CUSTOM_TAG}
 _SHOWN = 60
 
 
@@ -24,7 +28,7 @@ def explain(
         prefix: The place in the file of what was validated.
     """
     for item in error.errors(include_url=False):
-        location = tuple(item["loc"])
+        location = tuple(part for part in item["loc"] if part not in _TAGS)
         place = _dotted(location)
         kind = item["type"]
         if kind == "extra_forbidden":

@@ -12,12 +12,36 @@ from pydantic import ValidationError
 from medkg_dagster.domain.files import PDF_CONVERSION
 from medkg_dagster.errors import Problem, did_you_mean
 from medkg_dagster.topology.explain import explain
-from medkg_dagster.topology.models import STRUCTURE_CHECKED, PipelineTopologyConfig, ResiliencePolicy
+from medkg_dagster.topology.models import STRUCTURE_CHECKED, PipelineTopologyConfig
 from medkg_dagster.topology.names import dagster_name, graph_name, op_name
+from medkg_dagster.topology.policies import ResiliencePolicy
 from medkg_dagster.topology.structure import Finding, GateShape, StageShape, structure_findings
 from medkg_dagster.topology.yaml_source import SourceLines, YamlPath, YamlSource, parse_yaml, read_yaml
 
 DEFAULT_POLICY = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFiles:
+    """Where the configuration files of a deployment are.
+
+    Attributes:
+        folders: Folders of pipeline files.
+        resilience: The resilience file.
+        plugins: The file that says which plugins are let in; it may be missing.
+        others: Files in those folders that are no pipelines.
+    """
+
+    folders: tuple[Path, ...]
+    resilience: Path
+    plugins: Path
+    others: frozenset[Path] = frozenset()
+
+    @classmethod
+    def of(cls, config: Path) -> ConfigFiles:
+        """Return those of a configuration folder."""
+        folder = config / "orchestration"
+        return cls((folder / "pipelines",), folder / "resilience.yaml", config / "plugins.yaml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,25 +93,30 @@ class LoadedTopologies:
     problems: tuple[Problem, ...]
 
 
-def load_pipelines(config: Path) -> LoadedTopologies:
-    """Load `orchestration/pipelines/*.yaml` and `orchestration/resilience.yaml`.
+def load_pipelines(config: Path | ConfigFiles) -> LoadedTopologies:
+    """Load pipeline files and the resilience file.
 
     Args:
-        config: The configuration folder.
+        config: The configuration folder, for `orchestration/pipelines/*.yaml` and
+            `orchestration/resilience.yaml` in it; or where those files are.
 
     Returns:
         The valid pipelines and policies, and a problem for everything else.
     """
-    loaded = load_policies(config / "orchestration" / "resilience.yaml")
+    places = ConfigFiles.of(config) if isinstance(config, Path) else config
+    loaded = load_policies(places.resilience)
     problems = list(loaded.problems)
-    files, folder_problems = _pipeline_files(config / "orchestration" / "pipelines")
-    problems += folder_problems
     pipelines = []
-    for file in files:
-        pipeline, found = load_pipeline(file, loaded)
-        problems += found
-        if pipeline is not None:
-            pipelines.append(pipeline)
+    for folder in places.folders:
+        files, folder_problems = _pipeline_files(folder)
+        problems += folder_problems
+        for file in files:
+            if file in places.others:
+                continue
+            pipeline, found = load_pipeline(file, loaded)
+            problems += found
+            if pipeline is not None:
+                pipelines.append(pipeline)
     unique, clashes = _without_clashes(pipelines)
     problems += clashes
     return LoadedTopologies(tuple(unique), loaded.policies, tuple(problems))

@@ -1,4 +1,4 @@
-"""Pipelines and resilience policies as written in YAML, validated."""
+"""Pipelines as written in YAML, validated."""
 
 from __future__ import annotations
 
@@ -8,17 +8,26 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     ValidationInfo,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from medkg_dagster.domain.gates import GateCondition
+from medkg_dagster.topology.explain import CUSTOM_TAG, FIELDS_TAG
 from medkg_dagster.topology.names import Name, dagster_name
+from medkg_dagster.topology.plugin_keys import (
+    IsolationLimits,
+    MetadataOverrides,
+    PluginRequirements,
+    check_not_a_callable,
+    expand_isolation,
+)
+from medkg_dagster.topology.strict_model import StrictModel, empty_dict_for_none, empty_list_for_none
 from medkg_dagster.topology.structure import (
     GateShape,
     StageShape,
@@ -32,10 +41,6 @@ _VERSION = re.compile(r"(\d{4}-\d{2}-\d{2})(-[A-Za-z0-9][A-Za-z0-9._-]*)?", re.A
 _TAG_KEY = re.compile(r"([A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}", re.ASCII)
 _TAG_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,63}", re.ASCII)
 _OWNER = re.compile(r"team:\S.*|[^@\s]+@[^@\s]+\.[^@\s]+|[^@:]*[^@:\s][^@:]*")
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def _check_version(version: str) -> str:
@@ -74,18 +79,10 @@ def _tags_from_list(tags: Any) -> Any:
     return {} if tags is None else tags
 
 
-def _empty_list_for_none(value: Any) -> Any:
-    return [] if value is None else value
-
-
-def _empty_dict_for_none(value: Any) -> Any:
-    return {} if value is None else value
-
-
 Tags = Annotated[dict[str, str], BeforeValidator(_tags_from_list), AfterValidator(_check_tags)]
 
 
-class PipelineMetadata(_Model):
+class PipelineMetadata(StrictModel):
     """Who a pipeline belongs to and what it is for.
 
     Attributes:
@@ -99,7 +96,7 @@ class PipelineMetadata(_Model):
     tags: Tags = Field(default_factory=dict)
 
 
-class StageDefinition(_Model):
+class StageDefinition(StrictModel):
     """One stage of a pipeline.
 
     Attributes:
@@ -109,28 +106,57 @@ class StageDefinition(_Model):
         depends_on: Stages that run before it.
         config: The stage's configuration; the stage type's model validates it at resolution.
         gate: The gate that this stage checks; None where it checks none or is matched by its name.
+        metadata_overrides: What this stage says differently from its stage type.
+        isolation: The limits of a child process to run in; None for what the stage type says.
     """
 
     name: Name
     type: str = Field(min_length=1)
     policy: str = "default"
-    depends_on: Annotated[tuple[str, ...], BeforeValidator(_empty_list_for_none)] = ()
-    config: Annotated[dict[str, Any], BeforeValidator(_empty_dict_for_none)] = Field(default_factory=dict)
+    depends_on: Annotated[tuple[str, ...], BeforeValidator(empty_list_for_none)] = ()
+    config: Annotated[dict[str, Any], BeforeValidator(empty_dict_for_none)] = Field(default_factory=dict)
     gate: str | None = None
+    metadata_overrides: Annotated[
+        MetadataOverrides, BeforeValidator(check_not_a_callable), BeforeValidator(empty_dict_for_none)
+    ] = MetadataOverrides()
+    isolation: Annotated[IsolationLimits | None, BeforeValidator(expand_isolation)] = None
 
 
-class GateDefinition(_Model):
+class CustomCondition(StrictModel):
+    """A condition that an installed extension makes of parameters, once, when pipelines are loaded.
+
+    Attributes:
+        custom: The extension's name, of the group `medical_kg.orchestration.gate_conditions`.
+        parameters: Its parameters; the extension checks them.
+    """
+
+    custom: str = Field(min_length=1)
+    parameters: Annotated[dict[str, Any], BeforeValidator(empty_dict_for_none)] = Field(default_factory=dict)
+
+
+def _condition_tag(value: Any) -> str:
+    is_custom = isinstance(value, CustomCondition) or (isinstance(value, dict) and "custom" in value)
+    return CUSTOM_TAG if is_custom else FIELDS_TAG
+
+
+Condition = Annotated[
+    Annotated[GateCondition, Tag(FIELDS_TAG)] | Annotated[CustomCondition, Tag(CUSTOM_TAG)],
+    Discriminator(_condition_tag),
+]
+
+
+class GateDefinition(StrictModel):
     """A condition on a ledger job, between two phases.
 
     Attributes:
         name: Unique in the pipeline; becomes part of the job's name.
-        condition: When the gate opens, and how long it waits.
+        condition: When the gate opens, and how long it waits: clauses on the job's fields, or a custom one.
         resume_stage: A stage behind the gate, the first to go on; None for whatever follows the gate.
         description: What is waited for, for people.
     """
 
     name: Name
-    condition: GateCondition
+    condition: Condition
     resume_stage: str | None = None
     description: str = ""
 
@@ -141,7 +167,7 @@ def _check_stages(stages: tuple[StageDefinition, ...]) -> tuple[StageDefinition,
     return stages
 
 
-class PipelineTopologyConfig(_Model):
+class PipelineTopologyConfig(StrictModel):
     """A pipeline as written in YAML.
 
     Attributes:
@@ -151,6 +177,7 @@ class PipelineTopologyConfig(_Model):
         metadata: Owner, description, tags.
         stages: At least one, in the order of the file.
         gates: Gates between phases.
+        plugins: The plugins it counts on.
         conversion: Who converts downloaded PDFs before a gate that waits for `pdf_ir_ready`: the job
             `pdf_conversion` (`builtin`), or somebody else (`external`).
 
@@ -160,10 +187,11 @@ class PipelineTopologyConfig(_Model):
 
     name: Name
     version: Annotated[str, AfterValidator(_check_version)]
-    applicable_sources: Annotated[tuple[str, ...], BeforeValidator(_empty_list_for_none)] = ()
-    metadata: Annotated[PipelineMetadata, BeforeValidator(_empty_dict_for_none)] = PipelineMetadata()
+    applicable_sources: Annotated[tuple[str, ...], BeforeValidator(empty_list_for_none)] = ()
+    metadata: Annotated[PipelineMetadata, BeforeValidator(empty_dict_for_none)] = PipelineMetadata()
     stages: Annotated[tuple[StageDefinition, ...], AfterValidator(_check_stages)]
-    gates: Annotated[tuple[GateDefinition, ...], BeforeValidator(_empty_list_for_none)] = ()
+    gates: Annotated[tuple[GateDefinition, ...], BeforeValidator(empty_list_for_none)] = ()
+    plugins: Annotated[PluginRequirements, BeforeValidator(empty_dict_for_none)] = PluginRequirements()
     conversion: Literal["builtin", "external"] = "builtin"
 
     @property
@@ -191,65 +219,3 @@ class PipelineTopologyConfig(_Model):
             text = "; ".join(finding.message for finding in findings)
             raise PydanticCustomError("topology", "{text}", {"text": text})
         return self
-
-
-class BackoffPolicy(_Model):
-    """The wait between attempts.
-
-    Attributes:
-        strategy: `exponential` doubles the wait, `linear` adds `initial` each time, `none` keeps it.
-        initial: Seconds before the second attempt.
-        maximum: The longest wait in seconds.
-        jitter: Whether the wait varies at random, so that many do not come back at once.
-    """
-
-    strategy: Literal["exponential", "linear", "none"] = "exponential"
-    initial: float = Field(default=0.5, ge=0)
-    maximum: float = Field(default=30.0, ge=0)
-    jitter: bool = True
-
-    @model_validator(mode="after")
-    def _check_bounds(self) -> Self:
-        if self.maximum < self.initial:
-            raise PydanticCustomError("bounds", "maximum must not be less than initial")
-        return self
-
-
-class CircuitBreakerPolicy(_Model):
-    """When to stop calling something that keeps failing.
-
-    Attributes:
-        failure_threshold: Failures in a row that open the circuit.
-        recovery_timeout: Seconds until one call is let through again.
-    """
-
-    failure_threshold: int = Field(default=5, ge=1)
-    recovery_timeout: float = Field(default=60.0, gt=0)
-
-
-class RateLimitPolicy(_Model):
-    """How often something may be called.
-
-    Attributes:
-        rate_limit_per_second: Calls per second.
-    """
-
-    rate_limit_per_second: float = Field(gt=0)
-
-
-class ResiliencePolicy(_Model):
-    """How a stage bears failure.
-
-    Attributes:
-        max_attempts: Attempts in all, the first one included.
-        timeout_seconds: The longest time of one attempt of one call to another service; None for no limit.
-        backoff: The wait between attempts.
-        circuit_breaker: When to stop calling; None for never.
-        rate_limit: How often to call; None for no limit.
-    """
-
-    max_attempts: int = Field(default=3, ge=1, le=100)
-    timeout_seconds: float | None = Field(default=None, gt=0)
-    backoff: BackoffPolicy = BackoffPolicy()
-    circuit_breaker: CircuitBreakerPolicy | None = None
-    rate_limit: RateLimitPolicy | None = None

@@ -12,7 +12,7 @@ import pytest
 
 from medkg_dagster.adapters.openai_embedder import OPENAI, OpenAIEmbedder, OpenAIParameters
 from medkg_dagster.errors import ConfigError, SourceError
-from medkg_dagster.stage_api import ExtensionKind, find_extension, open_embedder
+from medkg_dagster.stage_api import ExtensionCatalogue, ExtensionKind, Secret
 
 KEY = "sk-a-very-secret-key"
 
@@ -35,7 +35,7 @@ class Service:
     base_url: str = ""
 
     def embedder(self, **parameters: Any) -> OpenAIEmbedder:
-        given = {"base_url": self.base_url, "model": "m", "api_key_env": "TEST_KEY", **parameters}
+        given = {"base_url": self.base_url, "model": "m", "api_key": {"env": "TEST_KEY"}, **parameters}
         return OpenAIEmbedder(OpenAIParameters.model_validate(given))
 
 
@@ -71,7 +71,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
 
 
 def test_the_entry_point_names_it() -> None:
-    assert find_extension(ExtensionKind.EMBEDDER, "openai") is OPENAI
+    assert ExtensionCatalogue().find(ExtensionKind.EMBEDDER, "openai") is OPENAI
 
 
 def test_a_batch_is_one_request_and_rows_follow_the_index_of_the_reply(service: Service) -> None:
@@ -148,7 +148,7 @@ def test_an_unreachable_service_is_a_source_error(service: Service) -> None:
 
 
 def test_a_service_without_a_key_gets_none(service: Service) -> None:
-    service.embedder(api_key_env=None).embed(["a"])
+    service.embedder(api_key=None).embed(["a"])
 
     assert "Authorization" not in service.requests[0][1]
 
@@ -156,9 +156,10 @@ def test_a_service_without_a_key_gets_none(service: Service) -> None:
 def test_the_model_name_holds_no_secret_and_reopens(service: Service, tmp_path: Path) -> None:
     embedder = service.embedder(dimensions=2)
 
-    reopened = open_embedder(embedder.model, tmp_path)
+    reopened = ExtensionCatalogue().open_embedder(embedder.model, tmp_path)
 
     assert KEY not in embedder.model
+    assert '"api_key":{"env":"TEST_KEY"}' in embedder.model
     assert reopened.model == embedder.model
     assert np.array_equal(reopened.embed(["a"]), embedder.embed(["a"]))
 
@@ -166,8 +167,8 @@ def test_the_model_name_holds_no_secret_and_reopens(service: Service, tmp_path: 
 def test_a_missing_key_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ABSENT_KEY", raising=False)
 
-    with pytest.raises(ConfigError, match="ABSENT_KEY is not set"):
-        OpenAIEmbedder(OpenAIParameters(model="m", api_key_env="ABSENT_KEY"))
+    with pytest.raises(ConfigError, match=r"ABSENT_KEY is not set.*api_key: null"):
+        OpenAIEmbedder(OpenAIParameters(model="m", api_key=Secret(env="ABSENT_KEY")))
 
 
 @pytest.mark.parametrize(
@@ -177,3 +178,10 @@ def test_a_missing_key_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> No
 def test_addresses_that_would_give_a_secret_away_are_refused(base_url: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="base_url"):
         OPENAI.open({"model": "m", "base_url": base_url}, tmp_path)
+
+
+def test_a_key_written_in_plain_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'api_key'.*write `\{env: NAME\}`") as caught:
+        OPENAI.open({"model": "m", "api_key": KEY}, tmp_path)
+
+    assert KEY not in f"{caught.value} {caught.value.__cause__}"

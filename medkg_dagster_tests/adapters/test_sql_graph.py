@@ -165,12 +165,11 @@ def test_a_failed_export_leaves_the_old_file_and_no_other(store: SqlGraph, tmp_p
         store.export_kgx(tmp_path / "taken")
 
 
-def test_a_graph_is_opened_again_with_what_is_in_it(tmp_path: Path) -> None:
+def test_a_graph_is_opened_again_with_what_is_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAPH_URL", f"sqlite:///{tmp_path}/graph.sqlite")
     with closing(SQL_GRAPH.open({}, tmp_path)) as store:
         store.upsert(["PMID:1"], said(["PMID:1"]), [edge("e1", DRUG, DISEASE)])
-    with closing(
-        SQL_GRAPH.open({"url": f"sqlite:///{tmp_path}/graph.sqlite"}, tmp_path / "elsewhere")
-    ) as store:
+    with closing(SQL_GRAPH.open({"url": {"env": "GRAPH_URL"}}, tmp_path / "elsewhere")) as store:
         assert store.find("Melanoma") == (DISEASE,)
     assert not (tmp_path / "elsewhere").exists()
 
@@ -223,12 +222,21 @@ def test_an_unwritable_place_is_one_error(tmp_path: Path) -> None:
         "postgresql+nothing://alice:s3cret@host/graph",
     ],
 )
-def test_a_url_that_does_not_work_is_an_error_without_the_password(url: str, tmp_path: Path) -> None:
+def test_a_url_that_does_not_work_is_an_error_without_the_password(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRAPH_URL", url)
     with pytest.raises((StoreError, ConfigError)) as caught:
-        SQL_GRAPH.open({"url": url}, tmp_path)
+        SQL_GRAPH.open({"url": {"env": "GRAPH_URL"}}, tmp_path)
 
     assert "s3cret" not in str(caught.value)
-    assert "s3cret" not in repr(SQL_GRAPH.validate({"url": url}))
+
+
+def test_a_url_written_in_yaml_is_refused_without_being_shown(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"write `\{env: NAME\}`") as caught:
+        SQL_GRAPH.open({"url": "postgresql+psycopg://alice:s3cret@host/graph"}, tmp_path)
+
+    assert "s3cret" not in str(caught.value)
 
 
 WRITER = """

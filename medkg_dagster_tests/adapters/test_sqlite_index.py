@@ -23,9 +23,9 @@ from medkg_dagster.errors import StoreError
 from medkg_dagster.stage_api import (
     Chunk,
     EmbeddingBatch,
+    ExtensionCatalogue,
     ExtensionKind,
     chunk_id,
-    find_extension,
     hash_content,
 )
 
@@ -82,7 +82,7 @@ def search(index: SqliteIndex, query: str) -> list[str]:
 
 
 def test_the_entry_point_names_it() -> None:
-    assert find_extension(ExtensionKind.INDEX_STORE, "sqlite") is SQLITE_INDEX
+    assert ExtensionCatalogue().find(ExtensionKind.INDEX_STORE, "sqlite") is SQLITE_INDEX
 
 
 def test_a_hit_is_the_whole_chunk_with_its_ranks(index: SqliteIndex) -> None:

@@ -15,11 +15,11 @@ from medkg_dagster.stage_api import (
     Chunk,
     Edge,
     EmbeddingBatch,
+    ExtensionCatalogue,
     ExtensionKind,
     Node,
     QuarantinedDocument,
     chunk_id,
-    find_extension,
 )
 
 Medkg = Callable[..., Result]
@@ -190,12 +190,12 @@ def index_texts(home: Path, model: str | None = None) -> None:
         for document, (title, text) in TEXTS.items()
     )
     home.mkdir()
-    embedder = find_extension(ExtensionKind.EMBEDDER, "hashing").open({}, home)
+    embedder = ExtensionCatalogue().find(ExtensionKind.EMBEDDER, "hashing").open({}, home)
     vectors = embedder.embed([chunk.text for chunk in chunks])
     batch = EmbeddingBatch(
         tuple(chunk.id for chunk in chunks), vectors, model or embedder.model, embedder.lexical
     )
-    with closing(find_extension(ExtensionKind.INDEX_STORE, "sqlite").open({}, home)) as store:
+    with closing(ExtensionCatalogue().find(ExtensionKind.INDEX_STORE, "sqlite").open({}, home)) as store:
         store.upsert(chunks, batch)
 
 
@@ -232,6 +232,6 @@ def graph_home(home: Path) -> Path:
         )
     ]
     home.mkdir()
-    with closing(find_extension(ExtensionKind.GRAPH_STORE, "sql").open({}, home)) as store:
+    with closing(ExtensionCatalogue().find(ExtensionKind.GRAPH_STORE, "sql").open({}, home)) as store:
         store.upsert(["PMID:1"], {"PMID:1": nodes}, edges)
     return home

@@ -85,7 +85,7 @@ def test_wrong_settings_are_one_line(medkg: Medkg, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("MEDKG_STRICT", "maybe")
     result = medkg("check")
     assert result.exit_code == 1
-    assert result.stderr == "medkg: MEDKG_STRICT is 'maybe'; set it to 1 or 0\n"
+    assert result.stderr == "medkg: MEDKG_STRICT is 'maybe'; set it to on or off (1 or 0)\n"
 
 
 def test_a_damaged_ledger_is_one_line(medkg: Medkg, home: Path) -> None:

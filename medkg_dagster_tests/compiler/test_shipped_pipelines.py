@@ -6,7 +6,7 @@ from dagster import AssetKey, Definitions, DynamicPartitionsDefinition, GraphDef
 
 from medkg_dagster.compiler.compile_plan import compile_plan
 from medkg_dagster.errors import Problem
-from medkg_dagster.registry import build_default_stage_factory
+from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import Plan, load_plan
 from medkg_dagster.settings import Settings
 
@@ -26,13 +26,13 @@ WIRES = {
 
 @pytest.fixture(scope="module")
 def plan(repository: Path) -> Plan:
-    return load_plan(repository / "config", build_default_stage_factory())
+    return load_plan(repository / "config", StageFactory.load_plugins())
 
 
 @pytest.fixture
 def definitions(plan: Plan, repository: Path, tmp_path: Path) -> Iterator[Definitions]:
     settings = Settings(home=tmp_path, config=repository / "config")
-    yield compile_plan(plan, build_default_stage_factory(), settings)
+    yield compile_plan(plan, StageFactory.load_plugins(), settings)
     assert not list(tmp_path.iterdir()), "compiling must not write"
 
 
@@ -128,9 +128,7 @@ def test_retries_follow_the_stages_policy(definitions: Definitions) -> None:
 
 def test_a_load_problem_is_a_failed_check_in_the_ui(repository: Path, tmp_path: Path) -> None:
     broken = Plan((), (Problem("unknown key 'stagse'", Path("broken.yaml"), 3, "did you mean 'stages'?"),))
-    definitions = compile_plan(
-        broken, build_default_stage_factory(), Settings(tmp_path, repository / "config")
-    )
+    definitions = compile_plan(broken, StageFactory.load_plugins(), Settings(tmp_path, repository / "config"))
 
     check = definitions.resolve_implicit_global_asset_job_def()
     result = check.execute_in_process()

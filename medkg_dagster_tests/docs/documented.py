@@ -13,6 +13,7 @@ import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from medkg_dagster.stage_api import Secret
 from medkg_dagster_tests.docs.markdown import Section
 
 
@@ -114,4 +115,6 @@ def _plain(value: Any) -> Any:
         return value.value
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, Secret):
+        return {"env": value.env}
     return list(value) if isinstance(value, tuple | set | frozenset) else value

@@ -19,16 +19,16 @@ from medkg_dagster.cli import main
 from medkg_dagster.domain.gates import GateOperator
 from medkg_dagster.ledger.models import JobStatus, StageStatus
 from medkg_dagster.ledger.schema import METADATA as LEDGER_TABLES
-from medkg_dagster.registry import STAGE_GROUP, RegisteredStage, build_default_stage_factory
+from medkg_dagster.registry import STAGE_GROUP, RegisteredStage, StageFactory
 from medkg_dagster.stage_api import (
     Extension,
+    ExtensionCatalogue,
     ExtensionKind,
     StageContext,
     StageMetadata,
-    extension_names,
-    find_extension,
 )
-from medkg_dagster.topology.models import PipelineTopologyConfig, ResiliencePolicy
+from medkg_dagster.topology.models import PipelineTopologyConfig
+from medkg_dagster.topology.policies import ResiliencePolicy
 from medkg_dagster_tests.docs.documented import (
     commands,
     nested_models,
@@ -64,12 +64,16 @@ KINDS = {
 
 
 def own_stage_types() -> list[RegisteredStage]:
-    registry = build_default_stage_factory().registry
+    registry = StageFactory.load_plugins().registry
     return [item for item in registry if item.origin and item.origin.distribution == OWN_DISTRIBUTION]
 
 
 def own_extensions() -> list[Extension]:
-    found = [find_extension(kind, name) for kind in ExtensionKind for name in extension_names(kind)]
+    found = [
+        ExtensionCatalogue().find(kind, name)
+        for kind in ExtensionKind
+        for name in ExtensionCatalogue().names(kind)
+    ]
     return [item for item in found if item.build.__module__.startswith("medkg_dagster.")]
 
 

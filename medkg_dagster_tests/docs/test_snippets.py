@@ -18,9 +18,9 @@ from sqlalchemy import create_engine, text
 
 from medkg_dagster.cli import main
 from medkg_dagster.ledger import LEDGER_FILE, JobLedger
-from medkg_dagster.registry import StageFactory, build_default_stage_factory
+from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import PipelinePlan
-from medkg_dagster.resolution.resolve import load_plan, resolve_pipeline
+from medkg_dagster.resolution import load_plan, resolve_pipeline
 from medkg_dagster.topology.loading import LoadedPolicies, load_policies, parse_pipeline
 from medkg_dagster.topology.models import StageDefinition
 from medkg_dagster_tests.docs.markdown import CodeBlock, anchors, code_blocks, links, pages, read, titled
@@ -53,7 +53,7 @@ def typed_commands() -> Iterator[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def factory() -> StageFactory:
-    return build_default_stage_factory()
+    return StageFactory.load_plugins()
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFil
 
 from medkg_dagster.domain.files import PDF_CONVERSION
 from medkg_dagster.ledger import Job, JobLedger, JobStatus, Phase, PhaseStatus, RunIdentity, StageStatus
-from medkg_dagster.registry import build_default_stage_factory
+from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import load_plan
 from medkg_dagster.resolution.plan import PipelinePlan
 from medkg_dagster.runtime.job_record import gate_rule
@@ -67,7 +67,7 @@ class Starter:
     def __init__(self, deployment: Running) -> None:
         self.deployment = deployment
         settings = deployment.folder / "config"
-        plan = load_plan(settings, build_default_stage_factory())
+        plan = load_plan(settings, StageFactory.load_plugins())
         self.pipeline: PipelinePlan = next(item for item in plan.pipelines if item.name == PIPELINE)
         self.rule = gate_rule(self.pipeline.gates[0])
 

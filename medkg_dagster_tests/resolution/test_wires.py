@@ -112,8 +112,8 @@ def test_stages_may_stand_in_any_order_in_the_file() -> None:
 
 def test_an_optional_input_is_left_out_where_nothing_writes_it() -> None:
     registry = shipped_types().registry
-    registry.register(registration("make", ("entities", "claims")), replace=True)
-    registry.register(registration("graph", "receipt", ("make",), ("parse", "not-installed")))
+    registry.add(registration("make", ("entities", "claims")), replace=True)
+    registry.add(registration("graph", "receipt", ("make",), ("parse", "not-installed")))
 
     plan = resolve_pipeline(
         topology(("m", "make", ""), ("g", "graph", "m")), StageFactory(registry), POLICIES
@@ -142,7 +142,7 @@ def test_two_parallel_writers_are_both_named() -> None:
 
 def test_a_writer_behind_parallel_ones_settles_it() -> None:
     registry = shipped_types().registry
-    registry.register(registration("merge", "document"))
+    registry.add(registration("merge", "document"))
     stages = (
         ("i", "ingest", ""),
         ("p", "parse", "i"),
@@ -166,8 +166,8 @@ def test_a_stage_never_reads_from_itself() -> None:
 
 def test_a_dependency_that_writes_nothing_must_stand_upstream() -> None:
     registry = shipped_types().registry
-    registry.register(registration("notify"))
-    registry.register(registration("late", "x", ("notify",)))
+    registry.add(registration("notify"))
+    registry.add(registration("late", "x", ("notify",)))
 
     with pytest.raises(StageResolutionError, match="'l' needs a stage of type 'notify' upstream"):
         resolve_pipeline(topology(("l", "late", "")), StageFactory(registry), POLICIES)

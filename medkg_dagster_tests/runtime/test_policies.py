@@ -1,7 +1,7 @@
 import pytest
 
 from medkg_dagster.runtime.policies import BoundedRetryPolicy, external_calls
-from medkg_dagster.topology.models import ResiliencePolicy
+from medkg_dagster.topology.policies import ResiliencePolicy
 
 
 def policy(strategy: str, *, jitter: bool = False) -> ResiliencePolicy:

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from medkg_dagster.errors import ConfigError
 from medkg_dagster.stage_api import Chunk, EmbeddingBatch, StageContext
 from medkg_dagster.stages.embed import EmbedConfig, EmbedStage, embedded_text, register
+from medkg_dagster_tests.stages.installed import INSTALLED
 
 
 def make_chunk(name: str, text: str, title: str = "Title", section: str = "") -> Chunk:
@@ -81,7 +82,7 @@ def test_an_embedder_that_cannot_be_is_an_error_of_the_configuration(
     config: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ValidationError, match=message):
-        EmbedConfig.model_validate(config)
+        EmbedConfig.model_validate(config, context=INSTALLED)
 
 
 def test_a_missing_key_is_an_error_of_the_run_and_not_of_the_configuration(

@@ -8,6 +8,7 @@ from medkg_dagster.errors import StoreError
 from medkg_dagster.stage_api import StageContext
 from medkg_dagster.stages.index import IndexConfig, IndexStage, register
 from medkg_dagster_tests.adapters.test_sqlite_index import CHUNKS, dump, embed
+from medkg_dagster_tests.stages.installed import INSTALLED
 
 
 def test_a_batch_is_indexed_and_indexing_it_again_changes_nothing(tmp_path: Path) -> None:
@@ -39,4 +40,4 @@ def test_a_store_that_cannot_be_is_an_error_of_the_configuration(
     config: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ValidationError, match=message):
-        IndexConfig.model_validate(config)
+        IndexConfig.model_validate(config, context=INSTALLED)

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from medkg_dagster.errors import SourceError
 from medkg_dagster.stage_api import PayloadFormat, StageContext
 from medkg_dagster.stages.ingest import IngestConfig, build, register
+from medkg_dagster_tests.stages.installed import INSTALLED
 
 
 @dataclass
@@ -51,12 +52,12 @@ def test_registration_is_what_the_issue_promises() -> None:
 )
 def test_unknown_source_or_parameter_is_an_error_of_loading(config: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        IngestConfig.model_validate(config)
+        IngestConfig.model_validate(config, context=INSTALLED)
 
 
 def test_configurations_of_the_shipped_pipelines_are_valid() -> None:
-    assert IngestConfig(adapter="auto").params == {}
-    assert IngestConfig(adapter="clinicaltrials").adapter == "clinicaltrials"
+    for adapter in ("auto", "clinicaltrials"):
+        assert IngestConfig.model_validate({"adapter": adapter}, context=INSTALLED).params == {}
 
 
 def test_bundled_corpus_is_fetched_by_default_and_always_the_same() -> None:

@@ -12,12 +12,12 @@ from pydantic import ValidationError
 
 from medkg_dagster.stage_api import (
     Document,
+    ExtensionCatalogue,
     ExtensionKind,
     GraphReceipt,
     GraphStore,
     Neighbour,
     Node,
-    find_extension,
 )
 from medkg_dagster.stages.extract import ExtractConfig
 from medkg_dagster.stages.extract.stage import ExtractStage
@@ -28,6 +28,7 @@ from medkg_dagster.stages.knowledge_graph import (
     merge_nodes,
     register,
 )
+from medkg_dagster_tests.stages.installed import INSTALLED
 from medkg_dagster_tests.stages.real_payloads import context
 from medkg_dagster_tests.stages.test_extract import document
 
@@ -57,7 +58,7 @@ def dump(home: Path) -> dict[str, list[tuple[object, ...]]]:
 
 
 def neighbours(home: Path, curie: str) -> tuple[Neighbour, ...]:
-    store: GraphStore = find_extension(ExtensionKind.GRAPH_STORE, "sql").open({}, home)
+    store: GraphStore = ExtensionCatalogue().find(ExtensionKind.GRAPH_STORE, "sql").open({}, home)
     with closing(store):
         return store.neighbours(curie, 100)
 
@@ -166,9 +167,9 @@ def test_the_most_specific_category_comes_first() -> None:
 
 def test_an_unknown_store_or_parameter_is_an_error_of_the_configuration() -> None:
     with pytest.raises(ValidationError, match="unknown graph store 'sq'; did you mean 'sql'"):
-        KnowledgeGraphConfig(store="sq")
+        KnowledgeGraphConfig.model_validate({"store": "sq"}, context=INSTALLED)
     with pytest.raises(ValidationError, match="unknown parameter 'urls'"):
-        KnowledgeGraphConfig(params={"urls": "x"})
+        KnowledgeGraphConfig.model_validate({"params": {"urls": "x"}}, context=INSTALLED)
 
 
 def test_the_stage_is_built_from_its_registration() -> None:

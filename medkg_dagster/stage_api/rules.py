@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+from collections.abc import Callable
 from typing import Any
 
+from pydantic import BaseModel
+
 from medkg_dagster.errors import StageRegistryError
-from medkg_dagster.stage_api.metadata import StageMetadata
+from medkg_dagster.stage_api.metadata import StageMetadata, qualified_name
 from medkg_dagster.stage_api.registration import StageRegistration
+from medkg_dagster.stage_api.secrets import secret_fields
 
 # State keys become names of Dagster inputs, which may not be called like this, and arguments of `execute`.
 _RESERVED_KEYS = frozenset(
@@ -32,6 +37,23 @@ def check_registration(registration: Any) -> StageRegistration:
     metadata = registration.metadata
     if not isinstance(metadata, StageMetadata):
         raise StageRegistryError(f"metadata must be a StageMetadata, got {_described(metadata)}")
+    check_metadata(metadata)
+    return registration
+
+
+def check_metadata(metadata: StageMetadata) -> None:
+    """Check that metadata, as registered or as overridden in YAML, would compile.
+
+    Args:
+        metadata: The description of a stage type.
+
+    Raises:
+        StageRegistryError: A name would not fit Dagster, or a callable cannot be called as it will be.
+    """
+    for label, arguments in (("output_handler", "state, stage_name, output"), ("output_counter", "output")):
+        _check_arity(metadata, label, arguments)
+    if metadata.config_model is not None:
+        _refuse_plain_secrets(f"stage type {metadata.stage_type!r}", metadata.config_model)
     for key in metadata.state_keys:
         if key in _RESERVED_KEYS or key.startswith(_ORDER_INPUT) or not key.isascii():
             raise StageRegistryError(
@@ -43,7 +65,34 @@ def check_registration(registration: Any) -> StageRegistration:
             raise StageRegistryError(
                 f"stage type {metadata.stage_type!r}: kind {kind!r} must be letters, digits, '_', '-' and '.'"
             )
-    return registration
+
+
+def _refuse_plain_secrets(subject: str, model: type[BaseModel]) -> None:
+    plain = secret_fields(model)
+    if plain:
+        raise StageRegistryError(
+            f"{subject}: the config_model takes secrets as plain text in {', '.join(plain)}; declare them as "
+            "medkg_dagster.stage_api.Secret, which takes {env: NAME}"
+        )
+
+
+def _check_arity(metadata: StageMetadata, label: str, arguments: str) -> None:
+    function: Callable[..., Any] = getattr(metadata, label)
+    count = arguments.count(",") + 1
+    code = getattr(function, "__code__", None)
+    if code is not None and code.co_argcount == count and not code.co_kwonlyargcount:
+        # The plain case, without the cost of a signature.
+        return
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError as error:
+        raise StageRegistryError(
+            f"stage type {metadata.stage_type!r}: {label} {qualified_name(function)} must take "
+            f"({arguments}): {error}"
+        ) from error
+    except ValueError:
+        # A callable written in C may show no signature.
+        return
 
 
 def _described(value: Any) -> str:

@@ -1,0 +1,18 @@
+"""Entry points to loaded objects, each under its own guard; knows nothing of stages."""
+
+from medkg_dagster.plugins.installed import InstalledEntryPoints
+from medkg_dagster.plugins.loading import LoadGuard, PluginTimeoutError
+from medkg_dagster.plugins.origin import OWN_DISTRIBUTION, Distributions, Origin
+from medkg_dagster.plugins.policy import PluginPolicy, Replacement, is_from
+
+__all__ = [
+    "OWN_DISTRIBUTION",
+    "Distributions",
+    "InstalledEntryPoints",
+    "LoadGuard",
+    "Origin",
+    "PluginPolicy",
+    "PluginTimeoutError",
+    "Replacement",
+    "is_from",
+]

@@ -1,0 +1,115 @@
+"""Running a plugin's code while definitions load, with a limit of time that reports and interrupts."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Self, TypeVar
+
+T = TypeVar("T")
+
+_LOG = logging.getLogger("medkg.plugins")
+_POLL_SECONDS = 0.1
+_REPEAT_SECONDS = 1.0
+
+
+class PluginTimeoutError(BaseException):
+    """Raised inside a plugin that takes too long to load.
+
+    It is no `Exception`, so that what a plugin catches does not keep it from ending.
+    """
+
+
+class LoadGuard:
+    """Runs plugins' code one after the other and interrupts what takes too long.
+
+    A watching thread reports at the limit. It interrupts the main thread by a signal, which also ends most
+    waits of the operating system, and any other thread before its next line of Python. Code that never
+    comes back from a C library is reported and cannot be interrupted.
+
+    Args:
+        limit_seconds: The longest time of one call.
+    """
+
+    def __init__(self, limit_seconds: float) -> None:
+        self.limit_seconds = limit_seconds
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._watched: tuple[str, float] | None = None
+        self._thread_id = 0
+        self._previous: signal.Handlers | Callable[[int, FrameType | None], object] | int | None = None
+        self._uses_signal = False
+
+    def __enter__(self) -> Self:
+        self._thread_id = threading.get_ident()
+        is_main = threading.current_thread() is threading.main_thread()
+        # A handler that somebody else has set is left alone.
+        self._uses_signal = is_main and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+        if self._uses_signal:
+            self._previous = signal.signal(signal.SIGALRM, self._take_signal)
+        threading.Thread(target=self._watch, name="medkg-load-guard", daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopped.set()
+        if self._uses_signal:
+            signal.signal(signal.SIGALRM, self._previous)
+
+    def run(self, who: str, work: Callable[[], T]) -> T:
+        """Run a plugin's code.
+
+        Args:
+            who: Whose code it is, for the report.
+            work: Calls the code.
+
+        Raises:
+            PluginTimeoutError: It took longer than the limit and could be interrupted.
+        """
+        self._watched = (who, time.monotonic())
+        try:
+            return work()
+        finally:
+            # From here on the signal is ignored; the lock waits for an interruption that is being sent.
+            self._watched = None
+            if not self._uses_signal:
+                with self._lock:
+                    _interrupt_thread(self._thread_id, None)
+
+    def _watch(self) -> None:
+        reported = 0.0
+        while not self._stopped.wait(_POLL_SECONDS):
+            with self._lock:
+                watched = self._watched
+                if watched is None:
+                    continue
+                who, started = watched
+                seconds = time.monotonic() - started
+                if seconds < self.limit_seconds or time.monotonic() - reported < _REPEAT_SECONDS:
+                    continue
+                reported = time.monotonic()
+                _LOG.error("%s has been loading for %.1f s; it is being interrupted", who, seconds)
+                self._interrupt()
+
+    def _interrupt(self) -> None:
+        if self._uses_signal:
+            signal.pthread_kill(self._thread_id, signal.SIGALRM)
+        else:
+            _interrupt_thread(self._thread_id, PluginTimeoutError)
+
+    def _take_signal(self, _number: int, _frame: FrameType | None) -> None:
+        if self._watched is not None:
+            raise PluginTimeoutError(f"interrupted after {self.limit_seconds:g} s")
+
+
+def _interrupt_thread(thread_id: int, error: type[BaseException] | None) -> None:
+    """Raise an error in a thread before its next line of Python; None takes back one that is on its way."""
+    import ctypes
+
+    raised = ctypes.py_object(error) if error is not None else None
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), raised)

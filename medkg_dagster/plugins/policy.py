@@ -1,0 +1,98 @@
+"""Which plugins a deployment lets in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from medkg_dagster.plugins.origin import Origin
+
+LOAD_SECONDS = 10.0
+
+_SEPARATORS = re.compile(r"[-_.]+")
+
+
+def normalized(name: str) -> str:
+    """Return a distribution's name as package indexes compare it: lower case, runs of `-_.` as one `-`."""
+    return _SEPARATORS.sub("-", name).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """A name for which a deployment chooses the distribution that provides it.
+
+    Attributes:
+        kind: The last word of the entry point group: `stages`, `sources`, ...
+        name: The stage type or extension.
+        distribution: The distribution whose registration is taken.
+        written: Where it is configured, for people and for the audit.
+    """
+
+    kind: str
+    name: str
+    distribution: str
+    written: str
+
+
+@dataclass(frozen=True, slots=True)
+class PluginPolicy:
+    """Which plugins a deployment lets in, decided from metadata before anything is imported.
+
+    An entry of `allow` and `block` is a distribution, or `distribution:entry point`.
+
+    Attributes:
+        closed: Why nothing but built-ins is let in (`MEDKG_PLUGINS=off`, an invalid plugins.yaml); empty
+            where others are.
+        autoload: Whether what is installed is loaded without being asked for; otherwise only what a
+            pipeline's `plugins:` section names.
+        allow: What may be loaded; empty allows everything.
+        block: What is never loaded, stronger than `allow`.
+        import_prefixes: Packages that a pipeline file may name an import path in.
+        replaces: By kind and name the distribution that is chosen.
+        load_seconds: After this time the loading of one entry point is reported and interrupted.
+        written: Where the policy comes from, for people and for the audit.
+    """
+
+    closed: str = ""
+    autoload: bool = True
+    allow: tuple[str, ...] = ()
+    block: tuple[str, ...] = ()
+    import_prefixes: tuple[str, ...] = ()
+    replaces: Mapping[tuple[str, str], Replacement] = field(default_factory=lambda: MappingProxyType({}))
+    load_seconds: float = LOAD_SECONDS
+    written: str = "default"
+
+    def refusal(self, origin: Origin) -> str | None:
+        """Say why an entry point is not loaded; None where it may be. This project's own always may."""
+        if origin.is_own:
+            return None
+        if self.closed:
+            return self.closed
+        if any(_matches(entry, origin) for entry in self.block):
+            return f"blocked by {self.written}"
+        if self.allow and not any(_matches(entry, origin) for entry in self.allow):
+            return f"not among what {self.written} allows"
+        return None
+
+    def allows_import(self, path: str) -> bool:
+        """Say whether a pipeline file may name this import path, `module:attribute`."""
+        module = path.partition(":")[0]
+        return not self.closed and any(
+            module == prefix or module.startswith(f"{prefix}.") for prefix in self.import_prefixes
+        )
+
+    def chosen(self, kind: str, name: str) -> Replacement | None:
+        """Return the distribution chosen for a stage type or extension; None where none is."""
+        return self.replaces.get((kind, name)) if not self.closed else None
+
+
+def is_from(origin: Origin, distribution: str) -> bool:
+    """Say whether an entry point belongs to a distribution, whichever way its name is written."""
+    return normalized(origin.distribution) == normalized(distribution)
+
+
+def _matches(entry: str, origin: Origin) -> bool:
+    distribution, colon, entry_point = entry.partition(":")
+    return is_from(origin, distribution) and (not colon or entry_point == origin.entry_point)

@@ -1,0 +1,73 @@
+"""Custom conditions of gates, made into conditions on fields before anything runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from medkg_dagster.domain.gates import GateCondition
+from medkg_dagster.errors import ConfigError
+from medkg_dagster.stage_api.extension_catalogue import ExtensionCatalogue
+from medkg_dagster.stage_api.extensions import ExtensionKind
+from medkg_dagster.topology.models import CustomCondition, PipelineTopologyConfig
+from medkg_dagster.topology.structure import Finding
+
+
+def expand_conditions(
+    topology: PipelineTopologyConfig, extensions: ExtensionCatalogue, home: Path
+) -> tuple[PipelineTopologyConfig, dict[str, GateCondition], list[Finding]]:
+    """Let extensions make a `GateCondition` of each custom condition.
+
+    Plugins' code runs here, once, and never in the daemon that looks at waiting jobs.
+
+    Args:
+        topology: The pipeline.
+        extensions: The extensions.
+        home: The folder for all data.
+
+    Returns:
+        The pipeline with conditions on fields only, the condition of each gate by name, and what is wrong.
+    """
+    findings: list[Finding] = []
+    conditions: dict[str, GateCondition] = {}
+    for index, gate in enumerate(topology.gates):
+        condition = gate.condition
+        made = (
+            _expanded(condition, extensions, home, ("gates", index, "condition"), findings)
+            if isinstance(condition, CustomCondition)
+            else condition
+        )
+        if made is not None:
+            conditions[gate.name] = made
+    if all(conditions.get(gate.name) is gate.condition for gate in topology.gates):
+        return topology, conditions, findings
+    gates = tuple(
+        gate.model_copy(update={"condition": conditions.get(gate.name, gate.condition)})
+        for gate in topology.gates
+    )
+    return topology.model_copy(update={"gates": gates}), conditions, findings
+
+
+def _expanded(
+    custom: CustomCondition,
+    extensions: ExtensionCatalogue,
+    home: Path,
+    path: tuple[str | int, ...],
+    findings: list[Finding],
+) -> GateCondition | None:
+    try:
+        extension = extensions.find(ExtensionKind.GATE_CONDITION, custom.custom)
+        made = extension.open(custom.parameters, home)
+    except ConfigError as error:
+        findings.append(Finding(path, f"custom condition: {error}"))
+        return None
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything, and other pipelines must load
+        message = (
+            f"the condition '{custom.custom}' broke on these parameters: {type(error).__name__}: {error}"
+        )
+        findings.append(Finding(path, message, "tell the authors of the condition"))
+        return None
+    if not isinstance(made, GateCondition):
+        message = f"the condition '{custom.custom}' made {type(made).__name__}; it must make a GateCondition"
+        findings.append(Finding(path, message, "tell the authors of the condition"))
+        return None
+    return made
