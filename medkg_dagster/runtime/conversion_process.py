@@ -14,6 +14,7 @@ from typing import Any
 
 from medkg_dagster.domain.files import CONVERTED
 from medkg_dagster.domain.payloads import Payload, PayloadFormat
+from medkg_dagster.plugins import PluginPolicy
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.runtime.atomic_files import write_atomically
 from medkg_dagster.stage_api.context import StageContext
@@ -64,7 +65,9 @@ def convert(stage: Any, path: Path) -> dict[str, str] | None:
 def _parse_stage(config: dict[str, Any]) -> Any:
     definition = StageDefinition(name="parse", type="parse", config=config)
     topology = PipelineTopologyConfig(name="conversion", version="2026-01-01", stages=(definition,))
-    return StageFactory.load_plugins().resolve(topology, definition)
+    # Converting needs the built-in parser alone, and starts faster without the plugins of others.
+    policy = PluginPolicy(closed="PDFs are converted by the built-in parser", written="conversion")
+    return StageFactory.load_plugins(policy).resolve(topology, definition)
 
 
 if __name__ == "__main__":

@@ -14,11 +14,14 @@ from medkg_dagster.stage_api.metadata import StageMetadata, qualified_name
 from medkg_dagster.stage_api.registration import StageRegistration
 from medkg_dagster.stage_api.secrets import secret_fields
 
-# State keys become names of Dagster inputs, which may not be called like this, and arguments of `execute`.
-_RESERVED_KEYS = frozenset(
+DAGSTER_RESERVED = frozenset(
     {"context", "conf", "config", "meta", "arg_dict", "dict", "input_arg_dict", "output_arg_dict"}
-    | {"int", "str", "float", "bool", "input", "output", "type", "ctx", "self"}
+    | {"int", "str", "float", "bool", "input", "output", "type"}
 )
+"""What Dagster refuses, besides Python's keywords, as names of definitions, inputs and outputs."""
+
+# State keys become names of Dagster inputs, and arguments of `execute`.
+_RESERVED_KEYS = DAGSTER_RESERVED | {"ctx", "self"}
 _ORDER_INPUT = "after_"
 _KIND = re.compile(r"[A-Za-z0-9_.-]{1,50}", re.ASCII)
 

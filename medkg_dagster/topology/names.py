@@ -9,13 +9,10 @@ from typing import Annotated
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
+from medkg_dagster.stage_api.rules import DAGSTER_RESERVED
+
 MAX_NAME = 100
 
-# Dagster refuses these, besides Python's keywords, as names of definitions, inputs and outputs.
-_DAGSTER_RESERVED = frozenset(
-    {"context", "conf", "config", "meta", "arg_dict", "dict", "input_arg_dict", "output_arg_dict"}
-    | {"int", "str", "float", "bool", "input", "output", "type"}
-)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*", re.ASCII)
 
 
@@ -39,7 +36,7 @@ def op_name(pipeline: str, stage: str) -> str:
 
 def is_reserved(name: str) -> bool:
     """Say whether Dagster would refuse the name."""
-    return name in _DAGSTER_RESERVED or keyword.iskeyword(name)
+    return name in DAGSTER_RESERVED or keyword.iskeyword(name)
 
 
 def _check_name(name: str) -> str:

@@ -5,7 +5,6 @@ import pytest
 from dagster import AssetKey, Definitions, DynamicPartitionsDefinition, GraphDefinition, OpDefinition
 
 from medkg_dagster.compiler.compile_plan import compile_plan
-from medkg_dagster.errors import Problem
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import Plan, load_plan
 from medkg_dagster.settings import Settings
@@ -124,15 +123,3 @@ def test_retries_follow_the_stages_policy(definitions: Definitions) -> None:
     assert isinstance(parse, OpDefinition)
     assert parse.retry_policy is not None
     assert parse.retry_policy.max_retries == 2
-
-
-def test_a_load_problem_is_a_failed_check_in_the_ui(repository: Path, tmp_path: Path) -> None:
-    broken = Plan((), (Problem("unknown key 'stagse'", Path("broken.yaml"), 3, "did you mean 'stages'?"),))
-    definitions = compile_plan(broken, StageFactory.load_plugins(), Settings(tmp_path, repository / "config"))
-
-    check = definitions.resolve_implicit_global_asset_job_def()
-    result = check.execute_in_process()
-
-    evaluation = result.get_asset_check_evaluations()[0]
-    assert not evaluation.passed
-    assert "stagse" in str(evaluation.metadata["problems"])
