@@ -220,7 +220,7 @@ class _Resolution:
             metadata=metadata,
             contract=typed.described.contract,
             origin=typed.entry.origin,
-            isolation=self._isolation(index, typed),
+            isolation=self._isolation(index, typed, [others[self.position[name]] for name in sources]),
             builder=typed.entry.builder,
             wires=wires,
             order_after=tuple(name for name in stage.depends_on if name not in sources),
@@ -228,7 +228,9 @@ class _Resolution:
             code_version=code_version(typed.entry.metadata, config, stage.metadata_overrides.changes()),
         )
 
-    def _isolation(self, index: int, typed: TypedStage) -> SubprocessIsolation | None:
+    def _isolation(
+        self, index: int, typed: TypedStage, writers: Sequence[TypedStage | None]
+    ) -> SubprocessIsolation | None:
         stage = self.topology.stages[index]
         limits = stage.isolation
         isolation = (
@@ -236,13 +238,16 @@ class _Resolution:
             if limits is None
             else SubprocessIsolation(limits.memory_mb, limits.timeout_seconds)
         )
-        if isolation is not None and typed.entry.origin is None:
-            self._report(
-                ("stages", index),
-                f"stage '{stage.name}' cannot run in a process of its own: code registered its type "
-                f"'{stage.type}', and a new process would not know it",
-                "register the type by an entry point, or remove `isolation`",
-            )
+        if isolation is None:
+            return None
+        for needed in (typed, *writers):
+            if needed is not None and needed.entry.origin is None:
+                self._report(
+                    ("stages", index),
+                    f"stage '{stage.name}' cannot run in a process of its own: code registered the type "
+                    f"'{needed.entry.metadata.stage_type}', and a new process would not know it",
+                    "register the type by an entry point, or remove `isolation`",
+                )
         return isolation
 
     def _policy(self, index: int, stage: StageDefinition) -> ResiliencePolicy:

@@ -1,14 +1,14 @@
 """One step of a run: configure, invoke, record in the ledger, describe for the asset catalog."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from dagster import Failure, MetadataValue, OpExecutionContext, Output
 from pydantic import BaseModel
 
 from medkg_dagster.errors import GateConditionError, MedkgError, SupersededRunError
-from medkg_dagster.ledger import Job
+from medkg_dagster.ledger import Job, RunIdentity
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
 from medkg_dagster.runtime.job_record import LedgerJobRecord
@@ -18,9 +18,10 @@ from medkg_dagster.runtime.policies import external_calls
 from medkg_dagster.runtime.progress import RunProgress
 from medkg_dagster.runtime.requests import requested_config
 from medkg_dagster.runtime.resources import LEDGER_JOB_RESOURCE, LedgerJob, run_identity
+from medkg_dagster.runtime.stage_call import StageCall
 from medkg_dagster.stage_api.context import StageContext
-from medkg_dagster.stage_api.invocation import StageOutcome, invoke, is_retryable
-from medkg_dagster.stage_api.redaction import redact, redacted_document, showable, text_of
+from medkg_dagster.stage_api.invocation import is_retryable
+from medkg_dagster.stage_api.redaction import redact, showable, text_of
 from medkg_dagster.topology.models import StageDefinition
 from medkg_dagster.topology.names import dagster_name
 
@@ -48,19 +49,8 @@ class StepRunner:
         ledger_job: LedgerJob = getattr(context.resources, LEDGER_JOB_RESOURCE)
         job, ledger = ledger_job.job, ledger_job.ledger
         run = run_identity(context.run)
-        record = LedgerJobRecord(ledger, self.pipeline, job.job_id, run)
         progress = RunProgress(self.planned.name, context.log)
-        ctx = StageContext(
-            pipeline=self.pipeline.name,
-            stage=self.planned.name,
-            job_id=job.job_id,
-            home=ledger_job.home,
-            log=context.log,
-            report_progress=progress,
-            calls=external_calls(self.planned.policy, record.reserve_call),
-            job=record,
-            extensions=self.factory.extensions,
-        )
+        ctx = self._context(context, ledger_job, run, progress)
         try:
             enter_phase(self.pipeline, self.planned.name, ledger, job, run, asked_stages(context))
         except MedkgError as error:
@@ -69,7 +59,8 @@ class StepRunner:
         is_gate = any(gate.stage == self.planned.name for gate in self.pipeline.gates)
         ledger.begin_stage(job.pipeline, job.job_id, self.planned.name, context.run_id, keep_status=is_gate)
         try:
-            outcome = self._invoke(context, ctx, job, inputs)
+            definition = self._configured(context, job)
+            outcome = StageCall(self.pipeline, self.planned, self.factory).run(definition, ctx, inputs)
         except Exception as error:  # noqa: BLE001 - whatever it is, the ledger must say so before Dagster does
             summary = f"{type(error).__name__}: {text_of(error)}"
             ledger.fail_stage(
@@ -104,6 +95,26 @@ class StepRunner:
         arrive_at_gates(self.pipeline, self.planned.name, ledger, job, run, asked_stages(context))
         self._settle(context, ledger_job)
 
+    def _context(
+        self,
+        context: OpExecutionContext,
+        ledger_job: LedgerJob,
+        run: RunIdentity,
+        progress: RunProgress,
+    ) -> StageContext:
+        record = LedgerJobRecord(ledger_job.ledger, self.pipeline, ledger_job.job.job_id, run)
+        return StageContext(
+            pipeline=self.pipeline.name,
+            stage=self.planned.name,
+            job_id=ledger_job.job.job_id,
+            home=ledger_job.home,
+            log=context.log,
+            report_progress=progress,
+            calls=external_calls(self.planned.policy, record.reserve_call),
+            job=record,
+            extensions=self.factory.extensions,
+        )
+
     def _is_tried_again(self, context: OpExecutionContext, error: Exception) -> bool:
         return is_retryable(error) and context.retry_number + 1 < self.planned.policy.max_attempts
 
@@ -117,23 +128,6 @@ class StepRunner:
         ledger_job.ledger.settle(
             job.pipeline, job.job_id, stages, run_id=context.run_id, selected=stages, beside=beside
         )
-
-    def _invoke(
-        self, context: OpExecutionContext, ctx: StageContext, job: Job, inputs: Mapping[str, Any]
-    ) -> StageOutcome:
-        definition = self._configured(context, job)
-        stage = self.factory.resolve(self.pipeline.topology, definition)
-        wired = {wire.argument: inputs[wire.argument] for wire in self.planned.wires}
-        try:
-            outcome = invoke(self.planned.contract, stage, ctx, wired)
-            return replace(outcome, state=self._stored(outcome.state))
-        finally:
-            ctx.quarantined = [redacted_document(item) for item in ctx.quarantined]
-
-    def _stored(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the state under the names that this stage stores it under."""
-        keys = zip(self.planned.contract.state_keys, self.planned.metadata.state_keys, strict=True)
-        return {stored: state[key] for key, stored in keys}
 
     def _configured(self, context: OpExecutionContext, job: Job) -> StageDefinition:
         """Return the definition with this run's configuration: launchpad over request over YAML."""

@@ -1,5 +1,6 @@
 """What YAML and deployment say of plugins, seen in real runs."""
 
+import os
 from typing import Any
 
 import pytest
@@ -7,7 +8,10 @@ from dagster import AssetKey
 
 from medkg_dagster.ledger import JobLedger
 from medkg_dagster.plugins import Origin
+from medkg_dagster.registry import StageFactory
+from medkg_dagster.resolution import load_plan
 from medkg_dagster.stage_api import StageContext, StageRegistration
+from medkg_dagster_tests.compiler import isolated_words
 from medkg_dagster_tests.compiler.deployment import Deployment, Stage
 
 RENAMED = """\
@@ -121,3 +125,41 @@ def test_a_stage_with_one_positional_input_still_runs_and_says_what_to_write(dep
         result = deployment.run()
 
     assert result.success
+
+
+ISOLATED = """\
+name: word-count
+version: "2026-01-01"
+stages:
+  - {name: read, type: read-words, metadata_overrides: {state_key: tokens}}
+  - {name: count, type: count-words, depends_on: [read]}
+"""
+
+
+def test_a_stage_that_asks_for_a_process_of_its_own_runs_in_one_and_gives_the_same(
+    deployment: Deployment,
+) -> None:
+    origin = Origin("words", "medkg_dagster_tests.compiler.isolated_words:register", "lab-words", "1.0")
+    for registration in isolated_words.register():
+        deployment.registry.add(registration, origin=origin)
+
+    result = deployment.run(pipeline=ISOLATED)
+
+    (read,) = result.asset_materializations_for_node("word_count__stages.read")
+    (count,) = result.asset_materializations_for_node("word_count__stages.count")
+    assert count.metadata["output_count"].value == 3
+    assert read.metadata["process"].value == os.getpid()
+    assert count.metadata["process"].value != os.getpid()
+    with JobLedger.open(deployment.home) as ledger:
+        assert ledger.job("word-count", "default").fields == {"counted": 3}
+
+
+def test_a_type_that_code_registered_cannot_have_a_process_of_its_own(deployment: Deployment) -> None:
+    written = ISOLATED.replace("read-words", "read").replace("count-words", "count")
+    pipeline = deployment.config / "orchestration" / "pipelines" / "pipeline.yaml"
+    pipeline.write_text(written.replace("depends_on: [read]", "depends_on: [read], isolation: subprocess"))
+
+    problems = load_plan(deployment.config, StageFactory(deployment.registry)).problems
+
+    assert [problem.line for problem in problems] == [5, 5]
+    assert "code registered the type 'count', and a new process would not know it" in problems[0].message

@@ -1,0 +1,231 @@
+"""The child process of one isolated stage: `python -m medkg_dagster.runtime.isolated_stage DESCRIPTOR`.
+
+It talks to the step that started it through the socket of that descriptor, and ends when the step does. It
+must not import Dagster: a stage that is isolated pays for its own imports only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import faulthandler
+import io
+import json
+import logging
+import os
+import resource
+import socket
+import sys
+import traceback
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+from medkg_dagster.errors import StageContractError, StageRegistryError
+from medkg_dagster.plugins import PluginPolicy
+from medkg_dagster.registry import STAGE_GROUP, StageFactory, StageRegistry, load_entry_points
+from medkg_dagster.runtime.isolation_calls import RemoteJobRecord
+from medkg_dagster.runtime.isolation_channel import Channel, LogSender, ProgressSender
+from medkg_dagster.runtime.isolation_protocol import (
+    DeclaredType,
+    Failed,
+    Finished,
+    Report,
+    Start,
+    StateValue,
+    plain_scalar,
+    raised,
+)
+from medkg_dagster.stage_api.calls import ExternalCalls
+from medkg_dagster.stage_api.context import StageContext
+from medkg_dagster.stage_api.extension_catalogue import ExtensionCatalogue
+from medkg_dagster.stage_api.invocation import StageOutcome, invoke
+from medkg_dagster.stage_api.metadata import StageMetadata
+from medkg_dagster.stage_api.redaction import redact, revealed_names
+from medkg_dagster.stage_api.registration import StageRegistration
+from medkg_dagster.stage_api.serialization import dump_value, load_value
+from medkg_dagster.topology.models import PipelineTopologyConfig, StageDefinition
+
+_HEADROOM_BYTES = 64 << 20
+_MEBIBYTE = 1 << 20
+
+
+def main() -> None:
+    """Run one stage and send what comes of it."""
+    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
+    faulthandler.enable()
+    _redact_what_is_printed()
+    start, contents = channel.receive_stage()
+    channel.listen()
+    _send_logs(channel)
+    sys.path[:] = start.import_path
+    limit_resources(start)
+    ctx = _context(start, channel)
+    try:
+        metadata, outcome = _run(start, ctx, contents)
+        for key in metadata.state_keys:
+            value_type = metadata.state_types.get(key, Any)
+            channel.send(StateValue(key=key), dump_value(key, outcome.state[key], value_type))
+        report = _report(ctx, ctx.described)
+        _flush()
+        channel.send(Finished(output_count=outcome.output_count, report=report))
+    except BaseException as error:  # noqa: BLE001 - whatever a plugin raises, the step must be told
+        _lift_memory_limit()
+        traceback.clear_frames(error.__traceback__)
+        _flush()
+        channel.send(Failed(error=raised(error), report=_report(ctx, {})))
+
+
+def limit_resources(start: Start) -> None:
+    """Limit what this process, and each one it starts, may take.
+
+    Memory is counted as address space beyond what this process has taken so far, so that the limit holds for
+    the plugin's imports, the inputs and the work, and not for the interpreter. Time is kept by the step; the
+    limit of processor time only ends what is left of a step that was killed itself.
+    """
+    _limit(resource.RLIMIT_CORE, 0, 0)
+    seconds = int(start.timeout_seconds * (os.cpu_count() or 1)) + 5
+    _limit(resource.RLIMIT_CPU, seconds, seconds)
+    taken = _address_space()
+    if taken is None:
+        logging.getLogger("medkg.stage").warning("this system does not tell memory; memory_mb does not hold")
+        return
+    memory = taken + start.memory_mb * _MEBIBYTE
+    _limit(resource.RLIMIT_AS, memory, memory + _HEADROOM_BYTES)
+
+
+def _limit(kind: int, soft: int, hard: int) -> None:
+    _, highest = resource.getrlimit(kind)
+    if highest != resource.RLIM_INFINITY:
+        soft, hard = min(soft, highest), min(hard, highest)
+    resource.setrlimit(kind, (soft, hard))
+
+
+def _lift_memory_limit() -> None:
+    """Leave room to say that memory has run out."""
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+
+
+def _address_space() -> int | None:
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except OSError:
+        return None
+    return pages * resource.getpagesize()
+
+
+def _run(start: Start, ctx: StageContext, contents: dict[str, bytes]) -> tuple[StageMetadata, StageOutcome]:
+    registrations = _Registrations(start.timeout_seconds)
+    registration = registrations.find(start.target, start.stage_type)
+    metadata = dataclasses.replace(registration.metadata, max_failure_ratio=start.max_failure_ratio)
+    if (metadata.version, metadata.state_keys) != (start.version, start.state_keys):
+        raise StageContractError(
+            f"stage type {start.stage_type!r} of '{start.target}' has changed on disk: version "
+            f"{metadata.version!r}, the run began with {start.version!r}; reload the code location"
+        )
+    inputs = {
+        key: load_value(key, contents.pop(key), registrations.type_of(declared))
+        for key, declared in start.inputs.items()
+    }
+    registry = StageRegistry()
+    registry.add(registration)
+    topology = PipelineTopologyConfig.model_validate(start.topology)
+    definition = StageDefinition.model_validate(start.definition)
+    stage = StageFactory(registry).resolve(topology, definition)
+    return metadata, invoke(metadata, stage, ctx, inputs)
+
+
+class _Registrations:
+    """Loads entry points, each once; `load_seconds` is the limit of each."""
+
+    def __init__(self, load_seconds: float) -> None:
+        self._policy = PluginPolicy(load_seconds=load_seconds)
+        self._loaded: dict[str, dict[str, StageRegistration]] = {}
+
+    def find(self, target: str, stage_type: str) -> StageRegistration:
+        """Return what an entry point registers under a stage type."""
+        if target not in self._loaded:
+            self._loaded[target] = self._load(target)
+        registration = self._loaded[target].get(stage_type)
+        if registration is None:
+            raise StageRegistryError(
+                f"'{target}' does not register the stage type {stage_type!r} in a new process; let it "
+                "register the same types each time"
+            )
+        return registration
+
+    def type_of(self, declared: DeclaredType) -> Any:
+        """Return the type of a state key as the stage type that writes it declares it."""
+        metadata = self.find(declared.target, declared.stage_type).metadata
+        return metadata.state_types.get(declared.state_key, Any)
+
+    def _load(self, target: str) -> dict[str, StageRegistration]:
+        discovery = load_entry_points([EntryPoint(target, target, STAGE_GROUP)], self._policy)
+        if discovery.problems:
+            raise StageRegistryError("; ".join(map(str, discovery.problems)))
+        return {item.registration.metadata.stage_type: item.registration for item in discovery.stages}
+
+
+def _context(start: Start, channel: Channel) -> StageContext:
+    record = RemoteJobRecord(channel.exchange)
+    log = logging.getLogger("medkg.stage")
+    log.setLevel(logging.DEBUG)
+    return StageContext(
+        pipeline=start.pipeline,
+        stage=start.stage,
+        job_id=start.job_id,
+        home=Path(start.home),
+        log=log,
+        report_progress=ProgressSender(channel),
+        calls=ExternalCalls(
+            timeout_seconds=start.calls.timeout_seconds,
+            rate_limit_per_second=start.calls.rate_limit_per_second,
+            failure_threshold=start.calls.failure_threshold,
+            recovery_timeout=start.calls.recovery_timeout,
+            reserve=record.take_turn if start.calls.shares_turns else None,
+        ),
+        job=record,
+        extensions=ExtensionCatalogue(start.policy.policy()),
+    )
+
+
+def _send_logs(channel: Channel) -> None:
+    logging.basicConfig(handlers=[LogSender(channel)], format="%(message)s")
+    logging.captureWarnings(capture=True)
+
+
+class _RedactedText(io.TextIOWrapper):
+    """A stream that secrets do not pass."""
+
+    def write(self, text: str) -> int:
+        super().write(redact(text))
+        return len(text)
+
+
+def _redact_what_is_printed() -> None:
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        raw = os.fdopen(descriptor, "wb", closefd=False)
+        stream = _RedactedText(raw, encoding="utf-8", errors="backslashreplace", line_buffering=True)
+        setattr(sys, name, stream)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        # A stage may have closed or replaced them.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+
+
+def _report(ctx: StageContext, described: Mapping[str, Any]) -> Report:
+    return Report(
+        succeeded=ctx.succeeded,
+        quarantined=tuple(ctx.quarantined),
+        described=json.loads(json.dumps(dict(described), default=plain_scalar)),
+        revealed=revealed_names(),
+    )
+
+
+if __name__ == "__main__":
+    main()

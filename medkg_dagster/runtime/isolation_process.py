@@ -1,0 +1,287 @@
+"""The child process of an isolated stage: starting it, serving it, and seeing that it is gone."""
+
+import contextlib
+import logging
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import IO
+
+from medkg_dagster.errors import IsolatedStageError, StageLimitError
+from medkg_dagster.runtime.isolation_calls import answer
+from medkg_dagster.runtime.isolation_protocol import (
+    Call,
+    Failed,
+    Finished,
+    FrameBuffer,
+    LogRecord,
+    Message,
+    Progress,
+    StateValue,
+    encode_frame,
+)
+from medkg_dagster.stage_api.context import StageContext
+from medkg_dagster.stage_api.metadata import SubprocessIsolation
+from medkg_dagster.stage_api.redaction import redact
+
+LONGEST_LINE = 2_000
+SHOWN_LINES = 1_000
+TAIL_BYTES = 2_000
+FRAME_BYTES = 1 << 20
+
+_CHILD = "medkg_dagster.runtime.isolated_stage"
+_RECEIVED_BYTES = 1 << 18
+_TICK_SECONDS = 0.5
+_GRACE_SECONDS = 1.0
+_DRAINED_BYTES = 1 << 20
+
+
+class StageProcess:
+    """The child process of one stage; everything happens in the thread that calls.
+
+    Args:
+        stage_type: The stage type, for messages.
+        ctx: The context of the step: its log, its ledger job, its pace of calls.
+        limits: How much memory and time the stage may take; its time begins now.
+
+    Attributes:
+        values: The bytes of the values that the stage wrote.
+    """
+
+    def __init__(self, stage_type: str, ctx: StageContext, limits: SubprocessIsolation) -> None:
+        self.values: dict[str, bytes] = {}
+        self._stage_type = stage_type
+        self._ctx = ctx
+        self._limits = limits
+        self._deadline = time.monotonic() + limits.timeout_seconds
+        # Nothing the child sends can be larger than the memory it may take.
+        self._frames = FrameBuffer(limits.memory_mb * (1 << 20) + FRAME_BYTES)
+        self._sending: deque[memoryview] = deque()
+        self._end: Finished | Failed | None = None
+
+    def run(self, opening: Iterable[bytes]) -> Finished | Failed:
+        """Start the process, talk to it until it has ended, and see that it has.
+
+        Args:
+            opening: The frames to begin with.
+
+        Returns:
+            What the stage came to.
+
+        Raises:
+            StageLimitError: It took too long.
+            IsolatedStageError: The process ended before it said anything, or said what is no message.
+        """
+        self._sending.extend(map(memoryview, opening))
+        mine, theirs = socket.socketpair()
+        with mine:
+            mine.setblocking(False)
+            with theirs:
+                process = self._start(theirs)
+            assert process.stdout is not None
+            assert process.stderr is not None
+            outputs = [
+                _Output(process.stdout, self._ctx.log, logging.INFO),
+                _Output(process.stderr, self._ctx.log, logging.WARNING),
+            ]
+            try:
+                self._talk(process, mine, outputs)
+                code = self._exit_code(process)
+            finally:
+                _kill_group(process)
+                for output in outputs:
+                    output.drain()
+        if self._end is None:
+            raise self._ended(code, "\n".join(filter(None, (output.tail for output in reversed(outputs)))))
+        return self._end
+
+    def _start(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
+        descriptor = theirs.fileno()
+        # Each thread's arena would take 64 MB of the address space that is limited.
+        environment = {"MALLOC_ARENA_MAX": "2", **os.environ}
+        return subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-m", _CHILD, str(descriptor)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=(descriptor,),
+            start_new_session=True,
+            env=environment,
+        )
+
+    def _talk(
+        self, process: subprocess.Popen[bytes], channel: socket.socket, outputs: list["_Output"]
+    ) -> None:
+        """Serve the child until it closes the channel, or has ended and left it to a process of its own."""
+        with selectors.DefaultSelector() as selector:
+            for output in outputs:
+                selector.register(output.stream, selectors.EVENT_READ, output)
+            selector.register(channel, selectors.EVENT_READ)
+            while self._has_time():
+                wants = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._sending else 0)
+                selector.modify(channel, wants)
+                ready = selector.select(min(_TICK_SECONDS, max(0.0, self._deadline - time.monotonic())))
+                if not ready and process.poll() is not None:
+                    return
+                for key, events in ready:
+                    if isinstance(key.data, _Output):
+                        if not key.data.read():
+                            selector.unregister(key.fileobj)
+                    elif not self._exchange(channel, events):
+                        return
+
+    def _has_time(self) -> bool:
+        if time.monotonic() < self._deadline:
+            return True
+        if self._end is None:
+            raise StageLimitError(
+                f"stage type {self._stage_type!r} was not done within {self._limits.timeout_seconds:g} s and "
+                "its process was killed; raise timeout_seconds of its isolation, or give it less to do"
+            )
+        return False
+
+    def _exchange(self, channel: socket.socket, events: int) -> bool:
+        """Send and receive what can be; False where the other side has closed the channel."""
+        try:
+            if events & selectors.EVENT_WRITE:
+                sent = channel.send(self._sending[0])
+                self._sending[0] = self._sending[0][sent:]
+                if not self._sending[0]:
+                    self._sending.popleft()
+        except BlockingIOError:
+            pass
+        except (BrokenPipeError, ConnectionResetError):
+            # It has ended, but what it said before is still to be read.
+            self._sending.clear()
+        try:
+            data = channel.recv(_RECEIVED_BYTES)
+        except BlockingIOError:
+            return True
+        except ConnectionResetError:
+            return False
+        for message, content in self._frames.feed(data):
+            self._take(message, content)
+        return bool(data)
+
+    def _take(self, message: Message, content: bytes) -> None:
+        match message:
+            case LogRecord():
+                self._ctx.log.log(message.level, "%s", message.message)
+            case Progress():
+                self._ctx.report_progress(message.done, message.total, message.unit)
+            case Call():
+                self._sending.append(memoryview(encode_frame(answer(self._ctx, message))))
+            case StateValue():
+                self.values[message.key] = content
+            case Finished() | Failed():
+                self._end = message
+                # What is left is the end of the interpreter, and threads that the stage forgot.
+                self._deadline = time.monotonic() + _GRACE_SECONDS
+            case _:
+                raise IsolatedStageError(f"the child process sent a message of kind {message.kind!r}")
+
+    def _exit_code(self, process: subprocess.Popen[bytes]) -> int | None:
+        if self._end is not None:
+            return None
+        try:
+            return process.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def _ended(self, code: int | None, said: str) -> IsolatedStageError:
+        """Return the error of a process that ended, or closed the channel, before it answered."""
+        who = f"the child process of stage type {self._stage_type!r}"
+        last = said.strip().rpartition("\n")[2]
+        if code is None:
+            return IsolatedStageError(
+                f"{who} closed its connection; a stage must leave descriptors alone that it did not open",
+                details=said,
+            )
+        if code == -signal.SIGXCPU:
+            return StageLimitError(f"{who} used up its processor time; raise timeout_seconds", details=said)
+        if code >= 0:
+            return IsolatedStageError(
+                f"{who} ended with exit code {code} before the stage was done; let the stage raise an error "
+                f"instead, or raise memory_mb of its isolation where {self._limits.memory_mb} MB are too "
+                f"little{_quoted(last)}",
+                details=said,
+            )
+        return IsolatedStageError(
+            f"{who} was ended by {_signal_name(-code)}; a library crashed, or memory ran out: the limit is "
+            f"{self._limits.memory_mb} MB (memory_mb of its isolation){_quoted(last)}",
+            details=said,
+        )
+
+
+class _Output:
+    """What a child process prints, forwarded line by line.
+
+    Attributes:
+        stream: The pipe.
+        tail: The end of it.
+    """
+
+    def __init__(self, stream: IO[bytes], log: logging.Logger, level: int) -> None:
+        self.stream = stream
+        self.tail = ""
+        self._log = log
+        self._level = level
+        self._rest = b""
+        self._lines = 0
+
+    def read(self) -> int:
+        """Forward what is there; return how many bytes that were, 0 at the end."""
+        data = os.read(self.stream.fileno(), _RECEIVED_BYTES)
+        *lines, self._rest = (self._rest + data).splitlines(keepends=True) or [b""]
+        if self._rest.endswith((b"\n", b"\r")) or len(self._rest) > LONGEST_LINE or not data:
+            lines.append(self._rest)
+            self._rest = b""
+        for line in lines:
+            self._forward(line.decode(errors="replace").rstrip())
+        return len(data)
+
+    def drain(self) -> None:
+        """Forward what is left in the pipe and close it."""
+        os.set_blocking(self.stream.fileno(), False)
+        drained = 0
+        # A process that left the group may go on printing, or hold the pipe open.
+        with contextlib.suppress(BlockingIOError):
+            while drained < _DRAINED_BYTES and (count := self.read()):
+                drained += count
+        self.stream.close()
+
+    def _forward(self, line: str) -> None:
+        if not line:
+            return
+        line = redact(line)
+        self.tail = f"{self.tail}\n{line}"[-TAIL_BYTES:]
+        self._lines += 1
+        if self._lines <= SHOWN_LINES:
+            shown = line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} ..."
+            self._log.log(self._level, "%s", shown)
+        elif self._lines == SHOWN_LINES + 1:
+            self._log.warning("the stage prints more than %d lines; the others are not shown", SHOWN_LINES)
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill the child process and those it started."""
+    with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _quoted(line: str) -> str:
+    return f"; it wrote last: {line[-300:]}" if line else ""
