@@ -12,11 +12,22 @@ from medkg_dagster.domain.documents import (
 )
 from medkg_dagster.domain.embeddings import EmbeddingBatch
 from medkg_dagster.domain.files import DownloadedFile, FileRecord, FileStatus
-from medkg_dagster.domain.gates import GateCondition
+from medkg_dagster.domain.gates import GateClause, GateCondition, GateOperator
 from medkg_dagster.domain.knowledge import Claim, Edge, Entity, Node
 from medkg_dagster.domain.payloads import Payload, PayloadFormat
 from medkg_dagster.domain.receipts import GraphReceipt, IndexReceipt
 from medkg_dagster.domain.value import Value
+from medkg_dagster.errors import (
+    ConfigError,
+    DocumentError,
+    GateConditionError,
+    MedkgError,
+    RejectedDocumentError,
+    SourceError,
+    StoreError,
+    UnreadableDocumentError,
+    UnsafeDocumentError,
+)
 from medkg_dagster.stage_api.calls import ExternalCalls
 from medkg_dagster.stage_api.context import QuarantinedDocument, StageContext, Stopwatch
 from medkg_dagster.stage_api.extension_catalogue import ExtensionCatalogue, check_extension
@@ -58,7 +69,9 @@ __all__ = [
     "BlockKind",
     "Chunk",
     "Claim",
+    "ConfigError",
     "Document",
+    "DocumentError",
     "DownloadedFile",
     "Edge",
     "Embedder",
@@ -70,7 +83,10 @@ __all__ = [
     "ExternalCalls",
     "FileRecord",
     "FileStatus",
+    "GateClause",
     "GateCondition",
+    "GateConditionError",
+    "GateOperator",
     "GatePassage",
     "GraphReceipt",
     "GraphStore",
@@ -78,6 +94,7 @@ __all__ = [
     "IndexReceipt",
     "IndexStore",
     "JobRecord",
+    "MedkgError",
     "Neighbour",
     "NoParameters",
     "Node",
@@ -86,10 +103,12 @@ __all__ = [
     "Payload",
     "PayloadFormat",
     "QuarantinedDocument",
+    "RejectedDocumentError",
     "SearchHit",
     "Secret",
     "Section",
     "Source",
+    "SourceError",
     "Stage",
     "StageBuilder",
     "StageContext",
@@ -98,8 +117,11 @@ __all__ = [
     "StagePlugin",
     "StageRegistration",
     "Stopwatch",
+    "StoreError",
     "SubprocessIsolation",
     "TopologyView",
+    "UnreadableDocumentError",
+    "UnsafeDocumentError",
     "Value",
     "check_extension",
     "chunk_id",

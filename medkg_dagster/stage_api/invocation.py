@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from medkg_dagster.errors import BatchFailedError, MedkgError, SourceError, StageContractError, StoreError
+from medkg_dagster.errors import (
+    BatchFailedError,
+    IsolatedStageError,
+    MedkgError,
+    SourceError,
+    StageContractError,
+    StageLimitError,
+    StoreError,
+)
 from medkg_dagster.stage_api.context import StageContext, Stopwatch
 from medkg_dagster.stage_api.metadata import StageMetadata, qualified_name
 from medkg_dagster.stage_api.registration import Stage
@@ -100,7 +108,10 @@ def invoke(
 
 def is_retryable(error: Exception) -> bool:
     """Say whether trying again could help: a broken contract or bad data stays broken, a network may not."""
-    return not isinstance(error, MedkgError) or isinstance(error, SourceError | StoreError)
+    if isinstance(error, StageLimitError):
+        return False
+    passing = SourceError | StoreError | IsolatedStageError
+    return not isinstance(error, MedkgError) or isinstance(error, passing)
 
 
 def _execute(metadata: StageMetadata, stage: Stage, ctx: StageContext, inputs: Mapping[str, Any]) -> Any:

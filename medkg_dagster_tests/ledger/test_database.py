@@ -53,7 +53,8 @@ def test_an_older_ledger_is_migrated_and_keeps_its_rows(tmp_path: Path, version:
     with closing(sqlite3.connect(file)) as old, old:
         old.execute(
             "INSERT INTO ledger_jobs (pipeline, job_id, status, phase, request, fields, attempts, error, "
-            "created_at, updated_at) VALUES ('auto', 'default', 'waiting', NULL, '{}', '{\"a\":1}', 2, NULL, 't', 't')"
+            "created_at, updated_at) "
+            "VALUES ('auto', 'default', 'waiting', NULL, '{}', '{\"a\":1}', 2, NULL, 't', 't')"
         )
         old.execute(
             "INSERT INTO ledger_history (pipeline, job_id, field, new, actor, at) "

@@ -7,9 +7,11 @@ import pytest
 from medkg_dagster.errors import (
     BatchFailedError,
     ConfigError,
+    IsolatedStageError,
     RejectedDocumentError,
     SourceError,
     StageContractError,
+    StageLimitError,
     StoreError,
 )
 from medkg_dagster.stage_api import StageContext, StageMetadata, write_key
@@ -119,6 +121,8 @@ def test_a_builder_whose_result_cannot_execute_is_named(tmp_path: Path) -> None:
         (ConfigError("unknown"), False),
         (StageContractError("foreign key"), False),
         (BatchFailedError("all failed"), False),
+        (IsolatedStageError("KeyError: 'a'", error_class="KeyError", details=""), True),
+        (StageLimitError("more than 512 MB", error_class="MemoryError", details=""), False),
     ],
 )
 def test_only_what_may_pass_by_itself_is_tried_again(error: Exception, retryable: bool) -> None:

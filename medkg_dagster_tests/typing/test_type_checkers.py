@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from medkg_dagster.stage_api import pytest_plugin
+from medkg_dagster import pytest_plugin
 
 pytest_plugins = ["pytester"]
 

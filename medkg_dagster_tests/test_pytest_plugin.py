@@ -8,7 +8,7 @@ from textwrap import dedent
 
 import pytest
 
-from medkg_dagster.stage_api import pytest_plugin
+from medkg_dagster import pytest_plugin
 from medkg_dagster.stage_api.testing import StageCheckError
 
 pytest_plugins = ["pytester"]
