@@ -1,7 +1,10 @@
 """The asset that shows in the UI what could not be loaded, how plugins changed and how long they took."""
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from dagster import (
@@ -29,6 +32,7 @@ from dagster import (
 from medkg_dagster.errors import Problem
 from medkg_dagster.ledger import JobLedger
 from medkg_dagster.ledger.models import Registration
+from medkg_dagster.plugins import OWN_DISTRIBUTION
 from medkg_dagster.resolution.plan import Plan, PluginReport
 from medkg_dagster.resolution.plugin_audit import audit_plugins, registrations
 from medkg_dagster.settings import Settings
@@ -96,13 +100,15 @@ def load_report_checks(plan: Plan, settings: Settings) -> AssetChecksDefinition:
 
 
 def load_report_sensor(plan: Plan, settings: Settings) -> SensorDefinition:
-    """Return the sensor that records the load, once per change of what was found.
+    """Return the sensor that records each load once.
+
+    Code servers that found the same do not report in turns: only a later load counts.
 
     Args:
         plan: What the load gave.
         settings: Where the ledger with the audit is.
     """
-    found = "\n".join(_found(plan))
+    found = hashlib.sha256("\n".join(_found(plan)).encode()).hexdigest()
 
     @sensor(
         name="load_report",
@@ -111,13 +117,17 @@ def load_report_sensor(plan: Plan, settings: Settings) -> SensorDefinition:
         minimum_interval_seconds=30,
     )
     def load_report(context: SensorEvaluationContext) -> SensorResult | SkipReason:
-        reported_until, _, reported = (context.cursor or "").partition("\n")
-        if reported == found:
-            return SkipReason("Nothing changed since the last load.")
-        news = _audit(plan, settings, since=reported_until)
+        reported = _Reported.read(context.cursor)
+        if reported.found == found and reported.loaded_at >= plan.report.loaded_at:
+            return SkipReason("This load has been reported.")
+        news = _audit(plan, settings, since=reported.audited_until)
         verdicts = _verdicts(plan, news)
         return SensorResult(
-            cursor="\n".join([max([reported_until, *(entry.at for entry in news)]), found]),
+            cursor=_Reported(
+                max(reported.loaded_at, plan.report.loaded_at),
+                max([reported.audited_until, *(entry.at for entry in news)]),
+                found,
+            ).write(),
             asset_events=[
                 AssetMaterialization(LOAD_REPORT, metadata=_figures(plan)),
                 *(
@@ -134,6 +144,32 @@ def load_report_sensor(plan: Plan, settings: Settings) -> SensorDefinition:
         )
 
     return load_report
+
+
+@dataclass(frozen=True, slots=True)
+class _Reported:
+    """The sensor's cursor: the load it reported last.
+
+    Attributes:
+        loaded_at: When it was loaded.
+        audited_until: The time of the latest record of the audit that was reported.
+        found: What was found.
+    """
+
+    loaded_at: str = ""
+    audited_until: str = ""
+    found: str = ""
+
+    @classmethod
+    def read(cls, cursor: str | None) -> "_Reported":
+        try:
+            return cls(**json.loads(cursor or "{}"))
+        except (TypeError, ValueError):
+            # The cursor of another release; the load is reported again.
+            return cls()
+
+    def write(self) -> str:
+        return json.dumps(asdict(self))
 
 
 Verdict = tuple[bool, AssetCheckSeverity, dict[str, MetadataValue[Any]]]
@@ -195,10 +231,11 @@ def _by_plugin(name: str, seconds: Mapping[str, float]) -> dict[str, MetadataVal
 
 
 def _plugin_table(report: PluginReport) -> MetadataValue[Any]:
-    columns = ("distribution", "version", "entry_point", "subject", "outcome", "configured_by", "details")
+    columns = ("outcome", "subject", "distribution", "version", "entry_point", "configured_by", "details")
+    entries = registrations(report.events)
     records = [
         TableRecord({name: str(getattr(entry, name)) for name in columns})
-        for entry in registrations(report.events)
+        for entry in sorted(entries, key=lambda entry: entry.distribution == OWN_DISTRIBUTION)
     ]
     return MetadataValue.table(records, schema=TableSchema([TableColumn(name) for name in columns]))
 

@@ -136,11 +136,13 @@ class PluginReport:
         events: What became of each entry point, stage type, extension and override.
         discovery_seconds: By distribution, the time its entry points took to import and register.
         resolution_seconds: By distribution, the time the stages of its types took to resolve.
+        loaded_at: When, in UTC, ISO 8601; empty where nothing was loaded.
     """
 
     events: tuple[PluginEvent, ...] = ()
     discovery_seconds: Mapping[str, float] = field(default_factory=dict)
     resolution_seconds: Mapping[str, float] = field(default_factory=dict)
+    loaded_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)

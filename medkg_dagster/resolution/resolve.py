@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from medkg_dagster.errors import Problem, StageRegistryError, StageResolutionError, did_you_mean
@@ -76,7 +77,8 @@ def resolve_topologies(
         provider = load.origin.distribution
         discovery[provider] = discovery.get(provider, 0.0) + load.seconds
     events = (*factory.registry.events, *factory.extensions.events(), *overridden)
-    return Plan(tuple(plans), tuple(found), PluginReport(events, discovery, seconds))
+    report = PluginReport(events, discovery, seconds, datetime.now(UTC).isoformat())
+    return Plan(tuple(plans), tuple(found), report)
 
 
 def resolve_pipeline(

@@ -113,6 +113,17 @@ def test_the_same_load_is_reported_once(settings: Settings) -> None:
     assert isinstance(tick(CLEAN, settings, first.cursor), SkipReason)
 
 
+def test_every_later_load_is_a_point_in_the_plots_and_an_earlier_one_is_not(settings: Settings) -> None:
+    def loaded(at: str) -> Plan:
+        return dataclasses.replace(CLEAN, report=dataclasses.replace(CLEAN.report, loaded_at=at))
+
+    second = tick(loaded("2026-01-02"), settings)
+
+    assert isinstance(second, SensorResult)
+    assert isinstance(tick(loaded("2026-01-03"), settings, second.cursor), SensorResult)
+    assert isinstance(tick(loaded("2026-01-01"), settings, second.cursor), SkipReason)
+
+
 @pytest.mark.parametrize("noticed_first", [False, True])
 @pytest.mark.parametrize(
     ("origin", "change"),
