@@ -1,0 +1,1 @@
+"""A stage type that replaces identifiers of people in documents; `stage.register` is the entry point."""

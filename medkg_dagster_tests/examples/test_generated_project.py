@@ -1,0 +1,77 @@
+"""What `medkg plugin new` makes, used as its README says."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from medkg_dagster.ledger import JobLedger
+from medkg_dagster_tests.examples.conftest import GATE_AND_SOURCE_EXAMPLE, GENERATED, STAGE_EXAMPLE
+from medkg_dagster_tests.examples.environment import Deployment, Environment, run_own_tests
+
+
+@pytest.fixture(scope="module")
+def deployment(
+    tmp_path_factory: pytest.TempPathFactory,
+    environment: Environment,
+    projects: dict[str, Path],
+    repository: Path,
+) -> Deployment:
+    """The project's own config folder, with data elsewhere."""
+    made = Deployment(environment, tmp_path_factory.mktemp("generated"))
+    shutil.copytree(projects[GENERATED] / "config", made.folder / "config")
+    (made.home / "dagster").mkdir(parents=True)
+    shutil.copy(repository / "dagster.yaml", made.home / "dagster")
+    return made
+
+
+def test_its_own_tests_pass_as_generated(environment: Environment, projects: dict[str, Path]) -> None:
+    assert "4 passed" in run_own_tests(environment, projects[GENERATED])
+
+
+def test_the_checks_that_people_run_pass_as_generated(
+    environment: Environment, projects: dict[str, Path]
+) -> None:
+    del environment  # it made the project
+    for command in (["check", "--no-cache"], ["format", "--no-cache", "--check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "--isolated", "."],
+            cwd=projects[GENERATED],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_it_and_the_examples_are_typed_to_the_strictest(
+    environment: Environment, projects: dict[str, Path], tmp_path: Path
+) -> None:
+    sources = [projects[name] / "src" for name in (GENERATED, STAGE_EXAMPLE, GATE_AND_SOURCE_EXAMPLE)]
+    tests = [source.parent / "tests" for source in sources]
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file", "", "--cache-dir", str(tmp_path)]
+    done = subprocess.run(
+        [*command, *map(str, [*sources, *tests])],
+        env={"MYPYPATH": ":".join(map(str, sources)), "PATH": str(environment.folder / "bin")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_its_config_folder_has_no_problems(deployment: Deployment) -> None:
+    assert "no problems" in deployment.medkg("check").stdout
+
+
+def test_its_pipeline_runs_on_the_bundled_corpus(deployment: Deployment) -> None:
+    deployment.execute("medkg_reading_time", "default")
+
+    with JobLedger.open(deployment.home) as ledger:
+        runs = {run.stage: run for run in ledger.stage_runs("medkg-reading-time", "default")}
+    assert runs["reading_time"].output_count == runs["ir_validation"].output_count == 20
