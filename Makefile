@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 export MEDKG_HOME DAGSTER_HOME
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: help install demo demo-pdf test lint types contracts pytest dev bench lock clean
+.PHONY: help install demo demo-pdf test lint types contracts docs pytest dev bench lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,7 +38,7 @@ demo: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml ## Run the main job on the bundl
 demo-pdf: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml ## Download, convert and index PDFs in two phases, from loopback
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python scripts/demo_pdf.py
 
-test: $(INSTALLED) lint types contracts pytest ## Everything that must be green
+test: $(INSTALLED) lint types contracts docs pytest ## Everything that must be green
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -49,6 +49,10 @@ types: $(INSTALLED)
 
 contracts: $(INSTALLED)
 	$(BIN)/lint-imports
+
+docs: $(INSTALLED) ## Build the documentation into site/
+	$(BIN)/python scripts/pipeline_reference.py --check
+	$(BIN)/python -m mkdocs build --strict --quiet
 
 pytest: $(INSTALLED)
 	env -u MEDKG_HOME -u DAGSTER_HOME $(BIN)/python -m pytest $(PYTEST_ARGS)

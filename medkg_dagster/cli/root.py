@@ -15,6 +15,7 @@ from medkg_dagster.cli.ledger import ledger
 from medkg_dagster.cli.ledger_changes import list_files, retry, set_fields
 from medkg_dagster.cli.plan import plan
 from medkg_dagster.cli.plugin import plugin
+from medkg_dagster.cli.schema import schema
 from medkg_dagster.cli.search import search
 from medkg_dagster.cli.stages import stages
 from medkg_dagster.cli.submit import submit
@@ -65,5 +66,5 @@ def main(ctx: click.Context) -> None:
 
 for _command in (set_fields, retry, list_files):
     ledger.add_command(_command)
-for _command in (check, plan, stages, plugin, submit, gate, ledger, search, graph, export, summary):
+for _command in (check, plan, stages, schema, plugin, submit, gate, ledger, search, graph, export, summary):
     main.add_command(_command)

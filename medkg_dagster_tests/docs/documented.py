@@ -58,15 +58,6 @@ def unknown_fields(model: type[BaseModel], section: Section) -> list[str]:
     return sorted(f"{section.heading}: {name} does not exist" for name in set(section.rows()) - known)
 
 
-def nested_models(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
-    """Yield a model and those below it, each with its place in YAML: `stages[]`, `gates[].condition`."""
-    yield path, model
-    for name, info in model.model_fields.items():
-        for inner, is_list in _models_in(info.annotation):
-            place = f"{path}.{name}" if path else name
-            yield from nested_models(inner, f"{place}[]" if is_list else place)
-
-
 def undocumented_names(names: Iterable[str], text: str) -> list[str]:
     """Return the names that stand nowhere in the text in backticks."""
     shown = set(re.findall(r"`([^`]+)`", text))

@@ -27,11 +27,8 @@ from medkg_dagster.stage_api import (
     StageContext,
     StageMetadata,
 )
-from medkg_dagster.topology.models import PipelineTopologyConfig
-from medkg_dagster.topology.policies import ResiliencePolicy
 from medkg_dagster_tests.docs.documented import (
     commands,
-    nested_models,
     undocumented_fields,
     undocumented_names,
     undocumented_options,
@@ -49,10 +46,6 @@ LEDGER = DOCS / "guides" / "ledger.md"
 RUNNING = DOCS / "guides" / "running.md"
 ARCHITECTURE = DOCS / "architecture.md"
 
-TOPOLOGY_MODELS = {
-    **{path or "The pipeline": model for path, model in nested_models(PipelineTopologyConfig)},
-    **dict(nested_models(ResiliencePolicy, "policies.<name>")),
-}
 COMMAND_TREE = dict(commands(main, "medkg"))
 
 KINDS = {
@@ -102,15 +95,6 @@ def test_every_source_embedder_and_store_is_documented_with_its_parameters(exten
 
 def test_every_extension_point_is_documented() -> None:
     assert undocumented_names([STAGE_GROUP, *ExtensionKind], prose(CUSTOM_STAGES)) == []
-
-
-@pytest.mark.parametrize("path", TOPOLOGY_MODELS)
-def test_every_key_of_a_pipeline_and_of_a_policy_is_documented(path: str) -> None:
-    section = with_heading(sections(AUTHORING), path)
-
-    assert section is not None, f"{AUTHORING.name} has no section {path}"
-    assert undocumented_fields(TOPOLOGY_MODELS[path], section) == []
-    assert unknown_fields(TOPOLOGY_MODELS[path], section) == []
 
 
 def test_every_operator_of_a_gate_is_documented() -> None:
