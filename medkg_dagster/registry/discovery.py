@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
 from types import ModuleType
-from typing import Any
 
 from medkg_dagster.errors import Problem, StageRegistryError
 from medkg_dagster.plugins import (
@@ -24,11 +22,11 @@ from medkg_dagster.plugins import (
 from medkg_dagster.plugins.events import Outcome, PluginEvent, PluginLoad
 from medkg_dagster.plugins.origin import UNKNOWN
 from medkg_dagster.plugins.tampering import TamperWatch
+from medkg_dagster.stage_api.offers import offered_registrations
 from medkg_dagster.stage_api.registration import StageRegistration
 
 STAGE_GROUP = "medical_kg.orchestration.stages"
 STAGES = "stages"
-MAX_REGISTRATIONS = 10_000
 
 _REINSTALL = "upgrade or uninstall the distribution, or tell its authors"
 
@@ -182,11 +180,7 @@ class _Loading:
 
     def _take(self, origin: Origin, point: EntryPoint) -> None:
         # One by one: what a plugin yields before it breaks counts.
-        for number, registration in enumerate(_registrations(point.load())):
-            if number >= MAX_REGISTRATIONS:
-                raise StageRegistryError(
-                    f"registers more than {MAX_REGISTRATIONS:,} stage types; only the first count"
-                )
+        for registration in offered_registrations(point.load()):
             self.stages.append(DiscoveredStage(registration, origin))
 
     def _reject(
@@ -207,39 +201,3 @@ def _is_asked_for(origin: Origin, asked_for: Collection[str]) -> bool:
 def _order(item: tuple[Origin, EntryPoint]) -> tuple[bool, str, str, str]:
     origin = item[0]
     return (not origin.is_own, origin.distribution, origin.entry_point, origin.target)
-
-
-def _registrations(plugin: Any) -> Iterator[StageRegistration]:
-    if not callable(plugin):
-        raise StageRegistryError(
-            f"names {type(plugin).__name__} {str(plugin)[:60]!r}; it must name a function without "
-            "arguments that returns a StageRegistration or several"
-        )
-    if _wants_arguments(plugin):
-        raise StageRegistryError(
-            f"names {getattr(plugin, '__qualname__', plugin)}{inspect.signature(plugin)}, which wants "
-            "arguments; it must be a function without arguments that returns a StageRegistration or several"
-        )
-    returned = plugin()
-    if isinstance(returned, StageRegistration):
-        yield returned
-        return
-    if isinstance(returned, str | bytes | dict) or not isinstance(returned, Iterable):
-        raise StageRegistryError(
-            f"returned {type(returned).__name__}; it must return a StageRegistration or an iterable of them"
-        )
-    yield from returned
-
-
-def _wants_arguments(plugin: Callable[..., Any]) -> bool:
-    code = getattr(plugin, "__code__", None)
-    if code is not None and not code.co_argcount and not code.co_kwonlyargcount:
-        return False
-    try:
-        inspect.signature(plugin).bind()
-    except TypeError:
-        return True
-    except ValueError:
-        # A callable written in C may show no signature; then the call itself tells.
-        return False
-    return False

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 from pydantic import BaseModel
@@ -92,13 +92,6 @@ def undocumented_options(command: click.Command, section: Section | None) -> lis
 def with_heading(found: Mapping[str, Section], heading: str) -> Section | None:
     """Return the section with this heading, in backticks or not."""
     return found.get(heading) or found.get(f"`{heading}`")
-
-
-def _models_in(annotation: Any, is_list: bool = False) -> Iterator[tuple[type[BaseModel], bool]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation, is_list
-    for argument in get_args(annotation):
-        yield from _models_in(argument, is_list or getattr(annotation, "__origin__", None) in {tuple, list})
 
 
 def _plain(value: Any) -> Any:

@@ -41,7 +41,10 @@ def test_plugins_register_one_stage_type_or_several() -> None:
         ("NOT_CALLABLE", "names int '5'; it must name a function"),
         ("returns_none", "returned NoneType; it must return a StageRegistration"),
         ("returns_text", "returned str; it must return a StageRegistration"),
-        ("wants_argument", "wants arguments; it must be a function without arguments"),
+        (
+            "wants_argument",
+            "which wants arguments (missing a required argument: 'argument'); it must name a function",
+        ),
         ("wrong_arity", "a builder takes (definition) or (topology, definition)"),
         ("invalid_metadata", "stage_type must be letters"),
         ("reserved_key", "state_key 'context' cannot be used"),

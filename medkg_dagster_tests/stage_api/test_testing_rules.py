@@ -307,8 +307,8 @@ def register_nothing() -> StageRegistration | None:
 @pytest.mark.parametrize(
     ("register", "expected"),
     [
-        (lambda _topology: stage_type(), "wants arguments: missing a required argument: '_topology'"),
-        (register_later, "register_later is asynchronous"),
+        (lambda _topology: stage_type(), r"wants arguments \(missing a required argument: '_topology'\)"),
+        (register_later, "register_later, which is asynchronous"),
         (register_nothing, "register_nothing returned NoneType"),
         (list, "registers no stage types"),
         (lambda: itertools.repeat(stage_type()), "registers more than 10,000 stage types"),
@@ -321,7 +321,7 @@ def register_nothing() -> StageRegistration | None:
         ),
         (lambda: stage_type(kinds=("a b",)), "kind 'a b' must be"),
         (lambda: stage_type(output_counter=lambda: 1), "output_counter .* must take"),
-        ("medkg_stage:register", "got str 'medkg_stage:register'; an entry point names a function"),
+        ("medkg_stage:register", "names str 'medkg_stage:register'; it must name a function"),
         (lambda: 1 / 0, "raised ZeroDivisionError"),
     ],
 )
