@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medkg_dagster.errors import StageResolutionError
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage, Wire
-from medkg_dagster.runtime.isolation import InputSource, invoke_isolated
 from medkg_dagster.stage_api.context import StageContext
 from medkg_dagster.stage_api.invocation import StageOutcome, invoke
 from medkg_dagster.stage_api.metadata import SubprocessIsolation
 from medkg_dagster.stage_api.redaction import redacted_document
 from medkg_dagster.topology.models import StageDefinition
+
+if TYPE_CHECKING:
+    from medkg_dagster.runtime.isolation import InputSource
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +65,8 @@ class StageCall:
         inputs: Mapping[str, Any],
         limits: SubprocessIsolation,
     ) -> StageOutcome:
+        from medkg_dagster.runtime.isolation import invoke_isolated
+
         planned = self.planned
         if planned.origin is None:
             raise StageResolutionError(
@@ -84,7 +88,9 @@ class StageCall:
         )
 
 
-def _input_source(wire: Wire, writer: PlannedStage) -> InputSource | None:
+def _input_source(wire: Wire, writer: PlannedStage) -> "InputSource | None":
+    from medkg_dagster.runtime.isolation import InputSource
+
     if writer.origin is None:
         return None
     names = dict(zip(writer.metadata.state_keys, writer.contract.state_keys, strict=True))

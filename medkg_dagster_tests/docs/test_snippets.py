@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
-import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,9 +21,7 @@ from medkg_dagster.resolution import load_plan, resolve_pipeline
 from medkg_dagster.resolution.plan import PipelinePlan
 from medkg_dagster.topology.loading import LoadedPolicies, load_policies, parse_pipeline
 from medkg_dagster.topology.models import StageDefinition
-from medkg_dagster_tests.docs.markdown import CodeBlock, anchors, code_blocks, links, pages, read, titled
-
-GUIDE = "docs/guides/custom-stages.md"
+from medkg_dagster_tests.docs.markdown import CodeBlock, anchors, code_blocks, links, pages, read
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -209,73 +205,3 @@ def test_every_page_is_reached_from_the_readme(repository: Path) -> None:
         pending += [(page.parent / target).resolve() for target in targets if target]
 
     assert set(pages()) <= reached
-
-
-@pytest.fixture
-def plugin(tmp_path: Path, repository: Path) -> Run:
-    """The package of the guide, as an installer leaves it, beside this environment; runs commands in it."""
-    site, config = tmp_path / "site", tmp_path / "config" / "orchestration"
-    project = tomllib.loads(titled(GUIDE, "pyproject.toml"))["project"]
-    information = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-    information.mkdir(parents=True)
-    (information / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-    )
-    sources = next(block for block in code_blocks("toml") if block.page == GUIDE and block.title is None)
-    groups = project["entry-points"] | tomllib.loads(sources.text)["project"]["entry-points"]
-    (information / "entry_points.txt").write_text(
-        "".join(
-            f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in points.items())
-            for group, points in groups.items()
-        )
-    )
-    for name in ("medkg_keywords.py", "medkg_lines.py", "test_medkg_keywords.py"):
-        (site / name).write_text(titled(GUIDE, name))
-    (config / "pipelines").mkdir(parents=True)
-    (config / "resilience.yaml").write_bytes(
-        (repository / "config" / "orchestration" / "resilience.yaml").read_bytes()
-    )
-    (config / "pipelines" / "keywords.yaml").write_text(titled(GUIDE, "keywords.yaml"))
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("MEDKG_", "DAGSTER_"))
-    }
-    environment |= {
-        "PYTHONPATH": f"{site}{os.pathsep}{repository}",
-        "MEDKG_HOME": str(tmp_path / "home"),
-        "MEDKG_CONFIG": str(config.parent),
-        "MEDKG_STRICT": "1",
-        "DAGSTER_DISABLE_TELEMETRY": "1",
-    }
-
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [str(Path(sys.executable).with_name(words[0])), *words[1:]]
-        done = subprocess.run(
-            command, cwd=site, env=environment, capture_output=True, text=True, timeout=240, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done
-
-    return run
-
-
-def test_the_plugin_of_the_guide_registers_resolves_and_passes_its_own_tests(plugin: Run) -> None:
-    assert "medkg-keywords 0.1.0" in plugin("medkg", "stages", "keywords").stdout
-    assert "no problems" in plugin("medkg", "check").stdout
-    assert "document <- ir_validation" in plugin("medkg", "plan", "keywords").stdout
-    assert "3 passed" in plugin("python", "-m", "pytest", "-q", "-p", "no:cacheprovider").stdout
-
-
-def test_the_plugin_of_the_guide_makes_its_asset(plugin: Run, tmp_path: Path) -> None:
-    notes = tmp_path / "notes.txt"
-    notes.write_text("Nivolumab and ipilimumab in melanoma.\nInfliximab after colitis.\n")
-    config = tmp_path / "run.yaml"
-    source = {"adapter": "lines", "params": {"path": str(notes)}}
-    config.write_text(yaml.safe_dump({"ops": {"keywords__stages": {"ops": {"ingest": {"config": source}}}}}))
-
-    plugin(
-        "dagster", "job", "execute", "-m", "medkg_dagster.definitions", "-j", "keywords", "-c", str(config)
-    )
-
-    with JobLedger.open(tmp_path / "home") as ledger:
-        runs = {run.stage: run for run in ledger.stage_runs("keywords", "default")}
-    assert runs["keywords"].output_count == 2
