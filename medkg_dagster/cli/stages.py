@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from medkg_dagster.cli.output import echo_json, echo_table
+from medkg_dagster.errors import ConfigError
 from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
@@ -83,8 +84,14 @@ def describe_type(factory: StageFactory, name: str) -> dict[str, Any]:
     """Return a stage type's metadata, origin and config fields as plain values.
 
     Raises:
+        ConfigError: Its plugin is not let in, or could not be loaded.
         StageRegistryError: There is no such type.
     """
+    from medkg_dagster.resolution.requirements import why_not_registered
+
+    why = why_not_registered(name, "", factory.registry.events)
+    if name not in factory.registry and why is not None:
+        raise ConfigError(f"unknown stage type '{name}'; {why}")
     metadata = factory.get_metadata(name)
     return {
         **metadata.to_dict(),
@@ -152,6 +159,12 @@ def _writes(description: dict[str, Any]) -> str:
     return ", ".join([keys] if isinstance(keys, str) else keys or ()) or "-"
 
 
+def _limits(isolation: dict[str, Any] | None) -> str | None:
+    if isolation is None:
+        return None
+    return f"a child process, {isolation['memory_mb']} MB, {isolation['timeout_seconds']:g} s"
+
+
 def _print_types(found: list[dict[str, Any]]) -> None:
     echo_table(
         ("TYPE", "WRITES", "DEPENDS ON", "FROM", "ENTRY POINT"),
@@ -186,6 +199,7 @@ def _print_type(item: dict[str, Any]) -> None:
         "api version": item["api_version"],
         "kinds": ", ".join(item["kinds"]),
         "max failure ratio": item["max_failure_ratio"],
+        "isolation": _limits(item["isolation"]),
     }
     for label, value in shown.items():
         click.echo(f"  {label + ':':<19}{'-' if value in (None, '') else value}")

@@ -156,6 +156,8 @@ def new_job_id(pipeline: str) -> str:
 def _check(
     pipeline: PipelinePlan, planned: PlannedStage, request: dict[str, Any], extensions: ExtensionCatalogue
 ) -> None:
+    from medkg_dagster.plugins import LoadGuard
+    from medkg_dagster.plugins.policy import LOAD_SECONDS
     from medkg_dagster.resolution.stage_config import check_config
     from medkg_dagster.runtime.requests import requested_config
 
@@ -163,7 +165,8 @@ def _check(
     if not requested:
         return
     config = {**planned.definition.config, **requested}
-    _, findings = check_config(planned.metadata, config, (planned.name,), extensions)
+    with LoadGuard(LOAD_SECONDS) as guard:
+        _, findings = check_config(planned.metadata, config, (planned.name,), extensions, guard)
     if findings:
         reasons = "; ".join(
             f"{'.'.join(map(str, finding.path))}: {finding.message}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from medkg_dagster.errors import Problem
 from medkg_dagster.plugins.origin import Origin
 
 LOAD_SECONDS = 10.0
@@ -75,6 +77,25 @@ class PluginPolicy:
         if self.allow and not any(_matches(entry, origin) for entry in self.allow):
             return f"not among what {self.written} allows"
         return None
+
+    def misspelt_blocks(self, distributions: Collection[str]) -> Iterator[Problem]:
+        """Yield a problem for each entry of `block` that looks like a misspelt distribution.
+
+        Blocking what is not installed is no mistake; letting in what was meant to be blocked is.
+
+        Args:
+            distributions: Names of the installed distributions that have plugins.
+        """
+        known = {normalized(name): name for name in distributions}
+        for entry in self.block:
+            name = normalized(entry.partition(":")[0])
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+            if name not in known and close:
+                yield Problem(
+                    f"`block` names '{entry}', which is not installed; '{known[close[0]]}' is",
+                    subject=self.written,
+                    hint="correct the name, or remove the line",
+                )
 
     def allows_import(self, path: str) -> bool:
         """Say whether a pipeline file may name this import path, `module:attribute`."""

@@ -129,6 +129,8 @@ def problem_of(
 ) -> Problem:
     """Return a problem that names an entry point, keeping the traceback in its details."""
     details = "".join(traceback.format_exception(error)) if error is not None else None
+    if not origin.entry_point and hint == _REINSTALL:
+        hint = "correct the import path in the pipeline file, or what it names"
     return Problem(message, subject=str(origin), hint=hint, details=details)
 
 

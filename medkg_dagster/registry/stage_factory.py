@@ -66,7 +66,7 @@ class StageFactory:
 
         registry = StageRegistry(discover)
         registry.load_plugins()
-        return cls(registry, ExtensionCatalogue(policy, installed))
+        return cls(registry, ExtensionCatalogue(policy, installed, _WATCHED))
 
     @property
     def problems(self) -> tuple[Problem, ...]:

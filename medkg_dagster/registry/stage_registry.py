@@ -86,20 +86,15 @@ class StageRegistry:
         Raises:
             StageRegistryError: The registration is invalid, or the name is taken.
         """
-        if self._in_use:
-            warnings.warn(
-                "a StageRegistry that a factory uses is changed directly; call StageFactory.register_stage. "
-                "Direct changes are accepted until medkg-dagster 1.0",
-                DeprecationWarning,
-                stacklevel=2,
-            )
+        self._warn_of_direct_change()
         self.add(registration, replace=replace, origin=origin)
 
     def register_stage(
         self, *, metadata: StageMetadata, builder: StageBuilder, replace: bool = False
     ) -> None:
         """Add a stage type from code; raises like `register`."""
-        self.register(StageRegistration(metadata, builder), replace=replace)
+        self._warn_of_direct_change()
+        self.add(StageRegistration(metadata, builder), replace=replace)
 
     def add(
         self, registration: StageRegistration, *, replace: bool = False, origin: Origin | None = None
@@ -136,11 +131,22 @@ class StageRegistry:
             offers.setdefault(entry.metadata.stage_type, []).append(entry)
         for name, offered in offers.items():
             self._take(name, offered, problems, events)
+        distributions = {event.origin.distribution for event in discovery.events}
+        problems += self._policy.misspelt_blocks(distributions)
         problems += self._vain_replacements(offers) if not self._policy.closed else ()
         self._problems += [problem for problem in problems if problem not in self._problems]
         self._events += [event for event in events if event not in self._events]
         self._loads = list(discovery.loads)
         return tuple(problems)
+
+    def _warn_of_direct_change(self) -> None:
+        if self._in_use:
+            warnings.warn(
+                "a StageRegistry that a factory uses is changed directly; call StageFactory.register_stage. "
+                "Direct changes are accepted until medkg-dagster 1.0",
+                DeprecationWarning,
+                stacklevel=3,
+            )
 
     def _take(
         self,

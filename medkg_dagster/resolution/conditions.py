@@ -6,6 +6,7 @@ from pathlib import Path
 
 from medkg_dagster.domain.gates import GateCondition
 from medkg_dagster.errors import ConfigError
+from medkg_dagster.plugins import LoadGuard, PluginTimeoutError
 from medkg_dagster.stage_api.extension_catalogue import ExtensionCatalogue
 from medkg_dagster.stage_api.extensions import ExtensionKind
 from medkg_dagster.topology.models import CustomCondition, PipelineTopologyConfig
@@ -13,7 +14,7 @@ from medkg_dagster.topology.structure import Finding
 
 
 def expand_conditions(
-    topology: PipelineTopologyConfig, extensions: ExtensionCatalogue, home: Path
+    topology: PipelineTopologyConfig, extensions: ExtensionCatalogue, home: Path, guard: LoadGuard
 ) -> tuple[PipelineTopologyConfig, dict[str, GateCondition], list[Finding]]:
     """Let extensions make a `GateCondition` of each custom condition.
 
@@ -23,6 +24,7 @@ def expand_conditions(
         topology: The pipeline.
         extensions: The extensions.
         home: The folder for all data.
+        guard: Ends what an extension does not end itself.
 
     Returns:
         The pipeline with conditions on fields only, the condition of each gate by name, and what is wrong.
@@ -30,13 +32,14 @@ def expand_conditions(
     findings: list[Finding] = []
     conditions: dict[str, GateCondition] = {}
     for index, gate in enumerate(topology.gates):
-        condition = gate.condition
-        made = (
-            _expanded(condition, extensions, home, ("gates", index, "condition"), findings)
-            if isinstance(condition, CustomCondition)
-            else condition
+        made: GateCondition | Finding = (
+            _expanded(gate.condition, extensions, home, guard, ("gates", index, "condition"))
+            if isinstance(gate.condition, CustomCondition)
+            else gate.condition
         )
-        if made is not None:
+        if isinstance(made, Finding):
+            findings.append(made)
+        else:
             conditions[gate.name] = made
     if all(conditions.get(gate.name) is gate.condition for gate in topology.gates):
         return topology, conditions, findings
@@ -51,23 +54,19 @@ def _expanded(
     custom: CustomCondition,
     extensions: ExtensionCatalogue,
     home: Path,
+    guard: LoadGuard,
     path: tuple[str | int, ...],
-    findings: list[Finding],
-) -> GateCondition | None:
+) -> GateCondition | Finding:
+    authors = "tell the authors of the condition"
     try:
         extension = extensions.find(ExtensionKind.GATE_CONDITION, custom.custom)
-        made = extension.open(custom.parameters, home)
+        made = guard.run(f"gate condition '{custom.custom}'", lambda: extension.open(custom.parameters, home))
     except ConfigError as error:
-        findings.append(Finding(path, f"custom condition: {error}"))
-        return None
-    except Exception as error:  # noqa: BLE001 - a plugin may raise anything, and other pipelines must load
-        message = (
-            f"the condition '{custom.custom}' broke on these parameters: {type(error).__name__}: {error}"
-        )
-        findings.append(Finding(path, message, "tell the authors of the condition"))
-        return None
+        return Finding(path, f"custom condition: {error}")
+    except (Exception, SystemExit, PluginTimeoutError) as error:  # noqa: BLE001 - a plugin may do anything, and other pipelines must load
+        broke = f"{type(error).__name__}: {error}"
+        return Finding(path, f"the condition '{custom.custom}' broke on these parameters: {broke}", authors)
     if not isinstance(made, GateCondition):
         message = f"the condition '{custom.custom}' made {type(made).__name__}; it must make a GateCondition"
-        findings.append(Finding(path, message, "tell the authors of the condition"))
-        return None
+        return Finding(path, message, authors)
     return made

@@ -24,7 +24,11 @@ def audit_plugins(events: Iterable[PluginEvent], ledger: JobLedger) -> tuple[Reg
         The records that were added.
     """
     added = ledger.record_registrations(registrations(events))
+    gone = {entry.key[:2] for entry in added if entry.outcome == Outcome.REMOVED and not entry.subject}
     for entry in added:
+        if entry.subject and entry.outcome == Outcome.REMOVED and entry.key[:2] in gone:
+            # Said once, for the entry point.
+            continue
         level = logging.WARNING if entry.change or entry.outcome in _WARNED_OF else logging.INFO
         _LOG.log(level, "%s", describe_registration(entry))
     return added

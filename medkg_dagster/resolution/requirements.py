@@ -69,6 +69,8 @@ def why_not_registered(stage_type: str, source: str, events: Iterable[PluginEven
             stage_type in names or (source and (source in names or is_from(event.origin, source)))
         ):
             return f"{event.origin} is {event.outcome}: {event.details}"
+    if ":" in source:
+        return "check that the import path names a function that registers it"
     return f"install {source}" if source else None
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from medkg_dagster.errors import Problem, StageRegistryError, StageResolutionError, did_you_mean
+from medkg_dagster.plugins import LoadGuard
 from medkg_dagster.plugins.events import Outcome, PluginEvent
 from medkg_dagster.registry import RegisteredStage, StageFactory
 from medkg_dagster.resolution.conditions import expand_conditions
@@ -63,8 +64,12 @@ def resolve_topologies(
     plans = []
     seconds: dict[str, float] = {}
     overridden: list[PluginEvent] = []
-    for pipeline in loaded.pipelines:
-        plan, findings, taken = _resolve(pipeline.topology, factory, loaded.policies, home)
+    with LoadGuard(factory.registry.policy.load_seconds) as guard:
+        resolved = [
+            (pipeline, *_resolve(pipeline.topology, factory, loaded.policies, home, guard))
+            for pipeline in loaded.pipelines
+        ]
+    for pipeline, plan, findings, taken in resolved:
         for provider, spent in taken.items():
             seconds[provider] = seconds.get(provider, 0.0) + spent
         if plan is None:
@@ -96,7 +101,8 @@ def resolve_pipeline(
     Raises:
         StageResolutionError: It cannot be resolved; the message holds every reason.
     """
-    plan, findings, _ = _resolve(topology, factory, policies, Path())
+    with LoadGuard(factory.registry.policy.load_seconds) as guard:
+        plan, findings, _ = _resolve(topology, factory, policies, Path(), guard)
     if plan is None:
         reasons = "\n".join(
             f"{finding.message} ({finding.hint})" if finding.hint else finding.message for finding in findings
@@ -126,9 +132,10 @@ def _resolve(
     factory: StageFactory,
     policies: Mapping[str, ResiliencePolicy],
     home: Path,
+    guard: LoadGuard,
 ) -> tuple[PipelinePlan | None, list[Finding], dict[str, float]]:
-    topology, conditions, condition_findings = expand_conditions(topology, factory.extensions, home)
-    resolution = _Resolution(topology, factory, policies)
+    topology, conditions, condition_findings = expand_conditions(topology, factory.extensions, home, guard)
+    resolution = _Resolution(topology, factory, policies, guard)
     stages = resolution.plan_stages(resolution.find_types())
     phases, phase_findings = cut_phases(topology, resolution.order, resolution.ancestors)
     unmet = unmet_requirements(topology, factory.registry, factory.extensions)
@@ -148,8 +155,10 @@ class _Resolution:
         topology: PipelineTopologyConfig,
         factory: StageFactory,
         policies: Mapping[str, ResiliencePolicy],
+        guard: LoadGuard,
     ) -> None:
         self.topology = topology
+        self.guard = guard
         self.registry = factory.registry
         self.policies = policies
         self.extensions = factory.extensions
@@ -213,7 +222,7 @@ class _Resolution:
         wires = self._wires(index, typed, others, is_complete=is_complete)
         sources = {wire.source for wire in wires}
         path = ("stages", index, "config")
-        config, findings = check_config(metadata, stage.config, path, self.extensions)
+        config, findings = check_config(metadata, stage.config, path, self.extensions, self.guard)
         for finding in findings:
             self._report(finding.path, f"stage '{stage.name}': {finding.message}", finding.hint)
         return PlannedStage(

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from medkg_dagster.plugins import LoadGuard, PluginTimeoutError
 from medkg_dagster.stage_api.extension_catalogue import CONTEXT_KEY, ExtensionCatalogue
 from medkg_dagster.stage_api.metadata import StageMetadata, qualified_name
 from medkg_dagster.topology.explain import explain
@@ -23,6 +24,7 @@ def check_config(
     config: Mapping[str, Any],
     path: tuple[str | int, ...],
     extensions: ExtensionCatalogue,
+    guard: LoadGuard,
 ) -> tuple[Any, list[Finding]]:
     """Validate a configuration.
 
@@ -31,6 +33,7 @@ def check_config(
         config: The configuration as written.
         path: Its place in the file.
         extensions: What the configuration may name.
+        guard: Ends what a plugin's validators do not end themselves.
 
     Returns:
         The configuration with the model's defaults filled in, and what is wrong with it. A stage type
@@ -39,11 +42,15 @@ def check_config(
     model = metadata.config_model
     if model is None:
         return config, []
+
+    def validate() -> Any:
+        return model.model_validate(config, context={CONTEXT_KEY: extensions}).model_dump()
+
     try:
-        return model.model_validate(config, context={CONTEXT_KEY: extensions}).model_dump(), []
+        return guard.run(f"the configuration of stage type {metadata.stage_type!r}", validate), []
     except ValidationError as error:
         return config, list(explain(error, model, path))
-    except Exception as error:  # noqa: BLE001 - a plugin's validator may raise anything, and others must load
+    except (Exception, SystemExit, PluginTimeoutError) as error:  # noqa: BLE001 - a plugin's validator may do anything, and others must load
         message = f"{qualified_name(model)} broke on this configuration: {type(error).__name__}: {error}"
         return config, [Finding(path, message, "tell the authors of the stage type")]
 

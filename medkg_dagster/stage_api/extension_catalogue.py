@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import traceback
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel, ValidationInfo
@@ -23,6 +24,7 @@ from medkg_dagster.plugins import (
     is_from,
 )
 from medkg_dagster.plugins.events import Outcome, PluginEvent
+from medkg_dagster.plugins.tampering import TamperWatch
 from medkg_dagster.stage_api.extensions import Embedder, Extension, ExtensionKind
 from medkg_dagster.stage_api.secrets import secret_fields
 
@@ -37,11 +39,16 @@ class ExtensionCatalogue:
     Args:
         policy: What is let in; everything by default.
         installed: The installed entry points; looked for by default.
+        watched: Classes and modules that no plugin may change.
     """
 
     def __init__(
-        self, policy: PluginPolicy | None = None, installed: InstalledEntryPoints | None = None
+        self,
+        policy: PluginPolicy | None = None,
+        installed: InstalledEntryPoints | None = None,
+        watched: Sequence[type | ModuleType] = (),
     ) -> None:
+        self._watched = watched
         self._policy = policy or PluginPolicy()
         self._installed = installed or InstalledEntryPoints()
         self._offers: dict[ExtensionKind, dict[str, list[Offer]]] = {}
@@ -97,6 +104,7 @@ class ExtensionCatalogue:
 
     def problems(self) -> Iterator[Problem]:
         """Yield a problem for each registration that loses its name to another, importing none of them."""
+        yield from self._vain_replacements()
         for kind, name, offers in self._all():
             if len(offers) < 2 or self._replacement(kind, name, offers):
                 continue
@@ -128,6 +136,23 @@ class ExtensionCatalogue:
                     if refusal is not None:
                         subject = f"{kind.label} {name}"
                         yield PluginEvent(origin, Outcome.BLOCKED, subject, self._policy.written, refusal)
+
+    def _vain_replacements(self) -> Iterator[Problem]:
+        kinds = {kind.plural: kind for kind in ExtensionKind}
+        for chosen in self._policy.replaces.values():
+            kind = kinds.get(chosen.kind)
+            if kind is None or self._policy.closed:
+                continue
+            if (
+                self._replacement(kind, chosen.name, self._let_in(self._of(kind).get(chosen.name, [])))
+                is None
+            ):
+                yield Problem(
+                    f"`replaces` chooses {chosen.distribution} for the {kind.label} '{chosen.name}', but it "
+                    "does not provide it",
+                    subject=chosen.written,
+                    hint="install it, let it in, correct its name, or remove the line",
+                )
 
     def _of(self, kind: ExtensionKind) -> dict[str, list[Offer]]:
         if kind not in self._offers:
@@ -181,6 +206,7 @@ class ExtensionCatalogue:
 
     def _load(self, kind: ExtensionKind, name: str, offer: Offer) -> Extension:
         origin, point = offer
+        tampering = TamperWatch(self._watched)
         try:
             with LoadGuard(self._policy.load_seconds) as guard:
                 extension: Any = guard.run(str(origin), point.load)
@@ -197,7 +223,14 @@ class ExtensionCatalogue:
                 f"{kind.label} '{name}': {origin} cannot be loaded: {trace}; upgrade or uninstall the "
                 "distribution, or tell its authors"
             ) from error
-        _check_extension(kind, origin, extension)
+        finally:
+            changed = tampering.undo()
+        if changed:
+            raise ConfigError(
+                f"{kind.label} '{name}': {origin} changed {', '.join(changed)} while it was imported; the "
+                "change was undone; uninstall it, or add it to `block` in config/plugins.yaml"
+            )
+        _check_extension(kind, name, origin, extension)
         return extension  # type: ignore[no-any-return] # checked above
 
 
@@ -225,12 +258,14 @@ def check_extension(kind: ExtensionKind, name: str, parameters: dict[str, Any], 
         raise ValueError(str(error)) from error
 
 
-def _check_extension(kind: ExtensionKind, origin: Origin, extension: Any) -> None:
+def _check_extension(kind: ExtensionKind, name: str, origin: Origin, extension: Any) -> None:
     rule = None
     if not isinstance(extension, Extension):
         rule = f"names {type(extension).__name__} {str(extension)[:60]!r}; it must name an Extension"
     elif extension.kind is not kind:
         rule = f"names an Extension of kind {extension.kind}; it must be of kind {kind}"
+    elif extension.name != name:
+        rule = f"names an Extension called {extension.name!r}; name it {name!r}, like its entry point"
     elif not (isinstance(extension.config_model, type) and issubclass(extension.config_model, BaseModel)):
         rule = f"has the config_model {extension.config_model!r}; it must be a pydantic model class"
     elif secret_fields(extension.config_model):

@@ -130,7 +130,7 @@ def _execute(metadata: StageMetadata, stage: Stage, ctx: StageContext, inputs: M
     if signature is None:
         return execute(ctx, **inputs)
     if _takes_upstream(signature, inputs):
-        _warn_of_upstream(execute, inputs)
+        _warn_of_upstream(execute, ctx, inputs)
         return execute(ctx, _upstream(inputs))
     try:
         signature.bind(ctx, **inputs)
@@ -165,13 +165,14 @@ def _upstream(inputs: Mapping[str, Any]) -> Any:
     return next(iter(inputs.values())) if len(inputs) == 1 else MappingProxyType(dict(inputs))
 
 
-def _warn_of_upstream(execute: Callable[..., Any], inputs: Mapping[str, Any]) -> None:
-    warnings.warn(
+def _warn_of_upstream(execute: Callable[..., Any], ctx: StageContext, inputs: Mapping[str, Any]) -> None:
+    message = (
         f"{qualified_name(execute)} takes its inputs as one positional argument; write {_expected(inputs)}. "
-        "The old form is accepted until medkg-dagster 1.0",
-        DeprecationWarning,
-        stacklevel=2,
+        "The old form is accepted until medkg-dagster 1.0"
     )
+    # Python hides this warning by default; whoever runs the pipeline sees the log.
+    ctx.log.warning("%s", message)
+    warnings.warn(message, DeprecationWarning, stacklevel=2)
 
 
 def _expected(inputs: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import re
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
@@ -17,6 +18,7 @@ API_VERSION = 1
 OutputHandler = Callable[[MutableMapping[str, Any], str, Any], None]
 OutputCounter = Callable[[Any], int]
 
+_STAGE_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_-]*", re.ASCII)
 _NO_TYPES: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -82,8 +84,9 @@ class StageMetadata:
     isolation: SubprocessIsolation | None = None
 
     def __post_init__(self) -> None:
-        for problem in _invalid(self):
-            raise StageRegistryError(f"stage type {self.stage_type!r}: {problem}")
+        problems = _invalid(self)
+        if problems:
+            raise StageRegistryError(f"stage type {self.stage_type!r}: {'; '.join(problems)}")
 
     @property
     def state_keys(self) -> tuple[str, ...]:
@@ -132,12 +135,7 @@ def _invalid(metadata: StageMetadata) -> list[str]:
 def _invalid_names(metadata: StageMetadata) -> list[str]:
     name = metadata.stage_type
     problems = []
-    if (
-        not isinstance(name, str)
-        or not name
-        or not name.replace("-", "_").isidentifier()
-        or not name.isascii()
-    ):
+    if not isinstance(name, str) or not _STAGE_TYPE.fullmatch(name):
         problems.append("stage_type must be letters, digits, '-' and '_', beginning with a letter")
     for label in ("dependencies", "optional_dependencies"):
         values = getattr(metadata, label)
@@ -192,8 +190,8 @@ def _invalid_values(metadata: StageMetadata) -> list[str]:
         )
     if not isinstance(metadata.max_failure_ratio, int | float) or not 0 <= metadata.max_failure_ratio <= 1:
         problems.append(f"max_failure_ratio must lie between 0 and 1, got {metadata.max_failure_ratio!r}")
-    if len(metadata.kinds) > 3:
-        problems.append("kinds may hold three labels at most")
+    if not isinstance(metadata.kinds, tuple) or len(metadata.kinds) > 3:
+        problems.append("kinds must be a tuple of three labels at most, for example ('python', 'sqlite')")
     unknown = set(metadata.state_types) - set(metadata.state_keys)
     if unknown:
         problems.append(f"state_types names keys the stage does not write: {', '.join(sorted(unknown))}")

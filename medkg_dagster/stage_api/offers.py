@@ -32,8 +32,8 @@ def offered_registrations(plugin: Any) -> Iterator[Any]:
         return
     if isinstance(returned, str | bytes | dict) or not isinstance(returned, Iterable):
         raise StageRegistryError(
-            f"{qualified_name(plugin)} returned {type(returned).__name__}; it must return a StageRegistration "
-            "or an iterable of them"
+            f"{qualified_name(plugin)} returned {type(returned).__name__}; it must return a "
+            "StageRegistration or an iterable of them"
         )
     for number, registration in enumerate(returned):
         if number >= MAX_REGISTRATIONS:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from medkg_dagster.stage_api.metadata import StageMetadata, SubprocessIsolation
@@ -24,7 +24,7 @@ def check_not_a_callable(value: Any) -> Any:
             raise PydanticCustomError(
                 "override",
                 "'{key}' comes from the plugin and cannot be overridden; what can: {known}",
-                {"key": key, "known": ", ".join(own)},
+                {"key": key, "known": ", ".join(MetadataOverrides.model_fields)},
             )
     return value
 
@@ -99,6 +99,14 @@ class PluginRequirement(StrictModel):
     type: str = Field(min_length=1)
     source: str = Field(alias="from", min_length=1)
     version: Annotated[str | None, AfterValidator(_check_specifier)] = None
+
+    @model_validator(mode="after")
+    def _check_import_path(self) -> Self:
+        if ":" in self.source and self.version is not None:
+            raise PydanticCustomError(
+                "version", "an import path has no version; remove the key, or name a distribution"
+            )
+        return self
 
 
 Requirements = Annotated[tuple[PluginRequirement, ...], BeforeValidator(empty_list_for_none)]

@@ -105,7 +105,7 @@ def load_plugin_policy(config: Path, *, enabled: bool = True) -> LoadedPolicy:
     if not file.exists():
         return LoadedPolicy(PluginPolicy())
     source = read_yaml(file)
-    problems = list(source.problems)
+    problems = [] if source.is_empty else list(source.problems)
     if not problems:
         try:
             return LoadedPolicy(_policy(PluginsFile.model_validate(source.value or {}), source))

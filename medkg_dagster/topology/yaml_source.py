@@ -48,12 +48,14 @@ class YamlSource:
         value: Its content as dicts, lists and scalars; None where the file could not be read to its end.
         lines: Where each key stands.
         problems: What is wrong with the YAML itself.
+        is_empty: Whether it holds nothing, or comments only.
     """
 
     file: Path
     value: Any
     lines: SourceLines
     problems: tuple[Problem, ...]
+    is_empty: bool = False
 
 
 def read_yaml(file: Path) -> YamlSource:
@@ -98,7 +100,8 @@ def parse_yaml(text: str, file: Path) -> YamlSource:
         return YamlSource(file, None, SourceLines({}), tuple(builder.problems))
     if not builder.documents:
         builder.problems.append(Problem("the file is empty", file=file, line=1, hint="remove it or fill it"))
-    return YamlSource(file, builder.root, SourceLines(builder.lines), tuple(builder.problems))
+    lines, is_empty = SourceLines(builder.lines), not builder.documents
+    return YamlSource(file, builder.root, lines, tuple(builder.problems), is_empty)
 
 
 def _refused(file: Path, message: str, *, line: int | None = None, hint: str | None = None) -> YamlSource:

@@ -69,6 +69,56 @@ def test_plan_as_json_holds_the_same(medkg: Medkg, config: Path) -> None:
     assert plan["phases"] == [{"job": "small_one", "after_gate": None, "stages": ["fetch", "read"]}]
 
 
+def test_plan_shows_where_stages_differ_from_their_types_and_what_opens_gates(
+    medkg: Medkg, config: Path
+) -> None:
+    (config / "pipelines" / "small.yaml").write_text(
+        PIPELINE.replace(
+            "policy: patient", "metadata_overrides: {state_key: paper}, isolation: {memory_mb: 512}"
+        )
+        + "  - {name: wait, type: gate, gate: ok, depends_on: [read]}\n"
+        + "gates: [{name: ok, condition: {field: ready, equals: true, timeout_seconds: 60}}]\n"
+    )
+    lines = [line.split() for line in medkg("plan", "small-one").output.splitlines()]
+    assert ["ok", "ready", "equals", "True", "fail", "after", "60", "s"] in lines
+    assert ["read", "state_key:", "paper", "512", "MB,", "600", "s"] in lines
+    plan = json.loads(medkg("plan", "small-one", "--json").stdout)
+    assert plan["stages"][1]["metadata_overrides"] == {"state_key": "paper"}
+    assert plan["stages"][1]["isolation"] == {"memory_mb": 512, "timeout_seconds": 600.0}
+    assert plan["gates"][0]["job"] == "small_one__after_ok"
+
+
+@pytest.mark.parametrize(("content", "exit_code"), [("", 0), ("# nothing yet\n", 0), ("blok: [lab]\n", 1)])
+def test_a_plugins_file_that_is_not_valid_is_a_problem_and_an_empty_one_is_not(
+    medkg: Medkg, config: Path, content: str, exit_code: int
+) -> None:
+    (config.parent / "plugins.yaml").write_text(content)
+    result = medkg("check")
+    assert result.exit_code == exit_code
+    assert ("did you mean 'block'?" in result.stdout) is (exit_code == 1)
+
+
+def test_stages_of_a_job_are_in_the_audit_with_who_configured_them(medkg: Medkg, config: Path) -> None:
+    small = config / "pipelines" / "small.yaml"
+    small.write_text(PIPELINE.replace("policy: patient", "metadata_overrides: {kinds: [s3]}"))
+
+    entries = json.loads(medkg("stages", "--audit", "small-one.read", "--json").stdout)
+
+    assert [(entry["outcome"], entry["details"]) for entry in entries] == [("overridden", "kinds")]
+    assert entries[0]["configured_by"] == f"{small}:8"
+    small.write_text(PIPELINE)
+    entries = json.loads(medkg("stages", "--audit", "small-one.read", "--json").stdout)
+    assert [entry["outcome"] for entry in entries] == ["removed", "overridden"]
+
+
+def test_check_writes_no_ledger_and_stages_audit_does(medkg: Medkg, config: Path, home: Path) -> None:
+    assert config.is_dir()
+    medkg("check")
+    assert not list(home.rglob("*.sqlite"))
+    assert "TIME" in medkg("stages", "--audit").stdout
+    assert (home / "ledger.sqlite").is_file()
+
+
 def test_an_unknown_pipeline_names_the_closest_one(medkg: Medkg, config: Path) -> None:
     assert config.is_dir()
     result = medkg("plan", "smal-one")
