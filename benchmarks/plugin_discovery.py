@@ -2,13 +2,16 @@
 
 import base64
 import hashlib
+import importlib
 import json
 import os
+import pkgutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +19,10 @@ from benchmarks.figures import Figure, in_turn
 
 ROOT = Path(__file__).parent.parent
 GROUP = "medical_kg.orchestration.stages"
+_TYPE = "replace-words-"
+_MODULE = "medkg_words_"
 
-_MODULE = '''"""Replaces words of documents by what a deployment chooses; stage type `replace-words-{number}`."""
+_CODE = '''"""Replaces words of documents by what a deployment chooses; stage type `replace-words-{number}`."""
 
 from __future__ import annotations
 
@@ -124,7 +129,7 @@ _README_LINE = "Words of a document are looked up one by one and replaced by wha
 
 
 def measure(packages: int = 100, repeats: int = 9) -> Iterator[Figure]:
-    """Measure discovery in fresh processes, and what is imported of packages that are blocked.
+    """Measure discovery in fresh processes, and count what is imported of packages that are blocked.
 
     Args:
         packages: How many packages are installed.
@@ -134,55 +139,130 @@ def measure(packages: int = 100, repeats: int = 9) -> Iterator[Figure]:
         folder = Path(name)
         for number in range(packages):
             _install(folder, number)
-        by_hand = _seconds(folder, "by_hand", packages)
-        for title, side in (("", "discover"), (", each named in `allow`", "discover_allowed")):
-            pair = in_turn(_seconds(folder, side, packages), by_hand, repeats)
+        everything = [_distribution(number) for number in range(packages)]
+        reference = _seconds(folder, packages, "by_hand")
+        for title, allow in (("", []), (", each allowed by name", everything)):
+            pair = in_turn(_seconds(folder, packages, "discover", allow), reference, repeats)
             title = f"discovery of {packages} plugin packages{title}"
             yield Figure.ratio(title, "s CPU", pair, 1.2, "against importing and calling them by hand")
-        blocked = packages // 2
-        title = f"modules imported of {blocked} blocked packages of {packages}"
-        yield Figure.value(title, "modules", _imported_though_blocked(folder, packages, blocked), 0)
+        blocked = everything[: packages // 2]
+        told = _child(folder, "discover", [], blocked)
+        _check(told, packages - len(blocked))
+        imported = {_module(number) for number in range(len(blocked))} & set(told["modules"])
+        title = f"modules imported of {len(blocked)} blocked packages of {packages}"
+        yield Figure.value(title, "modules", len(imported), 0)
 
 
-def discover(allow: tuple[str, ...] = (), block: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Discover and register what is installed, with all that the audit asks for.
+def discover(allow: Sequence[str] = (), block: Sequence[str] = ()) -> dict[str, Any]:
+    """Discover and register what is installed, and ask for all that the audit and the report are told.
 
     Args:
-        allow: What may be loaded; empty allows everything.
-        block: What is never loaded.
+        allow: Distributions that may be loaded; none allows everything.
+        block: Distributions that are never loaded.
     """
     from medkg_dagster.plugins import PluginPolicy
     from medkg_dagster.registry import StageFactory
 
     _import_own_stages()
-    policy = PluginPolicy(allow=allow, block=block, written="plugins.yaml")
+    policy = PluginPolicy(allow=tuple(allow), block=tuple(block), written="plugins.yaml")
     start = time.process_time()
     factory = StageFactory.load_plugins(policy)
     problems = factory.problems
     events = (*factory.registry.events, *factory.extensions.events())
     seconds = time.process_time() - start
-    assert events
-    problems = tuple(str(problem) for problem in problems)
-    return {"seconds": seconds, "types": factory.registry.stage_types, "problems": problems}
-
-
-def discover_allowed(packages: int) -> dict[str, Any]:
-    """Discover with a policy that allows each package by name."""
-    return discover(allow=_names(packages))
-
-
-def discover_blocked(packages: int, blocked: int) -> dict[str, Any]:
-    """Discover with a policy that blocks the first packages; tell which modules were imported."""
-    return {**discover(block=_names(blocked)), "modules": [_module(n) for n in range(packages) if _module(n) in sys.modules]}
+    return _told(seconds, factory.registry.stage_types, len(events), [str(problem) for problem in problems])
 
 
 def by_hand() -> dict[str, Any]:
-    """Import the same modules and call what the entry points name, and nothing else."""
-    from importlib.metadata import entry_points
+    """Import the same modules, call what their entry points name, and nothing else."""
+    import medkg_dagster.registry  # noqa: F401 - both sides start the clock with the same modules imported
 
     _import_own_stages()
     start = time.process_time()
-    registrations = [point.load()() for point in entry_points().select(group=GROUP)]
+    registrations: list[Any] = [point.load()() for point in entry_points().select(group=GROUP)]
     seconds = time.process_time() - start
-    types = [item.metadata.stage_type for item in registrations]
-    return {"seconds": seconds, "types": types, "problems": ()}
+    return _told(seconds, [item.metadata.stage_type for item in registrations], 0, [])
+
+
+def _told(seconds: float, types: Sequence[str], events: int, problems: Sequence[str]) -> dict[str, Any]:
+    return {
+        "seconds": seconds,
+        "types": [name for name in types if name.startswith(_TYPE)],
+        "events": events,
+        "problems": problems,
+        "modules": [name for name in sys.modules if name.startswith(_MODULE)],
+    }
+
+
+def _import_own_stages() -> None:
+    # The clock is to see the packages alone, and no more of the stages that are always there than their calls.
+    import medkg_dagster.stages
+
+    for found in pkgutil.iter_modules(medkg_dagster.stages.__path__, "medkg_dagster.stages."):
+        importlib.import_module(found.name)
+
+
+def _seconds(folder: Path, packages: int, side: str, *arguments: Sequence[str]) -> Callable[[], float]:
+    def measured() -> float:
+        told = _child(folder, side, *arguments)
+        _check(told, packages)
+        return float(told["seconds"])
+
+    return measured
+
+
+def _check(told: dict[str, Any], types: int) -> None:
+    assert len(told["types"]) == types, told
+    assert not told["problems"], told["problems"]
+
+
+def _child(folder: Path, side: str, *arguments: Sequence[str]) -> dict[str, Any]:
+    # As installed: modules compiled once, not at every start.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    code = (
+        "import json, sys; from benchmarks import plugin_discovery; "
+        f"print(json.dumps(plugin_discovery.{side}(*json.load(sys.stdin))))"
+    )
+    done = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**environment, "PYTHONPATH": str(folder)},
+        input=json.dumps(arguments),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def _install(folder: Path, number: int) -> None:
+    """Put a package into a folder as an installer leaves it: a module and its `.dist-info`."""
+    module = _module(number)
+    info = f"medkg_words_{number}-1.{number}.0.dist-info"
+    readme = _README_LINE * (_README_BYTES // len(_README_LINE))
+    files = {
+        f"{module}.py": _CODE.format(number=number),
+        f"{info}/METADATA": _METADATA.format(number=number) + readme,
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: example\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/entry_points.txt": f"[{GROUP}]\n{_TYPE}{number} = {module}:register\n",
+        f"{info}/INSTALLER": "pip\n",
+    }
+    rows = [f"{name},{_digest(text)},{len(text.encode())}" for name, text in files.items()]
+    files[f"{info}/RECORD"] = "\n".join([*rows, f"{info}/RECORD,,", ""])
+    (folder / info).mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text)
+
+
+def _digest(text: str) -> str:
+    digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest())
+    return f"sha256={digest.rstrip(b'=').decode()}"
+
+
+def _module(number: int) -> str:
+    return f"{_MODULE}{number}"
+
+
+def _distribution(number: int) -> str:
+    return f"medkg-words-{number}"
