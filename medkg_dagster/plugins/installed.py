@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
 
 from medkg_dagster.plugins.origin import Distributions, Origin
@@ -16,10 +16,9 @@ class InstalledEntryPoints:
         self._distributions = Distributions()
 
     @functools.cached_property
-    def _found(self) -> Mapping[str, EntryPoints]:
-        points = entry_points()
-        return {group: points.select(group=group) for group in points.groups}
+    def _select(self) -> Callable[..., EntryPoints]:
+        return entry_points().select
 
     def of(self, group: str) -> list[tuple[Origin, EntryPoint]]:
         """Return the entry points of a group."""
-        return [(self._distributions.origin(point), point) for point in self._found.get(group, ())]
+        return [(self._distributions.origin(point), point) for point in self._select(group=group)]

@@ -17,11 +17,16 @@ _POLL_SECONDS = 0.1
 _REPEAT_SECONDS = 1.0
 
 
-class PluginTimeoutError(BaseException):
-    """Raised inside a plugin that takes too long to load.
+class PluginTimeoutError(Exception):
+    """A plugin's code took too long and was interrupted."""
 
-    It is no `Exception`, so that what a plugin catches does not keep it from ending.
-    """
+
+class PluginExitError(Exception):
+    """A plugin's code raised what would have ended more than itself: `SystemExit`, `GeneratorExit`, ..."""
+
+
+class _InterruptionError(BaseException):
+    """Raised inside a plugin; no `Exception`, so that what a plugin catches does not keep it from ending."""
 
 
 class LoadGuard:
@@ -70,10 +75,19 @@ class LoadGuard:
 
         Raises:
             PluginTimeoutError: It took longer than the limit and could be interrupted.
+            PluginExitError: It raised something that is no `Exception`; an interrupt by a person passes.
+            Exception: It raised one.
         """
         self._watched = (who, time.monotonic())
         try:
             return work()
+        except (Exception, KeyboardInterrupt):
+            raise
+        except _InterruptionError as error:
+            raise PluginTimeoutError(f"interrupted after {self.limit_seconds:g} s") from error
+        except BaseException as error:
+            described = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            raise PluginExitError(described) from error
         finally:
             # From here on the signal is ignored; the lock waits for an interruption that is being sent.
             self._watched = None
@@ -100,11 +114,11 @@ class LoadGuard:
         if self._uses_signal:
             signal.pthread_kill(self._thread_id, signal.SIGALRM)
         else:
-            _interrupt_thread(self._thread_id, PluginTimeoutError)
+            _interrupt_thread(self._thread_id, _InterruptionError)
 
     def _take_signal(self, _number: int, _frame: FrameType | None) -> None:
         if self._watched is not None:
-            raise PluginTimeoutError(f"interrupted after {self.limit_seconds:g} s")
+            raise _InterruptionError
 
 
 def _interrupt_thread(thread_id: int, error: type[BaseException] | None) -> None:

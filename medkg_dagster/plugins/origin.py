@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from dataclasses import dataclass, field
 from importlib.metadata import Distribution, EntryPoint
 
@@ -69,7 +70,7 @@ def _described(distribution: Distribution) -> tuple[str, str, str]:
 
 def _headers(text: str) -> dict[str, str]:
     headers: dict[str, str] = {}
-    for line in text.splitlines():
+    for line in io.StringIO(text):
         name, colon, value = line.partition(":")
         if not colon or len(headers) == 2:
             break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ LOAD_SECONDS = 10.0
 _SEPARATORS = re.compile(r"[-_.]+")
 
 
+@functools.cache
 def normalized(name: str) -> str:
     """Return a distribution's name as package indexes compare it: lower case, runs of `-_.` as one `-`."""
     return _SEPARATORS.sub("-", name).lower()
@@ -89,8 +91,8 @@ class PluginPolicy:
         known = {normalized(name): name for name in distributions}
         for entry in self.block:
             name = normalized(entry.partition(":")[0])
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
-            if name not in known and close:
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0.8) if name not in known else []
+            if close:
                 yield Problem(
                     f"`block` names '{entry}', which is not installed; '{known[close[0]]}' is",
                     subject=self.written,

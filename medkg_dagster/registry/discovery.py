@@ -15,6 +15,7 @@ from medkg_dagster.plugins import (
     InstalledEntryPoints,
     LoadGuard,
     Origin,
+    PluginExitError,
     PluginPolicy,
     PluginTimeoutError,
     is_from,
@@ -170,7 +171,9 @@ class _Loading:
             message = f"took longer than {self.policy.load_seconds:g} s to load and was interrupted"
             hint = "let it import and connect inside its builder, or raise load_seconds in plugins.yaml"
             self._reject(origin, message, error, hint)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin breaks, the others must load
+        except PluginExitError as error:
+            self._reject(origin, f"cannot be loaded: {error}", error)
+        except Exception as error:  # noqa: BLE001 - whatever a plugin breaks, the others must load
             described = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             self._reject(origin, f"cannot be loaded: {described}", error)
         finally:

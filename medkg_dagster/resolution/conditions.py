@@ -6,7 +6,7 @@ from pathlib import Path
 
 from medkg_dagster.domain.gates import GateCondition
 from medkg_dagster.errors import ConfigError
-from medkg_dagster.plugins import LoadGuard, PluginTimeoutError
+from medkg_dagster.plugins import LoadGuard
 from medkg_dagster.stage_api.extension_catalogue import ExtensionCatalogue
 from medkg_dagster.stage_api.extensions import ExtensionKind
 from medkg_dagster.topology.models import CustomCondition, PipelineTopologyConfig
@@ -63,7 +63,7 @@ def _expanded(
         made = guard.run(f"gate condition '{custom.custom}'", lambda: extension.open(custom.parameters, home))
     except ConfigError as error:
         return Finding(path, f"custom condition: {error}")
-    except (Exception, SystemExit, PluginTimeoutError) as error:  # noqa: BLE001 - a plugin may do anything, and other pipelines must load
+    except Exception as error:  # noqa: BLE001 - a plugin may do anything, and other pipelines must load
         broke = f"{type(error).__name__}: {error}"
         return Finding(path, f"the condition '{custom.custom}' broke on these parameters: {broke}", authors)
     if not isinstance(made, GateCondition):

@@ -216,7 +216,7 @@ class ExtensionCatalogue:
                 f"{kind.label} '{name}': {origin} took longer than {limit:g} s to import and was "
                 "interrupted; let it import and connect inside `build`"
             ) from error
-        except (Exception, SystemExit) as error:
+        except Exception as error:
             # Whatever a plugin breaks while it is imported must name the plugin.
             trace = traceback.format_exception_only(error)[-1].strip()
             raise ConfigError(
