@@ -7,8 +7,9 @@ from typing import Any
 from dagster import MetadataValue, TableColumn, TableRecord, TableSchema
 from pydantic import BaseModel
 
-from medkg_dagster.stage_api.context import Described, QuarantinedDocument, Scalar, StageContext
+from medkg_dagster.stage_api.context import Described, Scalar, StageContext
 from medkg_dagster.stage_api.invocation import StageOutcome
+from medkg_dagster.stage_api.quarantine import QuarantinedDocument
 from medkg_dagster.stage_api.redaction import redact
 
 PREVIEW_ITEMS = 3

@@ -30,7 +30,7 @@ from medkg_dagster.errors import (
     UnsafeDocumentError,
 )
 from medkg_dagster.stage_api.calls import ExternalCalls
-from medkg_dagster.stage_api.context import QuarantinedDocument, StageContext, Stopwatch
+from medkg_dagster.stage_api.context import StageContext, Stopwatch
 from medkg_dagster.stage_api.extension_catalogue import ExtensionCatalogue, check_extension
 from medkg_dagster.stage_api.extensions import (
     Embedder,
@@ -41,7 +41,6 @@ from medkg_dagster.stage_api.extensions import (
     Neighbour,
     NoParameters,
     SearchHit,
-    Source,
 )
 from medkg_dagster.stage_api.job_record import GatePassage, InMemoryJobRecord, JobRecord
 from medkg_dagster.stage_api.metadata import (
@@ -51,6 +50,7 @@ from medkg_dagster.stage_api.metadata import (
     StageMetadata,
     SubprocessIsolation,
 )
+from medkg_dagster.stage_api.quarantine import QuarantinedDocument
 from medkg_dagster.stage_api.registration import (
     Stage,
     StageBuilder,
@@ -61,6 +61,7 @@ from medkg_dagster.stage_api.registration import (
     write_key,
 )
 from medkg_dagster.stage_api.secrets import Secret
+from medkg_dagster.stage_api.source import Source
 
 __all__ = [
     "API_VERSION",

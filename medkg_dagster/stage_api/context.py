@@ -14,6 +14,7 @@ from medkg_dagster.errors import MedkgError
 from medkg_dagster.stage_api.calls import ExternalCalls
 from medkg_dagster.stage_api.extension_catalogue import ExtensionCatalogue
 from medkg_dagster.stage_api.job_record import InMemoryJobRecord, JobRecord
+from medkg_dagster.stage_api.quarantine import QuarantinedDocument
 from medkg_dagster.stage_api.redaction import showable
 
 Scalar = str | int | float | bool | None
@@ -21,25 +22,6 @@ Described = Scalar | Sequence[Mapping[str, Scalar]]
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-@dataclass(frozen=True, slots=True)
-class QuarantinedDocument:
-    """A document that a stage could not use.
-
-    Attributes:
-        document_id: The document's or payload's id.
-        stage: The stage that refused it.
-        error_class: The exception's class name.
-        message: What was wrong.
-        details: The traceback of an unexpected error; empty for one raised on purpose.
-    """
-
-    document_id: str
-    stage: str
-    error_class: str
-    message: str
-    details: str = ""
 
 
 class ProgressReporter(Protocol):

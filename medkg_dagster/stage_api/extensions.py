@@ -5,7 +5,7 @@ An entry point of a group below names an `Extension`. Only the chosen one is imp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -16,15 +16,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from medkg_dagster.domain.chunks import Chunk
 from medkg_dagster.domain.embeddings import EmbeddingBatch
 from medkg_dagster.domain.knowledge import Edge, Node
-from medkg_dagster.domain.payloads import Payload
 from medkg_dagster.domain.receipts import GraphReceipt, IndexReceipt
 from medkg_dagster.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from medkg_dagster.stage_api.context import StageContext
 
 
 class ExtensionKind(StrEnum):
@@ -45,17 +42,6 @@ class ExtensionKind(StrEnum):
     def plural(self) -> str:
         """The last word of the group, also the key in `replaces`: `index_stores`."""
         return self.value.rpartition(".")[2]
-
-
-class Source(Protocol):
-    """Fetches raw documents; the adapter of an `ingest` stage."""
-
-    def fetch(self, ctx: StageContext) -> Iterable[Payload]:
-        """Yield payloads one by one; quarantine one bad document through `ctx`.
-
-        Raises:
-            SourceError: Nothing can be fetched at all.
-        """
 
 
 class Embedder(Protocol):

@@ -99,4 +99,7 @@ def _check_arity(metadata: StageMetadata, label: str, arguments: str) -> None:
 
 
 def _described(value: Any) -> str:
-    return f"{type(value).__name__} {str(value)[:60]!r}"
+    try:
+        return f"{type(value).__name__} {str(value)[:60]!r}"
+    except Exception:  # noqa: BLE001 - what a plugin returned may refuse to be shown, and must be named all the same
+        return type(value).__name__
