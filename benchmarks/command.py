@@ -15,6 +15,8 @@ from benchmarks import (
     downloads,
     gates,
     ledger_updates,
+    plugin_discovery,
+    stage_invocation,
     stage_overhead,
     stage_resolution,
     trials_to_graph,
@@ -24,8 +26,10 @@ from benchmarks.figures import HEADER, Figure
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
     "definitions": definitions_build.measure,
+    "discovery": plugin_discovery.measure,
     "downloads": downloads.measure,
     "gates": gates.measure,
+    "invocation": stage_invocation.measure,
     "ledger": ledger_updates.measure,
     "overhead": stage_overhead.measure,
     "resolution": stage_resolution.measure,

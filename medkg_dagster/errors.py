@@ -212,6 +212,9 @@ class SupersededRunError(LedgerError):
     """Another run has started this phase of the job, or a later attempt has."""
 
 
+_LISTED = 50
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Say which known names are close to an unknown one, and list what is known.
 
@@ -220,9 +223,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         known: The names that exist.
 
     Returns:
-        A sentence to put after an error message; it always lists the known names.
+        A sentence to put after an error message; it lists the known names, of many the first ones.
     """
     names = sorted(known)
-    listed = ", ".join(names) if names else "none"
+    listed = ", ".join(names[:_LISTED]) if names else "none"
+    if len(names) > _LISTED:
+        listed += f" and {len(names) - _LISTED:,} more"
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'? known: {listed}" if close else f"known: {listed}"

@@ -1,8 +1,6 @@
 """The whole plan as Dagster definitions."""
 
-import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 from dagster import (
     Definitions,
@@ -20,6 +18,7 @@ from medkg_dagster.compiler.ended_runs import ended_run_sensor
 from medkg_dagster.compiler.load_report import load_report_asset, load_report_checks, load_report_sensor
 from medkg_dagster.compiler.ops import SharedTypes
 from medkg_dagster.domain.files import PDF_CONVERSION
+from medkg_dagster.plugins.collector import collector_paused
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import Plan
 from medkg_dagster.runtime.resources import LEDGER_JOB_RESOURCE, ledger_job_resource
@@ -48,7 +47,7 @@ def compile_plan(
     Returns:
         Assets, jobs, sensors and resources of the code location.
     """
-    with _collector_paused():
+    with collector_paused():
         types = SharedTypes()
         executor = _EXECUTORS[settings.executor]
         one_process_jobs = _jobs(plan) if settings.executor == "in_process" else frozenset()
@@ -117,15 +116,3 @@ def _state_types(plan: Plan) -> dict[tuple[str, str], dict[str, object]]:
         for stage in pipeline.stages
         for key in [asset_key(pipeline, stage.name)]
     }
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Compiling makes many objects and no garbage, so collecting only costs time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

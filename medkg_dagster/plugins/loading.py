@@ -7,8 +7,9 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from importlib.metadata import EntryPoint
 from types import FrameType, TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -86,8 +87,7 @@ class LoadGuard:
         except _InterruptionError as error:
             raise PluginTimeoutError(f"interrupted after {self.limit_seconds:g} s") from error
         except BaseException as error:
-            described = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            raise PluginExitError(described) from error
+            raise PluginExitError(error_text(error)) from error
         finally:
             # From here on the signal is ignored; the lock waits for an interruption that is being sent.
             self._watched = None
@@ -119,6 +119,30 @@ class LoadGuard:
     def _take_signal(self, _number: int, _frame: FrameType | None) -> None:
         if self._watched is not None:
             raise _InterruptionError
+
+
+def load_target(point: EntryPoint) -> Any:
+    """Import what an entry point names.
+
+    Args:
+        point: The entry point.
+
+    Raises:
+        ImportError: It names no `module:attribute`.
+        Exception: Whatever its module raises.
+    """
+    if EntryPoint.pattern.match(point.value) is None:
+        raise ImportError(f"{point.value!r} is no path; write 'module:attribute'")
+    return point.load()
+
+
+def error_text(error: BaseException) -> str:
+    """Return an error's class and text for people; a plugin's error may not be able to tell its text."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - the error has to be reported whatever its text does
+        text = "its text cannot be shown"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _interrupt_thread(thread_id: int, error: type[BaseException] | None) -> None:

@@ -36,8 +36,13 @@ class Origin:
         """Whether this project itself ships it."""
         return self.distribution == OWN_DISTRIBUTION
 
+    @property
+    def is_import_path(self) -> bool:
+        """Whether a pipeline file names it, rather than a distribution's metadata."""
+        return not self.entry_point and self.distribution == UNKNOWN
+
     def __str__(self) -> str:
-        if not self.entry_point:
+        if self.is_import_path:
             return f"import path '{self.target}'"
         return f"entry point '{self.entry_point} = {self.target}' of {self.distribution} {self.version}"
 
@@ -52,20 +57,32 @@ class Distributions:
         """Return the origin of an entry point."""
         if point.dist is None:
             return Origin(point.name, point.value, UNKNOWN, UNKNOWN)
-        # Entry points keep their distribution alive, and the table keeps it too, so ids are not used again.
-        found = self._known.get(id(point.dist))
-        if found is None:
-            found = self._known[id(point.dist)] = (point.dist, _described(point.dist))
-        name, version, record_hash = found[1]
+        name, version, record_hash = self.describe(point.dist)
         return Origin(point.name, point.value, name, version, record_hash)
+
+    def describe(self, distribution: Distribution) -> tuple[str, str, str]:
+        """Return name, version and RECORD hash of a distribution; `?` and nothing where they are unknown."""
+        # Entry points keep their distribution alive, and the table keeps it too, so ids are not used again.
+        found = self._known.get(id(distribution))
+        if found is None:
+            found = self._known[id(distribution)] = (distribution, _described(distribution))
+        return found[1]
 
 
 def _described(distribution: Distribution) -> tuple[str, str, str]:
     # The standard library parses all of METADATA, long description included, for these two lines.
-    headers = _headers(distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or "")
-    record = distribution.read_text("RECORD")
+    headers = _headers(_text(distribution, "METADATA") or _text(distribution, "PKG-INFO"))
+    record = _text(distribution, "RECORD")
     digest = hashlib.sha256(record.encode()).hexdigest() if record else ""
     return headers.get("name", UNKNOWN), headers.get("version", UNKNOWN), digest
+
+
+def _text(distribution: Distribution, file: str) -> str:
+    try:
+        return distribution.read_text(file) or ""
+    except (UnicodeDecodeError, OSError):
+        # The distribution is damaged; what is not known of it must not keep others from loading.
+        return ""
 
 
 def _headers(text: str) -> dict[str, str]:

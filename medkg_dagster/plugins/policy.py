@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from medkg_dagster.errors import Problem
-from medkg_dagster.plugins.origin import Origin
+from medkg_dagster.plugins.origin import UNKNOWN, Origin
 
 LOAD_SECONDS = 10.0
 
@@ -74,9 +74,16 @@ class PluginPolicy:
             return None
         if self.closed:
             return self.closed
-        if any(_matches(entry, origin) for entry in self.block):
+        if origin.is_import_path:
+            return None if self.allows_import(origin.target) else f"not among what {self.written} imports"
+        if _names(self.block, origin):
             return f"blocked by {self.written}"
-        if self.allow and not any(_matches(entry, origin) for entry in self.allow):
+        return self._not_allowed(origin)
+
+    def _not_allowed(self, origin: Origin) -> str | None:
+        if self.block and origin.distribution == UNKNOWN:
+            return f"of a distribution without a name, which may be one that {self.written} blocks"
+        if self.allow and not _names(self.allow, origin):
             return f"not among what {self.written} allows"
         return None
 
@@ -116,6 +123,15 @@ def is_from(origin: Origin, distribution: str) -> bool:
     return normalized(origin.distribution) == normalized(distribution)
 
 
-def _matches(entry: str, origin: Origin) -> bool:
-    distribution, colon, entry_point = entry.partition(":")
-    return is_from(origin, distribution) and (not colon or entry_point == origin.entry_point)
+def _names(entries: tuple[str, ...], origin: Origin) -> bool:
+    """Say whether an entry names an entry point, or the distribution it belongs to."""
+    distribution = normalized(origin.distribution)
+    return not _normalized_entries(entries).isdisjoint(
+        {(distribution, ""), (distribution, origin.entry_point)}
+    )
+
+
+@functools.lru_cache(maxsize=16)
+def _normalized_entries(entries: tuple[str, ...]) -> frozenset[tuple[str, str]]:
+    pairs = (entry.partition(":") for entry in entries)
+    return frozenset((normalized(distribution), entry_point) for distribution, _, entry_point in pairs)

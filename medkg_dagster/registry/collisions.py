@@ -38,13 +38,17 @@ def settle(name: str, offered: Sequence[RegisteredStage], chosen: Replacement | 
     problems: list[Problem] = []
     events: list[PluginEvent] = []
     candidates: list[RegisteredStage] = []
+    again: dict[Origin, int] = {}
     for entry in offered:
         if all(other.origin != entry.origin for other in candidates):
             candidates.append(entry)
-            continue
-        message = f"stage type {name!r} is registered already by the same entry point; the first is kept"
-        problems.append(_refused(entry, message, "remove or rename one of the two"))
-        events.append(_rejected(entry, name, problems[-1]))
+        else:
+            again[_origin(entry)] = again.get(_origin(entry), 0) + 1
+    for entry in candidates:
+        times = again.get(_origin(entry), 0)
+        if times:
+            problems.append(_repeated(name, entry, times))
+            events.append(_rejected(entry, name, problems[-1]))
     if chosen is not None:
         matching = [entry for entry in candidates if is_from(_origin(entry), chosen.distribution)]
         if len(matching) == 1:
@@ -56,6 +60,12 @@ def settle(name: str, offered: Sequence[RegisteredStage], chosen: Replacement | 
     losers = [entry for entry in candidates if entry is not taken]
     events += [_rejected(entry, name, problem) for entry, problem in zip(losers, refused, strict=True)]
     return Settlement(taken, tuple(problems), tuple(events))
+
+
+def _repeated(name: str, entry: RegisteredStage, times: int) -> Problem:
+    more = f" ({times:,} times too often)" if times > 1 else ""
+    message = f"stage type {name!r} is registered already by the same entry point{more}; the first is kept"
+    return _refused(entry, message, "remove or rename one of the two")
 
 
 def _built_in_or_only(

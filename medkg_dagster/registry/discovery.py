@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import traceback
 from collections.abc import Collection, Iterable, Sequence
@@ -20,7 +21,9 @@ from medkg_dagster.plugins import (
     PluginTimeoutError,
     is_from,
 )
+from medkg_dagster.plugins.collector import collector_paused
 from medkg_dagster.plugins.events import Outcome, PluginEvent, PluginLoad
+from medkg_dagster.plugins.loading import error_text, load_target
 from medkg_dagster.plugins.origin import UNKNOWN
 from medkg_dagster.plugins.tampering import TamperWatch
 from medkg_dagster.stage_api.offers import offered_registrations
@@ -84,10 +87,12 @@ def discover_stages(
         What they registered, and what went wrong.
     """
     policy = policy or PluginPolicy()
-    found = (installed or InstalledEntryPoints()).of(group)
+    installed = installed or InstalledEntryPoints()
+    found = installed.of(group)
     paths = sorted(name for name in asked_for if ":" in name and policy.allows_import(name))
     imports = [(Origin("", path, UNKNOWN, UNKNOWN), EntryPoint("", path, group)) for path in paths]
-    return _load([*found, *imports], policy, asked_for, watched)
+    discovery = _load([*found, *imports], policy, asked_for, watched)
+    return dataclasses.replace(discovery, problems=(*installed.problems(), *discovery.problems))
 
 
 def load_entry_points(
@@ -115,7 +120,7 @@ def _load(
     asked_for: Collection[str],
     watched: Sequence[type | ModuleType],
 ) -> Discovery:
-    with LoadGuard(policy.load_seconds) as guard:
+    with collector_paused(), LoadGuard(policy.load_seconds) as guard:
         loading = _Loading(policy, guard, TamperWatch(watched))
         for origin, point in sorted(found, key=_order):
             if loading.lets_in(origin, asked_for):
@@ -130,7 +135,7 @@ def problem_of(
 ) -> Problem:
     """Return a problem that names an entry point, keeping the traceback in its details."""
     details = "".join(traceback.format_exception(error)) if error is not None else None
-    if not origin.entry_point and hint == _REINSTALL:
+    if origin.is_import_path and hint == _REINSTALL:
         hint = "correct the import path in the pipeline file, or what it names"
     return Problem(message, subject=str(origin), hint=hint, details=details)
 
@@ -174,8 +179,7 @@ class _Loading:
         except PluginExitError as error:
             self._reject(origin, f"cannot be loaded: {error}", error)
         except Exception as error:  # noqa: BLE001 - whatever a plugin breaks, the others must load
-            described = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            self._reject(origin, f"cannot be loaded: {described}", error)
+            self._reject(origin, f"cannot be loaded: {error_text(error)}", error)
         finally:
             self.loads.append(PluginLoad(origin, time.perf_counter() - start))
         changed = self.tampering.undo()
@@ -185,7 +189,7 @@ class _Loading:
 
     def _take(self, origin: Origin, point: EntryPoint) -> None:
         # One by one: what a plugin yields before it breaks counts.
-        for registration in offered_registrations(point.load()):
+        for registration in offered_registrations(load_target(point)):
             self.stages.append(DiscoveredStage(registration, origin))
 
     def _reject(

@@ -7,7 +7,13 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
-from medkg_dagster.errors import Problem, StageConfigError, StageResolutionError, did_you_mean
+from medkg_dagster.errors import (
+    Problem,
+    StageConfigError,
+    StageContractError,
+    StageResolutionError,
+    did_you_mean,
+)
 from medkg_dagster.plugins import InstalledEntryPoints, PluginPolicy
 from medkg_dagster.registry import collisions, discovery, registered, stage_registry
 from medkg_dagster.registry.discovery import Discovery, discover_stages
@@ -86,6 +92,7 @@ class StageFactory:
         Raises:
             StageResolutionError: The stage's type is unknown.
             StageConfigError: The builder refused the configuration.
+            StageContractError: The builder tried to end the process.
         """
         entry = self._find(stage.type)
         if entry is None:
@@ -96,6 +103,11 @@ class StageFactory:
             return entry.builder(stage)
         except ValidationError as error:
             raise _refused(pipeline, stage, error) from error
+        except SystemExit as error:
+            raise StageContractError(
+                f"the builder of stage type {stage.type!r} called sys.exit({error.code!r}); "
+                "raise an error instead"
+            ) from error
 
     def get_metadata(self, stage_type: str) -> StageMetadata:
         """Return a stage type's metadata; raises `StageRegistryError` where it is unknown."""
@@ -126,6 +138,8 @@ def _refused(pipeline: PipelineView, stage: StageDefinitionView, error: Validati
 
 
 _WATCHED = (
+    PluginPolicy,
+    ExtensionCatalogue,
     StageRegistry,
     StageFactory,
     RegisteredStage,

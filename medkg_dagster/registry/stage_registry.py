@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 
 from medkg_dagster.errors import Problem, StageRegistryError, did_you_mean
 from medkg_dagster.plugins import Origin, PluginPolicy, is_from
-from medkg_dagster.plugins.events import Outcome, PluginEvent, PluginLoad
+from medkg_dagster.plugins.events import PluginEvent, PluginLoad
+from medkg_dagster.registry.checking import check_stages
 from medkg_dagster.registry.collisions import settle
-from medkg_dagster.registry.discovery import STAGES, Discovery, discover_stages, problem_of
+from medkg_dagster.registry.discovery import STAGES, Discovery, discover_stages
 from medkg_dagster.registry.registered import RegisteredStage, checked
 from medkg_dagster.stage_api.metadata import StageMetadata
 from medkg_dagster.stage_api.registration import StageBuilder, StageRegistration
@@ -121,21 +122,19 @@ class StageRegistry:
         problems = list(discovery.problems)
         events = list(discovery.events)
         offers: dict[str, list[RegisteredStage]] = {}
-        for stage in discovery.stages:
-            try:
-                entry = checked(stage.registration, stage.origin)
-            except StageRegistryError as error:
-                problems.append(problem_of(stage.origin, str(error), error))
-                events.append(PluginEvent(stage.origin, Outcome.REJECTED, details=str(error)))
-                continue
+        found = check_stages(discovery)
+        problems += found.problems
+        events += found.events
+        for entry in found.entries:
             offers.setdefault(entry.metadata.stage_type, []).append(entry)
         for name, offered in offers.items():
             self._take(name, offered, problems, events)
         distributions = {event.origin.distribution for event in discovery.events}
         problems += self._policy.misspelt_blocks(distributions)
         problems += self._vain_replacements(offers) if not self._policy.closed else ()
-        self._problems += [problem for problem in problems if problem not in self._problems]
-        self._events += [event for event in events if event not in self._events]
+        known_problems, known_events = set(self._problems), set(self._events)
+        self._problems += [problem for problem in problems if problem not in known_problems]
+        self._events += [event for event in events if event not in known_events]
         self._loads = list(discovery.loads)
         return tuple(problems)
 

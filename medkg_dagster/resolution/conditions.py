@@ -7,6 +7,7 @@ from pathlib import Path
 from medkg_dagster.domain.gates import GateCondition
 from medkg_dagster.errors import ConfigError
 from medkg_dagster.plugins import LoadGuard
+from medkg_dagster.plugins.loading import error_text
 from medkg_dagster.stage_api.extension_catalogue import ExtensionCatalogue
 from medkg_dagster.stage_api.extensions import ExtensionKind
 from medkg_dagster.topology.models import CustomCondition, PipelineTopologyConfig
@@ -64,7 +65,7 @@ def _expanded(
     except ConfigError as error:
         return Finding(path, f"custom condition: {error}")
     except Exception as error:  # noqa: BLE001 - a plugin may do anything, and other pipelines must load
-        broke = f"{type(error).__name__}: {error}"
+        broke = error_text(error)
         return Finding(path, f"the condition '{custom.custom}' broke on these parameters: {broke}", authors)
     if not isinstance(made, GateCondition):
         message = f"the condition '{custom.custom}' made {type(made).__name__}; it must make a GateCondition"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from medkg_dagster.errors import Problem, StageRegistryError, StageResolutionError, did_you_mean
 from medkg_dagster.plugins import LoadGuard
+from medkg_dagster.plugins.collector import collector_paused
 from medkg_dagster.plugins.events import Outcome, PluginEvent
 from medkg_dagster.registry import RegisteredStage, StageFactory
 from medkg_dagster.resolution.conditions import expand_conditions
@@ -64,7 +65,7 @@ def resolve_topologies(
     plans = []
     seconds: dict[str, float] = {}
     overridden: list[PluginEvent] = []
-    with LoadGuard(factory.registry.policy.load_seconds) as guard:
+    with collector_paused(), LoadGuard(factory.registry.policy.load_seconds) as guard:
         resolved = [
             (pipeline, *_resolve(pipeline.topology, factory, loaded.policies, home, guard))
             for pipeline in loaded.pipelines

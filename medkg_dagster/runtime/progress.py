@@ -3,9 +3,10 @@
 import logging
 import sys
 import time
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 LOG_INTERVAL_SECONDS = 5.0
 
@@ -37,6 +38,8 @@ class RunProgress:
             self._bar = None
 
     def _draw(self, done: int, total: int | None, unit: str) -> None:
+        from tqdm import tqdm
+
         if self._bar is None or self._bar.total != total:
             self.close()
             self._bar = tqdm(desc=self._stage, total=total, unit=f" {unit}", leave=False, delay=1.0)

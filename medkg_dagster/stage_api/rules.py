@@ -83,8 +83,8 @@ def _check_arity(metadata: StageMetadata, label: str, arguments: str) -> None:
     function: Callable[..., Any] = getattr(metadata, label)
     count = arguments.count(",") + 1
     code = getattr(function, "__code__", None)
-    if code is not None and code.co_argcount == count and not code.co_kwonlyargcount:
-        # The plain case, without the cost of a signature.
+    if function is len or (code is not None and code.co_argcount == count and not code.co_kwonlyargcount):
+        # The plain cases, without the cost of a signature.
         return
     try:
         inspect.signature(function).bind(*range(count))
