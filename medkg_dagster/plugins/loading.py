@@ -138,6 +138,9 @@ def load_target(point: EntryPoint) -> Any:
 
 def error_text(error: BaseException) -> str:
     """Return an error's class and text for people; a plugin's error may not be able to tell its text."""
+    if isinstance(error, PluginExitError):
+        # Its text is that of what the plugin raised.
+        return str(error)
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - the error has to be reported whatever its text does

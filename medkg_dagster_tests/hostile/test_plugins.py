@@ -1,0 +1,98 @@
+"""Plugins that attack the loading itself, really installed; the pipelines of others load all the same."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import pytest
+
+from medkg_dagster_tests.deployments.installed import Site
+from medkg_dagster_tests.hostile.plugins_that_break_loading import DAMAGED, FLOODS, POINT, ROWS, Damage, Row
+
+IN_ORDER = "def register():\n    return one()\n"
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.title)
+def test_what_a_plugin_does_to_the_loading_is_told_and_the_rest_loads(site: Site, row: Row) -> None:
+    site.install("lab", row.source)
+    if row in FLOODS:
+        site.policy("")
+
+    deployment = site.load()
+
+    problems = deployment.plan.problems
+    assert len(problems) == len(row.expected), problems
+    for problem, expected in zip(problems, row.expected, strict=True):
+        assert expected in problem.message
+        assert problem.subject == POINT
+        assert row.hint in str(problem.hint)
+    assert [pipeline.name for pipeline in deployment.plan.pipelines] == ["good"]
+    assert set(row.usable) <= set(deployment.factory.registry.stage_types)
+    assert ("lab-type" in deployment.factory.registry) is ("lab-type" in row.usable)
+
+
+@pytest.mark.parametrize("damage", DAMAGED, ids=lambda damage: damage.title)
+def test_a_damaged_distribution_keeps_no_other_from_loading(site: Site, damage: Damage) -> None:
+    site.install("lab", IN_ORDER)
+    site.install("lab_other", IN_ORDER.replace("one()", "one(stage_type='other')"), distribution="lab-other")
+    (site.packages / "lab_plugin-1.0.dist-info" / damage.file).write_bytes(damage.content)
+    importlib.invalidate_caches()
+
+    deployment = site.load()
+
+    told = [problem for problem in deployment.plan.problems if damage.expected in problem.message]
+    assert bool(told) is bool(damage.expected), deployment.plan.problems
+    assert len(deployment.plan.problems) == len(told)
+    assert all("lab-plugin 1.0" in str(problem.subject) and problem.hint for problem in told)
+    assert "other" in deployment.factory.registry
+    assert [pipeline.name for pipeline in deployment.plan.pipelines] == ["good"]
+
+
+def test_a_distribution_without_a_name_does_not_slip_past_a_block(site: Site) -> None:
+    site.install("lab", IN_ORDER)
+    (site.packages / "lab_plugin-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\n")
+    site.policy("block: [lab-plugin]\n")
+
+    deployment = site.load()
+
+    assert "lab-type" not in deployment.factory.registry
+    assert "lab" not in sys.modules
+    details = [event.details for event in deployment.plan.report.events if event.outcome == "blocked"]
+    assert any("of a distribution without a name" in text for text in details)
+
+
+def test_an_import_path_that_is_allowed_needs_no_place_among_the_distributions(site: Site) -> None:
+    (site.packages / "lab_paths.py").write_text("from lab_prelude import *\n" + IN_ORDER)
+    site.install("lab_prelude", "", distribution="lab-prelude", entry_points={"some.group": {"x": "lab:y"}})
+    site.policy("allow: [lab-other]\nimport_prefixes: [lab_paths]\n")
+    site.pipeline(
+        "paths",
+        'name: paths\nversion: "2026-01-01"\n'
+        "plugins: {stages: [{type: lab-type, from: 'lab_paths:register'}]}\n"
+        "stages: [{name: a, type: lab-type}]\n",
+    )
+
+    deployment = site.load()
+
+    assert deployment.plan.problems == ()
+    assert [pipeline.name for pipeline in deployment.plan.pipelines] == ["good", "paths"]
+
+
+def test_what_a_plugin_prints_is_no_problem(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    site.install("lab", "print('welcome')\n" + IN_ORDER)
+
+    assert site.load().plan.problems == ()
+    assert capsys.readouterr().out == "welcome\n"
+
+
+def test_a_plugin_that_changes_what_lets_plugins_in_lets_in_no_other(site: Site) -> None:
+    opens = "from medkg_dagster.plugins import PluginPolicy\nPluginPolicy.refusal = lambda *given: None\n"
+    site.install("lab_opens", opens + IN_ORDER, distribution="a-lab")
+    site.install("lab_blocked", "raise RuntimeError", distribution="b-lab")
+    site.policy("block: [b-lab]\n")
+
+    (problem,) = site.load().plan.problems
+
+    assert "changed PluginPolicy.refusal" in problem.message
+    assert "lab_blocked" not in sys.modules

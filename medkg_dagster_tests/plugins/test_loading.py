@@ -1,0 +1,206 @@
+"""Running plugins' code under a guard, in the main thread and in others."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint
+from typing import Any
+
+import pytest
+
+from medkg_dagster.plugins import LoadGuard, PluginTimeoutError
+from medkg_dagster.plugins.loading import PluginExitError, error_text, load_target
+
+LIMIT = 0.2
+
+
+def loop() -> None:
+    while True:
+        pass
+
+
+def catches_everything_once() -> None:
+    try:
+        loop()
+    except BaseException:  # noqa: BLE001 - the misbehaviour under test
+        loop()
+
+
+def in_thread(work: Callable[[], Any]) -> Any:
+    """Return what work gives, or raises, in a thread of its own."""
+    given: list[Any] = []
+
+    def run() -> None:
+        try:
+            given.append(work())
+        except Exception as error:  # noqa: BLE001 - handed to the caller
+            given.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
+    return given[0]
+
+
+def guarded(work: Callable[[], Any], limit: float = LIMIT) -> Any:
+    with LoadGuard(limit) as guard:
+        return guard.run("plugin 'x'", work)
+
+
+@pytest.fixture
+def foreign_handler() -> Iterator[Callable[[int, Any], None]]:
+    """A handler of SIGALRM that somebody else has set."""
+
+    def handle(_number: int, _frame: Any) -> None:
+        raise AssertionError("the signal is not for this handler")
+
+    before = signal.signal(signal.SIGALRM, handle)
+    yield handle
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_what_the_code_gives_and_raises_passes() -> None:
+    def breaks() -> None:
+        raise ValueError("as ever")
+
+    assert guarded(lambda: 5) == 5
+    with pytest.raises(ValueError, match="as ever"):
+        guarded(breaks)
+
+
+@pytest.mark.parametrize("work", [loop, lambda: time.sleep(60), catches_everything_once])
+def test_what_takes_too_long_is_interrupted_in_the_main_thread(work: Callable[[], None]) -> None:
+    with pytest.raises(PluginTimeoutError, match=r"interrupted after 0\.2 s"):
+        guarded(work)
+
+
+@pytest.mark.parametrize("work", [loop, catches_everything_once])
+def test_what_takes_too_long_is_interrupted_in_another_thread(work: Callable[[], None]) -> None:
+    assert isinstance(in_thread(lambda: guarded(work)), PluginTimeoutError)
+
+
+def test_the_code_may_catch_every_exception_and_is_interrupted_all_the_same() -> None:
+    def stubborn() -> None:
+        while True:
+            try:
+                loop()
+            except Exception:  # noqa: BLE001 - the misbehaviour under test
+                continue
+
+    with pytest.raises(PluginTimeoutError):
+        guarded(stubborn)
+
+
+def test_who_takes_too_long_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR, "medkg.plugins"), pytest.raises(PluginTimeoutError):
+        guarded(loop)
+
+    assert "plugin 'x' has been loading for 0." in caplog.text
+    assert "it is being interrupted" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "described"),
+    [
+        (SystemExit(3), "SystemExit: 3"),
+        (SystemExit(), "SystemExit"),
+        (GeneratorExit("bye"), "GeneratorExit: bye"),
+        (asyncio.CancelledError(), "CancelledError"),
+    ],
+)
+def test_what_would_end_more_than_the_plugin_is_an_error_like_others(
+    error: BaseException, described: str
+) -> None:
+    def exits() -> None:
+        raise error
+
+    with pytest.raises(PluginExitError) as raised:
+        guarded(exits)
+
+    assert str(raised.value) == described
+    assert raised.value.__cause__ is error
+
+
+def test_a_person_can_interrupt() -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        guarded(interrupted)
+
+
+def test_the_handler_of_signals_is_put_back() -> None:
+    before = signal.getsignal(signal.SIGALRM)
+
+    with LoadGuard(LIMIT):
+        assert signal.getsignal(signal.SIGALRM) is not before
+
+    assert signal.getsignal(signal.SIGALRM) is before
+
+
+def test_a_handler_that_somebody_else_has_set_stays_and_loops_still_end(
+    foreign_handler: Callable[[int, Any], None],
+) -> None:
+    with pytest.raises(PluginTimeoutError):
+        guarded(loop)
+
+    assert signal.getsignal(signal.SIGALRM) is foreign_handler
+
+
+def test_a_guard_within_a_guard_leaves_the_outer_one_its_handler() -> None:
+    with LoadGuard(LIMIT) as outer:
+        handler = signal.getsignal(signal.SIGALRM)
+        with pytest.raises(PluginTimeoutError):
+            guarded(loop)
+        assert signal.getsignal(signal.SIGALRM) is handler
+        with pytest.raises(PluginTimeoutError):
+            outer.run("plugin 'y'", loop)
+
+
+def test_after_an_interruption_the_next_code_has_its_full_time() -> None:
+    with LoadGuard(LIMIT) as guard:
+        with pytest.raises(PluginTimeoutError):
+            guard.run("plugin 'x'", loop)
+
+        assert guard.run("plugin 'y'", lambda: sum(range(1000))) == 499500
+
+
+def test_an_interruption_that_comes_too_late_hits_nobody() -> None:
+    def run_many() -> int:
+        done = 0
+        with LoadGuard(0.001) as guard:
+            for _ in range(30):
+                with contextlib.suppress(PluginTimeoutError):
+                    guard.run("plugin 'x'", lambda: time.sleep(0.01))
+                done += 1
+        return done
+
+    assert run_many() == 30
+    assert in_thread(run_many) == 30
+
+
+def test_an_error_is_told_by_class_and_text_even_where_it_has_none() -> None:
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise ValueError
+
+    assert error_text(KeyError("a")) == "KeyError: 'a'"
+    assert error_text(ValueError()) == "ValueError"
+    assert error_text(MuteError()) == "MuteError: its text cannot be shown"
+
+
+def test_an_entry_point_gives_what_it_names() -> None:
+    assert load_target(EntryPoint("x", "medkg_dagster.plugins.loading:load_target", "g")) is load_target
+
+
+@pytest.mark.parametrize("value", ["", "a b", "../x:y", "a:b:c", "a:", ":b", "a-b:c", "a:b c"])
+def test_an_entry_point_that_names_no_path_says_how_one_is_written(value: str) -> None:
+    with pytest.raises(ImportError, match="is no path; write 'module:attribute'"):
+        load_target(EntryPoint("x", value, "g"))
