@@ -5,6 +5,9 @@ MedkgError
 │   ├── TopologyError           a pipeline or resilience file; carries every problem of the load
 │   └── StageConfigError        a stage's `config` does not fit its model
 ├── StageRegistryError          a registration is invalid, missing or collides
+├── PluginError                 a plugin's code did not come to its end while definitions loaded
+│   ├── PluginTimeoutError          it took too long and was interrupted
+│   └── PluginExitError             it raised what would have ended more than itself, such as `SystemExit`
 ├── StageResolutionError        a topology cannot be resolved against the registry
 ├── StageContractError          a stage broke its own contract while it ran
 ├── IsolatedStageError          a stage broke off in the child process it runs in
@@ -91,6 +94,18 @@ class StageConfigError(ConfigError):
 
 class StageRegistryError(MedkgError):
     """A stage registration is invalid, missing or collides with another."""
+
+
+class PluginError(MedkgError):
+    """A plugin's code did not come to its end while definitions loaded; it becomes a problem of the load."""
+
+
+class PluginTimeoutError(PluginError):
+    """A plugin's code took too long and was interrupted."""
+
+
+class PluginExitError(PluginError):
+    """A plugin's code raised what would have ended more than itself: `SystemExit`, `GeneratorExit`, ..."""
 
 
 class StageResolutionError(MedkgError):

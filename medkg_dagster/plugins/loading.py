@@ -11,19 +11,13 @@ from importlib.metadata import EntryPoint
 from types import FrameType, TracebackType
 from typing import Any, Self, TypeVar
 
+from medkg_dagster.errors import PluginExitError, PluginTimeoutError
+
 T = TypeVar("T")
 
 _LOG = logging.getLogger("medkg.plugins")
 _POLL_SECONDS = 0.1
 _REPEAT_SECONDS = 1.0
-
-
-class PluginTimeoutError(Exception):
-    """A plugin's code took too long and was interrupted."""
-
-
-class PluginExitError(Exception):
-    """A plugin's code raised what would have ended more than itself: `SystemExit`, `GeneratorExit`, ..."""
 
 
 class _InterruptionError(BaseException):

@@ -10,15 +10,13 @@ from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
 from types import ModuleType
 
-from medkg_dagster.errors import Problem, StageRegistryError
+from medkg_dagster.errors import PluginExitError, PluginTimeoutError, Problem, StageRegistryError
 from medkg_dagster.plugins import (
     Distributions,
     InstalledEntryPoints,
     LoadGuard,
     Origin,
-    PluginExitError,
     PluginPolicy,
-    PluginTimeoutError,
     is_from,
 )
 from medkg_dagster.plugins.collector import collector_paused

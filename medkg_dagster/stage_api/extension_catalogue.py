@@ -13,13 +13,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationInfo
 
-from medkg_dagster.errors import ConfigError, Problem, did_you_mean
+from medkg_dagster.errors import ConfigError, PluginTimeoutError, Problem, did_you_mean
 from medkg_dagster.plugins import (
     InstalledEntryPoints,
     LoadGuard,
     Origin,
     PluginPolicy,
-    PluginTimeoutError,
     Replacement,
     is_from,
 )

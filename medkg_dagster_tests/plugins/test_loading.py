@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from medkg_dagster.plugins import LoadGuard, PluginTimeoutError
-from medkg_dagster.plugins.loading import PluginExitError, error_text, load_target
+from medkg_dagster.errors import PluginExitError, PluginTimeoutError
+from medkg_dagster.plugins import LoadGuard
+from medkg_dagster.plugins.loading import error_text, load_target
 
 LIMIT = 0.2
 
