@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from medkg_dagster.plugins import LoadGuard
+from medkg_dagster.plugins.loading import error_text
 from medkg_dagster.stage_api.extension_catalogue import CONTEXT_KEY, ExtensionCatalogue
 from medkg_dagster.stage_api.metadata import StageMetadata, qualified_name
 from medkg_dagster.topology.explain import explain
@@ -51,7 +52,7 @@ def check_config(
     except ValidationError as error:
         return config, list(explain(error, model, path))
     except Exception as error:  # noqa: BLE001 - a plugin's validator may do anything, and others must load
-        message = f"{qualified_name(model)} broke on this configuration: {type(error).__name__}: {error}"
+        message = f"{qualified_name(model)} broke on this configuration: {error_text(error)}"
         return config, [Finding(path, message, "tell the authors of the stage type")]
 
 

@@ -13,6 +13,7 @@ from medkg_dagster.stage_api.quarantine import QuarantinedDocument
 from medkg_dagster.stage_api.redaction import redact
 
 PREVIEW_ITEMS = 3
+PREVIEW_DEPTH = 20
 PREVIEW_CHARACTERS = 280
 TABLE_ROWS = 100
 
@@ -111,22 +112,24 @@ def _preview(value: Any) -> str:
     return json.dumps(_plain(shown), indent=1, ensure_ascii=False)
 
 
-def _plain(value: Any) -> Any:  # noqa: PLR0911 - one return per kind of value reads best
+def _plain(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one return per kind of value reads best
+    if depth > PREVIEW_DEPTH:
+        return "…"
     if isinstance(value, BaseModel):
-        return {name: _plain(getattr(value, name)) for name in type(value).model_fields}
+        return {name: _plain(getattr(value, name), depth + 1) for name in type(value).model_fields}
     if isinstance(value, str):
         return _shorten(value)
     if isinstance(value, bytes):
         return f"{len(value)} bytes"
     if isinstance(value, Mapping):
-        return {redact(str(key)): _plain(item) for key, item in value.items()}
+        return {redact(str(key)): _plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        items = [_plain(item) for item in value[:PREVIEW_ITEMS]]
+        items = [_plain(item, depth + 1) for item in value[:PREVIEW_ITEMS]]
         return items if len(value) <= PREVIEW_ITEMS else [*items, f"and {len(value) - PREVIEW_ITEMS} more"]
     if value is None or isinstance(value, bool | int | float):
         return value
     if hasattr(value, "to_arrays"):
-        return {name: _plain(array) for name, array in value.to_arrays().items()}
+        return {name: _plain(array, depth + 1) for name, array in value.to_arrays().items()}
     if hasattr(value, "shape"):
         return f"array of {value.dtype}, shape {tuple(value.shape)}"
     return _shorten(str(value))

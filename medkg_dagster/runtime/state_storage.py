@@ -47,13 +47,6 @@ class StateIOManager(UPathIOManager):
         super().__init__(base_path=base_path)
         self._state_types = state_types
 
-    def handle_output(self, context: OutputContext, obj: Any) -> None:
-        """Write one stage's state; what cannot be stored now cannot be stored by trying again."""
-        try:
-            super().handle_output(context, obj)
-        except StateError as error:
-            raise Failure(str(error), allow_retries=False) from error
-
     def load_input(self, context: InputContext) -> Any:
         """Read one state key; what is missing or damaged stays so until its stage runs again."""
         try:
@@ -65,11 +58,10 @@ class StateIOManager(UPathIOManager):
         """Join a partition key so that no key, whatever it holds, leaves the folder of its asset."""
         return base_path / _escape(partition)
 
-    def dump_to_path(self, context: OutputContext, obj: Any, path: "UPath") -> None:
-        """Write one stage's state."""
-        content = self._archive(_asset(context), obj)
-        _write(path, content)
-        context.add_output_metadata({"bytes": MetadataValue.int(len(content))})
+    def dump_to_path(self, context: OutputContext, obj: bytes, path: "UPath") -> None:
+        """Write one stage's state, as `archive_state` returned it."""
+        _write(path, obj)
+        context.add_output_metadata({"bytes": MetadataValue.int(len(obj))})
 
     def load_from_path(self, context: InputContext, path: "UPath") -> Any:
         """Read one state key of a stage."""
@@ -92,19 +84,31 @@ class StateIOManager(UPathIOManager):
             ) from error
         return load_value(key, member, value_type)
 
-    def _archive(self, asset: tuple[str, str], state: Mapping[str, Any]) -> bytes:
-        types = self._types(asset)
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-            for key, value in state.items():
-                value_type = types.get(key, Any)
-                # A fixed time stamp keeps equal states equal byte for byte.
-                member = zipfile.ZipInfo(f"{key}.{encoding_of(value_type)}", (1980, 1, 1, 0, 0, 0))
-                archive.writestr(member, dump_value(key, value, value_type))
-        return buffer.getvalue()
-
     def _types(self, asset: tuple[str, str]) -> Mapping[str, Any]:
         return self._state_types[asset]
+
+
+def archive_state(state: Mapping[str, Any], state_types: Mapping[str, Any]) -> bytes:
+    """Return what a stage wrote as one archive; equal states give equal bytes.
+
+    The step itself makes it, so that a value that cannot be stored is an error of the stage, in the ledger
+    too.
+
+    Args:
+        state: State key to value.
+        state_types: State key to the declared type.
+
+    Raises:
+        StateError: A value cannot be stored, or holds a secret.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for key, value in state.items():
+            value_type = state_types.get(key, Any)
+            # A fixed time stamp keeps equal states equal byte for byte.
+            member = zipfile.ZipInfo(f"{key}.{encoding_of(value_type)}", (1980, 1, 1, 0, 0, 0))
+            archive.writestr(member, dump_value(key, value, value_type))
+    return buffer.getvalue()
 
 
 def state_io_manager(

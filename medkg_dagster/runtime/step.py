@@ -19,6 +19,7 @@ from medkg_dagster.runtime.progress import RunProgress
 from medkg_dagster.runtime.requests import requested_config
 from medkg_dagster.runtime.resources import LEDGER_JOB_RESOURCE, LedgerJob, run_identity
 from medkg_dagster.runtime.stage_call import StageCall
+from medkg_dagster.runtime.state_storage import archive_state
 from medkg_dagster.stage_api.context import StageContext
 from medkg_dagster.stage_api.invocation import is_retryable
 from medkg_dagster.stage_api.redaction import redact, showable, text_of
@@ -61,6 +62,10 @@ class StepRunner:
         try:
             definition = self._configured(context, job)
             outcome = StageCall(self.pipeline, self.planned, self.factory).run(definition, ctx, inputs)
+            metadata = output_metadata(ctx, outcome)
+            stored = (
+                archive_state(outcome.state, self.planned.metadata.state_types) if outcome.state else None
+            )
         except Exception as error:  # noqa: BLE001 - whatever it is, the ledger must say so before Dagster does
             summary = f"{type(error).__name__}: {text_of(error)}"
             ledger.fail_stage(
@@ -80,7 +85,7 @@ class StepRunner:
             len(ctx.quarantined),
             outcome.seconds,
         )
-        yield Output(outcome.state or None, "result", metadata=output_metadata(ctx, outcome))
+        yield Output(stored, "result", metadata=metadata)
         # Dagster has stored the output when it asks for more; a state that is not stored is not finished.
         ledger.finish_stage(
             job.pipeline,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import traceback
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint
@@ -23,6 +22,7 @@ from medkg_dagster.plugins import (
     is_from,
 )
 from medkg_dagster.plugins.events import Outcome, PluginEvent
+from medkg_dagster.plugins.loading import error_text, load_target
 from medkg_dagster.plugins.tampering import TamperWatch
 from medkg_dagster.stage_api.extensions import Embedder, Extension, ExtensionKind
 from medkg_dagster.stage_api.secrets import secret_fields
@@ -208,7 +208,7 @@ class ExtensionCatalogue:
         tampering = TamperWatch(self._watched)
         try:
             with LoadGuard(self._policy.load_seconds) as guard:
-                extension: Any = guard.run(str(origin), point.load)
+                extension: Any = guard.run(str(origin), lambda: load_target(point))
         except PluginTimeoutError as error:
             limit = self._policy.load_seconds
             raise ConfigError(
@@ -217,10 +217,9 @@ class ExtensionCatalogue:
             ) from error
         except Exception as error:
             # Whatever a plugin breaks while it is imported must name the plugin.
-            trace = traceback.format_exception_only(error)[-1].strip()
             raise ConfigError(
-                f"{kind.label} '{name}': {origin} cannot be loaded: {trace}; upgrade or uninstall the "
-                "distribution, or tell its authors"
+                f"{kind.label} '{name}': {origin} cannot be loaded: {error_text(error)}; "
+                "upgrade or uninstall the distribution, or tell its authors"
             ) from error
         finally:
             changed = tampering.undo()

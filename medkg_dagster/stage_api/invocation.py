@@ -96,7 +96,7 @@ def invoke(
         output = _execute(metadata, stage, ctx, inputs)
         _refuse_failed_batch(metadata, ctx)
         state = ScopedState(metadata)
-        metadata.output_handler(state, ctx.stage, output)
+        _handle(metadata, state, ctx.stage, output)
         _check_state(metadata, state)
         return StageOutcome(dict(state), _count(metadata, output), watch.seconds)
     except SystemExit as error:
@@ -116,6 +116,11 @@ def is_retryable(error: Exception) -> bool:
 
 def _execute(metadata: StageMetadata, stage: Stage, ctx: StageContext, inputs: Mapping[str, Any]) -> Any:
     execute = getattr(stage, "execute", None)
+    if isinstance(stage, type):
+        raise StageContractError(
+            f"the builder of stage type {metadata.stage_type!r} returned the class {qualified_name(stage)}; "
+            "it must return an instance"
+        )
     if not callable(execute):
         raise StageContractError(
             f"the builder of stage type {metadata.stage_type!r} returned {type(stage).__name__}, "
@@ -177,6 +182,19 @@ def _warn_of_upstream(execute: Callable[..., Any], ctx: StageContext, inputs: Ma
 
 def _expected(inputs: Mapping[str, Any]) -> str:
     return f"execute({', '.join(['self', 'ctx', *(['*', *inputs] if inputs else [])])})"
+
+
+def _handle(metadata: StageMetadata, state: ScopedState, stage: str, output: Any) -> None:
+    try:
+        metadata.output_handler(state, stage, output)
+    except MedkgError:
+        raise
+    except Exception as error:
+        # A plugin's handler may raise anything; the message must name it rather than the stage's work.
+        raise StageContractError(
+            f"output handler {qualified_name(metadata.output_handler)} of stage type {metadata.stage_type!r} "
+            f"raised {type(error).__name__}: {error}"
+        ) from error
 
 
 def _check_state(metadata: StageMetadata, state: ScopedState) -> None:

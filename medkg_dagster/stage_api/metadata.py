@@ -161,7 +161,7 @@ def _invalid_state_keys(metadata: StageMetadata) -> list[str]:
         for value in keys
         if not isinstance(value, str) or not value.isidentifier() or keyword.iskeyword(value)
     ]
-    if len(set(keys)) != len(keys):
+    if not problems and len(set(keys)) != len(keys):
         problems.append(f"state_key names a key twice: {keys!r}")
     return problems
 
@@ -192,7 +192,20 @@ def _invalid_values(metadata: StageMetadata) -> list[str]:
         problems.append(f"max_failure_ratio must lie between 0 and 1, got {metadata.max_failure_ratio!r}")
     if not isinstance(metadata.kinds, tuple) or len(metadata.kinds) > 3:
         problems.append("kinds must be a tuple of three labels at most, for example ('python', 'sqlite')")
-    unknown = set(metadata.state_types) - set(metadata.state_keys)
-    if unknown:
-        problems.append(f"state_types names keys the stage does not write: {', '.join(sorted(unknown))}")
+    problems += _invalid_state_types(metadata)
+    isolation = metadata.isolation
+    if isolation is not None and not isinstance(isolation, SubprocessIsolation):
+        problems.append(f"isolation must be a SubprocessIsolation or None, got {isolation!r}")
     return problems
+
+
+def _invalid_state_types(metadata: StageMetadata) -> list[str]:
+    types = metadata.state_types
+    if not isinstance(types, Mapping):
+        return [f"state_types must be a mapping of state keys to types, got {types!r}"]
+    if _invalid_state_keys(metadata):
+        return []
+    unknown = [key for key in types if key not in metadata.state_keys]
+    if unknown:
+        return [f"state_types names keys the stage does not write: {', '.join(sorted(map(str, unknown)))}"]
+    return []

@@ -83,6 +83,11 @@ BUILD = [
         "returned NoneType, which has no",
     ),
     Row(
+        "is built of a class",
+        built("def build_it(definition): return Work"),
+        "returned the class lab.Work; it must return an instance",
+    ),
+    Row(
         "has a builder that breaks",
         built("def build_it(definition): raise OSError('no model')"),
         "stage 'bad' (lab-type of lab-plugin 1.0): OSError: no model",
@@ -110,6 +115,11 @@ OUTPUT = [
         "takes its key back",
         stage(FINE, output_handler="lambda state, name, output: [state.update(lab=output), state.clear()]"),
         "of stage type 'lab-type' did not write 'lab'",
+    ),
+    Row(
+        "has a handler that breaks",
+        stage(FINE, output_handler="lambda state, name, output: output.words"),
+        "output handler lab.register.<locals>.<lambda> of stage type 'lab-type' raised AttributeError",
     ),
     Row(
         "has a handler that exits",
@@ -150,6 +160,14 @@ STORED = [
         "gives what cannot be stored",
         stage("def execute(self, ctx): return [open]", state_types='{"lab": type(open)}'),
         "cannot be stored; declare a pydantic type, a NumPy array or a class with to_arrays",
+    ),
+    Row(
+        "gives a list that holds itself",
+        stage(
+            "def execute(self, ctx):\n    loop = []\n    loop.append(loop)\n    return loop",
+            state_types='{"lab": list}',
+        ),
+        "state key 'lab': the value is not a builtins.list",
     ),
     Row(
         "gives things that JSON does not have",

@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from upath import UPath
 
-from medkg_dagster.runtime.state_storage import STATE_KEY, StateIOManager
+from medkg_dagster.errors import StateError
+from medkg_dagster.runtime.state_storage import STATE_KEY, StateIOManager, archive_state
 
 STAGE = ("trials", "extract")
 TYPES = {STAGE: {"entities": tuple[str, ...], "claims": tuple[int, ...]}}
@@ -28,9 +30,10 @@ def manager(folder: Path) -> StateIOManager:
     return StateIOManager(UPath(folder), TYPES)
 
 
-def write(folder: Path, value: object, partition: str = "default") -> None:
+def write(folder: Path, value: Mapping[str, object], partition: str = "default") -> None:
+    content = archive_state(value, TYPES[STAGE])
     with build_output_context(asset_key=AssetKey(STAGE), partition_key=partition) as context:
-        manager(folder).handle_output(context, value)
+        manager(folder).handle_output(context, content)
 
 
 def read(folder: Path, key: str, partition: str = "default") -> object:
@@ -62,7 +65,7 @@ def test_equal_states_are_stored_byte_for_byte_equal(tmp_path: Path) -> None:
 def test_a_value_that_cannot_be_stored_leaves_the_earlier_state(tmp_path: Path) -> None:
     write(tmp_path, VALUE)
 
-    with pytest.raises(Failure, match="claims"):
+    with pytest.raises(StateError, match="claims"):
         write(tmp_path, {"entities": (), "claims": ("not a number",)})
 
     assert read(tmp_path, "claims") == (1, 2)
