@@ -1,8 +1,12 @@
 """The whole plan as Dagster definitions."""
 
+import logging
+import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 
 from dagster import (
+    AssetsDefinition,
     Definitions,
     ExecutorDefinition,
     SensorDefinition,
@@ -18,9 +22,10 @@ from medkg_dagster.compiler.ended_runs import ended_run_sensor
 from medkg_dagster.compiler.load_report import load_report_asset, load_report_checks, load_report_sensor
 from medkg_dagster.compiler.ops import SharedTypes
 from medkg_dagster.domain.files import PDF_CONVERSION
+from medkg_dagster.errors import Problem, TopologyError
 from medkg_dagster.plugins.collector import collector_paused
 from medkg_dagster.registry import StageFactory
-from medkg_dagster.resolution.plan import Plan
+from medkg_dagster.resolution.plan import PipelinePlan, Plan
 from medkg_dagster.runtime.resources import LEDGER_JOB_RESOURCE, ledger_job_resource
 from medkg_dagster.runtime.state_storage import STATE_RESOURCE, state_io_manager
 from medkg_dagster.settings import Settings
@@ -46,9 +51,16 @@ def compile_plan(
 
     Returns:
         Assets, jobs, sensors and resources of the code location.
+
+    Raises:
+        TopologyError: A pipeline cannot be compiled, and the settings are strict; otherwise it is left out
+            and told of like what cannot be resolved.
     """
     with collector_paused():
-        types = SharedTypes()
+        resolved = len(plan.pipelines)
+        compiled, plan = _compile_pipelines(plan, factory)
+        if settings.strict and len(compiled) < resolved:
+            raise TopologyError(plan.problems)
         executor = _EXECUTORS[settings.executor]
         one_process_jobs = _jobs(plan) if settings.executor == "in_process" else frozenset()
         chosen_assets = frozenset(
@@ -57,7 +69,7 @@ def compile_plan(
         conversions = [conversion_job(plan, settings, executor)] if _converts(plan) else []
         return Definitions(
             assets=[
-                *(build_assets(pipeline, factory, types) for pipeline in plan.pipelines),
+                *compiled,
                 load_report_asset(),
             ],
             asset_checks=[
@@ -89,6 +101,31 @@ def compile_plan(
             },
             executor=executor if is_default_executor else None,
         )
+
+
+def _compile_pipelines(plan: Plan, factory: StageFactory) -> tuple[list[AssetsDefinition], Plan]:
+    """Compile the pipelines one by one; what a plugin breaks here breaks its own pipelines only."""
+    types = SharedTypes()
+    compiled: list[AssetsDefinition] = []
+    pipelines: list[PipelinePlan] = []
+    problems: list[Problem] = []
+    for pipeline in plan.pipelines:
+        try:
+            compiled.append(build_assets(pipeline, factory, types))
+        except Exception as error:  # noqa: BLE001 - Dagster may refuse anything a plugin gives, and others must load
+            details = "".join(traceback.format_exception(error))
+            problems.append(
+                Problem(
+                    f"cannot be compiled: {type(error).__name__}: {error}",
+                    subject=f"pipeline '{pipeline.name}'",
+                    hint="tell the authors of the stage types it uses",
+                    details=details,
+                )
+            )
+            logging.getLogger("medkg").error("%s", problems[-1])
+        else:
+            pipelines.append(pipeline)
+    return compiled, replace(plan, pipelines=tuple(pipelines), problems=(*plan.problems, *problems))
 
 
 def _jobs(plan: Plan) -> frozenset[str]:

@@ -219,7 +219,7 @@ def _figures(plan: Plan) -> dict[str, MetadataValue[Any]]:
 
 
 def _total(seconds: Mapping[str, float]) -> float:
-    return round(sum(seconds.values()), 6)
+    return round(sum(seconds.values(), 0.0), 6)
 
 
 def _by_plugin(name: str, seconds: Mapping[str, float]) -> dict[str, MetadataValue[Any]]:
