@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from medkg_dagster.errors import Problem
-from medkg_dagster.plugins import Origin, Replacement, is_from
+from medkg_dagster.plugins import Origin, Replacement, choose_offer
 from medkg_dagster.plugins.events import Outcome, PluginEvent
 from medkg_dagster.registry.discovery import problem_of
 from medkg_dagster.registry.registered import RegisteredStage
@@ -49,16 +49,16 @@ def settle(name: str, offered: Sequence[RegisteredStage], chosen: Replacement | 
         if times:
             problems.append(_repeated(name, entry, times))
             events.append(_rejected(entry, name, problems[-1]))
-    if chosen is not None:
-        matching = [entry for entry in candidates if is_from(_origin(entry), chosen.distribution)]
-        if len(matching) == 1:
-            events += _replaced(name, candidates, matching[0], chosen)
-            return Settlement(matching[0], tuple(problems), tuple(events))
-    taken, refused = _built_in_or_only(name, candidates)
-    problems += refused
+    choice = choose_offer([_origin(entry) for entry in candidates], chosen)
+    taken = None if choice.position is None else candidates[choice.position]
+    if taken is not None and choice.replacement is not None:
+        events += _replaced(name, candidates, taken, choice.replacement)
+        return Settlement(taken, tuple(problems), tuple(events))
     events += [PluginEvent(_origin(taken), Outcome.REGISTERED, name)] if taken else []
-    losers = [entry for entry in candidates if entry is not taken]
-    events += [_rejected(entry, name, problem) for entry, problem in zip(losers, refused, strict=True)]
+    for entry in candidates:
+        if entry is not taken:
+            problems.append(_lost(name, entry, candidates, taken))
+            events.append(_rejected(entry, name, problems[-1]))
     return Settlement(taken, tuple(problems), tuple(events))
 
 
@@ -68,24 +68,15 @@ def _repeated(name: str, entry: RegisteredStage, times: int) -> Problem:
     return _refused(entry, message, "remove or rename one of the two")
 
 
-def _built_in_or_only(
-    name: str, candidates: Sequence[RegisteredStage]
-) -> tuple[RegisteredStage | None, list[Problem]]:
-    if len(candidates) == 1:
-        return candidates[0], []
-    own = next((entry for entry in candidates if _origin(entry).is_own), None)
-    if own is not None:
-        others = [entry for entry in candidates if entry is not own]
-        message = f"stage type {name!r} is registered already by {own.origin}; the built-in is kept"
-        return own, [_refused(entry, message, _rename_or_choose(name, entry)) for entry in others]
-    return None, [
-        _refused(
-            entry,
-            f"stage type {name!r} is registered by {_others(entry, candidates)} too; none of them is used",
-            f"uninstall or block one of the distributions, or choose one: {_choice(name, entry)}",
-        )
-        for entry in candidates
-    ]
+def _lost(
+    name: str, entry: RegisteredStage, candidates: Sequence[RegisteredStage], taken: RegisteredStage | None
+) -> Problem:
+    if taken is not None:
+        message = f"stage type {name!r} is registered already by {taken.origin}; the built-in is kept"
+        return _refused(entry, message, _rename_or_choose(name, entry))
+    message = f"stage type {name!r} is registered by {_others(entry, candidates)} too; none of them is used"
+    hint = f"uninstall or block one of the distributions, or choose one: {_choice(name, entry)}"
+    return _refused(entry, message, hint)
 
 
 def _replaced(

@@ -25,8 +25,17 @@ class OverriddenMetadata:
 
     def stored_as(self, state_key: str) -> str | None:
         """Return the name a state key of the type is stored under; None where the type does not write it."""
-        names = dict(zip(self.contract.state_keys, self.metadata.state_keys, strict=True))
-        return names.get(state_key)
+        return stored_names(self.contract, self.metadata).get(state_key)
+
+
+def stored_names(contract: StageMetadata, metadata: StageMetadata) -> dict[str, str]:
+    """Return, by a type's own state key, the name that one stage stores it under.
+
+    Args:
+        contract: The type's metadata under its own keys.
+        metadata: The same under the stage's keys.
+    """
+    return dict(zip(contract.state_keys, metadata.state_keys, strict=True))
 
 
 def override(metadata: StageMetadata, overrides: MetadataOverrides) -> OverriddenMetadata:

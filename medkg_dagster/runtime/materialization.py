@@ -95,11 +95,6 @@ def rows_table(rows: Sequence[Mapping[str, Scalar]]) -> MetadataValue[Any]:
     return MetadataValue.table(records, schema=TableSchema(columns))
 
 
-def _cell(item: tuple[str, Scalar]) -> tuple[str, Scalar]:
-    name, value = item
-    return name, _shorten(value) if isinstance(value, str) else value
-
-
 def _column_type(rows: Sequence[Mapping[str, Scalar]], name: str) -> str:
     kinds = {type(row.get(name)) for row in rows} - {type(None)}
     if kinds and kinds <= {int, float}:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from medkg_dagster.errors import StageResolutionError
 from medkg_dagster.registry import StageFactory
+from medkg_dagster.resolution.overrides import stored_names
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage, Wire
 from medkg_dagster.stage_api.context import StageContext
 from medkg_dagster.stage_api.invocation import StageOutcome, invoke
@@ -55,8 +56,8 @@ class StageCall:
                 outcome = self._run_isolated(definition, ctx, wired, planned.isolation)
         finally:
             ctx.quarantined = [redacted_document(item) for item in ctx.quarantined]
-        keys = zip(planned.contract.state_keys, planned.metadata.state_keys, strict=True)
-        return replace(outcome, state={stored: outcome.state[key] for key, stored in keys})
+        names = stored_names(planned.contract, planned.metadata)
+        return replace(outcome, state={stored: outcome.state[key] for key, stored in names.items()})
 
     def _run_isolated(
         self,
@@ -93,5 +94,6 @@ def _input_source(wire: Wire, writer: PlannedStage) -> "InputSource | None":
 
     if writer.origin is None:
         return None
-    names = dict(zip(writer.metadata.state_keys, writer.contract.state_keys, strict=True))
-    return InputSource(writer.origin.target, writer.contract, names[wire.state_key])
+    names = stored_names(writer.contract, writer.metadata)
+    own = next(key for key, stored in names.items() if stored == wire.state_key)
+    return InputSource(writer.origin.target, writer.contract, own)

@@ -14,12 +14,12 @@ from pydantic import BaseModel, ValidationInfo
 
 from medkg_dagster.errors import ConfigError, PluginTimeoutError, Problem, did_you_mean
 from medkg_dagster.plugins import (
+    Choice,
     InstalledEntryPoints,
     LoadGuard,
     Origin,
     PluginPolicy,
-    Replacement,
-    is_from,
+    choose_offer,
 )
 from medkg_dagster.plugins.events import Outcome, PluginEvent
 from medkg_dagster.plugins.loading import error_text, load_target
@@ -105,10 +105,8 @@ class ExtensionCatalogue:
         """Yield a problem for each registration that loses its name to another, importing none of them."""
         yield from self._vain_replacements()
         for kind, name, offers in self._all():
-            if len(offers) < 2 or self._replacement(kind, name, offers):
-                continue
-            used = self._used(kind, name, offers)
-            for offer in offers:
+            choice, used = self._choice(kind, name, offers)
+            for offer in offers if choice.replacement is None else ():
                 if offer is not used:
                     yield _collision(kind, name, offer, offers, used)
 
@@ -116,8 +114,8 @@ class ExtensionCatalogue:
         """Yield what became of each extension, for the audit."""
         for kind, name, offers in self._all():
             subject = f"{kind.label} {name}"
-            chosen = self._replacement(kind, name, offers)
-            used = self._used(kind, name, offers)
+            choice, used = self._choice(kind, name, offers)
+            chosen = choice.replacement
             for offer in offers:
                 if chosen is not None:
                     by = "" if offer is used else f"by {chosen.distribution}"
@@ -142,10 +140,9 @@ class ExtensionCatalogue:
             kind = kinds.get(chosen.kind)
             if kind is None or self._policy.closed:
                 continue
-            if (
-                self._replacement(kind, chosen.name, self._let_in(self._of(kind).get(chosen.name, [])))
-                is None
-            ):
+            let_in = self._let_in(self._of(kind).get(chosen.name, []))
+            choice, _ = self._choice(kind, chosen.name, let_in)
+            if choice.replacement is None:
                 yield Problem(
                     f"`replaces` chooses {chosen.distribution} for the {kind.label} '{chosen.name}', but it "
                     "does not provide it",
@@ -172,25 +169,18 @@ class ExtensionCatalogue:
                 if let_in:
                     yield kind, name, let_in
 
-    def _replacement(self, kind: ExtensionKind, name: str, offers: list[Offer]) -> Replacement | None:
-        chosen = self._policy.chosen(kind.plural, name)
-        matching = [offer for offer in offers if chosen and is_from(offer[0], chosen.distribution)]
-        return chosen if len(matching) == 1 else None
-
-    def _used(self, kind: ExtensionKind, name: str, offers: list[Offer]) -> Offer | None:
-        """Return the offer that is used; None where several stand against each other."""
-        chosen = self._replacement(kind, name, offers)
-        if chosen is not None:
-            return next(offer for offer in offers if is_from(offer[0], chosen.distribution))
-        own = next((offer for offer in offers if offer[0].is_own), None)
-        return offers[0] if own is None and len(offers) == 1 else own
+    def _choice(self, kind: ExtensionKind, name: str, offers: list[Offer]) -> tuple[Choice, Offer | None]:
+        """Return what was chosen and the offer that is used; None where several stand against each other."""
+        replacement = self._policy.chosen(kind.plural, name)
+        choice = choose_offer([origin for origin, _ in offers], replacement)
+        return choice, None if choice.position is None else offers[choice.position]
 
     def _choose(self, kind: ExtensionKind, name: str) -> Offer:
         offers = self._of(kind).get(name, [])
         let_in = self._let_in(offers)
         if not let_in:
             self._refuse(kind, name, offers)
-        used = self._used(kind, name, let_in)
+        _, used = self._choice(kind, name, let_in)
         if used is None:
             raise ConfigError(str(_collision(kind, name, let_in[0], let_in, used)))
         return used
@@ -266,9 +256,9 @@ def _check_extension(kind: ExtensionKind, name: str, origin: Origin, extension: 
         rule = f"names an Extension called {extension.name!r}; name it {name!r}, like its entry point"
     elif not (isinstance(extension.config_model, type) and issubclass(extension.config_model, BaseModel)):
         rule = f"has the config_model {extension.config_model!r}; it must be a pydantic model class"
-    elif secret_fields(extension.config_model):
-        plain = ", ".join(secret_fields(extension.config_model))
-        rule = f"takes secrets as plain text in {plain}; declare them as medkg_dagster.stage_api.Secret"
+    elif plain := secret_fields(extension.config_model):
+        fields = ", ".join(plain)
+        rule = f"takes secrets as plain text in {fields}; declare them as medkg_dagster.stage_api.Secret"
     elif not callable(extension.build):
         rule = f"has the build {extension.build!r}; it must be a function (parameters, home)"
     if rule is not None:
