@@ -1,6 +1,5 @@
 """The second composition root: folders of pipelines as a component in a Dagster project of its own."""
 
-import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +27,7 @@ from dagster.components.core.decl import ComponentDecl
 from dagster.components.core.defs_module import ComponentLoc, ComponentPath
 from dagster.components.scaffold.scaffold import NoParams
 
-from medkg_dagster.errors import ConfigError, TopologyError
+from medkg_dagster.errors import ConfigError
 from medkg_dagster.settings import Settings
 from medkg_dagster.topology.loading import ConfigFiles
 
@@ -250,10 +249,6 @@ def _compose(places: tuple[_Place, ...], project: Path) -> _Deployment:
     policy = load_plugin_policy(files.plugins, enabled=settings.plugins)
     deployment = deploy(loaded, policy, settings.home)
     plan = deployment.plan
-    if plan.problems and settings.strict:
-        raise TopologyError(plan.problems)
-    for problem in plan.problems:
-        logging.getLogger("medkg").error("%s", problem)
     locs = {place.pipelines: place.loc for place in places}
     folders = {item.topology.name: item.file.parent for item in loaded.pipelines}
     owners = {

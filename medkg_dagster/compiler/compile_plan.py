@@ -53,14 +53,15 @@ def compile_plan(
         Assets, jobs, sensors and resources of the code location.
 
     Raises:
-        TopologyError: A pipeline cannot be compiled, and the settings are strict; otherwise it is left out
-            and told of like what cannot be resolved.
+        TopologyError: The plan has problems, or a pipeline cannot be compiled, and the settings are strict.
+            Otherwise each problem is logged, and shown by the load report.
     """
     with collector_paused():
-        resolved = len(plan.pipelines)
         compiled, plan = _compile_pipelines(plan, factory)
-        if settings.strict and len(compiled) < resolved:
+        if plan.problems and settings.strict:
             raise TopologyError(plan.problems)
+        for problem in plan.problems:
+            logging.getLogger("medkg").error("%s", problem)
         executor = _EXECUTORS[settings.executor]
         one_process_jobs = _jobs(plan) if settings.executor == "in_process" else frozenset()
         chosen_assets = frozenset(
@@ -122,7 +123,6 @@ def _compile_pipelines(plan: Plan, factory: StageFactory) -> tuple[list[AssetsDe
                     details=details,
                 )
             )
-            logging.getLogger("medkg").error("%s", problems[-1])
         else:
             pipelines.append(pipeline)
     return compiled, replace(plan, pipelines=tuple(pipelines), problems=(*plan.problems, *problems))

@@ -11,7 +11,7 @@ from medkg_dagster.errors import StageRegistryError, did_you_mean
 from medkg_dagster.plugins import LoadGuard
 from medkg_dagster.registry import RegisteredStage, StageFactory
 from medkg_dagster.resolution.conditions import expand_conditions
-from medkg_dagster.resolution.overrides import OverriddenMetadata, override
+from medkg_dagster.resolution.overrides import OverriddenMetadata, override, stored_names
 from medkg_dagster.resolution.phases import cut_phases, plan_gates
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage, Wire
 from medkg_dagster.resolution.requirements import unmet_requirements, why_not_registered
@@ -113,12 +113,13 @@ class _Resolution:
         """Return each stage with its type, in the order of the file; unknown types become findings."""
         typed = [self._find_type(index, stage) for index, stage in enumerate(self.topology.stages)]
         for index, stage in enumerate(typed):
-            for key in stage.described.contract.state_keys if stage else ():
-                stored = stage.described.stored_as(key) if stage else None
+            if stage is None:
+                continue
+            described = stage.described
+            for key, stored in stored_names(described.contract, described.metadata).items():
+                self.under_name.setdefault(stored, []).append(index)
                 if stored != key:
                     self.renamed.setdefault(key, []).append(index)
-            for key in stage.described.metadata.state_keys if stage else ():
-                self.under_name.setdefault(key, []).append(index)
         return typed
 
     def _find_type(self, index: int, stage: StageDefinition) -> TypedStage | None:
