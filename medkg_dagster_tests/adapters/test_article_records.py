@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from medkg_dagster.adapters.payload_formats import Refused, split_content
+from medkg_dagster.adapters.sources.payload_formats import Refused, split_content
 from medkg_dagster.errors import UnreadableDocumentError
 from medkg_dagster.stage_api import Payload, PayloadFormat
 

@@ -14,12 +14,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from medkg_dagster.adapters.clinicaltrials import (
+from medkg_dagster.adapters.sources.clinicaltrials import (
     CLINICALTRIALS,
     ClinicalTrialsParameters,
     ClinicalTrialsSource,
 )
-from medkg_dagster.adapters.polite_http import PoliteClient
+from medkg_dagster.adapters.sources.polite_http import PoliteClient
 from medkg_dagster.errors import ConfigError, SourceError
 from medkg_dagster.stage_api import Payload, StageContext
 

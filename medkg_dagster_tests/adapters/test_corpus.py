@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from medkg_dagster.adapters.files import CORPUS_ORIGIN, FILES
+from medkg_dagster.adapters.sources.files import CORPUS_ORIGIN, FILES
 from medkg_dagster.stage_api import Payload, PayloadFormat, StageContext
 
 CORPUS = Path(__file__).parents[2] / "medkg_dagster" / "corpus"

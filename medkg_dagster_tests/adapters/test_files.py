@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medkg_dagster.adapters.files import AUTO, FILES
-from medkg_dagster.adapters.payload_formats import Refused, split_content
+from medkg_dagster.adapters.sources.files import AUTO, FILES
+from medkg_dagster.adapters.sources.payload_formats import Refused, split_content
 from medkg_dagster.errors import ConfigError, DocumentError, SourceError
 from medkg_dagster.stage_api import Payload, PayloadFormat, StageContext
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medkg_dagster.adapters.hashing_embedder import HASHING, HashingEmbedder, HashingParameters
+from medkg_dagster.adapters.embedders.hashing import HASHING, HashingEmbedder, HashingParameters
 from medkg_dagster.errors import ConfigError
 from medkg_dagster.stage_api import ExtensionCatalogue, ExtensionKind
 
@@ -62,7 +62,7 @@ def test_a_text_has_the_same_vector_alone_and_in_a_batch() -> None:
 
 def test_vectors_do_not_depend_on_the_hash_seed() -> None:
     program = (
-        "import sys; from medkg_dagster.adapters.hashing_embedder import *;"
+        "import sys; from medkg_dagster.adapters.embedders.hashing import *;"
         "sys.stdout.write(HashingEmbedder(HashingParameters(dimension=64))"
         ".embed(['PD-1 blockade in β-cell melanoma']).tobytes().hex())"
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medkg_dagster.adapters.onnx_embedder import ONNX, OnnxEmbedder, OnnxParameters, mean_pool
+from medkg_dagster.adapters.embedders.onnx import ONNX, OnnxEmbedder, OnnxParameters, mean_pool
 from medkg_dagster.errors import ConfigError
 from medkg_dagster.stage_api import ExtensionCatalogue, ExtensionKind
 

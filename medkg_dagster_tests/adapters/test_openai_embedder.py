@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from medkg_dagster.adapters.openai_embedder import OPENAI, OpenAIEmbedder, OpenAIParameters
+from medkg_dagster.adapters.embedders.openai import OPENAI, OpenAIEmbedder, OpenAIParameters
 from medkg_dagster.errors import ConfigError, SourceError
 from medkg_dagster.stage_api import ExtensionCatalogue, ExtensionKind, Secret
 
@@ -43,7 +43,7 @@ class Service:
 def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     state = Service()
     monkeypatch.setenv("TEST_KEY", KEY)
-    monkeypatch.setattr("medkg_dagster.adapters.openai_requests._FIRST_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr("medkg_dagster.adapters.embedders.openai_requests._FIRST_WAIT_SECONDS", 0.001)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from medkg_dagster.adapters.sql_graph import SQL_GRAPH
-from medkg_dagster.adapters.sql_graph_store import SqlGraph
+from medkg_dagster.adapters.graph.sql import SQL_GRAPH
+from medkg_dagster.adapters.graph.sql_store import SqlGraph
 from medkg_dagster.errors import ConfigError, StoreError
 from medkg_dagster.stage_api import Edge, Node
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medkg_dagster.adapters.sql_graph_store import SqlGraph
+from medkg_dagster.adapters.graph.sql_store import SqlGraph
 from medkg_dagster.stage_api import Edge, Node
 
 POSTGRESQL = "MEDKG_TEST_POSTGRESQL_URL"
@@ -130,7 +130,7 @@ def test_an_interrupted_batch_leaves_the_earlier_graph(
     with closing(SqlGraph(file)) as store:
         write(store, make_batch("PMID:1"))
         before = dump(file)
-        monkeypatch.setattr("medkg_dagster.adapters.sql_graph_store._refresh_nodes", interrupt)
+        monkeypatch.setattr("medkg_dagster.adapters.graph.sql_store._refresh_nodes", interrupt)
         with pytest.raises(KeyboardInterrupt):
             store.upsert(["PMID:1"], {}, [])
 

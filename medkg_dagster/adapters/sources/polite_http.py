@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import httpx
 
-from medkg_dagster.adapters.payload_formats import load_json
+from medkg_dagster.adapters.sources.payload_formats import load_json
 from medkg_dagster.errors import DocumentError, SourceError
 from medkg_dagster.stage_api import ExternalCalls
 

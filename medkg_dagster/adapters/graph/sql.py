@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from medkg_dagster.stage_api import Extension, ExtensionKind, Secret
 
 if TYPE_CHECKING:
-    from medkg_dagster.adapters.sql_graph_store import SqlGraph
+    from medkg_dagster.adapters.graph.sql_store import SqlGraph
 
 FILE_NAME = "graph.sqlite"
 
@@ -30,7 +30,7 @@ class SqlGraphParameters(BaseModel):
 
 
 def _build(parameters: Any, home: Path) -> SqlGraph:
-    from medkg_dagster.adapters.sql_graph_store import SqlGraph
+    from medkg_dagster.adapters.graph.sql_store import SqlGraph
 
     url = parameters.url.reveal() if parameters.url else None
     return SqlGraph(home / FILE_NAME, url)

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medkg_dagster.adapters.full_text_query import full_text_query
-from medkg_dagster.adapters.sqlite_index_schema import explained, open_index, transaction
-from medkg_dagster.adapters.vector_search import nearest
+from medkg_dagster.adapters.index.full_text_query import full_text_query
+from medkg_dagster.adapters.index.sqlite_schema import explained, open_index, transaction
+from medkg_dagster.adapters.index.vector_search import nearest
 from medkg_dagster.errors import StoreError
 from medkg_dagster.stage_api import (
     Chunk,

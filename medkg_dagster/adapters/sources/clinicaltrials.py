@@ -12,7 +12,7 @@ from medkg_dagster.errors import DocumentError, RejectedDocumentError, SourceErr
 from medkg_dagster.stage_api import Extension, ExtensionKind, StageContext
 
 if TYPE_CHECKING:
-    from medkg_dagster.adapters.polite_http import PoliteClient
+    from medkg_dagster.adapters.sources.polite_http import PoliteClient
     from medkg_dagster.stage_api import Payload
 
 DEFAULT_BASE_URL = "https://clinicaltrials.gov/api/v2"
@@ -114,7 +114,7 @@ class ClinicalTrialsSource:
         Raises:
             SourceError: The service cannot be reached or does not speak the API; names URL and status.
         """
-        from medkg_dagster.adapters.polite_http import PoliteClient
+        from medkg_dagster.adapters.sources.polite_http import PoliteClient
 
         client = self._client or PoliteClient(
             requests_per_second=self._parameters.requests_per_second,
@@ -185,7 +185,7 @@ class ClinicalTrialsSource:
         return {key: value for key, value in values.items() if value}
 
     def _payload(self, place: str, study: Any, ctx: StageContext) -> Iterator[Payload]:
-        from medkg_dagster.adapters.payload_formats import study_payload
+        from medkg_dagster.adapters.sources.payload_formats import study_payload
 
         try:
             payload = study_payload(place, place, study, "clinicaltrials")

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Engine, Row, Table, delete, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from medkg_dagster.adapters.kgx_files import write_kgx
-from medkg_dagster.adapters.sql_graph_schema import (
+from medkg_dagster.adapters.graph.kgx_files import write_kgx
+from medkg_dagster.adapters.graph.sql_schema import (
     CONTRIBUTIONS,
     EDGES,
     NODES,

@@ -234,7 +234,7 @@ def study_payload(name: str, origin: str, study: Any, source: str) -> Payload:
 
 
 def _split_xml(name: str, origin: str, content: bytes, source: str) -> Iterator[Payload]:
-    from medkg_dagster.adapters.xml_records import find_records
+    from medkg_dagster.adapters.sources.xml_records import find_records
 
     records = find_records(name, content)
     for number, record in enumerate(records, start=1):

@@ -95,7 +95,7 @@ class OpenAIEmbedder:
         """
         import numpy as np
 
-        from medkg_dagster.adapters.openai_requests import post_embeddings
+        from medkg_dagster.adapters.embedders.openai_requests import post_embeddings
 
         sent = [index for index, text in enumerate(texts) if text.strip()]
         if not sent:

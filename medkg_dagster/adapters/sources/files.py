@@ -83,7 +83,7 @@ class FileSource:
             yield from self._fetch_from(root, self._parameters.path, ctx)
 
     def _fetch_from(self, root: Path, shown: str, ctx: StageContext) -> Iterator[Payload]:
-        from medkg_dagster.adapters.payload_formats import Refused, split_content
+        from medkg_dagster.adapters.sources.payload_formats import Refused, split_content
 
         for relative, path in self._list(root, shown, ctx):
             name = _printable(relative or path.name)

@@ -1,0 +1,1 @@
+"""Graph stores: nodes and edges."""

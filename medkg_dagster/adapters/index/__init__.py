@@ -1,0 +1,1 @@
+"""Index stores: chunks, full text and vectors."""

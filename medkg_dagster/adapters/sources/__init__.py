@@ -1,0 +1,1 @@
+"""Sources: where payloads come from."""
