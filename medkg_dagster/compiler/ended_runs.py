@@ -19,11 +19,11 @@ from dagster import (
     sensor,
 )
 
-from medkg_dagster.compiler.job_sensors import TICK_SECONDS
 from medkg_dagster.ledger import JobLedger
 from medkg_dagster.runtime.resources import run_identity
 from medkg_dagster.runtime.run_processes import is_gone
 from medkg_dagster.runtime.tags import JOB_TAG, PARTITION_TAG, PIPELINE_TAG, PROCESS_TAG
+from medkg_dagster.runtime.ticks import TICK_SECONDS
 from medkg_dagster.settings import Settings
 
 RUNS_PER_TICK = 100

@@ -27,12 +27,10 @@ from medkg_dagster.resolution.plan import PipelinePlan, PlannedGate
 from medkg_dagster.runtime.job_record import gate_rule
 from medkg_dagster.runtime.materialization import TABLE_ROWS, rows_table
 from medkg_dagster.runtime.tags import ATTEMPT_TAG, PARTITION_TAG, PIPELINE_TAG
+from medkg_dagster.runtime.ticks import STARTS_PER_TICK, TICK_SECONDS
 from medkg_dagster.settings import Settings
 from medkg_dagster.topology.names import dagster_name
 
-# Less than the five seconds between two rounds of the daemon, or a sensor would now and then miss a round.
-TICK_SECONDS = 2
-STARTS_PER_TICK = 25
 # The daemon ticks every five seconds. A sensor whose jobs wait looks again and again for part of that time,
 # and all gates together for no longer than this, so that the daemon's threads stay free for others.
 HOLD_SECONDS = 3.0

@@ -15,7 +15,7 @@ from medkg_dagster.stage_api.redaction import redacted_document
 from medkg_dagster.topology.models import StageDefinition
 
 if TYPE_CHECKING:
-    from medkg_dagster.runtime.isolation import InputSource
+    from medkg_dagster.runtime.isolation.invoke_isolated import InputSource
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +66,7 @@ class StageCall:
         inputs: Mapping[str, Any],
         limits: SubprocessIsolation,
     ) -> StageOutcome:
-        from medkg_dagster.runtime.isolation import invoke_isolated
+        from medkg_dagster.runtime.isolation.invoke_isolated import invoke_isolated
 
         planned = self.planned
         if planned.origin is None:
@@ -90,7 +90,7 @@ class StageCall:
 
 
 def _input_source(wire: Wire, writer: PlannedStage) -> "InputSource | None":
-    from medkg_dagster.runtime.isolation import InputSource
+    from medkg_dagster.runtime.isolation.invoke_isolated import InputSource
 
     if writer.origin is None:
         return None

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from medkg_dagster.conversion.gate_work_run import ConversionRun
+from medkg_dagster.conversion.pdf_files import ConversionLimits, ConversionReport, convert_files
 from medkg_dagster.domain.files import FileRecord, FileStatus
 from medkg_dagster.ledger import GateRule, JobLedger, JobStatus, RunIdentity
-from medkg_dagster.runtime.conversion import ConversionLimits, ConversionReport, convert_files
-from medkg_dagster.runtime.conversion_run import ConversionRun
 from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api import Document, GateCondition, hash_content
 
@@ -204,7 +204,7 @@ def test_no_converting_process_is_left_when_the_conversion_is_over(tmp_path: Pat
 def test_killing_the_run_ends_its_converting_processes_too(tmp_path: Path) -> None:
     script = (
         "import sys, time\n"
-        "from medkg_dagster.runtime.converter import Converter\n"
+        "from medkg_dagster.conversion.converter import Converter\n"
         "converter = Converter([sys.executable, '-c', 'import sys; sys.stdin.read()'])\n"
         "print(converter._running().pid, flush=True)\n"
         "time.sleep(60)\n"

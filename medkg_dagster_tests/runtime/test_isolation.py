@@ -32,8 +32,8 @@ from medkg_dagster.errors import (
     TransientDownloadError,
 )
 from medkg_dagster.plugins import PluginPolicy, Replacement
-from medkg_dagster.runtime.isolation import InputSource, invoke_isolated
-from medkg_dagster.runtime.isolation_protocol import Policy
+from medkg_dagster.runtime.isolation.invoke_isolated import InputSource, invoke_isolated
+from medkg_dagster.runtime.isolation.messages import Policy
 from medkg_dagster.stage_api import (
     EmbeddingBatch,
     ExternalCalls,

@@ -13,14 +13,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from medkg_dagster.conversion.converter import ConversionFailure, running_converter
 from medkg_dagster.domain.files import CONVERSION_FAILED, CONVERTED, FileRecord, FileStatus
 from medkg_dagster.runtime.atomic_files import write_atomically
-from medkg_dagster.runtime.converter import ConversionFailure, running_converter
 from medkg_dagster.stage_api.context import ProgressReporter
 
 PDF_TYPE = "application/pdf"
 CONVERTED_BY = ".ir.by"
-_PROCESS = "medkg_dagster.runtime.conversion_process"
+_PROCESS = "medkg_dagster.conversion.converting_process"
 
 
 @dataclass(frozen=True, slots=True)

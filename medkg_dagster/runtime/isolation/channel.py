@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from queue import SimpleQueue
 
 from medkg_dagster.errors import IsolatedStageError
-from medkg_dagster.runtime.isolation_protocol import (
+from medkg_dagster.runtime.isolation.messages import (
     Answer,
     Call,
     FrameBuffer,

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from medkg_dagster.domain.files import FileRecord
 from medkg_dagster.domain.gates import GateCondition
 from medkg_dagster.errors import LedgerError, MedkgError
-from medkg_dagster.runtime.isolation_protocol import Answer, Call, raised
+from medkg_dagster.runtime.isolation.messages import Answer, Call, raised
 from medkg_dagster.stage_api.context import StageContext
 from medkg_dagster.stage_api.job_record import GatePassage
 

@@ -1,4 +1,4 @@
-"""The child process of one isolated stage: `python -m medkg_dagster.runtime.isolated_stage DESCRIPTOR`.
+"""The child process of one isolated stage: `python -m medkg_dagster.runtime.isolation.child DESCRIPTOR`.
 
 It talks to the step that started it through the socket of that descriptor, and ends when the step does. It
 must not import Dagster: a stage that is isolated pays for its own imports only.
@@ -25,9 +25,8 @@ from typing import Any
 from medkg_dagster.errors import StageContractError, StageRegistryError
 from medkg_dagster.plugins import PluginPolicy
 from medkg_dagster.registry import STAGE_GROUP, StageFactory, StageRegistry, load_entry_points
-from medkg_dagster.runtime.isolation_calls import RemoteJobRecord
-from medkg_dagster.runtime.isolation_channel import Channel, LogSender, ProgressSender
-from medkg_dagster.runtime.isolation_protocol import (
+from medkg_dagster.runtime.isolation.channel import Channel, LogSender, ProgressSender
+from medkg_dagster.runtime.isolation.messages import (
     DeclaredType,
     Failed,
     Finished,
@@ -37,6 +36,7 @@ from medkg_dagster.runtime.isolation_protocol import (
     plain_scalar,
     raised,
 )
+from medkg_dagster.runtime.isolation.remote_job import RemoteJobRecord
 from medkg_dagster.stage_api.calls import ExternalCalls
 from medkg_dagster.stage_api.context import StageContext
 from medkg_dagster.stage_api.extension_catalogue import ExtensionCatalogue

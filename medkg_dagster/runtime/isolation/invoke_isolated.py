@@ -9,8 +9,7 @@ from typing import Any
 
 from medkg_dagster.errors import ConfigError, IsolatedStageError, StageLimitError, StageResolutionError
 from medkg_dagster.plugins import PluginPolicy
-from medkg_dagster.runtime.isolation_process import StageProcess
-from medkg_dagster.runtime.isolation_protocol import (
+from medkg_dagster.runtime.isolation.messages import (
     CallLimits,
     DeclaredType,
     Failed,
@@ -22,6 +21,7 @@ from medkg_dagster.runtime.isolation_protocol import (
     encode_frame,
     known_error,
 )
+from medkg_dagster.runtime.isolation.stage_process import StageProcess
 from medkg_dagster.stage_api.calls import ExternalCalls
 from medkg_dagster.stage_api.context import StageContext, Stopwatch
 from medkg_dagster.stage_api.invocation import StageOutcome

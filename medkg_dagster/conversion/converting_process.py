@@ -1,4 +1,4 @@
-"""The process that converts PDFs: `python -m medkg_dagster.runtime.conversion_process MEMORY CONFIG`.
+"""The process that converts PDFs: `python -m medkg_dagster.conversion.converting_process MEMORY CONFIG`.
 
 It reads one path per line, as JSON, from standard input, and answers each with a line: `null` where the IR is
 written, else the class and message of the error.

@@ -23,7 +23,6 @@ from dagster import (
     sensor,
 )
 
-from medkg_dagster.compiler.job_sensors import STARTS_PER_TICK, TICK_SECONDS
 from medkg_dagster.domain.files import PDF_CONVERSION
 from medkg_dagster.ledger import JobLedger, Phase
 from medkg_dagster.resolution.plan import Plan
@@ -32,6 +31,7 @@ from medkg_dagster.runtime.resources import run_identity
 from medkg_dagster.runtime.run_processes import this_process
 from medkg_dagster.runtime.state_storage import STATE_RESOURCE
 from medkg_dagster.runtime.tags import ATTEMPT_TAG, JOB_TAG, PIPELINE_TAG, PROCESS_TAG
+from medkg_dagster.runtime.ticks import STARTS_PER_TICK, TICK_SECONDS
 from medkg_dagster.settings import Settings
 
 CONVERT = "convert_pdfs"
@@ -68,8 +68,8 @@ def conversion_job(plan: Plan, settings: Settings, executor: ExecutorDefinition)
         retry_policy=RetryPolicy(max_retries=2, delay=5, backoff=Backoff.EXPONENTIAL),
     )
     def convert_pdfs(context: OpExecutionContext) -> None:
-        from medkg_dagster.runtime.conversion import ConversionLimits
-        from medkg_dagster.runtime.conversion_run import ConversionRun
+        from medkg_dagster.conversion.gate_work_run import ConversionRun
+        from medkg_dagster.conversion.pdf_files import ConversionLimits
 
         context.instance.add_run_tags(context.run_id, {PROCESS_TAG: this_process()})
         config: dict[str, Any] = context.op_config

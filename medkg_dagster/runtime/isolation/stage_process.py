@@ -14,8 +14,7 @@ from collections.abc import Iterable
 from typing import IO
 
 from medkg_dagster.errors import IsolatedStageError, StageLimitError
-from medkg_dagster.runtime.isolation_calls import answer
-from medkg_dagster.runtime.isolation_protocol import (
+from medkg_dagster.runtime.isolation.messages import (
     Call,
     Failed,
     Finished,
@@ -26,6 +25,7 @@ from medkg_dagster.runtime.isolation_protocol import (
     StateValue,
     encode_frame,
 )
+from medkg_dagster.runtime.isolation.remote_job import answer
 from medkg_dagster.stage_api.context import StageContext
 from medkg_dagster.stage_api.metadata import SubprocessIsolation
 from medkg_dagster.stage_api.redaction import redact
@@ -35,7 +35,7 @@ SHOWN_LINES = 1_000
 TAIL_BYTES = 2_000
 FRAME_BYTES = 1 << 20
 
-_CHILD = "medkg_dagster.runtime.isolated_stage"
+_CHILD = "medkg_dagster.runtime.isolation.child"
 _RECEIVED_BYTES = 1 << 18
 _TICK_SECONDS = 0.5
 _GRACE_SECONDS = 1.0

@@ -1,0 +1,1 @@
+"""Work that goes on while a ledger job waits at a gate."""
