@@ -8,18 +8,18 @@ from typing import Any
 import click
 
 from medkg_dagster import __version__
-from medkg_dagster.cli.check import check
-from medkg_dagster.cli.gate import gate
-from medkg_dagster.cli.graph import export, graph
+from medkg_dagster.cli.jobs.gate import gate
+from medkg_dagster.cli.jobs.submit import submit
+from medkg_dagster.cli.jobs.summary import summary
+from medkg_dagster.cli.knowledge.graph import export, graph
+from medkg_dagster.cli.knowledge.search import search
 from medkg_dagster.cli.ledger import ledger
-from medkg_dagster.cli.ledger_changes import list_files, retry, set_fields
-from medkg_dagster.cli.plan import plan
+from medkg_dagster.cli.ledger.changes import list_files, retry, set_fields
+from medkg_dagster.cli.pipelines.check import check
+from medkg_dagster.cli.pipelines.plan import plan
+from medkg_dagster.cli.pipelines.schema import schema
+from medkg_dagster.cli.pipelines.stages import stages
 from medkg_dagster.cli.plugin import plugin
-from medkg_dagster.cli.schema import schema
-from medkg_dagster.cli.search import search
-from medkg_dagster.cli.stages import stages
-from medkg_dagster.cli.submit import submit
-from medkg_dagster.cli.summary import summary
 from medkg_dagster.errors import MedkgError
 from medkg_dagster.settings import Settings
 

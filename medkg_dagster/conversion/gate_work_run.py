@@ -10,7 +10,7 @@ from medkg_dagster.domain.files import PDF_CONVERSION, PDF_IR_READY
 from medkg_dagster.ledger import JobLedger, RunIdentity
 from medkg_dagster.runtime.progress import RunProgress
 from medkg_dagster.settings import Settings
-from medkg_dagster.stage_api.quarantine import QuarantinedDocument
+from medkg_dagster.stage_api.context.quarantine import QuarantinedDocument
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from medkg_dagster.ledger.models import (
 )
 from medkg_dagster.ledger.times import Clock, stamp, utc_now
 from medkg_dagster.settings import Settings
-from medkg_dagster.stage_api.quarantine import QuarantinedDocument
+from medkg_dagster.stage_api.context.quarantine import QuarantinedDocument
 
 if TYPE_CHECKING:
     from medkg_dagster.ledger.database import Database

@@ -24,7 +24,7 @@ from medkg_dagster.ledger.models import (
 )
 from medkg_dagster.ledger.phase_rows import PhaseKey
 from medkg_dagster.ledger.times import Clock, stamp
-from medkg_dagster.stage_api.job_record import GatePassage
+from medkg_dagster.stage_api.context.job_record import GatePassage
 
 
 class PhaseLedger:

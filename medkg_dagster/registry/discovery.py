@@ -25,7 +25,7 @@ from medkg_dagster.plugins.loading import error_text, load_target
 from medkg_dagster.plugins.origin import UNKNOWN
 from medkg_dagster.plugins.tampering import TamperWatch
 from medkg_dagster.stage_api.offers import offered_registrations
-from medkg_dagster.stage_api.registration import StageRegistration
+from medkg_dagster.stage_api.stage_types.registration import StageRegistration
 
 STAGE_GROUP = "medical_kg.orchestration.stages"
 STAGES = "stages"

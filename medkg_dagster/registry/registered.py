@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from medkg_dagster.errors import StageRegistryError
 from medkg_dagster.plugins import Origin
-from medkg_dagster.stage_api.builders import takes_topology
-from medkg_dagster.stage_api.metadata import StageMetadata
-from medkg_dagster.stage_api.registration import StageBuilder, StageRegistration
-from medkg_dagster.stage_api.rules import check_registration
+from medkg_dagster.stage_api.stage_types.builders import takes_topology
+from medkg_dagster.stage_api.stage_types.metadata import StageMetadata
+from medkg_dagster.stage_api.stage_types.registration import StageBuilder, StageRegistration
+from medkg_dagster.stage_api.stage_types.rules import check_registration
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ from medkg_dagster.registry.discovery import Discovery, discover_stages
 from medkg_dagster.registry.registered import RegisteredStage
 from medkg_dagster.registry.stage_registry import StageRegistry
 from medkg_dagster.stage_api.extension_catalogue import ExtensionCatalogue
-from medkg_dagster.stage_api.metadata import StageMetadata
-from medkg_dagster.stage_api.registration import (
+from medkg_dagster.stage_api.stage_types.metadata import StageMetadata
+from medkg_dagster.stage_api.stage_types.registration import (
     Stage,
     StageBuilder,
     StageDefinitionView,

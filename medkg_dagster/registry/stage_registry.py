@@ -12,8 +12,8 @@ from medkg_dagster.registry.checking import check_stages
 from medkg_dagster.registry.collisions import settle
 from medkg_dagster.registry.discovery import STAGES, Discovery, discover_stages
 from medkg_dagster.registry.registered import RegisteredStage, checked
-from medkg_dagster.stage_api.metadata import StageMetadata
-from medkg_dagster.stage_api.registration import StageBuilder, StageRegistration
+from medkg_dagster.stage_api.stage_types.metadata import StageMetadata
+from medkg_dagster.stage_api.stage_types.registration import StageBuilder, StageRegistration
 
 _COLLISION = "uninstall one of the two distributions, or rename one of the stage types"
 

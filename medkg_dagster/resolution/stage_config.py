@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from medkg_dagster.plugins import LoadGuard
 from medkg_dagster.plugins.loading import error_text
 from medkg_dagster.stage_api.extension_catalogue import CONTEXT_KEY, ExtensionCatalogue
-from medkg_dagster.stage_api.metadata import StageMetadata, qualified_name
+from medkg_dagster.stage_api.stage_types.metadata import StageMetadata, qualified_name
 from medkg_dagster.topology.explain import explain
 from medkg_dagster.topology.structure import Finding
 

@@ -8,9 +8,9 @@ from dagster import MetadataValue, TableColumn, TableRecord, TableSchema
 from pydantic import BaseModel
 
 from medkg_dagster.stage_api.context import Described, Scalar, StageContext
+from medkg_dagster.stage_api.context.quarantine import QuarantinedDocument
 from medkg_dagster.stage_api.invocation import StageOutcome
-from medkg_dagster.stage_api.quarantine import QuarantinedDocument
-from medkg_dagster.stage_api.redaction import redact
+from medkg_dagster.stage_api.secrets.redaction import redact
 
 PREVIEW_ITEMS = 3
 PREVIEW_DEPTH = 20

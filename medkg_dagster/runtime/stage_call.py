@@ -10,8 +10,8 @@ from medkg_dagster.resolution.overrides import stored_names
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage, Wire
 from medkg_dagster.stage_api.context import StageContext
 from medkg_dagster.stage_api.invocation import StageOutcome, invoke
-from medkg_dagster.stage_api.metadata import SubprocessIsolation
-from medkg_dagster.stage_api.redaction import redacted_document
+from medkg_dagster.stage_api.secrets.redaction import redacted_document
+from medkg_dagster.stage_api.stage_types.metadata import SubprocessIsolation
 from medkg_dagster.topology.models import StageDefinition
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from medkg_dagster.runtime.stage_call import StageCall
 from medkg_dagster.runtime.state_storage import archive_state
 from medkg_dagster.stage_api.context import StageContext
 from medkg_dagster.stage_api.invocation import is_retryable
-from medkg_dagster.stage_api.redaction import redact, showable, text_of
+from medkg_dagster.stage_api.secrets.redaction import redact, showable, text_of
 from medkg_dagster.topology.models import StageDefinition
 from medkg_dagster.topology.names import dagster_name
 

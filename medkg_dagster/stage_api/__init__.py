@@ -29,8 +29,10 @@ from medkg_dagster.errors import (
     UnreadableDocumentError,
     UnsafeDocumentError,
 )
-from medkg_dagster.stage_api.calls import ExternalCalls
 from medkg_dagster.stage_api.context import StageContext, Stopwatch
+from medkg_dagster.stage_api.context.calls import ExternalCalls
+from medkg_dagster.stage_api.context.job_record import GatePassage, InMemoryJobRecord, JobRecord
+from medkg_dagster.stage_api.context.quarantine import QuarantinedDocument
 from medkg_dagster.stage_api.extension_catalogue import ExtensionCatalogue, check_extension
 from medkg_dagster.stage_api.extensions import (
     Embedder,
@@ -42,16 +44,16 @@ from medkg_dagster.stage_api.extensions import (
     NoParameters,
     SearchHit,
 )
-from medkg_dagster.stage_api.job_record import GatePassage, InMemoryJobRecord, JobRecord
-from medkg_dagster.stage_api.metadata import (
+from medkg_dagster.stage_api.secrets import Secret
+from medkg_dagster.stage_api.source import Source
+from medkg_dagster.stage_api.stage_types.metadata import (
     API_VERSION,
     OutputCounter,
     OutputHandler,
     StageMetadata,
     SubprocessIsolation,
 )
-from medkg_dagster.stage_api.quarantine import QuarantinedDocument
-from medkg_dagster.stage_api.registration import (
+from medkg_dagster.stage_api.stage_types.registration import (
     Stage,
     StageBuilder,
     StageDefinitionView,
@@ -60,8 +62,6 @@ from medkg_dagster.stage_api.registration import (
     TopologyView,
     write_key,
 )
-from medkg_dagster.stage_api.secrets import Secret
-from medkg_dagster.stage_api.source import Source
 
 __all__ = [
     "API_VERSION",

@@ -19,8 +19,8 @@ from medkg_dagster.errors import (
     StoreError,
 )
 from medkg_dagster.stage_api.context import StageContext, Stopwatch
-from medkg_dagster.stage_api.metadata import StageMetadata, qualified_name
-from medkg_dagster.stage_api.registration import Stage
+from medkg_dagster.stage_api.stage_types.metadata import StageMetadata, qualified_name
+from medkg_dagster.stage_api.stage_types.registration import Stage
 
 _NAMED = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
 _POSITIONAL = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}

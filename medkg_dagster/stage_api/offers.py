@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from medkg_dagster.errors import StageRegistryError
-from medkg_dagster.stage_api.metadata import qualified_name
-from medkg_dagster.stage_api.registration import StageRegistration
+from medkg_dagster.stage_api.stage_types.metadata import qualified_name
+from medkg_dagster.stage_api.stage_types.registration import StageRegistration
 
 MAX_REGISTRATIONS = 10_000
 

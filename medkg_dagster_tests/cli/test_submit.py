@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from medkg_dagster.cli.follow import follow
+from medkg_dagster.cli.jobs.follow import follow
 from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines
 from medkg_dagster.ledger import JobLedger, JobStatus, PhaseStatus
 from medkg_dagster.settings import Settings

@@ -22,9 +22,9 @@ from typing_extensions import TypedDict
 
 from medkg_dagster.errors import ConfigError, StateError
 from medkg_dagster.stage_api import Payload, PayloadFormat, Secret
-from medkg_dagster.stage_api import redaction as memory
-from medkg_dagster.stage_api.redaction import redact, revealed_names, showable
 from medkg_dagster.stage_api.secrets import holds_secret, secret_fields
+from medkg_dagster.stage_api.secrets import redaction as memory
+from medkg_dagster.stage_api.secrets.redaction import redact, revealed_names, showable
 from medkg_dagster.stage_api.serialization import dump_value, load_value
 from medkg_dagster.topology.explain import explain
 

@@ -37,14 +37,14 @@ from medkg_dagster.runtime.isolation.messages import (
     raised,
 )
 from medkg_dagster.runtime.isolation.remote_job import RemoteJobRecord
-from medkg_dagster.stage_api.calls import ExternalCalls
 from medkg_dagster.stage_api.context import StageContext
+from medkg_dagster.stage_api.context.calls import ExternalCalls
 from medkg_dagster.stage_api.extension_catalogue import ExtensionCatalogue
 from medkg_dagster.stage_api.invocation import StageOutcome, invoke
-from medkg_dagster.stage_api.metadata import StageMetadata
-from medkg_dagster.stage_api.redaction import redact, revealed_names
-from medkg_dagster.stage_api.registration import StageRegistration
+from medkg_dagster.stage_api.secrets.redaction import redact, revealed_names
 from medkg_dagster.stage_api.serialization import dump_value, load_value
+from medkg_dagster.stage_api.stage_types.metadata import StageMetadata
+from medkg_dagster.stage_api.stage_types.registration import StageRegistration
 from medkg_dagster.topology.models import PipelineTopologyConfig, StageDefinition
 
 _HEADROOM_BYTES = 64 << 20

@@ -27,8 +27,8 @@ from medkg_dagster.errors import (
 )
 from medkg_dagster.plugins import PluginPolicy, Replacement
 from medkg_dagster.stage_api.context import Described
-from medkg_dagster.stage_api.quarantine import QuarantinedDocument
-from medkg_dagster.stage_api.redaction import redact, text_of
+from medkg_dagster.stage_api.context.quarantine import QuarantinedDocument
+from medkg_dagster.stage_api.secrets.redaction import redact, text_of
 
 _HEAD = struct.Struct("!4sIQ")
 _MARK = b"MKG1"

@@ -11,9 +11,9 @@ from typing import Any
 
 from medkg_dagster.stage_api.context import StageContext
 from medkg_dagster.stage_api.invocation import invoke
-from medkg_dagster.stage_api.metadata import StageMetadata, qualified_name
-from medkg_dagster.stage_api.registration import Stage
 from medkg_dagster.stage_api.serialization import dump_value, load_value
+from medkg_dagster.stage_api.stage_types.metadata import StageMetadata, qualified_name
+from medkg_dagster.stage_api.stage_types.registration import Stage
 from medkg_dagster.stage_api.testing.differences import find_difference
 from medkg_dagster.stage_api.testing.findings import Findings
 from medkg_dagster.stage_api.testing.run import Bench, StageRun, finished_run

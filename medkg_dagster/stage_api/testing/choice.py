@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from medkg_dagster.errors import ConfigError, StageRegistryError, did_you_mean
-from medkg_dagster.stage_api.metadata import qualified_name
 from medkg_dagster.stage_api.offers import offered_registrations
-from medkg_dagster.stage_api.registration import StagePlugin, StageRegistration
-from medkg_dagster.stage_api.rules import check_registration
+from medkg_dagster.stage_api.stage_types.metadata import qualified_name
+from medkg_dagster.stage_api.stage_types.registration import StagePlugin, StageRegistration
+from medkg_dagster.stage_api.stage_types.rules import check_registration
 
 
 def registrations_of(registration: StageRegistration | StagePlugin) -> list[StageRegistration]:

@@ -14,14 +14,19 @@ from pydantic import ValidationError
 
 from medkg_dagster.domain.files import FileRecord
 from medkg_dagster.errors import ConfigError, StageConfigError
-from medkg_dagster.stage_api.builders import takes_topology
 from medkg_dagster.stage_api.context import Described, StageContext
+from medkg_dagster.stage_api.context.job_record import InMemoryJobRecord
+from medkg_dagster.stage_api.context.quarantine import QuarantinedDocument
 from medkg_dagster.stage_api.extension_catalogue import CONTEXT_KEY, ExtensionCatalogue
 from medkg_dagster.stage_api.extensions import Extension, ExtensionKind
 from medkg_dagster.stage_api.invocation import invoke
-from medkg_dagster.stage_api.job_record import InMemoryJobRecord
-from medkg_dagster.stage_api.quarantine import QuarantinedDocument
-from medkg_dagster.stage_api.registration import Stage, StagePlugin, StageRegistration, TopologyView
+from medkg_dagster.stage_api.stage_types.builders import takes_topology
+from medkg_dagster.stage_api.stage_types.registration import (
+    Stage,
+    StagePlugin,
+    StageRegistration,
+    TopologyView,
+)
 from medkg_dagster.stage_api.testing.choice import choose, registrations_of
 from medkg_dagster.stage_api.testing.examples import example_topology
 

@@ -34,7 +34,7 @@ def _texts(payload: Payload, paths: Sequence[UrlExtractor]) -> Iterator[str]:
     if not paths or start not in (b"{", b"[", b"<"):
         return
     if start == b"<":
-        from medkg_dagster.stages.parse.safe_xml import parse_xml
+        from medkg_dagster.stages.parse.xml import parse_xml
 
         root = parse_xml(payload.content, payload.origin)
         for path in paths:

@@ -28,8 +28,8 @@ from medkg_dagster.stage_api import (
 
 _MODULES = {
     PayloadFormat.STUDY_JSON: "studies",
-    PayloadFormat.JATS_XML: "jats",
-    PayloadFormat.PUBMED_XML: "pubmed",
+    PayloadFormat.JATS_XML: "xml.jats",
+    PayloadFormat.PUBMED_XML: "xml.pubmed",
     PayloadFormat.PDF: "pdf",
     PayloadFormat.TEXT: "text",
     PayloadFormat.ARTICLE_RECORD: "article_record",

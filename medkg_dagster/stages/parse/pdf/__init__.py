@@ -13,9 +13,9 @@ from medkg_dagster.errors import UnreadableDocumentError, UnsafeDocumentError
 from medkg_dagster.stage_api import BlockKind, Document, Payload
 from medkg_dagster.stages.parse import ParseConfig
 from medkg_dagster.stages.parse.document_text import DocumentText, Metadata, clean, make_document
-from medkg_dagster.stages.parse.pdf_flow import CAPTION, Flow, body_size, flow_text, page_one_title
-from medkg_dagster.stages.parse.pdf_layout import Page, PlacedLine, drop_furniture, reading_order
-from medkg_dagster.stages.parse.pdf_lines import read_lines
+from medkg_dagster.stages.parse.pdf.flow import CAPTION, Flow, body_size, flow_text, page_one_title
+from medkg_dagster.stages.parse.pdf.layout import Page, PlacedLine, drop_furniture, reading_order
+from medkg_dagster.stages.parse.pdf.lines import read_lines
 
 _DOI = re.compile(r"\b10\.\d{4,9}/[-._;()/:A-Za-z0-9]+[A-Za-z0-9)]")
 _CITE = re.compile(r"cite this (?:article|paper)", re.IGNORECASE)

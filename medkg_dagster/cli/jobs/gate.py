@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medkg_dagster.cli.assignments import user_name
 from medkg_dagster.cli.ledger import find_job, open_ledger, seconds
+from medkg_dagster.cli.ledger.assignments import user_name
 from medkg_dagster.cli.output import echo_json, echo_table
 from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines
 from medkg_dagster.errors import ConfigError, did_you_mean

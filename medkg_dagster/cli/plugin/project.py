@@ -17,7 +17,7 @@ from medkg_dagster import __version__
 from medkg_dagster.errors import ConfigError, StageRegistryError
 from medkg_dagster.registry import STAGE_GROUP
 from medkg_dagster.stage_api import StageMetadata, write_key
-from medkg_dagster.stage_api.rules import check_metadata
+from medkg_dagster.stage_api.stage_types.rules import check_metadata
 from medkg_dagster.topology.names import dagster_name, is_reserved
 
 MAX_NAME = 80
@@ -182,7 +182,7 @@ def _write_files(project: PluginProject, folder: Path) -> None:
 
 def _render(project: PluginProject) -> Iterator[tuple[str, str]]:
     names = asdict(project)
-    templates = files("medkg_dagster") / "cli" / "plugin_template"
+    templates = files("medkg_dagster") / "cli" / "plugin" / "template"
     for path, template in _FILES.items():
         text = (templates / template).read_text(encoding="utf-8")
         yield string.Template(path).substitute(names), string.Template(text).substitute(names)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
 
-from medkg_dagster.stages.parse.pdf_lines import LINE_END_HYPHEN, Line
+from medkg_dagster.stages.parse.pdf.lines import LINE_END_HYPHEN, Line
 
 _DIGITS = re.compile(r"\d+")
 _PAGE_NUMBER = re.compile(r"(?:page\s*)?\d{1,4}(?:\s*(?:of|/)\s*\d{1,4})?$", re.IGNORECASE)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medkg_dagster.cli.extensions import load_extensions
+from medkg_dagster.cli.knowledge import load_extensions
 from medkg_dagster.cli.output import (
     echo_json,
     highlight,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 
 from medkg_dagster.errors import StageRegistryError
-from medkg_dagster.stage_api.metadata import qualified_name
-from medkg_dagster.stage_api.registration import StageBuilder
+from medkg_dagster.stage_api.stage_types.metadata import qualified_name
+from medkg_dagster.stage_api.stage_types.registration import StageBuilder
 
 _RULE = "a builder takes (definition) or (topology, definition)"
 _POSITIONAL = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from medkg_dagster.stages.parse.pdf_layout import PlacedLine
-from medkg_dagster.stages.parse.pdf_lines import LINE_END_HYPHEN
+from medkg_dagster.stages.parse.pdf.layout import PlacedLine
+from medkg_dagster.stages.parse.pdf.lines import LINE_END_HYPHEN
 
 Flow = list[tuple[bool, str]]
 """`(is a heading, text)` in reading order."""

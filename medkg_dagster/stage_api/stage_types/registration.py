@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from medkg_dagster.domain.gates import GateCondition
-from medkg_dagster.stage_api.metadata import OutputHandler, StageMetadata
+from medkg_dagster.stage_api.stage_types.metadata import OutputHandler, StageMetadata
 
 
 class StageDefinitionView(Protocol):

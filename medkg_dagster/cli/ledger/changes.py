@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medkg_dagster.cli.assignments import parse_assignments, user_name
 from medkg_dagster.cli.ledger import find_job, open_ledger
+from medkg_dagster.cli.ledger.assignments import parse_assignments, user_name
 from medkg_dagster.cli.output import echo_json, echo_table
 from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines
 from medkg_dagster.errors import ConfigError, LedgerError, did_you_mean

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from medkg_dagster.stages.parse.safe_xml import Element, child_nodes, plain_text
+from medkg_dagster.stages.parse.xml import Element, child_nodes, plain_text
 
 _SPACED = frozenset(
     {"break", "p", "title", "list", "list-item", "def-item", "term", "def", "label", "disp-quote"}

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from medkg_dagster.errors import MedkgError
-from medkg_dagster.stage_api.calls import ExternalCalls
+from medkg_dagster.stage_api.context.calls import ExternalCalls
+from medkg_dagster.stage_api.context.job_record import InMemoryJobRecord, JobRecord
+from medkg_dagster.stage_api.context.quarantine import QuarantinedDocument
 from medkg_dagster.stage_api.extension_catalogue import ExtensionCatalogue
-from medkg_dagster.stage_api.job_record import InMemoryJobRecord, JobRecord
-from medkg_dagster.stage_api.quarantine import QuarantinedDocument
-from medkg_dagster.stage_api.redaction import showable
+from medkg_dagster.stage_api.secrets.redaction import showable
 
 Scalar = str | int | float | bool | None
 Described = Scalar | Sequence[Mapping[str, Scalar]]

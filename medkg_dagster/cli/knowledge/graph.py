@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import click
 
-from medkg_dagster.cli.extensions import load_extensions
+from medkg_dagster.cli.knowledge import load_extensions
 from medkg_dagster.cli.output import echo_json, echo_table, nothing_in, one_line, paragraph
 from medkg_dagster.errors import StoreError
 from medkg_dagster.settings import Settings

@@ -24,7 +24,7 @@ def new(name: str, folder: Path | None, stage_type: str | None) -> None:
     NAME is the name of the distribution, for example `medkg-reading-time`, which has the stage type
     `reading-time` unless --stage-type names another. The folder must not exist, or be empty.
     """
-    from medkg_dagster.cli.plugin_project import describe_project, write_project
+    from medkg_dagster.cli.plugin.project import describe_project, write_project
 
     project = describe_project(name, stage_type)
     target = write_project(project, folder if folder is not None else Path(name))

@@ -8,9 +8,9 @@ from medkg_dagster.errors import UnreadableDocumentError
 from medkg_dagster.stage_api import BlockKind, Document, Payload
 from medkg_dagster.stages.parse import ParseConfig
 from medkg_dagster.stages.parse.document_text import DocumentText, clean, make_document
-from medkg_dagster.stages.parse.inline_text import inline_text, split_inline
-from medkg_dagster.stages.parse.jats_front import read_metadata, read_title
-from medkg_dagster.stages.parse.safe_xml import Element, parse_xml
+from medkg_dagster.stages.parse.xml import Element, parse_xml
+from medkg_dagster.stages.parse.xml.inline_text import inline_text, split_inline
+from medkg_dagster.stages.parse.xml.jats_front import read_metadata, read_title
 
 _SKIPPED = frozenset(
     {"ref-list", "title", "label", "sec-meta", "object-id", "graphic", "media", "alternatives"}

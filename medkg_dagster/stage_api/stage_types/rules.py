@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from medkg_dagster.errors import StageRegistryError
-from medkg_dagster.stage_api.metadata import StageMetadata, qualified_name
-from medkg_dagster.stage_api.registration import StageRegistration
 from medkg_dagster.stage_api.secrets import secret_fields
+from medkg_dagster.stage_api.stage_types.metadata import StageMetadata, qualified_name
+from medkg_dagster.stage_api.stage_types.registration import StageRegistration
 
 DAGSTER_RESERVED = frozenset(
     {"context", "conf", "config", "meta", "arg_dict", "dict", "input_arg_dict", "output_arg_dict"}
