@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from medkg_dagster.domain.files import FileRecord
+from medkg_dagster.io.sql import Database
 from medkg_dagster.ledger import file_rows, job_rows
-from medkg_dagster.ledger.database import Database
 from medkg_dagster.ledger.times import Clock, stamp
 
 

@@ -23,7 +23,7 @@ from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api.context.quarantine import QuarantinedDocument
 
 if TYPE_CHECKING:
-    from medkg_dagster.ledger.database import Database
+    from medkg_dagster.io.sql import Database
     from medkg_dagster.ledger.files import FileLedger
     from medkg_dagster.ledger.phases import PhaseLedger
 
@@ -51,9 +51,10 @@ class JobLedger:
             home: The folder for all data (`MEDKG_HOME`).
             clock: Gives the time, with a time zone.
         """
-        from medkg_dagster.ledger.database import Database, sqlite_url
+        from medkg_dagster.io.sql import Database
+        from medkg_dagster.ledger.database import ledger_kind
 
-        return cls(Database(sqlite_url(home / LEDGER_FILE), stamp(clock)), clock)
+        return cls(Database(ledger_kind(stamp(clock)), home / LEDGER_FILE), clock)
 
     @classmethod
     def connect(cls, url: str, clock: Clock = utc_now) -> JobLedger:
@@ -63,9 +64,10 @@ class JobLedger:
             url: For example `postgresql://user@host/database`; a password in it is never shown.
             clock: Gives the time, with a time zone.
         """
-        from medkg_dagster.ledger.database import Database
+        from medkg_dagster.io.sql import Database
+        from medkg_dagster.ledger.database import ledger_kind
 
-        return cls(Database(url, stamp(clock)), clock)
+        return cls(Database(ledger_kind(stamp(clock)), url), clock)
 
     @classmethod
     def of(cls, settings: Settings, clock: Clock = utc_now) -> JobLedger:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from medkg_dagster.errors import GateConditionError, LedgerError
+from medkg_dagster.io.sql import Database
 from medkg_dagster.ledger import job_rows, phase_rows
-from medkg_dagster.ledger.database import Database
 from medkg_dagster.ledger.encoding import dump_json, to_json
 from medkg_dagster.ledger.ended_runs import end_run
 from medkg_dagster.ledger.gate_transaction import CLOSED, GateTransaction, refuse_superseded

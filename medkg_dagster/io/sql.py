@@ -1,0 +1,330 @@
+"""SQL databases: opened, migrated and locked, with errors that say what to do; SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    Table,
+    create_engine,
+    event,
+    func,
+    insert,
+    inspect,
+    make_url,
+    select,
+)
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from medkg_dagster.errors import MedkgError
+
+BUSY_TIMEOUT_SECONDS = 60.0
+_WRITES = "medkg_writes"
+
+Migration = Callable[[Connection], None]
+"""Brings the tables one version forward."""
+
+
+class VersionRecord(Protocol):
+    """Where a database says of which version its tables are."""
+
+    @property
+    def name(self) -> str:
+        """What it is called, for people."""
+
+    def read(self, connection: Connection) -> int | None:
+        """Return the version; None where the database does not say."""
+
+    def write(self, connection: Connection, version: int) -> None:
+        """Say that a version was reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionTable:
+    """A row for each version that was reached.
+
+    Attributes:
+        table: It has a column `version`.
+        values: What stands in its other columns.
+    """
+
+    table: Table
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The table's name."""
+        return self.table.name
+
+    def read(self, connection: Connection) -> int | None:
+        """Return the highest version."""
+        if not inspect(connection).has_table(self.name):
+            return None
+        return int(connection.scalar(select(func.max(self.table.c.version))) or 0)
+
+    def write(self, connection: Connection, version: int) -> None:
+        """Add a row."""
+        self.table.create(connection, checkfirst=True)
+        connection.execute(insert(self.table).values(version=version, **self.values))
+
+
+@dataclass(frozen=True, slots=True)
+class VersionPragma:
+    """Two numbers in the header of a SQLite file.
+
+    Attributes:
+        application: Tells this program's files from others.
+    """
+
+    application: int
+
+    @property
+    def name(self) -> str:
+        """What SQLite calls it."""
+        return "application_id of ours"
+
+    def read(self, connection: Connection) -> int | None:
+        """Return the file's version."""
+        if connection.exec_driver_sql("PRAGMA application_id").scalar() != self.application:
+            return None
+        return int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+
+    def write(self, connection: Connection, version: int) -> None:
+        """Write both numbers."""
+        connection.exec_driver_sql(f"PRAGMA application_id = {self.application}")
+        connection.exec_driver_sql(f"PRAGMA user_version = {version}")
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseKind:
+    """What a database keeps, how its tables come about, and what is said where it fails.
+
+    Attributes:
+        name: What it is, in a word: `ledger`.
+        error: The class of its errors.
+        address_error: The class of errors of its address.
+        version: Where it says of which version it is.
+        migrations: The first makes version 1, the next makes version 2 of it, and so on. A released one is
+            never edited: it is what made the databases that exist.
+        tables: Its tables' names.
+        lock: A number of its own, by which writers on PostgreSQL hold each other off.
+        restore: What to do about a damaged file.
+        elsewhere: How to keep it at another place.
+        hints: What to do, by a sign in the database's message.
+        shares_file: Whether other programs may have tables in the same SQLite file.
+    """
+
+    name: str
+    error: type[MedkgError]
+    address_error: type[MedkgError]
+    version: VersionRecord
+    migrations: Sequence[Migration]
+    tables: Collection[str]
+    lock: int
+    restore: str
+    elsewhere: str = "choose another MEDKG_HOME"
+    hints: tuple[tuple[str, str], ...] = ()
+    shares_file: bool = False
+
+
+class Database:
+    """One database, migrated and ready.
+
+    Args:
+        kind: What it keeps.
+        address: A SQLite file, or a SQLAlchemy URL for SQLite or PostgreSQL.
+
+    Attributes:
+        place: Where it is, as it may be shown.
+
+    Raises:
+        MedkgError: Of the kind's classes: it cannot be reached, read or migrated.
+    """
+
+    def __init__(self, kind: DatabaseKind, address: str | Path) -> None:
+        self._kind = kind
+        url = sqlite_url(address) if isinstance(address, Path) else _parse(kind, address)
+        self.place = _shown(url)
+        with self.explained():
+            engine = self._engine(url)
+            is_postgresql = engine.dialect.name == "postgresql"
+            self._reader = engine.execution_options(
+                **({"isolation_level": "REPEATABLE READ"} if is_postgresql else {})
+            )
+            self._writer = engine.execution_options(**{_WRITES: True})
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Open a transaction that reads one consistent state."""
+        with self.explained(), self._reader.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Open a transaction that writes; on SQLite it holds off every other writer from its start."""
+        with self.explained(), self._writer.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._writer.dispose()
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turn the database's errors into the kind's own, which name the place and the way out."""
+        kind = self._kind
+        try:
+            yield
+        except (NoSuchModuleError, ImportError) as error:
+            raise kind.address_error(f"no driver for {self.place}: {error}; {_drivers(kind)}") from error
+        except (DBAPIError, sqlite3.Error) as error:
+            cause = str(error.orig if isinstance(error, DBAPIError) else error).strip()
+            cause = cause.split("\n", maxsplit=1)[0]
+            raise kind.error(f"{kind.name} {self.place}: {cause}{_hint(kind, cause)}") from error
+        except SQLAlchemyError as error:
+            raise kind.error(f"{kind.name} {self.place}: {error}") from error
+
+    def _engine(self, url: URL) -> Engine:
+        if url.get_backend_name() != "sqlite":
+            return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+        if url.database and url.database != ":memory:":
+            try:
+                Path(url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                kind = self._kind
+                raise kind.error(f"{kind.name} {self.place}: {error.strerror}; {kind.elsewhere}") from error
+        engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, hide_parameters=True)
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+
+    def _prepare(self) -> None:
+        with self.reading() as connection:
+            is_current = self._stored_version(connection) == len(self._kind.migrations)
+        if self._writer.dialect.name == "sqlite":
+            self._switch_to_wal()
+        if is_current:
+            return
+        with self.writing() as connection:
+            lock_writers(connection, self._kind.lock)
+            version = self._stored_version(connection)  # another process may have been faster
+            for reached, migration in enumerate(self._kind.migrations[version:], start=version + 1):
+                migration(connection)
+                self._kind.version.write(connection, reached)
+
+    def _stored_version(self, connection: Connection) -> int:
+        """Return the version, 0 for a new database; refuse what this release must not touch."""
+        kind = self._kind
+        version = kind.version.read(connection)
+        if version is None:
+            present = set(inspect(connection).get_table_names())
+            is_alone = connection.dialect.name == "sqlite" and not kind.shares_file
+            if strangers := sorted(present if is_alone else present & set(kind.tables)):
+                raise kind.error(
+                    f"{self.place} has a table {strangers[0]} but no {kind.version.name}: it is of another "
+                    f"program, or only part of a {kind.name}; move it away, or {kind.elsewhere}"
+                )
+            return 0
+        if version > len(kind.migrations):
+            raise kind.error(
+                f"{kind.name} {self.place} was written by a newer release (schema {version}, this one knows "
+                f"{len(kind.migrations)}); upgrade medkg-dagster, or {kind.elsewhere}"
+            )
+        return version
+
+    def _switch_to_wal(self) -> None:
+        # The switch does not wait for other connections like a transaction does, so it is tried again.
+        deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+        with self.explained():
+            connection = self._writer.raw_connection()
+            try:
+                cursor = connection.cursor()
+                while cursor.execute("PRAGMA journal_mode").fetchone()[0] not in {"wal", "memory"}:
+                    try:
+                        cursor.execute("PRAGMA journal_mode=WAL")
+                    except sqlite3.OperationalError as error:
+                        if "locked" not in str(error) or time.monotonic() > deadline:
+                            raise
+                        time.sleep(0.01)
+                    else:
+                        return  # a file system without shared memory keeps the mode it had
+            finally:
+                connection.close()
+
+
+def sqlite_url(file: Path) -> URL:
+    """Return the URL of a SQLite file; the path may hold any character."""
+    return URL.create("sqlite", database=str(file))
+
+
+def lock_writers(connection: Connection, lock: int) -> None:
+    """Hold off who takes the same lock until the transaction ends; on SQLite any write transaction does."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock})")
+
+
+def _drivers(kind: DatabaseKind) -> str:
+    return f"the {kind.name} speaks SQLite and PostgreSQL (`pip install 'medkg-dagster[postgresql]'`)"
+
+
+def _parse(kind: DatabaseKind, address: str) -> URL:
+    try:
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        # The address may hold a password, and so may the message and traceback of the error.
+        raise kind.address_error(
+            f"the {kind.name}'s address is not a database URL; write for example "
+            "postgresql://user@host/database"
+        ) from None
+    if url.drivername in {"postgres", "postgresql"}:
+        url = url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() not in {"sqlite", "postgresql"}:
+        raise kind.address_error(f"no {kind.name} on {url.get_backend_name()}: {_drivers(kind)}")
+    return url
+
+
+def _shown(url: URL) -> str:
+    if url.get_backend_name() == "sqlite":
+        return url.database or "in memory"
+    # A password may also stand in the query part, which SQLAlchemy does not hide.
+    return url.set(password=None, query={}).render_as_string()
+
+
+def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions of its own
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _hint(kind: DatabaseKind, cause: str) -> str:
+    signs = (
+        *kind.hints,
+        ("not a database", f"the file is damaged or no {kind.name}: {kind.restore}"),
+        ("malformed", f"the file is damaged: {kind.restore}"),
+        ("disk i/o", f"check the disk; the {kind.name} needs a local file system"),
+        ("disk is full", "free some space and run again"),
+        ("readonly", "make the file and its folder writable"),
+        ("unable to open", "check that the folder exists and may be written"),
+        ("locked", "another process holds it; stop it or run again later"),
+        ("connect", "check that the server runs and its address; nothing half-written is left behind"),
+    )
+    return next((f"; {advice}" for sign, advice in signs if sign in cause.lower()), "")
