@@ -9,6 +9,7 @@ import click
 
 from medkg_dagster import __version__
 from medkg_dagster.cli.jobs.gate import gate
+from medkg_dagster.cli.jobs.run import run
 from medkg_dagster.cli.jobs.submit import submit
 from medkg_dagster.cli.jobs.summary import summary
 from medkg_dagster.cli.knowledge.graph import export, graph
@@ -55,16 +56,29 @@ class MedkgGroup(click.Group):
 @click.version_option(__version__, "--version", prog_name="medkg")
 @click.pass_context
 def main(ctx: click.Context) -> None:
-    """Submit jobs, open gates, and look at pipelines, the index, the graph and the job ledger.
+    """Run pipelines, submit jobs, open gates, and look at pipelines, the index, the graph and the job ledger.
 
     Data is read from MEDKG_HOME (default: ./.medkg), pipelines from MEDKG_CONFIG (default: ./config, else
-    the installed copy). Runs are started with `dagster job execute -m medkg_dagster.definitions -j auto`,
-    from the Dagster UI (`make dev`), or by its daemon for what is submitted here.
+    the installed copy). `medkg run auto` runs a pipeline; the Dagster UI (`make dev`) shows its runs.
     """
     ctx.obj = Settings.from_environment()
 
 
 for _command in (set_fields, retry, list_files):
     ledger.add_command(_command)
-for _command in (check, plan, stages, schema, plugin, submit, gate, ledger, search, graph, export, summary):
+for _command in (
+    check,
+    plan,
+    stages,
+    schema,
+    plugin,
+    run,
+    submit,
+    gate,
+    ledger,
+    search,
+    graph,
+    export,
+    summary,
+):
     main.add_command(_command)

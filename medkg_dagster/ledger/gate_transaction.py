@@ -81,6 +81,15 @@ class GateTransaction:
             values |= {"since": self.now, "opened_at": self.now, "opened_by": actor}
         return self.put(values)
 
+    def claim(self, phase: Phase, starter: str, lease_seconds: float) -> Phase:
+        """Let a starter have a phase that is due and that nobody else is trusted to start."""
+        is_free = phase.starter is None or (phase.lease_until or "") < self.now
+        if phase.status is not PhaseStatus.DUE or not is_free:
+            return phase
+        # A run that the other did start after all is refused by its attempt.
+        attempt = phase.attempt + (phase.starter not in {None, starter})
+        return self.put({"starter": starter, "lease_until": self.later(lease_seconds), "attempt": attempt})
+
     def expect_anew(self) -> None:
         """Take the job away from the gates it waits at or is open for: it will come to them again."""
         for phase in phase_rows.list_phases(self._connection, self._key.pipeline, self._key.job_id):

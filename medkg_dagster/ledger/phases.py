@@ -284,11 +284,25 @@ class PhaseLedger:
                 is_open and decision is GateDecision.APPROVED
             ):
                 known = change.decide(rule, decision, actor, reason)
-            is_free = known.starter is None or (known.lease_until or "") < change.now
-            if starter is not None and known.status is PhaseStatus.DUE and is_free:
-                claim = {"starter": starter, "lease_until": change.later(lease_seconds)}
-                known = change.put(claim)
-            return known
+            return known if starter is None else change.claim(known, starter, lease_seconds)
+
+    def claim(
+        self, pipeline: str, job_id: str, phase: str, starter: str, lease_seconds: float = 60.0
+    ) -> Phase | None:
+        """Take it upon oneself to start one phase of one job, where it is due and nobody is starting it.
+
+        Args:
+            pipeline: The pipeline's name.
+            job_id: The job's id.
+            phase: The Dagster job.
+            starter: Who starts the run.
+            lease_seconds: How long the starter is trusted to start it.
+
+        Returns:
+            The phase, whose `starter` tells whether the caller is to start it; None where there is none.
+        """
+        with self._changing(PhaseKey(pipeline, job_id, phase)) as change:
+            return None if change.phase is None else change.claim(change.phase, starter, lease_seconds)
 
     def retry(
         self, pipeline: str, job_id: str, phase: str, rule: GateRule | None, *, actor: str, reason: str

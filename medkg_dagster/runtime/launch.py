@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,8 +15,12 @@ from uuid import uuid4
 from medkg_dagster.ledger import Phase
 from medkg_dagster.runtime.tags import ATTEMPT_TAG, PARTITION_TAG, PIPELINE_TAG
 
+DAEMON_RUNS = "daemon"
+NO_DAEMON = "no daemon"
 _PROCESS = "medkg_dagster.runtime.launch_process"
 _DEFINITIONS = "medkg_dagster.definitions"
+_INSTANCE_FILE = "dagster.yaml"
+_PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,20 @@ class Launcher:
 
     process: subprocess.Popen[bytes]
     log: Path
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process has come to its end."""
+        return self.process.poll() is not None
+
+    def sees_daemon(self) -> bool:
+        """Say whether Dagster's daemon calls sensors for this instance; waits until Dagster is loaded.
+
+        Returns:
+            False also where the process ended before it could tell; its log says why.
+        """
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip() == DAEMON_RUNS.encode()
 
     def run(self, phase: Phase) -> None:
         """Let the process run a phase, which the caller has claimed; it goes on by itself."""
@@ -54,14 +73,15 @@ def launcher(home: Path) -> Iterator[Launcher]:
     folder = home / "launched"
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / f"{uuid4().hex}.log"
+    instance = {"DAGSTER_HOME": str(dagster_home(home)), "DAGSTER_DISABLE_TELEMETRY": "1"}
     with log.open("ab") as stream:
         process = subprocess.Popen(  # noqa: S603 - our own command
             [sys.executable, "-m", _PROCESS, _DEFINITIONS, str(log)],
             stdin=subprocess.PIPE,
-            stdout=stream,
+            stdout=subprocess.PIPE,
             stderr=stream,
             start_new_session=True,
-            env=os.environ | {"MEDKG_HOME": str(home)},
+            env=os.environ | {"MEDKG_HOME": str(home)} | instance,
         )
     try:
         yield Launcher(process, log)
@@ -69,3 +89,25 @@ def launcher(home: Path) -> Iterator[Launcher]:
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def dagster_home(home: Path) -> Path:
+    """Return the folder of the Dagster instance: `DAGSTER_HOME`, else the one that `make dev` shows.
+
+    A folder of ours that is new gets the instance's settings: without them Dagster would phone home.
+
+    Args:
+        home: The folder for all data.
+    """
+    named = os.environ.get("DAGSTER_HOME")
+    if named:
+        return Path(named)
+    folder = home / "dagster"
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = folder / _INSTANCE_FILE
+    if not settings.exists():
+        shipped = _PACKAGE / _INSTANCE_FILE
+        shutil.copyfile(shipped if shipped.exists() else _PACKAGE.parent / _INSTANCE_FILE, settings)
+    return folder

@@ -1,28 +1,61 @@
 """The process behind `launch`: loads a module of definitions, and runs what standard input names."""
 
+import contextlib
 import json
 import os
 import sys
+import time
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medkg_dagster.runtime.launch import DAEMON_RUNS, NO_DAEMON
+from medkg_dagster.settings import Settings
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+_SENSOR_DAEMON = "SENSOR"
+# The daemon says every 30 seconds that it is there.
+_HEARTBEAT_SECONDS = 45.0
 
 
 def main() -> None:
     """Run the job that standard input names; without one, end and leave no log."""
     from dagster import DagsterInstance
 
-    defs = import_module(sys.argv[1]).defs
-    line = sys.stdin.readline()
-    if not line:
-        Path(sys.argv[2]).unlink(missing_ok=True)
-        return
-    asked = json.loads(line)
-    # Without DAGSTER_HOME the run leaves no trace in Dagster, as with `dagster job execute`.
-    opened = DagsterInstance.get() if os.environ.get("DAGSTER_HOME") else DagsterInstance.ephemeral()
-    with opened as instance:
-        job = defs.resolve_job_def(asked["job"])
-        result = job.execute_in_process(instance=instance, tags=asked["tags"], raise_on_error=False)
-    sys.exit(0 if result.success else 1)
+    module, log = sys.argv[1:]
+    defs = import_module(module).defs
+    with DagsterInstance.get() as instance:
+        _answer(DAEMON_RUNS if _daemon_runs(instance) else NO_DAEMON)
+        line = sys.stdin.readline()
+        if not line:
+            Path(log).unlink(missing_ok=True)
+            return
+        requested = json.loads(line)
+        if Settings.from_environment().executor == "in_process":
+            job = defs.resolve_job_def(requested["job"])
+            result = job.execute_in_process(instance=instance, tags=requested["tags"], raise_on_error=False)
+            sys.exit(0 if result.success else 1)
+    _execute_in_processes(module, requested)
+
+
+def _daemon_runs(instance: "DagsterInstance") -> bool:
+    heartbeat = instance.get_daemon_heartbeats().get(_SENSOR_DAEMON)
+    return heartbeat is not None and time.time() - heartbeat.timestamp < _HEARTBEAT_SECONDS
+
+
+def _answer(text: str) -> None:
+    """Tell whoever started the process, if he still listens; what is printed later goes to the log."""
+    with contextlib.suppress(BrokenPipeError):
+        print(text, flush=True)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+
+def _execute_in_processes(module: str, requested: dict[str, Any]) -> None:
+    """Become the command of Dagster's that gives each step a process."""
+    job = ["job", "execute", "-m", module, "-j", requested["job"], "--tags", json.dumps(requested["tags"])]
+    os.execv(sys.executable, [sys.executable, "-m", "dagster", *job])  # noqa: S606 - our own command
 
 
 if __name__ == "__main__":

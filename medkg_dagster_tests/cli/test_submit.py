@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from medkg_dagster.cli.jobs.follow import follow
+from medkg_dagster.cli.jobs.follow import IdleWarning, follow
 from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines
 from medkg_dagster.ledger import JobLedger, JobStatus, PhaseStatus
 from medkg_dagster.settings import Settings
@@ -146,7 +146,9 @@ class Follower:
     def _follow(self) -> None:
         pipeline = find_pipeline(load_pipelines(self._settings), "reviewed")
         with JobLedger.of(self._settings) as book:
-            self.code = follow(book, pipeline, "spring", self.lines.append, self._patience, pause=0.02)
+            self.code = follow(
+                book, pipeline, "spring", self.lines.append, IdleWarning(self._patience), pause=0.02
+            )
 
     def sees(self, text: str) -> None:
         """Wait until a line has been printed."""

@@ -20,6 +20,8 @@ INTERRUPTED = 130
 _FAILED = 1
 
 Echo = Callable[[str], None]
+Attend = Callable[["Job", tuple["Phase", ...]], int | None]
+"""Sees to a job that has not ended, at each look; an exit code ends the following."""
 Step = tuple[str, str, str]
 """When, what tells the step apart from all others, and what to say of it."""
 
@@ -29,7 +31,7 @@ def follow(  # noqa: PLR0917 - what, and then how to tell it
     pipeline: PipelinePlan,
     job_id: str,
     echo: Echo = click.echo,
-    patience: float = PATIENCE_SECONDS,
+    attend: Attend | None = None,
     pause: float = LOOK_EVERY_SECONDS,
 ) -> int:
     """Print every step of a job until it has ended.
@@ -39,7 +41,7 @@ def follow(  # noqa: PLR0917 - what, and then how to tell it
         pipeline: The pipeline's plan.
         job_id: The job's id.
         echo: Prints a line.
-        patience: Seconds a phase may be due before it is said that nobody starts it.
+        attend: Sees to the job while it has not ended; says by default when nobody starts it.
         pause: Seconds between two looks.
 
     Returns:
@@ -49,7 +51,7 @@ def follow(  # noqa: PLR0917 - what, and then how to tell it
 
     open_statuses = {JobStatus.SUBMITTED, JobStatus.RUNNING, JobStatus.WAITING}
     told: set[str] = set()
-    idle = _IdlePhases(patience)
+    attend = attend or IdleWarning()
     try:
         while True:
             job = book.job(pipeline.name, job_id)
@@ -61,8 +63,9 @@ def follow(  # noqa: PLR0917 - what, and then how to tell it
                     echo(f"  {at[11:19]}  {text}")
             if job.status not in open_statuses:
                 return _conclude(job, echo)
-            if idle.found(phases):
-                click.echo(_NOBODY_STARTS, err=True)
+            code = attend(job, phases)
+            if code is not None:
+                return code
             time.sleep(pause)
     except KeyboardInterrupt:
         click.echo(
@@ -77,31 +80,43 @@ _NOBODY_STARTS = (
 )
 
 
-class _IdlePhases:
-    """Notices phases that are due and that nobody takes upon himself.
+class IdlePhases:
+    """Notices phases that are due and that nobody is starting.
 
     Args:
-        patience: Seconds until that is worth a word; it is said once.
+        patience: Seconds until they are found.
     """
 
     def __init__(self, patience: float) -> None:
         self._patience = patience
         self._since: float | None = None
-        self._is_told = False
 
-    def found(self, phases: tuple[Phase, ...]) -> bool:
-        """Say whether it is time for that word."""
+    def find(self, phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
+        """Return those that have been idle for so long."""
         from medkg_dagster.ledger import PhaseStatus
 
-        if not any(phase.status is PhaseStatus.DUE and phase.starter is None for phase in phases):
-            self._since = None
-            return False
+        idle = tuple(phase for phase in phases if phase.status is PhaseStatus.DUE and phase.starter is None)
         now = time.monotonic()
-        self._since = now if self._since is None else self._since
-        if self._is_told or now - self._since < self._patience:
-            return False
-        self._is_told = True
-        return True
+        self._since = (now if self._since is None else self._since) if idle else None
+        return idle if self._since is not None and now - self._since >= self._patience else ()
+
+
+class IdleWarning:
+    """Says once that nobody starts a phase.
+
+    Args:
+        patience: Seconds a phase may be due before that.
+    """
+
+    def __init__(self, patience: float = PATIENCE_SECONDS) -> None:
+        self._idle = IdlePhases(patience)
+        self._has_warned = False
+
+    def __call__(self, _job: Job, phases: tuple[Phase, ...]) -> None:
+        """Look at a job."""
+        if not self._has_warned and self._idle.find(phases):
+            self._has_warned = True
+            click.echo(_NOBODY_STARTS, err=True)
 
 
 def _stage_steps(runs: tuple[StageRun, ...]) -> Iterator[Step]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -22,21 +23,34 @@ if TYPE_CHECKING:
     from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
     from medkg_dagster.stage_api import ExtensionCatalogue
 
+Command = Callable[..., Any]
+
 MAX_JOB_ID = 200
 _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+=-]*", re.ASCII)
 
 
+def source_options(command: Command) -> Command:
+    """Give a command the options that say what a job works on."""
+    for option in (
+        click.option(
+            "--set",
+            "options",
+            multiple=True,
+            metavar="STAGE.OPTION=VALUE",
+            help="An option of a stage, instead of the one in YAML.",
+        ),
+        click.option(
+            "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the source."
+        ),
+        click.option("--adapter", help="The source to fetch from; the pipeline's own by default."),
+        click.argument("pipeline"),
+    ):
+        command = option(command)
+    return command
+
+
 @click.command()
-@click.argument("pipeline")
-@click.option("--adapter", help="The source to fetch from; the pipeline's own by default.")
-@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the source.")
-@click.option(
-    "--set",
-    "options",
-    multiple=True,
-    metavar="STAGE.OPTION=VALUE",
-    help="An option of a stage, instead of the one in YAML.",
-)
+@source_options
 @click.option("--job-id", help="The job's id, which is also its partition; made up by default.")
 @click.option("--by", default=user_name, help="Who asks; the user's name by default.")
 @click.option("--wait", is_flag=True, help="Follow the job until it has ended.")

@@ -1,0 +1,232 @@
+"""`medkg run`."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from medkg_dagster.cli.ledger.assignments import parse_assignments, user_name
+from medkg_dagster.cli.jobs.follow import IdlePhases, follow
+from medkg_dagster.cli.pipelines import find_pipeline
+from medkg_dagster.cli.jobs.submit import build_request, check_job_id, locate_path, source_options
+from medkg_dagster.errors import ConfigError, did_you_mean
+from medkg_dagster.settings import Settings
+
+if TYPE_CHECKING:
+    from medkg_dagster.ledger import Job, JobLedger, Phase
+    from medkg_dagster.resolution.plan import PipelinePlan
+    from medkg_dagster.runtime.launch import Launcher
+
+DEFAULT_JOB_ID = "default"
+WAITS = 3
+# A sensor's round takes five seconds; a daemon that was stopped is taken for one that runs for a while.
+DAEMON_PATIENCE_SECONDS = 20.0
+_LOG_LINES = 15
+
+
+@click.command()
+@source_options
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Options of stages in a file, as for `dagster job execute --config`; --set wins over it.",
+)
+@click.option("--job-id", default=DEFAULT_JOB_ID, show_default=True, help="The job's id.")
+@click.option("--by", default=user_name, help="Who asks; the user's name by default.")
+@click.pass_context
+def run(  # noqa: PLR0917 - one parameter per option of the command
+    ctx: click.Context,
+    pipeline: str,
+    adapter: str | None,
+    params: tuple[str, ...],
+    options: tuple[str, ...],
+    config_file: Path | None,
+    job_id: str,
+    by: str,
+) -> None:
+    """Run PIPELINE and follow it until it has ended; a job that has ended before runs again.
+
+    Where Dagster's daemon runs (`make dev`), it starts the job; else a process of its own carries it out.
+    The run shows in the UI either way. Exit code: 0 succeeded, 1 failed, 3 waits at a gate and no daemon
+    runs, 130 no longer followed.
+    """
+    from medkg_dagster.ledger import JobLedger
+    from medkg_dagster.resolution import load_deployment
+
+    settings: Settings = ctx.obj
+    deployment = load_deployment(settings)
+    planned = find_pipeline(deployment.plan, pipeline)
+    configured = {} if config_file is None else read_config(config_file, planned)
+    request = build_request(
+        planned,
+        deployment.extensions,
+        adapter,
+        locate_path(parse_assignments(params, "parameter")),
+        configured | parse_assignments(options, "option"),
+    )
+    check_job_id(job_id)
+    with JobLedger.of(settings) as book, ExitStack() as stack:
+        submit_again(book, planned, job_id, request, by)
+        attendant = Attendant(settings.home, book, stack)
+        code = follow(book, planned, job_id, attend=attendant)
+    ctx.exit(code)
+
+
+def read_config(file: Path, pipeline: PipelinePlan) -> dict[str, Any]:
+    """Return options of stages, by `stage.option`, from a file of Dagster's run configuration.
+
+    Args:
+        file: YAML, `ops: {<pipeline>__stages: {ops: {<stage>: {config: {...}}}}}`.
+        pipeline: The pipeline it is for.
+
+    Raises:
+        ConfigError: It is not of that form, or names a stage that there is none of.
+    """
+    from medkg_dagster.topology.names import dagster_name, graph_name
+    from medkg_dagster.topology.yaml_source import read_yaml
+
+    source = read_yaml(file)
+    if source.problems:
+        raise ConfigError("\n".join(map(str, source.problems)))
+    graph = graph_name(pipeline.name)
+    names = {dagster_name(stage.name): stage.name for stage in pipeline.stages}
+    stages = _only(_only(_only(source.value, "ops", file), graph, file), "ops", file)
+    options: dict[str, Any] = {}
+    for name, value in stages.items():
+        if name not in names:
+            raise ConfigError(
+                f"{file}: pipeline '{pipeline.name}' has no stage '{name}'; {did_you_mean(name, names)}"
+            )
+        config = _only(value, "config", file)
+        options |= {f"{names[name]}.{option}": item for option, item in config.items()}
+    return options
+
+
+def _only(value: Any, key: str, file: Path) -> dict[str, Any]:
+    """Return the mapping under the only key there may be."""
+    found = value.get(key) if isinstance(value, dict) and len(value) == 1 else None
+    if not isinstance(found, dict):
+        raise ConfigError(
+            f"{file}: expected the one key '{key}' with a mapping; write "
+            "ops: {<pipeline>__stages: {ops: {<stage>: {config: {<option>: <value>}}}}}"
+        )
+    return found
+
+
+def submit_again(
+    book: JobLedger, pipeline: PipelinePlan, job_id: str, request: dict[str, Any], actor: str
+) -> None:
+    """Submit a job; one that has ended is started from its beginning."""
+    from medkg_dagster.ledger import JobStatus
+
+    first = pipeline.phases[0].job_name
+    job = book.phases.submit(pipeline.name, job_id, first, request, actor=actor)
+    place = f"{pipeline.name}/{job_id}"
+    if job.status in {JobStatus.RUNNING, JobStatus.WAITING}:
+        click.echo(f"{place} is {job.status} already; following it")
+    elif job.status is JobStatus.SUBMITTED:
+        click.echo(f"submitted {place}")
+    else:
+        book.phases.retry(pipeline.name, job_id, first, None, actor=actor, reason="medkg run")
+        click.echo(f"submitted {place} again; it had {job.status}")
+
+
+class Attendant:
+    """Starts what nobody else starts, in a process of its own.
+
+    Args:
+        home: The folder for all data.
+        book: The open ledger.
+        stack: Closes what was opened, at the end.
+    """
+
+    def __init__(self, home: Path, book: JobLedger, stack: ExitStack) -> None:
+        self._home = home
+        self._book = book
+        self._stack = stack
+        self._launched = self._launch()
+        self._has_daemon = self._launched.sees_daemon()
+        self._idle = IdlePhases(DAEMON_PATIENCE_SECONDS if self._has_daemon else 0.0)
+        self._running: Phase | None = None
+        self._has_ended = False
+
+    def __call__(self, job: Job, phases: tuple[Phase, ...]) -> int | None:
+        """Look at a job that has not ended; return the exit code where there is nothing to wait for."""
+        from medkg_dagster.ledger import JobStatus
+
+        if self._running is not None:
+            return self._look_at_process(phases)
+        for phase in self._idle.find(phases):
+            self._start(phase)
+            return None
+        if job.status is JobStatus.WAITING and not self._has_daemon:
+            return self._waits(job)
+        return None
+
+    def _launch(self) -> Launcher:
+        from medkg_dagster.runtime.launch import launcher
+
+        return self._stack.enter_context(launcher(self._home))
+
+    def _start(self, phase: Phase) -> None:
+        if self._has_daemon:
+            click.echo("medkg: the daemon does not start it; it runs here", err=True)
+            self._has_daemon = False
+        if self._launched.has_ended:
+            self._launched = self._launch()
+        starter = f"medkg run {self._launched.process.pid}"
+        claimed = self._book.phases.claim(phase.pipeline, phase.job_id, phase.phase, starter)
+        if claimed is not None and claimed.starter == starter:
+            self._launched.run(claimed)
+            self._running, self._has_ended = claimed, False
+
+    def _look_at_process(self, phases: tuple[Phase, ...]) -> int | None:
+        """See to a process that ended, one look later: what it wrote last is read then."""
+        assert self._running is not None
+        if not self._has_ended:
+            self._has_ended = self._launched.has_ended
+            return None
+        started, self._running = self._running, None
+        phase = next((item for item in phases if item.phase == started.phase), started)
+        return self._lost(phase) if self._is_left_open(phase) else None
+
+    def _is_left_open(self, phase: Phase) -> bool:
+        from medkg_dagster.ledger import JobStatus, PhaseStatus
+
+        if phase.status is PhaseStatus.DUE:
+            return phase.starter is not None
+        return self._book.job(phase.pipeline, phase.job_id).status is JobStatus.RUNNING
+
+    def _lost(self, phase: Phase) -> int:
+        """Tell the ledger and the user that the process ended without saying what became of the job."""
+        from medkg_dagster.ledger import RunIdentity
+
+        place = f"{phase.pipeline}/{phase.job_id}"
+        error = (
+            f"the process that ran {phase.phase} ended early; `medkg ledger retry {place}` starts it again"
+        )
+        self._book.phases.run_ended(
+            phase.pipeline,
+            phase.job_id,
+            phase.phase,
+            RunIdentity(phase.run_id or "", phase.attempt),
+            is_cancelled=False,
+            error=error,
+        )
+        log = self._launched.log
+        lines = log.read_text(errors="replace").splitlines()[-_LOG_LINES:] if log.exists() else []
+        click.echo("\n".join([*lines, f"medkg: {place}: {error}", f"medkg: its log is {log}"]), err=True)
+        return 1
+
+    def _waits(self, job: Job) -> int:
+        place = f"{job.pipeline}/{job.job_id}"
+        click.echo(
+            f"{place} waits at gate '{job.phase}', and no daemon runs that would look at it: "
+            "`medkg gate list` shows what it waits for, `make dev` goes on by itself, and "
+            f"`medkg gate approve {place} {job.phase} --reason WHY --now` opens the gate"
+        )
+        return WAITS
