@@ -32,7 +32,7 @@ $(DAGSTER_HOME)/dagster.yaml: dagster.yaml
 	@cp dagster.yaml $@
 
 demo: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml ## Run the main job on the bundled corpus and show what it made
-	@PYTHONWARNINGS='ignore:Function `job_execute_command`' $(BIN)/dagster job execute -m medkg_dagster.definitions -j auto
+	@$(BIN)/medkg run auto
 	@$(BIN)/medkg summary
 
 demo-pdf: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml ## Download, convert and index PDFs in two phases, from loopback

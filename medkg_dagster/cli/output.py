@@ -65,7 +65,4 @@ def require_data(home: Path) -> None:
 
 def nothing_in(home: Path) -> str:
     """Return what to say of a home without data, and what to do."""
-    return (
-        f"nothing indexed yet in {home}; run `make demo` or "
-        "`dagster job execute -m medkg_dagster.definitions -j auto`, or set MEDKG_HOME"
-    )
+    return f"nothing indexed yet in {home}; run `make demo` or `medkg run auto`, or set MEDKG_HOME"

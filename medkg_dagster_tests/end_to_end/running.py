@@ -119,13 +119,15 @@ class Running:
 
 
 @contextmanager
-def process(deployment: Running, *command: str, log: str) -> Iterator[subprocess.Popen[bytes]]:
+def process(
+    deployment: Running, *command: str, log: str, cwd: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command in a process group of its own, which is gone afterwards."""
     with (deployment.folder / log).open("ab") as stream:
         started = subprocess.Popen(
             command,
             env=deployment.environment,
-            cwd=deployment.folder,
+            cwd=cwd or deployment.folder,
             stdout=stream,
             stderr=stream,
             start_new_session=True,
@@ -148,16 +150,22 @@ def end(started: subprocess.Popen[bytes]) -> None:
             continue
 
 
+DAGSTER_DEV = ("dagster", "dev", "-m", "medkg_dagster.definitions")
+
+
 @contextmanager
-def served(deployment: Running) -> Iterator[str]:
-    """Run webserver, daemon and code server as `make dev` does; give the webserver's address."""
+def served(
+    deployment: Running, command: tuple[str, ...] = DAGSTER_DEV, cwd: Path | None = None
+) -> Iterator[str]:
+    """Run webserver, daemon and code server, as `make dev` does by default; give the webserver's address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
-    command = [str(BIN / "dagster"), "dev", "-m", "medkg_dagster.definitions"]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
-    with process(deployment, *command, log="dev.log") as started:
+    on_loopback = ("--host", "127.0.0.1", "--port", str(port))
+    with process(
+        deployment, str(BIN / command[0]), *command[1:], *on_loopback, log="dev.log", cwd=cwd
+    ) as started:
 
         def is_up() -> bool | None:
             assert started.poll() is None, (deployment.folder / "dev.log").read_text()[-3000:]

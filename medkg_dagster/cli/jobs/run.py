@@ -120,10 +120,15 @@ def _only(value: Any, key: str, file: Path) -> dict[str, Any]:
 def submit_again(
     book: JobLedger, pipeline: PipelinePlan, job_id: str, request: dict[str, Any], actor: str
 ) -> None:
-    """Submit a job; one that has ended is started from its beginning."""
+    """Submit a job; one that has ended is started from its beginning.
+
+    Where nothing is asked of a job that is known, it works on what it was submitted with.
+    """
     from medkg_dagster.ledger import JobStatus
 
     first = pipeline.phases[0].job_name
+    known = [] if request else book.jobs(pipeline.name, job_id=job_id)
+    request = dict(known[0].request) if known else request
     job = book.phases.submit(pipeline.name, job_id, first, request, actor=actor)
     place = f"{pipeline.name}/{job_id}"
     if job.status in {JobStatus.RUNNING, JobStatus.WAITING}:

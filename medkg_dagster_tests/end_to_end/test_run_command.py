@@ -1,0 +1,243 @@
+"""`medkg run`: with and without a daemon, again, behind gates, and with its process killed."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from dagster import DagsterInstance, DagsterRunStatus
+
+from medkg_dagster.ledger import JobStatus
+from medkg_dagster_tests.end_to_end.running import BIN, Running, served
+
+PLAIN = """\
+name: plain
+version: "2026-01-01"
+stages:
+  - {name: ingest, type: ingest, config: {adapter: files}}
+  - {name: parse, type: parse, depends_on: [ingest]}
+"""
+GATED = """\
+name: gated
+version: "2026-01-01"
+stages:
+  - {name: ingest, type: ingest, config: {adapter: files}}
+  - {name: parse, type: parse, depends_on: [ingest]}
+  - {name: gate_review, type: gate, depends_on: [parse]}
+  - {name: ir_validation, type: ir-validation, depends_on: [gate_review]}
+gates:
+  - {name: review, condition: {clauses: [{field: reviewed, value: true}]}}
+"""
+TEXT = "Dabrafenib improved survival in patients with melanoma and the mutation BRAF V600E.\n" * 5
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Running:
+    """A deployment that nobody serves."""
+    running = Running(tmp_path / "a folder")
+    running.prepare({"plain.yaml": PLAIN, "gated.yaml": GATED})
+    (running.folder / "note.txt").write_text(TEXT)
+    return running
+
+
+def runs(deployment: Running) -> list[tuple[str, DagsterRunStatus]]:
+    """Return what the UI shows: the runs of the instance, the latest first."""
+    with DagsterInstance.from_config(deployment.environment["DAGSTER_HOME"]) as instance:
+        return [(run.job_name, run.status) for run in instance.get_runs()]
+
+
+def test_a_pipeline_runs_without_a_daemon_and_shows_in_the_instance(deployment: Running) -> None:
+    done = deployment.medkg("run", "plain", "--param", "path=note.txt")
+
+    assert done.stdout.startswith("submitted plain/default\n")
+    assert "parse: 1 made" in done.stdout
+    assert done.stdout.endswith("plain/default succeeded\n")
+    assert runs(deployment) == [("plain", DagsterRunStatus.SUCCESS)]
+
+
+def test_without_a_folder_for_dagster_the_run_shows_where_make_dev_looks(deployment: Running) -> None:
+    environment = {name: value for name, value in deployment.environment.items() if name != "DAGSTER_HOME"}
+    (deployment.home / "dagster" / "dagster.yaml").unlink()
+
+    done = subprocess.run(
+        [BIN / "medkg", "run", "plain", "--param", "path=note.txt"],
+        env=environment,
+        cwd=deployment.folder,
+        check=False,
+        timeout=120,
+    )
+
+    assert done.returncode == 0
+    assert runs(deployment) == [("plain", DagsterRunStatus.SUCCESS)]
+    assert "telemetry:\n  enabled: false" in (deployment.home / "dagster" / "dagster.yaml").read_text()
+
+
+def test_each_step_has_a_process_of_its_own_where_the_settings_say_so(
+    deployment: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDKG_EXECUTOR", "multiprocess")
+
+    done = deployment.medkg("run", "plain", "--param", "path=note.txt")
+
+    assert done.stdout.endswith("plain/default succeeded\n")
+    assert runs(deployment) == [("plain", DagsterRunStatus.SUCCESS)]
+
+
+def test_a_job_that_has_ended_runs_again(deployment: Running) -> None:
+    command = ("run", "plain", "--param", "path=note.txt", "--job-id", "notes")
+    deployment.medkg(*command)
+
+    again = deployment.medkg("run", "plain", "--job-id", "notes")  # on what it was submitted with
+
+    assert again.stdout.startswith("submitted plain/notes again; it had succeeded\n")
+    assert again.stdout.endswith("plain/notes succeeded\n")
+    assert len(runs(deployment)) == 2
+
+
+def test_a_job_that_fails_says_why_with_exit_code_1(deployment: Running) -> None:
+    (deployment.folder / "empty").mkdir()
+
+    failed = deployment.medkg("run", "plain", "--param", "path=missing.txt", check=False)
+
+    assert failed.returncode == 1
+    assert "path missing.txt does not exist" in failed.stdout
+    assert runs(deployment) == [("plain", DagsterRunStatus.FAILURE)]
+
+
+def test_a_job_that_waits_at_a_gate_without_a_daemon_is_left_waiting_and_the_way_out_works(
+    deployment: Running,
+) -> None:
+    waiting = deployment.medkg("run", "gated", "--param", "path=note.txt", check=False)
+
+    assert (waiting.returncode, "waits at gate 'review'" in waiting.stdout) == (3, True)
+    named = re.search(r"`medkg (gate approve [^`]*)`", waiting.stdout)
+    assert named is not None
+    deployment.medkg(*named[1].split())
+    deployment.wait_for_job("gated", "default", JobStatus.SUCCEEDED)
+    assert len(runs(deployment)) == 2
+
+
+def test_a_gate_that_is_open_already_is_gone_through(deployment: Running) -> None:
+    deployment.medkg("run", "gated", "--param", "path=note.txt", "--job-id", "spring", check=False)
+    deployment.medkg("ledger", "set", "gated/spring", "reviewed=true")
+    with deployment.ledger() as ledger:
+        assert ledger.job("gated", "spring").status is JobStatus.WAITING
+    deployment.medkg("gate", "approve", "gated/spring", "review", "--reason", "read")
+
+    done = deployment.medkg("run", "gated", "--param", "path=note.txt", "--job-id", "spring")
+
+    assert "waiting already; following it" in done.stdout
+    assert done.stdout.endswith("gated/spring succeeded\n")
+
+
+@pytest.mark.parametrize("is_at_work", [True, False])
+def test_a_process_that_is_killed_is_told_of_and_the_way_out_works(
+    deployment: Running, is_at_work: bool
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts and never answers
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        command = [str(BIN / "medkg"), "run", "plain", "--adapter", "clinicaltrials"]
+        command += ["--param", "query_cond=colitis", "--param", f"base_url={address}"]
+        with subprocess.Popen(
+            command,
+            env=deployment.environment,
+            cwd=deployment.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as started:
+            deployment.wait("the process to be chosen", lambda: chosen(deployment))
+            if is_at_work:
+                deployment.wait_for_job("plain", "default", JobStatus.RUNNING)
+            (child,) = map(int, Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text().split())
+            os.kill(child, signal.SIGKILL)
+            _, said = started.communicate(timeout=60)
+
+    assert started.returncode == 1
+    assert "the process that ran plain ended early" in said
+    named = re.search(r"`medkg (ledger retry [^`]*)`", said)
+    assert named is not None
+    deployment.medkg(*named[1].split())
+    with deployment.ledger() as ledger:
+        assert ledger.job("plain", "default").status is JobStatus.SUBMITTED
+
+
+def chosen(deployment: Running) -> bool | None:
+    """Say whether somebody has taken it upon himself to start the job."""
+    if not (deployment.home / "ledger.sqlite").exists():
+        return None
+    with deployment.ledger() as ledger:
+        if not ledger.jobs("plain"):
+            return None
+        (phase,) = ledger.phases.phases("plain", "default")
+    return phase.starter is not None or None
+
+
+def test_definitions_that_do_not_load_end_the_command_with_their_error(deployment: Running) -> None:
+    broken = deployment.folder / "config" / "orchestration" / "pipelines" / "broken.yaml"
+    broken.write_text("name: broken\n")
+
+    failed = deployment.medkg("run", "plain", "--param", "path=note.txt", check=False)
+
+    assert failed.returncode == 1
+    assert "broken.yaml" in failed.stderr
+    assert "the process that ran plain ended early" in failed.stderr
+
+
+def test_where_a_daemon_runs_it_starts_the_job(deployment: Running) -> None:
+    with served(deployment):
+        heartbeat(deployment)
+        done = deployment.medkg("run", "plain", "--param", "path=note.txt")
+
+        assert done.stdout.endswith("plain/default succeeded\n")
+        with deployment.ledger() as ledger:
+            (phase,) = ledger.phases.phases("plain", "default")
+        assert phase.starter == "plain__submissions"
+
+
+def heartbeat(deployment: Running) -> None:
+    """Wait until the daemon has said that it calls sensors."""
+
+    def look() -> bool | None:
+        with DagsterInstance.from_config(deployment.environment["DAGSTER_HOME"]) as instance:
+            return "SENSOR" in instance.get_daemon_heartbeats() or None
+
+    deployment.wait("a heartbeat of the daemon", look)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ops: {plan__stages: {ops: {}}}", "expected the one key 'plain__stages'"),
+        ("ops: {plain__stages: {ops: {pars: {config: {a: 1}}}}}", "no stage 'pars'; did you mean 'parse'"),
+        ("ops: {plain__stages: {ops: {ingest: {config: {adaptr: files}}}}}", "adaptr"),
+        ("ops: [", "not valid YAML"),
+        ("", "the file is empty"),
+    ],
+)
+def test_a_file_of_options_that_does_not_fit_is_refused_before_anything_is_written(
+    deployment: Running, text: str, message: str
+) -> None:
+    (deployment.folder / "options.yaml").write_text(text)
+
+    refused = deployment.medkg("run", "plain", "--config", "options.yaml", check=False)
+
+    assert (refused.returncode, message in refused.stderr) == (1, True)
+    assert not (deployment.home / "ledger.sqlite").exists()
+
+
+def test_the_file_of_options_is_that_of_dagster_and_set_wins_over_it(deployment: Running) -> None:
+    (deployment.folder / "options.yaml").write_text(
+        "ops: {plain__stages: {ops: {ingest: {config: {params: {path: gone.txt}}}}}}"
+    )
+
+    done = deployment.medkg(
+        *("run", "plain", "--config", "options.yaml", "--set", 'ingest.params={"path": "note.txt"}')
+    )
+
+    assert done.stdout.endswith("plain/default succeeded\n")
