@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 import time
 import traceback
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
-from types import ModuleType
 
 from medkg_dagster.errors import PluginExitError, PluginTimeoutError, Problem, StageRegistryError
 from medkg_dagster.plugins import (
@@ -23,7 +22,6 @@ from medkg_dagster.plugins.collector import collector_paused
 from medkg_dagster.plugins.events import Outcome, PluginEvent, PluginLoad
 from medkg_dagster.plugins.loading import error_text, load_target
 from medkg_dagster.plugins.origin import UNKNOWN
-from medkg_dagster.plugins.tampering import TamperWatch
 from medkg_dagster.stage_api.offers import offered_registrations
 from medkg_dagster.stage_api.stage_types.registration import StageRegistration
 
@@ -69,7 +67,6 @@ def discover_stages(
     policy: PluginPolicy | None = None,
     asked_for: Collection[str] = (),
     group: str = STAGE_GROUP,
-    watched: Sequence[type | ModuleType] = (),
     installed: InstalledEntryPoints | None = None,
 ) -> Discovery:
     """Import the stage plugins that are installed and let in.
@@ -78,7 +75,6 @@ def discover_stages(
         policy: What is let in; everything by default.
         asked_for: Distributions, entry points and import paths that pipelines name in `plugins:`.
         group: The entry point group.
-        watched: Classes and modules that no plugin may change.
         installed: The installed entry points; looked for by default.
 
     Returns:
@@ -89,7 +85,7 @@ def discover_stages(
     found = installed.of(group)
     paths = sorted(name for name in asked_for if ":" in name and policy.allows_import(name))
     imports = [(Origin("", path, UNKNOWN, UNKNOWN), EntryPoint("", path, group)) for path in paths]
-    discovery = _load([*found, *imports], policy, asked_for, watched)
+    discovery = _load([*found, *imports], policy, asked_for)
     return dataclasses.replace(discovery, problems=(*installed.problems(), *discovery.problems))
 
 
@@ -97,7 +93,6 @@ def load_entry_points(
     points: Iterable[EntryPoint],
     policy: PluginPolicy | None = None,
     asked_for: Collection[str] = (),
-    watched: Sequence[type | ModuleType] = (),
 ) -> Discovery:
     """Import entry points and call what they name; a broken one becomes a problem and the others go on.
 
@@ -105,21 +100,19 @@ def load_entry_points(
         points: The entry points; nothing is imported of those that are not let in.
         policy: See `discover_stages`.
         asked_for: See `discover_stages`.
-        watched: See `discover_stages`.
     """
     distributions = Distributions()
     found = [(distributions.origin(point), point) for point in points]
-    return _load(found, policy or PluginPolicy(), asked_for, watched)
+    return _load(found, policy or PluginPolicy(), asked_for)
 
 
 def _load(
     found: Iterable[tuple[Origin, EntryPoint]],
     policy: PluginPolicy,
     asked_for: Collection[str],
-    watched: Sequence[type | ModuleType],
 ) -> Discovery:
     with collector_paused(), LoadGuard(policy.load_seconds) as guard:
-        loading = _Loading(policy, guard, TamperWatch(watched))
+        loading = _Loading(policy, guard)
         for origin, point in sorted(found, key=_order):
             if loading.lets_in(origin, asked_for):
                 loading.load(origin, point)
@@ -141,10 +134,9 @@ def problem_of(
 class _Loading:
     """The loading of a group of entry points, one after the other."""
 
-    def __init__(self, policy: PluginPolicy, guard: LoadGuard, tampering: TamperWatch) -> None:
+    def __init__(self, policy: PluginPolicy, guard: LoadGuard) -> None:
         self.policy = policy
         self.guard = guard
-        self.tampering = tampering
         self.stages: list[DiscoveredStage] = []
         self.problems: list[Problem] = []
         self.events: list[PluginEvent] = []
@@ -180,10 +172,6 @@ class _Loading:
             self._reject(origin, f"cannot be loaded: {error_text(error)}", error)
         finally:
             self.loads.append(PluginLoad(origin, time.perf_counter() - start))
-        changed = self.tampering.undo()
-        if changed:
-            message = f"changed {', '.join(changed)} while it was loaded; the change was undone"
-            self._reject(origin, message, hint="uninstall it, or add it to `block` in config/plugins.yaml")
 
     def _take(self, origin: Origin, point: EntryPoint) -> None:
         # One by one: what a plugin yields before it breaks counts.

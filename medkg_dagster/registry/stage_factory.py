@@ -15,9 +15,7 @@ from medkg_dagster.errors import (
     did_you_mean,
 )
 from medkg_dagster.plugins import InstalledEntryPoints, PluginPolicy
-from medkg_dagster.registry import collisions, discovery, registered, stage_registry
 from medkg_dagster.registry.discovery import Discovery, discover_stages
-from medkg_dagster.registry.registered import RegisteredStage
 from medkg_dagster.registry.stage_registry import StageRegistry
 from medkg_dagster.stage_api.extension_catalogue import ExtensionCatalogue
 from medkg_dagster.stage_api.stage_types.metadata import StageMetadata
@@ -68,11 +66,11 @@ class StageFactory:
         installed = InstalledEntryPoints()
 
         def discover() -> Discovery:
-            return discover_stages(policy, asked_for, watched=_WATCHED, installed=installed)
+            return discover_stages(policy, asked_for, installed=installed)
 
         registry = StageRegistry(discover)
         registry.load_plugins()
-        return cls(registry, ExtensionCatalogue(policy, installed, _WATCHED))
+        return cls(registry, ExtensionCatalogue(policy, installed))
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -135,19 +133,3 @@ def _refused(pipeline: PipelineView, stage: StageDefinitionView, error: Validati
         f"the configuration of stage '{stage.name}' ({stage.type}) of pipeline '{pipeline.name}' "
         f"does not fit: {reasons}"
     )
-
-
-_WATCHED = (
-    PluginPolicy,
-    ExtensionCatalogue,
-    StageRegistry,
-    StageFactory,
-    RegisteredStage,
-    StageMetadata,
-    StageRegistration,
-    collisions,
-    discovery,
-    registered,
-    stage_registry,
-)
-"""What no plugin may change: whatever decides about the stage types of others."""

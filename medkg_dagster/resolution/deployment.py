@@ -14,7 +14,7 @@ from medkg_dagster.resolution.resolve import resolve_topologies
 from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api.extension_catalogue import ExtensionCatalogue
 from medkg_dagster.topology.loading import LoadedTopologies, load_pipelines
-from medkg_dagster.topology.plugins_file import LoadedPolicy, load_plugin_policy
+from medkg_dagster.topology.plugins_file import LoadedPluginPolicy, load_plugin_policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def load_deployment(settings: Settings) -> Deployment:
     return deploy(load_pipelines(settings.config), policy, settings.home)
 
 
-def deploy(loaded: LoadedTopologies, policy: LoadedPolicy, home: Path) -> Deployment:
+def deploy(loaded: LoadedTopologies, policy: LoadedPluginPolicy, home: Path) -> Deployment:
     """Load the plugins that are let in or asked for, and resolve the pipelines.
 
     Args:

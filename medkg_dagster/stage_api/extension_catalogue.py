@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel, ValidationInfo
@@ -23,7 +22,6 @@ from medkg_dagster.plugins import (
 )
 from medkg_dagster.plugins.events import Outcome, PluginEvent
 from medkg_dagster.plugins.loading import error_text, load_target
-from medkg_dagster.plugins.tampering import TamperWatch
 from medkg_dagster.stage_api.extensions import Embedder, Extension, ExtensionKind
 from medkg_dagster.stage_api.secrets import secret_fields
 
@@ -38,16 +36,13 @@ class ExtensionCatalogue:
     Args:
         policy: What is let in; everything by default.
         installed: The installed entry points; looked for by default.
-        watched: Classes and modules that no plugin may change.
     """
 
     def __init__(
         self,
         policy: PluginPolicy | None = None,
         installed: InstalledEntryPoints | None = None,
-        watched: Sequence[type | ModuleType] = (),
     ) -> None:
-        self._watched = watched
         self._policy = policy or PluginPolicy()
         self._installed = installed or InstalledEntryPoints()
         self._offers: dict[ExtensionKind, dict[str, list[Offer]]] = {}
@@ -195,7 +190,6 @@ class ExtensionCatalogue:
 
     def _load(self, kind: ExtensionKind, name: str, offer: Offer) -> Extension:
         origin, point = offer
-        tampering = TamperWatch(self._watched)
         try:
             with LoadGuard(self._policy.load_seconds) as guard:
                 extension: Any = guard.run(str(origin), lambda: load_target(point))
@@ -211,13 +205,6 @@ class ExtensionCatalogue:
                 f"{kind.label} '{name}': {origin} cannot be loaded: {error_text(error)}; "
                 "upgrade or uninstall the distribution, or tell its authors"
             ) from error
-        finally:
-            changed = tampering.undo()
-        if changed:
-            raise ConfigError(
-                f"{kind.label} '{name}': {origin} changed {', '.join(changed)} while it was imported; the "
-                "change was undone; uninstall it, or add it to `block` in config/plugins.yaml"
-            )
         _check_extension(kind, name, origin, extension)
         return extension  # type: ignore[no-any-return] # checked above
 

@@ -78,7 +78,7 @@ class PluginsFile(StrictModel):
 
 
 @dataclass(frozen=True, slots=True)
-class LoadedPolicy:
+class LoadedPluginPolicy:
     """The deployment's policy.
 
     Attributes:
@@ -90,7 +90,7 @@ class LoadedPolicy:
     problems: tuple[Problem, ...] = ()
 
 
-def load_plugin_policy(config: Path, *, enabled: bool = True) -> LoadedPolicy:
+def load_plugin_policy(config: Path, *, enabled: bool = True) -> LoadedPluginPolicy:
     """Read which plugins are let in.
 
     Args:
@@ -100,20 +100,20 @@ def load_plugin_policy(config: Path, *, enabled: bool = True) -> LoadedPolicy:
     """
     if not enabled:
         written = "MEDKG_PLUGINS=off"
-        return LoadedPolicy(PluginPolicy(closed=f"{written} lets built-ins in only", written=written))
+        return LoadedPluginPolicy(PluginPolicy(closed=f"{written} lets built-ins in only", written=written))
     file = config / PLUGINS_FILE if config.is_dir() else config
     if not file.exists():
-        return LoadedPolicy(PluginPolicy())
+        return LoadedPluginPolicy(PluginPolicy())
     source = read_yaml(file)
     problems = [] if source.is_empty else list(source.problems)
     if not problems:
         try:
-            return LoadedPolicy(_policy(PluginsFile.model_validate(source.value or {}), source))
+            return LoadedPluginPolicy(_policy(PluginsFile.model_validate(source.value or {}), source))
         except ValidationError as error:
             problems = [_problem(source, finding) for finding in explain(error, PluginsFile)]
     # What the file meant to keep out must stay out.
     closed = PluginPolicy(closed=f"{file} is not valid, so built-ins are let in only", written=str(file))
-    return LoadedPolicy(closed, tuple(problems))
+    return LoadedPluginPolicy(closed, tuple(problems))
 
 
 def _policy(content: PluginsFile, source: YamlSource) -> PluginPolicy:

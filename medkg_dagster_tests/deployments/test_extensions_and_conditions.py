@@ -72,12 +72,6 @@ SOURCE_ROWS = [
         "takes secrets as plain text in key",
     ),
     Row(
-        "changes the registry",
-        "from medkg_dagster.registry import StageRegistry\nStageRegistry.find = lambda *a: None\n"
-        + extension("SOURCE"),
-        "changed StageRegistry.find while it was imported; the change was undone",
-    ),
-    Row(
         "has other parameters",
         extension("SOURCE").replace("size: int", "sise: int"),
         "unknown parameter 'size'; did you mean 'sise'?",

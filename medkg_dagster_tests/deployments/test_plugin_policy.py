@@ -127,23 +127,6 @@ ROWS = [
         "a builder takes (definition) or (topology, definition)",
     ),
     Row("has no builder", registers("StageRegistration(metadata(), None)"), "the builder must be callable"),
-    # This project's own code.
-    Row(
-        "changes the registry",
-        "from medkg_dagster.registry import StageRegistry\nStageRegistry.find = lambda *a: None\n"
-        + registers("one()"),
-        "changed StageRegistry.find while it was loaded; the change was undone",
-    ),
-    Row(
-        "changes the factory",
-        "from medkg_dagster.registry import StageFactory\ndel StageFactory.resolve\n" + registers("one()"),
-        "changed StageFactory.resolve while it was loaded",
-    ),
-    Row(
-        "changes how collisions are settled",
-        "from medkg_dagster.registry import collisions\ncollisions.settle = None\n" + registers("one()"),
-        "changed medkg_dagster.registry.collisions.settle while it was loaded",
-    ),
 ]
 
 

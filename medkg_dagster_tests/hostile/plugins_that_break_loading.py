@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 POINT = "entry point 'lab = lab:register' of lab-plugin 1.0"
 TELL = "upgrade or uninstall the distribution, or tell its authors"
-BLOCK = "uninstall it, or add it to `block` in config/plugins.yaml"
 QUICK = "let it import and connect inside its builder, or raise load_seconds in plugins.yaml"
 
 
@@ -174,39 +173,7 @@ UNSHOWABLE = [
 ]
 """What a plugin gives is looked at, and that runs code of it."""
 
-TAMPERING = [
-    Row(
-        "opens the policy",
-        "from medkg_dagster.plugins import PluginPolicy\nPluginPolicy.refusal = lambda self, origin: None\n"
-        + registers("one()"),
-        ("changed PluginPolicy.refusal while it was loaded; the change was undone",),
-        BLOCK,
-        ("lab-type",),
-    ),
-    Row(
-        "takes the rules out of the metadata",
-        "StageMetadata.__post_init__ = lambda self: None\n" + registers("one()"),
-        ("changed StageMetadata.__post_init__ while it was loaded; the change was undone",),
-        BLOCK,
-        ("lab-type",),
-    ),
-    Row(
-        "adds to the registry, and breaks",
-        "from medkg_dagster.registry import StageRegistry\nStageRegistry.mine = 1\nraise OSError('later')",
-        ("cannot be loaded: OSError: later", "changed StageRegistry.mine while it was loaded"),
-        "",
-    ),
-    Row(
-        "changes how extensions are found",
-        "ExtensionCatalogue.find = None\n" + registers("one()"),
-        ("changed ExtensionCatalogue.find while it was loaded; the change was undone",),
-        BLOCK,
-        ("lab-type",),
-    ),
-]
-"""What decides about the plugins of others."""
-
-ROWS = [*ENDINGS, *FLOODS, *UNSHOWABLE, *TAMPERING]
+ROWS = [*ENDINGS, *FLOODS, *UNSHOWABLE]
 
 
 @dataclass(frozen=True)

@@ -84,15 +84,3 @@ def test_what_a_plugin_prints_is_no_problem(site: Site, capsys: pytest.CaptureFi
 
     assert site.load().plan.problems == ()
     assert capsys.readouterr().out == "welcome\n"
-
-
-def test_a_plugin_that_changes_what_lets_plugins_in_lets_in_no_other(site: Site) -> None:
-    opens = "from medkg_dagster.plugins import PluginPolicy\nPluginPolicy.refusal = lambda *given: None\n"
-    site.install("lab_opens", opens + IN_ORDER, distribution="a-lab")
-    site.install("lab_blocked", "raise RuntimeError", distribution="b-lab")
-    site.policy("block: [b-lab]\n")
-
-    (problem,) = site.load().plan.problems
-
-    assert "changed PluginPolicy.refusal" in problem.message
-    assert "lab_blocked" not in sys.modules

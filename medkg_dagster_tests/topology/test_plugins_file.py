@@ -8,7 +8,7 @@ import pytest
 
 from medkg_dagster.plugins import OWN_DISTRIBUTION, Origin, PluginPolicy
 from medkg_dagster.plugins.policy import LOAD_SECONDS
-from medkg_dagster.topology.plugins_file import LoadedPolicy, load_plugin_policy
+from medkg_dagster.topology.plugins_file import LoadedPluginPolicy, load_plugin_policy
 
 LAB = Origin("ocr", "lab.ocr:register", "lab-ocr", "1.0")
 OWN = Origin("parse", "medkg_dagster.stages.parse:register", OWN_DISTRIBUTION, "0.1.0")
@@ -29,7 +29,7 @@ load_seconds: 2.5
 """
 
 
-def load(folder: Path, text: str | bytes) -> LoadedPolicy:
+def load(folder: Path, text: str | bytes) -> LoadedPluginPolicy:
     content = text if isinstance(text, bytes) else text.encode()
     (folder / "plugins.yaml").write_bytes(content)
     return load_plugin_policy(folder)
@@ -52,7 +52,7 @@ def test_every_key_is_taken(tmp_path: Path) -> None:
 
 
 def test_without_a_file_everything_is_let_in(tmp_path: Path) -> None:
-    assert load_plugin_policy(tmp_path) == LoadedPolicy(PluginPolicy())
+    assert load_plugin_policy(tmp_path) == LoadedPluginPolicy(PluginPolicy())
 
 
 @pytest.mark.parametrize("text", ["", "# nothing yet\n", "~\n", "{}\n", "allow:\nblock:\nreplaces:\n"])
