@@ -62,6 +62,8 @@ def compile_plan(
             raise TopologyError(plan.problems)
         for problem in plan.problems:
             logging.getLogger("medkg").error("%s", problem)
+        for note in plan.deprecations:
+            logging.getLogger("medkg").warning("%s", note)
         executor = _EXECUTORS[settings.executor]
         one_process_jobs = _jobs(plan) if settings.executor == "in_process" else frozenset()
         chosen_assets = frozenset(

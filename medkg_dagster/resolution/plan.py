@@ -153,8 +153,10 @@ class Plan:
         pipelines: In order of name.
         problems: Of files, plugins and resolution; empty for a clean load.
         report: What became of plugins, and how long they took.
+        deprecations: The earlier forms that pipeline files are written in, and what to write instead.
     """
 
     pipelines: tuple[PipelinePlan, ...]
     problems: tuple[Problem, ...]
     report: PluginReport = PluginReport()
+    deprecations: tuple[Problem, ...] = ()

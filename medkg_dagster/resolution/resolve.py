@@ -54,7 +54,7 @@ def resolve_topologies(
     seconds = _totals(item for _, resolution in resolved for item in resolution.seconds.items())
     events = (*factory.registry.events, *factory.extensions.events(), *overridden)
     report = PluginReport(events, discovery, seconds, datetime.now(UTC).isoformat())
-    return Plan(tuple(plans), tuple(found), report)
+    return Plan(tuple(plans), tuple(found), report, loaded.deprecations)
 
 
 def resolve_pipeline(

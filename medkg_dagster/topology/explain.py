@@ -8,6 +8,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from medkg_dagster.errors import did_you_mean
+from medkg_dagster.topology.legacy_forms import instead_of
 from medkg_dagster.topology.structure import Finding
 
 # Pydantic puts the tag of a union's member between the keys of a location.
@@ -34,7 +35,7 @@ def explain(
         if kind == "extra_forbidden":
             key = str(location[-1])
             within = f" in '{_dotted(location[:-1])}'" if len(location) > 1 else ""
-            hint = did_you_mean(key, _field_names(model, location[:-1]))
+            hint = instead_of(location) or did_you_mean(key, _field_names(model, location[:-1]))
             yield Finding((*prefix, *location), f"unknown key '{key}'{within}", hint)
         elif kind == "missing":
             yield Finding((*prefix, *location), f"'{place}' is missing", "add it")

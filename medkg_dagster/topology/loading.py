@@ -12,10 +12,11 @@ from pydantic import ValidationError
 from medkg_dagster.domain.files import PDF_CONVERSION
 from medkg_dagster.errors import Problem, did_you_mean
 from medkg_dagster.topology.explain import explain
+from medkg_dagster.topology.legacy_forms import read_legacy_forms
 from medkg_dagster.topology.models import STRUCTURE_CHECKED, PipelineTopologyConfig
 from medkg_dagster.topology.names import dagster_name, graph_name, op_name
 from medkg_dagster.topology.policies import ResiliencePolicy
-from medkg_dagster.topology.structure import Finding, GateShape, StageShape, structure_findings
+from medkg_dagster.topology.structure import Finding, GateShape, StageShape, mappings_at, structure_findings
 from medkg_dagster.topology.yaml_source import SourceLines, YamlPath, YamlSource, parse_yaml, read_yaml
 
 DEFAULT_POLICY = "default"
@@ -52,11 +53,13 @@ class LoadedPipeline:
         topology: The pipeline.
         file: Its file.
         lines: The line of each of the file's keys, by path: `("stages", 2, "config", "size")`.
+        deprecations: The earlier forms in it, and what to write instead.
     """
 
     topology: PipelineTopologyConfig
     file: Path
     lines: SourceLines
+    deprecations: tuple[Problem, ...] = ()
 
     def problem(self, path: YamlPath, message: str, hint: str | None = None) -> Problem:
         """Return a problem at a place in the file."""
@@ -91,6 +94,11 @@ class LoadedTopologies:
     pipelines: tuple[LoadedPipeline, ...]
     policies: dict[str, ResiliencePolicy]
     problems: tuple[Problem, ...]
+
+    @property
+    def deprecations(self) -> tuple[Problem, ...]:
+        """The earlier forms in valid pipelines, and what to write instead."""
+        return tuple(note for pipeline in self.pipelines for note in pipeline.deprecations)
 
 
 def load_pipelines(config: Path | ConfigFiles) -> LoadedTopologies:
@@ -204,6 +212,7 @@ def _to_pipeline(
     if not isinstance(source.value, dict):
         finding = Finding((), "a pipeline file must be a mapping with the keys name, version and stages")
         return None, _sorted_problems(source, [finding])
+    source, deprecations = read_legacy_forms(source)
     findings = [*_raw_structure(source.value), *_unknown_policies(source.value, policies)]
     topology = None
     try:
@@ -213,28 +222,17 @@ def _to_pipeline(
     problems = _sorted_problems(source, findings)
     if topology is None or problems:
         return None, problems
-    return LoadedPipeline(topology, source.file, source.lines), ()
+    return LoadedPipeline(topology, source.file, source.lines, deprecations), ()
 
 
 def _raw_structure(value: dict[str, Any]) -> list[Finding]:
-    stages = [
-        StageShape(
-            _text(stage.get("name")),
-            _text(stage.get("type")),
-            tuple(_text(name) for name in _list(stage.get("depends_on"))),
-            _text(stage.get("gate")),
-        )
-        for stage in map(_mapping, _list(value.get("stages")))
-    ]
-    gates = [
-        GateShape(_text(gate.get("name")), _text(gate.get("resume_stage")))
-        for gate in map(_mapping, _list(value.get("gates")))
-    ]
+    stages = [StageShape.of(stage) for stage in mappings_at(value, "stages")]
+    gates = [GateShape.of(gate) for gate in mappings_at(value, "gates")]
     return structure_findings(stages, gates)
 
 
 def _unknown_policies(value: dict[str, Any], policies: LoadedPolicies) -> Iterator[Finding]:
-    for index, stage in enumerate(map(_mapping, _list(value.get("stages")))):
+    for index, stage in enumerate(mappings_at(value, "stages")):
         name = stage.get("policy", DEFAULT_POLICY)
         if not isinstance(name, str) or name in policies.policies:
             continue
@@ -243,18 +241,6 @@ def _unknown_policies(value: dict[str, Any], policies: LoadedPolicies) -> Iterat
             yield Finding(path, f"the policy '{name}' is not valid", "correct it in resilience.yaml")
         else:
             yield Finding(path, f"unknown policy '{name}'", did_you_mean(name, policies.policies))
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _sorted_problems(source: YamlSource, findings: Iterable[Finding]) -> tuple[Problem, ...]:

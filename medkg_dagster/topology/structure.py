@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 from medkg_dagster.errors import did_you_mean
 from medkg_dagster.topology.graph import ancestor_masks, find_cycles
@@ -22,6 +23,18 @@ class StageShape:
     depends_on: tuple[str | None, ...] = ()
     gate: str | None = None
 
+    @classmethod
+    def of(cls, stage: Mapping[str, Any]) -> Self:
+        """Return that of a stage as written."""
+        depends_on = stage.get("depends_on")
+        names = depends_on if isinstance(depends_on, list) else []
+        return cls(
+            _text(stage.get("name")),
+            _text(stage.get("type")),
+            tuple(map(_text, names)),
+            _text(stage.get("gate")),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class GateShape:
@@ -29,6 +42,21 @@ class GateShape:
 
     name: str | None
     resume_stage: str | None = None
+
+    @classmethod
+    def of(cls, gate: Mapping[str, Any]) -> Self:
+        """Return that of a gate as written."""
+        return cls(_text(gate.get("name")), _text(gate.get("resume_stage")))
+
+
+def mappings_at(value: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    """Return the list under a key as written; an empty mapping stands for what is none."""
+    items = value.get(key)
+    return [item if isinstance(item, dict) else {} for item in items] if isinstance(items, list) else []
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +154,23 @@ def _wrong_dependencies(stages: Sequence[StageShape]) -> Iterator[Finding]:
             seen.add(dependency)
 
 
-def _graph(stages: Sequence[StageShape]) -> tuple[list[int] | None, list[Finding]]:
+def upstream_masks(stages: Sequence[StageShape]) -> list[int] | None:
+    """Return for each stage a bit mask of those upstream of it; None where there is a cycle."""
+    return ancestor_masks(_edges(stages))
+
+
+def _edges(stages: Sequence[StageShape]) -> list[list[int]]:
     position = {
         stage.name: index for index, stage in reversed(list(enumerate(stages))) if stage.name is not None
     }
-    edges = [
+    return [
         sorted({position[name] for name in stage.depends_on if name in position and position[name] != index})
         for index, stage in enumerate(stages)
     ]
+
+
+def _graph(stages: Sequence[StageShape]) -> tuple[list[int] | None, list[Finding]]:
+    edges = _edges(stages)
     masks = ancestor_masks(edges)
     if masks is not None:
         return masks, []

@@ -50,6 +50,18 @@ def test_check_prints_every_problem_with_file_and_line(medkg: Medkg, config: Pat
     assert "1 pipelines" in result.stderr
 
 
+@pytest.mark.filterwarnings("default:an earlier form:DeprecationWarning")
+def test_check_prints_earlier_forms_which_are_no_problems(medkg: Medkg, config: Path) -> None:
+    gate = "  - {name: gate_ok, type: gate, depends_on: [read]}\ngates:\n  - name: ok\n"
+    condition = "    condition: {field: ok, equals: true}\n    timeout_seconds: 60\n"
+    (config / "pipelines" / "small.yaml").write_text(PIPELINE + gate + condition)
+    result = medkg("check")
+    assert result.exit_code == 0, result.output
+    note, count = result.stdout.splitlines()
+    assert note.startswith(f"{config}/pipelines/small.yaml:13: an earlier form, accepted until ")
+    assert count == "1 pipelines, 10 stage types, no problems, 1 earlier forms"
+
+
 def test_plan_shows_stages_wires_policies_and_jobs(medkg: Medkg, config: Path) -> None:
     assert config.is_dir()
     result = medkg("plan", "small-one")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -36,23 +35,6 @@ def write(config: Path, resilience: str | None = RESILIENCE, **pipelines: str) -
 
 def pipeline(name: str, stages: str = STAGES) -> str:
     return f'name: {name}\nversion: "2025-01-01"\n{stages}'
-
-
-def test_files_in_the_format_s_original_form_load_unchanged(shared_data: Path, tmp_path: Path) -> None:
-    legacy = shared_data / "legacy_pipelines"
-    folder = tmp_path / "orchestration" / "pipelines"
-    folder.mkdir(parents=True)
-    for name in ("auto.yaml", "clinical-trials.yaml"):
-        shutil.copy(legacy / name, folder / name)
-    shutil.copy(legacy / "resilience.yaml", tmp_path / "orchestration" / "resilience.yaml")
-
-    loaded = load_pipelines(tmp_path)
-
-    assert loaded.problems == ()
-    assert [found.topology.name for found in loaded.pipelines] == ["auto", "clinical-trials"]
-    assert loaded.policies["polite-api"].rate_limit is not None
-    assert loaded.policies["default"].timeout_seconds == 30
-    assert loaded.policies["gpu-bound"].backoff.strategy == "none"
 
 
 def test_the_shipped_configuration_has_no_problems(repository: Path) -> None:

@@ -12,7 +12,8 @@ from medkg_dagster.settings import Settings
 def check(ctx: click.Context) -> None:
     """Load every pipeline and plugin, and print each problem with its file and line.
 
-    The exit code is 1 where there is any problem, so a build can rely on it.
+    The exit code is 1 where there is any problem, so a build can rely on it. An earlier form of a pipeline
+    file is none: it is printed with what to write instead.
     """
     from medkg_dagster.ledger import JobLedger
     from medkg_dagster.resolution import load_deployment
@@ -24,10 +25,11 @@ def check(ctx: click.Context) -> None:
     if JobLedger.exists(settings):
         with JobLedger.of(settings) as ledger:
             audit_plugins(plan.report.events, ledger)
-    for problem in plan.problems:
-        click.echo(str(problem))
+    for item in (*plan.problems, *plan.deprecations):
+        click.echo(str(item))
     found = f"{len(plan.pipelines)} pipelines, {len(factory.registry.stage_types)} stage types"
     if plan.problems:
         click.echo(f"medkg: {found}, {len(plan.problems)} problems", err=True)
         ctx.exit(1)
-    click.echo(f"{found}, no problems")
+    earlier = f", {len(plan.deprecations)} earlier forms" if plan.deprecations else ""
+    click.echo(f"{found}, no problems{earlier}")
