@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from medkg_dagster.errors import MedkgError
+from medkg_dagster.errors import ConfigError, MedkgError
 
 BUSY_TIMEOUT_SECONDS = 60.0
 _WRITES = "medkg_writes"
@@ -111,13 +111,13 @@ class DatabaseKind:
     Attributes:
         name: What it is, in a word: `ledger`.
         error: The class of its errors.
-        address_error: The class of errors of its address.
         version: Where it says of which version it is.
         migrations: The first makes version 1, the next makes version 2 of it, and so on. A released one is
             never edited: it is what made the databases that exist.
         tables: Its tables' names.
-        lock: A number of its own, by which writers on PostgreSQL hold each other off.
         restore: What to do about a damaged file.
+        lock: A number of its own, by which writers on PostgreSQL hold each other off.
+        address_error: The class of errors of its address.
         elsewhere: How to keep it at another place.
         hints: What to do, by a sign in the database's message.
         shares_file: Whether other programs may have tables in the same SQLite file.
@@ -125,12 +125,12 @@ class DatabaseKind:
 
     name: str
     error: type[MedkgError]
-    address_error: type[MedkgError]
     version: VersionRecord
     migrations: Sequence[Migration]
     tables: Collection[str]
-    lock: int
     restore: str
+    lock: int = 0
+    address_error: type[MedkgError] = ConfigError
     elsewhere: str = "choose another MEDKG_HOME"
     hints: tuple[tuple[str, str], ...] = ()
     shares_file: bool = False

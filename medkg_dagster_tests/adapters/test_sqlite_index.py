@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from medkg_dagster.adapters.embedders.hashing import HashingEmbedder, HashingParameters
 from medkg_dagster.adapters.index.full_text_query import full_text_query
-from medkg_dagster.adapters.index.sqlite import FILE_NAME, SQLITE_INDEX, SqliteIndex
+from medkg_dagster.adapters.index.sqlite import SQLITE_INDEX
+from medkg_dagster.adapters.index.sqlite_store import FILE_NAME, SqliteIndex
 from medkg_dagster.errors import StoreError
 from medkg_dagster.stage_api import (
     Chunk,
@@ -298,7 +299,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from medkg_dagster.adapters.index.sqlite import SqliteIndex
+from medkg_dagster.adapters.index.sqlite_store import SqliteIndex
 from medkg_dagster.stage_api import EmbeddingBatch
 from medkg_dagster_tests.adapters.test_sqlite_index import make_chunk
 home, name, documents = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])

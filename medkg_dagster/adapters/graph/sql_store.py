@@ -8,20 +8,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Table, delete, or_, select
+from sqlalchemy import Connection, Row, Table, delete, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from medkg_dagster.adapters.graph.kgx_files import write_kgx
-from medkg_dagster.adapters.graph.sql_schema import (
-    CONTRIBUTIONS,
-    EDGES,
-    NODES,
-    explained,
-    lock_writers,
-    open_engine,
-)
+from medkg_dagster.adapters.graph.sql_schema import CONTRIBUTIONS, EDGES, GRAPH, NODES
 from medkg_dagster.errors import StoreError
+from medkg_dagster.io.sql import Database, lock_writers
 from medkg_dagster.stage_api import Edge, GraphReceipt, Neighbour, Node
 
 # Below the number of parameters that any SQLite accepts in one statement.
@@ -44,9 +38,8 @@ class SqlGraph:
     """
 
     def __init__(self, file: Path, url: str | None = None) -> None:
-        self._engine: Engine
-        self._engine, self._place = open_engine(file, url)
-        self._location = file.name if url is None else self._place
+        self._database = Database(GRAPH, file if url is None else url)
+        self._location = file.name if url is None else self._database.place
 
     def upsert(
         self, documents: Sequence[str], nodes: Mapping[str, Sequence[Node]], edges: Sequence[Edge]
@@ -70,8 +63,8 @@ class SqlGraph:
         """
         rows = _contributions(documents, nodes, edges)
         by_id = {edge.id: edge for edge in edges}
-        with explained(self._place), self._engine.begin() as connection:
-            lock_writers(connection)
+        with self._database.writing() as connection:
+            lock_writers(connection, GRAPH.lock)
             removed = _remove_edges(connection, documents, by_id)
             _write(connection, EDGES, [_edge_row(edge) for edge in by_id.values()])
             touched = _replace_contributions(connection, documents, rows)
@@ -128,7 +121,7 @@ class SqlGraph:
             .limit(limit)
         )
         nodes: dict[str, Node] = {}
-        with explained(self._place), self._reading() as connection:
+        with self._database.reading() as connection:
             edges = [_edge(row) for row in connection.execute(query)]
             ends = {edge.object if edge.subject == curie else edge.subject for edge in edges}
             for some in _portions(sorted(ends)):
@@ -152,7 +145,7 @@ class SqlGraph:
         Raises:
             StoreError: The graph cannot be read or the files cannot be written.
         """
-        with explained(self._place), self._reading() as connection:
+        with self._database.reading() as connection:
             stream = connection.execution_options(yield_per=_AT_ONCE)
             return write_kgx(
                 folder,
@@ -162,17 +155,10 @@ class SqlGraph:
 
     def close(self) -> None:
         """Release files and connections."""
-        self._engine.dispose()
-
-    def _reading(self) -> Connection:
-        """Return a connection whose reads all see the same moment."""
-        connection = self._engine.connect().execution_options(sqlite_begin="DEFERRED")
-        if self._engine.dialect.name == "postgresql":
-            return connection.execution_options(isolation_level="REPEATABLE READ")
-        return connection
+        self._database.close()
 
     def _read(self, query: Any) -> Sequence[Row[Any]]:
-        with explained(self._place), self._reading() as connection:
+        with self._database.reading() as connection:
             return connection.execute(query).all()
 
 
