@@ -1,6 +1,5 @@
 """A process that converts one PDF after the other, and is replaced when it had to be killed."""
 
-import contextlib
 import json
 import os
 import select
@@ -8,11 +7,14 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
+
+from medkg_dagster.io.child_process import ChildProcess, describe_end
+
+_MORE_CPU_SECONDS = 5
 
 
 class ConversionFailure(Exception):  # noqa: N818 - an answer of the process, told and not raised to callers
@@ -31,98 +33,77 @@ class ConversionFailure(Exception):  # noqa: N818 - an answer of the process, to
 
 @dataclass(slots=True)
 class Converter:
-    """One converting process at a time; replaced after it was killed or has died."""
+    """One converting process at a time, gone when the context is left; replaced where it was killed or died.
+
+    Attributes:
+        command: The converting process and its arguments.
+    """
 
     command: Sequence[str]
-    process: subprocess.Popen[bytes] | None = None
-    complaints: IO[bytes] | None = None
-    buffer: bytearray = field(default_factory=bytearray)
+    _process: ChildProcess | None = None
+    _complaints: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stop()
+        self._complaints.close()
 
     def convert(self, path: Path, timeout: float) -> None:
         """Convert a PDF.
 
+        Args:
+            path: The file.
+            timeout: The longest time, in seconds; as much processor time on each core, and a little more.
+
         Raises:
             ConversionFailure: It cannot be converted.
         """
-        process = self._running()
-        assert process.stdin is not None
+        if self._process is None:
+            self._complaints.seek(0)
+            self._complaints.truncate()
+            self._process = ChildProcess(self.command, stdin=subprocess.PIPE, stderr=self._complaints)
+        assert self._process.stdin is not None
+        cpu_seconds = timeout * (os.cpu_count() or 1) + _MORE_CPU_SECONDS
         try:
-            process.stdin.write(json.dumps(str(path)).encode() + b"\n")
-            process.stdin.flush()
+            self._process.stdin.write(json.dumps([str(path), cpu_seconds]).encode() + b"\n")
+            self._process.stdin.flush()
         except BrokenPipeError:
-            raise self._died() from None
-        answer = json.loads(self._read_line(time.monotonic() + timeout, timeout))
+            raise self._died(self._process) from None
+        answer = json.loads(self._read_line(self._process, timeout))
         if answer is not None:
             raise ConversionFailure(answer["error_class"], answer["message"])
 
-    def stop(self) -> None:
-        """Kill the process and everything it started."""
-        if self.process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout, self.complaints):
-            if stream is not None:
-                # The process may have been killed with a request still in the pipe.
-                with contextlib.suppress(BrokenPipeError):
-                    stream.close()
-        self.process = None
-        self.buffer.clear()
+    def _stop(self) -> None:
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
 
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self.process is None:
-            self.complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop
-            self.process = subprocess.Popen(  # noqa: S603 - our own command
-                self.command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self.complaints,
-                start_new_session=True,
-            )
-        return self.process
-
-    def _read_line(self, deadline: float, timeout: float) -> bytes:
-        assert self.process is not None
-        assert self.process.stdout is not None
-        descriptor = self.process.stdout.fileno()
-        while b"\n" not in self.buffer:
-            readable, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
-            if not readable:
-                self.stop()
+    def _read_line(self, process: ChildProcess, timeout: float) -> bytes:
+        assert process.stdout is not None
+        deadline = time.monotonic() + timeout
+        line = b""
+        while not line.endswith(b"\n"):
+            if not select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                self._stop()
                 raise ConversionFailure(
                     "ConversionTimeout", f"not converted within {timeout:g} s; its process was killed"
                 )
-            part = os.read(descriptor, 65536)
+            part = os.read(process.stdout.fileno(), 65536)
             if not part:
-                raise self._died()
-            self.buffer += part
-        line, _, rest = bytes(self.buffer).partition(b"\n")
-        self.buffer[:] = rest
+                raise self._died(process)
+            line += part
         return line
 
-    def _died(self) -> ConversionFailure:
-        assert self.process is not None
-        assert self.complaints is not None
-        code = self.process.wait()
-        self.complaints.seek(0)
-        said = self.complaints.read()[-500:].decode(errors="replace").strip()
-        self.stop()
-        ended = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+    def _died(self, process: ChildProcess) -> ConversionFailure:
+        code = process.wait()
+        self._complaints.seek(0)
+        said = self._complaints.read()[-500:].decode(errors="replace").strip()
+        self._stop()
+        if code == -signal.SIGXCPU:
+            return ConversionFailure("ConversionTimeout", "it used up the processor time that it may take")
         return ConversionFailure(
-            "ConversionCrash", f"the converting process ended {ended}" + (f": {said}" if said else "")
+            "ConversionCrash",
+            f"the converting process ended {describe_end(code)}" + (f": {said}" if said else ""),
         )
-
-
-@contextmanager
-def running_converter(command: Sequence[str]) -> Iterator[Converter]:
-    """Give a converter whose process is gone afterwards.
-
-    Args:
-        command: The converting process and its arguments.
-    """
-    converter = Converter(command)
-    try:
-        yield converter
-    finally:
-        converter.stop()

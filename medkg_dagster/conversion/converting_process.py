@@ -1,19 +1,19 @@
 """The process that converts PDFs: `python -m medkg_dagster.conversion.converting_process MEMORY CONFIG`.
 
-It reads one path per line, as JSON, from standard input, and answers each with a line: `null` where the IR is
-written, else the class and message of the error.
+It reads one request per line, as JSON, from standard input: a path, and the processor time it may take. It
+answers each with a line: `null` where the IR is written, else the class and message of the error.
 """
 
 import json
 import logging
 import os
-import resource
 import sys
 from pathlib import Path
 from typing import Any
 
 from medkg_dagster.domain.files import CONVERTED
 from medkg_dagster.domain.payloads import Payload, PayloadFormat
+from medkg_dagster.io.process_limits import limit_cpu, limit_memory
 from medkg_dagster.plugins import PluginPolicy
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.runtime.atomic_files import write_atomically
@@ -27,10 +27,12 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what a parser prints must not be taken for an answer
     stage = _parse_stage(config)
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    limit_memory(memory)
     logging.disable()
     for line in sys.stdin:
-        answers.write(json.dumps(convert(stage, Path(json.loads(line)))) + "\n")
+        path, cpu_seconds = json.loads(line)
+        limit_cpu(cpu_seconds, for_good=False)
+        answers.write(json.dumps(convert(stage, Path(path))) + "\n")
 
 
 def convert(stage: Any, path: Path) -> dict[str, str] | None:

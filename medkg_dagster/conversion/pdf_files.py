@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from medkg_dagster.conversion.converter import ConversionFailure, running_converter
+from medkg_dagster.conversion.converter import ConversionFailure, Converter
 from medkg_dagster.domain.files import CONVERSION_FAILED, CONVERTED, FileRecord, FileStatus
 from medkg_dagster.runtime.atomic_files import write_atomically
 from medkg_dagster.stage_api.context import ProgressReporter
@@ -182,7 +182,7 @@ def _convert_all(
     results: queue.SimpleQueue[tuple[FileRecord, ConversionFailure | None]] = queue.SimpleQueue()
 
     def work() -> None:
-        with running_converter(command) as converter:
+        with Converter(command) as converter:
             while True:
                 try:
                     file = todo.get_nowait()

@@ -1,1 +1,1 @@
-"""The ground floor: SQL databases, HTTP and files, each once, for every layer above."""
+"""The ground floor: SQL databases, HTTP, files and child processes, each once, for every layer above."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -89,11 +90,24 @@ def sleep(_config: ActConfig, _ctx: StageContext, _notes: object) -> list[str]:
 
 
 def start_and_sleep(config: ActConfig, _ctx: StageContext, _notes: object) -> list[str]:
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as process:
+    sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+    with subprocess.Popen(sleep) as process, subprocess.Popen(sleep, start_new_session=True) as leaver:
         with open(config.argument, "w", encoding="utf-8") as file:  # noqa: PTH123 - one line is enough
-            file.write(f"{os.getpid()} {process.pid}")
+            file.write(f"{os.getpid()} {process.pid} {leaver.pid}")
         process.wait()
     return []
+
+
+def show_limits(_config: ActConfig, _ctx: StageContext, _notes: object) -> list[str]:
+    kinds = (resource.RLIMIT_CPU, resource.RLIMIT_CORE)
+    return [str(limit) for kind in kinds for limit in resource.getrlimit(kind)]
+
+
+def spin(_config: ActConfig, _ctx: StageContext, _notes: object) -> list[str]:
+    # A second from now on, and not the many minutes that a stage has.
+    resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + 1, 60))
+    while True:
+        pass
 
 
 def exit_politely(_config: ActConfig, _ctx: StageContext, _notes: object) -> list[str]:

@@ -6,12 +6,11 @@ import contextlib
 import hashlib
 import json
 import logging
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -27,13 +26,21 @@ PDFS = Path(__file__).parent.parent.parent / "medkg_dagster" / "corpus" / "docum
 LIMITS = ConversionLimits(timeout_seconds=60, workers=2)
 # A converter that does to each file what its name says.
 ODD = """
-import json, os, sys, time
+import json, os, subprocess, sys, time
 for line in sys.stdin:
-    path = json.loads(line)
+    path, cpu_seconds = json.loads(line)
     if "hangs" in path:
+        sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+        pids = os.getpid(), subprocess.Popen(sleep, start_new_session=True).pid
+        open(path + ".pids", "w").write(" ".join(map(str, pids)))
         time.sleep(600)
     if "crashes" in path:
         os.abort()
+    if "spins" in path:
+        import resource
+        resource.setrlimit(resource.RLIMIT_CPU, (1, 60))
+        while True:
+            pass
     if "leaves" in path:
         print("no more", file=sys.stderr)
         sys.exit(3)
@@ -160,18 +167,19 @@ def test_a_failure_is_remembered_until_it_is_to_be_tried_again(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("name", "error_class", "message"),
+    ("name", "seconds", "error_class", "message"),
     [
-        ("hangs", "ConversionTimeout", "not converted within 1 s"),
-        ("crashes", "ConversionCrash", "signal SIGABRT"),
-        ("leaves", "ConversionCrash", "exit code 3: no more"),
+        ("hangs", 1, "ConversionTimeout", "not converted within 1 s"),
+        ("crashes", 30, "ConversionCrash", "signal SIGABRT"),
+        ("leaves", 30, "ConversionCrash", "exit code 3: no more"),
+        ("spins", 30, "ConversionTimeout", "processor time"),
     ],
 )
 def test_a_pdf_that_takes_its_process_down_takes_nothing_else_down(
-    tmp_path: Path, name: str, error_class: str, message: str
+    tmp_path: Path, name: str, seconds: float, error_class: str, message: str
 ) -> None:
     good = [stored(tmp_path, b"good", f"good-{number}") for number in range(3)]
-    limits = ConversionLimits(timeout_seconds=1, workers=1)
+    limits = ConversionLimits(timeout_seconds=seconds, workers=1)
 
     report = convert(tmp_path, [good[0], stored(tmp_path, b"bad", name), *good[1:]], limits, odd=True)
 
@@ -198,32 +206,44 @@ def test_a_pdf_that_wants_more_memory_than_allowed_fails_alone(tmp_path: Path) -
 def test_no_converting_process_is_left_when_the_conversion_is_over(tmp_path: Path) -> None:
     convert(tmp_path, [stored(tmp_path, b"x", "hangs")], ConversionLimits(1.0, workers=1), odd=True)
 
+    (pids,) = tmp_path.rglob("*.pids")
+    assert not any(is_running(int(pid)) for pid in pids.read_text().split())
     assert ODD not in "".join(command_lines())
 
 
-def test_killing_the_run_ends_its_converting_processes_too(tmp_path: Path) -> None:
-    script = (
-        "import sys, time\n"
-        "from medkg_dagster.conversion.converter import Converter\n"
-        "converter = Converter([sys.executable, '-c', 'import sys; sys.stdin.read()'])\n"
-        "print(converter._running().pid, flush=True)\n"
-        "time.sleep(60)\n"
-    )
-    run = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=tmp_path)
-    assert run.stdout is not None
-    child = int(run.stdout.readline())
-    run.send_signal(signal.SIGKILL)
-    run.wait()
-    run.stdout.close()
+RUN = """
+import logging, sys
+from pathlib import Path
+from medkg_dagster_tests.runtime.test_conversion import ConversionLimits, convert, stored
+home = Path(sys.argv[1])
+convert(home, [stored(home, b"x", "hangs")], ConversionLimits(60.0, workers=1), odd=True)
+"""
 
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            os.kill(child, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.05)
-    pytest.fail("the converting process outlived its parent")
+
+def is_running(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+
+
+def until(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell of grandchildren")
+def test_killing_the_run_ends_its_converting_processes_and_what_they_started(tmp_path: Path) -> None:
+    said = tmp_path / "files" / "ha" / "hangs.pdf.pids"
+    with subprocess.Popen([sys.executable, "-c", RUN, str(tmp_path)]) as run:
+        until(lambda: said.exists() and " " in said.read_text(), 30)
+        pids = [int(pid) for pid in said.read_text().split()]
+        assert all(map(is_running, pids))
+        run.send_signal(signal.SIGKILL)
+
+    until(lambda: not any(map(is_running, pids)), 5)
 
 
 def test_a_finished_conversion_says_so_in_the_ledger_and_sets_bad_ones_aside(tmp_path: Path) -> None:

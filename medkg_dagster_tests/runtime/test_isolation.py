@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -192,7 +193,38 @@ def test_a_stage_that_takes_too_long_is_killed_with_what_it_started(tmp_path: Pa
     with pytest.raises(StageLimitError, match=r"not done within 2 s .* timeout_seconds"):
         act("start_and_sleep", make_ctx(tmp_path), argument=str(file), limits=limits)
 
-    assert [is_running(int(pid)) for pid in file.read_text().split()] == [False, False]
+    assert [is_running(int(pid)) for pid in file.read_text().split()] == [False, False, False]
+
+
+def test_processor_time_is_limited_too(tmp_path: Path) -> None:
+    limits = SubprocessIsolation(memory_mb=512, timeout_seconds=100)
+
+    soft, hard, *core = act("show_limits", make_ctx(tmp_path), limits=limits).state["words"]
+
+    most = 100 * (os.cpu_count() or 1) + 5
+    assert most <= int(soft) <= most + 10
+    assert (int(hard) - int(soft), core) == (5, ["0", "0"])
+
+
+def test_a_stage_that_takes_too_much_processor_time_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(StageLimitError, match=r"'act' used up its processor time; raise timeout_seconds"):
+        act("spin", make_ctx(tmp_path))
+
+
+def in_a_daemonic_process(home: Path) -> None:
+    assert multiprocessing.current_process().daemon
+    words = act("upper", make_ctx(home), Note(words=["a"])).state["words"]
+    (home / "words").write_text(" ".join(words))
+
+
+def test_a_stage_is_isolated_inside_a_daemonic_process_too(tmp_path: Path) -> None:
+    worker = multiprocessing.get_context("spawn").Process(
+        target=in_a_daemonic_process, args=(tmp_path,), daemon=True
+    )
+    worker.start()
+    worker.join(60)
+
+    assert (tmp_path / "words").read_text() == "A"
 
 
 def test_sys_exit_breaks_the_contract_and_nothing_else(tmp_path: Path) -> None:
@@ -514,7 +546,7 @@ def test_the_child_process_ends_with_its_step(tmp_path: Path, how: str) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", STEP, str(file)], stderr=subprocess.DEVNULL, start_new_session=True
     ) as step:
-        until(lambda: file.exists() and " " in file.read_text())
+        until(lambda: file.exists() and file.read_text().count(" ") == 2)
         pids = [int(pid) for pid in file.read_text().split()]
         assert all(map(is_running, pids))
         if how == "kill":

@@ -13,7 +13,6 @@ import io
 import json
 import logging
 import os
-import resource
 import socket
 import sys
 import traceback
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from medkg_dagster.errors import StageContractError, StageRegistryError
+from medkg_dagster.io.process_limits import address_space, lift_memory_limit, limit_cpu, limit_memory
 from medkg_dagster.plugins import PluginPolicy
 from medkg_dagster.registry import STAGE_GROUP, StageFactory, StageRegistry, load_entry_points
 from medkg_dagster.runtime.isolation.channel import Channel, LogSender, ProgressSender
@@ -48,6 +48,7 @@ from medkg_dagster.stage_api.stage_types.registration import StageRegistration
 from medkg_dagster.topology.models import PipelineTopologyConfig, StageDefinition
 
 _HEADROOM_BYTES = 64 << 20
+_MORE_CPU_SECONDS = 5
 _MEBIBYTE = 1 << 20
 
 
@@ -71,7 +72,7 @@ def main() -> None:
         _flush()
         channel.send(Finished(output_count=outcome.output_count, report=report))
     except BaseException as error:  # noqa: BLE001 - whatever a plugin raises, the step must be told
-        _lift_memory_limit()
+        lift_memory_limit()
         traceback.clear_frames(error.__traceback__)
         _flush()
         channel.send(Failed(error=raised(error), report=_report(ctx, {})))
@@ -84,36 +85,12 @@ def limit_resources(start: Start) -> None:
     the plugin's imports, the inputs and the work, and not for the interpreter. Time is kept by the step; the
     limit of processor time only ends what is left of a step that was killed itself.
     """
-    _limit(resource.RLIMIT_CORE, 0, 0)
-    seconds = int(start.timeout_seconds * (os.cpu_count() or 1)) + 5
-    _limit(resource.RLIMIT_CPU, seconds, seconds)
-    taken = _address_space()
+    limit_cpu(start.timeout_seconds * (os.cpu_count() or 1) + _MORE_CPU_SECONDS)
+    taken = address_space()
     if taken is None:
         logging.getLogger("medkg.stage").warning("this system does not tell memory; memory_mb does not hold")
         return
-    memory = taken + start.memory_mb * _MEBIBYTE
-    _limit(resource.RLIMIT_AS, memory, memory + _HEADROOM_BYTES)
-
-
-def _limit(kind: int, soft: int, hard: int) -> None:
-    _, highest = resource.getrlimit(kind)
-    if highest != resource.RLIM_INFINITY:
-        soft, hard = min(soft, highest), min(hard, highest)
-    resource.setrlimit(kind, (soft, hard))
-
-
-def _lift_memory_limit() -> None:
-    """Leave room to say that memory has run out."""
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
-
-
-def _address_space() -> int | None:
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-    except OSError:
-        return None
-    return pages * resource.getpagesize()
+    limit_memory(taken + start.memory_mb * _MEBIBYTE, headroom=_HEADROOM_BYTES)
 
 
 def _run(start: Start, ctx: StageContext, contents: dict[str, bytes]) -> tuple[StageMetadata, StageOutcome]:

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import IO
 
 from medkg_dagster.errors import IsolatedStageError, StageLimitError
+from medkg_dagster.io.child_process import ChildProcess, describe_end
 from medkg_dagster.runtime.isolation.messages import (
     Call,
     Failed,
@@ -82,8 +83,9 @@ class StageProcess:
         mine, theirs = socket.socketpair()
         with mine:
             mine.setblocking(False)
+            command = [sys.executable, "-m", _CHILD, str(theirs.fileno())]
             with theirs:
-                process = self._start(theirs)
+                process = ChildProcess(command, inherited=(theirs.fileno(),))
             assert process.stdout is not None
             assert process.stderr is not None
             outputs = [
@@ -94,30 +96,14 @@ class StageProcess:
                 self._talk(process, mine, outputs)
                 code = self._exit_code(process)
             finally:
-                _kill_group(process)
+                process.kill()
                 for output in outputs:
                     output.drain()
         if self._end is None:
             raise self._ended(code, "\n".join(filter(None, (output.tail for output in reversed(outputs)))))
         return self._end
 
-    def _start(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
-        descriptor = theirs.fileno()
-        # Each thread's arena would take 64 MB of the address space that is limited.
-        environment = {"MALLOC_ARENA_MAX": "2", **os.environ}
-        return subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "-m", _CHILD, str(descriptor)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=(descriptor,),
-            start_new_session=True,
-            env=environment,
-        )
-
-    def _talk(
-        self, process: subprocess.Popen[bytes], channel: socket.socket, outputs: list["_Output"]
-    ) -> None:
+    def _talk(self, process: ChildProcess, channel: socket.socket, outputs: list["_Output"]) -> None:
         """Serve the child until it closes the channel, or has ended and left it to a process of its own."""
         with selectors.DefaultSelector() as selector:
             for output in outputs:
@@ -186,7 +172,7 @@ class StageProcess:
             case _:
                 raise IsolatedStageError(f"the child process sent a message of kind {message.kind!r}")
 
-    def _exit_code(self, process: subprocess.Popen[bytes]) -> int | None:
+    def _exit_code(self, process: ChildProcess) -> int | None:
         if self._end is not None:
             return None
         try:
@@ -213,7 +199,7 @@ class StageProcess:
                 details=said,
             )
         return IsolatedStageError(
-            f"{who} was ended by {_signal_name(-code)}; a library crashed, or memory ran out: the limit is "
+            f"{who} was ended {describe_end(code)}; a library crashed, or memory ran out: the limit is "
             f"{self._limits.memory_mb} MB (memory_mb of its isolation){_quoted(last)}",
             details=said,
         )
@@ -267,20 +253,6 @@ class _Output:
             self._log.log(self._level, "%s", shown)
         elif self._lines == SHOWN_LINES + 1:
             self._log.warning("the stage prints more than %d lines; the others are not shown", SHOWN_LINES)
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill the child process and those it started."""
-    with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def _quoted(line: str) -> str:
