@@ -27,6 +27,9 @@ class EmbeddingBatch:
     model: str
     lexical: bool
 
+    def __len__(self) -> int:
+        return len(self.chunk_ids)
+
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return plain NumPy arrays (no object dtype) that `from_arrays` turns back into an equal batch."""
         import numpy as np

@@ -16,7 +16,7 @@ from medkg_dagster.domain.gates import GateClause, GateCondition, GateOperator
 from medkg_dagster.domain.knowledge import Claim, Edge, Entity, Node
 from medkg_dagster.domain.payloads import Payload, PayloadFormat
 from medkg_dagster.domain.receipts import GraphReceipt, IndexReceipt
-from medkg_dagster.domain.value import Value
+from medkg_dagster.domain.value import Config, Value
 from medkg_dagster.errors import (
     ConfigError,
     DocumentError,
@@ -53,6 +53,7 @@ from medkg_dagster.stage_api.stage_types.metadata import (
     StageMetadata,
     SubprocessIsolation,
 )
+from medkg_dagster.stage_api.stage_types.outputs import write_key
 from medkg_dagster.stage_api.stage_types.registration import (
     Stage,
     StageBuilder,
@@ -60,7 +61,6 @@ from medkg_dagster.stage_api.stage_types.registration import (
     StagePlugin,
     StageRegistration,
     TopologyView,
-    write_key,
 )
 
 __all__ = [
@@ -71,6 +71,7 @@ __all__ = [
     "BlockKind",
     "Chunk",
     "Claim",
+    "Config",
     "ConfigError",
     "Document",
     "DocumentError",

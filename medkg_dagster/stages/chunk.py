@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from medkg_dagster.stage_api import (
     Chunk,
+    Config,
     Document,
     Section,
     StageContext,
-    StageDefinitionView,
-    StageMetadata,
     StageRegistration,
     chunk_id,
-    write_key,
 )
 
 if TYPE_CHECKING:
@@ -27,10 +25,8 @@ Span = tuple[int, int]
 _WINDOW_CHUNKS = 16
 
 
-class ChunkConfig(BaseModel):
+class ChunkConfig(Config):
     """How large chunks are, all in characters (Unicode code points)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_characters: int = Field(
         default=1200, ge=50, le=100_000, description="The most characters a chunk may have."
@@ -138,33 +134,16 @@ class ChunkStage:
         return [*spans[:-2], *cut] if fits else spans
 
 
-def build(definition: StageDefinitionView) -> ChunkStage:
-    """Build the stage from its YAML.
-
-    Args:
-        definition: The stage's definition with the configuration of this run.
-
-    Returns:
-        The stage.
-    """
-    return ChunkStage(ChunkConfig.model_validate(definition.config))
-
-
 def register() -> StageRegistration:
-    """Return the registration of the stage type `chunk`."""
-    return StageRegistration(
-        metadata=StageMetadata(
-            stage_type="chunk",
-            state_key="chunks",
-            output_handler=write_key("chunks"),
-            output_counter=len,
-            description="Cuts documents into chunks of bounded size, section by section, with exact offsets.",
-            dependencies=("parse",),
-            config_model=ChunkConfig,
-            state_types={"chunks": tuple[Chunk, ...]},
-            kinds=("python",),
-        ),
-        builder=build,
+    """Register the stage type."""
+    return StageRegistration.of(
+        "chunk",
+        ChunkStage,
+        ChunkConfig,
+        description="Cuts documents into chunks of bounded size, section by section, with exact offsets.",
+        state_types={"chunks": tuple[Chunk, ...]},
+        dependencies=("parse",),
+        kinds=("python",),
     )
 
 

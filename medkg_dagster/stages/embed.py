@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from medkg_dagster.errors import StageContractError
 from medkg_dagster.stage_api import (
     Chunk,
+    Config,
     Embedder,
     EmbeddingBatch,
     ExtensionKind,
     StageContext,
-    StageDefinitionView,
-    StageMetadata,
     StageRegistration,
     check_extension,
-    write_key,
 )
 
 if TYPE_CHECKING:
@@ -25,10 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class EmbedConfig(BaseModel):
+class EmbedConfig(Config):
     """Which embedder makes the vectors, and with which parameters."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     embedder: str = Field(
         default="hashing",
@@ -131,35 +127,14 @@ def embedded_text(chunk: Chunk) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def build(definition: StageDefinitionView) -> EmbedStage:
-    """Build the stage from its YAML.
-
-    Args:
-        definition: The stage's definition with the configuration of this run.
-
-    Returns:
-        The stage.
-    """
-    return EmbedStage(EmbedConfig.model_validate(definition.config))
-
-
 def register() -> StageRegistration:
-    """Return the registration of the stage type `embed`."""
-    return StageRegistration(
-        metadata=StageMetadata(
-            stage_type="embed",
-            state_key="embedding_batch",
-            output_handler=write_key("embedding_batch"),
-            output_counter=_count,
-            description="Gives every chunk a vector; by default a lexical one, made by feature hashing.",
-            dependencies=("chunk",),
-            config_model=EmbedConfig,
-            state_types={"embedding_batch": EmbeddingBatch},
-            kinds=("python", "numpy"),
-        ),
-        builder=build,
+    """Register the stage type."""
+    return StageRegistration.of(
+        "embed",
+        EmbedStage,
+        EmbedConfig,
+        description="Gives every chunk a vector; by default a lexical one, made by feature hashing.",
+        state_types={"embedding_batch": EmbeddingBatch},
+        dependencies=("chunk",),
+        kinds=("python", "numpy"),
     )
-
-
-def _count(batch: EmbeddingBatch) -> int:
-    return len(batch.vectors)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from medkg_dagster.domain.gates import describe_condition
 from medkg_dagster.errors import ConfigError
 from medkg_dagster.stage_api import (
+    Config,
     GateCondition,
     StageContext,
     StageDefinitionView,
@@ -19,10 +18,8 @@ from medkg_dagster.stage_api import (
 )
 
 
-class GateConfig(BaseModel):
+class GateConfig(Config):
     """A gate is configured under `gates:`; its stage has no options of its own."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class GateStage:
@@ -34,8 +31,8 @@ class GateStage:
     """
 
     def __init__(self, gate: str, condition: GateCondition) -> None:
-        self.gate = gate
-        self.condition = condition
+        self._gate = gate
+        self._condition = condition
 
     def execute(self, ctx: StageContext) -> None:
         """Check the gate and show how it came to be open.
@@ -46,29 +43,18 @@ class GateStage:
         Raises:
             GateConditionError: The condition does not hold, or the gate was rejected or timed out.
         """
-        passage = ctx.job.pass_gate(self.gate, self.condition)
-        ctx.describe("gate", self.gate)
-        ctx.describe("condition", describe_condition(self.condition))
+        passage = ctx.job.pass_gate(self._gate, self._condition)
+        ctx.describe("gate", self._gate)
+        ctx.describe("condition", describe_condition(self._condition))
         ctx.describe("opened_because", passage.because)
         ctx.describe("opened_by", passage.opened_by)
         ctx.describe("opened_at", passage.opened_at)
         ctx.describe("waited_seconds", round(passage.waited_seconds, 3))
-        ctx.log.info("gate %s: %s, by %s", self.gate, passage.because, passage.opened_by)
+        ctx.log.info("gate %s: %s, by %s", self._gate, passage.because, passage.opened_by)
 
 
 def build(topology: TopologyView, definition: StageDefinitionView) -> GateStage:
-    """Build the stage from its pipeline's YAML.
-
-    Args:
-        topology: The pipeline, whose `gates` hold the condition.
-        definition: The stage's definition.
-
-    Returns:
-        The stage.
-
-    Raises:
-        ConfigError: No gate belongs to the stage.
-    """
+    """Build the stage from its pipeline's YAML; raises `ConfigError` where no gate belongs to it."""
     for gate in topology.gates:
         if topology.gate_stage(gate.name) == definition.name:
             return GateStage(gate.name, gate.condition)
@@ -79,7 +65,7 @@ def build(topology: TopologyView, definition: StageDefinitionView) -> GateStage:
 
 
 def register() -> StageRegistration:
-    """Return the registration of the stage type `gate`."""
+    """Register the stage type, in the long form: its builder takes the pipeline, whose `gates` it reads."""
     return StageRegistration(
         metadata=StageMetadata(
             stage_type="gate",

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from contextlib import closing
+from operator import attrgetter
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from medkg_dagster.stage_api import (
     Chunk,
+    Config,
     EmbeddingBatch,
     ExtensionKind,
     IndexReceipt,
     IndexStore,
     StageContext,
-    StageDefinitionView,
-    StageMetadata,
     StageRegistration,
     check_extension,
-    write_key,
 )
 
 
-class IndexConfig(BaseModel):
+class IndexConfig(Config):
     """Which index store is written, and with which parameters."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     store: str = Field(
         default="sqlite",
@@ -83,35 +80,15 @@ class IndexStage:
         return receipt
 
 
-def build(definition: StageDefinitionView) -> IndexStage:
-    """Build the stage from its YAML.
-
-    Args:
-        definition: The stage's definition with the configuration of this run.
-
-    Returns:
-        The stage.
-    """
-    return IndexStage(IndexConfig.model_validate(definition.config))
-
-
 def register() -> StageRegistration:
-    """Return the registration of the stage type `index`."""
-    return StageRegistration(
-        metadata=StageMetadata(
-            stage_type="index",
-            state_key="index_receipt",
-            output_handler=write_key("index_receipt"),
-            output_counter=_count,
-            description="Writes chunks and vectors to an index: full text (BM25) and vectors side by side.",
-            dependencies=("chunk", "embed"),
-            config_model=IndexConfig,
-            state_types={"index_receipt": IndexReceipt},
-            kinds=("python", "sqlite"),
-        ),
-        builder=build,
+    """Register the stage type."""
+    return StageRegistration.of(
+        "index",
+        IndexStage,
+        IndexConfig,
+        description="Writes chunks and vectors to an index: full text (BM25) and vectors side by side.",
+        state_types={"index_receipt": IndexReceipt},
+        output_counter=attrgetter("chunks_indexed"),
+        dependencies=("chunk", "embed"),
+        kinds=("python", "sqlite"),
     )
-
-
-def _count(receipt: IndexReceipt) -> int:
-    return receipt.chunks_indexed

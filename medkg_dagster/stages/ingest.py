@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from medkg_dagster.errors import RejectedDocumentError, SourceError
 from medkg_dagster.stage_api import (
+    Config,
     ExtensionKind,
     Payload,
     Source,
     StageContext,
-    StageDefinitionView,
-    StageMetadata,
     StageRegistration,
     check_extension,
-    write_key,
 )
 
 
-class IngestConfig(BaseModel):
+class IngestConfig(Config):
     """Which source fetches, and with which parameters."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     adapter: str = Field(
         default="files",
@@ -83,34 +79,17 @@ class IngestStage:
         return tuple(payloads)
 
 
-def build(definition: StageDefinitionView) -> IngestStage:
-    """Build the stage from its YAML.
-
-    Args:
-        definition: The stage's definition with the configuration of this run.
-
-    Returns:
-        The stage.
-    """
-    return IngestStage(IngestConfig.model_validate(definition.config))
-
-
 def register() -> StageRegistration:
-    """Return the registration of the stage type `ingest`."""
-    return StageRegistration(
-        metadata=StageMetadata(
-            stage_type="ingest",
-            state_key="payloads",
-            output_handler=write_key("payloads"),
-            output_counter=len,
-            description="Fetches raw documents through a source: files of a folder, ClinicalTrials.gov, ...",
-            config_model=IngestConfig,
-            state_types={"payloads": tuple[Payload, ...]},
-            kinds=("python",),
-            # A folder may hold other things than documents: more is let pass here than between documents.
-            max_failure_ratio=0.5,
-        ),
-        builder=build,
+    """Register the stage type."""
+    return StageRegistration.of(
+        "ingest",
+        IngestStage,
+        IngestConfig,
+        description="Fetches raw documents through a source: files of a folder, ClinicalTrials.gov, ...",
+        state_types={"payloads": tuple[Payload, ...]},
+        kinds=("python",),
+        # A folder may hold other things than documents: more is let pass here than between documents.
+        max_failure_ratio=0.5,
     )
 
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from medkg_dagster.errors import RejectedDocumentError, UnreadableDocumentError
 from medkg_dagster.stage_api import (
+    Config,
     Document,
-    Stage,
     StageContext,
-    StageDefinitionView,
-    StageMetadata,
     StageRegistration,
     hash_content,
-    write_key,
 )
 
 # UTF-8 read as Windows-1252 or Latin-1: a lead byte's letter followed by letters of continuation bytes.
@@ -38,10 +35,8 @@ _TRUNCATED = re.compile(
 MIN_GARBLED = 3
 
 
-class IrValidationConfig(BaseModel):
+class IrValidationConfig(Config):
     """What counts as a usable document."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     min_characters: int = Field(
         default=20,
@@ -60,11 +55,11 @@ class IrValidationConfig(BaseModel):
     )
 
 
-class IrValidation:
+class IrValidationStage:
     """Passes usable documents on unchanged and quarantines the others with the reason."""
 
     def __init__(self, config: IrValidationConfig) -> None:
-        self.config = config
+        self._config = config
 
     def execute(self, ctx: StageContext, *, document: tuple[Document, ...]) -> tuple[Document, ...]:
         """Check a batch; of duplicates the first usable one stays.
@@ -105,18 +100,18 @@ class IrValidation:
         for problem in _offset_problems(document):
             raise UnreadableDocumentError(f"{document.id}: {problem}; parse it again")
         characters = len("".join(document.text.split()))
-        if characters < self.config.min_characters:
+        if characters < self._config.min_characters:
             raise RejectedDocumentError(
                 f"{document.id}: empty: {characters} characters of text, at least "
-                f"{self.config.min_characters} are needed (min_characters)"
+                f"{self._config.min_characters} are needed (min_characters)"
             )
         if marker := _TRUNCATED.search(document.text[-200:]):
             raise UnreadableDocumentError(
                 f"{document.id}: truncated: the text ends with {marker.group().strip()!r}; fetch it again"
             )
-        if garbled := _encoding_problem(document, self.config.max_garbled_share):
+        if garbled := _encoding_problem(document, self._config.max_garbled_share):
             raise UnreadableDocumentError(f"{document.id}: {garbled}")
-        if document.retracted and self.config.reject_retracted:
+        if document.retracted and self._config.reject_retracted:
             raise RejectedDocumentError(f"{document.id}: retracted: it is a {document.retracted}")
 
 
@@ -158,23 +153,15 @@ def _encoding_problem(document: Document, max_share: float) -> str | None:
     return None
 
 
-def build(definition: StageDefinitionView) -> Stage:
-    """Build the stage from its YAML."""
-    return IrValidation(IrValidationConfig.model_validate(definition.config))
-
-
 def register() -> StageRegistration:
     """Register the stage type."""
-    metadata = StageMetadata(
-        stage_type="ir-validation",
-        state_key="document",
-        output_handler=write_key("document"),
-        output_counter=len,
+    return StageRegistration.of(
+        "ir-validation",
+        IrValidationStage,
+        IrValidationConfig,
         description="Quarantines empty, truncated, mis-encoded, duplicate and retracted documents.",
-        dependencies=("parse",),
-        config_model=IrValidationConfig,
         state_types={"document": tuple[Document, ...]},
+        dependencies=("parse",),
         kinds=("python",),
         max_failure_ratio=0.5,
     )
-    return StageRegistration(metadata=metadata, builder=build)

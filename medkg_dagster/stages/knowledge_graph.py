@@ -11,13 +11,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from medkg_dagster.errors import DocumentError
 from medkg_dagster.stage_api import (
     Claim,
+    Config,
     Document,
     Edge,
     Entity,
@@ -26,11 +28,8 @@ from medkg_dagster.stage_api import (
     GraphStore,
     Node,
     StageContext,
-    StageDefinitionView,
-    StageMetadata,
     StageRegistration,
     check_extension,
-    write_key,
 )
 
 if TYPE_CHECKING:
@@ -60,10 +59,8 @@ _DOCUMENT_CATEGORY = {
 }
 
 
-class KnowledgeGraphConfig(BaseModel):
+class KnowledgeGraphConfig(Config):
     """Which graph store is written, and with which parameters."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     store: str = Field(
         default="sql", description="The graph store, for example `sql` (SQLite, or any database by URL)."
@@ -270,36 +267,16 @@ def _evidence(entity: Entity, sentences: Sequence[Sentence]) -> tuple[int, int]:
     return entity.start, entity.end
 
 
-def build(definition: StageDefinitionView) -> KnowledgeGraphStage:
-    """Build the stage from its YAML.
-
-    Args:
-        definition: The stage's definition with the configuration of this run.
-
-    Returns:
-        The stage.
-    """
-    return KnowledgeGraphStage(KnowledgeGraphConfig.model_validate(definition.config))
-
-
 def register() -> StageRegistration:
-    """Return the registration of the stage type `knowledge-graph`."""
-    return StageRegistration(
-        metadata=StageMetadata(
-            stage_type="knowledge-graph",
-            state_key="graph_receipt",
-            output_handler=write_key("graph_receipt"),
-            output_counter=_count,
-            description="Writes nodes and edges with provenance to a graph, every edge with its evidence.",
-            dependencies=("extract",),
-            optional_dependencies=("parse",),
-            config_model=KnowledgeGraphConfig,
-            state_types={"graph_receipt": GraphReceipt},
-            kinds=("python", "sqlite"),
-        ),
-        builder=build,
+    """Register the stage type."""
+    return StageRegistration.of(
+        "knowledge-graph",
+        KnowledgeGraphStage,
+        KnowledgeGraphConfig,
+        description="Writes nodes and edges with provenance to a graph, every edge with its evidence.",
+        state_types={"graph_receipt": GraphReceipt},
+        output_counter=attrgetter("nodes_written"),
+        dependencies=("extract",),
+        optional_dependencies=("parse",),
+        kinds=("python", "sqlite"),
     )
-
-
-def _count(receipt: GraphReceipt) -> int:
-    return receipt.nodes_written

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from medkg_dagster.stage_api import (
     PayloadFormat,
     StageContext,
 )
-from medkg_dagster.stages.download import build
+from medkg_dagster.stages.download.config import DownloadConfig
 from medkg_dagster.stages.download.stage import DownloadStage
 
 LOOPBACK = ["127.0.0.0/8"]
@@ -30,18 +29,9 @@ QUICK = {
 }
 
 
-@dataclass
-class Definition:
-    """What a builder is given."""
-
-    config: dict[str, Any]
-    name: str = "download"
-    type: str = "download"
-
-
 def stage(**config: Any) -> DownloadStage:
     """Build the stage with little patience and loopback allowed."""
-    return build(Definition(QUICK | config))
+    return DownloadStage(DownloadConfig.model_validate(QUICK | config))
 
 
 def record_of(*urls: str, document_id: str = "doc:1") -> Payload:

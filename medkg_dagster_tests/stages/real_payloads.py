@@ -10,7 +10,7 @@ from pathlib import Path
 from lxml import etree
 
 from medkg_dagster.stage_api import Document, Payload, PayloadFormat, StageContext
-from medkg_dagster.stages.parse import Parse, ParseConfig
+from medkg_dagster.stages.parse import ParseConfig, ParseStage
 
 
 def payload(content: bytes | str, kind: PayloadFormat, origin: str = "memory") -> Payload:
@@ -21,7 +21,7 @@ def payload(content: bytes | str, kind: PayloadFormat, origin: str = "memory") -
 
 def parse_one(content: bytes | str, kind: PayloadFormat, **config: object) -> Document:
     """Parse one payload, errors raised."""
-    return Parse(ParseConfig.model_validate(config)).parse(payload(content, kind))
+    return ParseStage(ParseConfig.model_validate(config)).parse(payload(content, kind))
 
 
 def context(stage: str = "parse") -> StageContext:
@@ -58,7 +58,7 @@ def pdfs(data: Path) -> tuple[Payload, ...]:
 @cache
 def parsed_pdfs(data: Path) -> tuple[Document, ...]:
     """Parse every PDF once for all tests; each of them must parse."""
-    stage = Parse(ParseConfig())
+    stage = ParseStage(ParseConfig())
     return tuple(stage.parse(source) for source in pdfs(data))
 
 

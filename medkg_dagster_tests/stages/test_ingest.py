@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from medkg_dagster.errors import SourceError
 from medkg_dagster.stage_api import PayloadFormat, StageContext
-from medkg_dagster.stages.ingest import IngestConfig, build, register
+from medkg_dagster.stages.ingest import IngestConfig, register
 from medkg_dagster_tests.stages.installed import INSTALLED
 
 
@@ -61,10 +61,10 @@ def test_configurations_of_the_shipped_pipelines_are_valid() -> None:
 
 
 def test_bundled_corpus_is_fetched_by_default_and_always_the_same() -> None:
-    first = build(Definition({})).execute(context())
+    first = register().builder(Definition({})).execute(context())
     assert len(first) == 20
     assert {payload.format for payload in first} == set(PayloadFormat) - {PayloadFormat.ARTICLE_RECORD}
-    assert build(Definition({"adapter": "auto"})).execute(context()) == first
+    assert register().builder(Definition({"adapter": "auto"})).execute(context()) == first
 
 
 def test_progress_and_successes_are_reported(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_progress_and_successes_are_reported(tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_text("two")
     ctx = context()
     ctx.report_progress = progress = Progress()
-    build(Definition({"params": {"path": str(tmp_path)}})).execute(ctx)
+    register().builder(Definition({"params": {"path": str(tmp_path)}})).execute(ctx)
     assert progress.calls == [(1, None, "payloads"), (2, None, "payloads")]
     assert ctx.succeeded == 2
 
@@ -82,7 +82,7 @@ def test_second_payload_of_an_id_is_quarantined_with_both_places(tmp_path: Path)
     (tmp_path / "a.json").write_text(study)
     (tmp_path / "b.json").write_text(study)
     ctx = context()
-    payloads = build(Definition({"params": {"path": str(tmp_path)}})).execute(ctx)
+    payloads = register().builder(Definition({"params": {"path": str(tmp_path)}})).execute(ctx)
     assert [payload.origin for payload in payloads] == [f"{tmp_path}/a.json"]
     assert ctx.quarantined[0].document_id == f"clinicaltrials:NCT99990001 in {tmp_path}/b.json"
     assert f"already fetched from {tmp_path}/a.json" in ctx.quarantined[0].message
@@ -90,11 +90,11 @@ def test_second_payload_of_an_id_is_quarantined_with_both_places(tmp_path: Path)
 
 def test_empty_folder_is_an_error_that_says_so(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="source 'files' found no documents with parameters"):
-        build(Definition({"params": {"path": str(tmp_path)}})).execute(context())
+        register().builder(Definition({"params": {"path": str(tmp_path)}})).execute(context())
 
 
 def test_folder_of_bad_files_only_is_quarantine_not_an_empty_source(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"PK\x03\x04")
     ctx = context()
-    assert build(Definition({"params": {"path": str(tmp_path)}})).execute(ctx) == ()
+    assert register().builder(Definition({"params": {"path": str(tmp_path)}})).execute(ctx) == ()
     assert len(ctx.quarantined) == 1

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from medkg_dagster.errors import RejectedDocumentError, UnreadableDocumentError
 from medkg_dagster.stage_api import Block, BlockKind, Document, Section, hash_content
-from medkg_dagster.stages.ir_validation import IrValidation, IrValidationConfig, register
-from medkg_dagster.stages.parse import Parse, ParseConfig
+from medkg_dagster.stages.ir_validation import IrValidationConfig, IrValidationStage, register
+from medkg_dagster.stages.parse import ParseConfig, ParseStage
 from medkg_dagster_tests.stages.real_payloads import articles, context, parsed_pdfs, records, studies
 
 PROSE = "Aspirin reduced the risk of stroke in adults with atrial fibrillation."
@@ -31,13 +31,13 @@ def document(text: str = PROSE, identifier: str = "PMID:1", **changes: object) -
 
 
 def check(candidate: Document, **config: object) -> None:
-    IrValidation(IrValidationConfig.model_validate(config)).check(candidate)
+    IrValidationStage(IrValidationConfig.model_validate(config)).check(candidate)
 
 
 def test_a_usable_document_passes_unchanged() -> None:
     good = document()
 
-    assert IrValidation(IrValidationConfig()).execute(context(), document=(good,)) == (good,)
+    assert IrValidationStage(IrValidationConfig()).execute(context(), document=(good,)) == (good,)
 
 
 @pytest.mark.parametrize("text", ["", "Too short.", "a " * 19])
@@ -156,7 +156,7 @@ def test_duplicates_are_quarantined_and_the_first_usable_one_stays() -> None:
         document(PROSE + " More.", identifier="PMID:2"),
     )
 
-    kept = IrValidation(IrValidationConfig()).execute(ctx, document=batch)
+    kept = IrValidationStage(IrValidationConfig()).execute(ctx, document=batch)
 
     assert kept == (batch[1],)
     assert ctx.succeeded == 1
@@ -175,10 +175,10 @@ def test_the_stage_shadows_parse_for_the_same_key() -> None:
 
 def test_of_the_real_files_only_retractions_and_true_duplicates_are_refused(shared_data: Path) -> None:
     payloads = (*studies(shared_data), *articles(shared_data), *records(shared_data))
-    parsed = Parse(ParseConfig()).execute(context(), payloads=payloads) + parsed_pdfs(shared_data)
+    parsed = ParseStage(ParseConfig()).execute(context(), payloads=payloads) + parsed_pdfs(shared_data)
     ctx = context("ir-validation")
 
-    kept = IrValidation(IrValidationConfig()).execute(ctx, document=parsed)
+    kept = IrValidationStage(IrValidationConfig()).execute(ctx, document=parsed)
 
     ids = [item.id for item in parsed]
     repeated = {identifier for identifier in ids if ids.count(identifier) > 1}

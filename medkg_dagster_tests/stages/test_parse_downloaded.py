@@ -20,7 +20,7 @@ from medkg_dagster.stage_api import (
     StageContext,
     hash_content,
 )
-from medkg_dagster.stages.parse import Parse, ParseConfig
+from medkg_dagster.stages.parse import ParseConfig, ParseStage
 
 TEXT = "We treated patients."
 RECORD = {"doi": "10.5555/ABC", "title": "The record's title", "authors": ["Ada Lovelace"], "date": "2020"}
@@ -67,7 +67,7 @@ def run(
     home: Path, item: Payload, *files: DownloadedFile, **config: Any
 ) -> tuple[tuple[Document, ...], StageContext]:
     ctx = StageContext("pipeline", "parse", "job", home)
-    stage = Parse(ParseConfig(**config))
+    stage = ParseStage(ParseConfig(**config))
     return stage.execute(ctx, payloads=(item,), downloaded_files=files), ctx
 
 

@@ -10,7 +10,7 @@ from lxml import etree
 
 from medkg_dagster.errors import DocumentError, UnreadableDocumentError
 from medkg_dagster.stage_api import BlockKind, Document, PayloadFormat
-from medkg_dagster.stages.parse import Parse, ParseConfig
+from medkg_dagster.stages.parse import ParseConfig, ParseStage
 from medkg_dagster_tests.stages.real_payloads import articles, context, negatives, parse_one
 
 META = """<article-id pub-id-type="pmid">26492265</article-id>
@@ -228,7 +228,7 @@ def test_every_real_article_parses_with_what_its_manifest_says(shared_data: Path
     ctx = context()
     payloads = articles(shared_data)
 
-    documents = Parse(ParseConfig()).execute(ctx, payloads=payloads)
+    documents = ParseStage(ParseConfig()).execute(ctx, payloads=payloads)
 
     assert ctx.quarantined == []
     manifest = (shared_data / "jats/MANIFEST.tsv").read_text(encoding="utf-8").splitlines()
@@ -251,7 +251,7 @@ def test_every_real_article_parses_with_what_its_manifest_says(shared_data: Path
 def test_real_xml_that_is_not_jats_is_refused_with_its_root(shared_data: Path) -> None:
     ctx = context()
 
-    assert Parse(ParseConfig()).execute(ctx, payloads=negatives(shared_data)) == ()
+    assert ParseStage(ParseConfig()).execute(ctx, payloads=negatives(shared_data)) == ()
     messages = [item.message for item in ctx.quarantined]
     assert "<ListBucketResult>" in messages[0]
     assert "<art>" in messages[1]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from medkg_dagster.errors import DocumentError, UnreadableDocumentError, UnsafeDocumentError
 from medkg_dagster.stage_api import BlockKind, Document, PayloadFormat
-from medkg_dagster.stages.parse import Parse, ParseConfig
+from medkg_dagster.stages.parse import ParseConfig, ParseStage
 from medkg_dagster.stages.parse.pdf import find_doi
 from medkg_dagster_tests.stages.real_payloads import articles, parse_one, parsed_pdfs, pdfs
 
@@ -182,7 +182,7 @@ def test_every_real_pdf_parses_under_its_own_doi(shared_data: Path) -> None:
 
 def test_prose_of_the_jats_twin_stands_in_the_same_order_in_the_pdf(shared_data: Path) -> None:
     twins = {row["file"]: row["jats_twin"] for row in manifest(shared_data) if row["jats_twin"]}
-    stage = Parse(ParseConfig())
+    stage = ParseStage(ParseConfig())
     full_texts = {
         source.origin: stage.parse(source)
         for source in articles(shared_data)

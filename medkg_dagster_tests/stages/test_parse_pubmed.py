@@ -6,7 +6,7 @@ import pytest
 
 from medkg_dagster.errors import UnreadableDocumentError
 from medkg_dagster.stage_api import Annotation, AnnotationRole, Document, PayloadFormat
-from medkg_dagster.stages.parse import Parse, ParseConfig
+from medkg_dagster.stages.parse import ParseConfig, ParseStage
 from medkg_dagster_tests.stages.real_payloads import context, parse_one, records
 
 RECORD = """<PubmedArticle><MedlineCitation><PMID Version="1">123</PMID><Article>
@@ -116,7 +116,7 @@ def test_every_real_record_parses_and_the_empty_reply_is_refused(shared_data: Pa
     ctx = context()
     payloads = records(shared_data)
 
-    documents = Parse(ParseConfig()).execute(ctx, payloads=payloads)
+    documents = ParseStage(ParseConfig()).execute(ctx, payloads=payloads)
 
     assert [(item.document_id, item.error_class) for item in ctx.quarantined] == [
         ("efetch_37909814.xml#0", "UnreadableDocumentError")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from medkg_dagster.errors import DocumentError, UnreadableDocumentError
 from medkg_dagster.stage_api import AnnotationRole, BlockKind, Document, PayloadFormat
-from medkg_dagster.stages.parse import Parse, ParseConfig
+from medkg_dagster.stages.parse import ParseConfig, ParseStage
 from medkg_dagster.stages.parse.studies import mesh_ui
 from medkg_dagster_tests.stages.real_payloads import context, parse_one, studies
 
@@ -178,7 +178,7 @@ def test_every_real_study_parses_with_its_conditions_and_interventions_in_one_se
     ctx = context()
     payloads = studies(shared_data)
 
-    documents = Parse(ParseConfig()).execute(ctx, payloads=payloads)
+    documents = ParseStage(ParseConfig()).execute(ctx, payloads=payloads)
 
     assert ctx.quarantined == []
     assert len(documents) == len(payloads) >= 150
@@ -196,7 +196,7 @@ def test_every_real_study_parses_with_its_conditions_and_interventions_in_one_se
 def test_mesh_ids_of_real_studies_are_those_of_the_vocabulary(shared_data: Path) -> None:
     lines = (shared_data / "vocab/mesh2015_terms.tsv").read_text(encoding="utf-8").splitlines()
     vocabulary = {"MESH:" + line.split("\t")[0]: line.split("\t")[1] for line in lines[1:]}
-    documents = Parse(ParseConfig()).execute(context(), payloads=studies(shared_data))
+    documents = ParseStage(ParseConfig()).execute(context(), payloads=studies(shared_data))
     meshes = {a.curie: a.name for document in documents for a in document.annotations if a.curie}
     known = {curie: name for curie, name in meshes.items() if curie in vocabulary}
 

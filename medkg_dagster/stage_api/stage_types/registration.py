@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, MutableMapping, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, Protocol, TypeVar, Unpack
+
+from pydantic import BaseModel
 
 from medkg_dagster.domain.gates import GateCondition
-from medkg_dagster.stage_api.stage_types.metadata import OutputHandler, StageMetadata
+from medkg_dagster.errors import StageRegistryError
+from medkg_dagster.stage_api.stage_types.metadata import (
+    OutputCounter,
+    OutputHandler,
+    StageMetadata,
+    StageOptions,
+    qualified_name,
+)
+from medkg_dagster.stage_api.stage_types.outputs import counter_of, handler_of
+
+ConfigT = TypeVar("ConfigT", bound=BaseModel)
+
+_WRITES_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class StageDefinitionView(Protocol):
@@ -80,27 +96,69 @@ class StageRegistration:
     metadata: StageMetadata
     builder: StageBuilder
 
+    @classmethod
+    def of(
+        cls,
+        stage_type: str,
+        stage: Callable[[ConfigT], Stage],
+        config_model: type[ConfigT],
+        *,
+        description: str,
+        state_types: Mapping[str, Any] = _WRITES_NOTHING,
+        output_handler: OutputHandler | None = None,
+        output_counter: OutputCounter | None = None,
+        **options: Unpack[StageOptions],
+    ) -> StageRegistration:
+        """Return the registration of a stage whose class takes its configuration.
+
+        Args:
+            stage_type: The name used in YAML.
+            stage: The class, or a function that imports it first: it gets the validated configuration.
+            config_model: The model of the configuration.
+            description: One sentence for people.
+            state_types: The keys the stage writes, and the type of each value: `execute` returns the value of
+                the only key, or a tuple of values in the order of the keys.
+            output_handler: Puts the output onto the state in another way.
+            output_counter: Counts the output; by default the length of the (first) value, or 1.
+            options: The other fields of `StageMetadata`.
+
+        Raises:
+            StageRegistryError: A field is invalid, or the class does not take the configuration.
+        """
+        keys = tuple(state_types)
+        metadata = StageMetadata(
+            stage_type=stage_type,
+            state_key=(keys if len(keys) > 1 else keys[0]) if keys else None,
+            output_handler=output_handler or handler_of(keys),
+            output_counter=output_counter or counter_of(keys),
+            description=description,
+            config_model=config_model,
+            state_types=state_types,
+            **options,
+        )
+        return cls(metadata, _from_config(stage_type, stage, config_model))
+
+
+def _from_config(
+    stage_type: str, stage: Callable[[ConfigT], Stage], config_model: type[ConfigT]
+) -> StageBuilder:
+    name = qualified_name(stage)
+    try:
+        inspect.signature(stage).bind(config_model)
+    except (TypeError, ValueError) as error:
+        raise StageRegistryError(
+            f"stage type {stage_type!r}: {name} must take the configuration alone: {error}"
+        ) from error
+
+    def build(definition: StageDefinitionView) -> Stage:
+        return stage(config_model.model_validate(definition.config))
+
+    build.__module__, build.__qualname__ = name.rpartition(".")[::2]
+    return build
+
 
 class StagePlugin(Protocol):
     """What an entry point of the group `medical_kg.orchestration.stages` names."""
 
     def __call__(self) -> StageRegistration | Iterable[StageRegistration]:
         """Return one registration or several; cheap, without importing heavy libraries."""
-
-
-def write_key(key: str) -> OutputHandler:
-    """Return the output handler of a stage type with one state key: the output is the value.
-
-    Args:
-        key: The state key.
-
-    Returns:
-        A handler `(state, stage_name, output)`.
-    """
-
-    def write(state: MutableMapping[str, Any], stage_name: str, output: Any) -> None:
-        del stage_name
-        state[key] = output
-
-    write.__qualname__ = f"write_key({key!r})"
-    return write

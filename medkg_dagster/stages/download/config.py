@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from medkg_dagster.stage_api import PayloadFormat
+from medkg_dagster.stage_api import Config, PayloadFormat
 from medkg_dagster.stages.download.url_paths import parse_extractor
 
 MEBIBYTE = 1024 * 1024
@@ -55,10 +55,8 @@ Sha256 = Annotated[str, AfterValidator(_check_hash)]
 PrivateHost = Annotated[str, AfterValidator(_check_host)]
 
 
-class DownloadConfig(BaseModel):
+class DownloadConfig(Config):
     """What is fetched, from where, and how patiently."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     url_extractors: tuple[ExtractorPath, ...] = Field(
         default=DEFAULT_EXTRACTORS,

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from medkg_dagster.stage_api import Claim, Entity, StageDefinitionView, StageMetadata, StageRegistration
+from medkg_dagster.stage_api import Claim, Config, Entity, StageRegistration
 
 if TYPE_CHECKING:
     from medkg_dagster.stages.extract.stage import ExtractStage
 
 
-class ExtractConfig(BaseModel):
+class ExtractConfig(Config):
     """What is looked for, and how."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     vocabulary: Path | None = Field(
         default=None,
@@ -40,43 +37,24 @@ class ExtractConfig(BaseModel):
     )
 
 
-def build(definition: StageDefinitionView) -> ExtractStage:
-    """Build the stage from its YAML.
-
-    Args:
-        definition: The stage's definition with the configuration of this run.
-
-    Returns:
-        The stage.
-    """
-    from medkg_dagster.stages.extract.stage import ExtractStage
-
-    return ExtractStage(ExtractConfig.model_validate(definition.config))
-
-
 def register() -> StageRegistration:
-    """Return the registration of the stage type `extract`."""
-    return StageRegistration(
-        metadata=StageMetadata(
-            stage_type="extract",
-            state_key=("entities", "claims"),
-            output_handler=_write,
-            output_counter=_count,
-            description="Finds concepts with CURIEs and claims about them, each with its sentence.",
-            dependencies=("parse",),
-            config_model=ExtractConfig,
-            state_types={"entities": tuple[Entity, ...], "claims": tuple[Claim, ...]},
-            kinds=("python",),
-        ),
-        builder=build,
+    """Register the stage type."""
+    return StageRegistration.of(
+        "extract",
+        _open,
+        ExtractConfig,
+        description="Finds concepts with CURIEs and claims about them, each with its sentence.",
+        state_types={"entities": tuple[Entity, ...], "claims": tuple[Claim, ...]},
+        output_counter=_count,
+        dependencies=("parse",),
+        kinds=("python",),
     )
 
 
-def _write(
-    state: MutableMapping[str, Any], stage_name: str, output: tuple[tuple[Entity, ...], tuple[Claim, ...]]
-) -> None:
-    del stage_name
-    state["entities"], state["claims"] = output
+def _open(config: ExtractConfig) -> ExtractStage:
+    from medkg_dagster.stages.extract.stage import ExtractStage
+
+    return ExtractStage(config)
 
 
 def _count(output: tuple[tuple[Entity, ...], tuple[Claim, ...]]) -> int:

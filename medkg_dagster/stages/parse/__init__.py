@@ -7,39 +7,24 @@ costs nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from medkg_dagster.errors import UnsafeDocumentError
 from medkg_dagster.stage_api import (
+    Config,
     Document,
     DownloadedFile,
     Payload,
     PayloadFormat,
-    Stage,
     StageContext,
-    StageDefinitionView,
-    StageMetadata,
     StageRegistration,
-    write_key,
 )
 
-_MODULES = {
-    PayloadFormat.STUDY_JSON: "studies",
-    PayloadFormat.JATS_XML: "xml.jats",
-    PayloadFormat.PUBMED_XML: "xml.pubmed",
-    PayloadFormat.PDF: "pdf",
-    PayloadFormat.TEXT: "text",
-    PayloadFormat.ARTICLE_RECORD: "article_record",
-}
 
-
-class ParseConfig(BaseModel):
+class ParseConfig(Config):
     """How payloads are turned into documents."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_content_bytes: int = Field(
         default=100_000_000,
@@ -64,11 +49,11 @@ class ParseConfig(BaseModel):
     )
 
 
-class Parse:
+class ParseStage:
     """Turns each payload into one document; those that cannot be parsed are quarantined."""
 
     def __init__(self, config: ParseConfig) -> None:
-        self.config = config
+        self._config = config
 
     def execute(
         self,
@@ -125,7 +110,7 @@ class Parse:
         return document
 
     def _stands_alone(self, payload: Payload) -> bool:
-        return payload.format is not PayloadFormat.ARTICLE_RECORD or self.config.abstract_without_file
+        return payload.format is not PayloadFormat.ARTICLE_RECORD or self._config.abstract_without_file
 
     def parse(self, payload: Payload) -> Document:
         """Parse one payload.
@@ -141,33 +126,40 @@ class Parse:
             UnsafeDocumentError: The content is too large, or declares entities.
         """
         size = len(payload.content)
-        if size > self.config.max_content_bytes:
+        if size > self._config.max_content_bytes:
             raise UnsafeDocumentError(
-                f"{payload.origin}: {size:,} bytes, the limit is {self.config.max_content_bytes:,}; "
+                f"{payload.origin}: {size:,} bytes, the limit is {self._config.max_content_bytes:,}; "
                 "split the file or raise max_content_bytes"
             )
-        module = import_module(f"{__name__}.{_MODULES[payload.format]}")
-        parse: Callable[[Payload, ParseConfig], Document] = module.parse
-        return parse(payload, self.config)
+        return _parser(payload.format)(payload, self._config)
 
 
-def build(definition: StageDefinitionView) -> Stage:
-    """Build the stage from its YAML."""
-    return Parse(ParseConfig.model_validate(definition.config))
+def _parser(form: PayloadFormat) -> Callable[[Payload, ParseConfig], Document]:
+    match form:
+        case PayloadFormat.STUDY_JSON:
+            from medkg_dagster.stages.parse.studies import parse
+        case PayloadFormat.JATS_XML:
+            from medkg_dagster.stages.parse.xml.jats import parse
+        case PayloadFormat.PUBMED_XML:
+            from medkg_dagster.stages.parse.xml.pubmed import parse
+        case PayloadFormat.PDF:
+            from medkg_dagster.stages.parse.pdf import parse
+        case PayloadFormat.TEXT:
+            from medkg_dagster.stages.parse.text import parse
+        case PayloadFormat.ARTICLE_RECORD:
+            from medkg_dagster.stages.parse.article_record import parse
+    return parse
 
 
 def register() -> StageRegistration:
     """Register the stage type."""
-    metadata = StageMetadata(
-        stage_type="parse",
-        state_key="document",
-        output_handler=write_key("document"),
-        output_counter=len,
+    return StageRegistration.of(
+        "parse",
+        ParseStage,
+        ParseConfig,
         description="Turns studies, articles, PubMed records, PDFs and text into documents.",
+        state_types={"document": tuple[Document, ...]},
         dependencies=("ingest",),
         optional_dependencies=("download",),
-        config_model=ParseConfig,
-        state_types={"document": tuple[Document, ...]},
         kinds=("python",),
     )
-    return StageRegistration(metadata=metadata, builder=build)
