@@ -1,4 +1,4 @@
-"""Running a plugin's code while definitions load, with a limit of time that reports and interrupts."""
+"""Running a plugin's code while definitions load, under a limit of time."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class _InterruptionError(BaseException):
 
 
 class LoadGuard:
-    """Runs plugins' code one after the other and interrupts what takes too long.
+    """Runs plugins' code one after the other and ends what takes too long.
 
     A watching thread reports at the limit. It interrupts the main thread by a signal, which also ends most
-    waits of the operating system, and any other thread before its next line of Python. Code that never
-    comes back from a C library is reported and cannot be interrupted.
+    waits of the operating system. In any other thread, and where somebody else handles `SIGALRM`, the code is
+    reported and goes on until it returns; so does code that never comes back from a C library.
 
     Args:
         limit_seconds: The longest time of one call.
@@ -37,7 +37,7 @@ class LoadGuard:
 
     def __init__(self, limit_seconds: float) -> None:
         self.limit_seconds = limit_seconds
-        self._lock = threading.Lock()
+        self._sending = threading.Lock()
         self._stopped = threading.Event()
         self._watched: tuple[str, float] | None = None
         self._thread_id = 0
@@ -46,9 +46,11 @@ class LoadGuard:
 
     def __enter__(self) -> Self:
         self._thread_id = threading.get_ident()
-        is_main = threading.current_thread() is threading.main_thread()
-        # A handler that somebody else has set is left alone.
-        self._uses_signal = is_main and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+        if threading.current_thread() is threading.main_thread():
+            handler = signal.getsignal(signal.SIGALRM)
+            is_guard = getattr(handler, "__func__", None) is LoadGuard._take_signal
+            # A handler that somebody else has set is left alone.
+            self._uses_signal = handler is signal.SIG_DFL or is_guard
         if self._uses_signal:
             self._previous = signal.signal(signal.SIGALRM, self._take_signal)
         threading.Thread(target=self._watch, name="medkg-load-guard", daemon=True).start()
@@ -57,8 +59,10 @@ class LoadGuard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stopped.set()
+        with self._sending:
+            self._stopped.set()
         if self._uses_signal:
+            # A signal that came after this would end the process.
             signal.signal(signal.SIGALRM, self._previous)
 
     def run(self, who: str, work: Callable[[], T]) -> T:
@@ -83,36 +87,29 @@ class LoadGuard:
         except BaseException as error:
             raise PluginExitError(error_text(error)) from error
         finally:
-            # From here on the signal is ignored; the lock waits for an interruption that is being sent.
+            # From here on a signal that comes too late is ignored.
             self._watched = None
-            if not self._uses_signal:
-                with self._lock:
-                    _interrupt_thread(self._thread_id, None)
 
     def _watch(self) -> None:
-        reported = 0.0
+        reported: tuple[tuple[str, float] | None, float] = None, 0.0
         while not self._stopped.wait(_POLL_SECONDS):
-            with self._lock:
-                watched = self._watched
-                if watched is None:
-                    continue
-                who, started = watched
-                seconds = time.monotonic() - started
-                if seconds < self.limit_seconds or time.monotonic() - reported < _REPEAT_SECONDS:
-                    continue
-                reported = time.monotonic()
-                _LOG.error("%s has been loading for %.1f s; it is being interrupted", who, seconds)
-                self._interrupt()
+            watched, now = self._watched, time.monotonic()
+            if watched is None or now - watched[1] < self.limit_seconds:
+                continue
+            if watched is reported[0] and (not self._uses_signal or now - reported[1] < _REPEAT_SECONDS):
+                continue
+            reported = watched, now
+            what_follows = "is being interrupted" if self._uses_signal else "cannot be interrupted here"
+            _LOG.error("%s has been loading for %.1f s; it %s", watched[0], now - watched[1], what_follows)
+            with self._sending:
+                if self._uses_signal and not self._stopped.is_set():
+                    signal.pthread_kill(self._thread_id, signal.SIGALRM)
 
-    def _interrupt(self) -> None:
-        if self._uses_signal:
-            signal.pthread_kill(self._thread_id, signal.SIGALRM)
-        else:
-            _interrupt_thread(self._thread_id, _InterruptionError)
-
-    def _take_signal(self, _number: int, _frame: FrameType | None) -> None:
+    def _take_signal(self, number: int, frame: FrameType | None) -> None:
         if self._watched is not None:
             raise _InterruptionError
+        if callable(self._previous):
+            self._previous(number, frame)  # the guard around this one may be waiting for it
 
 
 def load_target(point: EntryPoint) -> Any:
@@ -140,11 +137,3 @@ def error_text(error: BaseException) -> str:
     except Exception:  # noqa: BLE001 - the error has to be reported whatever its text does
         text = "its text cannot be shown"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _interrupt_thread(thread_id: int, error: type[BaseException] | None) -> None:
-    """Raise an error in a thread before its next line of Python; None takes back one that is on its way."""
-    import ctypes
-
-    raised = ctypes.py_object(error) if error is not None else None
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), raised)

@@ -55,7 +55,8 @@ class PluginPolicy:
         block: What is never loaded, stronger than `allow`.
         import_prefixes: Packages that a pipeline file may name an import path in.
         replaces: By kind and name the distribution that is chosen.
-        load_seconds: After this time the loading of one entry point is reported and interrupted.
+        load_seconds: After this time the loading of one entry point is reported, and interrupted in the main
+            thread.
         written: Where the policy comes from, for people and for the audit.
     """
 

@@ -66,7 +66,8 @@ class PluginsFile(StrictModel):
         block: Distributions, or `distribution:entry point`, that are never loaded.
         import_prefixes: Packages that a pipeline file may name an import path in.
         replaces: Names for which a distribution is chosen.
-        load_seconds: After this time the loading of one entry point is reported and interrupted.
+        load_seconds: After this time the loading of one entry point is reported, and interrupted in the main
+            thread.
     """
 
     autoload: bool = True

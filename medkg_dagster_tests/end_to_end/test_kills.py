@@ -28,12 +28,14 @@ from medkg_dagster.resolution import load_plan
 from medkg_dagster.resolution.plan import PipelinePlan
 from medkg_dagster.runtime.job_record import gate_rule
 from medkg_dagster.runtime.tags import ATTEMPT_TAG, JOB_TAG, PARTITION_TAG, PIPELINE_TAG
-from medkg_dagster_tests.end_to_end.running import BIN, REPOSITORY, Running, file_server, process
+from medkg_dagster_tests.end_to_end.running import BIN, ENDED, REPOSITORY, Running, file_server, process
 
 PIPELINE = "pdf-two-phase"
 FIRST = "pdf_two_phase"
 BEHIND = "pdf_two_phase__after_pdf_ir_ready"
-KILLS = 30
+PHASES = {FIRST, PDF_CONVERSION, BEHIND}
+# `make soak` asks for more.
+KILLS_OF_EACH_PHASE = int(os.environ.get("MEDKG_TEST_KILLS", "1"))
 PDFS = REPOSITORY / "medkg_dagster" / "corpus" / "documents" / "pdfs"
 _VOLATILE = {"number", "chunk", "rowid"}
 
@@ -81,12 +83,18 @@ class Starter:
             ledger.phases.submit(PIPELINE, job_id, FIRST, request, actor="test")
 
     def due(self, job_id: str) -> tuple[Job, Phase | None]:
-        """Look at the gate as its sensor does, and return what is to be started."""
-        with self.deployment.ledger() as ledger:
-            ledger.phases.review(PIPELINE, self.rule)
-            phases = ledger.phases.phases(PIPELINE, job_id)
-            job = ledger.job(PIPELINE, job_id)
-        return job, next((phase for phase in phases if phase.status is PhaseStatus.DUE), None)
+        """Look at the gate as its sensor does until the job has ended or there is something to start."""
+
+        def look() -> tuple[Job, Phase | None] | None:
+            with self.deployment.ledger() as ledger:
+                # Does nothing until the gate's `poll_interval_seconds` have passed since the last review.
+                ledger.phases.review(PIPELINE, self.rule)
+                phases = ledger.phases.phases(PIPELINE, job_id)
+                job = ledger.job(PIPELINE, job_id)
+            due = next((phase for phase in phases if phase.status is PhaseStatus.DUE), None)
+            return (job, due) if due is not None or job.status in ENDED else None
+
+        return self.deployment.wait(f"{job_id} to end or to have a phase that is due", look)
 
     def start(self, phase: Phase, kill_after: float | None) -> bool:
         """Run a phase; return whether it was killed."""
@@ -165,7 +173,7 @@ def new_dice() -> tuple[int, random.Random]:
     return seed, random.Random(seed)
 
 
-def test_thirty_kills_leave_the_stores_of_an_undisturbed_run(tmp_path: Path, records: Path) -> None:
+def test_kills_of_every_phase_leave_the_stores_of_an_undisturbed_run(tmp_path: Path, records: Path) -> None:
     seed, dice = new_dice()
     with prepared(tmp_path / "calm") as calm:
         calm.submit("job-0", records)
@@ -175,7 +183,7 @@ def test_thirty_kills_leave_the_stores_of_an_undisturbed_run(tmp_path: Path, rec
     number = 0
     with prepared(tmp_path / "killed") as killed:
         killed.submit("job-0", records)
-        while kills.total() < KILLS:
+        while min(kills[phase] for phase in PHASES) < KILLS_OF_EACH_PHASE:
             job, phase = killed.due(f"job-{number}")
             if phase is None:
                 assert job.status is JobStatus.SUCCEEDED, (job, seed)
@@ -188,7 +196,6 @@ def test_thirty_kills_leave_the_stores_of_an_undisturbed_run(tmp_path: Path, rec
         jobs = [complete(killed, f"job-{index}")[0] for index in range(number + 1)]
 
     print(f"{dict(kills)} in {number + 1} jobs")
-    assert set(kills) == {FIRST, PDF_CONVERSION, BEHIND}, kills
     assert {job.status for job in jobs} == {JobStatus.SUCCEEDED}
     assert contents(killed.deployment.home) == contents(calm.deployment.home)
     assert_whole(killed.deployment.home)

@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import EntryPoint
 from typing import Any
 
@@ -50,6 +51,13 @@ def in_thread(work: Callable[[], Any]) -> Any:
     return given[0]
 
 
+def wait_for(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def guarded(work: Callable[[], Any], limit: float = LIMIT) -> Any:
     with LoadGuard(limit) as guard:
         return guard.run("plugin 'x'", work)
@@ -82,9 +90,37 @@ def test_what_takes_too_long_is_interrupted_in_the_main_thread(work: Callable[[]
         guarded(work)
 
 
-@pytest.mark.parametrize("work", [loop, catches_everything_once])
-def test_what_takes_too_long_is_interrupted_in_another_thread(work: Callable[[], None]) -> None:
-    assert isinstance(in_thread(lambda: guarded(work)), PluginTimeoutError)
+def test_what_takes_too_long_in_another_thread_is_reported_once_and_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def slow() -> str:
+        wait_for(lambda: "plugin 'x'" in caplog.text)
+        time.sleep(1.5)  # longer than the time after which an interruption is sent again
+        return "loaded"
+
+    with caplog.at_level(logging.ERROR, "medkg.plugins"):
+        assert in_thread(lambda: guarded(slow)) == "loaded"
+
+    (message,) = caplog.messages
+    assert message.startswith("plugin 'x' has been loading for 0.")
+    assert message.endswith("s; it cannot be interrupted here")
+
+
+def test_each_code_that_takes_too_long_in_another_thread_is_reported(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def load() -> list[str]:
+        with LoadGuard(LIMIT) as guard:
+            return [guard.run(who, partial(reported, who)) for who in ("plugin 'x'", "plugin 'y'")]
+
+    def reported(who: str) -> str:
+        wait_for(lambda: who in caplog.text)
+        return who
+
+    with caplog.at_level(logging.ERROR, "medkg.plugins"):
+        assert in_thread(load) == ["plugin 'x'", "plugin 'y'"]
+
+    assert [message[:10] for message in caplog.messages] == ["plugin 'x'", "plugin 'y'"]
 
 
 def test_the_code_may_catch_every_exception_and_is_interrupted_all_the_same() -> None:
@@ -146,13 +182,14 @@ def test_the_handler_of_signals_is_put_back() -> None:
     assert signal.getsignal(signal.SIGALRM) is before
 
 
-def test_a_handler_that_somebody_else_has_set_stays_and_loops_still_end(
-    foreign_handler: Callable[[int, Any], None],
+def test_a_handler_that_somebody_else_has_set_stays_and_the_code_is_reported(
+    foreign_handler: Callable[[int, Any], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    with pytest.raises(PluginTimeoutError):
-        guarded(loop)
+    with caplog.at_level(logging.ERROR, "medkg.plugins"):
+        guarded(lambda: wait_for(lambda: bool(caplog.messages)))
 
     assert signal.getsignal(signal.SIGALRM) is foreign_handler
+    assert "cannot be interrupted here" in caplog.text
 
 
 def test_a_guard_within_a_guard_leaves_the_outer_one_its_handler() -> None:
@@ -163,6 +200,17 @@ def test_a_guard_within_a_guard_leaves_the_outer_one_its_handler() -> None:
         assert signal.getsignal(signal.SIGALRM) is handler
         with pytest.raises(PluginTimeoutError):
             outer.run("plugin 'y'", loop)
+
+
+def test_a_guard_within_a_guard_does_not_keep_the_outer_one_from_interrupting() -> None:
+    def loads_another() -> None:
+        with LoadGuard(60):
+            loop()
+
+    with pytest.raises(PluginTimeoutError, match=r"interrupted after 0\.2 s"):
+        guarded(loads_another)
+
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
 
 
 def test_after_an_interruption_the_next_code_has_its_full_time() -> None:
