@@ -13,10 +13,10 @@ from typing import Any
 
 from medkg_dagster.domain.files import CONVERTED
 from medkg_dagster.domain.payloads import Payload, PayloadFormat
+from medkg_dagster.io.atomic_files import write_atomically
 from medkg_dagster.io.process_limits import limit_cpu, limit_memory
 from medkg_dagster.plugins import PluginPolicy
 from medkg_dagster.registry import StageFactory
-from medkg_dagster.runtime.atomic_files import write_atomically
 from medkg_dagster.stage_api.context import StageContext
 from medkg_dagster.topology.models import PipelineTopologyConfig, StageDefinition
 

@@ -18,7 +18,7 @@ from dagster import (
 )
 
 from medkg_dagster.errors import StateError
-from medkg_dagster.runtime.atomic_files import write_atomically
+from medkg_dagster.io.atomic_files import write_atomically
 from medkg_dagster.stage_api.serialization import dump_value, encoding_of, load_value
 
 if TYPE_CHECKING:

@@ -108,7 +108,7 @@ def test_a_process_killed_while_writing_leaves_the_earlier_state(tmp_path: Path)
     write(tmp_path, VALUE)
     script = (
         "import os, pathlib, signal\n"
-        "from medkg_dagster.runtime.atomic_files import write_atomically\n"
+        "from medkg_dagster.io.atomic_files import write_atomically\n"
         "os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"target = next(pathlib.Path({str(tmp_path)!r}).rglob('*.zip'))\n"
         "write_atomically(target, b'half a state')\n"

@@ -7,13 +7,12 @@ supporting text stands in the text of the first publication.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from medkg_dagster.errors import StoreError
+from medkg_dagster.io.atomic_files import replacing
 from medkg_dagster.stage_api import Edge, Node
 
 
@@ -32,7 +31,6 @@ def write_kgx(folder: Path, nodes: Iterable[Node], edges: Iterable[Edge]) -> tup
         StoreError: A file cannot be written; the old one is still there.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         return (
             _write_lines(folder / "nodes.jsonl", map(_node, nodes)),
             _write_lines(folder / "edges.jsonl", map(_edge, edges)),
@@ -67,17 +65,7 @@ def _edge(edge: Edge) -> dict[str, Any]:
 
 
 def _write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> Path:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            for record in records:
-                file.write(json.dumps(record, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with replacing(path) as stream:
+        for record in records:
+            stream.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
     return path

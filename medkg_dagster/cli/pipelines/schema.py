@@ -34,7 +34,7 @@ def schema(settings: Settings, subject: str, output: Path | None) -> None:
     if output is None:
         click.echo(text, nl=False)
         return
-    from medkg_dagster.runtime.atomic_files import write_atomically
+    from medkg_dagster.io.atomic_files import write_atomically
 
     try:
         write_atomically(output, text.encode())

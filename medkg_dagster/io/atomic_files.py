@@ -1,17 +1,24 @@
 """Files that are there whole or not at all, whenever the process is killed."""
 
+from __future__ import annotations
+
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
     """Write a file through a temporary one in the same folder, flushed to disk and renamed.
 
     Args:
         path: The file; its folder is made where it does not exist.
-        content: The bytes.
+
+    Yields:
+        What to write to; the file is replaced when the block ends, and stays as it was where it fails.
 
     Raises:
         OSError: It cannot be written; what was there stays.
@@ -22,7 +29,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         partial.replace(path)
@@ -30,3 +37,17 @@ def write_atomically(path: Path, content: bytes) -> None:
         with contextlib.suppress(FileNotFoundError):
             partial.unlink()
         raise
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, see `replacing`.
+
+    Args:
+        path: The file.
+        content: The bytes.
+
+    Raises:
+        OSError: It cannot be written; what was there stays.
+    """
+    with replacing(path) as stream:
+        stream.write(content)
