@@ -38,6 +38,7 @@ from medkg_dagster.compiler.compile_plan import compile_plan
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import Plan, load_plan
 from medkg_dagster.settings import Settings
+from medkg_dagster.topology.names import graph_name
 
 CONFIG = Path(__file__).parent.parent / "config"
 
@@ -144,7 +145,7 @@ def _pipeline_by_hand(name: str, types: dict[str, DagsterType], fields: dict[str
         for stage, (inputs, after, _) in STAGES.items()
     ]
     graph = GraphDefinition(
-        f"{name}__stages",
+        graph_name(name),
         description="What the pipeline does.",
         node_defs=ops,
         dependencies={

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from medkg_dagster.errors import ConfigError
 
+DEFAULT_JOB_ID = "default"
+"""The ledger job that a run works on where none is named."""
+
 EXECUTORS = ("in_process", "multiprocess")
 
 

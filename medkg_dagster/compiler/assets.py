@@ -14,17 +14,21 @@ from dagster import (
     OutputMapping,
     define_asset_job,
 )
-from dagster._core.definitions.output import OutputDefinition
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from medkg_dagster.compiler.dagster_internals import OutputDefinition, UnresolvedAssetJobDefinition
 from medkg_dagster.compiler.ops import RESULT, SharedTypes, build_op
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import Phase, PipelinePlan, PlannedStage
 from medkg_dagster.runtime.state_storage import STATE_RESOURCE
 from medkg_dagster.runtime.tags import PARTITION_TAG, PIPELINE_TAG
-from medkg_dagster.topology.names import dagster_name, graph_name
-
-DEFAULT_JOB_ID = "default"
+from medkg_dagster.settings import DEFAULT_JOB_ID
+from medkg_dagster.topology.names import (
+    asset_path,
+    dagster_name,
+    graph_name,
+    order_input_name,
+    partition_set_name,
+)
 
 
 class _StateOutput(OutputMapping):
@@ -44,7 +48,7 @@ class _StateOutput(OutputMapping):
 
 def asset_key(pipeline: PipelinePlan, stage: str) -> AssetKey:
     """Return the asset a stage materializes, `[pipeline, stage]`."""
-    return AssetKey([pipeline.dagster_name, dagster_name(stage)])
+    return AssetKey(asset_path(pipeline.name, stage))
 
 
 def build_assets(pipeline: PipelinePlan, factory: StageFactory, types: SharedTypes) -> AssetsDefinition:
@@ -64,7 +68,7 @@ def build_assets(pipeline: PipelinePlan, factory: StageFactory, types: SharedTyp
             outputs[stage.name]: {asset_key(pipeline, name) for name in _upstream(stage)}
             for stage in pipeline.stages
         },
-        partitions_def=DynamicPartitionsDefinition(name=pipeline.name),
+        partitions_def=DynamicPartitionsDefinition(name=partition_set_name(pipeline.name)),
         can_subset=True,
         group_name=pipeline.dagster_name,
         descriptions_by_output_name={
@@ -113,7 +117,7 @@ def _build_graph(pipeline: PipelinePlan, factory: StageFactory, types: SharedTyp
             wire.argument: DependencyDefinition(dagster_name(wire.source), RESULT) for wire in stage.wires
         }
         inputs |= {
-            f"after_{dagster_name(name)}": DependencyDefinition(dagster_name(name), RESULT)
+            order_input_name(name): DependencyDefinition(dagster_name(name), RESULT)
             for name in stage.order_after
         }
         dependencies[NodeInvocation(op.name, alias=dagster_name(stage.name))] = inputs

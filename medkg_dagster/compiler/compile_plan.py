@@ -13,10 +13,10 @@ from dagster import (
     in_process_executor,
     multiprocess_executor,
 )
-from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
 
 from medkg_dagster.compiler import job_sensors
-from medkg_dagster.compiler.assets import asset_key, build_assets, build_jobs
+from medkg_dagster.compiler.assets import build_assets, build_jobs
+from medkg_dagster.compiler.dagster_internals import IMPLICIT_ASSET_JOB_NAME
 from medkg_dagster.compiler.ended_runs import ended_run_sensor
 from medkg_dagster.compiler.load_report import load_report_asset, load_report_checks, load_report_sensor
 from medkg_dagster.compiler.ops import SharedTypes
@@ -65,7 +65,9 @@ def compile_plan(
         for note in plan.deprecations:
             logging.getLogger("medkg").warning("%s", note)
         executor = _EXECUTORS[settings.executor]
-        one_process_jobs = _jobs(plan) if settings.executor == "in_process" else frozenset()
+        one_process_jobs = (
+            plan.job_names | {PDF_CONVERSION} if settings.executor == "in_process" else frozenset()
+        )
         chosen_assets = frozenset(
             {IMPLICIT_ASSET_JOB_NAME} if one_process_jobs and is_default_executor else ()
         )
@@ -77,11 +79,7 @@ def compile_plan(
             ],
             asset_checks=[
                 load_report_checks(plan, settings),
-                *(
-                    job_sensors.waiting_check(pipeline, gate, settings)
-                    for pipeline in plan.pipelines
-                    for gate in pipeline.gates
-                ),
+                *(job_sensors.waiting_check(pipeline, gate, settings) for pipeline, gate in plan.gates),
             ],
             jobs=[
                 *(job for pipeline in plan.pipelines for job in build_jobs(pipeline, executor)),
@@ -94,7 +92,7 @@ def compile_plan(
                 ended_run_sensor(settings, one_process_jobs),
             ],
             resources={
-                STATE_RESOURCE: state_io_manager(settings.home / "state", _state_types(plan)),
+                STATE_RESOURCE: state_io_manager(settings.home / "state", plan.state_types),
                 LEDGER_JOB_RESOURCE: ledger_job_resource(
                     settings,
                     {pipeline.dagster_name: pipeline.name for pipeline in plan.pipelines},
@@ -130,28 +128,13 @@ def _compile_pipelines(plan: Plan, factory: StageFactory) -> tuple[list[AssetsDe
     return compiled, replace(plan, pipelines=tuple(pipelines), problems=(*plan.problems, *problems))
 
 
-def _jobs(plan: Plan) -> frozenset[str]:
-    phases = (phase.job_name for pipeline in plan.pipelines for phase in pipeline.phases)
-    return frozenset([*phases, PDF_CONVERSION])
-
-
 def _converts(plan: Plan) -> bool:
-    return any(gate.awaits_conversion for pipeline in plan.pipelines for gate in pipeline.gates)
+    return any(gate.awaits_conversion for _, gate in plan.gates)
 
 
 def _job_sensors(plan: Plan, settings: Settings) -> Iterator[SensorDefinition]:
-    gates = sum(len(pipeline.gates) for pipeline in plan.pipelines)
-    hold_seconds = min(job_sensors.HOLD_SECONDS, job_sensors.HOLD_SECONDS_OF_ALL / max(1, gates))
+    hold_seconds = min(job_sensors.HOLD_SECONDS, job_sensors.HOLD_SECONDS_OF_ALL / max(1, len(plan.gates)))
     for pipeline in plan.pipelines:
         yield job_sensors.submission_sensor(pipeline, settings)
-        for gate in pipeline.gates:
-            yield job_sensors.gate_sensor(pipeline, gate, settings, hold_seconds)
-
-
-def _state_types(plan: Plan) -> dict[tuple[str, str], dict[str, object]]:
-    return {
-        (key.path[0], key.path[1]): dict(stage.metadata.state_types)
-        for pipeline in plan.pipelines
-        for stage in pipeline.stages
-        for key in [asset_key(pipeline, stage.name)]
-    }
+    for pipeline, gate in plan.gates:
+        yield job_sensors.gate_sensor(pipeline, gate, settings, hold_seconds)

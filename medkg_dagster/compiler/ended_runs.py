@@ -25,6 +25,7 @@ from medkg_dagster.runtime.run_processes import is_gone
 from medkg_dagster.runtime.tags import JOB_TAG, PARTITION_TAG, PIPELINE_TAG, PROCESS_TAG
 from medkg_dagster.runtime.ticks import TICK_SECONDS
 from medkg_dagster.settings import Settings
+from medkg_dagster.topology.names import ENDED_RUNS_SENSOR
 
 RUNS_PER_TICK = 100
 MUTE_SECONDS = 60.0
@@ -44,7 +45,7 @@ def ended_run_sensor(settings: Settings, one_process_jobs: AbstractSet[str]) -> 
     """
 
     @sensor(
-        name="ended_runs",
+        name=ENDED_RUNS_SENSOR,
         description="Tells the ledger of runs that ended before they could do so themselves.",
         default_status=DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=TICK_SECONDS,

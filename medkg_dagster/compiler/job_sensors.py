@@ -29,7 +29,12 @@ from medkg_dagster.runtime.materialization import TABLE_ROWS, rows_table
 from medkg_dagster.runtime.tags import ATTEMPT_TAG, PARTITION_TAG, PIPELINE_TAG
 from medkg_dagster.runtime.ticks import STARTS_PER_TICK, TICK_SECONDS
 from medkg_dagster.settings import Settings
-from medkg_dagster.topology.names import dagster_name
+from medkg_dagster.topology.names import (
+    WAITING_CHECK,
+    gate_sensor_name,
+    partition_set_name,
+    submission_sensor_name,
+)
 
 # The daemon ticks every five seconds. A sensor whose jobs wait looks again and again for part of that time,
 # and all gates together for no longer than this, so that the daemon's threads stay free for others.
@@ -37,7 +42,6 @@ HOLD_SECONDS = 3.0
 HOLD_SECONDS_OF_ALL = 6.0
 LOOK_AGAIN_SECONDS = 0.5
 NOBODY_WAITS = "0"
-WAITING_CHECK = "no_job_waits"
 _START = "start"
 _NO_LEDGER = SkipReason("There is no ledger yet.")
 
@@ -63,7 +67,7 @@ def submission_sensor(pipeline: PipelinePlan, settings: Settings) -> SensorDefin
         pipeline: The pipeline's plan.
         settings: Where the ledger is.
     """
-    name = f"{pipeline.dagster_name}__submissions"
+    name = submission_sensor_name(pipeline.name)
 
     @sensor(
         name=name,
@@ -95,7 +99,7 @@ def gate_sensor(
         settings: Where the ledger is.
         hold_seconds: How long one tick may look again and again while jobs wait.
     """
-    name = f"{pipeline.dagster_name}__gate_{dagster_name(gate.name)}"
+    name = gate_sensor_name(pipeline.name, gate.name)
 
     @sensor(
         name=name,
@@ -170,7 +174,7 @@ def waiting_check(pipeline: PipelinePlan, gate: PlannedGate, settings: Settings)
 
 def _start(pipeline: PipelinePlan, due: Sequence[Phase]) -> SensorResult:
     keys = [phase.job_id for phase in due]
-    partitions = DynamicPartitionsDefinition(name=pipeline.name)
+    partitions = DynamicPartitionsDefinition(name=partition_set_name(pipeline.name))
     return SensorResult(
         run_requests=[run_request(phase) for phase in due],
         dynamic_partitions_requests=[partitions.build_add_request(keys)] if keys else [],

@@ -36,8 +36,10 @@ from medkg_dagster.plugins import OWN_DISTRIBUTION
 from medkg_dagster.resolution.plan import Plan, PluginReport
 from medkg_dagster.resolution.plugin_audit import audit_plugins, registrations
 from medkg_dagster.settings import Settings
+from medkg_dagster.topology.names import LOAD_REPORT as LOAD_REPORT_PATH
+from medkg_dagster.topology.names import LOAD_REPORT_CHECKS, LOAD_REPORT_SENSOR
 
-LOAD_REPORT = AssetKey(["medkg", "load_report"])
+LOAD_REPORT = AssetKey(LOAD_REPORT_PATH)
 PIPELINES_LOAD = "pipelines_load"
 PLUGINS_LOAD = "plugins_load"
 PLUGINS_UNCHANGED = "plugins_unchanged"
@@ -87,7 +89,7 @@ def load_report_checks(plan: Plan, settings: Settings) -> AssetChecksDefinition:
     """
 
     @multi_asset_check(
-        name="load_report_checks",
+        name=LOAD_REPORT_CHECKS,
         specs=[AssetCheckSpec(name, asset=LOAD_REPORT, description=text) for name, text in CHECKS.items()],
     )
     def load_report_checks() -> Any:
@@ -111,7 +113,7 @@ def load_report_sensor(plan: Plan, settings: Settings) -> SensorDefinition:
     found = hashlib.sha256("\n".join(_found(plan)).encode()).hexdigest()
 
     @sensor(
-        name="load_report",
+        name=LOAD_REPORT_SENSOR,
         description="Shows what became of pipeline files and plugins as checks; starts no run.",
         default_status=DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=30,

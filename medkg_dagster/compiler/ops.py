@@ -12,7 +12,7 @@ from medkg_dagster.runtime.resources import LEDGER_JOB_RESOURCE
 from medkg_dagster.runtime.state_storage import STATE_KEY, STATE_RESOURCE
 from medkg_dagster.runtime.step import StepRunner
 from medkg_dagster.stage_api.stage_types.metadata import qualified_name
-from medkg_dagster.topology.names import dagster_name, op_name
+from medkg_dagster.topology.names import op_name, order_input_name
 
 RESULT = "result"
 
@@ -67,7 +67,7 @@ def build_op(
         )
         for wire in planned.wires
     }
-    ins |= {f"after_{dagster_name(name)}": In(Nothing) for name in planned.order_after}
+    ins |= {order_input_name(name): In(Nothing) for name in planned.order_after}
     metadata = planned.metadata
     state = (
         types.get("_and_".join(metadata.state_keys) + "_state", metadata.stage_type)

@@ -9,7 +9,7 @@ from medkg_dagster.domain.files import PDF_IR_READY
 from medkg_dagster.domain.gates import GateCondition
 from medkg_dagster.resolution.plan import Phase, PlannedGate
 from medkg_dagster.topology.models import PipelineTopologyConfig
-from medkg_dagster.topology.names import dagster_name
+from medkg_dagster.topology.names import job_name
 from medkg_dagster.topology.structure import Finding
 
 DOWNLOAD_TYPE = "download"
@@ -28,10 +28,9 @@ def cut_phases(
     Returns:
         The phases, the first one and then one for each gate, upstream first; and what is wrong.
     """
-    name = topology.dagster_name
     names = [stage.name for stage in topology.stages]
     if not topology.gates:
-        return (Phase(name, None, tuple(names[index] for index in order)),), []
+        return (Phase(job_name(topology.name), None, tuple(names[index] for index in order)),), []
     gate_at = {
         names.index(stage): gate.name for gate in topology.gates if (stage := topology.gate_stage(gate.name))
     }
@@ -56,7 +55,7 @@ def cut_phases(
         )
     phases = [
         Phase(
-            f"{name}__after_{dagster_name(gate_at[at])}" if at is not None else name,
+            job_name(topology.name, gate_at.get(at) if at is not None else None),
             gate_at.get(at) if at is not None else None,
             tuple(stages),
         )

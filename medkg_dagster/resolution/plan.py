@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from medkg_dagster.domain.gates import GateCondition
 from medkg_dagster.errors import Problem
@@ -12,6 +13,7 @@ from medkg_dagster.plugins.events import PluginEvent
 from medkg_dagster.stage_api.stage_types.metadata import StageMetadata, SubprocessIsolation
 from medkg_dagster.stage_api.stage_types.registration import StageBuilder
 from medkg_dagster.topology.models import PipelineTopologyConfig, StageDefinition
+from medkg_dagster.topology.names import asset_path
 from medkg_dagster.topology.policies import ResiliencePolicy
 
 
@@ -160,3 +162,22 @@ class Plan:
     problems: tuple[Problem, ...]
     report: PluginReport = PluginReport()
     deprecations: tuple[Problem, ...] = ()
+
+    @property
+    def job_names(self) -> frozenset[str]:
+        """The Dagster jobs of all phases of all pipelines."""
+        return frozenset(phase.job_name for pipeline in self.pipelines for phase in pipeline.phases)
+
+    @property
+    def gates(self) -> tuple[tuple[PipelinePlan, PlannedGate], ...]:
+        """Every gate with its pipeline."""
+        return tuple((pipeline, gate) for pipeline in self.pipelines for gate in pipeline.gates)
+
+    @property
+    def state_types(self) -> dict[tuple[str, str], Mapping[str, Any]]:
+        """By the path of each stage's asset, the types of the state keys it writes."""
+        return {
+            asset_path(pipeline.name, stage.name): stage.metadata.state_types
+            for pipeline in self.pipelines
+            for stage in pipeline.stages
+        }

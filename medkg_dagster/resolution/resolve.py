@@ -13,7 +13,8 @@ from medkg_dagster.plugins.events import Outcome, PluginEvent
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.pipeline_resolution import resolve_one
 from medkg_dagster.resolution.plan import PipelinePlan, Plan, PluginReport
-from medkg_dagster.topology.loading import LoadedPipeline, LoadedTopologies
+from medkg_dagster.topology.clashes import LoadedPipeline
+from medkg_dagster.topology.loading import LoadedTopologies
 from medkg_dagster.topology.models import PipelineTopologyConfig
 from medkg_dagster.topology.policies import ResiliencePolicy
 from medkg_dagster.topology.structure import Finding

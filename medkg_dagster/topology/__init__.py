@@ -1,8 +1,8 @@
 """YAML to validated topologies: every error with its file and line, all of them at once."""
 
+from medkg_dagster.topology.clashes import LoadedPipeline
 from medkg_dagster.topology.loading import (
     ConfigFiles,
-    LoadedPipeline,
     LoadedPolicies,
     LoadedTopologies,
     load_pipeline,

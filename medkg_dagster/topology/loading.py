@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from medkg_dagster.domain.files import PDF_CONVERSION
 from medkg_dagster.errors import Problem, did_you_mean
+from medkg_dagster.topology.clashes import LoadedPipeline, without_clashes
 from medkg_dagster.topology.explain import explain
 from medkg_dagster.topology.legacy_forms import read_legacy_forms
 from medkg_dagster.topology.models import STRUCTURE_CHECKED, PipelineTopologyConfig
-from medkg_dagster.topology.names import dagster_name, graph_name, op_name
 from medkg_dagster.topology.policies import ResiliencePolicy
 from medkg_dagster.topology.structure import Finding, GateShape, StageShape, mappings_at, structure_findings
-from medkg_dagster.topology.yaml_source import SourceLines, YamlPath, YamlSource, parse_yaml, read_yaml
+from medkg_dagster.topology.yaml_source import YamlSource, parse_yaml, read_yaml
 
 DEFAULT_POLICY = "default"
 
@@ -43,27 +42,6 @@ class ConfigFiles:
         """Return those of a configuration folder."""
         folder = config / "orchestration"
         return cls((folder / "pipelines",), folder / "resilience.yaml", config / "plugins.yaml")
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedPipeline:
-    """A valid pipeline and where it stands.
-
-    Attributes:
-        topology: The pipeline.
-        file: Its file.
-        lines: The line of each of the file's keys, by path: `("stages", 2, "config", "size")`.
-        deprecations: The earlier forms in it, and what to write instead.
-    """
-
-    topology: PipelineTopologyConfig
-    file: Path
-    lines: SourceLines
-    deprecations: tuple[Problem, ...] = ()
-
-    def problem(self, path: YamlPath, message: str, hint: str | None = None) -> Problem:
-        """Return a problem at a place in the file."""
-        return Problem(message, file=self.file, line=self.lines.line(path), hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +103,9 @@ def load_pipelines(config: Path | ConfigFiles) -> LoadedTopologies:
             problems += found
             if pipeline is not None:
                 pipelines.append(pipeline)
-    unique, clashes = _without_clashes(pipelines)
+    unique, clashes = without_clashes(pipelines)
     problems += clashes
-    return LoadedTopologies(tuple(unique), loaded.policies, tuple(problems))
+    return LoadedTopologies(unique, loaded.policies, tuple(problems))
 
 
 def load_pipeline(file: Path, policies: LoadedPolicies) -> tuple[LoadedPipeline | None, tuple[Problem, ...]]:
@@ -253,51 +231,3 @@ def _to_problem(source: YamlSource, finding: Finding) -> Problem:
     if finding.first is not None:
         message += f" (first on line {source.lines.line(finding.first)})"
     return Problem(message, file=source.file, line=source.lines.line(finding.path), hint=finding.hint)
-
-
-def _without_clashes(
-    pipelines: Sequence[LoadedPipeline],
-) -> tuple[list[LoadedPipeline], list[Problem]]:
-    """Keep the pipelines whose Dagster names are free; a file called like its pipeline chooses first."""
-    owners: dict[str, tuple[str, LoadedPipeline]] = {}
-    kept, problems = [], []
-    for pipeline in sorted(pipelines, key=_claim):
-        own: dict[str, tuple[str, LoadedPipeline]] = {}
-        clash = None
-        for name, label in _dagster_names(pipeline.topology):
-            if name in _OWN_NAMES:
-                clash = f"{label} would be called '{name}' in Dagster, like {_OWN_NAMES[name]}"
-                break
-            other = owners.get(name) or own.get(name)
-            if other is not None:
-                clash = f"{label} and {other[0]} of {_place(other[1])} both become '{name}' in Dagster"
-                break
-            own[name] = (label, pipeline)
-        if clash is None:
-            owners |= own
-            kept.append(pipeline)
-        else:
-            problems.append(pipeline.problem(("name",), clash, "give one of them another name"))
-    return sorted(kept, key=lambda pipeline: pipeline.topology.name), problems
-
-
-_OWN_NAMES = {PDF_CONVERSION: "the job that converts PDFs"}
-
-
-def _claim(pipeline: LoadedPipeline) -> tuple[bool, Path]:
-    return (dagster_name(pipeline.file.stem) != pipeline.topology.dagster_name, pipeline.file)
-
-
-def _place(pipeline: LoadedPipeline) -> str:
-    line = pipeline.lines.line(("name",))
-    return f"{pipeline.file}:{line}" if line else str(pipeline.file)
-
-
-def _dagster_names(topology: PipelineTopologyConfig) -> Iterator[tuple[str, str]]:
-    name = topology.dagster_name
-    yield name, f"pipeline '{topology.name}'"
-    yield graph_name(name), f"the graph of pipeline '{topology.name}'"
-    for stage in topology.stages:
-        yield op_name(name, stage.name), f"stage '{stage.name}' of pipeline '{topology.name}'"
-    for gate in topology.gates:
-        yield f"{name}__after_{dagster_name(gate.name)}", f"gate '{gate.name}' of pipeline '{topology.name}'"

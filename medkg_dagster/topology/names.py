@@ -9,16 +9,34 @@ from typing import Annotated
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
-from medkg_dagster.stage_api.stage_types.rules import DAGSTER_RESERVED
+from medkg_dagster.stage_api.stage_types.rules import DAGSTER_RESERVED, ORDER_INPUT
 
 MAX_NAME = 100
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*", re.ASCII)
 
 
+LOAD_REPORT = ("medkg", "load_report")
+LOAD_REPORT_CHECKS = "load_report_checks"
+LOAD_REPORT_SENSOR = "load_report"
+ENDED_RUNS_SENSOR = "ended_runs"
+WAITING_CHECK = "no_job_waits"
+
+
 def dagster_name(name: str) -> str:
     """Return a YAML name as a Dagster name: hyphens become underscores."""
     return name.replace("-", "_")
+
+
+def asset_path(pipeline: str, stage: str) -> tuple[str, str]:
+    """Return the path of the asset that a stage materializes."""
+    return dagster_name(pipeline), dagster_name(stage)
+
+
+def job_name(pipeline: str, after_gate: str | None = None) -> str:
+    """Return the name of the job of a phase: the first one, or the one behind a gate."""
+    first = dagster_name(pipeline)
+    return first if after_gate is None else f"{first}__after_{dagster_name(after_gate)}"
 
 
 def graph_name(pipeline: str) -> str:
@@ -32,6 +50,31 @@ def graph_name(pipeline: str) -> str:
 def op_name(pipeline: str, stage: str) -> str:
     """Return the name of a stage's op definition."""
     return f"{dagster_name(pipeline)}__{dagster_name(stage)}"
+
+
+def order_input_name(stage: str) -> str:
+    """Return the name of an op's input that only waits for another stage."""
+    return f"{ORDER_INPUT}{dagster_name(stage)}"
+
+
+def waiting_check_op_name(pipeline: str, stage: str) -> str:
+    """Return the name that Dagster gives the op of the check on a gate's stage."""
+    return f"{op_name(pipeline, stage)}_{WAITING_CHECK}"
+
+
+def submission_sensor_name(pipeline: str) -> str:
+    """Return the name of the sensor that starts submitted jobs."""
+    return f"{dagster_name(pipeline)}__submissions"
+
+
+def gate_sensor_name(pipeline: str, gate: str) -> str:
+    """Return the name of the sensor of a gate."""
+    return f"{dagster_name(pipeline)}__gate_{dagster_name(gate)}"
+
+
+def partition_set_name(pipeline: str) -> str:
+    """Return the name of the dynamic partitions that are a pipeline's ledger jobs."""
+    return pipeline
 
 
 def is_reserved(name: str) -> bool:

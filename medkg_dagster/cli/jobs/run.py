@@ -13,14 +13,13 @@ from medkg_dagster.cli.jobs.submit import build_request, check_job_id, locate_pa
 from medkg_dagster.cli.ledger.assignments import parse_assignments, user_name
 from medkg_dagster.cli.pipelines import find_pipeline
 from medkg_dagster.errors import ConfigError, did_you_mean
-from medkg_dagster.settings import Settings
+from medkg_dagster.settings import DEFAULT_JOB_ID, Settings
 
 if TYPE_CHECKING:
     from medkg_dagster.ledger import Job, JobLedger, Phase
     from medkg_dagster.resolution.plan import PipelinePlan
     from medkg_dagster.runtime.launch import Launcher
 
-DEFAULT_JOB_ID = "default"
 WAITS = 3
 # A sensor's round takes five seconds; a daemon that was stopped is taken for one that runs for a while.
 DAEMON_PATIENCE_SECONDS = 20.0

@@ -22,7 +22,7 @@ DAGSTER_RESERVED = frozenset(
 
 # State keys become names of Dagster inputs, and arguments of `execute`.
 _RESERVED_KEYS = DAGSTER_RESERVED | {"ctx", "self"}
-_ORDER_INPUT = "after_"
+ORDER_INPUT = "after_"
 _KIND = re.compile(r"[A-Za-z0-9_.-]{1,50}", re.ASCII)
 
 
@@ -58,10 +58,10 @@ def check_metadata(metadata: StageMetadata) -> None:
     if metadata.config_model is not None:
         _refuse_plain_secrets(f"stage type {metadata.stage_type!r}", metadata.config_model)
     for key in metadata.state_keys:
-        if key in _RESERVED_KEYS or key.startswith(_ORDER_INPUT) or not key.isascii():
+        if key in _RESERVED_KEYS or key.startswith(ORDER_INPUT) or not key.isascii():
             raise StageRegistryError(
                 f"stage type {metadata.stage_type!r}: state_key {key!r} cannot be used; it must be ASCII, "
-                f"not begin with {_ORDER_INPUT!r}, and be none of {', '.join(sorted(_RESERVED_KEYS))}"
+                f"not begin with {ORDER_INPUT!r}, and be none of {', '.join(sorted(_RESERVED_KEYS))}"
             )
     for kind in metadata.kinds:
         if not isinstance(kind, str) or not _KIND.fullmatch(kind):

@@ -1,0 +1,143 @@
+"""Every Dagster name has one owner, and whatever loads together also makes a code location together."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from dagster import Definitions
+from hypothesis import event, example, given, note, settings
+from hypothesis import strategies as st
+
+from medkg_dagster.compiler.compile_plan import compile_plan
+from medkg_dagster.registry import StageFactory
+from medkg_dagster.resolution import Plan, resolve_topologies
+from medkg_dagster.settings import Settings
+from medkg_dagster.topology import load_pipelines
+
+PACKAGE = Path(__file__).parent.parent.parent / "medkg_dagster"
+NAMES = PACKAGE / "topology" / "names.py"
+INTERNALS = PACKAGE / "compiler" / "dagster_internals.py"
+POLICIES = "policies:\n  default: {}\n"
+
+# Whatever the project itself puts into names, and a little of what users do.
+PARTS = ["a", "b", "x", "gate", "after", "stages", "submissions", "medkg", "load_report", "no_job_waits"]
+PARTS += ["load_report_checks", "ended_runs", "pdf_conversion", "convert_pdfs", "checks"]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A pipeline of an `ingest` stage and, with a gate, the stage that checks it."""
+
+    name: str
+    stage: str
+    gate: str | None = None
+
+    @property
+    def yaml(self) -> str:
+        lines = [f"name: {self.name}", 'version: "2026-01-01"', "stages:"]
+        lines.append(f"  - {{name: {self.stage}, type: ingest}}")
+        if self.gate is not None:
+            lines.append(f"  - {{name: q, type: gate, gate: {self.gate}, depends_on: [{self.stage}]}}")
+            lines.append(f"gates: [{{name: {self.gate}, condition: {{field: open, equals: true}}}}]")
+        return "\n".join(lines) + "\n"
+
+
+hostile_names = st.builds(
+    lambda parts, joint: joint.join(parts),
+    st.lists(st.sampled_from(PARTS), min_size=1, max_size=3),
+    st.sampled_from(["_", "__", "-"]),
+)
+pipelines = st.builds(Drawn, hostile_names, hostile_names, st.none() | hostile_names)
+
+
+def load(drawn: Sequence[Drawn], factory: StageFactory) -> tuple[Plan, Definitions]:
+    """Load, resolve and compile pipelines as a deployment does."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder) / "orchestration" / "pipelines"
+        files.mkdir(parents=True)
+        (files.parent / "resilience.yaml").write_text(POLICIES)
+        for number, pipeline in enumerate(drawn):
+            (files / f"{number}.yaml").write_text(pipeline.yaml)
+        plan = resolve_topologies(load_pipelines(Path(folder)), factory)
+        return plan, compile_plan(plan, factory, Settings(Path(folder), Path(folder)))
+
+
+@pytest.fixture(scope="module")
+def factory() -> StageFactory:
+    return StageFactory.load_plugins()
+
+
+@given(st.lists(pipelines, min_size=2, max_size=3))
+@example([Drawn("medkg", "load_report"), Drawn("a", "b")])
+@example([Drawn("a", "s", "x__gate_y"), Drawn("a__gate_x", "s", "y")])
+@example([Drawn("a", "q_no_job_waits", "g")])
+@example([Drawn("load_report", "s"), Drawn("ended_runs", "s"), Drawn("a", "convert_pdfs")])
+@settings(deadline=None, max_examples=60)
+def test_whatever_loads_together_makes_a_code_location(factory: StageFactory, drawn: list[Drawn]) -> None:
+    note("---\n".join(pipeline.yaml for pipeline in drawn))
+    plan, definitions = load(drawn, factory)
+
+    jobs = {job.name for job in definitions.get_repository_def().get_all_jobs()}
+
+    event(f"{len(plan.pipelines)} of {len(drawn)} load")
+    assert plan.job_names <= jobs
+    assert len(plan.pipelines) + len(plan.problems) >= len(drawn)
+
+
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        [Drawn("medkg", "load_report")],
+        [Drawn("a", "s", "x__gate_y"), Drawn("a__gate_x", "s", "y")],
+        [Drawn("pdf_conversion", "s")],
+        [Drawn("a", "q_no_job_waits", "g")],
+    ],
+)
+def test_a_name_that_is_taken_is_a_problem_that_says_by_whom(
+    factory: StageFactory, drawn: list[Drawn]
+) -> None:
+    plan, _ = load(drawn, factory)
+
+    assert len(plan.pipelines) == len(drawn) - 1
+    (problem,) = plan.problems
+    assert "in Dagster" in problem.message
+    assert problem.hint == "give one of them another name"
+
+
+def test_names_of_dagster_are_made_in_one_module() -> None:
+    built_by_hand = re.compile(r'f"[^"]*(?:__(?:after|gate|stages|submissions)|\}__\{)[^"]*"|f"after_\{')
+
+    found = [
+        f"{file.relative_to(PACKAGE)}:{number}: {line.strip()}"
+        for file in sorted(PACKAGE.rglob("*.py"))
+        if file != NAMES
+        for number, line in enumerate(file.read_text().splitlines(), start=1)
+        if built_by_hand.search(line)
+    ]
+
+    assert found == [], "take them from topology/names.py"
+
+
+def test_what_dagster_does_not_export_is_imported_in_one_module() -> None:
+    private = re.compile(r"\s*(?:from|import) dagster\._")
+
+    using = [file for file in PACKAGE.rglob("*.py") if any(map(private.match, file.read_text().splitlines()))]
+
+    assert using == [INTERNALS], "import it there, so that a release of Dagster breaks one module"
+
+
+def test_what_dagster_does_not_export_is_still_there() -> None:
+    try:
+        module = import_module("medkg_dagster.compiler.dagster_internals")
+    except ImportError as error:
+        pytest.fail(
+            f"{error}: Dagster has moved it; find its new place in Dagster's source, or do without it"
+        )
+
+    assert all(hasattr(module, name) for name in module.__all__)
