@@ -8,6 +8,8 @@ DAGSTER_HOME ?= $(MEDKG_HOME)/dagster
 HOST ?= 127.0.0.1
 PORT ?= 3000
 PYTEST_ARGS ?=
+# As many test processes as there are cores; 0 runs the tests in one, for a debugger.
+WORKERS ?= auto
 export MEDKG_HOME DAGSTER_HOME
 export DAGSTER_DISABLE_TELEMETRY := 1
 
@@ -55,7 +57,7 @@ docs: $(INSTALLED) ## Build the documentation into site/
 	$(BIN)/python -m mkdocs build --strict --quiet
 
 pytest: $(INSTALLED)
-	env -u MEDKG_HOME -u DAGSTER_HOME $(BIN)/python -m pytest $(PYTEST_ARGS)
+	env -u MEDKG_HOME -u DAGSTER_HOME $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 dev: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml ## Open the Dagster UI (webserver and daemon) on loopback
 	$(BIN)/dagster dev --host $(HOST) --port $(PORT)

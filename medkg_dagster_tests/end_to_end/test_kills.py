@@ -104,6 +104,7 @@ class Starter:
         worker.start()
         worker.join(kill_after)
         if not worker.is_alive():
+            assert worker.exitcode == 0, phase
             return False
         assert worker.pid is not None
         os.kill(worker.pid, signal.SIGKILL)
