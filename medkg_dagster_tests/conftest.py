@@ -1,8 +1,15 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 REPOSITORY = Path(__file__).parent.parent
+
+# Time is for pytest-timeout to limit: a busy machine is no fault of an example.
+settings.register_profile(
+    "medkg", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("medkg")
 
 
 @pytest.fixture(scope="session")
