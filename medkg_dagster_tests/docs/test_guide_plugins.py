@@ -242,7 +242,7 @@ def test_the_rollback_switch_imports_no_plugin_and_says_what_is_missing(deployed
 
 def test_a_package_may_take_a_built_ins_place_only_where_the_deployment_says_so(deployed: Guide) -> None:
     stage = deployed.folder / "src" / "medkg_keywords" / "keywords.py"
-    stage.write_text(stage.read_text().replace('stage_type="keywords"', 'stage_type="chunk"'))
+    stage.write_text(stage.read_text().replace('of(\n        "keywords"', 'of(\n        "chunk"'))
     (deployed.folder / PIPELINES / "medkg-keywords.yaml").unlink()
 
     kept = load(deployed)

@@ -1,5 +1,6 @@
 """The short form of a registration: a stage class that takes its configuration, and the keys it writes."""
 
+import inspect
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,16 @@ def test_the_metadata_is_what_the_long_form_writes() -> None:
         max_failure_ratio=0.5,
     )
     assert qualified_name(made.output_handler).endswith("outputs.write_key('words')")
+
+
+def test_both_forms_have_the_same_defaults() -> None:
+    long = inspect.signature(StageMetadata).parameters
+    of = inspect.signature(StageRegistration.of).parameters
+    taken = {"stage_type", "config_model", "output_handler", "output_counter", "state_types", "state_key"}
+
+    assert {name: item.default for name, item in of.items() if name in long.keys() - taken} == {
+        name: item.default for name, item in long.items() if name not in taken
+    }
 
 
 def test_a_stage_without_keys_writes_and_counts_nothing(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, assert_type
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from medkg_dagster.stage_api import (
+    Config,
     Document,
     Extension,
     ExtensionKind,
@@ -51,10 +52,8 @@ class WordCount(Value):
     words: int
 
 
-class WordConfig(BaseModel):
+class WordConfig(Config):
     """How words are counted."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     least: int = Field(default=1, ge=1, description="Shorter words are not counted.")
     token: Secret | None = Field(default=None, description="The token of the word service.")
@@ -129,6 +128,42 @@ def register() -> StageRegistration:
     return StageRegistration(metadata=metadata, builder=build)
 
 
+def register_short() -> StageRegistration:
+    """Register the same stage type in the short form."""
+    registration = StageRegistration.of(
+        "word-count",
+        WordStage,
+        WordConfig,
+        description="Counts the words of documents.",
+        state_types={"word_counts": tuple[WordCount, ...]},
+        dependencies=("parse",),
+        version="2",
+        kinds=("python",),
+        isolation=SubprocessIsolation(memory_mb=512, timeout_seconds=60),
+    )
+    assert_type(registration, StageRegistration)
+    return registration
+
+
+def register_late() -> StageRegistration:
+    """Register a stage whose class is found by a function, with a handler and a counter of its own."""
+    return StageRegistration.of(
+        "word-pair",
+        open_late,
+        WordConfig,
+        description="Counts the words of documents, and all of them.",
+        state_types={"word_counts": tuple[WordCount, ...], "word_total": dict[str, int]},
+        output_handler=write_words,
+        output_counter=count_words,
+        optional_dependencies=("parse",),
+    )
+
+
+def open_late(config: WordConfig) -> WordStage:
+    """Return the stage."""
+    return WordStage(config)
+
+
 def register_several() -> Iterable[StageRegistration]:
     """Register stage types one by one."""
     yield register()
@@ -169,7 +204,7 @@ WORDS = Extension(
     build=open_words,
 )
 
-PLUGINS: tuple[StagePlugin, ...] = (register, register_several)
+PLUGINS: tuple[StagePlugin, ...] = (register, register_short, register_late, register_several)
 BUILDERS: tuple[StageBuilder, ...] = (build, build_for)
 
 
@@ -189,6 +224,9 @@ def test_the_stages_hold_to_their_contract() -> None:
     """Check both stage types, with a pipeline and a source of their own."""
     inputs = {"document": (example_document(),)}
     assert_type(check_stage(register(), inputs), StageRun)
+    short = check_stage(register_short, inputs)
+    assert (short.state, short.output_count) == (run_stage(register, inputs).state, 1)
+    assert check_stage(register_late, inputs).state["word_total"] == {"word-pair": 8}
     checked = check_stage(
         register_several,
         inputs,

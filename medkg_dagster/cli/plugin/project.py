@@ -156,14 +156,7 @@ def _check_stage_type(stage_type: str, key: str) -> None:
             "--stage-type"
         )
     try:
-        metadata = StageMetadata(
-            stage_type=stage_type,
-            state_key=key,
-            output_handler=write_key(key),
-            output_counter=len,
-            description="A new stage type.",
-        )
-        check_metadata(metadata)
+        check_metadata(StageMetadata(stage_type, key, write_key(key), len, "A new stage type."))
     except StageRegistryError as error:
         raise ConfigError(f"{error}; choose another with --stage-type") from error
     if is_reserved(key) or len(stage_type) > MAX_NAME:

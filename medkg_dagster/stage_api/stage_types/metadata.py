@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
-from typing import Any, TypedDict
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -113,18 +113,6 @@ class StageMetadata:
             "max_failure_ratio": self.max_failure_ratio,
             "isolation": asdict(self.isolation) if self.isolation else None,
         }
-
-
-class StageOptions(TypedDict, total=False):
-    """The fields of `StageMetadata` that the short form of a registration hands on as they are."""
-
-    dependencies: tuple[str, ...]
-    optional_dependencies: tuple[str, ...]
-    version: str
-    api_version: int
-    kinds: tuple[str, ...]
-    max_failure_ratio: float
-    isolation: SubprocessIsolation | None
 
 
 def qualified_name(target: object) -> str:

@@ -6,17 +6,18 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar, Unpack
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 
 from medkg_dagster.domain.gates import GateCondition
 from medkg_dagster.errors import StageRegistryError
 from medkg_dagster.stage_api.stage_types.metadata import (
+    API_VERSION,
     OutputCounter,
     OutputHandler,
     StageMetadata,
-    StageOptions,
+    SubprocessIsolation,
     qualified_name,
 )
 from medkg_dagster.stage_api.stage_types.outputs import counter_of, handler_of
@@ -107,7 +108,13 @@ class StageRegistration:
         state_types: Mapping[str, Any] = _WRITES_NOTHING,
         output_handler: OutputHandler | None = None,
         output_counter: OutputCounter | None = None,
-        **options: Unpack[StageOptions],
+        dependencies: tuple[str, ...] = (),
+        optional_dependencies: tuple[str, ...] = (),
+        version: str = "1",
+        api_version: int = API_VERSION,
+        kinds: tuple[str, ...] = (),
+        max_failure_ratio: float = 0.2,
+        isolation: SubprocessIsolation | None = None,
     ) -> StageRegistration:
         """Return the registration of a stage whose class takes its configuration.
 
@@ -120,7 +127,13 @@ class StageRegistration:
                 the only key, or a tuple of values in the order of the keys.
             output_handler: Puts the output onto the state in another way.
             output_counter: Counts the output; by default the length of the (first) value, or 1.
-            options: The other fields of `StageMetadata`.
+            dependencies: Stage types whose state keys are inputs.
+            optional_dependencies: The same, where the pipeline has a writer.
+            version: The type's own version.
+            api_version: The stage API it was written for.
+            kinds: Up to three labels of the asset.
+            max_failure_ratio: The share of documents that may fail.
+            isolation: The limits of a child process of the stage's own.
 
         Raises:
             StageRegistryError: A field is invalid, or the class does not take the configuration.
@@ -134,7 +147,13 @@ class StageRegistration:
             description=description,
             config_model=config_model,
             state_types=state_types,
-            **options,
+            dependencies=dependencies,
+            optional_dependencies=optional_dependencies,
+            version=version,
+            api_version=api_version,
+            kinds=kinds,
+            max_failure_ratio=max_failure_ratio,
+            isolation=isolation,
         )
         return cls(metadata, _from_config(stage_type, stage, config_model))
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from medkg_dagster.stage_api import (
+    Config,
     Extension,
     ExtensionKind,
     Payload,
@@ -28,10 +29,8 @@ _DELIMITERS = ("\t", ";", ",")
 _HEADER_CHARACTERS = 65_536
 
 
-class CsvNotesParameters(BaseModel):
+class CsvNotesParameters(Config):
     """What to read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: str = Field(
         min_length=1,

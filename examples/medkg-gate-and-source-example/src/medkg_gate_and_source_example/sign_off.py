@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
-from medkg_dagster.stage_api import Extension, ExtensionKind, GateCondition
+from medkg_dagster.stage_api import Config, Extension, ExtensionKind, GateCondition
 
 SECONDS_A_DAY = 86_400
 APPROVED = "approved"
@@ -25,10 +25,8 @@ def _each_once(roles: tuple[str, ...]) -> tuple[str, ...]:
     return roles
 
 
-class SignOffParameters(BaseModel):
+class SignOffParameters(Config):
     """Who signs, and how long the others wait for it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     roles: Annotated[tuple[Role, ...], AfterValidator(_each_once)] = Field(
         min_length=1,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
+from medkg_dagster.stage_api import Config
 from medkg_stage_example.record_patterns import MAX_PATTERNS, check_record_pattern
 
 
@@ -33,10 +34,8 @@ class ReplacementStyle(StrEnum):
     REMOVAL = "removal"
 
 
-class DeidentifyConfig(BaseModel):
+class DeidentifyConfig(Config):
     """What is replaced, and by what."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kinds: tuple[IdentifierKind, ...] = Field(
         default=tuple(IdentifierKind), min_length=1, description="The kinds of identifiers to replace."
