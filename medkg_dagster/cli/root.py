@@ -17,6 +17,7 @@ from medkg_dagster.cli.knowledge.search import search
 from medkg_dagster.cli.ledger import ledger
 from medkg_dagster.cli.ledger.changes import list_files, retry, set_fields
 from medkg_dagster.cli.pipelines.check import check
+from medkg_dagster.cli.pipelines.migrate import migrate
 from medkg_dagster.cli.pipelines.plan import plan
 from medkg_dagster.cli.pipelines.schema import schema
 from medkg_dagster.cli.pipelines.stages import stages
@@ -71,6 +72,7 @@ for _command in (
     plan,
     stages,
     schema,
+    migrate,
     plugin,
     run,
     submit,

@@ -150,6 +150,12 @@ def read_legacy_forms(source: YamlSource) -> tuple[YamlSource, tuple[Problem, ..
         The file as today's form has it, every key under the line it was written on; and what to change.
         Where warnings are errors, these are problems of the file.
     """
+    today, notes = read_forms(source)
+    return replace(today, problems=(*today.problems, *_refused(notes))), notes
+
+
+def read_forms(source: YamlSource) -> tuple[YamlSource, tuple[Problem, ...]]:
+    """Do the same without warnings."""
     forms = legacy_forms(source.value)
     if not forms:
         return source, ()
@@ -157,17 +163,19 @@ def read_legacy_forms(source: YamlSource) -> tuple[YamlSource, tuple[Problem, ..
     notes = []
     for form in forms:
         message = f"an earlier form, accepted until {ACCEPTED_UNTIL}: {form}"
-        notes.append(Problem(message, file=source.file, line=source.lines.line(form.path)))
+        hint = f"or run `medkg migrate {source.file}`"
+        notes.append(Problem(message, file=source.file, line=source.lines.line(form.path), hint=hint))
         form.apply(value, lines)
     notes.sort(key=lambda note: note.line or 0)
-    problems = (*source.problems, *_refused(notes))
-    return replace(source, value=value, lines=SourceLines(lines), problems=problems), tuple(notes)
+    return replace(source, value=value, lines=SourceLines(lines)), tuple(notes)
 
 
 def _refused(notes: Iterable[Problem]) -> Iterator[Problem]:
     for note in notes:
         try:
-            warnings.warn_explicit(note.message, DeprecationWarning, str(note.file), note.line or 1)
+            warnings.warn_explicit(
+                f"{note.message} ({note.hint})", DeprecationWarning, str(note.file), note.line or 1
+            )
         except DeprecationWarning:
             yield note
 
