@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medkg_dagster.io.atomic_files import write_atomically
 from medkg_dagster.registry import StageRegistry
 from medkg_dagster.resolution.json_schema import pipeline_schema, plugins_schema, resilience_schema
-from medkg_dagster.runtime.atomic_files import write_atomically
 
 GUIDE = Path(__file__).parent.parent / "docs" / "guides" / "pipeline-authoring.md"
 BEGIN = "<!-- reference: begin; written by scripts/pipeline_reference.py from the models, not by hand -->"

@@ -24,6 +24,7 @@ def external_calls(
     breaker, limit = policy.circuit_breaker, policy.rate_limit
     return ExternalCalls(
         timeout_seconds=policy.timeout_seconds,
+        max_attempts=policy.max_attempts,
         rate_limit_per_second=limit.rate_limit_per_second if limit else None,
         failure_threshold=breaker.failure_threshold if breaker else None,
         recovery_timeout=breaker.recovery_timeout if breaker else 0.0,

@@ -42,6 +42,7 @@ from medkg_dagster.stage_api.extensions import (
     IndexStore,
     Neighbour,
     NoParameters,
+    RemoteEmbedder,
     SearchHit,
 )
 from medkg_dagster.stage_api.secrets import Secret
@@ -107,6 +108,7 @@ __all__ = [
     "PayloadFormat",
     "QuarantinedDocument",
     "RejectedDocumentError",
+    "RemoteEmbedder",
     "SearchHit",
     "Secret",
     "Section",

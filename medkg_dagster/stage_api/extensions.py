@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -22,6 +22,8 @@ from medkg_dagster.errors import ConfigError, did_you_mean
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from medkg_dagster.stage_api.context.calls import ExternalCalls
 
 
 class ExtensionKind(StrEnum):
@@ -60,6 +62,14 @@ class Embedder(Protocol):
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return float32 of shape (texts, dimension), rows of Euclidean length 1, or 0 for an empty text."""
+
+
+@runtime_checkable
+class RemoteEmbedder(Embedder, Protocol):
+    """An embedder that asks a service, and lets the stage's policy say how often and how fast."""
+
+    def using(self, calls: ExternalCalls) -> Embedder:
+        """Return an embedder that makes its requests through `calls`, within its attempts and seconds."""
 
 
 @dataclass(frozen=True, slots=True)

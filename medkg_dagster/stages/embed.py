@@ -13,6 +13,7 @@ from medkg_dagster.stage_api import (
     Embedder,
     EmbeddingBatch,
     ExtensionKind,
+    RemoteEmbedder,
     StageContext,
     StageRegistration,
     check_extension,
@@ -104,7 +105,10 @@ class EmbedStage:
         """Embed one batch and check what came back."""
         import numpy as np
 
-        vectors = ctx.calls.call(self._config.embedder, lambda: embedder.embed(texts))
+        if isinstance(embedder, RemoteEmbedder):
+            vectors = embedder.using(ctx.calls).embed(texts)
+        else:
+            vectors = ctx.calls.call(self._config.embedder, lambda: embedder.embed(texts))
         dimension = earlier[0].shape[1] if earlier else vectors.shape[-1]
         if vectors.shape != (len(texts), dimension) or not np.isfinite(vectors).all():
             raise StageContractError(

@@ -16,11 +16,12 @@ import pytest
 
 from medkg_dagster.adapters.sources.clinicaltrials import (
     CLINICALTRIALS,
+    MAX_REDIRECTS,
     ClinicalTrialsParameters,
     ClinicalTrialsSource,
 )
-from medkg_dagster.adapters.sources.polite_http import PoliteClient
 from medkg_dagster.errors import ConfigError, SourceError
+from medkg_dagster.io.http import HttpClient
 from medkg_dagster.stage_api import Payload, StageContext
 
 
@@ -105,11 +106,12 @@ def fetch(
 ) -> tuple[list[Payload], StageContext]:
     clock = clock or Clock()
     checked = ClinicalTrialsParameters(base_url=service.url, **parameters)
-    client = PoliteClient(
+    client = HttpClient(
         requests_per_second=checked.requests_per_second,
         timeout=checked.timeout,
         max_attempts=checked.max_attempts,
         log=logging.getLogger("test"),
+        max_redirects=MAX_REDIRECTS,
         sleep=clock.sleep,
         clock=clock.read,
     )

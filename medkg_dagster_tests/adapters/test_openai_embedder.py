@@ -12,7 +12,7 @@ import pytest
 
 from medkg_dagster.adapters.embedders.openai import OPENAI, OpenAIEmbedder, OpenAIParameters
 from medkg_dagster.errors import ConfigError, SourceError
-from medkg_dagster.stage_api import ExtensionCatalogue, ExtensionKind, Secret
+from medkg_dagster.stage_api import ExtensionCatalogue, ExtensionKind, ExternalCalls, Secret
 
 KEY = "sk-a-very-secret-key"
 
@@ -43,7 +43,7 @@ class Service:
 def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     state = Service()
     monkeypatch.setenv("TEST_KEY", KEY)
-    monkeypatch.setattr("medkg_dagster.adapters.embedders.openai_requests._FIRST_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr("medkg_dagster.io.http.FIRST_WAIT_SECONDS", 0.001)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -133,6 +133,22 @@ def test_faults_that_stay_are_a_source_error_without_the_key(
         service.embedder(max_attempts=2).embed(["a"])
 
     assert KEY not in str(caught.value)
+
+
+def test_a_policy_bounds_attempts_and_sets_the_pace_of_each(service: Service) -> None:
+    service.replies = [(503, {}, b"")] * 5
+    turns: list[str] = []
+
+    def reserve(host: str, _interval: float) -> float:
+        turns.append(host)
+        return 0.0
+
+    calls = ExternalCalls(max_attempts=2, rate_limit_per_second=100.0, reserve=reserve)
+
+    with pytest.raises(SourceError, match=r"status 503 \(attempt 2\)"):
+        service.embedder().using(calls).embed(["a"])
+
+    assert turns == ["127.0.0.1"] * len(service.requests) == ["127.0.0.1"] * 2
 
 
 def test_dimensions_are_asked_for_and_checked(service: Service) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from medkg_dagster.errors import DownloadsDeferredError, SourceError
+from medkg_dagster.io.http import retry_after
 from medkg_dagster.stage_api import ExternalCalls, FileRecord, FileStatus, InMemoryJobRecord
-from medkg_dagster.stages.download.faults import retry_after
 from medkg_dagster_tests.stages.download_runs import context, record, record_of, records_of, run, stage
 from medkg_dagster_tests.stages.file_server import (
     Conversation,

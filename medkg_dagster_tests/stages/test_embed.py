@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from medkg_dagster.errors import ConfigError
-from medkg_dagster.stage_api import Chunk, EmbeddingBatch, StageContext
+from medkg_dagster.errors import CircuitOpenError, ConfigError, SourceError
+from medkg_dagster.stage_api import Chunk, EmbeddingBatch, ExternalCalls, StageContext
 from medkg_dagster.stages.embed import EmbedConfig, EmbedStage, embedded_text, register
 from medkg_dagster_tests.stages.installed import INSTALLED
 
@@ -92,3 +92,15 @@ def test_a_missing_key_is_an_error_of_the_run_and_not_of_the_configuration(
 
     with pytest.raises(ConfigError, match="OPENAI_API_KEY is not set"):
         execute((make_chunk("1", "x"),), tmp_path, embedder="openai", params={"model": "m"})
+
+
+def test_an_embedder_behind_a_service_keeps_to_the_policy_with_every_attempt(tmp_path: Path) -> None:
+    params = {"base_url": "http://127.0.0.1:1/v1", "model": "m", "api_key": None}
+    stage = EmbedStage(EmbedConfig.model_validate({"embedder": "openai", "params": params}))
+    ctx = StageContext("auto", "embed", "default", tmp_path)
+    ctx.calls = ExternalCalls(max_attempts=1, failure_threshold=1)
+
+    with pytest.raises(SourceError, match=r"the connection failed.*\(attempt 1\)"):
+        stage.execute(ctx, (make_chunk("1", "text"),))
+    with pytest.raises(CircuitOpenError, match=r"127\.0\.0\.1 failed 1 times"):
+        stage.execute(ctx, (make_chunk("1", "text"),))

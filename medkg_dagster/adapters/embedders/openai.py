@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
@@ -11,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from medkg_dagster.errors import ConfigError
-from medkg_dagster.stage_api import Extension, ExtensionKind, Secret
+from medkg_dagster.stage_api import Extension, ExtensionKind, ExternalCalls, Secret
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,12 +43,15 @@ class OpenAIParameters(BaseModel):
         default=Secret(env="OPENAI_API_KEY"),
         description="Environment variable that holds the API key; null for a service without one.",
     )
-    timeout_seconds: float = Field(default=60.0, gt=0, description="Longest wait for one reply.")
+    timeout_seconds: float = Field(
+        default=60.0, gt=0, description="Longest wait for one reply; the stage's policy may make it shorter."
+    )
     max_attempts: int = Field(
         default=5,
         ge=1,
         le=20,
-        description="Attempts per request; status 429, 5xx and broken connections are retried.",
+        description="Attempts per request, never more than the stage policy's `max_attempts`; status 429, "
+        "5xx and broken connections are tried again.",
     )
 
     @model_validator(mode="after")
@@ -67,6 +72,7 @@ class OpenAIEmbedder:
 
     Args:
         parameters: The service and its model.
+        calls: What requests go through, and how many attempts and seconds it allows at most.
 
     Raises:
         ConfigError: The environment variable of the API key is not set.
@@ -74,8 +80,9 @@ class OpenAIEmbedder:
 
     lexical = False
 
-    def __init__(self, parameters: OpenAIParameters) -> None:
+    def __init__(self, parameters: OpenAIParameters, calls: ExternalCalls | None = None) -> None:
         self._parameters = parameters
+        self._calls = calls
         self._url = parameters.base_url.rstrip("/") + "/embeddings"
         self._key = _read_key(parameters.api_key)
         stated = parameters.model_dump(include=_IDENTITY)
@@ -95,26 +102,43 @@ class OpenAIEmbedder:
         """
         import numpy as np
 
-        from medkg_dagster.adapters.embedders.openai_requests import post_embeddings
-
         sent = [index for index, text in enumerate(texts) if text.strip()]
         if not sent:
             return np.zeros((len(texts), self._parameters.dimensions or 0), dtype=np.float32)
-        body: dict[str, object] = {"model": self._parameters.model, "input": [texts[index] for index in sent]}
-        body["encoding_format"] = "float"
-        if self._parameters.dimensions is not None:
-            body["dimensions"] = self._parameters.dimensions
-        received = post_embeddings(
-            self._url,
-            body,
-            key=self._key,
-            timeout=self._parameters.timeout_seconds,
-            max_attempts=self._parameters.max_attempts,
-        )
+        received = self._ask([texts[index] for index in sent])
         vectors = np.zeros((len(texts), received.shape[1]), dtype=np.float32)
         lengths = np.linalg.norm(received, axis=1, keepdims=True)
         vectors[sent] = np.divide(received, lengths, out=np.zeros_like(received), where=lengths > 0)
         return vectors
+
+    def using(self, calls: ExternalCalls) -> OpenAIEmbedder:
+        """Return the same embedder, its requests made through the stage's guard.
+
+        Args:
+            calls: The guard.
+        """
+        return OpenAIEmbedder(self._parameters, calls)
+
+    def _ask(self, texts: list[str]) -> NDArray[np.float32]:
+        from medkg_dagster.adapters.embedders.openai_requests import read_vectors
+        from medkg_dagster.io.http import HttpClient
+
+        parameters, calls = self._parameters, self._calls
+        body: dict[str, object] = {"model": parameters.model, "input": texts, "encoding_format": "float"}
+        if parameters.dimensions is not None:
+            body["dimensions"] = parameters.dimensions
+        limits = [parameters.timeout_seconds, calls.timeout_seconds if calls else None]
+        client = HttpClient(
+            timeout=min(limit for limit in limits if limit is not None),
+            max_attempts=calls.attempts(parameters.max_attempts) if calls else parameters.max_attempts,
+            log=logging.getLogger("medkg.embedder.openai"),
+            guard=calls,
+            passing=frozenset({409}),  # such services answer so where a request timed out on a lock
+            secret=self._key,
+        )
+        read = partial(read_vectors, expected=len(texts), dimension=parameters.dimensions)
+        with client:
+            return client.post(self._url, body, read)
 
 
 def _read_key(secret: Secret | None) -> str | None:

@@ -12,10 +12,11 @@ from medkg_dagster.errors import DocumentError, RejectedDocumentError, SourceErr
 from medkg_dagster.stage_api import Extension, ExtensionKind, StageContext
 
 if TYPE_CHECKING:
-    from medkg_dagster.adapters.sources.polite_http import PoliteClient
+    from medkg_dagster.io.http import HttpClient
     from medkg_dagster.stage_api import Payload
 
 DEFAULT_BASE_URL = "https://clinicaltrials.gov/api/v2"
+MAX_REDIRECTS = 3
 
 Status = Literal[
     "ACTIVE_NOT_RECRUITING",
@@ -75,7 +76,11 @@ class ClinicalTrialsParameters(BaseModel):
         description="Seconds to wait for an answer; the stage policy's `timeout_seconds` by default.",
     )
     max_attempts: int = Field(
-        default=4, ge=1, le=10, description="Attempts per request; only passing faults are tried again."
+        default=4,
+        ge=1,
+        le=10,
+        description="Attempts per request, never more than the stage policy's `max_attempts`; only passing "
+        "faults are tried again.",
     )
 
     @model_validator(mode="after")
@@ -97,7 +102,7 @@ class ClinicalTrialsSource:
         client: The HTTP client to use; one is made for each fetch by default.
     """
 
-    def __init__(self, parameters: ClinicalTrialsParameters, client: PoliteClient | None = None) -> None:
+    def __init__(self, parameters: ClinicalTrialsParameters, client: HttpClient | None = None) -> None:
         self._parameters = parameters
         self._client = client
         self._base_url = parameters.base_url.rstrip("/")
@@ -114,21 +119,24 @@ class ClinicalTrialsSource:
         Raises:
             SourceError: The service cannot be reached or does not speak the API; names URL and status.
         """
-        from medkg_dagster.adapters.sources.polite_http import PoliteClient
+        from medkg_dagster.io.http import HttpClient
 
-        client = self._client or PoliteClient(
+        client = self._client or HttpClient(
             requests_per_second=self._parameters.requests_per_second,
             timeout=self._parameters.timeout or ctx.calls.timeout_seconds,
-            max_attempts=self._parameters.max_attempts,
+            max_attempts=ctx.calls.attempts(self._parameters.max_attempts),
             log=ctx.log,
-            calls=ctx.calls,
+            guard=ctx.calls,
+            max_redirects=MAX_REDIRECTS,
         )
         with client:
             yield from self._named(client, ctx) if self._parameters.nct_ids else self._searched(client, ctx)
 
-    def _named(self, client: PoliteClient, ctx: StageContext) -> Iterator[Payload]:
+    def _named(self, client: HttpClient, ctx: StageContext) -> Iterator[Payload]:
+        from medkg_dagster.adapters.sources.payload_formats import load_json
+
         for nct_id in dict.fromkeys(self._parameters.nct_ids[: self._parameters.max_studies]):
-            reply = client.get_json(self._study_url(nct_id), {}, missing_is_none=True)
+            reply = client.get(self._study_url(nct_id), {}, load_json, missing=lambda: None)
             if reply is None:
                 ctx.quarantine(
                     f"clinicaltrials:{nct_id}",
@@ -137,7 +145,7 @@ class ClinicalTrialsSource:
                 continue
             yield from self._payload(f"{self._study_url(nct_id)}", reply, ctx)
 
-    def _searched(self, client: PoliteClient, ctx: StageContext) -> Iterator[Payload]:
+    def _searched(self, client: HttpClient, ctx: StageContext) -> Iterator[Payload]:
         fetched: set[str] = set()
         for place, study in self._studies(client, ctx):
             for payload in self._payload(place, study, ctx):
@@ -150,12 +158,14 @@ class ClinicalTrialsSource:
                 ctx.log.info("stopped at max_studies = %d", self._parameters.max_studies)
                 return
 
-    def _studies(self, client: PoliteClient, ctx: StageContext) -> Iterator[tuple[str, Any]]:
+    def _studies(self, client: HttpClient, ctx: StageContext) -> Iterator[tuple[str, Any]]:
+        from medkg_dagster.adapters.sources.payload_formats import load_json
+
         url = f"{self._base_url}/studies"
         tokens: set[str] = set()
         query = self._query()
         for page in range(1, self._parameters.max_studies + 2):
-            reply = client.get_json(url, query)
+            reply = client.get(url, query, load_json)
             studies, token = _read_page(url, page, reply)
             if page == 1 and "totalCount" in reply:
                 ctx.log.info("%s: %s studies match", url, reply["totalCount"])

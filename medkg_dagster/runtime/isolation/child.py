@@ -158,6 +158,7 @@ def _context(start: Start, channel: Channel) -> StageContext:
         report_progress=ProgressSender(channel),
         calls=ExternalCalls(
             timeout_seconds=start.calls.timeout_seconds,
+            max_attempts=start.calls.max_attempts,
             rate_limit_per_second=start.calls.rate_limit_per_second,
             failure_threshold=start.calls.failure_threshold,
             recovery_timeout=start.calls.recovery_timeout,

@@ -56,6 +56,7 @@ class CallLimits(_Message):
     """How a stage calls other services; see `ExternalCalls`."""
 
     timeout_seconds: float | None
+    max_attempts: int | None
     rate_limit_per_second: float | None
     failure_threshold: int | None
     recovery_timeout: float

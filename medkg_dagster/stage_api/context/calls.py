@@ -34,6 +34,7 @@ class ExternalCalls:
     Attributes:
         timeout_seconds: How long one attempt of one call may take, None for no limit; the caller hands it to
             its client.
+        max_attempts: Attempts of one call at most; None for as many as the caller thinks right.
         rate_limit_per_second: Calls per second and service at most; None for no limit.
         failure_threshold: Failures in a row that open the circuit; None for no circuit breaker.
         recovery_timeout: Seconds an open circuit stays open.
@@ -45,6 +46,7 @@ class ExternalCalls:
     """
 
     timeout_seconds: float | None = 30.0
+    max_attempts: int | None = None
     rate_limit_per_second: float | None = None
     failure_threshold: int | None = None
     recovery_timeout: float = 60.0
@@ -77,6 +79,17 @@ class ExternalCalls:
             raise
         self.settle(service, failed=False)
         return result
+
+    def attempts(self, wanted: int) -> int:
+        """Return how often one call may be tried.
+
+        Args:
+            wanted: What the caller would do by itself.
+
+        Returns:
+            As many, but never more than `max_attempts`.
+        """
+        return wanted if self.max_attempts is None else min(wanted, self.max_attempts)
 
     def admit(self, service: str) -> float:
         """Take a turn for one call; `settle` must follow when the call is over.

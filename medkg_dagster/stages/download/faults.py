@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import httpcore
 
 from medkg_dagster.errors import DownloadError, PermanentDownloadError, TransientDownloadError
+from medkg_dagster.io.http import may_pass, retry_after
 
 TOO_MANY_REQUESTS = 429
-_PASSING = frozenset({408, 425, TOO_MANY_REQUESTS})
 _MEANINGS = {
     401: "a login is needed",
     403: "the server does not allow it",
@@ -40,23 +38,9 @@ def status_error(url: str, status: int, headers: Mapping[str, str]) -> DownloadE
     wait = retry_after(headers.get("retry-after", ""))
     if status == TOO_MANY_REQUESTS:
         return BusyServerError(message, wait)
-    if status in _PASSING or status >= 500:
+    if may_pass(status):
         return TransientDownloadError(message, wait)
     return PermanentDownloadError(f"{message}; check the address")
-
-
-def retry_after(asked: str) -> float | None:
-    """Return the seconds a server asks to wait, given as a number or a date; None where it does not."""
-    text = asked.strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, IndexError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
 
 def connection_error(url: str, error: Exception) -> DownloadError:

@@ -10,10 +10,10 @@ import random
 import threading
 import time
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
 
 from medkg_dagster.domain.files import FileRecord, FileStatus
 from medkg_dagster.errors import CircuitOpenError, PermanentDownloadError, StoreError, TransientDownloadError
+from medkg_dagster.io.http import user_agent
 from medkg_dagster.stage_api import ExternalCalls
 from medkg_dagster.stages.download.addresses import AddressGuard
 from medkg_dagster.stages.download.bookkeeping import Bookkeeping, Ending
@@ -80,7 +80,7 @@ class Fetcher:
             self._backend,
             self._pool,
             read_timeout=read_timeout,
-            user_agent=config.user_agent or _user_agent(),
+            user_agent=config.user_agent or user_agent(),
         )
 
     @property
@@ -367,10 +367,3 @@ class Fetcher:
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
         self._pool.close()
-
-
-def _user_agent() -> str:
-    try:
-        return f"medkg-dagster/{version('medkg-dagster')}"
-    except PackageNotFoundError:  # a source tree that was never installed
-        return "medkg-dagster"

@@ -1,0 +1,246 @@
+"""HTTP: how long servers ask to wait, which faults may pass, and a client that minds both."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+
+from medkg_dagster.errors import DocumentError, SourceError
+
+if TYPE_CHECKING:
+    import httpx
+
+R = TypeVar("R")
+MAX_REPLY_BYTES = 256 * 1024 * 1024
+FIRST_WAIT_SECONDS = 1.0
+LONGEST_WAIT_SECONDS = 120.0
+_LONGEST_STATED = 1e9  # what is longer is not meant
+_PASSING = frozenset({408, 425, 429})
+
+
+def retry_after(stated: str) -> float | None:
+    """Return the seconds a server asks to wait.
+
+    Args:
+        stated: The value of the header `Retry-After`: a whole number of seconds, or a date.
+
+    Returns:
+        Never negative; None where the server does not ask, or not in a way that can be understood.
+    """
+    stated = stated.strip()
+    if stated.isascii() and stated.isdigit():
+        return min(float(stated), _LONGEST_STATED)
+    try:
+        moment = parsedate_to_datetime(stated)
+    except (ValueError, IndexError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def may_pass(status: int) -> bool:
+    """Say whether the same request may succeed another time although it was answered with this status."""
+    return status in _PASSING or status >= 500
+
+
+def user_agent() -> str:
+    """Return what servers are told of who asks."""
+    try:
+        return f"medkg-dagster/{version('medkg-dagster')}"
+    except PackageNotFoundError:  # a source tree that was never installed
+        return "medkg-dagster"
+
+
+class Guard(Protocol):
+    """Lets calls to a service through at a pace, and none to one that failed too often."""
+
+    def call(self, service: str, work: Callable[[], R]) -> R:
+        """Make a call when it is its turn, and return what it returns."""
+
+
+class _PassingFaultError(Exception):
+    """A fault that may be gone at the next attempt."""
+
+    def __init__(self, reason: str, wait: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+class HttpClient:
+    """Asks for small replies, never faster than it may, and again where a fault may pass.
+
+    Args:
+        timeout: Seconds to wait for each of connecting, sending and the next bytes of the reply; None waits
+            without end.
+        max_attempts: Attempts per request.
+        log: Where retries are reported.
+        guard: What every attempt goes through.
+        requests_per_second: The most requests a second, retries included; None for no limit of its own.
+        max_redirects: Redirects to follow; with 0 nothing is sent to another host than the one named.
+        passing: Statuses of this service that may pass, besides those of `may_pass`.
+        secret: Sent as a bearer token; never part of a message.
+        sleep: Waits; exchanged in tests.
+        clock: Monotonic seconds; exchanged in tests.
+    """
+
+    def __init__(
+        self,
+        *,
+        timeout: float | None,
+        max_attempts: int,
+        log: logging.Logger,
+        guard: Guard | None = None,
+        requests_per_second: float | None = None,
+        max_redirects: int = 0,
+        passing: frozenset[int] = frozenset(),
+        secret: str | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        import httpx
+
+        self._interval = 1.0 / requests_per_second if requests_per_second else 0.0
+        self._max_attempts = max_attempts
+        self._log = log
+        self._guard = guard
+        self._passing = passing
+        self._secret = secret
+        self._sleep = sleep
+        self._clock = clock
+        self._next_request = clock()
+        agent = f"{user_agent()} (python-httpx/{httpx.__version__})"
+        self._client = httpx.Client(
+            timeout=timeout,
+            follow_redirects=max_redirects > 0,
+            max_redirects=max_redirects,
+            headers={"User-Agent": agent, "Accept": "application/json"}
+            | ({"Authorization": f"Bearer {secret}"} if secret else {}),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    def get(
+        self,
+        url: str,
+        query: Mapping[str, str],
+        read: Callable[[str, bytes], R],
+        *,
+        missing: Callable[[], R] | None = None,
+    ) -> R:
+        """Fetch one reply.
+
+        Args:
+            url: The address.
+            query: Query parameters.
+            read: Makes a value of the full address and the reply; a `DocumentError` says that it is no JSON,
+                as where a proxy answers, and the request is made again.
+            missing: Makes the value where status 404 is an answer and not an error.
+
+        Returns:
+            What was made of it.
+
+        Raises:
+            SourceError: No usable reply after all attempts; names the address and the status or fault.
+        """
+        request = self._client.build_request("GET", url, params=dict(query) or None)
+        return self._send(request, read, missing)
+
+    def post(self, url: str, body: Mapping[str, Any], read: Callable[[str, bytes], R]) -> R:
+        """Send JSON and return what `read` makes of the reply, see `get`."""
+        return self._send(self._client.build_request("POST", url, json=body), read)
+
+    def _send(
+        self,
+        request: httpx.Request,
+        read: Callable[[str, bytes], R],
+        missing: Callable[[], R] | None = None,
+    ) -> R:
+        address = str(request.url)
+        work = partial(self._attempt, request, may_miss=missing is not None)
+        for attempt in range(1, self._max_attempts + 1):
+            self._keep_pace()
+            try:
+                content = self._guard.call(request.url.host, work) if self._guard else work()
+                if content is None:
+                    assert missing is not None
+                    return missing()
+                return _understood(address, content, read)
+            except _PassingFaultError as fault:
+                wait = FIRST_WAIT_SECONDS * 2 ** (attempt - 1) if fault.wait is None else fault.wait
+                if attempt == self._max_attempts or wait > LONGEST_WAIT_SECONDS:
+                    raise SourceError(f"{address}: {fault} (attempt {attempt}); try again later") from fault
+                self._log.warning("%s: %s; attempt %d after %.1f s", address, fault, attempt + 1, wait)
+                self._sleep(wait)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _keep_pace(self) -> None:
+        wait = self._next_request - self._clock()
+        if wait > 0:
+            self._sleep(wait)
+        self._next_request = self._clock() + self._interval
+
+    def _attempt(self, request: httpx.Request, *, may_miss: bool) -> bytes | None:
+        import httpx
+
+        address = str(request.url)
+        try:
+            with contextlib.closing(self._client.send(request, stream=True)) as response:
+                if request.url.scheme == "https" and response.url.scheme != "https":
+                    raise SourceError(f"{address}: redirected to the unprotected address {response.url}")
+                status = response.status_code
+                if status == httpx.codes.NOT_FOUND and may_miss:
+                    return None
+                if status in self._passing or may_pass(status):
+                    wait = retry_after(response.headers.get("Retry-After", ""))
+                    raise _PassingFaultError(f"status {status}", wait)
+                if status != httpx.codes.OK:
+                    raise SourceError(f"{address}: status {status}{self._quoted(response)}")
+                return _body(address, response)
+        except httpx.TimeoutException as error:
+            raise _PassingFaultError(f"no answer in time ({type(error).__name__})") from error
+        except (httpx.TooManyRedirects, httpx.UnsupportedProtocol, httpx.DecodingError) as error:
+            raise SourceError(f"{address}: {error}") from error
+        except httpx.TransportError as error:
+            # The message may quote a header that cannot be sent.
+            said = type(error).__name__ if self._secret else error or type(error).__name__
+            raise _PassingFaultError(f"the connection failed: {said}") from error
+
+    def _quoted(self, response: httpx.Response) -> str:
+        # Services quote requests in their errors, some the key with them.
+        said = response.read()[:2000].decode("utf-8", "replace")
+        said = (said.replace(self._secret, "***") if self._secret else said)[:300].strip()
+        return f", the service says: {said}" if said else ""
+
+
+def _body(address: str, response: httpx.Response) -> bytes:
+    content = bytearray()
+    for part in response.iter_bytes():
+        content += part
+        if len(content) > MAX_REPLY_BYTES:
+            raise SourceError(
+                f"{address}: a reply of more than {MAX_REPLY_BYTES} bytes; ask for less at once"
+            )
+    return bytes(content)
+
+
+def _understood(address: str, content: bytes, read: Callable[[str, bytes], R]) -> R:
+    try:
+        return read(address, content)
+    except DocumentError as error:
+        said = str(error).removeprefix(f"{address}: ")
+        raise _PassingFaultError(f"a reply that is no JSON: {said}") from error
