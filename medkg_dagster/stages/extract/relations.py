@@ -7,6 +7,7 @@ more than the words do: who reports that a medicine "was used for" a disease doe
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -34,18 +35,14 @@ class Relation:
 
     Attributes:
         name: The rule's name, for audit.
-        left: What stands first in the sentence.
-        words: What must stand between the two.
-        right: What stands second.
         predicate: The Biolink predicate.
+        words: What must stand between the two.
         reverse: Whether the second mention is the subject.
     """
 
     name: str
-    left: Role
-    words: re.Pattern[str]
-    right: Role
     predicate: str
+    words: re.Pattern[str]
     reverse: bool = False
 
 
@@ -53,11 +50,9 @@ def _any(words: str, separator: str | None = None) -> str:
     return f"(?:{'|'.join(words.split(separator))})"
 
 
-def _pattern(*parts: str) -> re.Pattern[str]:
-    return re.compile("".join(parts), re.IGNORECASE)
+def _relation(name: str, predicate: str, *words: str, reverse: bool = False) -> Relation:
+    return Relation(name, predicate, re.compile("".join(words), re.IGNORECASE), reverse)
 
-
-_TREATMENT, _CONDITION, _GENE = Role.TREATMENT, Role.CONDITION, Role.GENE
 
 # A few words that qualify what follows, none of which turns the statement into another one.
 _TURNING = _any(
@@ -105,162 +100,99 @@ _ALTERATIONS = _any("mutations? variants? alterations? amplifications? rearrange
 _FOUND = _any("found present detected seen common frequent")
 _INHIBITS = _any("inhibits?,inhibited,blocks?,blocked,binds?(?: to)?,targets?,is an inhibitor of", ",")
 
-RELATIONS: tuple[Relation, ...] = (
-    Relation(
-        "compound_adjective",
-        _TREATMENT,
-        _pattern("[- ](?:induced|related|associated|mediated) (?:immune-related )?", _KIND),
-        _CONDITION,
-        CONTRIBUTES,
-    ),
-    Relation("causes", _TREATMENT, _pattern(f" {_KIND}{_DO}{_CAUSE} {_KIND}"), _CONDITION, CAUSES),
-    Relation(
-        "caused_by",
-        _CONDITION,
-        _pattern(f" {_KIND}{_MAY_BE}{_NOT}(?:caused|induced|triggered|provoked) by {_KIND}"),
-        _TREATMENT,
-        CAUSES,
-        reverse=True,
-    ),
-    Relation(
-        "attributed_to",
-        _CONDITION,
-        _pattern(f" (?:{_KIND}{_BE} )?{_NOT}{_DUE_TO} {_KIND}"),
-        _TREATMENT,
-        CONTRIBUTES,
-        reverse=True,
-    ),
-    Relation(
-        "risk_of",
-        _TREATMENT,
-        _pattern(rf" {_KIND}{_DO}{_HAS} {_HIGHER}(?:\w+ly )?{_HIGHER}{_RISK} (?:of|for) {_KIND}"),
-        _CONDITION,
-        MORE_LIKELY,
-    ),
-    Relation(
-        "associated_with",
-        _TREATMENT,
-        _pattern(f" {_KIND}{_BE} {_NOT}(?:associated|linked) (?:with|to) {_KIND}"),
-        _CONDITION,
-        ASSOCIATED,
-    ),
-    Relation(
-        "associated_with",
-        _CONDITION,
-        _pattern(f" {_KIND}{_BE} {_NOT}(?:associated|linked) (?:with|to) {_KIND}"),
-        _TREATMENT,
-        ASSOCIATED,
-        reverse=True,
-    ),
-    Relation(
-        "adverse_event",
-        _TREATMENT,
-        _pattern(
+RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
+    (Role.TREATMENT, Role.CONDITION): (
+        _relation(
+            "compound_adjective",
+            CONTRIBUTES,
+            "[- ](?:induced|related|associated|mediated) (?:immune-related )?",
+            _KIND,
+        ),
+        _relation("causes", CAUSES, f" {_KIND}{_DO}{_CAUSE} {_KIND}"),
+        _relation(
+            "risk_of",
+            MORE_LIKELY,
+            rf" {_KIND}{_DO}{_HAS} {_HIGHER}(?:\w+ly )?{_HIGHER}{_RISK} (?:of|for) {_KIND}",
+        ),
+        _relation(
+            "associated_with", ASSOCIATED, f" {_KIND}{_BE} {_NOT}(?:associated|linked) (?:with|to) {_KIND}"
+        ),
+        _relation(
+            "adverse_event",
+            ADVERSE_EVENT,
             rf" (?:[\w\-/%,]+ ){{0,6}}?{_EVENT} (?:\w+ ){{0,5}}?",
             f"(?:were|was|included?|includes|including|such as|are|is|like|of)[: ]+{_KIND}",
         ),
-        _CONDITION,
-        ADVERSE_EVENT,
-    ),
-    Relation(
-        "adverse_event_of",
-        _CONDITION,
-        _pattern(
-            f" {_BE} (?:an? |the )?{_KIND}(?:{_EVENT}|complications?) ",
-            f"(?:of|with|under|from|during|after) {_KIND}",
-        ),
-        _TREATMENT,
-        ADVERSE_EVENT,
-        reverse=True,
-    ),
-    Relation(
-        "for_treatment_of",
-        _TREATMENT,
-        _pattern(
+        _relation(
+            "for_treatment_of",
+            TREATS,
             f" {_KIND}{_MAY_BE}{_NOT}(?:{_APPLIED} )?(?:for|in) (?:the |first-line |second-line |adjuvant )*",
             f"(?:treatment|therapy|management) of {_KIND}{_MAY_BE_PATIENTS}{_KIND}",
         ),
-        _CONDITION,
-        TREATS,
-    ),
-    Relation(
-        "used_for",
-        _TREATMENT,
-        _pattern(f" {_KIND}{_BE} {_NOT}{_APPLIED} (?:for|in|against) {_MAY_BE_PATIENTS}{_KIND}"),
-        _CONDITION,
-        TREATS,
-    ),
-    Relation(
-        "reduces_risk",
-        _TREATMENT,
-        _pattern(f" {_KIND}{_DO}(?:reduce[sd]?|lower(?:s|ed)?|decrease[sd]?) the {_RISK} of {_KIND}"),
-        _CONDITION,
-        LESS_LIKELY,
-    ),
-    Relation(
-        "improves",
-        _TREATMENT,
-        _pattern(
+        _relation(
+            "used_for", TREATS, f" {_KIND}{_BE} {_NOT}{_APPLIED} (?:for|in|against) {_MAY_BE_PATIENTS}{_KIND}"
+        ),
+        _relation(
+            "reduces_risk",
+            LESS_LIKELY,
+            f" {_KIND}{_DO}(?:reduce[sd]?|lower(?:s|ed)?|decrease[sd]?) the {_RISK} of {_KIND}",
+        ),
+        _relation(
+            "improves",
+            TREATS,
             f" {_KIND}{_DO}(?:{_MAY_BE}(?:used |given )?to )?{_HELPED} ",
             rf"(?:(?:[\w\-/%]+ ){{0,3}}?{_OUTCOME} (?:of|in|for|from) )?{_MAY_BE_PATIENTS}{_KIND}",
         ),
-        _CONDITION,
-        TREATS,
+        _relation("in_patients_with", TREATS, f" (?:in|for) {_IN_PATIENTS}{_KIND}"),
+        _relation("for_condition", TREATS, f" (?:monotherapy |therapy |treatment )?(?:for|against) {_STAGE}"),
     ),
-    Relation(
-        "in_patients_with", _TREATMENT, _pattern(f" (?:in|for) {_IN_PATIENTS}{_KIND}"), _CONDITION, TREATS
-    ),
-    Relation(
-        "for_condition",
-        _TREATMENT,
-        _pattern(f" (?:monotherapy |therapy |treatment )?(?:for|against) {_STAGE}"),
-        _CONDITION,
-        TREATS,
-    ),
-    Relation(
-        "treated_with",
-        _CONDITION,
-        _pattern(
+    (Role.CONDITION, Role.TREATMENT): (
+        _relation(
+            "caused_by",
+            CAUSES,
+            f" {_KIND}{_MAY_BE}{_NOT}(?:caused|induced|triggered|provoked) by {_KIND}",
+            reverse=True,
+        ),
+        _relation("attributed_to", CONTRIBUTES, f" (?:{_KIND}{_BE} )?{_NOT}{_DUE_TO} {_KIND}", reverse=True),
+        _relation(
+            "associated_with",
+            ASSOCIATED,
+            f" {_KIND}{_BE} {_NOT}(?:associated|linked) (?:with|to) {_KIND}",
+            reverse=True,
+        ),
+        _relation(
+            "adverse_event_of",
+            ADVERSE_EVENT,
+            f" {_BE} (?:an? |the )?{_KIND}(?:{_EVENT}|complications?) ",
+            f"(?:of|with|under|from|during|after) {_KIND}",
+            reverse=True,
+        ),
+        _relation(
+            "treated_with",
+            TREATS,
             f" (?:patients )?(?:who |which |that )?(?:(?:{_BE}|can be|may be) )?{_NOT}",
             f"(?:treated|managed|controlled) (?:successfully )?with {_KIND}",
+            reverse=True,
         ),
-        _TREATMENT,
-        TREATS,
-        reverse=True,
+        _relation("received", TREATS, f" (?:patients )?{_MAY_BE}{_RECEIVED} {_KIND}", reverse=True),
     ),
-    Relation(
-        "received",
-        _CONDITION,
-        _pattern(f" (?:patients )?{_MAY_BE}{_RECEIVED} {_KIND}"),
-        _TREATMENT,
-        TREATS,
-        reverse=True,
-    ),
-    Relation(
-        "gene_altered_condition",
-        _GENE,
-        _pattern(f"(?:[- ]|[- ]?V600[EK]?(?:/K)?[- ]){_ALTERED} {_KIND}"),
-        _CONDITION,
-        ASSOCIATED,
-    ),
-    Relation(
-        "alterations_in_condition",
-        _GENE,
-        _pattern(
+    (Role.GENE, Role.CONDITION): (
+        _relation(
+            "gene_altered_condition", ASSOCIATED, f"(?:[- ]|[- ]?V600[EK]?(?:/K)?[- ]){_ALTERED} {_KIND}"
+        ),
+        _relation(
+            "alterations_in_condition",
+            ASSOCIATED,
             rf" (?:V600[EK]? )?{_ALTERATIONS} (?:{_BE} (?:\w+ )?{_FOUND} )?",
             f"in {_KIND}{_MAY_BE_PATIENTS}{_KIND}",
         ),
-        _CONDITION,
-        ASSOCIATED,
     ),
-    Relation(
-        "inhibits",
-        _TREATMENT,
-        _pattern(rf" (?:\w+ly )?{_DO}{_INHIBITS} (?:the |mutant |mutated |activated )*"),
-        _GENE,
-        AFFECTS,
+    (Role.TREATMENT, Role.GENE): (
+        _relation(
+            "inhibits", AFFECTS, rf" (?:\w+ly )?{_DO}{_INHIBITS} (?:the |mutant |mutated |activated )*"
+        ),
     ),
-)
+}
 
 # A sentence that asks or supposes states nothing.
 HEDGES = re.compile(
@@ -282,7 +214,5 @@ def relation_between(left: Role, words: str, right: Role) -> Relation | None:
     Returns:
         The first relation that fits.
     """
-    for relation in RELATIONS:
-        if relation.left is left and relation.right is right and relation.words.fullmatch(words):
-            return relation
-    return None
+    rules = RELATIONS.get((left, right), ())
+    return next((relation for relation in rules if relation.words.fullmatch(words)), None)
