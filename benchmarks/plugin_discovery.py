@@ -168,7 +168,7 @@ def discover(allow: Sequence[str] = (), block: Sequence[str] = ()) -> dict[str, 
     start = time.process_time()
     factory = StageFactory.load_plugins(policy)
     problems = factory.problems
-    events = (*factory.registry.events, *factory.extensions.events())
+    events = factory.events
     seconds = time.process_time() - start
     assert len(events) > len(factory.registry)
     return _told(seconds, factory.registry.stage_types, [str(problem) for problem in problems])

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from benchmarks.figures import Figure, cpu_seconds, in_turn
 from medkg_dagster.domain.documents import Block, BlockKind, Document, Section, hash_content
-from medkg_dagster.registry import Discovery, StageFactory, StageRegistry
+from medkg_dagster.registry import StageFactory, StageRegistry
 from medkg_dagster.resolution import load_plan
 from medkg_dagster.resolution.plan import PipelinePlan
 from medkg_dagster.runtime.policies import external_calls
@@ -125,7 +125,7 @@ def _microseconds(call: Callable[[], object], calls: int) -> Callable[[], float]
 
 
 def _registry() -> StageRegistry:
-    registry = StageRegistry(lambda: Discovery((), ()))
+    registry = StageRegistry()
     registry.register_stage(
         metadata=StageMetadata(
             stage_type="read-documents",

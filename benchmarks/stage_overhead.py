@@ -23,7 +23,7 @@ from dagster import (
 
 from benchmarks.figures import Figure, in_turn
 from medkg_dagster.compiler.compile_plan import compile_plan
-from medkg_dagster.registry import Discovery, StageFactory, StageRegistry
+from medkg_dagster.registry import StageFactory, StageRegistry
 from medkg_dagster.resolution import load_plan
 from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api import StageContext, StageMetadata, write_key
@@ -60,7 +60,7 @@ def measure(stages: int = 8, repeats: int = 5) -> Iterator[Figure]:
 
 
 def _stages(folder: Path, count: int) -> Definitions:
-    registry = StageRegistry(lambda: Discovery((), ()))
+    registry = StageRegistry()
     for number in range(count):
         registry.register_stage(
             metadata=StageMetadata(

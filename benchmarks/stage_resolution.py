@@ -5,7 +5,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 
 from benchmarks.figures import Figure, cpu_seconds, in_turn
-from medkg_dagster.registry import Discovery, StageFactory, StageRegistry
+from medkg_dagster.registry import StageFactory, StageRegistry
 from medkg_dagster.resolution import resolve_pipeline
 from medkg_dagster.stage_api import StageDefinitionView, StageMetadata, write_key
 from medkg_dagster.topology.models import PipelineTopologyConfig, StageDefinition
@@ -61,7 +61,7 @@ def _name(number: int) -> str:
 
 def _registry(count: int) -> StageRegistry:
     """Return chains of types of which each reads what the one before it writes."""
-    registry = StageRegistry(lambda: Discovery((), ()))
+    registry = StageRegistry()
     for number in range(count):
         registry.register_stage(
             metadata=StageMetadata(

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 def medkg_context(tmp_path: Path) -> StageContext:
     """The surroundings of a stage, its data in `tmp_path` and its ledger job in memory."""
     from medkg_dagster.stage_api import StageContext
+    from medkg_dagster.stage_api.testing import installed_extensions
 
-    return StageContext(pipeline="test", stage="test", job_id="test", home=tmp_path)
+    found = installed_extensions()
+    return StageContext(pipeline="test", stage="test", job_id="test", home=tmp_path, extensions=found)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Entry points to loaded objects, each under its own guard; knows nothing of stages."""
 
-from medkg_dagster.plugins.choice import Choice, choose_offer
 from medkg_dagster.plugins.installed import InstalledEntryPoints
 from medkg_dagster.plugins.loading import LoadGuard
 from medkg_dagster.plugins.origin import OWN_DISTRIBUTION, Distributions, Origin
@@ -8,13 +7,11 @@ from medkg_dagster.plugins.policy import PluginPolicy, Replacement, is_from
 
 __all__ = [
     "OWN_DISTRIBUTION",
-    "Choice",
     "Distributions",
     "InstalledEntryPoints",
     "LoadGuard",
     "Origin",
     "PluginPolicy",
     "Replacement",
-    "choose_offer",
     "is_from",
 ]

@@ -1,4 +1,4 @@
-"""Entry points to stage types: discovery, the registry, and the factory that builds stages."""
+"""One registry for every kind of plugin, and the factory that builds stages."""
 
 from __future__ import annotations
 
@@ -6,27 +6,23 @@ import warnings
 from typing import Any
 
 from medkg_dagster.plugins import Origin
-from medkg_dagster.registry.discovery import (
-    STAGE_GROUP,
-    DiscoveredStage,
-    Discovery,
-    discover_stages,
-    load_entry_points,
-)
-from medkg_dagster.registry.registered import RegisteredStage
+from medkg_dagster.registry.extension_registry import ExtensionRegistry
+from medkg_dagster.registry.plugin_kind import PluginKind
+from medkg_dagster.registry.plugin_registry import PluginRegistry
 from medkg_dagster.registry.stage_factory import StageFactory
 from medkg_dagster.registry.stage_registry import StageRegistry
+from medkg_dagster.registry.stage_types import STAGE_GROUP, STAGE_TYPES, RegisteredStage
 
 __all__ = [
     "STAGE_GROUP",
-    "DiscoveredStage",
-    "Discovery",
+    "STAGE_TYPES",
+    "ExtensionRegistry",
     "Origin",
+    "PluginKind",
+    "PluginRegistry",
     "RegisteredStage",
     "StageFactory",
     "StageRegistry",
-    "discover_stages",
-    "load_entry_points",
 ]
 
 

@@ -1,115 +1,89 @@
-"""Several registrations of one name: which is taken, decided by configuration and never by order."""
+"""Several offers of one name: which is taken, decided by configuration and never by order."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from medkg_dagster.errors import Problem
-from medkg_dagster.plugins import Origin, Replacement, choose_offer
+from medkg_dagster.plugins import Origin, Replacement, is_from
 from medkg_dagster.plugins.events import Outcome, PluginEvent
-from medkg_dagster.registry.discovery import problem_of
-from medkg_dagster.registry.registered import RegisteredStage
+from medkg_dagster.registry.importing import problem_of
+from medkg_dagster.registry.plugin_kind import PluginKind
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What became of the registrations of one name.
+    """What became of the offers of one name.
 
     Attributes:
-        taken: The one that is used; None where none is.
+        taken: The entry point whose first offer is used; None where none is.
         problems: One for each that is refused.
         events: What became of each.
     """
 
-    taken: RegisteredStage | None
+    taken: Origin | None
     problems: tuple[Problem, ...]
     events: tuple[PluginEvent, ...]
 
 
-def settle(name: str, offered: Sequence[RegisteredStage], chosen: Replacement | None) -> Settlement:
-    """Decide between the registrations of one stage type.
+def settle(
+    kind: PluginKind[Any], name: str, offered: Sequence[Origin], chosen: Replacement | None
+) -> Settlement:
+    """Decide: the one distribution that `replaces` names, else the built-in, else the only one, else none.
 
     Args:
-        name: The stage type.
-        offered: Its registrations, each of an entry point.
+        kind: The kind of plugin.
+        name: The name that is offered.
+        offered: The entry points that offer it; one that offers it again is in it again.
         chosen: What the deployment's `replaces` says of the name.
     """
+    origins = Counter(offered)
+    subject = kind.subject(name)
+    named = [origin for origin in origins if chosen is not None and is_from(origin, chosen.distribution)]
+    if len(named) != 1:
+        chosen = None
+    own = next((origin for origin in origins if origin.is_own), None)
+    taken = named[0] if chosen else own or (offered[0] if len(origins) == 1 else None)
+    by = chosen.written if chosen else "entry point"
     problems: list[Problem] = []
     events: list[PluginEvent] = []
-    candidates: list[RegisteredStage] = []
-    again: dict[Origin, int] = {}
-    for entry in offered:
-        if all(other.origin != entry.origin for other in candidates):
-            candidates.append(entry)
+
+    def refuse(origin: Origin, message: str, hint: str) -> None:
+        problems.append(problem_of(origin, message, hint=hint))
+        events.append(PluginEvent(origin, Outcome.REJECTED, subject, details=message))
+
+    for origin, times in origins.items():
+        if times > 1:
+            refuse(origin, *_repeated(kind, name, times - 1))
+    if taken is not None:
+        events.append(PluginEvent(taken, Outcome.REGISTERED, subject, by))
+    for origin in origins:
+        if origin == taken:
+            continue
+        if chosen:
+            events.append(PluginEvent(origin, Outcome.REPLACED, subject, by, f"by {chosen.distribution}"))
         else:
-            again[_origin(entry)] = again.get(_origin(entry), 0) + 1
-    for entry in candidates:
-        times = again.get(_origin(entry), 0)
-        if times:
-            problems.append(_repeated(name, entry, times))
-            events.append(_rejected(entry, name, problems[-1]))
-    choice = choose_offer([_origin(entry) for entry in candidates], chosen)
-    taken = None if choice.position is None else candidates[choice.position]
-    if taken is not None and choice.replacement is not None:
-        events += _replaced(name, candidates, taken, choice.replacement)
-        return Settlement(taken, tuple(problems), tuple(events))
-    events += [PluginEvent(_origin(taken), Outcome.REGISTERED, name)] if taken else []
-    for entry in candidates:
-        if entry is not taken:
-            problems.append(_lost(name, entry, candidates, taken))
-            events.append(_rejected(entry, name, problems[-1]))
+            refuse(origin, *_lost(kind, name, origin, [*origins], taken))
     return Settlement(taken, tuple(problems), tuple(events))
 
 
-def _repeated(name: str, entry: RegisteredStage, times: int) -> Problem:
+def _repeated(kind: PluginKind[Any], name: str, times: int) -> tuple[str, str]:
     more = f" ({times:,} times too often)" if times > 1 else ""
-    message = f"stage type {name!r} is registered already by the same entry point{more}; the first is kept"
-    return _refused(entry, message, "remove or rename one of the two")
+    message = f"{kind.label} {name!r} is registered already by the same entry point{more}; the first is kept"
+    return message, "remove or rename one of the two"
 
 
 def _lost(
-    name: str, entry: RegisteredStage, candidates: Sequence[RegisteredStage], taken: RegisteredStage | None
-) -> Problem:
+    kind: PluginKind[Any], name: str, origin: Origin, origins: Sequence[Origin], taken: Origin | None
+) -> tuple[str, str]:
+    """Return what is said of an offer that is not used, and what to do."""
+    choice = f"`replaces: {{{kind.key}: {{{name}: {origin.distribution}}}}}` in config/plugins.yaml"
     if taken is not None:
-        message = f"stage type {name!r} is registered already by {taken.origin}; the built-in is kept"
-        return _refused(entry, message, _rename_or_choose(name, entry))
-    message = f"stage type {name!r} is registered by {_others(entry, candidates)} too; none of them is used"
-    hint = f"uninstall or block one of the distributions, or choose one: {_choice(name, entry)}"
-    return _refused(entry, message, hint)
-
-
-def _replaced(
-    name: str, candidates: Sequence[RegisteredStage], taken: RegisteredStage, chosen: Replacement
-) -> Iterator[PluginEvent]:
-    yield PluginEvent(_origin(taken), Outcome.REGISTERED, name, chosen.written)
-    for entry in candidates:
-        if entry is not taken:
-            yield PluginEvent(
-                _origin(entry), Outcome.REPLACED, name, chosen.written, f"by {chosen.distribution}"
-            )
-
-
-def _others(entry: RegisteredStage, candidates: Sequence[RegisteredStage]) -> str:
-    return " and ".join(str(other.origin) for other in candidates if other is not entry)
-
-
-def _rename_or_choose(name: str, entry: RegisteredStage) -> str:
-    return f"rename the stage type, or let it take the built-in's place: {_choice(name, entry)}"
-
-
-def _choice(name: str, entry: RegisteredStage) -> str:
-    return f"`replaces: {{stages: {{{name}: {_origin(entry).distribution}}}}}` in config/plugins.yaml"
-
-
-def _refused(entry: RegisteredStage, message: str, hint: str) -> Problem:
-    return problem_of(_origin(entry), message, hint=hint)
-
-
-def _rejected(entry: RegisteredStage, name: str, problem: Problem) -> PluginEvent:
-    return PluginEvent(_origin(entry), Outcome.REJECTED, name, details=problem.message)
-
-
-def _origin(entry: RegisteredStage) -> Origin:
-    assert entry.origin is not None, "only registrations of entry points collide here"
-    return entry.origin
+        message = f"{kind.label} {name!r} is registered already by {taken}; the built-in is kept"
+        return message, f"rename the {kind.label}, or let it take the built-in's place: {choice}"
+    others = " and ".join(str(other) for other in origins if other is not origin)
+    message = f"{kind.label} {name!r} is registered by {others} too; none of them is used"
+    return message, f"uninstall or block one of the distributions, or choose one: {choice}"

@@ -15,9 +15,9 @@ from medkg_dagster.errors import (
     did_you_mean,
 )
 from medkg_dagster.plugins import InstalledEntryPoints, PluginPolicy
-from medkg_dagster.registry.discovery import Discovery, discover_stages
+from medkg_dagster.plugins.events import PluginEvent
+from medkg_dagster.registry.extension_registry import ExtensionRegistry
 from medkg_dagster.registry.stage_registry import StageRegistry
-from medkg_dagster.stage_api.extension_catalogue import ExtensionCatalogue
 from medkg_dagster.stage_api.stage_types.metadata import StageMetadata
 from medkg_dagster.stage_api.stage_types.registration import (
     Stage,
@@ -35,47 +35,75 @@ class PipelineView(Protocol):
         """The pipeline's name."""
 
 
+class LoadPlugins(Protocol):
+    """How `load_plugins` is called, of `StageFactory` or of one factory."""
+
+    def __call__(self, policy: PluginPolicy | None = None, asked_for: Collection[str] = ()) -> StageFactory:
+        """Load what is installed and let in; the factory's `problems` say what went wrong.
+
+        Args:
+            policy: What is let in; by default everything, or what a factory that is there lets in already.
+            asked_for: Distributions, entry points and import paths that pipelines name in `plugins:`.
+
+        Returns:
+            The factory; a new one where `StageFactory` was asked.
+        """
+
+
+class _LoadPlugins:
+    """Lets `StageFactory.load_plugins()` make a factory, and `factory.load_plugins()` fill that very one."""
+
+    def __get__(self, factory: StageFactory | None, owner: type[StageFactory]) -> LoadPlugins:
+        def load_plugins(policy: PluginPolicy | None = None, asked_for: Collection[str] = ()) -> StageFactory:
+            filled = factory
+            if filled is None:
+                installed = InstalledEntryPoints()
+                filled = owner(StageRegistry(policy, installed), ExtensionRegistry(policy, installed))
+            elif policy is not None:
+                filled.registry.policy = policy
+                filled.extensions = ExtensionRegistry(policy)
+            filled.registry.load_plugins(asked_for)
+            return filled
+
+        return load_plugins
+
+
 class StageFactory:
     """Builds stages.
 
     Args:
-        registry: The stage types.
+        registry: The stage types; all that are installed by default.
         extensions: What stages may name: sources, embedders, stores; all that are installed by default.
     """
 
-    __slots__ = ("_find", "extensions", "registry")
+    load_plugins = _LoadPlugins()
 
-    def __init__(self, registry: StageRegistry, extensions: ExtensionCatalogue | None = None) -> None:
-        self.registry = registry
-        self.extensions = extensions or ExtensionCatalogue()
-        self._find = registry.find
-        registry.put_in_use()
+    def __init__(
+        self, registry: StageRegistry | None = None, extensions: ExtensionRegistry | None = None
+    ) -> None:
+        self.registry = StageRegistry() if registry is None else registry
+        self.extensions = extensions or ExtensionRegistry()
+        self._find = self.registry.find
+        self.registry.put_in_use()
+        if registry is None:
+            self.registry.load_plugins()
 
-    @classmethod
-    def load_plugins(
-        cls,
-        policy: PluginPolicy | None = None,
-        asked_for: Collection[str] = (),
-    ) -> StageFactory:
-        """Return a factory over what is installed and let in; `problems` says what went wrong.
-
-        Args:
-            policy: What is let in; everything by default.
-            asked_for: Distributions, entry points and import paths that pipelines name in `plugins:`.
-        """
-        installed = InstalledEntryPoints()
-
-        def discover() -> Discovery:
-            return discover_stages(policy, asked_for, installed=installed)
-
-        registry = StageRegistry(discover)
-        registry.load_plugins()
-        return cls(registry, ExtensionCatalogue(policy, installed))
+    @property
+    def events(self) -> tuple[PluginEvent, ...]:
+        """What became of each entry point, stage type and extension."""
+        return (*self.registry.events, *self.extensions.events)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """What went wrong when plugins were loaded, names that collide, dependencies nobody registered."""
-        return (*self.registry.problems, *self.extensions.problems(), *self.registry.check_complete())
+        distributions = {event.origin.distribution for event in self.events}
+        told = (
+            *self.registry.problems,
+            *self.extensions.problems,
+            *self.registry.policy.misspelt_blocks(distributions),
+            *self.registry.check_complete(),
+        )
+        return tuple(dict.fromkeys(told))
 
     def resolve(self, pipeline: PipelineView, stage: StageDefinitionView) -> Stage:
         """Build a stage.

@@ -8,14 +8,13 @@ from medkg_dagster.domain.gates import GateCondition
 from medkg_dagster.errors import ConfigError
 from medkg_dagster.plugins import LoadGuard
 from medkg_dagster.plugins.loading import error_text
-from medkg_dagster.stage_api.extension_catalogue import ExtensionCatalogue
-from medkg_dagster.stage_api.extensions import ExtensionKind
+from medkg_dagster.stage_api.extensions import ExtensionKind, Extensions
 from medkg_dagster.topology.models import CustomCondition, PipelineTopologyConfig
 from medkg_dagster.topology.structure import Finding
 
 
 def expand_conditions(
-    topology: PipelineTopologyConfig, extensions: ExtensionCatalogue, home: Path, guard: LoadGuard
+    topology: PipelineTopologyConfig, extensions: Extensions, home: Path, guard: LoadGuard
 ) -> tuple[PipelineTopologyConfig, dict[str, GateCondition], list[Finding]]:
     """Let extensions make a `GateCondition` of each custom condition.
 
@@ -53,7 +52,7 @@ def expand_conditions(
 
 def _expanded(
     custom: CustomCondition,
-    extensions: ExtensionCatalogue,
+    extensions: Extensions,
     home: Path,
     guard: LoadGuard,
     path: tuple[str | int, ...],

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medkg_dagster.errors import Problem
-from medkg_dagster.registry import StageFactory
+from medkg_dagster.registry import ExtensionRegistry, StageFactory
 from medkg_dagster.resolution.plan import Plan
 from medkg_dagster.resolution.requirements import asked_for
 from medkg_dagster.resolution.resolve import resolve_topologies
 from medkg_dagster.settings import Settings
-from medkg_dagster.stage_api.extension_catalogue import ExtensionCatalogue
 from medkg_dagster.topology.loading import LoadedTopologies, load_pipelines
 from medkg_dagster.topology.plugins_file import LoadedPluginPolicy, load_plugin_policy
 
@@ -30,7 +29,7 @@ class Deployment:
     plan: Plan
 
     @property
-    def extensions(self) -> ExtensionCatalogue:
+    def extensions(self) -> ExtensionRegistry:
         """The sources, embedders, stores and gate conditions that are let in."""
         return self.factory.extensions
 

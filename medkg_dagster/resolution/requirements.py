@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator
 from medkg_dagster.errors import ConfigError
 from medkg_dagster.plugins import Origin, is_from
 from medkg_dagster.plugins.events import Outcome, PluginEvent
-from medkg_dagster.registry import StageRegistry
-from medkg_dagster.stage_api.extension_catalogue import ExtensionCatalogue
+from medkg_dagster.registry import ExtensionRegistry, StageRegistry
 from medkg_dagster.stage_api.extensions import ExtensionKind
 from medkg_dagster.topology.models import PipelineTopologyConfig
 from medkg_dagster.topology.plugin_keys import PluginRequirement
@@ -23,7 +22,7 @@ def asked_for(topologies: Iterable[PipelineTopologyConfig]) -> frozenset[str]:
 
 
 def unmet_requirements(
-    topology: PipelineTopologyConfig, registry: StageRegistry, extensions: ExtensionCatalogue
+    topology: PipelineTopologyConfig, registry: StageRegistry, extensions: ExtensionRegistry
 ) -> Iterator[Finding]:
     """Yield a finding for each requirement that what is installed does not meet.
 

@@ -53,7 +53,7 @@ def resolve_topologies(
             overridden += _overrides(pipeline, resolution.plan)
     discovery = _totals((load.origin.distribution, load.seconds) for load in factory.registry.loads)
     seconds = _totals(item for _, resolution in resolved for item in resolution.seconds.items())
-    events = (*factory.registry.events, *factory.extensions.events(), *overridden)
+    events = (*factory.events, *overridden)
     report = PluginReport(events, discovery, seconds, datetime.now(UTC).isoformat())
     return Plan(tuple(plans), tuple(found), report, loaded.deprecations)
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from medkg_dagster.plugins import LoadGuard
 from medkg_dagster.plugins.loading import error_text
-from medkg_dagster.stage_api.extension_catalogue import CONTEXT_KEY, ExtensionCatalogue
+from medkg_dagster.stage_api.extensions import CONTEXT_KEY, Extensions
 from medkg_dagster.stage_api.stage_types.metadata import StageMetadata, qualified_name
 from medkg_dagster.topology.explain import explain
 from medkg_dagster.topology.structure import Finding
@@ -24,7 +24,7 @@ def check_config(
     metadata: StageMetadata,
     config: Mapping[str, Any],
     path: tuple[str | int, ...],
-    extensions: ExtensionCatalogue,
+    extensions: Extensions,
     guard: LoadGuard,
 ) -> tuple[Any, list[Finding]]:
     """Validate a configuration.

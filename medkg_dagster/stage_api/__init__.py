@@ -33,17 +33,18 @@ from medkg_dagster.stage_api.context import StageContext, Stopwatch
 from medkg_dagster.stage_api.context.calls import ExternalCalls
 from medkg_dagster.stage_api.context.job_record import GatePassage, InMemoryJobRecord, JobRecord
 from medkg_dagster.stage_api.context.quarantine import QuarantinedDocument
-from medkg_dagster.stage_api.extension_catalogue import ExtensionCatalogue, check_extension
 from medkg_dagster.stage_api.extensions import (
     Embedder,
     Extension,
     ExtensionKind,
+    Extensions,
     GraphStore,
     IndexStore,
     Neighbour,
     NoParameters,
     RemoteEmbedder,
     SearchHit,
+    check_extension,
 )
 from medkg_dagster.stage_api.secrets import Secret
 from medkg_dagster.stage_api.source import Source
@@ -82,8 +83,8 @@ __all__ = [
     "EmbeddingBatch",
     "Entity",
     "Extension",
-    "ExtensionCatalogue",
     "ExtensionKind",
+    "Extensions",
     "ExternalCalls",
     "FileRecord",
     "FileStatus",

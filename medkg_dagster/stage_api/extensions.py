@@ -5,13 +5,14 @@ An entry point of a group below names an `Extension`. Only the chosen one is imp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo
 
 from medkg_dagster.domain.chunks import Chunk
 from medkg_dagster.domain.embeddings import EmbeddingBatch
@@ -44,6 +45,9 @@ class ExtensionKind(StrEnum):
     def plural(self) -> str:
         """The last word of the group, also the key in `replaces`: `index_stores`."""
         return self.value.rpartition(".")[2]
+
+
+CONTEXT_KEY = "extensions"
 
 
 class Embedder(Protocol):
@@ -207,3 +211,89 @@ class Extension:
             hint = did_you_mean(place, self.config_model.model_fields)
             return f"{self.name}: unknown parameter '{place}'; {hint}"
         return f"{self.name}: parameter '{place}': {item['msg']}"
+
+
+class Extensions(Protocol):
+    """Where a stage finds the extensions that are let in: `ctx.extensions`."""
+
+    def names(self, kind: ExtensionKind) -> tuple[str, ...]:
+        """Return the sorted names of the extensions of a kind."""
+
+    def find(self, kind: ExtensionKind, name: str) -> Extension:
+        """Return an extension; only that one is imported.
+
+        Args:
+            kind: What is wanted.
+            name: The name written in YAML.
+
+        Raises:
+            ConfigError: No such name, one that is not let in, several of that name, or it cannot be loaded.
+        """
+
+
+class GivenExtensions:
+    """Extensions that are handed over, none of them installed.
+
+    Args:
+        extensions: All there are.
+    """
+
+    def __init__(self, extensions: Iterable[Extension] = ()) -> None:
+        self._extensions = {(extension.kind, extension.name): extension for extension in extensions}
+
+    def names(self, kind: ExtensionKind) -> tuple[str, ...]:
+        """Return the sorted names of the extensions of a kind."""
+        return tuple(sorted(name for one, name in self._extensions if one is kind))
+
+    def find(self, kind: ExtensionKind, name: str) -> Extension:
+        """Return an extension; raises `ConfigError` where there is none of that name."""
+        found = self._extensions.get((kind, name))
+        if found is None:
+            raise ConfigError(f"unknown {kind.label} {name!r}; {did_you_mean(name, self.names(kind))}")
+        return found
+
+
+def open_embedder(extensions: Extensions, model: str, home: Path) -> Embedder:
+    """Open the embedder that made an index's vectors, so that a query is embedded like the chunks were.
+
+    Args:
+        extensions: Where the embedder is found.
+        model: What `Embedder.model` returned: `<extension name>:<canonical JSON of its parameters>`.
+        home: The folder for all data.
+
+    Raises:
+        ConfigError: The text is not of that form, or the embedder is not installed or cannot be opened.
+    """
+    name, _, text = model.partition(":")
+    try:
+        parameters = json.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"embedding model {model!r} cannot be reopened: {error}; embed again") from error
+    if not isinstance(parameters, dict):
+        raise ConfigError(f"embedding model {model!r} cannot be reopened: no parameters; embed again")
+    embedder: Embedder = extensions.find(ExtensionKind.EMBEDDER, name).open(parameters, home)
+    return embedder
+
+
+def check_extension(kind: ExtensionKind, name: str, parameters: dict[str, Any], info: ValidationInfo) -> None:
+    """Let an unknown extension or parameter be an error of the YAML file, not of a run.
+
+    Call it from a validator of a config model. It does nothing where the model is validated without a
+    catalogue in its context, as inside a step: there the extension is opened right afterwards.
+
+    Args:
+        kind: What is wanted.
+        name: The name written in YAML.
+        parameters: Its parameters as written.
+        info: What pydantic gives the validator.
+
+    Raises:
+        ValueError: There is no such extension, or the parameters do not fit it.
+    """
+    catalogue = (info.context or {}).get(CONTEXT_KEY)
+    if catalogue is None:
+        return
+    try:
+        catalogue.find(kind, name).validate(parameters)
+    except ConfigError as error:
+        raise ValueError(str(error)) from error

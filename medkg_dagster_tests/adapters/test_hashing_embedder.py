@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from medkg_dagster.adapters.embedders.hashing import HASHING, HashingEmbedder, HashingParameters
 from medkg_dagster.errors import ConfigError
-from medkg_dagster.stage_api import ExtensionCatalogue, ExtensionKind
+from medkg_dagster.registry import ExtensionRegistry
+from medkg_dagster.stage_api import ExtensionKind
+from medkg_dagster.stage_api.extensions import open_embedder
 
 
 def embedder(**parameters: float) -> HashingEmbedder:
@@ -23,7 +25,7 @@ def similarity(first: str, second: str) -> float:
 
 
 def test_the_entry_point_names_it_and_it_is_lexical() -> None:
-    assert ExtensionCatalogue().find(ExtensionKind.EMBEDDER, "hashing") is HASHING
+    assert ExtensionRegistry().find(ExtensionKind.EMBEDDER, "hashing") is HASHING
     assert embedder().lexical
     assert "exical" in HASHING.description
 
@@ -94,7 +96,7 @@ def test_vectors_are_the_same_in_every_release() -> None:
 def test_it_can_be_reopened_from_its_model_name(tmp_path: Path) -> None:
     made = embedder(dimension=64, ngram_share=0.25)
 
-    reopened = ExtensionCatalogue().open_embedder(made.model, tmp_path)
+    reopened = open_embedder(ExtensionRegistry(), made.model, tmp_path)
 
     assert reopened.model == made.model
     assert np.array_equal(reopened.embed(["melanoma"]), made.embed(["melanoma"]))
@@ -103,4 +105,4 @@ def test_it_can_be_reopened_from_its_model_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize("model", ["", "hashing", "hashing:[]", "hashing:{", "nothing:{}", 'hashing:{"a":1}'])
 def test_a_model_name_that_cannot_be_reopened_is_a_config_error(model: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
-        ExtensionCatalogue().open_embedder(model, tmp_path)
+        open_embedder(ExtensionRegistry(), model, tmp_path)

@@ -8,7 +8,9 @@ import pytest
 
 from medkg_dagster.adapters.embedders.onnx import ONNX, OnnxEmbedder, OnnxParameters, mean_pool
 from medkg_dagster.errors import ConfigError
-from medkg_dagster.stage_api import ExtensionCatalogue, ExtensionKind
+from medkg_dagster.registry import ExtensionRegistry
+from medkg_dagster.stage_api import ExtensionKind
+from medkg_dagster.stage_api.extensions import open_embedder
 
 INSTALLED = bool(importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("tokenizers"))
 needs_runtime = pytest.mark.skipif(not INSTALLED, reason="the extra 'onnx' is not installed")
@@ -57,7 +59,7 @@ def write_model(folder: Path, table: np.ndarray) -> None:
 
 
 def test_the_entry_point_names_it() -> None:
-    assert ExtensionCatalogue().find(ExtensionKind.EMBEDDER, "onnx") is ONNX
+    assert ExtensionRegistry().find(ExtensionKind.EMBEDDER, "onnx") is ONNX
 
 
 def test_the_mean_leaves_padding_out_and_has_length_one() -> None:
@@ -102,7 +104,7 @@ def test_texts_are_tokenized_run_and_pooled(tmp_path: Path) -> None:
     assert not vectors[2].any()
     assert vectors[3] == pytest.approx([0, 1, 0])
     assert not embedder.lexical
-    assert ExtensionCatalogue().open_embedder(embedder.model, tmp_path).model == embedder.model
+    assert open_embedder(ExtensionRegistry(), embedder.model, tmp_path).model == embedder.model
 
 
 @needs_runtime
@@ -112,4 +114,4 @@ def test_another_model_in_the_folder_is_refused_when_an_index_is_reopened(tmp_pa
     write_model(tmp_path / "model", np.eye(4) * 2)
 
     with pytest.raises(ConfigError, match="SHA-256"):
-        ExtensionCatalogue().open_embedder(name, tmp_path)
+        open_embedder(ExtensionRegistry(), name, tmp_path)

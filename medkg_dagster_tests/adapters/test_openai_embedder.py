@@ -12,7 +12,9 @@ import pytest
 
 from medkg_dagster.adapters.embedders.openai import OPENAI, OpenAIEmbedder, OpenAIParameters
 from medkg_dagster.errors import ConfigError, SourceError
-from medkg_dagster.stage_api import ExtensionCatalogue, ExtensionKind, ExternalCalls, Secret
+from medkg_dagster.registry import ExtensionRegistry
+from medkg_dagster.stage_api import ExtensionKind, ExternalCalls, Secret
+from medkg_dagster.stage_api.extensions import open_embedder
 
 KEY = "sk-a-very-secret-key"
 
@@ -71,7 +73,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
 
 
 def test_the_entry_point_names_it() -> None:
-    assert ExtensionCatalogue().find(ExtensionKind.EMBEDDER, "openai") is OPENAI
+    assert ExtensionRegistry().find(ExtensionKind.EMBEDDER, "openai") is OPENAI
 
 
 def test_a_batch_is_one_request_and_rows_follow_the_index_of_the_reply(service: Service) -> None:
@@ -172,7 +174,7 @@ def test_a_service_without_a_key_gets_none(service: Service) -> None:
 def test_the_model_name_holds_no_secret_and_reopens(service: Service, tmp_path: Path) -> None:
     embedder = service.embedder(dimensions=2)
 
-    reopened = ExtensionCatalogue().open_embedder(embedder.model, tmp_path)
+    reopened = open_embedder(ExtensionRegistry(), embedder.model, tmp_path)
 
     assert KEY not in embedder.model
     assert '"api_key":{"env":"TEST_KEY"}' in embedder.model

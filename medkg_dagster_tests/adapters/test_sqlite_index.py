@@ -21,10 +21,10 @@ from medkg_dagster.adapters.index.full_text_query import full_text_query
 from medkg_dagster.adapters.index.sqlite import SQLITE_INDEX
 from medkg_dagster.adapters.index.sqlite_store import FILE_NAME, SqliteIndex
 from medkg_dagster.errors import StoreError
+from medkg_dagster.registry import ExtensionRegistry
 from medkg_dagster.stage_api import (
     Chunk,
     EmbeddingBatch,
-    ExtensionCatalogue,
     ExtensionKind,
     chunk_id,
     hash_content,
@@ -83,7 +83,7 @@ def search(index: SqliteIndex, query: str) -> list[str]:
 
 
 def test_the_entry_point_names_it() -> None:
-    assert ExtensionCatalogue().find(ExtensionKind.INDEX_STORE, "sqlite") is SQLITE_INDEX
+    assert ExtensionRegistry().find(ExtensionKind.INDEX_STORE, "sqlite") is SQLITE_INDEX
 
 
 def test_a_hit_is_the_whole_chunk_with_its_ranks(index: SqliteIndex) -> None:

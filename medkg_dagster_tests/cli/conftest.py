@@ -11,11 +11,11 @@ from click.testing import CliRunner, Result
 from medkg_dagster.cli import main
 from medkg_dagster.domain.gates import GateCondition
 from medkg_dagster.ledger import GateRule, Job, JobLedger, Phase, RunIdentity
+from medkg_dagster.registry import ExtensionRegistry
 from medkg_dagster.stage_api import (
     Chunk,
     Edge,
     EmbeddingBatch,
-    ExtensionCatalogue,
     ExtensionKind,
     Node,
     QuarantinedDocument,
@@ -190,12 +190,12 @@ def index_texts(home: Path, model: str | None = None) -> None:
         for document, (title, text) in TEXTS.items()
     )
     home.mkdir()
-    embedder = ExtensionCatalogue().find(ExtensionKind.EMBEDDER, "hashing").open({}, home)
+    embedder = ExtensionRegistry().find(ExtensionKind.EMBEDDER, "hashing").open({}, home)
     vectors = embedder.embed([chunk.text for chunk in chunks])
     batch = EmbeddingBatch(
         tuple(chunk.id for chunk in chunks), vectors, model or embedder.model, embedder.lexical
     )
-    with closing(ExtensionCatalogue().find(ExtensionKind.INDEX_STORE, "sqlite").open({}, home)) as store:
+    with closing(ExtensionRegistry().find(ExtensionKind.INDEX_STORE, "sqlite").open({}, home)) as store:
         store.upsert(chunks, batch)
 
 
@@ -232,6 +232,6 @@ def graph_home(home: Path) -> Path:
         )
     ]
     home.mkdir()
-    with closing(ExtensionCatalogue().find(ExtensionKind.GRAPH_STORE, "sql").open({}, home)) as store:
+    with closing(ExtensionRegistry().find(ExtensionKind.GRAPH_STORE, "sql").open({}, home)) as store:
         store.upsert(["PMID:1"], {"PMID:1": nodes}, edges)
     return home

@@ -8,7 +8,7 @@ from dagster import DagsterInstance, Definitions, ExecuteInProcessResult
 from pydantic import BaseModel, Field
 
 from medkg_dagster.compiler.compile_plan import compile_plan
-from medkg_dagster.registry import Discovery, StageFactory, StageRegistry
+from medkg_dagster.registry import StageFactory, StageRegistry
 from medkg_dagster.resolution import load_plan
 from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api import StageContext, StageDefinitionView, StageMetadata, write_key
@@ -57,7 +57,7 @@ class Deployment:
         self.config = folder / "config"
         self.instance = instance
         self.seen: list[Any] = []
-        self.registry = StageRegistry(lambda: Discovery((), ()))
+        self.registry = StageRegistry()
         (self.config / "orchestration" / "pipelines").mkdir(parents=True)
         (self.config / "orchestration" / "resilience.yaml").write_text(POLICIES)
         self.register("read", "words", self._read, config_model=ReadConfig)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from medkg_dagster.compiler.compile_plan import compile_plan
 from medkg_dagster.ledger import JobLedger
-from medkg_dagster.registry import Discovery, StageFactory, StageRegistry
+from medkg_dagster.registry import StageFactory, StageRegistry
 from medkg_dagster.resolution import Plan, resolve_topologies
 from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api import (
@@ -111,7 +111,7 @@ class Laboratory:
     given: dict[str, dict[str, Value]] = field(default_factory=dict)
 
     def factory(self) -> StageFactory:
-        registry = StageRegistry(lambda: Discovery((), ()))
+        registry = StageRegistry()
         gate = StageFactory.load_plugins().registry.get("gate")
         registry.add(StageRegistration(gate.metadata, gate.builder))
         for drawn in self.drawn.types:

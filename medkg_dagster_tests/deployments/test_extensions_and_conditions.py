@@ -56,7 +56,7 @@ def extension(kind: str, build: str = "lambda parameters, home: None", **changes
 SOURCE_ROWS = [
     Row("raises on import", "raise RuntimeError('no driver')", "cannot be loaded: RuntimeError: no driver"),
     Row("exits on import", "sys.exit(1)", "cannot be loaded: "),
-    Row("hangs on import", "time.sleep(60)", "took longer than 0.5 s to import and was interrupted"),
+    Row("hangs on import", "time.sleep(60)", "took longer than 0.5 s to load and was interrupted"),
     Row("names a function", "def LAB():\n    pass\n", "names function '<function LAB"),
     Row(
         "is of another kind", extension("EMBEDDER"), "names an Extension of kind medical_kg.orchestration.emb"

@@ -250,4 +250,4 @@ def test_a_replacement_by_nobody_is_a_problem(site: Site) -> None:
     messages = [problem.message for problem in site.load().plan.problems]
 
     assert any("for the stage type 'chunk', but it does not register it" in text for text in messages)
-    assert any("for the source 'files', but it does not provide it" in text for text in messages)
+    assert any("for the source 'files', but it does not register it" in text for text in messages)

@@ -19,10 +19,9 @@ from medkg_dagster.cli import main
 from medkg_dagster.domain.gates import GateOperator
 from medkg_dagster.ledger.models import JobStatus, StageStatus
 from medkg_dagster.ledger.schema import METADATA as LEDGER_TABLES
-from medkg_dagster.registry import STAGE_GROUP, RegisteredStage, StageFactory
+from medkg_dagster.registry import STAGE_GROUP, ExtensionRegistry, RegisteredStage, StageFactory
 from medkg_dagster.stage_api import (
     Extension,
-    ExtensionCatalogue,
     ExtensionKind,
     StageContext,
     StageMetadata,
@@ -63,9 +62,9 @@ def own_stage_types() -> list[RegisteredStage]:
 
 def own_extensions() -> list[Extension]:
     found = [
-        ExtensionCatalogue().find(kind, name)
+        ExtensionRegistry().find(kind, name)
         for kind in ExtensionKind
-        for name in ExtensionCatalogue().names(kind)
+        for name in ExtensionRegistry().names(kind)
     ]
     return [item for item in found if item.build.__module__.startswith("medkg_dagster.")]
 

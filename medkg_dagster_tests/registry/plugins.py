@@ -28,6 +28,14 @@ def twice() -> list[StageRegistration]:
     return [registration("four"), registration("four")]
 
 
+def ocr() -> StageRegistration:
+    return registration("ocr")
+
+
+def lacks_torch() -> StageRegistration:
+    raise ImportError("torch")
+
+
 def breaks() -> StageRegistration:
     raise RuntimeError("no model here")
 

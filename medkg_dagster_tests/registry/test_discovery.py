@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -7,10 +8,10 @@ import pytest
 from medkg_dagster.errors import Problem
 from medkg_dagster.registry import (
     STAGE_GROUP,
+    STAGE_TYPES,
+    PluginRegistry,
     StageFactory,
     StageRegistry,
-    discover_stages,
-    load_entry_points,
 )
 
 PLUGINS = "medkg_dagster_tests.registry.plugins"
@@ -21,8 +22,8 @@ def point(attribute: str, module: str = PLUGINS) -> EntryPoint:
 
 
 def load(*attributes: str) -> tuple[StageRegistry, tuple[Problem, ...]]:
-    registry = StageRegistry(lambda: load_entry_points([point(attribute) for attribute in attributes]))
-    return registry, registry.load_plugins()
+    registry = StageRegistry()
+    return registry, registry.load_entry_points([point(attribute) for attribute in attributes])
 
 
 def test_plugins_register_one_stage_type_or_several() -> None:
@@ -72,10 +73,12 @@ def test_the_traceback_of_a_broken_plugin_is_kept() -> None:
 
 
 def test_a_module_that_is_not_there_is_one_problem() -> None:
-    discovery = load_entry_points([point("x", "no_such_module_anywhere"), point("one")])
+    registry = StageRegistry()
 
-    assert [stage.registration.metadata.stage_type for stage in discovery.stages] == ["one"]
-    assert "ModuleNotFoundError" in discovery.problems[0].message
+    (problem,) = registry.load_entry_points([point("x", "no_such_module_anywhere"), point("one")])
+
+    assert registry.stage_types == ("one",)
+    assert "ModuleNotFoundError" in problem.message
 
 
 def test_what_a_plugin_yields_before_it_breaks_counts() -> None:
@@ -101,7 +104,7 @@ def test_of_two_plugins_with_one_name_none_is_used_and_each_is_told_of_the_other
 def test_loading_twice_changes_nothing() -> None:
     registry, _ = load("one", "several", "breaks")
 
-    registry.load_plugins()
+    registry.load_entry_points([point("one"), point("several"), point("breaks")])
 
     assert registry.stage_types == ("one", "three", "two")
     assert [problem.message for problem in registry.problems] == [
@@ -146,6 +149,8 @@ def test_the_installed_stage_types_come_from_this_distribution() -> None:
 
 
 def test_a_group_without_plugins_gives_nothing() -> None:
-    discovery = discover_stages(group="medical_kg.orchestration.no_such_group")
+    kind = dataclasses.replace(STAGE_TYPES, group="medical_kg.orchestration.no_such_group")
+    registry = PluginRegistry(kind)
 
-    assert (discovery.stages, discovery.problems) == ((), ())
+    assert registry.load_plugins() == ()
+    assert registry.names == ()

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from medkg_dagster.errors import StageConfigError, StageRegistryError, StageResolutionError
-from medkg_dagster.registry import Discovery, StageFactory, StageRegistry
+from medkg_dagster.registry import StageFactory, StageRegistry
 from medkg_dagster.stage_api import StageRegistration
 from medkg_dagster.topology import PipelineTopologyConfig, StageDefinition
 from medkg_dagster_tests.registry.stage_types import FakeStage, build, metadata, registration
@@ -22,7 +22,7 @@ STAGE = PIPELINE.stages[0]
 
 
 def empty() -> StageRegistry:
-    return StageRegistry(lambda: Discovery((), ()))
+    return StageRegistry()
 
 
 class Recorder:

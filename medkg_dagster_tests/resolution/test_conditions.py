@@ -13,7 +13,7 @@ from medkg_dagster.domain.gates import GateClause, GateCondition, GateOperator
 from medkg_dagster.plugins import LoadGuard
 from medkg_dagster.resolution.conditions import expand_conditions
 from medkg_dagster.stage_api import Extension, ExtensionKind
-from medkg_dagster.stage_api.testing.run import GivenExtensions
+from medkg_dagster.stage_api.testing import installed_extensions
 from medkg_dagster.topology.models import PipelineTopologyConfig
 from medkg_dagster.topology.structure import Finding
 
@@ -54,7 +54,9 @@ def expand(
 ) -> tuple[PipelineTopologyConfig, dict[str, GateCondition], list[Finding]]:
     extension = Extension(ExtensionKind.GATE_CONDITION, "sign-off", "Signed.", SignOff, build)
     with LoadGuard(limit) as guard:
-        return expand_conditions(topology(*conditions), GivenExtensions([extension]), Path("/data"), guard)
+        return expand_conditions(
+            topology(*conditions), installed_extensions([extension]), Path("/data"), guard
+        )
 
 
 CUSTOM = {"custom": "sign-off"}
@@ -64,7 +66,7 @@ WRITTEN = {"field": "ready", "equals": True}
 def test_a_pipeline_without_custom_conditions_stays_as_it_is() -> None:
     written = topology(WRITTEN)
     with LoadGuard(5.0) as guard:
-        expanded, conditions, findings = expand_conditions(written, GivenExtensions([]), Path(), guard)
+        expanded, conditions, findings = expand_conditions(written, installed_extensions([]), Path(), guard)
 
     assert expanded is written
     assert conditions == {"g0": written.gates[0].condition}

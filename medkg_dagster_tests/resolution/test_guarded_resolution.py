@@ -10,10 +10,9 @@ import pytest
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from medkg_dagster.plugins import PluginPolicy
-from medkg_dagster.registry import Discovery, StageFactory, StageRegistry
+from medkg_dagster.registry import ExtensionRegistry, StageFactory, StageRegistry
 from medkg_dagster.resolution import Plan, load_plan
 from medkg_dagster.stage_api import Extension, ExtensionKind, NoParameters
-from medkg_dagster.stage_api.testing.run import GivenExtensions
 from medkg_dagster_tests.registry.stage_types import registration
 
 POLICIES = "policies: {default: {}}\n"
@@ -69,12 +68,13 @@ def load(folder: Path, bad: str, act: Callable[..., Any]) -> Plan:
     (folder / "orchestration" / "resilience.yaml").write_text(POLICIES)
     (pipelines / "good.yaml").write_text(GOOD)
     (pipelines / "bad.yaml").write_text(bad)
-    registry = StageRegistry(lambda: Discovery((), (), PluginPolicy(load_seconds=0.3)))
-    registry.load_plugins()
+    registry = StageRegistry(PluginPolicy(load_seconds=0.3))
     for item in (registration("plain"), registration("gate"), registration("picky", model=Picky)):
         registry.add(item)
     condition = Extension(ExtensionKind.GATE_CONDITION, "sign-off", "Signed.", NoParameters, act)
-    return load_plan(folder, StageFactory(registry, GivenExtensions([condition])))
+    extensions = ExtensionRegistry()
+    extensions.add(condition)
+    return load_plan(folder, StageFactory(registry, extensions))
 
 
 @pytest.mark.parametrize(("act", "message"), MISBEHAVIOURS)

@@ -9,11 +9,11 @@ import pytest
 from medkg_dagster.plugins import OWN_DISTRIBUTION, Origin, PluginPolicy
 from medkg_dagster.plugins.events import Outcome, PluginEvent
 from medkg_dagster.plugins.origin import UNKNOWN
-from medkg_dagster.registry import DiscoveredStage, Discovery, StageRegistry
+from medkg_dagster.registry import ExtensionRegistry, StageRegistry
 from medkg_dagster.resolution.requirements import asked_for, unmet_requirements, why_not_registered
-from medkg_dagster.stage_api.extension_catalogue import ExtensionCatalogue
 from medkg_dagster.topology.models import PipelineTopologyConfig
 from medkg_dagster.topology.structure import Finding
+from medkg_dagster_tests.registry.given import GivenEntryPoints
 from medkg_dagster_tests.registry.stage_types import registration
 
 LAB = Origin("ocr", "lab.ocr:register", "Lab_OCR", "1.4.2")
@@ -29,12 +29,13 @@ def topology(**plugins: list[dict[str, str]]) -> PipelineTopologyConfig:
 
 
 def unmet(*demands: dict[str, str], kind: str = "stages", **policy: Any) -> list[Finding]:
-    stages = (DiscoveredStage(registration("ocr"), LAB), DiscoveredStage(registration("tidy"), PATH))
-    rejected = PluginEvent(BROKEN, Outcome.REJECTED, details="cannot be loaded: ImportError: torch")
-    registry = StageRegistry(lambda: Discovery(stages, (), PluginPolicy(**policy), (rejected,)))
+    registry = StageRegistry(
+        PluginPolicy(**policy), GivenEntryPoints([(LAB, "ocr"), (BROKEN, "lacks_torch")])
+    )
     registry.load_plugins()
+    registry.add(registration("tidy"), origin=PATH)
     registry.add(registration("coded"))
-    return list(unmet_requirements(topology(**{kind: list(demands)}), registry, ExtensionCatalogue()))
+    return list(unmet_requirements(topology(**{kind: list(demands)}), registry, ExtensionRegistry()))
 
 
 @pytest.mark.parametrize("source", ["lab-ocr", "LAB.ocr", "ocr"])

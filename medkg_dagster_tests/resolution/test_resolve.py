@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from medkg_dagster.errors import Problem, StageResolutionError
-from medkg_dagster.registry import Discovery, StageFactory, StageRegistry
+from medkg_dagster.registry import StageFactory, StageRegistry
 from medkg_dagster.resolution import Plan, load_plan, resolve_pipeline
 from medkg_dagster.topology import PipelineTopologyConfig, ResiliencePolicy
 from medkg_dagster_tests.registry.stage_types import registration
@@ -39,7 +39,7 @@ class ChunkConfig(BaseModel):
 
 
 def types(version: str = "1") -> StageFactory:
-    registry = StageRegistry(lambda: Discovery((), ()))
+    registry = StageRegistry()
     registry.register(registration("ingest", "payloads"))
     registry.register(registration("chunk", "chunks", ("ingest",), model=ChunkConfig, version=version))
     registry.register(registration("gate"))
@@ -235,7 +235,7 @@ def test_a_pipeline_that_begins_with_its_gate_is_refused() -> None:
 
 
 def test_the_gate_type_is_unknown_until_a_plugin_provides_it() -> None:
-    registry = StageRegistry(lambda: Discovery((), ()))
+    registry = StageRegistry()
     registry.register(registration("work"))
     topology = gated({"a": "", "gate_x": "a", "b": "gate_x"}, "x")
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medkg_dagster.errors import StageResolutionError
-from medkg_dagster.registry import Discovery, StageFactory, StageRegistry
+from medkg_dagster.registry import StageFactory, StageRegistry
 from medkg_dagster.resolution import PipelinePlan, load_plan, resolve_pipeline
 from medkg_dagster.topology import PipelineTopologyConfig, ResiliencePolicy
 from medkg_dagster_tests.registry.stage_types import registration
@@ -17,7 +17,7 @@ POLICIES = {"default": ResiliencePolicy()}
 
 def shipped_types() -> StageFactory:
     """The built-in stage types as far as wires go."""
-    registry = StageRegistry(lambda: Discovery((), ()))
+    registry = StageRegistry()
     for name, keys, dependencies, optional in (
         ("ingest", "payloads", (), ()),
         ("parse", "document", ("ingest",), ("download",)),
@@ -201,7 +201,7 @@ def test_every_wire_goes_to_the_one_nearest_writer(
     drawn: tuple[list[tuple[int, ...]], list[tuple[frozenset[str], frozenset[str]]]],
 ) -> None:
     edges, keys = drawn
-    registry = StageRegistry(lambda: Discovery((), ()))
+    registry = StageRegistry()
     for key in "xyz":
         registry.register(registration(f"source-{key}", key))
     for index, (written, read) in enumerate(keys):

@@ -1,5 +1,7 @@
 """The validation context that pipelines are loaded with: what is installed may be named in configurations."""
 
-from medkg_dagster.stage_api.extension_catalogue import CONTEXT_KEY, ExtensionCatalogue
+from medkg_dagster.registry import ExtensionRegistry
+from medkg_dagster.stage_api.extensions import CONTEXT_KEY
 
-INSTALLED = {CONTEXT_KEY: ExtensionCatalogue()}
+EXTENSIONS = ExtensionRegistry()
+INSTALLED = {CONTEXT_KEY: EXTENSIONS}

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from medkg_dagster.errors import CircuitOpenError, ConfigError, SourceError
 from medkg_dagster.stage_api import Chunk, EmbeddingBatch, ExternalCalls, StageContext
 from medkg_dagster.stages.embed import EmbedConfig, EmbedStage, embedded_text, register
-from medkg_dagster_tests.stages.installed import INSTALLED
+from medkg_dagster_tests.stages.installed import EXTENSIONS, INSTALLED
 
 
 def make_chunk(name: str, text: str, title: str = "Title", section: str = "") -> Chunk:
@@ -28,7 +28,7 @@ def execute(
     chunks: tuple[Chunk, ...], home: Path, **config: object
 ) -> tuple[EmbeddingBatch, list[tuple[int, int | None]]]:
     progress: list[tuple[int, int | None]] = []
-    ctx = StageContext("auto", "embed", "default", home)
+    ctx = StageContext("auto", "embed", "default", home, extensions=EXTENSIONS)
     ctx.report_progress = lambda done, total, unit: progress.append((done, total))  # noqa: ARG005 - the protocol's names
     return EmbedStage(EmbedConfig.model_validate(config)).execute(ctx, chunks), progress
 

@@ -8,11 +8,13 @@ from medkg_dagster.errors import StoreError
 from medkg_dagster.stage_api import StageContext
 from medkg_dagster.stages.index import IndexConfig, IndexStage, register
 from medkg_dagster_tests.adapters.test_sqlite_index import CHUNKS, dump, embed
-from medkg_dagster_tests.stages.installed import INSTALLED
+from medkg_dagster_tests.stages.installed import EXTENSIONS, INSTALLED
 
 
 def test_a_batch_is_indexed_and_indexing_it_again_changes_nothing(tmp_path: Path) -> None:
-    ctx = StageContext("auto", "index", "default", tmp_path, log=logging.getLogger("test"))
+    ctx = StageContext(
+        "auto", "index", "default", tmp_path, log=logging.getLogger("test"), extensions=EXTENSIONS
+    )
     stage = IndexStage(IndexConfig())
 
     receipt = stage.execute(ctx, tuple(CHUNKS), embed(CHUNKS))
@@ -26,7 +28,7 @@ def test_a_batch_is_indexed_and_indexing_it_again_changes_nothing(tmp_path: Path
 
 
 def test_vectors_of_other_chunks_fail_the_step(tmp_path: Path) -> None:
-    ctx = StageContext("auto", "index", "default", tmp_path)
+    ctx = StageContext("auto", "index", "default", tmp_path, extensions=EXTENSIONS)
 
     with pytest.raises(StoreError, match="1 chunks have no vector"):
         IndexStage(IndexConfig()).execute(ctx, tuple(CHUNKS), embed(CHUNKS[:2]))

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from medkg_dagster.errors import SourceError
 from medkg_dagster.stage_api import PayloadFormat, StageContext
 from medkg_dagster.stages.ingest import IngestConfig, register
-from medkg_dagster_tests.stages.installed import INSTALLED
+from medkg_dagster_tests.stages.installed import EXTENSIONS, INSTALLED
 
 
 @dataclass
@@ -32,7 +32,9 @@ class Progress:
 
 
 def context() -> StageContext:
-    return StageContext(pipeline="p", stage="ingest", job_id="default", home=Path("unused"))
+    return StageContext(
+        pipeline="p", stage="ingest", job_id="default", home=Path("unused"), extensions=EXTENSIONS
+    )
 
 
 def test_registration_is_what_the_issue_promises() -> None:

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from medkg_dagster.registry import ExtensionRegistry
 from medkg_dagster.stage_api import (
     Document,
-    ExtensionCatalogue,
     ExtensionKind,
     GraphReceipt,
     GraphStore,
@@ -58,7 +58,7 @@ def dump(home: Path) -> dict[str, list[tuple[object, ...]]]:
 
 
 def neighbours(home: Path, curie: str) -> tuple[Neighbour, ...]:
-    store: GraphStore = ExtensionCatalogue().find(ExtensionKind.GRAPH_STORE, "sql").open({}, home)
+    store: GraphStore = ExtensionRegistry().find(ExtensionKind.GRAPH_STORE, "sql").open({}, home)
     with closing(store):
         return store.neighbours(curie, 100)
 

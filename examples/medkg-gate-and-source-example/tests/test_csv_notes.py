@@ -11,12 +11,12 @@ from medkg_gate_and_source_example.csv_notes import CSV_NOTES
 
 from medkg_dagster.stage_api import (
     ConfigError,
-    ExtensionCatalogue,
     ExtensionKind,
     Payload,
     SourceError,
     StageContext,
 )
+from medkg_dagster.stage_api.testing import installed_extensions
 
 NOTES = """\
 id,title,text
@@ -149,4 +149,4 @@ def test_whatever_a_file_holds_ids_are_unique_and_payloads_are_text(tmp_path: Pa
 
 
 def test_the_entry_point_names_the_source() -> None:
-    assert ExtensionCatalogue().find(ExtensionKind.SOURCE, "csv-notes") is CSV_NOTES
+    assert installed_extensions().find(ExtensionKind.SOURCE, "csv-notes") is CSV_NOTES

@@ -8,12 +8,12 @@ from medkg_gate_and_source_example.sign_off import SIGN_OFF
 
 from medkg_dagster.stage_api import (
     ConfigError,
-    ExtensionCatalogue,
     ExtensionKind,
     GateCondition,
     GateConditionError,
     InMemoryJobRecord,
 )
+from medkg_dagster.stage_api.testing import installed_extensions
 
 
 def open_condition(**parameters: Any) -> GateCondition:
@@ -65,4 +65,4 @@ def test_wrong_parameters_are_refused(parameters: dict[str, Any]) -> None:
 
 
 def test_the_entry_point_names_the_condition() -> None:
-    assert ExtensionCatalogue().find(ExtensionKind.GATE_CONDITION, "sign-off") is SIGN_OFF
+    assert installed_extensions().find(ExtensionKind.GATE_CONDITION, "sign-off") is SIGN_OFF

@@ -21,7 +21,7 @@ from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
     from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
-    from medkg_dagster.stage_api import ExtensionCatalogue
+    from medkg_dagster.stage_api import Extensions
 
 Command = Callable[..., Any]
 
@@ -108,7 +108,7 @@ def locate_path(params: dict[str, Any]) -> dict[str, Any]:
 
 def build_request(
     pipeline: PipelinePlan,
-    extensions: ExtensionCatalogue,
+    extensions: Extensions,
     adapter: str | None,
     params: dict[str, Any],
     options: dict[str, Any],
@@ -168,7 +168,7 @@ def new_job_id(pipeline: str) -> str:
 
 
 def _check(
-    pipeline: PipelinePlan, planned: PlannedStage, request: dict[str, Any], extensions: ExtensionCatalogue
+    pipeline: PipelinePlan, planned: PlannedStage, request: dict[str, Any], extensions: Extensions
 ) -> None:
     from medkg_dagster.plugins import LoadGuard
     from medkg_dagster.plugins.policy import LOAD_SECONDS

@@ -69,7 +69,7 @@ def find_chunks(settings: Settings, query: str, limit: int) -> tuple[Embedder | 
     """
     home = settings.home
     require_data(home)
-    from medkg_dagster.stage_api import ExtensionKind
+    from medkg_dagster.stage_api.extensions import ExtensionKind, open_embedder
 
     extensions = load_extensions(settings)
     with closing(extensions.find(ExtensionKind.INDEX_STORE, "sqlite").open({}, home)) as store:
@@ -77,7 +77,7 @@ def find_chunks(settings: Settings, query: str, limit: int) -> tuple[Embedder | 
         if model is None:
             raise StoreError(nothing_in(home))
         try:
-            embedder = extensions.open_embedder(model, home)
+            embedder = open_embedder(extensions, model, home)
             vector = embedder.embed([query])[0]
         except MedkgError as error:
             click.echo(f"medkg: searching words only, the query has no vector: {error}", err=True)

@@ -24,7 +24,13 @@ from typing import Any
 from medkg_dagster.errors import StageContractError, StageRegistryError
 from medkg_dagster.io.process_limits import address_space, lift_memory_limit, limit_cpu, limit_memory
 from medkg_dagster.plugins import PluginPolicy
-from medkg_dagster.registry import STAGE_GROUP, StageFactory, StageRegistry, load_entry_points
+from medkg_dagster.registry import (
+    STAGE_GROUP,
+    ExtensionRegistry,
+    RegisteredStage,
+    StageFactory,
+    StageRegistry,
+)
 from medkg_dagster.runtime.isolation.channel import Channel, LogSender, ProgressSender
 from medkg_dagster.runtime.isolation.messages import (
     DeclaredType,
@@ -39,12 +45,10 @@ from medkg_dagster.runtime.isolation.messages import (
 from medkg_dagster.runtime.isolation.remote_job import RemoteJobRecord
 from medkg_dagster.stage_api.context import StageContext
 from medkg_dagster.stage_api.context.calls import ExternalCalls
-from medkg_dagster.stage_api.extension_catalogue import ExtensionCatalogue
 from medkg_dagster.stage_api.invocation import StageOutcome, invoke
 from medkg_dagster.stage_api.secrets.redaction import redact, revealed_names
 from medkg_dagster.stage_api.serialization import dump_value, load_value
 from medkg_dagster.stage_api.stage_types.metadata import StageMetadata
-from medkg_dagster.stage_api.stage_types.registration import StageRegistration
 from medkg_dagster.topology.models import PipelineTopologyConfig, StageDefinition
 
 _HEADROOM_BYTES = 64 << 20
@@ -94,55 +98,53 @@ def limit_resources(start: Start) -> None:
 
 
 def _run(start: Start, ctx: StageContext, contents: dict[str, bytes]) -> tuple[StageMetadata, StageOutcome]:
-    registrations = _Registrations(start.timeout_seconds)
-    registration = registrations.find(start.target, start.stage_type)
-    metadata = dataclasses.replace(registration.metadata, max_failure_ratio=start.max_failure_ratio)
+    stage_types = _StageTypes(start.timeout_seconds)
+    entry = stage_types.find(start.target, start.stage_type)
+    metadata = dataclasses.replace(entry.metadata, max_failure_ratio=start.max_failure_ratio)
     if (metadata.version, metadata.state_keys) != (start.version, start.state_keys):
         raise StageContractError(
             f"stage type {start.stage_type!r} of '{start.target}' has changed on disk: version "
             f"{metadata.version!r}, the run began with {start.version!r}; reload the code location"
         )
     inputs = {
-        key: load_value(key, contents.pop(key), registrations.type_of(declared))
+        key: load_value(key, contents.pop(key), stage_types.type_of(declared))
         for key, declared in start.inputs.items()
     }
-    registry = StageRegistry()
-    registry.add(registration)
     topology = PipelineTopologyConfig.model_validate(start.topology)
     definition = StageDefinition.model_validate(start.definition)
-    stage = StageFactory(registry).resolve(topology, definition)
+    stage = StageFactory(stage_types.of(start.target)).resolve(topology, definition)
     return metadata, invoke(metadata, stage, ctx, inputs)
 
 
-class _Registrations:
+class _StageTypes:
     """Loads entry points, each once; `load_seconds` is the limit of each."""
 
     def __init__(self, load_seconds: float) -> None:
         self._policy = PluginPolicy(load_seconds=load_seconds)
-        self._loaded: dict[str, dict[str, StageRegistration]] = {}
+        self._loaded: dict[str, StageRegistry] = {}
 
-    def find(self, target: str, stage_type: str) -> StageRegistration:
-        """Return what an entry point registers under a stage type."""
+    def of(self, target: str) -> StageRegistry:
+        """Return the stage types that an entry point registers."""
         if target not in self._loaded:
-            self._loaded[target] = self._load(target)
-        registration = self._loaded[target].get(stage_type)
-        if registration is None:
+            self._loaded[target] = StageRegistry(self._policy)
+            self._loaded[target].load_entry_points([EntryPoint(target, target, STAGE_GROUP)])
+        return self._loaded[target]
+
+    def find(self, target: str, stage_type: str) -> RegisteredStage:
+        """Return what an entry point registers under a stage type."""
+        entry = self.of(target).find(stage_type)
+        if entry is None:
             raise StageRegistryError(
-                f"'{target}' does not register the stage type {stage_type!r} in a new process; let it "
+                "; ".join(map(str, self.of(target).problems))
+                or f"'{target}' does not register the stage type {stage_type!r} in a new process; let it "
                 "register the same types each time"
             )
-        return registration
+        return entry
 
     def type_of(self, declared: DeclaredType) -> Any:
         """Return the type of a state key as the stage type that writes it declares it."""
         metadata = self.find(declared.target, declared.stage_type).metadata
         return metadata.state_types.get(declared.state_key, Any)
-
-    def _load(self, target: str) -> dict[str, StageRegistration]:
-        discovery = load_entry_points([EntryPoint(target, target, STAGE_GROUP)], self._policy)
-        if discovery.problems:
-            raise StageRegistryError("; ".join(map(str, discovery.problems)))
-        return {item.registration.metadata.stage_type: item.registration for item in discovery.stages}
 
 
 def _context(start: Start, channel: Channel) -> StageContext:
@@ -165,7 +167,7 @@ def _context(start: Start, channel: Channel) -> StageContext:
             reserve=record.take_turn if start.calls.shares_turns else None,
         ),
         job=record,
-        extensions=ExtensionCatalogue(start.policy.policy()),
+        extensions=ExtensionRegistry(start.policy.policy()),
     )
 
 

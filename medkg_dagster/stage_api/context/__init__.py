@@ -14,7 +14,7 @@ from medkg_dagster.errors import MedkgError
 from medkg_dagster.stage_api.context.calls import ExternalCalls
 from medkg_dagster.stage_api.context.job_record import InMemoryJobRecord, JobRecord
 from medkg_dagster.stage_api.context.quarantine import QuarantinedDocument
-from medkg_dagster.stage_api.extension_catalogue import ExtensionCatalogue
+from medkg_dagster.stage_api.extensions import Extensions, GivenExtensions
 from medkg_dagster.stage_api.secrets.redaction import showable
 
 Scalar = str | int | float | bool | None
@@ -62,7 +62,7 @@ class StageContext:
     report_progress: ProgressReporter = _ignore_progress
     calls: ExternalCalls = field(default_factory=ExternalCalls)
     job: JobRecord = field(default_factory=InMemoryJobRecord)
-    extensions: ExtensionCatalogue = field(default_factory=ExtensionCatalogue)
+    extensions: Extensions = field(default_factory=GivenExtensions)
     succeeded: int = 0
     quarantined: list[QuarantinedDocument] = field(default_factory=list)
     described: dict[str, Described] = field(default_factory=dict)

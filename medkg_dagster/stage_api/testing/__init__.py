@@ -7,7 +7,7 @@ from medkg_dagster.stage_api.testing.examples import (
     example_payload,
     example_topology,
 )
-from medkg_dagster.stage_api.testing.run import StageRun, StageRunner, run_stage
+from medkg_dagster.stage_api.testing.run import StageRun, StageRunner, installed_extensions, run_stage
 
 __all__ = [
     "StageCheckError",
@@ -18,5 +18,6 @@ __all__ = [
     "example_document",
     "example_payload",
     "example_topology",
+    "installed_extensions",
     "run_stage",
 ]

@@ -20,7 +20,7 @@ from medkg_dagster.stage_api.testing.config_rules import config_problems
 from medkg_dagster.stage_api.testing.differences import find_difference
 from medkg_dagster.stage_api.testing.examples import example_topology
 from medkg_dagster.stage_api.testing.findings import Findings
-from medkg_dagster.stage_api.testing.run import NOTHING, Bench, GivenExtensions, StageRun
+from medkg_dagster.stage_api.testing.run import NOTHING, Bench, StageRun, installed_extensions
 
 
 class StageCheckError(MedkgError, AssertionError):
@@ -99,7 +99,7 @@ def check_stage(
         given_name=name,
         fields=fields,
         topology=topology or example_topology(),
-        extensions=GivenExtensions(extensions),
+        extensions=installed_extensions(extensions),
     )
     run = _check(bench, home, findings)
     if run is None or findings.problems:

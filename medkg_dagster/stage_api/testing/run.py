@@ -17,8 +17,7 @@ from medkg_dagster.errors import ConfigError, StageConfigError
 from medkg_dagster.stage_api.context import Described, StageContext
 from medkg_dagster.stage_api.context.job_record import InMemoryJobRecord
 from medkg_dagster.stage_api.context.quarantine import QuarantinedDocument
-from medkg_dagster.stage_api.extension_catalogue import CONTEXT_KEY, ExtensionCatalogue
-from medkg_dagster.stage_api.extensions import Extension, ExtensionKind
+from medkg_dagster.stage_api.extensions import CONTEXT_KEY, Extension, Extensions
 from medkg_dagster.stage_api.invocation import invoke
 from medkg_dagster.stage_api.stage_types.builders import takes_topology
 from medkg_dagster.stage_api.stage_types.registration import (
@@ -119,7 +118,7 @@ def run_stage(
         given_name=name,
         fields=fields,
         topology=topology or example_topology(),
-        extensions=GivenExtensions(extensions),
+        extensions=installed_extensions(extensions),
     )
     bench.check_config()
     if home is not None:
@@ -134,24 +133,21 @@ def _run(bench: Bench, home: Path) -> StageRun:
     return finished_run(ctx, outcome.state, outcome.output_count, outcome.seconds)
 
 
-class GivenExtensions(ExtensionCatalogue):
-    """What a test hands to its stage, before what is installed.
+def installed_extensions(given: Iterable[Extension] = ()) -> Extensions:
+    """Return the extensions that are installed.
 
     Args:
-        given: The extensions.
+        given: Extensions that are found besides them, and before them.
+
+    Raises:
+        ConfigError: A given extension breaks a rule.
     """
+    from medkg_dagster.registry import ExtensionRegistry
 
-    def __init__(self, given: Iterable[Extension]) -> None:
-        super().__init__()
-        self._given = {(item.kind, item.name): item for item in given}
-
-    def names(self, kind: ExtensionKind) -> tuple[str, ...]:
-        """Return the sorted names of the extensions of a kind."""
-        return tuple(sorted({*super().names(kind), *(name for one, name in self._given if one is kind)}))
-
-    def find(self, kind: ExtensionKind, name: str) -> Extension:
-        """Return a given extension, or import an installed one."""
-        return self._given.get((kind, name)) or super().find(kind, name)
+    found = ExtensionRegistry()
+    for extension in given:
+        found.add(extension, replace=True)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +177,7 @@ class Bench:
     given_name: str | None
     fields: Mapping[str, Any]
     topology: TopologyView
-    extensions: ExtensionCatalogue
+    extensions: Extensions
 
     @property
     def name(self) -> str:

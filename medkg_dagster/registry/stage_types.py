@@ -1,15 +1,20 @@
-"""A stage type in the registry."""
+"""Stage types, the kind of plugin that pipelines are made of."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from medkg_dagster.errors import StageRegistryError
 from medkg_dagster.plugins import Origin
+from medkg_dagster.registry.plugin_kind import PluginKind
+from medkg_dagster.stage_api.offers import offered_registrations
 from medkg_dagster.stage_api.stage_types.builders import takes_topology
 from medkg_dagster.stage_api.stage_types.metadata import StageMetadata
-from medkg_dagster.stage_api.stage_types.registration import StageBuilder, StageRegistration
+from medkg_dagster.stage_api.stage_types.registration import StageBuilder
 from medkg_dagster.stage_api.stage_types.rules import check_registration
+
+STAGE_GROUP = "medical_kg.orchestration.stages"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +33,26 @@ class RegisteredStage:
     takes_topology: bool
     origin: Origin | None
 
-    @property
-    def registered_by(self) -> str:
-        """Who registered it, for people."""
-        return str(self.origin) if self.origin else "code"
 
-
-def checked(registration: StageRegistration, origin: Origin | None) -> RegisteredStage:
-    """Return what a registration becomes in the registry.
-
-    Args:
-        registration: The type and its builder.
-        origin: The entry point it came from, if any.
-
-    Raises:
-        StageRegistryError: The registration is invalid.
-    """
-    metadata = check_registration(registration).metadata
+def _checked(registration: Any, origin: Origin | None) -> RegisteredStage:
+    checked = check_registration(registration)
+    metadata, builder = checked.metadata, checked.builder
     try:
-        with_topology = takes_topology(registration.builder)
+        return RegisteredStage(metadata, builder, takes_topology(builder), origin)
     except StageRegistryError as error:
         raise StageRegistryError(f"stage type {metadata.stage_type!r}: {error}") from error
-    return RegisteredStage(metadata, registration.builder, with_topology, origin)
+
+
+def _name(entry: RegisteredStage) -> str:
+    return entry.metadata.stage_type
+
+
+STAGE_TYPES = PluginKind(
+    group=STAGE_GROUP,
+    label="stage type",
+    check=_checked,
+    name_of=_name,
+    offers=offered_registrations,
+    is_eager=True,
+    error=StageRegistryError,
+)

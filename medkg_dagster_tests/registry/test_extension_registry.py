@@ -11,8 +11,9 @@ import pytest
 from medkg_dagster.errors import ConfigError
 from medkg_dagster.plugins import OWN_DISTRIBUTION, PluginPolicy, Replacement
 from medkg_dagster.plugins.events import Outcome, PluginEvent
+from medkg_dagster.registry import ExtensionRegistry
 from medkg_dagster.stage_api import ExtensionKind
-from medkg_dagster.stage_api.extension_catalogue import ExtensionCatalogue
+from medkg_dagster.stage_api.extensions import open_embedder
 from medkg_dagster_tests.deployments.installed import Site, site
 
 __all__ = ["site"]
@@ -34,33 +35,39 @@ def install(site: Site, distribution: str = "lab-lines", source: str = LINES, na
     site.install(module, source, distribution=distribution, entry_points=points)
 
 
-def catalogue(*replaces: Replacement, **says: object) -> ExtensionCatalogue:
+def extensions(*replaces: Replacement, **says: object) -> ExtensionRegistry:
     chosen = {(item.kind, item.name): item for item in replaces}
-    return ExtensionCatalogue(PluginPolicy(replaces=chosen, load_seconds=0.5, written="f", **says))  # type: ignore[arg-type] # given by the tests
+    return ExtensionRegistry(PluginPolicy(replaces=chosen, load_seconds=0.5, written="f", **says))  # type: ignore[arg-type] # given by the tests
 
 
 def choice(distribution: str, name: str = "lines", kind: str = "sources") -> Replacement:
     return Replacement(kind, name, distribution, "plugins.yaml:5")
 
 
-def about(found: ExtensionCatalogue, name: str = "lines") -> list[PluginEvent]:
-    return [event for event in found.events() if event.subject == f"source {name}"]
+def provider(found: ExtensionRegistry, name: str) -> str:
+    origin = found.origin(SOURCE, name)
+    assert origin is not None
+    return origin.distribution
+
+
+def about(found: ExtensionRegistry, name: str = "lines") -> list[PluginEvent]:
+    return [event for event in found.events if event.subject == f"source {name}"]
 
 
 def test_names_problems_and_events_import_nothing(site: Site) -> None:
     install(site, source="raise RuntimeError")
-    found = catalogue()
+    found = extensions()
 
     assert "lines" in found.names(SOURCE)
-    assert list(found.problems()) == []
+    assert list(found.problems) == []
     assert [event.outcome for event in about(found)] == [Outcome.REGISTERED]
-    assert found.origin(SOURCE, "lines").distribution == "lab-lines"
+    assert provider(found, "lines") == "lab-lines"
     assert "lab_lines" not in sys.modules
 
 
 def test_an_extension_is_imported_once_when_it_is_asked_for(site: Site, tmp_path: Path) -> None:
     install(site)
-    found = catalogue()
+    found = extensions()
 
     extension = found.find(SOURCE, "lines")
 
@@ -72,16 +79,16 @@ def test_an_extension_of_another_kind_has_another_name_space(site: Site) -> None
     install(site)
 
     with pytest.raises(ConfigError, match="unknown embedder 'lines'; known: hashing, onnx, openai"):
-        catalogue().find(ExtensionKind.EMBEDDER, "lines")
+        extensions().find(ExtensionKind.EMBEDDER, "lines")
 
 
 def test_an_unknown_name_lists_those_that_are_let_in(site: Site) -> None:
     install(site)
 
     with pytest.raises(ConfigError, match="unknown source 'line'; did you mean 'lines'"):
-        catalogue().find(SOURCE, "line")
+        extensions().find(SOURCE, "line")
     with pytest.raises(ConfigError) as error:
-        catalogue(block=("lab-lines",)).find(SOURCE, "line")
+        extensions(block=("lab-lines",)).find(SOURCE, "line")
     assert "lines" not in str(error.value).replace("'line'", "")
 
 
@@ -98,7 +105,7 @@ def test_what_is_not_let_in_is_named_and_not_imported(
     site: Site, says: dict[str, object], reason: str
 ) -> None:
     install(site)
-    found = catalogue(**says)
+    found = extensions(**says)
 
     assert "lines" not in found.names(SOURCE)
     with pytest.raises(ConfigError) as error:
@@ -112,9 +119,9 @@ def test_what_is_not_let_in_is_named_and_not_imported(
 def test_of_two_with_one_name_none_is_used(site: Site) -> None:
     install(site)
     install(site, "lab-other")
-    found = catalogue()
+    found = extensions()
 
-    problems = list(found.problems())
+    problems = list(found.problems)
 
     assert [str(problem.subject).split(" of ")[1] for problem in problems] == [
         "lab-lines 1.0",
@@ -131,22 +138,22 @@ def test_of_two_with_one_name_none_is_used(site: Site) -> None:
 def test_where_one_of_two_is_blocked_the_other_is_used(site: Site) -> None:
     install(site)
     install(site, "lab-other")
-    found = catalogue(block=("lab-other",))
+    found = extensions(block=("lab-other",))
 
-    assert list(found.problems()) == []
-    assert found.origin(SOURCE, "lines").distribution == "lab-lines"
+    assert list(found.problems) == []
+    assert provider(found, "lines") == "lab-lines"
 
 
 def test_the_built_in_is_kept_unless_another_is_chosen(site: Site) -> None:
     install(site, source=LINES.replace('"lines"', '"files"'), name="files")
 
-    kept, chosen = catalogue(), catalogue(choice("LAB_lines", "files"))
+    kept, chosen = extensions(), extensions(choice("LAB_lines", "files"))
 
-    (problem,) = kept.problems()
-    assert "source 'files' is registered by entry point 'files = medkg_dagster" in problem.message
+    (problem,) = kept.problems
+    assert "source 'files' is registered already by entry point 'files = medkg_dagster" in problem.message
     assert problem.message.endswith("the built-in is kept")
-    assert kept.origin(SOURCE, "files").distribution == OWN_DISTRIBUTION
-    assert list(chosen.problems()) == []
+    assert provider(kept, "files") == OWN_DISTRIBUTION
+    assert list(chosen.problems) == []
     assert chosen.find(SOURCE, "files").description == "Lines of a file."
     assert {
         event.origin.distribution: (event.outcome, event.configured_by) for event in about(chosen, "files")
@@ -162,27 +169,27 @@ def test_a_choice_that_provides_nothing_is_a_problem_where_it_is_written(
 ) -> None:
     install(site, name="rows")
 
-    (problem,) = catalogue(choice("lab-lines", "files"), **says).problems()
+    (problem,) = extensions(choice("lab-lines", "files"), **says).problems
 
     assert (
-        problem.message == "`replaces` chooses lab-lines for the source 'files', but it does not provide it"
+        problem.message == "`replaces` chooses lab-lines for the source 'files', but it does not register it"
     )
     assert problem.subject == "plugins.yaml:5"
 
 
 def test_a_choice_of_a_stage_type_is_no_matter_of_extensions() -> None:
-    assert list(catalogue(choice("gone", kind="stages")).problems()) == []
+    assert list(extensions(choice("gone", kind="stages")).problems) == []
 
 
 BROKEN = [
     ("raise OSError('no driver')", "cannot be loaded: OSError: no driver; upgrade or uninstall"),
     ("sys.exit(3)", "SystemExit: 3"),
     ("import asyncio; raise asyncio.CancelledError('x')", "CancelledError: x"),
-    ("while True: pass", "took longer than 0.5 s to import and was interrupted; let it import and connect"),
+    ("while True: pass", "took longer than 0.5 s to load and was interrupted; let it import and connect"),
     ("def LINES(): pass", "names function '<function LINES"),
     ("LINES = None", "names NoneType 'None'; it must name an Extension"),
     (LINES.replace("SOURCE", "EMBEDDER"), "names an Extension of kind medical_kg.orchestration.embedders"),
-    (LINES.replace('"lines"', '"rows"'), "names an Extension called 'rows'; name it 'lines', like its entry"),
+    (LINES.replace('"lines"', '"rows"'), "names an object called 'rows'; name it 'lines', like its entry"),
     (LINES.replace("Config, lambda", "dict, lambda"), "it must be a pydantic model class"),
     (LINES.replace("lambda given, home: given", "5"), "has the build 5; it must be a function"),
     (
@@ -197,7 +204,7 @@ def test_a_broken_extension_is_an_error_that_names_it_and_its_entry_point(
     site: Site, source: str, message: str
 ) -> None:
     install(site, source=source)
-    found = catalogue()
+    found = extensions()
 
     with pytest.raises(ConfigError) as error:
         found.find(SOURCE, "lines")
@@ -208,10 +215,10 @@ def test_a_broken_extension_is_an_error_that_names_it_and_its_entry_point(
 
 
 def test_an_embedder_is_opened_again_by_the_name_of_its_model(tmp_path: Path) -> None:
-    found = catalogue()
+    found = extensions()
     made = found.find(ExtensionKind.EMBEDDER, "hashing").open({}, tmp_path)
 
-    assert found.open_embedder(made.model, tmp_path).model == made.model
+    assert open_embedder(found, made.model, tmp_path).model == made.model
 
 
 @pytest.mark.parametrize(
@@ -228,4 +235,4 @@ def test_a_model_that_cannot_be_opened_again_says_what_to_do(
     tmp_path: Path, model: str, message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        catalogue().open_embedder(model, tmp_path)
+        open_embedder(extensions(), model, tmp_path)
