@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medkg_dagster.errors import PermanentDownloadError
-from medkg_dagster.stages.download.addresses import AddressGuard, why_not_public
-from medkg_dagster.stages.download.web_addresses import follow, read_address, show
+from medkg_dagster.stages.download.addresses.guard import AddressGuard, why_not_public
+from medkg_dagster.stages.download.addresses.web_addresses import follow, read_address, show
 from medkg_dagster_tests.stages.download_runs import record_of, records_of, refused, run
 from medkg_dagster_tests.stages.file_server import FileServer, pdf, whole
 

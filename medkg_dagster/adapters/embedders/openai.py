@@ -120,7 +120,7 @@ class OpenAIEmbedder:
         return OpenAIEmbedder(self._parameters, calls)
 
     def _ask(self, texts: list[str]) -> NDArray[np.float32]:
-        from medkg_dagster.adapters.embedders.openai_requests import read_vectors
+        from medkg_dagster.adapters.embedders.openai_reply import read_vectors
         from medkg_dagster.io.http import HttpClient
 
         parameters, calls = self._parameters, self._calls

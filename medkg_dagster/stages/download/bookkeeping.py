@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from medkg_dagster.domain.files import FileRecord, FileStatus
 from medkg_dagster.stage_api import StageContext, Stopwatch
 from medkg_dagster.stages.download.config import MEBIBYTE
-from medkg_dagster.stages.download.file_store import FileStore
+from medkg_dagster.stages.download.transfer.file_store import FileStore
 
 LEDGER_SECONDS = 1.0
 

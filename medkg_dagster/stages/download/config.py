@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from medkg_dagster.stage_api import Config, PayloadFormat
-from medkg_dagster.stages.download.url_paths import parse_extractor
+from medkg_dagster.stages.download.addresses.url_paths import parse_extractor
 
 MEBIBYTE = 1024 * 1024
 

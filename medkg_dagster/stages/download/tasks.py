@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from medkg_dagster.domain.files import DownloadedFile, FileRecord, FileStatus
-from medkg_dagster.stages.download.file_store import FileStore
-from medkg_dagster.stages.download.transfer import Fetched
-from medkg_dagster.stages.download.web_addresses import show
+from medkg_dagster.stages.download.addresses.web_addresses import show
+from medkg_dagster.stages.download.transfer.file_store import FileStore
+from medkg_dagster.stages.download.transfer.transfers import Fetched
 
 
 @dataclass(slots=True, eq=False)

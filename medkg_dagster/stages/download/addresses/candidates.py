@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from medkg_dagster.errors import UnreadableDocumentError
 from medkg_dagster.stage_api import Payload
-from medkg_dagster.stages.download.url_paths import UrlExtractor
-from medkg_dagster.stages.download.web_addresses import is_absolute
+from medkg_dagster.stages.download.addresses.url_paths import UrlExtractor
+from medkg_dagster.stages.download.addresses.web_addresses import is_absolute
 
 
 def find_addresses(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from medkg_dagster.errors import StoreError
-from medkg_dagster.stages.download.content import SUFFIXES
+from medkg_dagster.stages.download.transfer.content import SUFFIXES
 
 FILES = "files"
 _PARTIAL = ".partial"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import httpcore
 
-from medkg_dagster.stages.download.content import decoded
-from medkg_dagster.stages.download.file_store import Origin, Partial
+from medkg_dagster.stages.download.transfer.content import decoded
+from medkg_dagster.stages.download.transfer.file_store import Origin, Partial
 
 NETWORK_ERRORS = (
     httpcore.TimeoutException,

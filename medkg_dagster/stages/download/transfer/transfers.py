@@ -9,19 +9,19 @@ from typing import Final
 import httpcore
 
 from medkg_dagster.errors import PermanentDownloadError, TransientDownloadError
-from medkg_dagster.stages.download.answers import NETWORK_ERRORS, Answer
+from medkg_dagster.stages.download.addresses.web_addresses import WebAddress, follow, show
 from medkg_dagster.stages.download.config import MEBIBYTE, DownloadConfig
-from medkg_dagster.stages.download.connections import GuardedBackend
-from medkg_dagster.stages.download.content import (
+from medkg_dagster.stages.download.transfer.answers import NETWORK_ERRORS, Answer
+from medkg_dagster.stages.download.transfer.connections import GuardedBackend
+from medkg_dagster.stages.download.transfer.content import (
     HEAD_BYTES,
     TAIL_BYTES,
     describe_head,
     is_complete,
     recognise,
 )
-from medkg_dagster.stages.download.faults import connection_error, status_error
-from medkg_dagster.stages.download.file_store import FileStore, Partial
-from medkg_dagster.stages.download.web_addresses import WebAddress, follow, show
+from medkg_dagster.stages.download.transfer.faults import connection_error, status_error
+from medkg_dagster.stages.download.transfer.file_store import FileStore, Partial
 
 WRITE_BYTES: Final = 512 * 1024
 NOTE_FROM_BYTES: Final = MEBIBYTE

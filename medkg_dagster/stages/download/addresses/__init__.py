@@ -1,0 +1,1 @@
+"""Addresses: found in payloads, read, and let through."""

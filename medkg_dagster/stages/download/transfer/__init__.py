@@ -1,0 +1,1 @@
+"""Transfers: a request, its answer, and the file it becomes."""
