@@ -18,7 +18,10 @@ from benchmarks.figures import Figure
 @pytest.mark.parametrize(
     "figures",
     [
-        pytest.param(lambda: definitions_build.measure(pipelines=2, repeats=1), id="definitions"),
+        pytest.param(
+            lambda: definitions_build.measure(pipelines=2, repeats=1, served_pipelines=2, served_repeats=1),
+            id="definitions",
+        ),
         pytest.param(lambda: plugin_discovery.measure(packages=4, repeats=1), id="discovery"),
         pytest.param(lambda: stage_invocation.measure(documents=3, calls=2, repeats=1), id="invocation"),
         pytest.param(lambda: stage_overhead.measure(stages=2, repeats=1), id="overhead"),
