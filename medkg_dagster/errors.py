@@ -37,7 +37,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,14 @@ class Problem:
 
 
 class MedkgError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base of every error this package raises on purpose.
+
+    Attributes:
+        is_retryable: Whether trying again could help: a broken contract or bad data stays broken, a network
+            may not.
+    """
+
+    is_retryable: ClassVar[bool] = False
 
 
 class ConfigError(MedkgError):
@@ -124,6 +131,8 @@ class IsolatedStageError(MedkgError):
         details: The traceback in the child process, or what the process wrote last.
     """
 
+    is_retryable = True
+
     def __init__(self, message: str, *, error_class: str = "", details: str = "") -> None:
         self.error_class = error_class
         self.details = details
@@ -132,6 +141,8 @@ class IsolatedStageError(MedkgError):
 
 class StageLimitError(IsolatedStageError):
     """A stage took more memory or time than its isolation allows; trying again takes as much."""
+
+    is_retryable = False
 
 
 class BatchFailedError(MedkgError):
@@ -198,6 +209,8 @@ class GateConditionError(MedkgError):
 class SourceError(MedkgError):
     """An adapter could not fetch at all: a missing path, an unreachable service."""
 
+    is_retryable = True
+
 
 class CircuitOpenError(SourceError):
     """A service failed too often in a row and is left alone for now."""
@@ -209,6 +222,8 @@ class DownloadsDeferredError(SourceError):
 
 class StoreError(MedkgError):
     """An index, graph or vocabulary store failed."""
+
+    is_retryable = True
 
 
 class StateError(MedkgError):

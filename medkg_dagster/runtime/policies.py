@@ -5,6 +5,7 @@ from typing import Self
 
 from dagster import Backoff, Jitter, RetryPolicy
 
+from medkg_dagster.errors import MedkgError
 from medkg_dagster.stage_api.context.calls import ExternalCalls
 from medkg_dagster.topology.policies import ResiliencePolicy
 
@@ -30,6 +31,11 @@ def external_calls(
         recovery_timeout=breaker.recovery_timeout if breaker else 0.0,
         reserve=reserve,
     )
+
+
+def is_retryable(error: Exception) -> bool:
+    """Say whether trying again could help, as the error's class says; what nobody foresaw may pass."""
+    return error.is_retryable if isinstance(error, MedkgError) else True
 
 
 class BoundedRetryPolicy(RetryPolicy):

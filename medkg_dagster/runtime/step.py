@@ -14,14 +14,13 @@ from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
 from medkg_dagster.runtime.job_record import LedgerJobRecord
 from medkg_dagster.runtime.materialization import output_metadata, quarantine_table
 from medkg_dagster.runtime.phase_changes import arrive_at_gates, enter_phase
-from medkg_dagster.runtime.policies import external_calls
+from medkg_dagster.runtime.policies import external_calls, is_retryable
 from medkg_dagster.runtime.progress import RunProgress
 from medkg_dagster.runtime.requests import requested_config
 from medkg_dagster.runtime.resources import LEDGER_JOB_RESOURCE, LedgerJob, run_identity
 from medkg_dagster.runtime.stage_call import StageCall
 from medkg_dagster.runtime.state_storage import archive_state
 from medkg_dagster.stage_api.context import StageContext
-from medkg_dagster.stage_api.invocation import is_retryable
 from medkg_dagster.stage_api.secrets.redaction import redact, showable, text_of
 from medkg_dagster.topology.models import StageDefinition
 from medkg_dagster.topology.names import dagster_name

@@ -11,12 +11,8 @@ from typing import Any
 
 from medkg_dagster.errors import (
     BatchFailedError,
-    IsolatedStageError,
     MedkgError,
-    SourceError,
     StageContractError,
-    StageLimitError,
-    StoreError,
 )
 from medkg_dagster.stage_api.context import StageContext, Stopwatch
 from medkg_dagster.stage_api.stage_types.metadata import StageMetadata, qualified_name
@@ -104,14 +100,6 @@ def invoke(
         raise StageContractError(
             f"stage type {metadata.stage_type!r} called sys.exit({error.code!r}); raise an error instead"
         ) from error
-
-
-def is_retryable(error: Exception) -> bool:
-    """Say whether trying again could help: a broken contract or bad data stays broken, a network may not."""
-    if isinstance(error, StageLimitError):
-        return False
-    passing = SourceError | StoreError | IsolatedStageError
-    return not isinstance(error, MedkgError) or isinstance(error, passing)
 
 
 def _execute(metadata: StageMetadata, stage: Stage, ctx: StageContext, inputs: Mapping[str, Any]) -> Any:

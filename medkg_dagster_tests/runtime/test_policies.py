@@ -1,6 +1,16 @@
 import pytest
 
-from medkg_dagster.runtime.policies import BoundedRetryPolicy, external_calls
+from medkg_dagster.errors import (
+    BatchFailedError,
+    ConfigError,
+    IsolatedStageError,
+    LedgerError,
+    SourceError,
+    StageContractError,
+    StageLimitError,
+    StoreError,
+)
+from medkg_dagster.runtime.policies import BoundedRetryPolicy, external_calls, is_retryable
 from medkg_dagster.topology.policies import ResiliencePolicy
 
 
@@ -41,3 +51,21 @@ def test_breaker_and_rate_limit_reach_the_calls_of_the_stage() -> None:
     calls = external_calls(policy("none"))
 
     assert (calls.failure_threshold, calls.recovery_timeout, calls.rate_limit_per_second) == (3, 5.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("error", "retryable"),
+    [
+        (SourceError("unreachable"), True),
+        (StoreError("locked"), True),
+        (LedgerError("refused"), False),
+        (ConnectionError("reset"), True),
+        (ConfigError("unknown"), False),
+        (StageContractError("foreign key"), False),
+        (BatchFailedError("all failed"), False),
+        (IsolatedStageError("KeyError: 'a'", error_class="KeyError", details=""), True),
+        (StageLimitError("more than 512 MB", error_class="MemoryError", details=""), False),
+    ],
+)
+def test_only_what_may_pass_by_itself_is_tried_again(error: Exception, retryable: bool) -> None:
+    assert is_retryable(error) is retryable

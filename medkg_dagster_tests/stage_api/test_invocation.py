@@ -6,16 +6,11 @@ import pytest
 
 from medkg_dagster.errors import (
     BatchFailedError,
-    ConfigError,
-    IsolatedStageError,
     RejectedDocumentError,
-    SourceError,
     StageContractError,
-    StageLimitError,
-    StoreError,
 )
 from medkg_dagster.stage_api import StageContext, StageMetadata, write_key
-from medkg_dagster.stage_api.invocation import StageOutcome, invoke, is_retryable
+from medkg_dagster.stage_api.invocation import StageOutcome, invoke
 
 
 class Work:
@@ -110,20 +105,3 @@ def test_a_batch_of_nothing_but_failures_fails_the_step(tmp_path: Path) -> None:
 def test_a_builder_whose_result_cannot_execute_is_named(tmp_path: Path) -> None:
     with pytest.raises(StageContractError, match=r"'tokenise' returned Work, which has no method execute"):
         run("not callable", home=tmp_path)  # type: ignore[arg-type] # the mistake under test
-
-
-@pytest.mark.parametrize(
-    ("error", "retryable"),
-    [
-        (SourceError("unreachable"), True),
-        (StoreError("locked"), True),
-        (ConnectionError("reset"), True),
-        (ConfigError("unknown"), False),
-        (StageContractError("foreign key"), False),
-        (BatchFailedError("all failed"), False),
-        (IsolatedStageError("KeyError: 'a'", error_class="KeyError", details=""), True),
-        (StageLimitError("more than 512 MB", error_class="MemoryError", details=""), False),
-    ],
-)
-def test_only_what_may_pass_by_itself_is_tried_again(error: Exception, retryable: bool) -> None:
-    assert is_retryable(error) is retryable
