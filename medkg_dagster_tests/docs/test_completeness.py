@@ -152,6 +152,61 @@ def test_every_error_is_documented() -> None:
     assert classes - set(section.rows()) == set()
 
 
+def test_the_page_of_errors_says_which_are_tried_again() -> None:
+    section = with_heading(sections(ARCHITECTURE), "Errors")
+    assert section is not None
+
+    said = {name: row[-1] for name, row in section.rows().items() if len(row) == 4}
+
+    shown = {True: "yes", False: "no"}
+    assert said == {
+        name: "-"
+        if issubclass(kind, errors.DocumentError) or name == "MedkgError"
+        else shown[kind.is_retryable]
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, errors.MedkgError)
+    }
+
+
+def places_to_change() -> dict[str, tuple[str, tuple[str, ...]]]:
+    """What can be changed, with the file to go to and the names to look for there."""
+    section = with_heading(sections(ARCHITECTURE), "To change something")
+    assert section is not None
+    rows = [line.strip("| ").split(" | ") for line in section.text.splitlines() if line.startswith("|")][2:]
+    return {
+        subject: (re.findall(r"`([^`]+)`", path)[0], tuple(re.findall(r"`([^`]+)`", names)))
+        for subject, path, names in rows
+    }
+
+
+def names_defined_in(file: Path) -> set[str]:
+    """The classes, functions and constants at the top of a Python file; the words of any other."""
+    text = file.read_text("utf-8")
+    if file.suffix != ".py":
+        return set(re.findall(r"[\w.-]+", text))
+    found: set[str] = set()
+    for node in ast.parse(text).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        found.update(target.id for target in targets if isinstance(target, ast.Name))
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            found.add(node.name)
+    return found
+
+
+@pytest.mark.parametrize(("path", "names"), places_to_change().values(), ids=places_to_change())
+def test_what_the_page_sends_people_to_is_there(repository: Path, path: str, names: tuple[str, ...]) -> None:
+    assert (repository / path).is_file()
+    assert names
+    assert set(names) - names_defined_in(repository / path) == set()
+
+
+@pytest.mark.parametrize(
+    "subject", ["stage", "key", "gates are polled", "store", "source", "name in the UI", "table", "error"]
+)
+def test_the_page_knows_where_to_go_for(subject: str) -> None:
+    assert any(subject in known for known in places_to_change())
+
+
 def test_every_table_and_column_of_the_ledger_is_documented() -> None:
     for table in LEDGER_TABLES.tables.values():
         section = with_heading(sections(LEDGER), table.name)
