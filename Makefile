@@ -10,10 +10,13 @@ PORT ?= 3000
 PYTEST_ARGS ?=
 # As many test processes as there are cores; 0 runs the tests in one, for a debugger.
 WORKERS ?= auto
+PYTHONS ?= 3.11 3.12 3.13
+# Of each phase, by `make soak`.
+KILLS ?= 10
 export MEDKG_HOME DAGSTER_HOME
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: help install demo demo-pdf test lint types contracts docs pytest dev bench lock clean
+.PHONY: help install demo demo-pdf test lint types contracts docs pytest coverage test-pythons soak dev bench lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,6 +62,26 @@ docs: $(INSTALLED) ## Build the documentation into site/
 pytest: $(INSTALLED)
 	env -u MEDKG_HOME -u DAGSTER_HOME $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
+coverage: $(INSTALLED) ## Run the tests under coverage and list what no test runs
+	rm -f .coverage .coverage.*
+	env -u MEDKG_HOME -u DAGSTER_HOME $(BIN)/python -m coverage run -m pytest -n 0 $(PYTEST_ARGS)
+	$(BIN)/python -m coverage report
+
+# Each has an environment of its own; one that is missing is an error, told before any of them runs.
+test-pythons: ## Run the tests on every supported Python
+	@for version in $(PYTHONS); do \
+	  python$$version -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != sys.argv[1])' $$version || \
+	  { echo "python$$version is missing; install it, or name those there are: make test-pythons PYTHONS=3.12" >&2; exit 1; }; \
+	done
+	@for version in $(PYTHONS); do \
+	  echo "Python $$version"; \
+	  $(MAKE) --no-print-directory pytest PYTHON=python$$version VENV=.venv-$$version || exit 1; \
+	done
+
+soak: $(INSTALLED) ## Run the test of kills with many more kills, which takes minutes
+	env -u MEDKG_HOME -u DAGSTER_HOME MEDKG_TEST_KILLS=$(KILLS) $(BIN)/python -m pytest -s --timeout 3600 -k kills_of_every_phase \
+	  medkg_dagster_tests/end_to_end/test_kills.py $(PYTEST_ARGS)
+
 dev: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml ## Open the Dagster UI (webserver and daemon) on loopback
 	$(BIN)/dagster dev --host $(HOST) --port $(PORT)
 
@@ -71,4 +94,4 @@ lock: $(INSTALLED) ## Resolve the dependencies anew
 	  --no-emit-find-links --upgrade --extra ui --extra postgresql --group dev pyproject.toml -o requirements.lock
 
 clean: ## Remove the virtual environment and caches, never data
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-3.* .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

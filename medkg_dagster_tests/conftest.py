@@ -1,3 +1,5 @@
+import os
+import random
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,6 +20,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     if find_spec("pytest_timeout") is None:
         parser.addini("timeout", "unused")
         parser.addini("timeout_method", "unused")
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    """Randomness whose seed a failing test shows; MEDKG_TEST_SEED repeats it."""
+    seed = int(os.environ.get("MEDKG_TEST_SEED", random.SystemRandom().randrange(1 << 32)))
+    print(f"MEDKG_TEST_SEED={seed}")
+    return random.Random(seed)
 
 
 @pytest.fixture(scope="session")

@@ -155,12 +155,12 @@ class Follower:
         wait_for(lambda: any(text in line for line in self.lines), f"{text!r} in {self.lines}")
 
     def ends(self) -> int | None:
-        self._thread.join(30)
+        self._thread.join(60)
         return self.code
 
 
 def wait_for(seen: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not seen():
         assert time.monotonic() < deadline, f"waited for {what}"
         time.sleep(0.02)
@@ -238,12 +238,20 @@ def test_following_tells_of_another_attempt(
 def test_a_job_that_nobody_starts_is_told_once(
     reviewed: ReviewedJob, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    told: list[str] = []
+
+    def is_told() -> bool:
+        told.append(capsys.readouterr().err)
+        return "does a daemon run" in "".join(told)
+
     follower = Follower(settings, patience=0.0)
-    time.sleep(0.3)
+    wait_for(is_told, "the warning")
+    time.sleep(0.3)  # for some more looks
     reviewed.run_stages("ingest", fail=True)
 
     assert follower.ends() == 1
-    assert capsys.readouterr().err.count("does a daemon run") == 1
+    is_told()
+    assert "".join(told).count("does a daemon run") == 1
 
 
 def test_waiting_ends_with_the_jobs_outcome(gated_medkg: Medkg, reviewed: ReviewedJob) -> None:
@@ -269,13 +277,14 @@ def test_an_interrupt_ends_the_following_and_not_the_job(reviewed: ReviewedJob, 
         try:
             assert started.stdout is not None
             assert started.stdout.readline() == "submitted reviewed/spring\n"
-            time.sleep(0.3)
+            reviewed.wait_at_the_gate()
+            assert any("waits at gate review" in line for line in iter(started.stdout.readline, ""))
             started.send_signal(signal.SIGINT)
-            _, error = started.communicate(timeout=30)
+            _, error = started.communicate(timeout=60)
         finally:
             started.kill()
 
     assert started.returncode == 130
     assert "the job goes on: medkg ledger show reviewed/spring" in error
     assert "Traceback" not in error
-    assert reviewed.job.status is JobStatus.SUBMITTED
+    assert reviewed.job.status is JobStatus.WAITING

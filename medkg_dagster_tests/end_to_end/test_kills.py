@@ -168,14 +168,9 @@ def complete(starter: Starter, job_id: str) -> tuple[Job, dict[str, float]]:
         seconds[phase.phase] = time.monotonic() - start
 
 
-def new_dice() -> tuple[int, random.Random]:
-    seed = int(os.environ.get("MEDKG_TEST_SEED", random.SystemRandom().randrange(2**32)))
-    print(f"MEDKG_TEST_SEED={seed}")
-    return seed, random.Random(seed)
-
-
-def test_kills_of_every_phase_leave_the_stores_of_an_undisturbed_run(tmp_path: Path, records: Path) -> None:
-    seed, dice = new_dice()
+def test_kills_of_every_phase_leave_the_stores_of_an_undisturbed_run(
+    tmp_path: Path, records: Path, chance: random.Random
+) -> None:
     with prepared(tmp_path / "calm") as calm:
         calm.submit("job-0", records)
         job, seconds = complete(calm, "job-0")
@@ -187,11 +182,11 @@ def test_kills_of_every_phase_leave_the_stores_of_an_undisturbed_run(tmp_path: P
         while min(kills[phase] for phase in PHASES) < KILLS_OF_EACH_PHASE:
             job, phase = killed.due(f"job-{number}")
             if phase is None:
-                assert job.status is JobStatus.SUCCEEDED, (job, seed)
+                assert job.status is JobStatus.SUCCEEDED, job
                 number += 1
                 killed.submit(f"job-{number}", records)
                 continue
-            if killed.start(phase, dice.uniform(0.0, 2 * seconds[phase.phase])):
+            if killed.start(phase, chance.uniform(0.0, 2 * seconds[phase.phase])):
                 kills[phase.phase] += 1
                 killed.repair(f"job-{number}")
         jobs = [complete(killed, f"job-{index}")[0] for index in range(number + 1)]
@@ -216,8 +211,9 @@ gates:
 CRASHES = 3
 
 
-def test_crashes_of_daemon_and_runs_start_no_phase_twice_and_lose_no_job(tmp_path: Path) -> None:
-    _, dice = new_dice()
+def test_crashes_of_daemon_and_runs_start_no_phase_twice_and_lose_no_job(
+    tmp_path: Path, chance: random.Random
+) -> None:
     deployment = Running(tmp_path)
     deployment.prepare({"ready.yaml": READY})
     jobs = [f"job-{number}" for number in range(CRASHES)]
@@ -226,7 +222,7 @@ def test_crashes_of_daemon_and_runs_start_no_phase_twice_and_lose_no_job(tmp_pat
         deployment.medkg("submit", "ready", "--job-id", job_id)
         deployment.medkg("ledger", "set", f"ready/{job_id}", "approved=true", "--by", "ann")
         with process(deployment, *daemon, log="daemon.log") as started:
-            time.sleep(dice.uniform(3.0, 9.0))
+            time.sleep(chance.uniform(3.0, 9.0))
             os.killpg(started.pid, signal.SIGKILL)  # the daemon, its code server and every run at work
 
     with process(deployment, *daemon, log="daemon.log"):

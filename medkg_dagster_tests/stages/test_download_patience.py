@@ -188,8 +188,10 @@ def test_files_that_are_missing_do_not_count_against_their_host(server: FileServ
 def test_a_slow_host_does_not_hold_up_others(server: FileServer, tmp_path: Path) -> None:
     done = threading.Event()
 
+    waits: list[bool] = []
+
     def slow(conversation: Conversation, turn: int) -> None:
-        done.wait(10)
+        waits.append(done.wait(60))
         whole(pdf())(conversation, turn)
 
     def last(conversation: Conversation, turn: int) -> None:
@@ -200,17 +202,20 @@ def test_a_slow_host_does_not_hold_up_others(server: FileServer, tmp_path: Path)
     urls += [server.serve(f"/{number}", whole(pdf(number)), host="127.0.0.2") for number in range(10)]
     urls.append(server.serve("/last", last, host="127.0.0.2"))
 
-    files, _ = run(tmp_path, records_of(urls), max_connections=6, max_per_host=4, read_timeout_seconds=20)
+    files, _ = run(tmp_path, records_of(urls), max_connections=6, max_per_host=4, read_timeout_seconds=90)
 
     assert len(files) == 41
+    assert waits == [True] * 30
 
 
 def test_no_host_and_no_run_gets_more_requests_at_once_than_allowed(
     server: FileServer, tmp_path: Path
 ) -> None:
     pause = threading.Event()
+    together = threading.Barrier(3)
 
     def slow(conversation: Conversation, turn: int) -> None:
+        together.wait(60)
         pause.wait(0.02)
         whole(pdf())(conversation, turn)
 
@@ -219,6 +224,7 @@ def test_no_host_and_no_run_gets_more_requests_at_once_than_allowed(
     assert server.most_active == 3
 
     server.most_active = 0
+    together = threading.Barrier(2)
     urls = [server.url(f"/{number}", f"127.0.0.{number + 1}") for number in range(12)]
     run(tmp_path / "b", records_of(urls), max_connections=2)
     assert server.most_active == 2
@@ -233,11 +239,12 @@ def test_requests_keep_the_pace_all_processes_share(server: FileServer, tmp_path
 
     urls = [server.serve(f"/{number}", whole(pdf(number))) for number in range(4)]
     ctx = context(tmp_path, calls=ExternalCalls(rate_limit_per_second=20, reserve=reserve))
+    started = time.monotonic()
     files = stage().execute(ctx, payloads=records_of(urls))
 
     assert len(files) == 4
     assert turns == [("127.0.0.1", 0.05)] * 4
-    assert server.asked[-1].moment - server.asked[0].moment >= 0.1
+    assert server.asked[-1].moment - started >= 0.15
 
 
 @dataclass
@@ -256,13 +263,13 @@ def test_the_ledger_is_told_while_files_come_in_by_one_thread(server: FileServer
     job = WatchedJob()
 
     def after_the_first_was_recorded(conversation: Conversation, turn: int) -> None:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while "doc:0" not in job.records and time.monotonic() < deadline:
             time.sleep(0.01)
         whole(pdf(2))(conversation, turn)
 
     urls = [server.serve("/a", whole(pdf(1))), server.serve("/b", after_the_first_was_recorded)]
-    run(tmp_path, records_of(urls), job, read_timeout_seconds=10)
+    run(tmp_path, records_of(urls), job, read_timeout_seconds=90)
 
     assert [count for _, count in job.told] == [1, 1]
     assert {thread for thread, _ in job.told} == {threading.main_thread()}

@@ -29,12 +29,12 @@ BOMB = f'<!DOCTYPE article [<!ENTITY l0 "lol">{LAUGHS}]><article>&l11;</article>
 )
 @pytest.mark.parametrize("kind", [PayloadFormat.JATS_XML, PayloadFormat.PUBMED_XML])
 def test_entity_declarations_are_refused_quickly(content: bytes, kind: PayloadFormat) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
 
     with pytest.raises(UnsafeDocumentError, match="entit"):
         parse_one(content, kind)
 
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_nesting_beyond_reason_is_unsafe() -> None:
