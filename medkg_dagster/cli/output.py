@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import click
 from medkg_dagster.errors import StoreError
 
 WIDTH = 100
+_TIMES = {"at", "since", "deadline"}
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -32,6 +33,23 @@ def echo_table(header: Sequence[str], rows: Iterable[Sequence[object]], indent: 
     for number, row in enumerate(table):
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         click.echo(indent + (click.style(line, bold=True) if number == 0 else line))
+
+
+def echo_records(columns: Mapping[str, str], records: Iterable[Mapping[str, Any]], indent: str = "") -> None:
+    """Print plain values as a table: to each header the name of its value; times are shown to the second."""
+    rows = [[_cell(name, record[name]) for name in columns.values()] for record in records]
+    echo_table(tuple(columns), rows, indent)
+
+
+def _cell(name: str, value: Any) -> Any:
+    if value is None or value == "":
+        return "-"
+    return seconds(value) if name in _TIMES or name.endswith("_at") else value
+
+
+def seconds(stamp: str | None) -> str:
+    """Return a stored time to the second."""
+    return f"{stamp[:19]}Z" if stamp else "-"
 
 
 def one_line(text: str) -> str:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medkg_dagster.cli.ledger import find_job, open_ledger, seconds
+from medkg_dagster.cli.ledger import find_job, open_ledger
 from medkg_dagster.cli.ledger.assignments import user_name
-from medkg_dagster.cli.output import echo_json, echo_table
+from medkg_dagster.cli.output import echo_json, echo_records, echo_table, seconds
 from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines
 from medkg_dagster.errors import ConfigError, did_you_mean
 from medkg_dagster.settings import Settings
@@ -69,20 +69,9 @@ def _print_decided(rows: list[dict[str, Any]]) -> None:
     if not rows:
         return
     click.echo("\ndecided ahead, for when the job comes to the gate")
-    echo_table(
-        ("JOB", "GATE", "DECISION", "BY", "REASON", "SINCE"),
-        [
-            (
-                f"{row['pipeline']}/{row['job_id']}",
-                row["gate"],
-                row["decision"],
-                row["decided_by"],
-                row["reason"] or "-",
-                seconds(row["since"]),
-            )
-            for row in rows
-        ],
-    )
+    columns = {"JOB": "job", "GATE": "gate", "DECISION": "decision", "BY": "decided_by"}
+    columns |= {"REASON": "reason", "SINCE": "since"}
+    echo_records(columns, [{**row, "job": f"{row['pipeline']}/{row['job_id']}"} for row in rows])
 
 
 @gate.command("approve")

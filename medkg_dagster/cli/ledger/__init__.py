@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medkg_dagster.cli.output import echo_json, echo_table, paragraph
+from medkg_dagster.cli.output import echo_json, echo_records, paragraph, seconds
 from medkg_dagster.errors import LedgerError, UnknownJobError, did_you_mean
 from medkg_dagster.settings import Settings
 
@@ -41,20 +41,9 @@ def list_jobs(
             return
     if not jobs:
         click.echo("no such jobs")
-    echo_table(
-        ("JOB", "STATUS", "PHASE", "ATTEMPTS", "UPDATED", "ERROR"),
-        [
-            (
-                _name(job),
-                job.status,
-                job.phase or "-",
-                job.attempts,
-                seconds(job.updated_at),
-                job.error or "-",
-            )
-            for job in jobs
-        ],
-    )
+    columns = {"JOB": "job", "STATUS": "status", "PHASE": "phase", "ATTEMPTS": "attempts"}
+    columns |= {"UPDATED": "updated_at", "ERROR": "error"}
+    echo_records(columns, [asdict(job) | {"job": _name(job)} for job in jobs])
 
 
 @ledger.command("show")
@@ -129,11 +118,6 @@ def _phases(book: JobLedger, job: Job) -> list[dict[str, Any]]:
     return [asdict(phase) for phase in book.phases.phases(job.pipeline, job.job_id)]
 
 
-def seconds(stamp: str | None) -> str:
-    """Return a stored time to the second."""
-    return f"{stamp[:19]}Z" if stamp else "-"
-
-
 def _name(job: Job) -> str:
     return f"{job.pipeline}/{job.job_id}"
 
@@ -152,93 +136,51 @@ def _print_job(job: Job, described: dict[str, Any]) -> None:
             click.echo(f"\n{title}")
             for path, value in flatten(values):
                 click.echo(f"  {path} = {json.dumps(value, ensure_ascii=False)}")
-    _print_phases(described["phases"])
-    _print_stage_runs(described["stage_runs"])
-    _print_files(_name(job), described["files"])
-    _print_quarantined(described["quarantined"])
-    _print_history(described["history"])
-
-
-def _print_phases(phases: list[dict[str, Any]]) -> None:
-    if not phases:
-        return
-    click.echo("\nphases")
-    echo_table(
-        ("JOB", "GATE", "STATUS", "ATTEMPT", "SINCE", "UNTIL", "OPENED", "BY", "OBSERVED OR REASON"),
+    phases = [{**item, "observed": item["reason"] or item["observed"]} for item in described["phases"]]
+    _print_records("phases", _PHASES, phases)
+    _print_records("stages", _STAGE_RUNS, described["stage_runs"])
+    if described["files"]:
+        counts = Counter(file["status"] for file in described["files"])
+        told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+        click.echo(f"\nfiles: {told} (which: medkg ledger files {_name(job)})")
+    refused = described["quarantined"]
+    _print_records(f"quarantined documents: {len(refused)}", _REFUSED, refused)
+    _print_records(
+        "history",
+        _HISTORY,
         [
-            (
-                phase["phase"],
-                phase["gate"] or "-",
-                phase["status"],
-                phase["attempt"],
-                seconds(phase["since"]),
-                seconds(phase["deadline"]),
-                seconds(phase["opened_at"]),
-                phase["opened_by"] or "-",
-                phase["reason"] or phase["observed"] or "-",
-            )
-            for phase in phases
+            {**entry, **{key: json.dumps(entry[key], ensure_ascii=False) for key in ("old", "new")}}
+            for entry in described["history"]
         ],
-        indent="  ",
     )
 
 
-def _print_files(job: str, files: list[dict[str, Any]]) -> None:
-    if not files:
-        return
-    counts = Counter(file["status"] for file in files)
-    told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
-    click.echo(f"\nfiles: {told} (which: medkg ledger files {job})")
+_PHASES = {
+    "JOB": "phase",
+    "GATE": "gate",
+    "STATUS": "status",
+    "ATTEMPT": "attempt",
+    "SINCE": "since",
+    "UNTIL": "deadline",
+    "OPENED": "opened_at",
+    "BY": "opened_by",
+    "OBSERVED OR REASON": "observed",
+}
+_STAGE_RUNS = {
+    "STAGE": "stage",
+    "STATUS": "status",
+    "OUTPUT": "output_count",
+    "SUCCEEDED": "succeeded",
+    "QUARANTINED": "quarantined",
+    "STARTED": "started_at",
+    "FINISHED": "finished_at",
+    "ERROR": "error",
+}
+_REFUSED = {"DOCUMENT": "document_id", "STAGE": "stage", "ERROR": "error_class", "MESSAGE": "message"}
+_HISTORY = {"AT": "at", "FIELD": "field", "OLD": "old", "NEW": "new", "BY": "actor", "REASON": "reason"}
 
 
-def _print_stage_runs(runs: list[dict[str, Any]]) -> None:
-    if not runs:
-        return
-    click.echo("\nstages")
-    echo_table(
-        ("STAGE", "STATUS", "OUTPUT", "SUCCEEDED", "QUARANTINED", "STARTED", "FINISHED", "ERROR"),
-        [
-            (
-                run["stage"],
-                run["status"],
-                "-" if run["output_count"] is None else run["output_count"],
-                run["succeeded"],
-                run["quarantined"],
-                seconds(run["started_at"]),
-                seconds(run["finished_at"]),
-                run["error"] or "-",
-            )
-            for run in runs
-        ],
-        indent="  ",
-    )
-
-
-def _print_quarantined(outcomes: list[dict[str, Any]]) -> None:
-    if not outcomes:
-        return
-    click.echo(f"\nquarantined documents: {len(outcomes)}")
-    echo_table(
-        ("DOCUMENT", "STAGE", "ERROR", "MESSAGE"),
-        [(item["document_id"], item["stage"], item["error_class"], item["message"]) for item in outcomes],
-        indent="  ",
-    )
-
-
-def _print_history(entries: list[dict[str, Any]]) -> None:
-    click.echo("\nhistory")
-    echo_table(
-        ("AT", "FIELD", "OLD", "NEW", "BY", "REASON"),
-        [
-            (
-                seconds(entry["at"]),
-                entry["field"],
-                json.dumps(entry["old"], ensure_ascii=False),
-                json.dumps(entry["new"], ensure_ascii=False),
-                entry["actor"],
-                entry["reason"] or "-",
-            )
-            for entry in entries
-        ],
-        indent="  ",
-    )
+def _print_records(title: str, columns: dict[str, str], records: list[dict[str, Any]]) -> None:
+    if records:
+        click.echo(f"\n{title}")
+        echo_records(columns, records, indent="  ")

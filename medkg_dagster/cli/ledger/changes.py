@@ -8,7 +8,7 @@ import click
 
 from medkg_dagster.cli.ledger import find_job, open_ledger
 from medkg_dagster.cli.ledger.assignments import parse_assignments, user_name
-from medkg_dagster.cli.output import echo_json, echo_table
+from medkg_dagster.cli.output import echo_json, echo_records
 from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines
 from medkg_dagster.errors import ConfigError, LedgerError, did_you_mean
 from medkg_dagster.settings import Settings
@@ -93,26 +93,15 @@ def list_files(settings: Settings, job: str, as_json: bool) -> None:
     with open_ledger(settings) as book:
         found = find_job(book, job, None)
         records = book.files.of_job(found.pipeline, found.job_id)
+    described = [record.model_dump(mode="json") for record in records]
     if as_json:
-        echo_json([record.model_dump(mode="json") for record in records])
+        echo_json(described)
         return
-    if not records:
+    if not described:
         click.echo("no files were asked for")
-    echo_table(
-        ("DOCUMENT", "STATUS", "BYTES", "SHA-256", "ATTEMPTS", "URL", "ERROR"),
-        [
-            (
-                record.document_id,
-                record.status,
-                "-" if record.size is None else record.size,
-                (record.sha256 or "-")[:12],
-                record.attempts,
-                record.url,
-                record.error or "-",
-            )
-            for record in records
-        ],
-    )
+    columns = {"DOCUMENT": "document_id", "STATUS": "status", "BYTES": "size", "SHA-256": "sha256"}
+    columns |= {"ATTEMPTS": "attempts", "URL": "url", "ERROR": "error"}
+    echo_records(columns, [{**item, "sha256": (item["sha256"] or "")[:12]} for item in described])
 
 
 def failed_phase(book: JobLedger, pipeline: PipelinePlan, job: Job) -> Phase:
