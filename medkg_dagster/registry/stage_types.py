@@ -9,10 +9,9 @@ from medkg_dagster.errors import StageRegistryError
 from medkg_dagster.plugins import Origin
 from medkg_dagster.registry.plugin_kind import PluginKind
 from medkg_dagster.stage_api.offers import offered_registrations
-from medkg_dagster.stage_api.stage_types.builders import takes_topology
 from medkg_dagster.stage_api.stage_types.metadata import StageMetadata
 from medkg_dagster.stage_api.stage_types.registration import StageBuilder
-from medkg_dagster.stage_api.stage_types.rules import check_registration
+from medkg_dagster.stage_api.stage_types.rules import check_registration, takes_topology
 
 STAGE_GROUP = "medical_kg.orchestration.stages"
 

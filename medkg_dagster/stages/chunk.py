@@ -58,26 +58,14 @@ class ChunkConfig(Config):
 
 
 class ChunkStage:
-    """Cuts documents along their structure.
-
-    Args:
-        config: How large chunks are.
-    """
+    """Cuts documents along their structure."""
 
     def __init__(self, config: ChunkConfig) -> None:
         self._config = config
         self._window = _WINDOW_CHUNKS * config.max_characters
 
     def execute(self, ctx: StageContext, document: tuple[Document, ...]) -> tuple[Chunk, ...]:
-        """Cut every document.
-
-        Args:
-            ctx: The surroundings of this run.
-            document: The documents.
-
-        Returns:
-            The chunks, document by document, in reading order.
-        """
+        """Cut every document, one after the other and in reading order."""
         from semantic_text_splitter import TextSplitter
 
         splitter = TextSplitter(self._config.max_characters, overlap=self._config.overlap)

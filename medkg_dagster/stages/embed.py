@@ -52,24 +52,13 @@ class EmbedConfig(Config):
 
 
 class EmbedStage:
-    """Embeds chunks in batches.
-
-    Args:
-        config: Which embedder, and its parameters.
-    """
+    """Embeds chunks in batches."""
 
     def __init__(self, config: EmbedConfig) -> None:
         self._config = config
 
     def execute(self, ctx: StageContext, chunks: tuple[Chunk, ...]) -> EmbeddingBatch:
-        """Embed every chunk, equal texts once.
-
-        Args:
-            ctx: The surroundings of this run.
-            chunks: The chunks.
-
-        Returns:
-            One vector for each chunk, in the order of the chunks.
+        """Return one vector for each chunk, in the order of the chunks; equal texts are embedded once.
 
         Raises:
             ConfigError: The embedder cannot be opened: an extra, a file or a variable is missing.
@@ -119,14 +108,7 @@ class EmbedStage:
 
 
 def embedded_text(chunk: Chunk) -> str:
-    """Return what is embedded of a chunk: the document's title, the section's title and the text.
-
-    Args:
-        chunk: The chunk.
-
-    Returns:
-        The three on lines of their own, empty and repeated ones left out.
-    """
+    """Return what is embedded of a chunk: its titles and text on lines of their own, none empty or twice."""
     parts = dict.fromkeys((chunk.title, chunk.section, chunk.text))
     return "\n".join(part for part in parts if part)
 

@@ -23,12 +23,7 @@ class GateConfig(Config):
 
 
 class GateStage:
-    """Lets a job through an open gate and nobody through a closed one.
-
-    Args:
-        gate: The gate's name.
-        condition: When it opens.
-    """
+    """Lets a job through an open gate and nobody through a closed one."""
 
     def __init__(self, gate: str, condition: GateCondition) -> None:
         self._gate = gate
@@ -36,9 +31,6 @@ class GateStage:
 
     def execute(self, ctx: StageContext) -> None:
         """Check the gate and show how it came to be open.
-
-        Args:
-            ctx: The surroundings of this run.
 
         Raises:
             GateConditionError: The condition does not hold, or the gate was rejected or timed out.

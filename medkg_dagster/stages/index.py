@@ -39,11 +39,7 @@ class IndexConfig(Config):
 
 
 class IndexStage:
-    """Writes chunks and vectors to an index store.
-
-    Args:
-        config: Which store, and its parameters.
-    """
+    """Writes chunks and vectors to an index store."""
 
     def __init__(self, config: IndexConfig) -> None:
         self._config = config
@@ -52,14 +48,6 @@ class IndexStage:
         self, ctx: StageContext, chunks: tuple[Chunk, ...], embedding_batch: EmbeddingBatch
     ) -> IndexReceipt:
         """Write the whole batch in one transaction; the same batch again changes nothing.
-
-        Args:
-            ctx: The surroundings of this run.
-            chunks: The chunks.
-            embedding_batch: Their vectors, row by row.
-
-        Returns:
-            What was written.
 
         Raises:
             StoreError: The store cannot be opened or written, or chunks and vectors do not fit together.

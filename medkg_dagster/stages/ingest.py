@@ -37,23 +37,13 @@ class IngestConfig(Config):
 
 
 class IngestStage:
-    """Collects what a source fetches.
-
-    Args:
-        config: Which source, and its parameters.
-    """
+    """Collects what a source fetches."""
 
     def __init__(self, config: IngestConfig) -> None:
         self._config = config
 
     def execute(self, ctx: StageContext) -> tuple[Payload, ...]:
-        """Fetch every payload of the source.
-
-        Args:
-            ctx: The surroundings of this run.
-
-        Returns:
-            The payloads in the source's order, each id once.
+        """Return the payloads in the source's order, each id once.
 
         Raises:
             SourceError: The source cannot fetch, or there was nothing to fetch.

@@ -62,15 +62,7 @@ class IrValidationStage:
         self._config = config
 
     def execute(self, ctx: StageContext, *, document: tuple[Document, ...]) -> tuple[Document, ...]:
-        """Check a batch; of duplicates the first usable one stays.
-
-        Args:
-            ctx: The stage's surroundings.
-            document: The documents.
-
-        Returns:
-            The usable documents, unchanged and in order.
-        """
+        """Return the usable documents, unchanged and in order; of duplicates the first usable one."""
         ids: set[str] = set()
         hashes: dict[str, str] = {}
 

@@ -76,11 +76,7 @@ class KnowledgeGraphConfig(Config):
 
 
 class KnowledgeGraphStage:
-    """Writes nodes and edges to a graph store.
-
-    Args:
-        config: Which store, and its parameters.
-    """
+    """Writes nodes and edges to a graph store."""
 
     def __init__(self, config: KnowledgeGraphConfig) -> None:
         self._config = config
@@ -94,15 +90,8 @@ class KnowledgeGraphStage:
     ) -> GraphReceipt:
         """Write the whole batch in one transaction; the same batch again changes nothing.
 
-        Args:
-            ctx: The surroundings of this run.
-            entities: The concepts that documents mention.
-            claims: What they say about them.
-            document: The documents, where the pipeline has them here; they give titles and the
-                sentences of mentions. Without them only claims become edges.
-
-        Returns:
-            What was written.
+        Documents, where the pipeline has them here, give titles and the sentences of mentions; without them
+        only claims become edges.
 
         Raises:
             StoreError: The store cannot be opened or written.
@@ -134,14 +123,9 @@ class KnowledgeGraphStage:
 
 
 def merge_nodes(nodes: Iterable[Node]) -> tuple[Node, ...]:
-    """Keep one node for each CURIE, whatever the order they come in.
+    """Keep one node for each CURIE, sorted, whatever the order they come in.
 
-    Args:
-        nodes: Nodes, also several of one CURIE.
-
-    Returns:
-        The nodes by CURIE; of several the one with the most specific category, then the first by category
-        and name.
+    Of several it is the one with the most specific category, then the first by category and name.
     """
     best: dict[str, Node] = {}
     for node in nodes:

@@ -12,10 +12,9 @@ from pydantic import Field, ValidationError
 from medkg_dagster.errors import ConfigError, StageContractError, StageRegistryError
 from medkg_dagster.stage_api import Config, StageContext, StageMetadata, StageRegistration
 from medkg_dagster.stage_api.invocation import StageOutcome, invoke
-from medkg_dagster.stage_api.stage_types.builders import takes_topology
 from medkg_dagster.stage_api.stage_types.metadata import qualified_name
 from medkg_dagster.stage_api.stage_types.outputs import count_output
-from medkg_dagster.stage_api.stage_types.rules import check_registration
+from medkg_dagster.stage_api.stage_types.rules import check_registration, takes_topology
 from medkg_dagster.stage_api.testing import check_stage, run_stage
 
 

@@ -28,7 +28,7 @@ from medkg_dagster.stages.knowledge_graph import (
     merge_nodes,
     register,
 )
-from medkg_dagster_tests.stages.installed import INSTALLED
+from medkg_dagster_tests.stages.installed import EXTENSIONS, INSTALLED
 from medkg_dagster_tests.stages.real_payloads import context
 from medkg_dagster_tests.stages.test_extract import document
 
@@ -45,7 +45,10 @@ def write(home: Path, *documents: Document, pass_documents: bool = True) -> Grap
     entities, claims = EXTRACT.execute(context("extract"), document=documents)
     stage = KnowledgeGraphStage(KnowledgeGraphConfig())
     return stage.execute(
-        replace(context("kg"), home=home), entities, claims, documents if pass_documents else None
+        replace(context("kg"), home=home, extensions=EXTENSIONS),
+        entities,
+        claims,
+        documents if pass_documents else None,
     )
 
 

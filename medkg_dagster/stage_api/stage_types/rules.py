@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from medkg_dagster.errors import StageRegistryError
 from medkg_dagster.stage_api.secrets import secret_fields
 from medkg_dagster.stage_api.stage_types.metadata import StageMetadata, qualified_name
-from medkg_dagster.stage_api.stage_types.registration import StageRegistration
+from medkg_dagster.stage_api.stage_types.registration import StageBuilder, StageRegistration
 
 DAGSTER_RESERVED = frozenset(
     {"context", "conf", "config", "meta", "arg_dict", "dict", "input_arg_dict", "output_arg_dict"}
@@ -23,6 +23,8 @@ DAGSTER_RESERVED = frozenset(
 # State keys become names of Dagster inputs, and arguments of `execute`.
 _RESERVED_KEYS = DAGSTER_RESERVED | {"ctx", "self"}
 ORDER_INPUT = "after_"
+_BUILDER = "a builder takes (definition) or (topology, definition)"
+_POSITIONAL = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
 _KIND = re.compile(r"[A-Za-z0-9_.-]{1,50}", re.ASCII)
 
 
@@ -68,6 +70,41 @@ def check_metadata(metadata: StageMetadata) -> None:
             raise StageRegistryError(
                 f"stage type {metadata.stage_type!r}: kind {kind!r} must be letters, digits, '_', '-' and '.'"
             )
+
+
+def takes_topology(builder: StageBuilder) -> bool:
+    """Say whether a builder takes `(topology, definition)` rather than `(definition)`.
+
+    A builder that could be called either way gets the definition alone.
+
+    Args:
+        builder: The builder.
+
+    Raises:
+        StageRegistryError: It is not callable, is asynchronous, or takes something else.
+    """
+    if not callable(builder):
+        raise StageRegistryError(f"the builder must be callable, got {builder!r}")
+    name = qualified_name(builder)
+    if inspect.iscoroutinefunction(builder):
+        raise StageRegistryError(
+            f"the builder {name} is asynchronous; {_BUILDER} and returns the stage itself"
+        )
+    try:
+        signature = inspect.signature(builder)
+    except (TypeError, ValueError) as error:
+        raise StageRegistryError(
+            f"the builder {name} shows no signature ({error}); wrap it in a function"
+        ) from error
+    parameters = list(signature.parameters.values())
+    required = [parameter for parameter in parameters if parameter.default is inspect.Parameter.empty]
+    positional = [parameter for parameter in required if parameter.kind in _POSITIONAL]
+    accepted = sum(parameter.kind in _POSITIONAL for parameter in parameters)
+    takes_any = any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters)
+    demanded = [parameter for parameter in required if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
+    if demanded or len(positional) > 2 or not (accepted or takes_any):
+        raise StageRegistryError(f"the builder {name}{signature} cannot be called; {_BUILDER}")
+    return len(positional) == 2
 
 
 def _refuse_plain_secrets(subject: str, model: type[BaseModel]) -> None:

@@ -19,13 +19,13 @@ from medkg_dagster.stage_api.context.job_record import InMemoryJobRecord
 from medkg_dagster.stage_api.context.quarantine import QuarantinedDocument
 from medkg_dagster.stage_api.extensions import CONTEXT_KEY, Extension, Extensions
 from medkg_dagster.stage_api.invocation import invoke
-from medkg_dagster.stage_api.stage_types.builders import takes_topology
 from medkg_dagster.stage_api.stage_types.registration import (
     Stage,
     StagePlugin,
     StageRegistration,
     TopologyView,
 )
+from medkg_dagster.stage_api.stage_types.rules import takes_topology
 from medkg_dagster.stage_api.testing.choice import choose, registrations_of
 from medkg_dagster.stage_api.testing.examples import example_topology
 

@@ -21,9 +21,6 @@ Extracted = tuple[tuple[Entity, ...], tuple[Claim, ...]]
 class ExtractStage:
     """Finds entities and claims.
 
-    Args:
-        config: What is looked for, and how.
-
     Raises:
         ConfigError: The vocabulary cannot be used.
     """
@@ -34,15 +31,7 @@ class ExtractStage:
         self._matcher = Matcher(self._vocabulary, config.min_term_length)
 
     def execute(self, ctx: StageContext, document: tuple[Document, ...]) -> Extracted:
-        """Extract from every document.
-
-        Args:
-            ctx: The surroundings of this run.
-            document: The documents.
-
-        Returns:
-            All entities, and all claims with the sentences that support them.
-        """
+        """Return all entities, and all claims with the sentences that support them."""
         results = ctx.for_each(document, self.extract, document_id=lambda item: item.id)
         entities = tuple(entity for found, _ in results for entity in found)
         claims = tuple(claim for _, found in results for claim in found)
@@ -50,14 +39,7 @@ class ExtractStage:
         return entities, claims
 
     def extract(self, document: Document) -> Extracted:
-        """Extract from one document.
-
-        Args:
-            document: The document.
-
-        Returns:
-            Its entities, those of structured fields first, then by offset; and its claims.
-        """
+        """Return a document's entities, those of structured fields first, then by offset; and its claims."""
         sentences = document_sentences(document)
         structured, trial = self._structured(document, sentences)
         mentioned, stated = self._text(document, sentences)

@@ -62,15 +62,9 @@ class ParseStage:
         payloads: tuple[Payload, ...],
         downloaded_files: tuple[DownloadedFile, ...] | None = None,
     ) -> tuple[Document, ...]:
-        """Parse a batch.
+        """Return the documents in the payloads' order, without the quarantined ones.
 
-        Args:
-            ctx: The stage's surroundings.
-            payloads: Raw documents.
-            downloaded_files: Files fetched for them; None in a pipeline without a download.
-
-        Returns:
-            The documents, in the payloads' order, without the quarantined ones.
+        `downloaded_files` were fetched for the payloads; it is None in a pipeline without a download.
         """
         files = {file.document_id: file for file in downloaded_files or ()}
 
@@ -90,10 +84,7 @@ class ParseStage:
     def parse_file(self, payload: Payload, file: DownloadedFile, home: Path) -> Document:
         """Parse the file that was fetched for a payload, as converted where it was.
 
-        Args:
-            payload: What the file was fetched for; the record of an article completes the document.
-            file: The file.
-            home: The folder for all data.
+        The record of an article, which it was fetched for, completes the document.
 
         Raises:
             UnreadableDocumentError: The file could not be converted or cannot be parsed.
@@ -113,13 +104,7 @@ class ParseStage:
         return payload.format is not PayloadFormat.ARTICLE_RECORD or self._config.abstract_without_file
 
     def parse(self, payload: Payload) -> Document:
-        """Parse one payload.
-
-        Args:
-            payload: One study, article or file.
-
-        Returns:
-            The document.
+        """Parse one payload: one study, article or file.
 
         Raises:
             UnreadableDocumentError: The content is truncated, mis-encoded or not of its format.

@@ -37,14 +37,7 @@ _MESH_ID = re.compile(r"[DC]\d{6,9}")
 
 
 def parse(payload: Payload, config: ParseConfig) -> Document:
-    """Parse one study.
-
-    Args:
-        payload: The JSON of one study.
-        config: The stage's configuration.
-
-    Returns:
-        The document, `clinicaltrials:NCT...`.
+    """Parse one study: the document, `clinicaltrials:NCT...`.
 
     Raises:
         UnreadableDocumentError: It is not JSON (with line), or not a study.

@@ -163,8 +163,3 @@ def date_of(element: Element | None) -> str | None:
         return None
     parts = {str(child.tag).lower(): plain_text(child) for child in element}
     return iso_date(parts.get("year"), parts.get("month"), parts.get("day"))
-
-
-def is_inside(element: Element, tags: frozenset[str]) -> bool:
-    """Return whether an ancestor has one of the tags."""
-    return any(ancestor.tag in tags for ancestor in element.iterancestors())

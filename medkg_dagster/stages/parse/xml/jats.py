@@ -55,12 +55,7 @@ _ABSTRACT_TITLES = {
 def parse(payload: Payload, config: ParseConfig) -> Document:
     """Parse one article; sub-articles, responses and references are not part of it.
 
-    Args:
-        payload: The XML of one article, alone or wrapped (OAI-PMH, `pmc-articleset`), any namespace.
-        config: The stage's configuration.
-
-    Returns:
-        The document, named by PMCID, PMID, DOI or the hash of its bytes, in that order.
+    The document is named by PMCID, PMID, DOI or the hash of its bytes, in that order.
 
     Raises:
         UnreadableDocumentError: It is not well-formed, not JATS, or holds several articles.

@@ -18,14 +18,7 @@ _RETRACTION_LINKS = {"RetractionIn": "retracted article", "RetractionOf": "retra
 
 
 def parse(payload: Payload, config: ParseConfig) -> Document:
-    """Parse one PubMed record.
-
-    Args:
-        payload: The XML of one record, alone or in its `PubmedArticleSet`.
-        config: The stage's configuration.
-
-    Returns:
-        The document, `PMID:...`.
+    """Parse one PubMed record: the document, `PMID:...`.
 
     Raises:
         UnreadableDocumentError: It is not well-formed, not PubMed XML, or holds no or several records.
