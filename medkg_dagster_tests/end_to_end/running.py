@@ -24,7 +24,7 @@ from medkg_dagster.ledger import Job, JobLedger, JobStatus
 
 REPOSITORY = Path(__file__).parent.parent.parent
 BIN = Path(sys.executable).parent
-PATIENCE = 120.0
+PATIENCE = 240.0
 ENDED = {
     JobStatus.SUCCEEDED,
     JobStatus.FAILED,
@@ -64,8 +64,13 @@ class Running:
             "MEDKG_STRICT": "1",
         }
 
-    def prepare(self, pipelines: Mapping[str, str]) -> None:
-        """Write pipelines by file name, the shipped policies and Dagster's settings."""
+    def prepare(self, pipelines: Mapping[str, str], start_timeout_seconds: int = 60) -> None:
+        """Write pipelines by file name, the shipped policies and Dagster's settings.
+
+        Args:
+            pipelines: The text of pipeline files by name.
+            start_timeout_seconds: After this time Dagster gives up a run whose process has not begun.
+        """
         target = self.folder / "config" / "orchestration" / "pipelines"
         target.mkdir(parents=True)
         shipped = REPOSITORY / "config" / "orchestration" / "resilience.yaml"
@@ -74,9 +79,10 @@ class Running:
             (target / name).write_text(text)
         (self.home / "dagster").mkdir(parents=True)
         settings = (REPOSITORY / "dagster.yaml").read_text()
-        impatient = settings.replace("start_timeout_seconds: 60", "start_timeout_seconds: 20")
-        assert impatient != settings
-        (self.home / "dagster" / "dagster.yaml").write_text(impatient)
+        shipped_timeout = "start_timeout_seconds: 60"
+        assert shipped_timeout in settings
+        settings = settings.replace(shipped_timeout, f"start_timeout_seconds: {start_timeout_seconds}")
+        (self.home / "dagster" / "dagster.yaml").write_text(settings)
 
     def ledger(self) -> JobLedger:
         """Open the deployment's ledger."""

@@ -31,7 +31,7 @@ def dg(deployment: Running, *arguments: str) -> subprocess.CompletedProcess[str]
         check=False,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
 
 

@@ -215,7 +215,8 @@ def test_crashes_of_daemon_and_runs_start_no_phase_twice_and_lose_no_job(
     tmp_path: Path, chance: random.Random
 ) -> None:
     deployment = Running(tmp_path)
-    deployment.prepare({"ready.yaml": READY})
+    # A run whose daemon died before its process began is not waited for long.
+    deployment.prepare({"ready.yaml": READY}, start_timeout_seconds=20)
     jobs = [f"job-{number}" for number in range(CRASHES)]
     daemon = [str(BIN / "dagster-daemon"), "run", "-m", "medkg_dagster.definitions"]
     for job_id in jobs:
@@ -298,7 +299,7 @@ def test_a_killed_step_process_is_tried_again_as_its_policy_says(tmp_path: Path)
         )
     victim = deployment.wait("a step process", lambda: step_process(worker.pid))
     os.kill(victim, signal.SIGKILL)
-    assert worker.wait(120) == 0, (tmp_path / "run.log").read_text()[-2000:]
+    assert worker.wait(240) == 0, (tmp_path / "run.log").read_text()[-2000:]
 
     with DagsterInstance.from_config(str(deployment.home / "dagster")) as instance:
         (run,) = instance.get_runs()

@@ -69,7 +69,7 @@ def test_without_a_folder_for_dagster_the_run_shows_where_make_dev_looks(deploym
         env=environment,
         cwd=deployment.folder,
         check=False,
-        timeout=120,
+        timeout=240,
     )
 
     assert done.returncode == 0
