@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from medkg_dagster.errors import StageRegistryError
-from medkg_dagster.stage_api.stage_types.metadata import qualified_name
+from medkg_dagster.stage_api.stage_types.metadata import StageMetadata, qualified_name
 from medkg_dagster.stage_api.stage_types.registration import StageRegistration
 
 MAX_REGISTRATIONS = 10_000
@@ -27,7 +27,7 @@ def offered_registrations(plugin: Any) -> Iterator[Any]:
     """
     _check_callable(plugin)
     returned = plugin()
-    if isinstance(returned, StageRegistration):
+    if isinstance(returned, StageRegistration | StageMetadata):
         yield returned
         return
     if isinstance(returned, str | bytes | dict) or not isinstance(returned, Iterable):

@@ -121,6 +121,11 @@ class StageDefinition(StrictModel):
     ] = MetadataOverrides()
     isolation: Annotated[IsolationLimits | None, BeforeValidator(expand_isolation)] = None
 
+    @property
+    def stage_type(self) -> str:
+        """The same as `type`, as builders of the earlier shape call it."""
+        return self.type
+
 
 class CustomCondition(StrictModel):
     """A condition that an installed extension makes of parameters, once, when pipelines are loaded.

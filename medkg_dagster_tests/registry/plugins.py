@@ -36,6 +36,14 @@ def lacks_torch() -> StageRegistration:
     raise ImportError("torch")
 
 
+def bare_metadata() -> Any:
+    return metadata("bare")
+
+
+def bare_metadata_of_several() -> Any:
+    return [registration("five"), metadata("bare")]
+
+
 def breaks() -> StageRegistration:
     raise RuntimeError("no model here")
 

@@ -57,7 +57,7 @@ def test_state_keys_are_always_a_tuple(state_key: Any, expected: tuple[str, ...]
         ({"output_handler": None}, "output_handler must be callable"),
         ({"output_counter": 3}, "output_counter must be callable"),
         ({"description": "  "}, "description must not be empty"),
-        ({"dependencies": ["parse"]}, "dependencies must be a tuple"),
+        ({"dependencies": {"parse"}}, "dependencies must be a tuple"),
         ({"dependencies": ("parse", "parse")}, "names a stage type twice"),
         ({"dependencies": ("ir-validation",)}, "names the stage type itself"),
         ({"optional_dependencies": ("",)}, "optional_dependencies must be a tuple"),

@@ -97,7 +97,7 @@ def test_a_missing_key_is_an_error_of_the_run_and_not_of_the_configuration(
 def test_an_embedder_behind_a_service_keeps_to_the_policy_with_every_attempt(tmp_path: Path) -> None:
     params = {"base_url": "http://127.0.0.1:1/v1", "model": "m", "api_key": None}
     stage = EmbedStage(EmbedConfig.model_validate({"embedder": "openai", "params": params}))
-    ctx = StageContext("auto", "embed", "default", tmp_path)
+    ctx = StageContext("auto", "embed", "default", tmp_path, extensions=EXTENSIONS)
     ctx.calls = ExternalCalls(max_attempts=1, failure_threshold=1)
 
     with pytest.raises(SourceError, match=r"the connection failed.*\(attempt 1\)"):

@@ -46,7 +46,7 @@ class SubprocessIsolation:
 
 @dataclass(frozen=True, slots=True)
 class StageMetadata:
-    """The description of a stage type, validated when made.
+    """The description of a stage type, validated when made; lists of names are taken for tuples.
 
     Attributes:
         stage_type: The name used in YAML, for example `ir-validation`.
@@ -84,6 +84,9 @@ class StageMetadata:
     isolation: SubprocessIsolation | None = None
 
     def __post_init__(self) -> None:
+        for name in ("state_key", "dependencies", "optional_dependencies"):
+            if isinstance(value := getattr(self, name), list):
+                object.__setattr__(self, name, tuple(value))
         problems = _invalid(self)
         if problems:
             raise StageRegistryError(f"stage type {self.stage_type!r}: {'; '.join(problems)}")

@@ -37,6 +37,11 @@ def check_registration(registration: Any) -> StageRegistration:
     Raises:
         StageRegistryError: It is no registration, or its metadata would not compile.
     """
+    if isinstance(registration, StageMetadata):
+        raise StageRegistryError(
+            f"expected a StageRegistration, got StageMetadata of {registration.stage_type!r} without a "
+            "builder; return StageRegistration(metadata, builder), where builder(definition) makes the stage"
+        )
     if not isinstance(registration, StageRegistration):
         raise StageRegistryError(f"expected a StageRegistration, got {_described(registration)}")
     metadata = registration.metadata

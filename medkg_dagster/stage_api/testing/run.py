@@ -156,6 +156,10 @@ class _Definition:
     type: str
     config: dict[str, Any]
 
+    @property
+    def stage_type(self) -> str:
+        return self.type
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
