@@ -13,7 +13,7 @@ from benchmarks.figures import Figure, Pair
 from medkg_dagster.ledger import GateRule, JobLedger, RunIdentity, StageRun
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import load_plan
-from medkg_dagster.runtime.job_record import gate_rule
+from medkg_dagster.runtime.ledger_job_record import gate_rule
 from medkg_dagster_tests.end_to_end.running import Running, served
 
 NAME = "measured"

@@ -18,17 +18,17 @@ CONDITION = {"field": "ready", "equals": True, "timeout_seconds": 86_400, "poll_
 RULE = GateRule("measured__after_ready", "ready", GateCondition.model_validate(CONDITION))
 
 
-def measure(jobs: int = 10_000, stirred: int = 100, repeats: int = 5) -> Iterator[Figure]:
+def measure(jobs: int = 10_000, changed_jobs: int = 100, repeats: int = 5) -> Iterator[Figure]:
     """Measure a look at a gate with nothing to see, and with some jobs whose fields have changed.
 
     Args:
         jobs: Jobs that wait at the gate.
-        stirred: Jobs whose fields have changed since the last look, without opening the gate.
+        changed_jobs: Jobs whose fields have changed since the last look, without opening the gate.
         repeats: Rounds; the median counts.
     """
     with tempfile.TemporaryDirectory() as folder, JobLedger.open(Path(folder)) as ledger:
         _let_wait(ledger, Path(folder), jobs)
-        for changed in (0, stirred):
+        for changed in (0, changed_jobs):
             seconds = [_look(ledger, changed, number) for number in range(repeats)]
             title = f"a look at {jobs:,} waiting jobs, {changed or 'none'} changed"
             yield Figure.value(title, "s", statistics.median(seconds), 1.0, "one tick of a sensor")
@@ -68,7 +68,7 @@ def _let_wait(ledger: JobLedger, home: Path, jobs: int) -> None:
         "since": phase.since,
         "deadline": "2999-01-01T00:00:00.000000Z",
         "timeout_seconds": 86_400.0,
-        "stirred": 0,
+        "needs_check": 0,
         "checked_at": phase.since,
         "baseline": "{}",
     }

@@ -21,7 +21,7 @@ from medkg_dagster.compiler.ended_runs import ended_run_sensor
 from medkg_dagster.compiler.load_report import load_report_asset, load_report_checks, load_report_sensor
 from medkg_dagster.compiler.ops import SharedTypes
 from medkg_dagster.conversion.gate_work_job import conversion_job, conversion_sensor
-from medkg_dagster.domain.files import PDF_CONVERSION
+from medkg_dagster.domain.file_records import PDF_CONVERSION
 from medkg_dagster.errors import Problem, TopologyError
 from medkg_dagster.plugins.collector import collector_paused
 from medkg_dagster.registry import StageFactory

@@ -22,9 +22,9 @@ from dagster import (
 
 from medkg_dagster.compiler.assets import asset_key
 from medkg_dagster.domain.gates import describe_condition
-from medkg_dagster.ledger import JobLedger, Phase
+from medkg_dagster.ledger import JobLedger, JobPhase
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedGate
-from medkg_dagster.runtime.job_record import gate_rule
+from medkg_dagster.runtime.ledger_job_record import gate_rule
 from medkg_dagster.runtime.materialization import TABLE_ROWS, rows_table
 from medkg_dagster.runtime.tags import ATTEMPT_TAG, PARTITION_TAG, PIPELINE_TAG
 from medkg_dagster.runtime.ticks import STARTS_PER_TICK, TICK_SECONDS
@@ -46,7 +46,7 @@ _START = "start"
 _NO_LEDGER = SkipReason("There is no ledger yet.")
 
 
-def run_request(phase: Phase) -> RunRequest:
+def run_request(phase: JobPhase) -> RunRequest:
     """Return the request for a run of a phase; equal for equal attempts, so that it is carried out once."""
     return RunRequest(
         run_key=f"{phase.job_id}:{phase.gate or _START}:{phase.attempt}",
@@ -130,7 +130,7 @@ def gate_sensor(
 
 def _look(
     ledger: JobLedger, pipeline: PipelinePlan, gate: PlannedGate, starter: str, hold_seconds: float
-) -> tuple[int, Sequence[Phase], str]:
+) -> tuple[int, Sequence[JobPhase], str]:
     """Look at a gate, and while jobs wait there a little longer, because the next tick is seconds away.
 
     Returns:
@@ -172,7 +172,7 @@ def waiting_check(pipeline: PipelinePlan, gate: PlannedGate, settings: Settings)
     return no_job_waits
 
 
-def _start(pipeline: PipelinePlan, due: Sequence[Phase]) -> SensorResult:
+def _start(pipeline: PipelinePlan, due: Sequence[JobPhase]) -> SensorResult:
     keys = [phase.job_id for phase in due]
     partitions = DynamicPartitionsDefinition(name=partition_set_name(pipeline.name))
     return SensorResult(

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from medkg_dagster.domain.files import CONVERTED
+from medkg_dagster.domain.file_records import CONVERTED
 from medkg_dagster.domain.payloads import Payload, PayloadFormat
 from medkg_dagster.io.atomic_files import write_atomically
 from medkg_dagster.io.process_limits import limit_cpu, limit_memory

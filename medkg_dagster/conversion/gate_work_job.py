@@ -23,8 +23,8 @@ from dagster import (
     sensor,
 )
 
-from medkg_dagster.domain.files import PDF_CONVERSION
-from medkg_dagster.ledger import JobLedger, Phase
+from medkg_dagster.domain.file_records import PDF_CONVERSION
+from medkg_dagster.ledger import JobLedger, JobPhase
 from medkg_dagster.resolution.plan import Plan
 from medkg_dagster.runtime.materialization import rows_table
 from medkg_dagster.runtime.resources import run_identity
@@ -128,7 +128,7 @@ def conversion_sensor(settings: Settings) -> SensorDefinition:
     return start_conversions
 
 
-def _run_request(phase: Phase) -> RunRequest:
+def _run_request(phase: JobPhase) -> RunRequest:
     config = {"pipeline": phase.pipeline, "job_id": phase.job_id}
     return RunRequest(
         run_key=f"{phase.pipeline}:{phase.job_id}:{phase.attempt}",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from medkg_dagster.conversion.pdf_files import ConversionLimits, ConversionReport, convert_files
-from medkg_dagster.domain.files import PDF_CONVERSION, PDF_IR_READY
+from medkg_dagster.domain.file_records import PDF_CONVERSION, PDF_IR_READY
 from medkg_dagster.ledger import JobLedger, RunIdentity
 from medkg_dagster.runtime.progress import RunProgress
 from medkg_dagster.settings import Settings

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from medkg_dagster.conversion.converter import ConversionFailure, Converter
-from medkg_dagster.domain.files import CONVERSION_FAILED, CONVERTED, FileRecord, FileStatus
+from medkg_dagster.domain.file_records import CONVERSION_FAILED, CONVERTED, FileRecord, FileStatus
 from medkg_dagster.io.atomic_files import write_atomically
 from medkg_dagster.stage_api.context import ProgressReporter
 

@@ -1,14 +1,14 @@
 """The job ledger: what outlives runs, and what outsiders write. Importing it is cheap; opening one is not."""
 
-from medkg_dagster.ledger.job_ledger import LEDGER_FILE, JobLedger
+from medkg_dagster.ledger.ledger import LEDGER_FILE, JobLedger
 from medkg_dagster.ledger.models import (
     DocumentOutcome,
     GateDecision,
     GateRule,
     HistoryEntry,
     Job,
+    JobPhase,
     JobStatus,
-    Phase,
     PhaseStatus,
     Registration,
     Review,
@@ -25,8 +25,8 @@ __all__ = [
     "HistoryEntry",
     "Job",
     "JobLedger",
+    "JobPhase",
     "JobStatus",
-    "Phase",
     "PhaseStatus",
     "Registration",
     "Review",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from medkg_dagster.domain.files import FileRecord
+from medkg_dagster.domain.file_records import FileRecord
 from medkg_dagster.io.sql import Database
-from medkg_dagster.ledger import file_rows, job_rows
+from medkg_dagster.ledger.statements import file_rows, job_rows
 from medkg_dagster.ledger.times import Clock, stamp
 
 

@@ -9,17 +9,17 @@ from sqlalchemy import Connection
 
 from medkg_dagster.domain.gates import GateVerdict, describe_condition, judge, observed_fields
 from medkg_dagster.errors import GateConditionError, GateReason, LedgerError, SupersededRunError
-from medkg_dagster.ledger import job_rows, phase_rows
 from medkg_dagster.ledger.encoding import dump_json
 from medkg_dagster.ledger.models import (
     GateDecision,
     GateRule,
+    JobPhase,
     JobStatus,
-    Phase,
     PhaseStatus,
     RunIdentity,
 )
-from medkg_dagster.ledger.phase_rows import PhaseKey
+from medkg_dagster.ledger.statements import job_rows, phase_rows
+from medkg_dagster.ledger.statements.phase_rows import PhaseKey
 from medkg_dagster.ledger.times import Clock, seconds_between, stamp
 from medkg_dagster.stage_api.context.job_record import GatePassage
 
@@ -58,17 +58,17 @@ class GateTransaction:
         """Return the time of the change, as it is recorded, or one so many seconds later."""
         return stamp(lambda: self._moment, seconds)
 
-    def put(self, values: Mapping[str, Any]) -> Phase:
+    def put(self, values: Mapping[str, Any]) -> JobPhase:
         """Write columns of the phase."""
         self.phase = phase_rows.put_phase(self._connection, self._key, dict(values))
         return self.phase
 
     def set_job(self, changes: Mapping[str, Any], actor: str, reason: str | None) -> None:
         """Change the job's status, phase or error."""
-        changed = job_rows.Stamp(actor, self.now, reason)
+        changed = job_rows.Attribution(actor, self.now, reason)
         self.job = job_rows.change_job(self._connection, self.job, changes, changed)
 
-    def make_due(self, actor: str) -> Phase:
+    def make_due(self, actor: str) -> JobPhase:
         """Let the phase be started, once more where it was started before."""
         values: dict[str, Any] = {
             "status": PhaseStatus.DUE.value,
@@ -81,7 +81,7 @@ class GateTransaction:
             values |= {"since": self.now, "opened_at": self.now, "opened_by": actor}
         return self.put(values)
 
-    def claim(self, phase: Phase, starter: str, lease_seconds: float) -> Phase:
+    def claim(self, phase: JobPhase, starter: str, lease_seconds: float) -> JobPhase:
         """Let a starter have a phase that is due and that nobody else is trusted to start."""
         is_free = phase.starter is None or (phase.lease_until or "") < self.now
         if phase.status is not PhaseStatus.DUE or not is_free:
@@ -106,7 +106,7 @@ class GateTransaction:
                 }
                 phase_rows.put_phase(self._connection, key, values)
 
-    def wait(self, rule: GateRule, attempt: int, *, keep_decision: bool, actor: str) -> Phase:
+    def wait(self, rule: GateRule, attempt: int, *, keep_decision: bool, actor: str) -> JobPhase:
         """Let the job wait at the gate, and look at once whether it is open."""
         timeout = rule.condition.timeout_seconds
         values = {
@@ -116,7 +116,7 @@ class GateTransaction:
             "since": self.now,
             "deadline": None if timeout is None else self.later(timeout),
             "timeout_seconds": timeout,
-            "stirred": 1,
+            "needs_check": 1,
             "checked_at": None,
             "observed": None,
             "baseline": dump_json(observed_fields(rule.condition, self.job.fields)),
@@ -134,18 +134,18 @@ class GateTransaction:
             return self.look(rule)
         return self.decide(rule, phase.decision, phase.opened_by or "", phase.reason or "")
 
-    def look(self, rule: GateRule) -> Phase:
+    def look(self, rule: GateRule) -> JobPhase:
         """Judge the condition; open the gate where it holds, end the wait where its time is up."""
         phase = self._known()
         verdict = judge(rule.condition, self.job.fields, phase.baseline)
-        phase = self.put({"stirred": 0, "checked_at": self.now, "observed": str(verdict)})
+        phase = self.put({"needs_check": 0, "checked_at": self.now, "observed": str(verdict)})
         if verdict.held:
             return self._open(self._who_let_it_hold(verdict), str(verdict))
         if phase.deadline is not None and phase.deadline <= self.now:
             return self._time_out(rule, phase)
         return phase
 
-    def decide(self, rule: GateRule, decision: GateDecision, actor: str, reason: str) -> Phase:
+    def decide(self, rule: GateRule, decision: GateDecision, actor: str, reason: str) -> JobPhase:
         """Open or reject the gate of a job that waits there, or is about to be started."""
         self.put({"decision": decision.value})
         if decision is GateDecision.APPROVED:
@@ -155,7 +155,7 @@ class GateTransaction:
         self.set_job({"status": JobStatus.REJECTED, "error": error}, actor, reason)
         return phase
 
-    def decide_ahead(self, rule: GateRule, decision: GateDecision, actor: str, reason: str) -> Phase:
+    def decide_ahead(self, rule: GateRule, decision: GateDecision, actor: str, reason: str) -> JobPhase:
         """Record a decision on a gate that the job has not come to; the last one counts."""
         if self.phase is not None and self.phase.decision is decision:
             return self.phase
@@ -223,12 +223,12 @@ class GateTransaction:
         changed = phase_rows.last_change(self._connection, self._key, paths)
         return changed[0] if changed else GATE
 
-    def _known(self) -> Phase:
+    def _known(self) -> JobPhase:
         if self.phase is None:
             raise LedgerError(f"job '{self._key.pipeline}/{self._key.job_id}' has no phase {self._key.phase}")
         return self.phase
 
-    def _open(self, actor: str, because: str) -> Phase:
+    def _open(self, actor: str, because: str) -> JobPhase:
         self._record(self._known().status.value, "open", actor, because)
         return self.put(
             {
@@ -239,7 +239,7 @@ class GateTransaction:
             }
         )
 
-    def _time_out(self, rule: GateRule, phase: Phase) -> Phase:
+    def _time_out(self, rule: GateRule, phase: JobPhase) -> JobPhase:
         error = (
             f"gate '{rule.gate}' did not open within {phase.timeout_seconds:g} s: "
             f"expected {describe_condition(rule.condition)}; observed {phase.observed}"
@@ -249,7 +249,7 @@ class GateTransaction:
         self.set_job({"status": status, "error": error}, GATE, error)
         return closed
 
-    def _close(self, status: PhaseStatus, actor: str, reason: str) -> Phase:
+    def _close(self, status: PhaseStatus, actor: str, reason: str) -> JobPhase:
         phase = self._known()
         self._record(phase.status.value, status.value, actor, reason)
         return self.put(
@@ -265,7 +265,7 @@ class GateTransaction:
 
     def _record(self, old: str | None, new: str, actor: str, reason: str) -> None:
         changed = {f"gates.{self._known().gate}": (old, new)}
-        stamped = job_rows.Stamp(actor, self.now, reason)
+        stamped = job_rows.Attribution(actor, self.now, reason)
         job_rows.record(self._connection, self._key.pipeline, self._key.job_id, changed, stamped)
 
 
@@ -273,7 +273,7 @@ def _approved(reason: str) -> str:
     return f"approved: {reason}"
 
 
-def refuse_superseded(phase: Phase, run: RunIdentity) -> None:
+def refuse_superseded(phase: JobPhase, run: RunIdentity) -> None:
     """Refuse a run that was started for an attempt which another run has begun, or which is over.
 
     Raises:

@@ -109,8 +109,8 @@ _PHASES = (
     "CREATE INDEX ledger_files_by_url ON ledger_files (url, status)",
     "CREATE TABLE ledger_turns (service TEXT NOT NULL PRIMARY KEY, next_at DOUBLE PRECISION NOT NULL)",
 )
-# Whoever changes fields, through this package or in SQL, stirs the gates that wait on them. A change that
-# leaves the revision as it is was made in SQL by an outsider, and is recorded here.
+# Whoever changes fields, through this package or in SQL, marks the phases that wait, so that their gates are
+# checked again. A change that leaves the revision as it is was made in SQL by an outsider: recorded here.
 _SQLITE_OUTSIDERS = (
     """CREATE TRIGGER ledger_jobs_check_fields BEFORE UPDATE OF fields ON ledger_jobs
         WHEN CASE WHEN json_valid(NEW.fields) THEN json_type(NEW.fields) <> 'object' ELSE 1 END

@@ -57,7 +57,7 @@ class GateDecision(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Phase:
+class JobPhase:
     """A part of a job that is started on its own.
 
     Attributes:

@@ -8,22 +8,22 @@ from typing import Any
 
 from medkg_dagster.errors import GateConditionError, LedgerError
 from medkg_dagster.io.sql import Database
-from medkg_dagster.ledger import job_rows, phase_rows
 from medkg_dagster.ledger.encoding import dump_json, to_json
-from medkg_dagster.ledger.ended_runs import end_run
 from medkg_dagster.ledger.gate_transaction import CLOSED, GateTransaction, refuse_superseded
 from medkg_dagster.ledger.models import (
     GateDecision,
     GateRule,
     Job,
+    JobPhase,
     JobStatus,
-    Phase,
     PhaseStatus,
     Review,
     RunIdentity,
 )
-from medkg_dagster.ledger.phase_rows import PhaseKey
+from medkg_dagster.ledger.statements import job_rows, phase_rows
+from medkg_dagster.ledger.statements.phase_rows import PhaseKey
 from medkg_dagster.ledger.times import Clock, stamp
+from medkg_dagster.ledger.unfinished_runs import end_run
 from medkg_dagster.stage_api.context.job_record import GatePassage
 
 
@@ -54,7 +54,7 @@ class PhaseLedger:
         """
         with self._database.writing() as connection:
             now = stamp(self._clock)
-            job = job_rows.add_job(connection, pipeline, job_id, request, job_rows.Stamp(actor, now))
+            job = job_rows.add_job(connection, pipeline, job_id, request, job_rows.Attribution(actor, now))
             if dump_json(job.request) != to_json(dict(request), "the request"):
                 raise LedgerError(
                     f"pipeline '{pipeline}' has a job '{job_id}' already, with another request: "
@@ -65,12 +65,12 @@ class PhaseLedger:
                 change.make_due(actor)
             return job
 
-    def plan_start(self, pipeline: str, job_id: str, phase: str, *, actor: str) -> Phase:
+    def plan_start(self, pipeline: str, job_id: str, phase: str, *, actor: str) -> JobPhase:
         """Let a phase that no gate holds be started, once more where it was started before."""
         with self._changing(PhaseKey(pipeline, job_id, phase)) as change:
             return change.make_due(actor)
 
-    def phases(self, pipeline: str, job_id: str) -> tuple[Phase, ...]:
+    def phases(self, pipeline: str, job_id: str) -> tuple[JobPhase, ...]:
         """Return the phases of a job, in the order they came to be."""
         with self._database.reading() as connection:
             job_rows.get_job(connection, pipeline, job_id)
@@ -78,12 +78,12 @@ class PhaseLedger:
 
     def waiting(
         self, pipeline: str | None = None, phase: str | None = None, limit: int = 100
-    ) -> tuple[Phase, ...]:
+    ) -> tuple[JobPhase, ...]:
         """Return phases whose job waits at a gate, the longest waiting first."""
         with self._database.reading() as connection:
             return phase_rows.waiting_phases(connection, pipeline, phase, limit)
 
-    def decided_ahead(self, pipeline: str | None = None, limit: int = 100) -> tuple[Phase, ...]:
+    def decided_ahead(self, pipeline: str | None = None, limit: int = 100) -> tuple[JobPhase, ...]:
         """Return phases whose gate was decided before the job came to it, the earliest decided first."""
         with self._database.reading() as connection:
             return phase_rows.decided_phases(connection, pipeline, limit)
@@ -93,7 +93,7 @@ class PhaseLedger:
         with self._database.reading() as connection:
             return phase_rows.waiting_mark(connection, pipeline, phase)
 
-    def arrive(self, pipeline: str, job_id: str, rule: GateRule, run: RunIdentity) -> Phase:
+    def arrive(self, pipeline: str, job_id: str, rule: GateRule, run: RunIdentity) -> JobPhase:
         """Let a job wait at a gate, or go on at once where the condition holds already.
 
         A job that arrives anew, because the phase before ran again, waits anew; a decision counts once.
@@ -121,7 +121,7 @@ class PhaseLedger:
         with self._database.reading() as connection:
             now = stamp(self._clock)
             looked = [
-                *phase_rows.stirred_jobs(connection, pipeline, rule.phase, checked_before, limit),
+                *phase_rows.jobs_to_check(connection, pipeline, rule.phase, checked_before, limit),
                 *phase_rows.overdue_jobs(connection, pipeline, rule.phase, now, limit),
             ]
         if not looked:
@@ -142,7 +142,7 @@ class PhaseLedger:
         pipeline: str | None = None,
         limit: int = 25,
         lease_seconds: float = 60.0,
-    ) -> tuple[Phase, ...]:
+    ) -> tuple[JobPhase, ...]:
         """Take it upon oneself to start phases that are due.
 
         One starter at a time holds a phase. Who takes over from another whose lease ran out makes a new
@@ -255,7 +255,7 @@ class PhaseLedger:
         reason: str,
         starter: str | None = None,
         lease_seconds: float = 60.0,
-    ) -> Phase:
+    ) -> JobPhase:
         """Approve or reject a gate of a job, also before the job has come to it; saying it twice is once.
 
         Args:
@@ -288,7 +288,7 @@ class PhaseLedger:
 
     def claim(
         self, pipeline: str, job_id: str, phase: str, starter: str, lease_seconds: float = 60.0
-    ) -> Phase | None:
+    ) -> JobPhase | None:
         """Take it upon oneself to start one phase of one job, where it is due and nobody is starting it.
 
         Args:
@@ -306,7 +306,7 @@ class PhaseLedger:
 
     def retry(
         self, pipeline: str, job_id: str, phase: str, rule: GateRule | None, *, actor: str, reason: str
-    ) -> Phase:
+    ) -> JobPhase:
         """Begin a new attempt of a phase: start it once more, or wait once more at its gate.
 
         Args:
@@ -358,7 +358,7 @@ class PhaseLedger:
         """
         with self._database.writing() as connection:
             job = job_rows.get_job(connection, pipeline, job_id, lock=True)
-            changed = job_rows.Stamp(run.actor, stamp(self._clock), error)
+            changed = job_rows.Attribution(run.actor, stamp(self._clock), error)
             status = JobStatus.CANCELLED if is_cancelled else JobStatus.FAILED
             return end_run(connection, job, phase, run, changed, status)
 

@@ -41,7 +41,8 @@ PHASES = Table(
     Column("since", Text, nullable=False),
     Column("deadline", Text),
     Column("timeout_seconds", Float),
-    Column("stirred", Integer, nullable=False),
+    # Outsiders read the column `stirred`, so its name stays.
+    Column("stirred", Integer, key="needs_check", nullable=False),
     Column("checked_at", Text),
     Column("observed", Text),
     Column("baseline", Text),

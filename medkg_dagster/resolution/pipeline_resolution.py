@@ -12,7 +12,7 @@ from medkg_dagster.plugins import LoadGuard
 from medkg_dagster.registry import RegisteredStage, StageFactory
 from medkg_dagster.resolution.conditions import expand_conditions
 from medkg_dagster.resolution.overrides import OverriddenMetadata, override, stored_names
-from medkg_dagster.resolution.phases import cut_phases, plan_gates
+from medkg_dagster.resolution.phase_cuts import cut_phases, plan_gates
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage, Wire
 from medkg_dagster.resolution.requirements import unmet_requirements, why_not_registered
 from medkg_dagster.resolution.stage_config import check_config, code_version

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from medkg_dagster.ledger import Phase
+from medkg_dagster.ledger import JobPhase
 from medkg_dagster.runtime.tags import ATTEMPT_TAG, PARTITION_TAG, PIPELINE_TAG
 
 DAEMON_RUNS = "daemon"
@@ -49,7 +49,7 @@ class Launcher:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip() == DAEMON_RUNS.encode()
 
-    def run(self, phase: Phase) -> None:
+    def run(self, phase: JobPhase) -> None:
         """Let the process run a phase, which the caller has claimed; it goes on by itself."""
         assert self.process.stdin is not None
         tags = {

@@ -2,10 +2,10 @@
 
 from collections.abc import Set as AbstractSet
 
-from medkg_dagster.domain.files import PDF_CONVERSION
+from medkg_dagster.domain.file_records import PDF_CONVERSION
 from medkg_dagster.ledger import Job, JobLedger, RunIdentity, StageStatus
 from medkg_dagster.resolution.plan import PipelinePlan
-from medkg_dagster.runtime.job_record import gate_rule
+from medkg_dagster.runtime.ledger_job_record import gate_rule
 from medkg_dagster.topology.names import dagster_name
 
 

@@ -11,7 +11,7 @@ from medkg_dagster.errors import GateConditionError, MedkgError, SupersededRunEr
 from medkg_dagster.ledger import Job, RunIdentity
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
-from medkg_dagster.runtime.job_record import LedgerJobRecord
+from medkg_dagster.runtime.ledger_job_record import LedgerJobRecord
 from medkg_dagster.runtime.materialization import output_metadata, quarantine_table
 from medkg_dagster.runtime.phase_changes import arrive_at_gates, enter_phase
 from medkg_dagster.runtime.policies import external_calls, is_retryable

@@ -11,7 +11,7 @@ from medkg_dagster.domain.documents import (
     hash_content,
 )
 from medkg_dagster.domain.embeddings import EmbeddingBatch
-from medkg_dagster.domain.files import DownloadedFile, FileRecord, FileStatus
+from medkg_dagster.domain.file_records import DownloadedFile, FileRecord, FileStatus
 from medkg_dagster.domain.gates import GateClause, GateCondition, GateOperator
 from medkg_dagster.domain.knowledge import Claim, Edge, Entity, Node
 from medkg_dagster.domain.payloads import Payload, PayloadFormat

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from medkg_dagster.domain.files import PDF_CONVERSION
+from medkg_dagster.domain.file_records import PDF_CONVERSION
 from medkg_dagster.errors import Problem
 from medkg_dagster.topology import names
 from medkg_dagster.topology.models import PipelineTopologyConfig

@@ -28,7 +28,7 @@ from benchmarks.figures import Figure
         pytest.param(lambda: stage_resolution.measure(large=20, calls=100, repeats=1), id="resolution"),
         pytest.param(lambda: cold_start.measure(repeats=1), id="start"),
         pytest.param(lambda: ledger_updates.measure(processes=2, updates=5, repeats=1), id="ledger"),
-        pytest.param(lambda: waiting_gates.measure(jobs=5, stirred=2, repeats=1), id="waiting"),
+        pytest.param(lambda: waiting_gates.measure(jobs=5, changed_jobs=2, repeats=1), id="waiting"),
     ],
 )
 def test_a_benchmark_yields_its_figures(figures: object) -> None:

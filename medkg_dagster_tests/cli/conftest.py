@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from medkg_dagster.cli import main
 from medkg_dagster.domain.gates import GateCondition
-from medkg_dagster.ledger import GateRule, Job, JobLedger, Phase, RunIdentity
+from medkg_dagster.ledger import GateRule, Job, JobLedger, JobPhase, RunIdentity
 from medkg_dagster.registry import ExtensionRegistry
 from medkg_dagster.stage_api import (
     Chunk,
@@ -70,7 +70,7 @@ class ReviewedJob:
         return self.ledger.job("reviewed", self.job_id)
 
     @property
-    def phase(self) -> Phase:
+    def phase(self) -> JobPhase:
         """The phase behind the gate."""
         phases = self.ledger.phases.phases("reviewed", self.job_id)
         return next(phase for phase in phases if phase.phase == BEHIND)

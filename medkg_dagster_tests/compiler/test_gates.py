@@ -18,7 +18,7 @@ from medkg_dagster.compiler import job_sensors
 from medkg_dagster.ledger import GateDecision, GateRule, JobLedger, JobStatus, PhaseStatus
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import load_plan
-from medkg_dagster.runtime.job_record import gate_rule
+from medkg_dagster.runtime.ledger_job_record import gate_rule
 from medkg_dagster.runtime.resources import run_identity
 from medkg_dagster.stages.gate import register
 from medkg_dagster_tests.compiler.deployment import Deployment

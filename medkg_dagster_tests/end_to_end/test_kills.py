@@ -21,12 +21,12 @@ from typing import Any
 import pytest
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
 
-from medkg_dagster.domain.files import PDF_CONVERSION
-from medkg_dagster.ledger import Job, JobLedger, JobStatus, Phase, PhaseStatus, RunIdentity, StageStatus
+from medkg_dagster.domain.file_records import PDF_CONVERSION
+from medkg_dagster.ledger import Job, JobLedger, JobPhase, JobStatus, PhaseStatus, RunIdentity, StageStatus
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import load_plan
 from medkg_dagster.resolution.plan import PipelinePlan
-from medkg_dagster.runtime.job_record import gate_rule
+from medkg_dagster.runtime.ledger_job_record import gate_rule
 from medkg_dagster.runtime.tags import ATTEMPT_TAG, JOB_TAG, PARTITION_TAG, PIPELINE_TAG
 from medkg_dagster_tests.end_to_end.running import BIN, ENDED, REPOSITORY, Running, file_server, process
 
@@ -82,10 +82,10 @@ class Starter:
         with self.deployment.ledger() as ledger:
             ledger.phases.submit(PIPELINE, job_id, FIRST, request, actor="test")
 
-    def due(self, job_id: str) -> tuple[Job, Phase | None]:
+    def due(self, job_id: str) -> tuple[Job, JobPhase | None]:
         """Look at the gate as its sensor does until the job has ended or there is something to start."""
 
-        def look() -> tuple[Job, Phase | None] | None:
+        def look() -> tuple[Job, JobPhase | None] | None:
             with self.deployment.ledger() as ledger:
                 # Does nothing until the gate's `poll_interval_seconds` have passed since the last review.
                 ledger.phases.review(PIPELINE, self.rule)
@@ -96,7 +96,7 @@ class Starter:
 
         return self.deployment.wait(f"{job_id} to end or to have a phase that is due", look)
 
-    def start(self, phase: Phase, kill_after: float | None) -> bool:
+    def start(self, phase: JobPhase, kill_after: float | None) -> bool:
         """Run a phase; return whether it was killed."""
         place = JOB_TAG if phase.phase == PDF_CONVERSION else PARTITION_TAG
         tags = {place: phase.job_id, PIPELINE_TAG: PIPELINE, ATTEMPT_TAG: str(phase.attempt)}

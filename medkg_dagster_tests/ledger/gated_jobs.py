@@ -11,7 +11,7 @@ from medkg_dagster.ledger import (
     GateRule,
     Job,
     JobLedger,
-    Phase,
+    JobPhase,
     PhaseStatus,
     Review,
     RunIdentity,
@@ -53,7 +53,7 @@ class GatedJob:
         return self.ledger.job(PIPELINE, self.job_id)
 
     @property
-    def phase(self) -> Phase:
+    def phase(self) -> JobPhase:
         """The phase behind the gate."""
         return next(item for item in self.phases.phases(PIPELINE, self.job_id) if item.phase == BEHIND)
 
@@ -64,7 +64,7 @@ class GatedJob:
     def submit(self, request: dict[str, Any] | None = None, by: str = "ann") -> Job:
         return self.phases.submit(PIPELINE, self.job_id, FIRST, request or {}, actor=by)
 
-    def arrive(self, run_id: str = "r1") -> Phase:
+    def arrive(self, run_id: str = "r1") -> JobPhase:
         return self.phases.arrive(PIPELINE, self.job_id, self.rule, RunIdentity(run_id, 1))
 
     def set(self, value: Any = True, path: str = "ready", by: str = "ocr") -> None:
@@ -75,13 +75,13 @@ class GatedJob:
         self.clock.advance(after)
         return self.phases.review(PIPELINE, self.rule)
 
-    def approve(self, by: str = "ann", reason: str = "checked", **options: Any) -> Phase:
+    def approve(self, by: str = "ann", reason: str = "checked", **options: Any) -> JobPhase:
         return self._decide(GateDecision.APPROVED, by, reason, **options)
 
-    def reject(self, by: str = "bob", reason: str = "unfit", **options: Any) -> Phase:
+    def reject(self, by: str = "bob", reason: str = "unfit", **options: Any) -> JobPhase:
         return self._decide(GateDecision.REJECTED, by, reason, **options)
 
-    def take(self, starter: str = "sensor", phase: str = BEHIND) -> tuple[Phase, ...]:
+    def take(self, starter: str = "sensor", phase: str = BEHIND) -> tuple[JobPhase, ...]:
         return self.phases.take_due(phase, starter, pipeline=PIPELINE)
 
     def go_through(
@@ -89,7 +89,7 @@ class GatedJob:
     ) -> GatePassage:
         return self.phases.pass_gate(PIPELINE, self.job_id, self.rule, RunIdentity(run_id, attempt, lineage))
 
-    def retry(self, phase: str = BEHIND, by: str = "ann") -> Phase:
+    def retry(self, phase: str = BEHIND, by: str = "ann") -> JobPhase:
         rule = self.rule if phase == BEHIND else None
         return self.phases.retry(PIPELINE, self.job_id, phase, rule, actor=by, reason="again")
 
@@ -98,7 +98,7 @@ class GatedJob:
         entries = self.ledger.history(PIPELINE, self.job_id)
         return [(item.old, item.new, item.actor) for item in entries if item.field == "gates.ready"]
 
-    def _decide(self, decision: GateDecision, by: str, reason: str, **options: Any) -> Phase:
+    def _decide(self, decision: GateDecision, by: str, reason: str, **options: Any) -> JobPhase:
         return self.phases.decide(
             PIPELINE, self.job_id, self.rule, decision, actor=by, reason=reason, **options
         )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from medkg_dagster.errors import GateConditionError, LedgerError, SupersededRunError
-from medkg_dagster.ledger import GateDecision, JobLedger, JobStatus, Phase, PhaseStatus, RunIdentity
+from medkg_dagster.ledger import GateDecision, JobLedger, JobPhase, JobStatus, PhaseStatus, RunIdentity
 from medkg_dagster_tests.ledger.conftest import FakeClock
 from medkg_dagster_tests.ledger.gated_jobs import BEHIND, FIRST, PIPELINE, TIMEOUT, GatedJob
 
@@ -115,7 +115,7 @@ class OneJob(RuleBasedStateMachine):
         if run.attempt is not None:
             assert self.passed.setdefault((phase, run.attempt), run.run_id) == run.run_id
 
-    def has_gone_through(self, before: Phase | None) -> None:
+    def has_gone_through(self, before: JobPhase | None) -> None:
         """A run has gone through the gate: it was not closed, and there was a reason to open it."""
         assert before is None or before.status not in CLOSED
         is_approved = before is not None and before.decision is GateDecision.APPROVED
@@ -166,10 +166,10 @@ class OneJob(RuleBasedStateMachine):
             assert phase.attempt >= max(known, default=0)
 
     @property
-    def behind(self) -> Phase | None:
+    def behind(self) -> JobPhase | None:
         return self.phase(BEHIND)
 
-    def phase(self, name: str) -> Phase | None:
+    def phase(self, name: str) -> JobPhase | None:
         phases = self.job.phases.phases(PIPELINE, "j1")
         return next((phase for phase in phases if phase.phase == name), None)
 

@@ -17,7 +17,7 @@ import pytest
 
 from medkg_dagster.conversion.gate_work_run import ConversionRun
 from medkg_dagster.conversion.pdf_files import ConversionLimits, ConversionReport, convert_files
-from medkg_dagster.domain.files import FileRecord, FileStatus
+from medkg_dagster.domain.file_records import FileRecord, FileStatus
 from medkg_dagster.ledger import GateRule, JobLedger, JobStatus, RunIdentity
 from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api import Document, GateCondition, hash_content

@@ -11,7 +11,7 @@ import click
 from medkg_dagster.cli.output import one_line, paragraph
 
 if TYPE_CHECKING:
-    from medkg_dagster.ledger import Job, JobLedger, JobStatus, Phase, StageRun
+    from medkg_dagster.ledger import Job, JobLedger, JobPhase, JobStatus, StageRun
     from medkg_dagster.resolution.plan import PipelinePlan
 
 LOOK_EVERY_SECONDS = 1.0
@@ -20,7 +20,7 @@ INTERRUPTED = 130
 _FAILED = 1
 
 Echo = Callable[[str], None]
-Attend = Callable[["Job", tuple["Phase", ...]], int | None]
+Attend = Callable[["Job", tuple["JobPhase", ...]], int | None]
 """Sees to a job that has not ended, at each look; an exit code ends the following."""
 Step = tuple[str, str, str]
 """When, what tells the step apart from all others, and what to say of it."""
@@ -91,7 +91,7 @@ class IdlePhases:
         self._patience = patience
         self._since: float | None = None
 
-    def find(self, phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
+    def find(self, phases: tuple[JobPhase, ...]) -> tuple[JobPhase, ...]:
         """Return those that have been idle for so long."""
         from medkg_dagster.ledger import PhaseStatus
 
@@ -112,7 +112,7 @@ class IdleWarning:
         self._idle = IdlePhases(patience)
         self._has_warned = False
 
-    def __call__(self, _job: Job, phases: tuple[Phase, ...]) -> None:
+    def __call__(self, _job: Job, phases: tuple[JobPhase, ...]) -> None:
         """Look at a job."""
         if not self._has_warned and self._idle.find(phases):
             self._has_warned = True
@@ -133,7 +133,7 @@ def _stage_steps(runs: tuple[StageRun, ...]) -> Iterator[Step]:
             yield ended, f"{key} failed", f"{run.stage}: failed: {one_line(run.error or '')}"
 
 
-def _phase_steps(pipeline: PipelinePlan, phases: tuple[Phase, ...]) -> Iterator[Step]:
+def _phase_steps(pipeline: PipelinePlan, phases: tuple[JobPhase, ...]) -> Iterator[Step]:
     from medkg_dagster.domain.gates import describe_condition
     from medkg_dagster.ledger import PhaseStatus
 

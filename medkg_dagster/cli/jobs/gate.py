@@ -15,7 +15,7 @@ from medkg_dagster.errors import ConfigError, did_you_mean
 from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
-    from medkg_dagster.ledger import GateDecision, Phase
+    from medkg_dagster.ledger import GateDecision, JobPhase
     from medkg_dagster.resolution.plan import PipelinePlan, Plan, PlannedGate
     from medkg_dagster.runtime.launch import Launcher
 
@@ -149,9 +149,9 @@ def _decide(  # noqa: PLR0917 - where, which, what, by whom: the order in which 
     decision: GateDecision,
     who: tuple[str, str],
     starter: str | None,
-) -> tuple[Phase | None, Phase]:
+) -> tuple[JobPhase | None, JobPhase]:
     """Decide, and return the phase as it was before and as it is."""
-    from medkg_dagster.runtime.job_record import gate_rule
+    from medkg_dagster.runtime.ledger_job_record import gate_rule
 
     plan = load_pipelines(settings)
     with open_ledger(settings) as book:
@@ -184,7 +184,7 @@ def find_gate(pipeline: PipelinePlan, name: str) -> PlannedGate:
     return found
 
 
-def _describe(plan: Plan, phase: Phase) -> dict[str, Any]:
+def _describe(plan: Plan, phase: JobPhase) -> dict[str, Any]:
     from medkg_dagster.domain.gates import describe_condition
 
     pipeline = next((item for item in plan.pipelines if item.name == phase.pipeline), None)

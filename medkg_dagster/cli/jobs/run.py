@@ -16,7 +16,7 @@ from medkg_dagster.errors import ConfigError, did_you_mean
 from medkg_dagster.settings import DEFAULT_JOB_ID, Settings
 
 if TYPE_CHECKING:
-    from medkg_dagster.ledger import Job, JobLedger, Phase
+    from medkg_dagster.ledger import Job, JobLedger, JobPhase
     from medkg_dagster.resolution.plan import PipelinePlan
     from medkg_dagster.runtime.launch import Launcher
 
@@ -155,10 +155,10 @@ class Attendant:
         self._launched = self._launch()
         self._has_daemon = self._launched.sees_daemon()
         self._idle = IdlePhases(DAEMON_PATIENCE_SECONDS if self._has_daemon else 0.0)
-        self._running: Phase | None = None
+        self._running: JobPhase | None = None
         self._has_ended = False
 
-    def __call__(self, job: Job, phases: tuple[Phase, ...]) -> int | None:
+    def __call__(self, job: Job, phases: tuple[JobPhase, ...]) -> int | None:
         """Look at a job that has not ended; return the exit code where there is nothing to wait for."""
         from medkg_dagster.ledger import JobStatus
 
@@ -176,7 +176,7 @@ class Attendant:
 
         return self._stack.enter_context(launcher(self._home))
 
-    def _start(self, phase: Phase) -> None:
+    def _start(self, phase: JobPhase) -> None:
         if self._has_daemon:
             click.echo("medkg: the daemon does not start it; it runs here", err=True)
             self._has_daemon = False
@@ -188,7 +188,7 @@ class Attendant:
             self._launched.run(claimed)
             self._running, self._has_ended = claimed, False
 
-    def _look_at_process(self, phases: tuple[Phase, ...]) -> int | None:
+    def _look_at_process(self, phases: tuple[JobPhase, ...]) -> int | None:
         """See to a process that ended, one look later: what it wrote last is read then."""
         assert self._running is not None
         if not self._has_ended:
@@ -198,14 +198,14 @@ class Attendant:
         phase = next((item for item in phases if item.phase == started.phase), started)
         return self._lost(phase) if self._is_left_open(phase) else None
 
-    def _is_left_open(self, phase: Phase) -> bool:
+    def _is_left_open(self, phase: JobPhase) -> bool:
         from medkg_dagster.ledger import JobStatus, PhaseStatus
 
         if phase.status is PhaseStatus.DUE:
             return phase.starter is not None
         return self._book.job(phase.pipeline, phase.job_id).status is JobStatus.RUNNING
 
-    def _lost(self, phase: Phase) -> int:
+    def _lost(self, phase: JobPhase) -> int:
         """Tell the ledger and the user that the process ended without saying what became of the job."""
         from medkg_dagster.ledger import RunIdentity
 

@@ -55,9 +55,9 @@ def retry(  # noqa: PLR0917 - one parameter per option of the command
     settings: Settings, job: str, phase_name: str | None, by: str, reason: str, force: bool
 ) -> None:
     """Start JOB again where it failed, as a new attempt; a gate that was closed is waited for once more."""
-    from medkg_dagster.domain.files import PDF_CONVERSION
+    from medkg_dagster.domain.file_records import PDF_CONVERSION
     from medkg_dagster.ledger import PhaseStatus
-    from medkg_dagster.runtime.job_record import gate_rule
+    from medkg_dagster.runtime.ledger_job_record import gate_rule
 
     plan = load_pipelines(settings)
     with open_ledger(settings) as book:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from medkg_dagster.domain.files import FileRecord, FileStatus
+from medkg_dagster.domain.file_records import FileRecord, FileStatus
 from medkg_dagster.domain.gates import GateCondition
 
 

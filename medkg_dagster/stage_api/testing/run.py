@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from medkg_dagster.domain.files import FileRecord
+from medkg_dagster.domain.file_records import FileRecord
 from medkg_dagster.errors import ConfigError, StageConfigError
 from medkg_dagster.stage_api.context import Described, StageContext
 from medkg_dagster.stage_api.context.job_record import InMemoryJobRecord

@@ -11,8 +11,8 @@ from medkg_dagster.ledger.models import (
     DocumentOutcome,
     HistoryEntry,
     Job,
+    JobPhase,
     JobStatus,
-    Phase,
     PhaseStatus,
     Registration,
     StageRun,
@@ -131,19 +131,19 @@ class JobLedger:
             request: What to work on; JSON values.
             actor: Who or what asks for it.
         """
-        from medkg_dagster.ledger import job_rows
+        from medkg_dagster.ledger.statements import job_rows
 
         with self._database.reading() as connection:
             known = job_rows.find_job(connection, pipeline, job_id)
         if known is not None:
             return known
         with self._database.writing() as connection:
-            changed = job_rows.Stamp(actor, self._now())
+            changed = job_rows.Attribution(actor, self._now())
             return job_rows.add_job(connection, pipeline, job_id, request or {}, changed)
 
     def job(self, pipeline: str, job_id: str) -> Job:
         """Return a job."""
-        from medkg_dagster.ledger import job_rows
+        from medkg_dagster.ledger.statements import job_rows
 
         with self._database.reading() as connection:
             return job_rows.get_job(connection, pipeline, job_id)
@@ -164,7 +164,7 @@ class JobLedger:
             limit: At most so many.
             job_id: Only of this id, in whichever pipeline.
         """
-        from medkg_dagster.ledger import job_rows
+        from medkg_dagster.ledger.statements import job_rows
 
         with self._database.reading() as connection:
             return job_rows.list_jobs(connection, pipeline, status, job_id, limit)
@@ -189,23 +189,23 @@ class JobLedger:
             error: Why it failed; None clears an earlier error.
             reason: Why it changes, for the history; the error where not given.
         """
-        from medkg_dagster.ledger import job_rows
+        from medkg_dagster.ledger.statements import job_rows
 
         changes = {"status": job_rows.valid_status(status), "error": error}
         with self._database.writing() as connection:
             job = job_rows.get_job(connection, pipeline, job_id, lock=True)
-            changed = job_rows.Stamp(actor, self._now(), reason or error)
+            changed = job_rows.Attribution(actor, self._now(), reason or error)
             return job_rows.change_job(connection, job, changes, changed)
 
     def set_phase(
         self, pipeline: str, job_id: str, phase: str | None, *, actor: str, reason: str | None = None
     ) -> Job:
         """Set the phase a job is in; the change goes into the history."""
-        from medkg_dagster.ledger import job_rows
+        from medkg_dagster.ledger.statements import job_rows
 
         with self._database.writing() as connection:
             job = job_rows.get_job(connection, pipeline, job_id, lock=True)
-            changed = job_rows.Stamp(actor, self._now(), reason)
+            changed = job_rows.Attribution(actor, self._now(), reason)
             return job_rows.change_job(connection, job, {"phase": phase}, changed)
 
     def set_fields(
@@ -226,16 +226,16 @@ class JobLedger:
             actor: Who or what changes them.
             reason: Why.
         """
-        from medkg_dagster.ledger import job_rows
+        from medkg_dagster.ledger.statements import job_rows
 
         with self._database.writing() as connection:
             job = job_rows.get_job(connection, pipeline, job_id, lock=True)
-            changed = job_rows.Stamp(actor, self._now(), reason)
+            changed = job_rows.Attribution(actor, self._now(), reason)
             return job_rows.change_fields(connection, job, changes, changed)
 
     def history(self, pipeline: str, job_id: str) -> tuple[HistoryEntry, ...]:
         """Return every change of a job, the oldest first."""
-        from medkg_dagster.ledger import job_rows
+        from medkg_dagster.ledger.statements import job_rows
 
         with self._database.reading() as connection:
             job_rows.get_job(connection, pipeline, job_id)
@@ -253,7 +253,7 @@ class JobLedger:
             run_id: The run that begins it.
             keep_status: Whether the job's status stays, because it may still be waiting at a gate.
         """
-        from medkg_dagster.ledger import job_rows, stage_rows
+        from medkg_dagster.ledger.statements import job_rows, stage_rows
 
         with self._database.writing() as connection:
             job = job_rows.get_job(connection, pipeline, job_id, lock=True)
@@ -274,7 +274,7 @@ class JobLedger:
             changes: dict[str, Any] = {"attempts": attempts}
             if not keep_status:
                 changes |= {"status": JobStatus.RUNNING, "error": None}
-            job_rows.change_job(connection, job, changes, job_rows.Stamp(_run_actor(run_id), now))
+            job_rows.change_job(connection, job, changes, job_rows.Attribution(_run_actor(run_id), now))
 
     def finish_stage(  # noqa: PLR0917 - place, then counts, then documents: the order in which one tells it
         self,
@@ -327,7 +327,7 @@ class JobLedger:
 
     def stage_runs(self, pipeline: str, job_id: str) -> tuple[StageRun, ...]:
         """Return the latest run of each stage of a job, in the order they began."""
-        from medkg_dagster.ledger import job_rows, stage_rows
+        from medkg_dagster.ledger.statements import job_rows, stage_rows
 
         with self._database.reading() as connection:
             job_rows.get_job(connection, pipeline, job_id)
@@ -335,7 +335,7 @@ class JobLedger:
 
     def outcomes(self, pipeline: str, job_id: str, stage: str | None = None) -> tuple[DocumentOutcome, ...]:
         """Return the documents that the latest run of each stage, or of one stage, refused."""
-        from medkg_dagster.ledger import job_rows, stage_rows
+        from medkg_dagster.ledger.statements import job_rows, stage_rows
 
         with self._database.reading() as connection:
             job_rows.get_job(connection, pipeline, job_id)
@@ -369,7 +369,7 @@ class JobLedger:
         Returns:
             The job; unchanged where no stage has begun.
         """
-        from medkg_dagster.ledger import job_rows, phase_rows, stage_rows
+        from medkg_dagster.ledger.statements import job_rows, phase_rows, stage_rows
 
         with self._database.writing() as connection:
             job = job_rows.get_job(connection, pipeline, job_id, lock=True)
@@ -384,7 +384,7 @@ class JobLedger:
                 failed = [runs[stage] for stage in beside if stage in runs]
                 changes |= _failure(failed) or {}
             actor = _run_actor(run_id) if run_id else "settle"
-            changed = job_rows.Stamp(actor, self._now(), changes["error"])
+            changed = job_rows.Attribution(actor, self._now(), changes["error"])
             return job_rows.change_job(connection, job, changes, changed)
 
     def record_registrations(self, entries: Iterable[Registration]) -> tuple[Registration, ...]:
@@ -396,8 +396,8 @@ class JobLedger:
         Returns:
             The records that were added.
         """
-        from medkg_dagster.ledger import registration_rows
         from medkg_dagster.ledger.database import lock_database
+        from medkg_dagster.ledger.statements import registration_rows
 
         entries = tuple(entries)
         with self._database.reading() as connection:
@@ -417,7 +417,7 @@ class JobLedger:
             limit: How many records.
             subject: Only those of a stage type, extension, distribution or `pipeline.stage`.
         """
-        from medkg_dagster.ledger import registration_rows
+        from medkg_dagster.ledger.statements import registration_rows
 
         with self._database.reading() as connection:
             return registration_rows.list_registrations(connection, limit, subject)
@@ -429,7 +429,7 @@ class JobLedger:
         values: dict[str, Any],
         quarantined: Sequence[QuarantinedDocument],
     ) -> None:
-        from medkg_dagster.ledger import job_rows, stage_rows
+        from medkg_dagster.ledger.statements import job_rows, stage_rows
 
         key = stage_rows.StageKey(*place)
         with self._database.writing() as connection:
@@ -449,7 +449,7 @@ _CLOSED = {JobStatus.REJECTED, JobStatus.FAILED, JobStatus.SKIPPED, JobStatus.QU
 _CLOSING = {PhaseStatus.REJECTED, PhaseStatus.TIMED_OUT}
 
 
-def _verdict(runs: Sequence[StageRun], expected: int, phases: Sequence[Phase]) -> dict[str, Any]:
+def _verdict(runs: Sequence[StageRun], expected: int, phases: Sequence[JobPhase]) -> dict[str, Any]:
     failure = _failure(runs)
     if failure is not None:
         return failure

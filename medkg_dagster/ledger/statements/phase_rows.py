@@ -21,13 +21,13 @@ from sqlalchemy import (
 
 from medkg_dagster.domain.gates import ABSENT, look_up
 from medkg_dagster.ledger.encoding import dump_json, from_json, storable
-from medkg_dagster.ledger.models import GateDecision, Phase, PhaseStatus
+from medkg_dagster.ledger.models import GateDecision, JobPhase, PhaseStatus
 from medkg_dagster.ledger.schema import HISTORY, PHASES
 
 # Written into the statement: a database matches a parameter with no partial index.
 _IS_WAITING = PHASES.c.status == literal_column(f"'{PhaseStatus.WAITING}'")
 _IS_DUE = PHASES.c.status == literal_column(f"'{PhaseStatus.DUE}'")
-_IS_STIRRED = PHASES.c.stirred == literal_column("1")
+_NEEDS_CHECK = PHASES.c.needs_check == literal_column("1")
 
 # Built once: building a statement takes longer than carrying it out.
 _OF_PHASE = and_(
@@ -57,36 +57,36 @@ class PhaseKey(NamedTuple):
     phase: str
 
 
-def find_phase(connection: Connection, key: PhaseKey) -> Phase | None:
+def find_phase(connection: Connection, key: PhaseKey) -> JobPhase | None:
     """Return a phase, or None where there is none; the caller holds the job."""
     row = connection.execute(_SELECT_PHASE, _place(key)).first()
     return None if row is None else _phase(row)
 
 
-def put_phase(connection: Connection, key: PhaseKey, values: dict[str, Any]) -> Phase:
+def put_phase(connection: Connection, key: PhaseKey, values: dict[str, Any]) -> JobPhase:
     """Write columns of a phase, made where there is none; the caller holds the job."""
     stored = {name: storable(value) if isinstance(value, str) else value for name, value in values.items()}
     place = _place(key)
     if connection.execute(_UPDATE_PHASE, {**place, **stored}).rowcount == 0:
-        blank = {"attempt": 1, "stirred": 0}
+        blank = {"attempt": 1, "needs_check": 0}
         connection.execute(_INSERT_PHASE, {**blank, **key._asdict(), **stored})
     return _phase(connection.execute(_SELECT_PHASE, place).one())
 
 
-def list_phases(connection: Connection, pipeline: str, job_id: str) -> tuple[Phase, ...]:
+def list_phases(connection: Connection, pipeline: str, job_id: str) -> tuple[JobPhase, ...]:
     """Return the phases of a job, in the order they came to be."""
     query = select(PHASES).where(PHASES.c.pipeline == pipeline, PHASES.c.job_id == job_id)
     return tuple(map(_phase, connection.execute(query.order_by(PHASES.c.since, PHASES.c.phase))))
 
 
-def stirred_jobs(
+def jobs_to_check(
     connection: Connection, pipeline: str, phase: str, checked_before: str, limit: int
 ) -> list[str]:
     """Return ids of waiting jobs whose fields changed since the last look, the longest unseen first."""
     query = (
         _waiting_ids(pipeline, phase)
         .where(
-            _IS_STIRRED,
+            _NEEDS_CHECK,
             or_(PHASES.c.checked_at.is_(None), PHASES.c.checked_at <= checked_before),
         )
         .order_by(PHASES.c.checked_at)
@@ -111,7 +111,7 @@ def has_due_phases(connection: Connection, phase: str, pipeline: str | None, now
 
 def hold_due_phases(
     connection: Connection, phase: str, pipeline: str | None, now: str, limit: int
-) -> list[Phase]:
+) -> list[JobPhase]:
     """Return phases to start that nobody is starting, the longest due first.
 
     They are held until the transaction ends; those that another one holds are left to it.
@@ -122,7 +122,7 @@ def hold_due_phases(
 
 def waiting_phases(
     connection: Connection, pipeline: str | None, phase: str | None, limit: int
-) -> tuple[Phase, ...]:
+) -> tuple[JobPhase, ...]:
     """Return phases whose job waits at a gate, the longest waiting first."""
     query = select(PHASES).where(_IS_WAITING)
     for column, value in ((PHASES.c.pipeline, pipeline), (PHASES.c.phase, phase)):
@@ -132,7 +132,7 @@ def waiting_phases(
     return tuple(map(_phase, connection.execute(query)))
 
 
-def decided_phases(connection: Connection, pipeline: str | None, limit: int) -> tuple[Phase, ...]:
+def decided_phases(connection: Connection, pipeline: str | None, limit: int) -> tuple[JobPhase, ...]:
     """Return phases whose gate was decided before the job came to it, the earliest decided first."""
     query = select(PHASES).where(
         PHASES.c.status == PhaseStatus.EXPECTED.value, PHASES.c.decision.is_not(None)
@@ -214,8 +214,8 @@ def _place(key: PhaseKey) -> dict[str, Any]:
     return {"of_pipeline": key.pipeline, "of_job_id": key.job_id, "of_phase": key.phase}
 
 
-def _phase(row: Row[Any]) -> Phase:
-    return Phase(
+def _phase(row: Row[Any]) -> JobPhase:
+    return JobPhase(
         pipeline=row.pipeline,
         job_id=row.job_id,
         phase=row.phase,

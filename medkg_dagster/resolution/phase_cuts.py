@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
-from medkg_dagster.domain.files import PDF_IR_READY
+from medkg_dagster.domain.file_records import PDF_IR_READY
 from medkg_dagster.domain.gates import GateCondition
 from medkg_dagster.resolution.plan import Phase, PlannedGate
 from medkg_dagster.topology.models import PipelineTopologyConfig

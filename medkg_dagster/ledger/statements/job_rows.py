@@ -28,7 +28,7 @@ _INSERT_HISTORY = insert(HISTORY)
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class Attribution:
     """What every change records.
 
     Attributes:
@@ -43,7 +43,7 @@ class Stamp:
 
 
 def add_job(
-    connection: Connection, pipeline: str, job_id: str, request: Mapping[str, Any], stamp: Stamp
+    connection: Connection, pipeline: str, job_id: str, request: Mapping[str, Any], by: Attribution
 ) -> Job:
     """Add a job unless it is there already, and return it as it stands."""
     if not pipeline or not job_id:
@@ -60,11 +60,11 @@ def add_job(
         "fields": "{}",
         "attempts": 0,
         "revision": 0,
-        "created_at": stamp.at,
-        "updated_at": stamp.at,
+        "created_at": by.at,
+        "updated_at": by.at,
     }
     connection.execute(insert(JOBS).values(values))
-    record(connection, pipeline, job_id, {"status": (None, JobStatus.SUBMITTED.value)}, stamp)
+    record(connection, pipeline, job_id, {"status": (None, JobStatus.SUBMITTED.value)}, by)
     return get_job(connection, pipeline, job_id)
 
 
@@ -97,14 +97,14 @@ def list_jobs(
     return tuple(_job(row) for row in connection.execute(query))
 
 
-def change_job(connection: Connection, job: Job, changes: Mapping[str, Any], stamp: Stamp) -> Job:
+def change_job(connection: Connection, job: Job, changes: Mapping[str, Any], by: Attribution) -> Job:
     """Set columns of a locked job; only what differs is written and recorded.
 
     Args:
         connection: The transaction that holds the job.
         job: The job as it stands.
         changes: Column name to new value: `status`, `phase`, `error` or `attempts`.
-        stamp: Who changes it, when and why.
+        by: Who changes it, when and why.
 
     Returns:
         The job after the change.
@@ -116,15 +116,15 @@ def change_job(connection: Connection, job: Job, changes: Mapping[str, Any], sta
     if not differing:
         return job
     place = {"of_pipeline": job.pipeline, "of_job_id": job.job_id}
-    connection.execute(_UPDATE_JOB, {**place, **differing, "updated_at": stamp.at})
+    connection.execute(_UPDATE_JOB, {**place, **differing, "updated_at": by.at})
     recorded = {
         name: (getattr(job, name), value) for name, value in differing.items() if name in {"status", "phase"}
     }
-    record(connection, job.pipeline, job.job_id, recorded, stamp)
-    return replace(job, **differing, updated_at=stamp.at)
+    record(connection, job.pipeline, job.job_id, recorded, by)
+    return replace(job, **differing, updated_at=by.at)
 
 
-def change_fields(connection: Connection, job: Job, changes: Mapping[str, Any], stamp: Stamp) -> Job:
+def change_fields(connection: Connection, job: Job, changes: Mapping[str, Any], by: Attribution) -> Job:
     """Set fields of a locked job by dotted path; only what differs is written and recorded."""
     fields = dict(job.fields)  # decoded by this transaction alone, so its objects may change in place
     recorded: dict[str, tuple[Any, Any]] = {}
@@ -143,11 +143,11 @@ def change_fields(connection: Connection, job: Job, changes: Mapping[str, Any], 
             "of_pipeline": job.pipeline,
             "of_job_id": job.job_id,
             "new_fields": dump_json(fields),
-            "now": stamp.at,
+            "now": by.at,
         },
     )
-    record(connection, job.pipeline, job.job_id, recorded, stamp)
-    return replace(job, fields=fields, updated_at=stamp.at)
+    record(connection, job.pipeline, job.job_id, recorded, by)
+    return replace(job, fields=fields, updated_at=by.at)
 
 
 _UPDATE_FIELDS = (
@@ -192,7 +192,7 @@ def record(
     pipeline: str,
     job_id: str,
     changes: Mapping[str, tuple[Any, Any]],
-    stamp: Stamp,
+    by: Attribution,
 ) -> None:
     """Append changes to the history: field to old and new value."""
     rows = [
@@ -202,9 +202,9 @@ def record(
             "field": field,
             "old": None if old is None else dump_json(old),
             "new": None if new is None else dump_json(new),
-            "actor": storable(stamp.actor),
-            "at": stamp.at,
-            "reason": None if stamp.reason is None else storable(stamp.reason),
+            "actor": storable(by.actor),
+            "at": by.at,
+            "reason": None if by.reason is None else storable(by.reason),
         }
         for field, (old, new) in changes.items()
     ]

@@ -1,0 +1,1 @@
+"""Statements on the tables of the ledger. Each runs inside the transaction of its caller."""
