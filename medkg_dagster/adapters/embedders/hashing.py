@@ -18,10 +18,10 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from medkg_dagster.adapters.function_words import FUNCTION_WORDS
-from medkg_dagster.stage_api import Extension, ExtensionKind
+from medkg_dagster.stage_api import Config, Extension, ExtensionKind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,10 +33,8 @@ _LONGEST_HASHED_WORD = 64
 _CACHED_WORDS = 200_000
 
 
-class HashingParameters(BaseModel):
+class HashingParameters(Config):
     """Parameters of the lexical embedder `hashing`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     dimension: int = Field(
         default=1024,

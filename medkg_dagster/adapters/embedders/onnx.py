@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from medkg_dagster.errors import ConfigError
-from medkg_dagster.stage_api import Extension, ExtensionKind
+from medkg_dagster.stage_api import Config, Extension, ExtensionKind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,10 +21,8 @@ MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 
 
-class OnnxParameters(BaseModel):
+class OnnxParameters(Config):
     """Parameters of the embedder `onnx`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     folder: Path = Field(
         description=(

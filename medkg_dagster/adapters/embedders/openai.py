@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from medkg_dagster.errors import ConfigError
-from medkg_dagster.stage_api import Extension, ExtensionKind, ExternalCalls, Secret
+from medkg_dagster.stage_api import Config, Extension, ExtensionKind, ExternalCalls, Secret
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,10 +23,8 @@ _IDENTITY = {"base_url", "model", "dimensions", "api_key"}
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-class OpenAIParameters(BaseModel):
+class OpenAIParameters(Config):
     """Parameters of the embedder `openai`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     base_url: str = Field(
         default="https://api.openai.com/v1",

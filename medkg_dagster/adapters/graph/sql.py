@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from medkg_dagster.stage_api import Extension, ExtensionKind, Secret
+from medkg_dagster.stage_api import Config, Extension, ExtensionKind, Secret
 
 if TYPE_CHECKING:
     from medkg_dagster.adapters.graph.sql_store import SqlGraph
@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 FILE_NAME = "graph.sqlite"
 
 
-class SqlGraphParameters(BaseModel):
+class SqlGraphParameters(Config):
     """Where the graph is kept."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: Secret | None = Field(
         default=None,

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from medkg_dagster.errors import DocumentError, RejectedDocumentError, SourceError
-from medkg_dagster.stage_api import Extension, ExtensionKind, StageContext
+from medkg_dagster.stage_api import Config, Extension, ExtensionKind, StageContext
 
 if TYPE_CHECKING:
     from medkg_dagster.io.http import HttpClient
@@ -37,10 +37,8 @@ Status = Literal[
 NctId = Annotated[str, StringConstraints(pattern=r"^NCT\d{8}$")]
 
 
-class ClinicalTrialsParameters(BaseModel):
+class ClinicalTrialsParameters(Config):
     """Which studies to fetch, and how politely."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     query_cond: str | None = Field(
         default=None, min_length=1, description="Condition or disease (`query.cond`), for example `melanoma`."

@@ -9,10 +9,10 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from medkg_dagster.errors import DocumentError, SourceError, UnreadableDocumentError, UnsafeDocumentError
-from medkg_dagster.stage_api import Extension, ExtensionKind, StageContext
+from medkg_dagster.stage_api import Config, Extension, ExtensionKind, StageContext
 
 if TYPE_CHECKING:
     from medkg_dagster.stage_api import Payload
@@ -21,10 +21,8 @@ CORPUS_ORIGIN = "medkg_dagster/corpus/documents"
 _GZIP_MARK = b"\x1f\x8b"
 
 
-class FilesParameters(BaseModel):
+class FilesParameters(Config):
     """What to read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: str | None = Field(
         default=None,
