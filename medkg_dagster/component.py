@@ -104,6 +104,13 @@ class StagePipelineComponent(Component, Model, Resolvable):
             examples=["{{ env.MEDKG_HOME }}", "{{ context.project_root }}/data"],
         ),
     ] = None
+    translator: Annotated[
+        str | None,
+        Resolver.default(
+            description="The class that says how stages show as assets; without it, MEDKG_TRANSLATOR.",
+            examples=["our_lab.assets:OurTranslator"],
+        ),
+    ] = None
     executor: Annotated[
         Literal["in_process", "multiprocess"] | None,
         Resolver.default(
@@ -180,8 +187,8 @@ class _Deployment:
     Attributes:
         places: The components.
         definitions: The definitions of all of them.
-        owners: By asset group or job, the component that gives it to Dagster; what is in nobody's group is
-            given by the first.
+        owners: By pipeline or job, the component that gives it to Dagster; what is in no pipeline is given
+            by the first.
     """
 
     places: tuple[_Place, ...]
@@ -264,10 +271,12 @@ def _settings(places: Sequence[_Place], project: Path) -> Settings:
     settings = Settings.from_environment(cwd=project)
     home = _agreed(places, "home")
     executor = _agreed(places, "executor")
+    translator = _agreed(places, "translator")
     return replace(
         settings,
         home=home[0].path(home[1]) if home else settings.home,
         executor=executor[1] if executor else settings.executor,
+        translator=translator[1] if translator else settings.translator,
     )
 
 
@@ -313,14 +322,14 @@ def _agreed(places: Sequence[_Place], name: str) -> tuple[_Place, str] | None:
 
 
 def _meant(name: str, place: _Place, written: str) -> str | Path:
-    return written if name == "executor" else place.path(written)
+    return written if name in {"executor", "translator"} else place.path(written)
 
 
 def _belongs_to(item: Any) -> str:
-    """Return the asset group or job that a definition belongs to; empty where it belongs to none."""
+    """Return the pipeline or job that a definition belongs to; empty where it belongs to none."""
     if isinstance(item, SensorDefinition):
         return item.targets[0].job_name if item.targets else ""
     if isinstance(item, AssetsDefinition):
         keys = [*item.keys, *(check.asset_key for check in item.check_keys)]
-        return keys[0].path[0]
-    return item.key.path[0] if isinstance(item, AssetSpec) else item.name
+        return keys[0].path[-2]
+    return item.key.path[-2] if isinstance(item, AssetSpec) else item.name

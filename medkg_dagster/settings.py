@@ -28,6 +28,7 @@ class Settings:
         executor: `in_process` or `multiprocess` (`MEDKG_EXECUTOR`).
         ledger_url: The address of a ledger in PostgreSQL (`MEDKG_LEDGER_URL`); None keeps it in a file in
             `home`. It may hold a password and is never shown.
+        translator: The class, as `module:Class`, that says how stages show as assets (`MEDKG_TRANSLATOR`).
     """
 
     home: Path
@@ -36,6 +37,7 @@ class Settings:
     plugins: bool = True
     executor: str = "in_process"
     ledger_url: str | None = field(default=None, repr=False)
+    translator: str | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Settings:
@@ -63,6 +65,7 @@ class Settings:
             plugins=_flag("MEDKG_PLUGINS", env.get("MEDKG_PLUGINS", "on")),
             executor=executor,
             ledger_url=env.get("MEDKG_LEDGER_URL") or None,
+            translator=env.get("MEDKG_TRANSLATOR") or None,
         )
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from dagster import (
@@ -20,12 +20,13 @@ from medkg_dagster.compiler.dagster_internals import IMPLICIT_ASSET_JOB_NAME
 from medkg_dagster.compiler.ended_runs import ended_run_sensor
 from medkg_dagster.compiler.load_report import load_report_asset, load_report_checks, load_report_sensor
 from medkg_dagster.compiler.ops import SharedTypes
+from medkg_dagster.compiler.translator import PipelineAssets, PipelineTranslator, load_translator
 from medkg_dagster.conversion.gate_work_job import conversion_job, conversion_sensor
 from medkg_dagster.domain.file_records import PDF_CONVERSION
 from medkg_dagster.errors import Problem, TopologyError
 from medkg_dagster.plugins.collector import collector_paused
 from medkg_dagster.registry import StageFactory
-from medkg_dagster.resolution.plan import PipelinePlan, Plan
+from medkg_dagster.resolution.plan import Plan
 from medkg_dagster.runtime.resources import LEDGER_JOB_RESOURCE, ledger_job_resource
 from medkg_dagster.runtime.state_storage import STATE_RESOURCE, state_io_manager
 from medkg_dagster.settings import Settings
@@ -38,7 +39,12 @@ _EXECUTORS: dict[str, ExecutorDefinition] = {"in_process": in_process_executor, 
 
 
 def compile_plan(
-    plan: Plan, factory: StageFactory, settings: Settings, *, is_default_executor: bool = True
+    plan: Plan,
+    factory: StageFactory,
+    settings: Settings,
+    *,
+    translator: PipelineTranslator | None = None,
+    is_default_executor: bool = True,
 ) -> Definitions:
     """Compile every pipeline of a plan.
 
@@ -46,6 +52,7 @@ def compile_plan(
         plan: What resolution gave.
         factory: Builds stages when ops run.
         settings: Where data lives and how steps are executed.
+        translator: How stages show as assets; by default the one that the settings name, if any.
         is_default_executor: Whether runs that belong to no job of ours, such as those of assets chosen in the
             UI, are executed like our jobs; not where the code location has an executor of its own.
 
@@ -53,11 +60,13 @@ def compile_plan(
         Assets, jobs, sensors and resources of the code location.
 
     Raises:
+        ConfigError: The settings name a translator that there is none of.
         TopologyError: The plan has problems, or a pipeline cannot be compiled, and the settings are strict.
             Otherwise each problem is logged, and shown by the load report.
     """
     with collector_paused():
-        compiled, plan = _compile_pipelines(plan, factory)
+        translator = translator or load_translator(settings.translator)
+        compiled, plan = _compile_pipelines(plan, factory, translator)
         if plan.problems and settings.strict:
             raise TopologyError(plan.problems)
         for problem in plan.problems:
@@ -74,20 +83,24 @@ def compile_plan(
         conversions = [conversion_job(plan, settings, executor)] if _converts(plan) else []
         return Definitions(
             assets=[
-                *compiled,
+                *(made for _, made in compiled),
                 load_report_asset(),
             ],
             asset_checks=[
                 load_report_checks(plan, settings),
-                *(job_sensors.waiting_check(pipeline, gate, settings) for pipeline, gate in plan.gates),
+                *(
+                    job_sensors.waiting_check(assets, gate, settings)
+                    for assets, _ in compiled
+                    for gate in assets.pipeline.gates
+                ),
             ],
             jobs=[
-                *(job for pipeline in plan.pipelines for job in build_jobs(pipeline, executor)),
+                *(job for assets, _ in compiled for job in build_jobs(assets, executor)),
                 *conversions,
             ],
             sensors=[
                 load_report_sensor(plan, settings),
-                *_job_sensors(plan, settings),
+                *_job_sensors([assets for assets, _ in compiled], settings),
                 *(conversion_sensor(settings) for _ in conversions),
                 ended_run_sensor(settings, one_process_jobs),
             ],
@@ -104,37 +117,42 @@ def compile_plan(
         )
 
 
-def _compile_pipelines(plan: Plan, factory: StageFactory) -> tuple[list[AssetsDefinition], Plan]:
+Compiled = list[tuple[PipelineAssets, AssetsDefinition]]
+
+
+def _compile_pipelines(
+    plan: Plan, factory: StageFactory, translator: PipelineTranslator
+) -> tuple[Compiled, Plan]:
     """Compile the pipelines one by one; what a plugin breaks here breaks its own pipelines only."""
     types = SharedTypes()
-    compiled: list[AssetsDefinition] = []
-    pipelines: list[PipelinePlan] = []
+    compiled: Compiled = []
     problems: list[Problem] = []
     for pipeline in plan.pipelines:
         try:
-            compiled.append(build_assets(pipeline, factory, types))
+            assets = PipelineAssets.translate(pipeline, translator)
+            compiled.append((assets, build_assets(assets, factory, types)))
         except Exception as error:  # noqa: BLE001 - Dagster may refuse anything a plugin gives, and others must load
             details = "".join(traceback.format_exception(error))
             problems.append(
                 Problem(
                     f"cannot be compiled: {type(error).__name__}: {error}",
                     subject=f"pipeline '{pipeline.name}'",
-                    hint="tell the authors of the stage types it uses",
+                    hint="tell the authors of the stage types it uses, or of the translator",
                     details=details,
                 )
             )
-        else:
-            pipelines.append(pipeline)
-    return compiled, replace(plan, pipelines=tuple(pipelines), problems=(*plan.problems, *problems))
+    pipelines = tuple(assets.pipeline for assets, _ in compiled)
+    return compiled, replace(plan, pipelines=pipelines, problems=(*plan.problems, *problems))
 
 
 def _converts(plan: Plan) -> bool:
     return any(gate.awaits_conversion for _, gate in plan.gates)
 
 
-def _job_sensors(plan: Plan, settings: Settings) -> Iterator[SensorDefinition]:
-    hold_seconds = min(job_sensors.HOLD_SECONDS, job_sensors.HOLD_SECONDS_OF_ALL / max(1, len(plan.gates)))
-    for pipeline in plan.pipelines:
-        yield job_sensors.submission_sensor(pipeline, settings)
-    for pipeline, gate in plan.gates:
-        yield job_sensors.gate_sensor(pipeline, gate, settings, hold_seconds)
+def _job_sensors(compiled: Sequence[PipelineAssets], settings: Settings) -> Iterator[SensorDefinition]:
+    gates = [(assets, gate) for assets in compiled for gate in assets.pipeline.gates]
+    hold_seconds = min(job_sensors.HOLD_SECONDS, job_sensors.HOLD_SECONDS_OF_ALL / max(1, len(gates)))
+    for assets in compiled:
+        yield job_sensors.submission_sensor(assets.pipeline, settings)
+    for assets, gate in gates:
+        yield job_sensors.gate_sensor(assets, gate, settings, hold_seconds)

@@ -20,7 +20,7 @@ from dagster import (
     sensor,
 )
 
-from medkg_dagster.compiler.assets import asset_key
+from medkg_dagster.compiler.translator import PipelineAssets
 from medkg_dagster.domain.gates import describe_condition
 from medkg_dagster.ledger import JobLedger, JobPhase
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedGate
@@ -89,16 +89,17 @@ def submission_sensor(pipeline: PipelinePlan, settings: Settings) -> SensorDefin
 
 
 def gate_sensor(
-    pipeline: PipelinePlan, gate: PlannedGate, settings: Settings, hold_seconds: float
+    assets: PipelineAssets, gate: PlannedGate, settings: Settings, hold_seconds: float
 ) -> SensorDefinition:
     """Return the sensor that opens a gate, ends the wait of overdue jobs and starts the phase behind it.
 
     Args:
-        pipeline: The pipeline's plan.
+        assets: The pipeline's assets, translated.
         gate: The gate.
         settings: Where the ledger is.
         hold_seconds: How long one tick may look again and again while jobs wait.
     """
+    pipeline = assets.pipeline
     name = gate_sensor_name(pipeline.name, gate.name)
 
     @sensor(
@@ -114,7 +115,7 @@ def gate_sensor(
         with JobLedger.of(settings) as ledger:
             looked, due, mark = _look(ledger, pipeline, gate, name, hold_seconds)
             changed = mark != (context.cursor or NOBODY_WAITS)
-            shown = _waiting_check(ledger, pipeline, gate, mark) if changed else []
+            shown = _waiting_check(ledger, assets, gate, mark) if changed else []
         if not due and not changed:
             return SkipReason(f"{mark.split()[0]} jobs wait; looked at {looked}.")
         started = _start(pipeline, due)
@@ -147,24 +148,24 @@ def _look(
         time.sleep(LOOK_AGAIN_SECONDS)
 
 
-def waiting_check(pipeline: PipelinePlan, gate: PlannedGate, settings: Settings) -> AssetChecksDefinition:
+def waiting_check(assets: PipelineAssets, gate: PlannedGate, settings: Settings) -> AssetChecksDefinition:
     """Return the check on a gate's asset that warns while jobs wait there, and lists them.
 
     Args:
-        pipeline: The pipeline's plan.
+        assets: The pipeline's assets, translated.
         gate: The gate.
         settings: Where the ledger is.
     """
 
     @asset_check(
         name=WAITING_CHECK,
-        asset=asset_key(pipeline, gate.stage),
+        asset=assets.key(gate.stage),
         description=f"No job waits for {describe_condition(gate.condition)}.",
     )
     def no_job_waits() -> AssetCheckResult:
         with JobLedger.of(settings) as ledger:
-            mark = ledger.phases.waiting_mark(pipeline.name, gate.job_name)
-            evaluation = _waiting_check(ledger, pipeline, gate, mark)[0]
+            mark = ledger.phases.waiting_mark(assets.pipeline.name, gate.job_name)
+            evaluation = _waiting_check(ledger, assets, gate, mark)[0]
         return AssetCheckResult(
             passed=evaluation.passed, severity=evaluation.severity, metadata=evaluation.metadata
         )
@@ -182,10 +183,10 @@ def _start(pipeline: PipelinePlan, due: Sequence[JobPhase]) -> SensorResult:
 
 
 def _waiting_check(
-    ledger: JobLedger, pipeline: PipelinePlan, gate: PlannedGate, mark: str
+    ledger: JobLedger, assets: PipelineAssets, gate: PlannedGate, mark: str
 ) -> list[AssetCheckEvaluation]:
     count = int(mark.split(maxsplit=1)[0])
-    waiting = ledger.phases.waiting(pipeline.name, gate.job_name, limit=TABLE_ROWS)
+    waiting = ledger.phases.waiting(assets.pipeline.name, gate.job_name, limit=TABLE_ROWS)
     rows = [
         {
             "job": phase.job_id,
@@ -197,7 +198,7 @@ def _waiting_check(
     ]
     return [
         AssetCheckEvaluation(
-            asset_key=asset_key(pipeline, gate.stage),
+            asset_key=assets.key(gate.stage),
             check_name=WAITING_CHECK,
             passed=not count,
             severity=AssetCheckSeverity.WARN,

@@ -5,6 +5,7 @@ from typing import Any
 from dagster import DagsterType, In, Nothing, OpDefinition, Out
 
 from medkg_dagster.compiler.config_schema import ConfigSchemas
+from medkg_dagster.compiler.translator import provider_tags
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
 from medkg_dagster.runtime.policies import BoundedRetryPolicy
@@ -87,6 +88,10 @@ def build_op(
         config_schema=types.config_schemas.get(metadata.config_model, planned.definition.config),
         required_resource_keys={LEDGER_JOB_RESOURCE},
         retry_policy=BoundedRetryPolicy.from_policy(planned.policy),
-        tags={"medkg/stage_type": metadata.stage_type, "medkg/policy": planned.definition.policy},
+        tags={
+            "medkg/stage_type": metadata.stage_type,
+            "medkg/policy": planned.definition.policy,
+            **provider_tags(planned),
+        },
         code_version=planned.code_version,
     )

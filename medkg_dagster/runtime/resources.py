@@ -44,7 +44,7 @@ def ledger_job_resource(
 
     Args:
         settings: Where the ledger and all data are.
-        pipelines: The pipelines' Dagster names, which begin their asset keys, to their names.
+        pipelines: The pipelines' Dagster names, the last but one part of their asset keys, to their names.
         one_process_jobs: Dagster jobs whose runs keep all steps in one process; such a run is marked with
             its process, so that the loss of the process can be seen.
         plugin_events: What became of plugins in this load, for the audit.
@@ -88,5 +88,5 @@ def run_identity(run: DagsterRun) -> RunIdentity:
 
 def _pipeline_of(selection: AbstractSet[AssetKey] | None, pipelines: Mapping[str, str]) -> str | None:
     """Return the pipeline of a run that was launched from assets, not from a pipeline's own job."""
-    names = {key.path[0] for key in selection or ()}
+    names = {key.path[-2] for key in selection or () if len(key.path) > 1}
     return pipelines.get(names.pop()) if len(names) == 1 else None

@@ -131,7 +131,7 @@ def state_io_manager(
 
 
 def _asset(context: InputContext | OutputContext) -> tuple[str, str]:
-    pipeline, stage = context.asset_key.path
+    *_, pipeline, stage = context.asset_key.path  # a deployment may put a prefix before them
     return pipeline, stage
 
 
