@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar
 
 from sqlalchemy import (
     URL,
@@ -32,20 +32,6 @@ _WRITES = "medkg_writes"
 
 Migration = Callable[[Connection], None]
 """Brings the tables one version forward."""
-
-
-class VersionRecord(Protocol):
-    """Where a database says of which version its tables are."""
-
-    @property
-    def name(self) -> str:
-        """What it is called, for people."""
-
-    def read(self, connection: Connection) -> int | None:
-        """Return the version; None where the database does not say."""
-
-    def write(self, connection: Connection, version: int) -> None:
-        """Say that a version was reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +72,7 @@ class VersionPragma:
     """
 
     application: int
-
-    @property
-    def name(self) -> str:
-        """What SQLite calls it."""
-        return "application_id of ours"
+    name: ClassVar[str] = "application_id of ours"
 
     def read(self, connection: Connection) -> int | None:
         """Return the file's version."""
@@ -125,7 +107,7 @@ class DatabaseKind:
 
     name: str
     error: type[MedkgError]
-    version: VersionRecord
+    version: VersionTable | VersionPragma
     migrations: Sequence[Migration]
     tables: Collection[str]
     restore: str
@@ -156,10 +138,8 @@ class Database:
         self.place = _shown(url)
         with self.explained():
             engine = self._engine(url)
-            is_postgresql = engine.dialect.name == "postgresql"
-            self._reader = engine.execution_options(
-                **({"isolation_level": "REPEATABLE READ"} if is_postgresql else {})
-            )
+            one_moment = {"isolation_level": "REPEATABLE READ"} if engine.name == "postgresql" else {}
+            self._reader = engine.execution_options(**one_moment)
             self._writer = engine.execution_options(**{_WRITES: True})
         try:
             self._prepare()
