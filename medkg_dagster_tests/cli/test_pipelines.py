@@ -50,7 +50,7 @@ def test_check_prints_every_problem_with_file_and_line(medkg: Medkg, config: Pat
     assert "1 pipelines" in result.stderr
 
 
-@pytest.mark.filterwarnings("default:an earlier form:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:an earlier form:DeprecationWarning")
 def test_check_prints_earlier_forms_which_are_no_problems(medkg: Medkg, config: Path) -> None:
     gate = "  - {name: gate_ok, type: gate, depends_on: [read]}\ngates:\n  - name: ok\n"
     condition = "    condition: {field: ok, equals: true}\n    timeout_seconds: 60\n"
