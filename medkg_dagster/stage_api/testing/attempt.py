@@ -13,6 +13,7 @@ from medkg_dagster.stage_api.context import StageContext
 from medkg_dagster.stage_api.invocation import invoke
 from medkg_dagster.stage_api.serialization import dump_value, load_value
 from medkg_dagster.stage_api.stage_types.metadata import StageMetadata, qualified_name
+from medkg_dagster.stage_api.stage_types.outputs import handler_of
 from medkg_dagster.stage_api.stage_types.registration import Stage
 from medkg_dagster.stage_api.testing.differences import find_difference
 from medkg_dagster.stage_api.testing.findings import Findings
@@ -92,7 +93,7 @@ def _execute(bench: Bench, stage: Stage, ctx: StageContext, findings: Findings) 
     given = bench.copy_inputs()
     metadata = dataclasses.replace(_without_keys(bench.registration.metadata), output_handler=take)
     try:
-        outcome = invoke(dataclasses.replace(metadata, output_counter=_zero), stage, ctx, dict(given))
+        outcome = invoke(dataclasses.replace(metadata, output_counter=lambda _: 0), stage, ctx, dict(given))
     finally:
         for key, value in bench.inputs.items():
             difference = find_difference(value, given[key])
@@ -112,7 +113,9 @@ def _handle(
     states: list[Mapping[str, Any]] = []
     with findings.noting(handler, "a handler writes the keys of state_key and nothing else"):
         states.append(
-            invoke(dataclasses.replace(metadata, output_counter=_zero), _Produced(output), ctx, {}).state
+            invoke(
+                dataclasses.replace(metadata, output_counter=lambda _: 0), _Produced(output), ctx, {}
+            ).state
         )
     difference = None if before is _NO_COPY else find_difference(before, output)
     if difference is not None:
@@ -123,7 +126,7 @@ def _handle(
 def _count(metadata: StageMetadata, ctx: StageContext, output: Any, findings: Findings) -> int | None:
     counts: list[int] = []
     with findings.noting(f"output counter {qualified_name(metadata.output_counter)}"):
-        alone = dataclasses.replace(_without_keys(metadata), output_handler=_ignore)
+        alone = dataclasses.replace(_without_keys(metadata), output_handler=handler_of(()))
         counts.append(invoke(alone, _Produced(output), ctx, {}).output_count)
     return counts[0] if counts else None
 
@@ -166,12 +169,3 @@ def _copied(output: Any) -> Any:
         return copy.deepcopy(output)
     except Exception:  # noqa: BLE001 - copying runs the output's own code; what cannot be copied is not compared
         return _NO_COPY
-
-
-def _zero(output: Any) -> int:
-    del output
-    return 0
-
-
-def _ignore(state: MutableMapping[str, Any], stage_name: str, output: Any) -> None:
-    del state, stage_name, output
