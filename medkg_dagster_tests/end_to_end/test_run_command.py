@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -13,8 +14,9 @@ import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
 from medkg_dagster.ledger import JobStatus
-from medkg_dagster_tests.end_to_end.running import BIN, Running, served
+from medkg_dagster_tests.end_to_end.running import BIN, REPOSITORY, Running, file_server, served
 
+PDFS = REPOSITORY / "medkg_dagster" / "corpus" / "documents" / "pdfs"
 PLAIN = """\
 name: plain
 version: "2026-01-01"
@@ -120,6 +122,24 @@ def test_a_job_that_waits_at_a_gate_without_a_daemon_is_left_waiting_and_the_way
     deployment.medkg(*named[1].split())
     deployment.wait_for_job("gated", "default", JobStatus.SUCCEEDED)
     assert len(runs(deployment)) == 2
+
+
+def test_what_goes_on_while_a_job_waits_is_left_to_the_daemon(deployment: Running) -> None:
+    folder = deployment.folder / "config" / "orchestration" / "pipelines"
+    shipped = REPOSITORY / "config" / "orchestration" / "pipelines" / "pdf-two-phase.yaml"
+    (folder / shipped.name).write_bytes(shipped.read_bytes())
+    with file_server(PDFS) as address:
+        pdf = next(PDFS.glob("*.pdf")).name
+        record = {"doi": "10.5555/medkg.run", "title": "A PDF", "pdf_url": f"{address}/{pdf}"}
+        (deployment.folder / "records.json").write_text(json.dumps([record]))
+
+        waiting = deployment.medkg(
+            *("run", "pdf-two-phase", "--adapter", "files", "--param", "path=records.json"),
+            *("--set", 'download.allow_private_hosts=["127.0.0.1"]'),
+            check=False,
+        )
+
+    assert (waiting.returncode, "waits at gate 'pdf_ir_ready'" in waiting.stdout) == (3, True)
 
 
 def test_a_gate_that_is_open_already_is_gone_through(deployment: Running) -> None:

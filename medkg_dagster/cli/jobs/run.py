@@ -70,7 +70,7 @@ def run(  # noqa: PLR0917 - one parameter per option of the command
     check_job_id(job_id)
     with JobLedger.of(settings) as book, ExitStack() as stack:
         submit_again(book, planned, job_id, request, by)
-        attendant = Attendant(settings.home, book, stack)
+        attendant = Attendant(settings.home, book, planned, stack)
         code = follow(book, planned, job_id, attend=attendant)
     ctx.exit(code)
 
@@ -145,10 +145,12 @@ class Attendant:
     Args:
         home: The folder for all data.
         book: The open ledger.
+        pipeline: The pipeline's plan; work that goes on while a job waits at a gate is left to the daemon.
         stack: Closes what was opened, at the end.
     """
 
-    def __init__(self, home: Path, book: JobLedger, stack: ExitStack) -> None:
+    def __init__(self, home: Path, book: JobLedger, pipeline: PipelinePlan, stack: ExitStack) -> None:
+        self._jobs = {phase.job_name for phase in pipeline.phases}
         self._home = home
         self._book = book
         self._stack = stack
@@ -164,7 +166,8 @@ class Attendant:
 
         if self._running is not None:
             return self._look_at_process(phases)
-        for phase in self._idle.find(phases):
+        own = tuple(phase for phase in phases if phase.phase in self._jobs)
+        for phase in self._idle.find(own):
             self._start(phase)
             return None
         if job.status is JobStatus.WAITING and not self._has_daemon:
