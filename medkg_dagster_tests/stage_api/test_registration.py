@@ -198,7 +198,7 @@ def test_a_class_that_does_not_take_the_configuration_alone_is_refused(stage: An
     [
         ({"description": ""}, "description must not be empty"),
         ({"state_types": {"two words": int}}, "valid Python identifier"),
-        ({"dependencies": ["parse"]}, "dependencies must be a tuple"),
+        ({"dependencies": ("parse", "parse")}, "names a stage type twice"),
     ],
 )
 def test_the_rules_of_the_metadata_hold(changes: dict[str, Any], message: str) -> None:
