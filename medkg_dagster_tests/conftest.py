@@ -1,6 +1,5 @@
 import os
 import random
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,6 @@ settings.register_profile(
     "medkg", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("medkg")
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let an environment that is older than the lock run tests, without limits of time."""
-    if find_spec("pytest_timeout") is None:
-        parser.addini("timeout", "unused")
-        parser.addini("timeout_method", "unused")
 
 
 @pytest.fixture

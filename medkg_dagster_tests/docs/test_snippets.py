@@ -164,7 +164,7 @@ def test_every_command_shown_exists(where: str, line: str, repository: Path) -> 
 def check_medkg(words: list[str]) -> None:
     """Let click parse the words down to the last command, without running it."""
     command: click.Command = main
-    context = click.Context(main, info_name="medkg")
+    context = click.Context(main, info_name="medkg", **main.context_settings)
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         name, found, words = command.resolve_command(context, words)
         assert found is not None
