@@ -7,7 +7,7 @@ import pytest
 from medkg_dagster_tests.deployments.installed import Site
 
 ROWS = [
-    ("state_key=['a', 'b']", "state_key ['a', 'b'] must be a valid Python identifier and no keyword"),
+    ("state_key=['a', 5]", "state_key 5 must be a valid Python identifier and no keyword"),
     ("state_key=5", "state_key 5 must be a valid Python identifier and no keyword"),
     ("state_key=([], [])", "state_key [] must be a valid Python identifier and no keyword"),
     ("stage_type=[]", "stage type []: stage_type must be letters, digits, '-' and '_'"),
