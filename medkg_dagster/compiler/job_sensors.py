@@ -26,7 +26,7 @@ from medkg_dagster.ledger import JobLedger, JobPhase
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedGate
 from medkg_dagster.runtime.ledger_job_record import gate_rule
 from medkg_dagster.runtime.materialization import TABLE_ROWS, rows_table
-from medkg_dagster.runtime.tags import ATTEMPT_TAG, PARTITION_TAG, PIPELINE_TAG
+from medkg_dagster.runtime.tags import phase_tags
 from medkg_dagster.runtime.ticks import STARTS_PER_TICK, TICK_SECONDS
 from medkg_dagster.settings import Settings
 from medkg_dagster.topology.names import (
@@ -51,12 +51,7 @@ def run_request(phase: JobPhase) -> RunRequest:
     return RunRequest(
         run_key=f"{phase.job_id}:{phase.gate or _START}:{phase.attempt}",
         job_name=phase.phase,
-        # The partition as a tag: as a key, Dagster would look it up before this tick's request has added it.
-        tags={
-            PARTITION_TAG: phase.job_id,
-            PIPELINE_TAG: phase.pipeline,
-            ATTEMPT_TAG: str(phase.attempt),
-        },
+        tags=phase_tags(phase),
     )
 
 

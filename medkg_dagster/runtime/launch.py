@@ -13,7 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from medkg_dagster.ledger import JobPhase
-from medkg_dagster.runtime.tags import ATTEMPT_TAG, PARTITION_TAG, PIPELINE_TAG
+from medkg_dagster.runtime.tags import phase_tags
 
 DAEMON_RUNS = "daemon"
 NO_DAEMON = "no daemon"
@@ -52,12 +52,8 @@ class Launcher:
     def run(self, phase: JobPhase) -> None:
         """Let the process run a phase, which the caller has claimed; it goes on by itself."""
         assert self.process.stdin is not None
-        tags = {
-            PARTITION_TAG: phase.job_id,
-            PIPELINE_TAG: phase.pipeline,
-            ATTEMPT_TAG: str(phase.attempt),
-        }
-        self.process.stdin.write(json.dumps({"job": phase.phase, "tags": tags}).encode() + b"\n")
+        requested = {"job": phase.phase, "tags": phase_tags(phase)}
+        self.process.stdin.write(json.dumps(requested).encode() + b"\n")
         self.process.stdin.flush()
 
 

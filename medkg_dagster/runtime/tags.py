@@ -1,5 +1,7 @@
 """Tags that tell of a run which part of which ledger job it works on."""
 
+from medkg_dagster.ledger import JobPhase
+
 PARTITION_TAG = "dagster/partition"
 """Dagster's own: the partition key, which is the ledger job's id."""
 
@@ -12,3 +14,15 @@ ATTEMPT_TAG = "medkg/attempt"
 
 PROCESS_TAG = "medkg/process"
 """The process that carries out the run, see `run_processes`."""
+
+
+def phase_tags(phase: JobPhase) -> dict[str, str]:
+    """Return the tags of a run that is to carry out a phase.
+
+    The partition is a tag: as a key, Dagster would look it up before the tick of a sensor has added it.
+    """
+    return {
+        PARTITION_TAG: phase.job_id,
+        PIPELINE_TAG: phase.pipeline,
+        ATTEMPT_TAG: str(phase.attempt),
+    }

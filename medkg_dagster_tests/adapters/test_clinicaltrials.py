@@ -23,6 +23,7 @@ from medkg_dagster.adapters.sources.clinicaltrials import (
 from medkg_dagster.errors import ConfigError, SourceError
 from medkg_dagster.io.http import HttpClient
 from medkg_dagster.stage_api import Payload, StageContext
+from medkg_dagster_tests.clock import Clock
 
 
 @dataclass
@@ -46,21 +47,6 @@ class Service:
         self.replies = [
             reply if isinstance(reply, Reply) else Reply(json.dumps(reply).encode()) for reply in replies
         ]
-
-
-@dataclass
-class Clock:
-    """Time that passes only while somebody sleeps."""
-
-    now: float = 0.0
-    naps: list[float] = field(default_factory=list)
-
-    def sleep(self, seconds: float) -> None:
-        self.naps.append(round(seconds, 3))
-        self.now += seconds
-
-    def read(self) -> float:
-        return self.now
 
 
 @pytest.fixture

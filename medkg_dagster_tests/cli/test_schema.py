@@ -2,6 +2,7 @@ import json
 import stat
 import subprocess
 import sys
+from copy import copy
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from medkg_dagster.settings import Settings
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(schema, arguments, obj=Settings.from_environment())
+    # A copy: click keeps with a command which options for help it had, and here it stands without its group.
+    return CliRunner().invoke(copy(schema), arguments, obj=Settings.from_environment())
 
 
 @pytest.mark.parametrize("subject", OF)

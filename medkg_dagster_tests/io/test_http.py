@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from medkg_dagster.errors import CircuitOpenError, SourceError, UnreadableDocumentError
 from medkg_dagster.io.http import HttpClient, may_pass, retry_after
 from medkg_dagster.stage_api import ExternalCalls
+from medkg_dagster_tests.clock import Clock
 
 KEY = "sk-quoted"
 
@@ -64,21 +65,6 @@ def read(address: str, content: bytes) -> Any:
         return json.loads(content)
     except ValueError as error:
         raise UnreadableDocumentError(f"{address}: {error}") from error
-
-
-@dataclass
-class Clock:
-    """Time that passes only while somebody sleeps."""
-
-    now: float = 0.0
-    naps: list[float] = field(default_factory=list)
-
-    def sleep(self, seconds: float) -> None:
-        self.naps.append(round(seconds, 3))
-        self.now += seconds
-
-    def read(self) -> float:
-        return self.now
 
 
 def client(clock: Clock | None = None, **options: Any) -> HttpClient:

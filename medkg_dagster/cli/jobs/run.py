@@ -165,7 +165,7 @@ class Attendant:
         from medkg_dagster.ledger import JobStatus
 
         if self._running is not None:
-            return self._look_at_process(phases)
+            return self._look_at_process(job, phases)
         own = tuple(phase for phase in phases if phase.phase in self._jobs)
         for phase in self._idle.find(own):
             self._start(phase)
@@ -191,22 +191,19 @@ class Attendant:
             self._launched.run(claimed)
             self._running, self._has_ended = claimed, False
 
-    def _look_at_process(self, phases: tuple[JobPhase, ...]) -> int | None:
+    def _look_at_process(self, job: Job, phases: tuple[JobPhase, ...]) -> int | None:
         """See to a process that ended, one look later: what it wrote last is read then."""
+        from medkg_dagster.ledger import JobStatus, PhaseStatus
+
         assert self._running is not None
         if not self._has_ended:
             self._has_ended = self._launched.has_ended
             return None
         started, self._running = self._running, None
         phase = next((item for item in phases if item.phase == started.phase), started)
-        return self._lost(phase) if self._is_left_open(phase) else None
-
-    def _is_left_open(self, phase: JobPhase) -> bool:
-        from medkg_dagster.ledger import JobStatus, PhaseStatus
-
-        if phase.status is PhaseStatus.DUE:
-            return phase.starter is not None
-        return self._book.job(phase.pipeline, phase.job_id).status is JobStatus.RUNNING
+        never_began = phase.status is PhaseStatus.DUE and phase.starter is not None
+        is_open = phase.status is not PhaseStatus.DUE and job.status is JobStatus.RUNNING
+        return self._lost(phase) if never_began or is_open else None
 
     def _lost(self, phase: JobPhase) -> int:
         """Tell the ledger and the user that the process ended without saying what became of the job."""
