@@ -142,7 +142,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
 """One line of YAML for each key, by section."""
 
 MORE: Mapping[str, str] = {
-    f"{PIPELINE}.conversion": "Without such a gate behind a `download` it means nothing. "
+    f"{PIPELINE}.conversion": "A gate that waits for no field such work sets is as ever. "
     "[Converting elsewhere](pdf-conversion.md#convert-elsewhere).",
     "metadata.description": "Shown on its job.",
     "metadata.tags": "Letters, digits, `_`, `-` and `.`, at most 63 of them.",

@@ -16,13 +16,13 @@ from dagster import (
 
 from medkg_dagster.compiler import job_sensors
 from medkg_dagster.compiler.assets import build_assets, build_jobs
+from medkg_dagster.compiler.config_schema import config_fields
 from medkg_dagster.compiler.dagster_internals import IMPLICIT_ASSET_JOB_NAME
 from medkg_dagster.compiler.ended_runs import ended_run_sensor
 from medkg_dagster.compiler.load_report import load_report_asset, load_report_checks, load_report_sensor
 from medkg_dagster.compiler.ops import SharedTypes
 from medkg_dagster.compiler.translator import PipelineAssets, PipelineTranslator, load_translator
-from medkg_dagster.conversion.gate_work_job import conversion_job, conversion_sensor
-from medkg_dagster.domain.file_records import PDF_CONVERSION
+from medkg_dagster.conversion.gate_work_job import gate_work_job, gate_work_sensor
 from medkg_dagster.errors import Problem, TopologyError
 from medkg_dagster.plugins.collector import collector_paused
 from medkg_dagster.registry import StageFactory
@@ -75,12 +75,12 @@ def compile_plan(
             logging.getLogger("medkg").warning("%s", note)
         executor = _EXECUTORS[settings.executor]
         one_process_jobs = (
-            plan.job_names | {PDF_CONVERSION} if settings.executor == "in_process" else frozenset()
+            plan.job_names | plan.work.keys() if settings.executor == "in_process" else frozenset()
         )
         chosen_assets = frozenset(
             {IMPLICIT_ASSET_JOB_NAME} if one_process_jobs and is_default_executor else ()
         )
-        conversions = [conversion_job(plan, settings, executor)] if _converts(plan) else []
+        works = [item.declared for item in plan.work.values()]
         return Definitions(
             assets=[
                 *(made for _, made in compiled),
@@ -96,12 +96,22 @@ def compile_plan(
             ],
             jobs=[
                 *(job for assets, _ in compiled for job in build_jobs(assets, executor)),
-                *conversions,
+                *(
+                    gate_work_job(
+                        work,
+                        plan=plan,
+                        settings=settings,
+                        extensions=factory.extensions,
+                        executor=executor,
+                        options=config_fields(work.options_model),
+                    )
+                    for work in works
+                ),
             ],
             sensors=[
                 load_report_sensor(plan, settings),
                 *_job_sensors([assets for assets, _ in compiled], settings),
-                *(conversion_sensor(settings) for _ in conversions),
+                *(gate_work_sensor(work, settings) for work in works),
                 ended_run_sensor(settings, one_process_jobs),
             ],
             resources={
@@ -143,10 +153,6 @@ def _compile_pipelines(
             )
     pipelines = tuple(assets.pipeline for assets, _ in compiled)
     return compiled, replace(plan, pipelines=pipelines, problems=(*plan.problems, *problems))
-
-
-def _converts(plan: Plan) -> bool:
-    return any(gate.awaits_conversion for _, gate in plan.gates)
 
 
 def _job_sensors(compiled: Sequence[PipelineAssets], settings: Settings) -> Iterator[SensorDefinition]:

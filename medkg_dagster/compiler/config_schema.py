@@ -4,6 +4,7 @@ import enum
 import types
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from dagster import (
@@ -53,11 +54,16 @@ def config_schema(model: type[BaseModel] | None, config: Mapping[str, Any]) -> A
     """
     if model is None:
         return Permissive(description="This stage type declares no configuration model.")
-    fields = {
-        name: _field(info, config.get(info.alias or name, PydanticUndefined), (model,))
-        for name, info in _named(model)
-    }
-    return Shape(fields)
+    return Shape(config_fields(model, config))
+
+
+def config_fields(
+    model: type[BaseModel] | None, config: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Field]:
+    """Translate the fields of a config model; see `config_schema`."""
+    if model is None:
+        return {}
+    return {name: _field(info, config.get(name, PydanticUndefined), (model,)) for name, info in _named(model)}
 
 
 Within = tuple[type[BaseModel], ...]

@@ -1,12 +1,13 @@
-"""The job that converts downloaded PDFs while their ledger job waits, and the sensor that starts it."""
+"""The job that does declared work while ledger jobs wait at a gate, and the sensor that starts it."""
 
-from dataclasses import asdict
+from collections.abc import Mapping
 from typing import Any
 
 from dagster import (
     Backoff,
     DefaultSensorStatus,
     ExecutorDefinition,
+    Failure,
     Field,
     JobDefinition,
     Nothing,
@@ -23,116 +24,119 @@ from dagster import (
     sensor,
 )
 
-from medkg_dagster.domain.file_records import PDF_CONVERSION
+from medkg_dagster.errors import ConfigError, did_you_mean
 from medkg_dagster.ledger import JobLedger, JobPhase
-from medkg_dagster.resolution.plan import Plan
-from medkg_dagster.runtime.materialization import rows_table
+from medkg_dagster.resolution.plan import PipelinePlan, Plan
+from medkg_dagster.runtime.materialization import described_metadata
+from medkg_dagster.runtime.policies import is_retryable
 from medkg_dagster.runtime.resources import run_identity
 from medkg_dagster.runtime.run_processes import this_process
 from medkg_dagster.runtime.state_storage import STATE_RESOURCE
 from medkg_dagster.runtime.tags import ATTEMPT_TAG, JOB_TAG, PIPELINE_TAG, PROCESS_TAG
 from medkg_dagster.runtime.ticks import STARTS_PER_TICK, TICK_SECONDS
 from medkg_dagster.settings import Settings
+from medkg_dagster.stage_api import Extensions, WorkAtGate
+from medkg_dagster.stage_api.secrets.redaction import showable, text_of
 
-CONVERT = "convert_pdfs"
-PARSE_TYPE = "parse"
 
-
-def conversion_job(plan: Plan, settings: Settings, executor: ExecutorDefinition) -> JobDefinition:
-    """Return the job that converts the PDFs of one ledger job.
+def gate_work_job(
+    work: WorkAtGate,
+    *,
+    plan: Plan,
+    settings: Settings,
+    extensions: Extensions,
+    executor: ExecutorDefinition,
+    options: Mapping[str, Field],
+) -> JobDefinition:
+    """Return the job that does declared work for one ledger job.
 
     Args:
-        plan: The plan; a PDF is converted as the `parse` stage of its pipeline is configured.
+        work: The work.
+        plan: The plan.
         settings: Where the ledger is.
+        extensions: The extensions that are let in.
         executor: Executes the job's one step.
+        options: The config schema of the work's options.
     """
-    parse_configs = {
-        pipeline.name: stage.definition.config
-        for pipeline in plan.pipelines
-        for stage in pipeline.stages
-        if stage.metadata.stage_type == PARSE_TYPE
-    }
+    pipelines = {pipeline.name: pipeline for pipeline in plan.pipelines if work.name in pipeline.work}
 
     @op(
-        name=CONVERT,
-        description="Converts downloaded PDFs to the IR, each in a process with limits of time and memory.",
+        name=work.op_name,
+        description=work.description,
         config_schema={
             "pipeline": Field(str, description="The pipeline of the ledger job."),
             "job_id": Field(str, description="The ledger job."),
-            "timeout_seconds": Field(float, default_value=120.0, description="The longest time for one PDF."),
-            "memory_bytes": Field(int, default_value=2 * 1024**3, description="The most memory for one PDF."),
-            "workers": Field(int, default_value=2, description="PDFs converted at the same time."),
+            **options,
         },
         # Nothing is stored, but Dagster opens what could store it.
         out=Out(Nothing, io_manager_key=STATE_RESOURCE),
         retry_policy=RetryPolicy(max_retries=2, delay=5, backoff=Backoff.EXPONENTIAL),
     )
-    def convert_pdfs(context: OpExecutionContext) -> None:
-        from medkg_dagster.conversion.gate_work_run import ConversionRun
-        from medkg_dagster.conversion.pdf_files import ConversionLimits
+    def do_work(context: OpExecutionContext) -> None:
+        from medkg_dagster.conversion.gate_work_run import GateWorkRun
 
         context.instance.add_run_tags(context.run_id, {PROCESS_TAG: this_process()})
-        config: dict[str, Any] = context.op_config
-        limits = ConversionLimits(
-            timeout_seconds=config["timeout_seconds"],
-            memory_bytes=config["memory_bytes"],
-            workers=config["workers"],
-        )
-        pipeline = config["pipeline"]
-        parse_config = parse_configs.get(pipeline, {})
-        conversion = ConversionRun(settings, pipeline, config["job_id"], limits, parse_config)
-        report = conversion.execute(run_identity(context.run), context.log)
-        context.add_output_metadata(
-            {
-                "converted": report.converted,
-                "reused": report.reused,
-                "failed": rows_table([asdict(item) for item in report.failed]),
-                "seconds": report.seconds,
-            }
-        )
+        given: dict[str, Any] = dict(context.op_config)
+        name, job_id = given.pop("pipeline"), given.pop("job_id")
+        try:
+            pipeline = _find(pipelines, name, work.name)
+            run = GateWorkRun(settings, extensions, pipeline, job_id, pipeline.work[work.name])
+            ctx = run.execute(run_identity(context.run), given, context.log)
+        except Exception as error:  # noqa: BLE001 - whatever it is, Dagster must not show the secrets it quotes
+            told = f"{type(error).__name__}: {text_of(error)}"
+            raise Failure(told, allow_retries=is_retryable(error)) from showable(error)
+        context.add_output_metadata(described_metadata(ctx))
 
     @job(
-        name=PDF_CONVERSION,
-        description="Converts the PDFs of a ledger job that waits for `pdf_ir_ready`.",
+        name=work.name,
+        description=f"{work.description} For ledger jobs that wait for `{work.sets}`.",
         executor_def=executor,
     )
-    def pdf_conversion() -> None:
-        convert_pdfs()
+    def gate_work() -> None:
+        do_work()
 
-    return pdf_conversion
+    return gate_work
 
 
-def conversion_sensor(settings: Settings) -> SensorDefinition:
-    """Return the sensor that starts a conversion when a job has come to wait for one.
+def gate_work_sensor(work: WorkAtGate, settings: Settings) -> SensorDefinition:
+    """Return the sensor that starts the work when a job has come to wait for it.
 
     Args:
+        work: The work.
         settings: Where the ledger is.
     """
 
     @sensor(
-        name=PDF_CONVERSION,
-        job_name=PDF_CONVERSION,
-        description="Converts the PDFs of jobs that wait for `pdf_ir_ready`.",
+        name=work.name,
+        job_name=work.name,
+        description=f"Starts {work.name} for jobs that wait for `{work.sets}`.",
         default_status=DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=TICK_SECONDS,
     )
-    def start_conversions(_context: SensorEvaluationContext) -> SensorResult | SkipReason:
+    def start_work(_context: SensorEvaluationContext) -> SensorResult | SkipReason:
         if not JobLedger.exists(settings):
             return SkipReason("There is no ledger yet.")
         with JobLedger.of(settings) as ledger:
-            due = ledger.phases.take_due(PDF_CONVERSION, PDF_CONVERSION, limit=STARTS_PER_TICK)
+            due = ledger.phases.take_due(work.name, work.name, limit=STARTS_PER_TICK)
         if not due:
-            return SkipReason("No job waits for a conversion.")
-        return SensorResult(run_requests=[_run_request(phase) for phase in due])
+            return SkipReason(f"No job waits for {work.name}.")
+        return SensorResult(run_requests=[_run_request(work, phase) for phase in due])
 
-    return start_conversions
+    return start_work
 
 
-def _run_request(phase: JobPhase) -> RunRequest:
+def _find(pipelines: Mapping[str, PipelinePlan], name: str, work: str) -> PipelinePlan:
+    if name not in pipelines:
+        known = did_you_mean(name, pipelines)
+        raise ConfigError(f"no job of pipeline {name!r} waits at a gate for {work!r}; {known}")
+    return pipelines[name]
+
+
+def _run_request(work: WorkAtGate, phase: JobPhase) -> RunRequest:
     config = {"pipeline": phase.pipeline, "job_id": phase.job_id}
     return RunRequest(
         run_key=f"{phase.pipeline}:{phase.job_id}:{phase.attempt}",
-        run_config={"ops": {CONVERT: {"config": config}}},
+        run_config={"ops": {work.op_name: {"config": config}}},
         tags={
             PIPELINE_TAG: phase.pipeline,
             JOB_TAG: phase.job_id,

@@ -1,94 +1,112 @@
-"""The run that converts the PDFs of a waiting job, and then says that they are ready."""
+"""The run that does the work on a waiting job, and then says in the job's fields that it is done."""
 
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from medkg_dagster.conversion.pdf_files import ConversionLimits, ConversionReport, convert_files
-from medkg_dagster.domain.file_records import PDF_CONVERSION, PDF_IR_READY
+from medkg_dagster.errors import StageContractError
 from medkg_dagster.ledger import JobLedger, RunIdentity
+from medkg_dagster.resolution.plan import PipelinePlan, PlannedWork
+from medkg_dagster.runtime.ledger_job_record import LedgerJobRecord
+from medkg_dagster.runtime.policies import external_calls
 from medkg_dagster.runtime.progress import RunProgress
 from medkg_dagster.settings import Settings
-from medkg_dagster.stage_api.context.quarantine import QuarantinedDocument
+from medkg_dagster.stage_api import Extensions, StageContext, WaitingJob
+from medkg_dagster.stage_api.secrets.redaction import redacted_document, text_of
 
 
 @dataclass(frozen=True, slots=True)
-class ConversionRun:
-    """Converts the PDFs of one job.
+class GateWorkRun:
+    """Does the work on one job.
 
     Attributes:
         settings: Where the ledger and all data are.
-        pipeline: The pipeline's name.
+        extensions: The extensions that are let in.
+        pipeline: The job's pipeline.
         job_id: The job's id.
-        limits: Limits of each conversion.
-        parse_config: The configuration of the pipeline's `parse` stage.
+        work: The work.
     """
 
     settings: Settings
-    pipeline: str
+    extensions: Extensions
+    pipeline: PipelinePlan
     job_id: str
-    limits: ConversionLimits
-    parse_config: Mapping[str, Any]
+    work: PlannedWork
 
-    def execute(self, run: RunIdentity, log: logging.Logger) -> ConversionReport:
-        """Convert what is not converted yet, and set `pdf_ir_ready`.
-
-        A PDF that cannot be converted is set aside, and the job goes on without it.
+    def execute(self, run: RunIdentity, options: Mapping[str, Any], log: logging.Logger) -> StageContext:
+        """Do the work, and set the fields it returns.
 
         Args:
             run: The run.
+            options: What the launchpad says.
             log: Where progress is logged.
 
+        Returns:
+            The context of the work, with what it counted and described.
+
         Raises:
-            SupersededRunError: Another run converts them, or there is a later attempt.
+            SupersededRunError: Another run does it, or there is a later attempt.
+            StageContractError: The work did not return the field that it declares, or called `sys.exit`.
+            Exception: Whatever the work raises.
         """
-        place = (self.pipeline, self.job_id)
+        place, name = (self.pipeline.name, self.job_id), self.work.declared.name
         with JobLedger.of(self.settings) as ledger:
-            ledger.phases.begin(*place, PDF_CONVERSION, run)
-            ledger.begin_stage(*place, PDF_CONVERSION, run.run_id, keep_status=True)
-            files = ledger.files.of_job(*place)
-            progress = RunProgress(PDF_CONVERSION, log)
+            ledger.phases.begin(*place, name, run)
+            ledger.begin_stage(*place, name, run.run_id, keep_status=True)
+            progress = RunProgress(name, log)
+            record = LedgerJobRecord(ledger, self.pipeline, self.job_id, run)
+            stage = self.pipeline.find_stage(self.work.stage)
+            ctx = StageContext(
+                pipeline=self.pipeline.name,
+                stage=name,
+                job_id=self.job_id,
+                home=self.settings.home,
+                log=log,
+                report_progress=progress,
+                calls=external_calls(stage.policy, record.reserve_call),
+                job=record,
+                extensions=self.extensions,
+            )
+            model = self.work.declared.options_model
             try:
-                report = convert_files(
-                    files,
-                    self.settings.home,
-                    self.limits,
-                    log,
-                    progress,
-                    parse_config=self.parse_config,
-                    retry_failed=(run.attempt or 1) > 1,
+                waiting = WaitingJob(
+                    stage.definition,
+                    self.pipeline.topology.stages,
+                    model.model_validate(options) if model else None,
+                    run.attempt or 1,
                 )
+                fields = self._fields(ctx, waiting)
             except Exception as error:
                 # Whatever stopped it, the ledger must say so before Dagster does.
-                ledger.fail_stage(*place, PDF_CONVERSION, run.run_id, f"{type(error).__name__}: {error}")
+                ledger.fail_stage(*place, name, run.run_id, f"{type(error).__name__}: {text_of(error)}")
                 raise
             finally:
                 progress.close()
+                ctx.quarantined = [redacted_document(item) for item in ctx.quarantined]
             ledger.finish_stage(
                 *place,
-                PDF_CONVERSION,
+                name,
                 run.run_id,
-                output_count=report.converted + report.reused,
-                succeeded=report.converted + report.reused,
-                quarantined=quarantined(report),
+                output_count=ctx.succeeded,
+                succeeded=ctx.succeeded,
+                quarantined=ctx.quarantined,
             )
-            ledger.set_fields(*place, ready_fields(report), actor=run.actor, reason="PDFs converted")
-        return report
+            record.set_fields(fields, reason=f"{name} is done")
+        return ctx
 
-
-def ready_fields(report: ConversionReport) -> dict[str, Any]:
-    """Return what a finished conversion says in the fields of its job."""
-    return {
-        f"{PDF_CONVERSION}.converted": report.converted + report.reused,
-        f"{PDF_CONVERSION}.failed": len(report.failed),
-        PDF_IR_READY: True,
-    }
-
-
-def quarantined(report: ConversionReport) -> tuple[QuarantinedDocument, ...]:
-    """Return the documents that could not be converted."""
-    return tuple(
-        QuarantinedDocument(item.document_id, PDF_CONVERSION, item.error_class, item.message)
-        for item in report.failed
-    )
+    def _fields(self, ctx: StageContext, job: WaitingJob) -> Mapping[str, Any]:
+        declared = self.work.declared
+        try:
+            fields = declared.execute(ctx, job)
+        except SystemExit as error:
+            # It would end the run, or the code server, and take everything else in the process along.
+            raise StageContractError(
+                f"work at gates {declared.name!r} called sys.exit({error.code!r}); raise an error instead"
+            ) from error
+        if not isinstance(fields, Mapping) or declared.sets not in fields:
+            raise StageContractError(
+                f"work at gates {declared.name!r} must return the fields of the job to set, "
+                f"{declared.sets!r} among them; it returned {type(fields).__name__}"
+            )
+        return fields

@@ -6,12 +6,6 @@ from enum import StrEnum
 
 from medkg_dagster.domain.value import Value
 
-PDF_IR_READY = "pdf_ir_ready"
-"""The field of a ledger job that says that its PDFs have been converted."""
-
-PDF_CONVERSION = "pdf_conversion"
-"""The Dagster job that converts them, unless somebody else does."""
-
 CONVERTED = ".ir.json"
 """What the converted document beside a PDF has in place of the PDF's suffix."""
 

@@ -19,12 +19,8 @@ from medkg_dagster.plugins.events import PluginEvent
 from medkg_dagster.registry.extension_registry import ExtensionRegistry
 from medkg_dagster.registry.stage_registry import StageRegistry
 from medkg_dagster.stage_api.stage_types.metadata import StageMetadata
-from medkg_dagster.stage_api.stage_types.registration import (
-    Stage,
-    StageBuilder,
-    StageDefinitionView,
-    StageRegistration,
-)
+from medkg_dagster.stage_api.stage_types.registration import Stage, StageBuilder, StageRegistration
+from medkg_dagster.stage_api.stage_types.views import StageDefinitionView
 
 
 class PipelineView(Protocol):

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 
-from medkg_dagster.domain.file_records import PDF_IR_READY
 from medkg_dagster.domain.gates import GateCondition
-from medkg_dagster.resolution.plan import Phase, PlannedGate
+from medkg_dagster.resolution.plan import Phase, PlannedGate, PlannedWork
 from medkg_dagster.topology.models import PipelineTopologyConfig
 from medkg_dagster.topology.names import job_name
 from medkg_dagster.topology.structure import Finding
-
-DOWNLOAD_TYPE = "download"
 
 
 def cut_phases(
@@ -69,6 +65,7 @@ def plan_gates(
     conditions: Mapping[str, GateCondition],
     phases: Sequence[Phase],
     ancestors: Sequence[int],
+    work: Mapping[str, tuple[PlannedWork, ...]],
 ) -> tuple[PlannedGate, ...]:
     """Say of each gate what comes before it and what it opens.
 
@@ -77,6 +74,7 @@ def plan_gates(
         conditions: When each gate opens, by name.
         phases: Its phases, upstream first.
         ancestors: For each position of a stage a bit mask of what is upstream of it.
+        work: What is done while a job waits at a gate, by the gate's name.
     """
     names = [stage.name for stage in topology.stages]
     defined = {gate.name: gate for gate in topology.gates}
@@ -96,18 +94,10 @@ def plan_gates(
                 condition=conditions[gate.name],
                 description=gate.description,
                 upstream=upstream,
-                awaits_conversion=_awaits_conversion(topology, conditions[gate.name], upstream),
+                work=work.get(gate.name, ()),
             )
         )
     return tuple(planned)
-
-
-def _awaits_conversion(
-    topology: PipelineTopologyConfig, condition: GateCondition, upstream: AbstractSet[str]
-) -> bool:
-    downloads = any(stage.type == DOWNLOAD_TYPE and stage.name in upstream for stage in topology.stages)
-    asks = any(clause.field == PDF_IR_READY for clause in condition.clauses)
-    return topology.conversion == "builtin" and downloads and asks
 
 
 def _last_gates(index: int, gates: Sequence[int], ancestors: Sequence[int]) -> list[int]:

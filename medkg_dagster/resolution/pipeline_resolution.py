@@ -11,6 +11,7 @@ from medkg_dagster.errors import StageRegistryError, did_you_mean
 from medkg_dagster.plugins import LoadGuard
 from medkg_dagster.registry import RegisteredStage, StageFactory
 from medkg_dagster.resolution.conditions import expand_conditions
+from medkg_dagster.resolution.gate_work import plan_work
 from medkg_dagster.resolution.overrides import OverriddenMetadata, override, stored_names
 from medkg_dagster.resolution.phase_cuts import cut_phases, plan_gates
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage, Wire
@@ -79,7 +80,10 @@ def resolve_one(
     findings = [*unmet, *condition_findings, *resolution.findings, *phase_findings]
     if findings:
         return ResolvedPipeline(None, tuple(findings), resolution.seconds)
-    gates = plan_gates(topology, conditions, phases, resolution.ancestors)
+    work, work_findings = plan_work(topology, conditions, stages, resolution.ancestors)
+    if work_findings:
+        return ResolvedPipeline(None, tuple(work_findings), resolution.seconds)
+    gates = plan_gates(topology, conditions, phases, resolution.ancestors, work)
     plan = PipelinePlan(topology.name, topology.dagster_name, topology, tuple(stages), phases, gates)
     return ResolvedPipeline(plan, (), resolution.seconds)
 

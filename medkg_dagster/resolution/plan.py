@@ -12,6 +12,7 @@ from medkg_dagster.plugins import Origin
 from medkg_dagster.plugins.events import PluginEvent
 from medkg_dagster.stage_api.stage_types.metadata import StageMetadata, SubprocessIsolation
 from medkg_dagster.stage_api.stage_types.registration import StageBuilder
+from medkg_dagster.stage_api.stage_types.work_at_gates import WorkAtGate
 from medkg_dagster.topology.models import PipelineTopologyConfig, StageDefinition
 from medkg_dagster.topology.names import asset_path
 from medkg_dagster.topology.policies import ResiliencePolicy
@@ -79,6 +80,19 @@ class Phase:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedWork:
+    """Work that this deployment does while a job waits at a gate.
+
+    Attributes:
+        declared: The work as its stage type declares it.
+        stage: The name of the stage whose type that is.
+    """
+
+    declared: WorkAtGate
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedGate:
     """A gate with all its questions answered.
 
@@ -89,7 +103,7 @@ class PlannedGate:
         condition: When it opens.
         description: What is waited for, for people.
         upstream: The stages that finish before a job waits at it.
-        awaits_conversion: Whether this deployment converts the job's PDFs while it waits.
+        work: What this deployment does while a job waits, so that the gate opens.
     """
 
     name: str
@@ -98,7 +112,7 @@ class PlannedGate:
     condition: GateCondition
     description: str
     upstream: frozenset[str]
-    awaits_conversion: bool
+    work: tuple[PlannedWork, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +138,15 @@ class PipelinePlan:
     def phase_of(self, stage: str) -> Phase:
         """Return the phase a stage belongs to."""
         return next(phase for phase in self.phases if stage in phase.stages)
+
+    @property
+    def work(self) -> Mapping[str, PlannedWork]:
+        """What is done while a job waits at one of its gates, by name; of equal names the first gate's."""
+        return {work.declared.name: work for gate in reversed(self.gates) for work in gate.work}
+
+    def find_stage(self, name: str) -> PlannedStage:
+        """Return the stage of that name."""
+        return next(stage for stage in self.stages if stage.name == name)
 
     def find_gate(self, name: str) -> PlannedGate | None:
         """Return the gate of that name; None where there is none."""
@@ -181,3 +204,8 @@ class Plan:
             for pipeline in self.pipelines
             for stage in pipeline.stages
         }
+
+    @property
+    def work(self) -> Mapping[str, PlannedWork]:
+        """What is done while jobs wait at gates, by name; a Dagster job each."""
+        return {name: work for pipeline in self.pipelines for name, work in pipeline.work.items()}

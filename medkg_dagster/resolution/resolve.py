@@ -11,6 +11,7 @@ from medkg_dagster.plugins import LoadGuard
 from medkg_dagster.plugins.collector import collector_paused
 from medkg_dagster.plugins.events import Outcome, PluginEvent
 from medkg_dagster.registry import StageFactory
+from medkg_dagster.resolution.gate_work import work_clashes
 from medkg_dagster.resolution.pipeline_resolution import resolve_one
 from medkg_dagster.resolution.plan import PipelinePlan, Plan, PluginReport
 from medkg_dagster.topology.clashes import LoadedPipeline
@@ -45,9 +46,14 @@ def resolve_topologies(
             (pipeline, resolve_one(pipeline.topology, factory, loaded.policies, home, guard))
             for pipeline in loaded.pipelines
         ]
+    resolved_plans = [resolution.plan for _, resolution in resolved if resolution.plan]
+    clashes = work_clashes(resolved_plans, factory.registry)
     for pipeline, resolution in resolved:
         if resolution.plan is None:
             found += _problems(pipeline, resolution.findings)
+        elif resolution.plan.name in clashes:
+            clash = clashes[resolution.plan.name]
+            found.append(pipeline.problem(("name",), clash, "give one of them another name"))
         else:
             plans.append(resolution.plan)
             overridden += _overrides(pipeline, resolution.plan)

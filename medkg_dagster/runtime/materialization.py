@@ -42,14 +42,18 @@ def output_metadata(ctx: StageContext, outcome: StageOutcome) -> dict[str, Metad
         "documents_succeeded": MetadataValue.int(ctx.succeeded),
         "documents_quarantined": MetadataValue.int(len(ctx.quarantined)),
     }
-    if ctx.quarantined:
-        metadata["quarantined"] = quarantine_table(ctx.quarantined)
-    metadata |= {redact(name): _described(value) for name, value in ctx.described.items()}
+    metadata |= described_metadata(ctx)
     for key, value in outcome.state.items():
         if isinstance(value, Sequence):
             metadata[f"{key}_count"] = MetadataValue.int(len(value))
         metadata[f"{key}_preview"] = MetadataValue.md(f"```json\n{_preview(value)}\n```")
     return metadata
+
+
+def described_metadata(ctx: StageContext) -> dict[str, MetadataValue[Any]]:
+    """Return what was set aside and what was described, for the asset catalog or a run's page."""
+    metadata = {redact(name): _described(value) for name, value in ctx.described.items()}
+    return {"quarantined": quarantine_table(ctx.quarantined), **metadata} if ctx.quarantined else metadata
 
 
 def quarantine_table(documents: Sequence[QuarantinedDocument]) -> MetadataValue[Any]:

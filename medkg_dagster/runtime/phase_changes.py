@@ -2,7 +2,6 @@
 
 from collections.abc import Set as AbstractSet
 
-from medkg_dagster.domain.file_records import PDF_CONVERSION
 from medkg_dagster.ledger import Job, JobLedger, RunIdentity, StageStatus
 from medkg_dagster.resolution.plan import PipelinePlan
 from medkg_dagster.runtime.ledger_job_record import gate_rule
@@ -73,6 +72,6 @@ def arrive_at_gates(  # noqa: PLR0917 - what, where, who: the order in which one
     for gate in gates:
         if not gate.upstream <= finished:
             continue
-        if gate.awaits_conversion:
-            ledger.phases.plan_start(job.pipeline, job.job_id, PDF_CONVERSION, actor=run.actor)
+        for work in gate.work:
+            ledger.phases.plan_start(job.pipeline, job.job_id, work.declared.name, actor=run.actor)
         ledger.phases.arrive(job.pipeline, job.job_id, gate_rule(gate), run)

@@ -59,11 +59,11 @@ from medkg_dagster.stage_api.stage_types.outputs import write_key
 from medkg_dagster.stage_api.stage_types.registration import (
     Stage,
     StageBuilder,
-    StageDefinitionView,
     StagePlugin,
     StageRegistration,
-    TopologyView,
 )
+from medkg_dagster.stage_api.stage_types.views import StageDefinitionView, TopologyView
+from medkg_dagster.stage_api.stage_types.work_at_gates import WaitingJob, WorkAtGate
 
 __all__ = [
     "API_VERSION",
@@ -130,6 +130,8 @@ __all__ = [
     "UnreadableDocumentError",
     "UnsafeDocumentError",
     "Value",
+    "WaitingJob",
+    "WorkAtGate",
     "check_extension",
     "chunk_id",
     "hash_content",

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from medkg_dagster.domain.file_records import PDF_CONVERSION
 from medkg_dagster.errors import Problem
 from medkg_dagster.topology import names
 from medkg_dagster.topology.models import PipelineTopologyConfig
@@ -43,9 +42,7 @@ _OWN: dict[Key, str] = {
     (_ASSET, "/".join(names.LOAD_REPORT)): "the report of loading",
     (_SENSOR, names.LOAD_REPORT_SENSOR): "the sensor that reports loading",
     (_SENSOR, names.ENDED_RUNS_SENSOR): "the sensor that looks for ended runs",
-    (_SENSOR, PDF_CONVERSION): "the sensor that has PDFs converted",
     (_COMPUTATION, names.LOAD_REPORT_CHECKS): "the checks of loading",
-    (_COMPUTATION, PDF_CONVERSION): "the job that converts PDFs",
 }
 
 

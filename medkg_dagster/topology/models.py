@@ -183,8 +183,8 @@ class PipelineTopologyConfig(StrictModel):
         stages: At least one, in the order of the file.
         gates: Gates between phases.
         plugins: The plugins it counts on.
-        conversion: Who converts downloaded PDFs before a gate that waits for `pdf_ir_ready`: the job
-            `pdf_conversion` (`builtin`), or somebody else (`external`).
+        conversion: Who does the work at gates that stage types declare, such as converting downloaded PDFs:
+            jobs of this deployment (`builtin`), or somebody else (`external`).
 
     Raises:
         pydantic.ValidationError: A field is wrong, or the stages do not make a graph.

@@ -48,7 +48,7 @@ def test_a_pipeline_with_downloads_is_cut_at_its_gate_and_waits_for_the_conversi
     pipeline = next(item for item in plan.pipelines if item.name == name)
 
     (gate,) = pipeline.gates
-    assert gate.awaits_conversion
+    assert [work.declared.name for work in gate.work] == ["pdf_conversion"]
     assert gate.upstream == {"ingest", "download"}
     assert [phase.stages[:3] for phase in pipeline.phases] == [
         ("ingest", "download"),

@@ -21,7 +21,6 @@ from typing import Any
 import pytest
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
 
-from medkg_dagster.domain.file_records import PDF_CONVERSION
 from medkg_dagster.ledger import Job, JobLedger, JobPhase, JobStatus, PhaseStatus, RunIdentity, StageStatus
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import load_plan
@@ -31,9 +30,10 @@ from medkg_dagster.runtime.tags import ATTEMPT_TAG, JOB_TAG, PARTITION_TAG, PIPE
 from medkg_dagster_tests.end_to_end.running import BIN, ENDED, REPOSITORY, Running, file_server, process
 
 PIPELINE = "pdf-two-phase"
+CONVERSION = "pdf_conversion"
 FIRST = "pdf_two_phase"
 BEHIND = "pdf_two_phase__after_pdf_ir_ready"
-PHASES = {FIRST, PDF_CONVERSION, BEHIND}
+PHASES = {FIRST, CONVERSION, BEHIND}
 # `make soak` asks for more.
 KILLS_OF_EACH_PHASE = int(os.environ.get("MEDKG_TEST_KILLS", "1"))
 PDFS = REPOSITORY / "medkg_dagster" / "corpus" / "documents" / "pdfs"
@@ -55,7 +55,7 @@ def run_phase(environment: Mapping[str, str], phase: str, tags: Mapping[str, str
     from medkg_dagster.definitions import defs
 
     config = {}
-    if phase == PDF_CONVERSION:
+    if phase == CONVERSION:
         place = {"pipeline": tags[PIPELINE_TAG], "job_id": tags[JOB_TAG], "workers": 1}
         config = {"ops": {"convert_pdfs": {"config": place}}}
     with DagsterInstance.get() as instance:
@@ -98,7 +98,7 @@ class Starter:
 
     def start(self, phase: JobPhase, kill_after: float | None) -> bool:
         """Run a phase; return whether it was killed."""
-        place = JOB_TAG if phase.phase == PDF_CONVERSION else PARTITION_TAG
+        place = JOB_TAG if phase.phase == CONVERSION else PARTITION_TAG
         tags = {place: phase.job_id, PIPELINE_TAG: PIPELINE, ATTEMPT_TAG: str(phase.attempt)}
         worker = processes.Process(target=run_phase, args=(self.deployment.environment, phase.phase, tags))
         worker.start()
@@ -125,9 +125,9 @@ class Starter:
                     is_cancelled=False,
                     error="killed",
                 )
-                if phase.phase == PDF_CONVERSION:
+                if phase.phase == CONVERSION:
                     if job.status is JobStatus.WAITING and job.error:
-                        ledger.phases.plan_start(PIPELINE, job_id, PDF_CONVERSION, actor="test")
+                        ledger.phases.plan_start(PIPELINE, job_id, CONVERSION, actor="test")
                 elif job.status is JobStatus.FAILED:
                     rule = self.rule if phase.gate else None
                     ledger.phases.retry(PIPELINE, job_id, phase.phase, rule, actor="test", reason="killed")

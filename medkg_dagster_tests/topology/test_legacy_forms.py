@@ -96,7 +96,7 @@ def test_the_gate_of_the_original_form_brings_converted_documents(original: Path
 
     for pipeline in plan.pipelines[2:]:
         (gate,) = pipeline.gates
-        assert gate.awaits_conversion
+        assert [work.declared.name for work in gate.work] == ["pdf_conversion"]
         assert gate.condition.timeout_seconds == 900
         assert gate.condition.poll_interval_seconds == 10
         assert pipeline.phases[1].stages[:2] == ("gate_pdf_ir_ready", "parse")

@@ -55,7 +55,6 @@ def retry(  # noqa: PLR0917 - one parameter per option of the command
     settings: Settings, job: str, phase_name: str | None, by: str, reason: str, force: bool
 ) -> None:
     """Start JOB again where it failed, as a new attempt; a gate that was closed is waited for once more."""
-    from medkg_dagster.domain.file_records import PDF_CONVERSION
     from medkg_dagster.ledger import PhaseStatus
     from medkg_dagster.runtime.ledger_job_record import gate_rule
 
@@ -67,10 +66,10 @@ def retry(  # noqa: PLR0917 - one parameter per option of the command
         if phase_name is None:
             _require_ended(found, force=force)
             phase_name = failed_phase(book, pipeline, found).job_name
-        elif phase_name not in {PDF_CONVERSION, *(phase.job_name for phase in pipeline.phases)}:
-            hint = did_you_mean(phase_name, [PDF_CONVERSION, *(phase.job_name for phase in pipeline.phases)])
+        elif phase_name not in (known := [*pipeline.work, *(phase.job_name for phase in pipeline.phases)]):
+            hint = did_you_mean(phase_name, known)
             raise ConfigError(f"pipeline '{pipeline.name}' has no job '{phase_name}'; {hint}")
-        if phase_name == PDF_CONVERSION:
+        if phase_name in pipeline.work:
             after = book.phases.plan_start(found.pipeline, found.job_id, phase_name, actor=by)
         else:
             gate = next((item for item in pipeline.gates if item.job_name == phase_name), None)

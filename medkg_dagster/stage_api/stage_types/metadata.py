@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from medkg_dagster.errors import StageRegistryError
+from medkg_dagster.stage_api.stage_types.work_at_gates import WorkAtGate
 
 API_VERSION = 1
 
@@ -63,6 +64,7 @@ class StageMetadata:
         kinds: Up to three labels shown on the asset, for example `("python", "sqlite")`.
         max_failure_ratio: The share of documents, 0 to 1, that may fail before the step does.
         isolation: The limits of the child process the stage wants to run in; None for the step's own.
+        work_at_gates: Work to be done while a job waits at a gate behind a stage of this type.
 
     Raises:
         StageRegistryError: A field is invalid; the message names the stage type, the field and the rule.
@@ -82,6 +84,7 @@ class StageMetadata:
     kinds: tuple[str, ...] = ()
     max_failure_ratio: float = 0.2
     isolation: SubprocessIsolation | None = None
+    work_at_gates: tuple[WorkAtGate, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("state_key", "dependencies", "optional_dependencies"):
@@ -115,6 +118,7 @@ class StageMetadata:
             "kinds": list(self.kinds),
             "max_failure_ratio": self.max_failure_ratio,
             "isolation": asdict(self.isolation) if self.isolation else None,
+            "work_at_gates": [work.name for work in self.work_at_gates],
         }
 
 
@@ -199,6 +203,11 @@ def _invalid_values(metadata: StageMetadata) -> list[str]:
     isolation = metadata.isolation
     if isolation is not None and not isinstance(isolation, SubprocessIsolation):
         problems.append(f"isolation must be a SubprocessIsolation or None, got {isolation!r}")
+    works = metadata.work_at_gates
+    if not isinstance(works, tuple) or not all(isinstance(work, WorkAtGate) for work in works):
+        problems.append(f"work_at_gates must be a tuple of WorkAtGate, got {works!r}")
+    elif len({work.name for work in works}) != len(works) or len({work.sets for work in works}) != len(works):
+        problems.append("work_at_gates declares a name or a field twice")
     return problems
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from medkg_dagster.domain.gates import GateCondition
 from medkg_dagster.errors import StageRegistryError
 from medkg_dagster.stage_api.stage_types.metadata import (
     API_VERSION,
@@ -21,53 +20,12 @@ from medkg_dagster.stage_api.stage_types.metadata import (
     qualified_name,
 )
 from medkg_dagster.stage_api.stage_types.outputs import counter_of, handler_of
+from medkg_dagster.stage_api.stage_types.views import StageDefinitionView
+from medkg_dagster.stage_api.stage_types.work_at_gates import WorkAtGate
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
 _WRITES_NOTHING: Mapping[str, Any] = MappingProxyType({})
-
-
-class StageDefinitionView(Protocol):
-    """What a builder sees of its stage's YAML, with the configuration of this very run."""
-
-    @property
-    def name(self) -> str:
-        """The stage's name in its pipeline."""
-
-    @property
-    def type(self) -> str:
-        """The stage type."""
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The stage's configuration: YAML, then the job's request, then the launchpad, the later winning."""
-
-
-class GateView(Protocol):
-    """What a builder sees of a gate's YAML."""
-
-    @property
-    def name(self) -> str:
-        """The gate's name."""
-
-    @property
-    def condition(self) -> GateCondition:
-        """When it opens."""
-
-
-class TopologyView(Protocol):
-    """What a builder that takes `(topology, definition)` sees of its pipeline's YAML."""
-
-    @property
-    def name(self) -> str:
-        """The pipeline's name."""
-
-    @property
-    def gates(self) -> Sequence[GateView]:
-        """The pipeline's gates."""
-
-    def gate_stage(self, gate: str) -> str | None:
-        """Return the name of the stage that checks a gate."""
 
 
 class Stage(Protocol):
@@ -115,6 +73,7 @@ class StageRegistration:
         kinds: tuple[str, ...] = (),
         max_failure_ratio: float = 0.2,
         isolation: SubprocessIsolation | None = None,
+        work_at_gates: tuple[WorkAtGate, ...] = (),
     ) -> StageRegistration:
         """Return the registration of a stage whose class takes its configuration.
 
@@ -134,6 +93,7 @@ class StageRegistration:
             kinds: Up to three labels of the asset.
             max_failure_ratio: The share of documents that may fail.
             isolation: The limits of a child process of the stage's own.
+            work_at_gates: Work to be done while a job waits at a gate behind the stage.
 
         Raises:
             StageRegistryError: A field is invalid, or the class does not take the configuration.
@@ -154,6 +114,7 @@ class StageRegistration:
             kinds=kinds,
             max_failure_ratio=max_failure_ratio,
             isolation=isolation,
+            work_at_gates=work_at_gates,
         )
         return cls(metadata, _from_config(stage_type, stage, config_model))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import keyword
 import re
 from collections.abc import Callable
 from typing import Any
@@ -69,6 +70,12 @@ def check_metadata(metadata: StageMetadata) -> None:
             raise StageRegistryError(
                 f"stage type {metadata.stage_type!r}: state_key {key!r} cannot be used; it must be ASCII, "
                 f"not begin with {ORDER_INPUT!r}, and be none of {', '.join(sorted(_RESERVED_KEYS))}"
+            )
+    for name in (name for work in metadata.work_at_gates for name in (work.name, work.op_name)):
+        if name in DAGSTER_RESERVED or keyword.iskeyword(name):
+            raise StageRegistryError(
+                f"stage type {metadata.stage_type!r}: work at gates cannot be called {name!r}, which "
+                "Dagster or Python reserves; choose another name"
             )
     for kind in metadata.kinds:
         if not isinstance(kind, str) or not _KIND.fullmatch(kind):

@@ -12,8 +12,9 @@ from typing import Any
 from medkg_dagster.errors import MedkgError, Problem
 from medkg_dagster.stage_api.extensions import Extension
 from medkg_dagster.stage_api.stage_types.metadata import StageMetadata, qualified_name
-from medkg_dagster.stage_api.stage_types.registration import StagePlugin, StageRegistration, TopologyView
+from medkg_dagster.stage_api.stage_types.registration import StagePlugin, StageRegistration
 from medkg_dagster.stage_api.stage_types.rules import takes_topology
+from medkg_dagster.stage_api.stage_types.views import TopologyView
 from medkg_dagster.stage_api.testing.attempt import Attempt, attempt
 from medkg_dagster.stage_api.testing.choice import choose, registrations_of
 from medkg_dagster.stage_api.testing.config_rules import config_problems

@@ -23,9 +23,9 @@ from medkg_dagster.stage_api.stage_types.registration import (
     Stage,
     StagePlugin,
     StageRegistration,
-    TopologyView,
 )
 from medkg_dagster.stage_api.stage_types.rules import takes_topology
+from medkg_dagster.stage_api.stage_types.views import TopologyView
 from medkg_dagster.stage_api.testing.choice import choose, registrations_of
 from medkg_dagster.stage_api.testing.examples import example_topology
 

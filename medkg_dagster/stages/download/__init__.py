@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from medkg_dagster.stage_api import DownloadedFile, StageRegistration
 from medkg_dagster.stages.download.config import DownloadConfig
+from medkg_dagster.stages.pdf_conversion import PDF_CONVERSION
 
 if TYPE_CHECKING:
     from medkg_dagster.stages.download.stage import DownloadStage
@@ -21,6 +22,7 @@ def register() -> StageRegistration:
         state_types={"downloaded_files": tuple[DownloadedFile, ...]},
         dependencies=("ingest",),
         kinds=("python",),
+        work_at_gates=(PDF_CONVERSION,),
         # Of addresses that call themselves open access, a third and more lead to a paywall or a page.
         max_failure_ratio=0.5,
     )

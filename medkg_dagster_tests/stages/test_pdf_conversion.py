@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -14,13 +15,20 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 
-from medkg_dagster.conversion.gate_work_run import ConversionRun
-from medkg_dagster.conversion.pdf_files import ConversionLimits, ConversionReport, convert_files
+from medkg_dagster.conversion.gate_work_run import GateWorkRun
 from medkg_dagster.domain.file_records import FileRecord, FileStatus
 from medkg_dagster.ledger import GateRule, JobLedger, JobStatus, RunIdentity
+from medkg_dagster.registry import StageFactory
+from medkg_dagster.resolution.resolve import resolve_pipeline
 from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api import Document, GateCondition, hash_content
+from medkg_dagster.stages.pdf_conversion import ConversionLimits
+from medkg_dagster.stages.pdf_conversion.converter import Converter
+from medkg_dagster.stages.pdf_conversion.pdf_files import ConversionReport, convert_files
+from medkg_dagster.topology.models import PipelineTopologyConfig
+from medkg_dagster.topology.policies import ResiliencePolicy
 
 PDFS = Path(__file__).parent.parent.parent / "medkg_dagster" / "corpus" / "documents" / "pdfs"
 LIMITS = ConversionLimits(timeout_seconds=60, workers=2)
@@ -80,11 +88,11 @@ def convert(
     )
 
 
-def command_lines() -> Iterator[str]:
-    """Yield the command line of every process of this machine."""
+def command_lines() -> Iterator[tuple[str, str]]:
+    """Yield the id and the command line of every process of this machine."""
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):  # it may have ended
-            yield file.read_bytes().decode(errors="replace")
+            yield file.parent.name, file.read_bytes().decode(errors="replace")
 
 
 def bundled(home: Path) -> list[FileRecord]:
@@ -204,19 +212,24 @@ def test_a_pdf_that_wants_more_memory_than_allowed_fails_alone(tmp_path: Path) -
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="processes are looked up in /proc")
 def test_no_converting_process_is_left_when_the_conversion_is_over(tmp_path: Path) -> None:
-    convert(tmp_path, [stored(tmp_path, b"x", "hangs")], ConversionLimits(1.0, workers=1), odd=True)
+    convert(
+        tmp_path,
+        [stored(tmp_path, b"x", "hangs")],
+        ConversionLimits(timeout_seconds=1.0, workers=1),
+        odd=True,
+    )
 
     (pids,) = tmp_path.rglob("*.pids")
     assert not any(is_running(int(pid)) for pid in pids.read_text().split())
-    assert ODD not in "".join(command_lines())
+    assert ODD not in "".join(line for _, line in command_lines())
 
 
 RUN = """
 import logging, sys
 from pathlib import Path
-from medkg_dagster_tests.runtime.test_conversion import ConversionLimits, convert, stored
+from medkg_dagster_tests.stages.test_pdf_conversion import ConversionLimits, convert, stored
 home = Path(sys.argv[1])
-convert(home, [stored(home, b"x", "hangs")], ConversionLimits(60.0, workers=1), odd=True)
+convert(home, [stored(home, b"x", "hangs")], ConversionLimits(timeout_seconds=60.0, workers=1), odd=True)
 """
 
 
@@ -246,8 +259,24 @@ def test_killing_the_run_ends_its_converting_processes_and_what_they_started(tmp
     until(lambda: not any(map(is_running, pids)), 5)
 
 
+PAPERS = """
+name: papers
+version: "2026-01-01"
+stages:
+  - {name: ingest, type: ingest, config: {adapter: auto, params: {path: .}}}
+  - {name: download, type: download, depends_on: [ingest]}
+  - {name: gate_ready, type: gate, depends_on: [download]}
+  - {name: parse, type: parse, depends_on: [gate_ready], config: {max_pages: 400}}
+gates:
+  - {name: ready, resume_stage: parse, condition: {field: pdf_ir_ready, equals: true}}
+"""
+
+
 def test_a_finished_conversion_says_so_in_the_ledger_and_sets_bad_ones_aside(tmp_path: Path) -> None:
     files = [*bundled(tmp_path), stored(tmp_path, b"%PDF-1.7 broken")]
+    topology = PipelineTopologyConfig.model_validate(yaml.safe_load(PAPERS))
+    factory = StageFactory.load_plugins()
+    pipeline = resolve_pipeline(topology, factory, {"default": ResiliencePolicy()})
     condition = GateCondition.model_validate({"field": "pdf_ir_ready", "equals": True})
     with JobLedger.open(tmp_path) as ledger:
         ledger.ensure_job("papers", "job", actor="test")
@@ -255,8 +284,10 @@ def test_a_finished_conversion_says_so_in_the_ledger_and_sets_bad_ones_aside(tmp
         ledger.phases.plan_start("papers", "job", "pdf_conversion", actor="test")
         ledger.phases.arrive("papers", "job", GateRule("behind", "ready", condition), RunIdentity("r"))
 
-        conversion = ConversionRun(Settings(tmp_path, tmp_path), "papers", "job", LIMITS, {})
-        conversion.execute(RunIdentity("run-2", 1), logging.getLogger("test"))
+        conversion = GateWorkRun(
+            Settings(tmp_path, tmp_path), factory.extensions, pipeline, "job", pipeline.work["pdf_conversion"]
+        )
+        ctx = conversion.execute(RunIdentity("run-2", 1), {"timeout_seconds": 60}, logging.getLogger("test"))
 
         job = ledger.job("papers", "job")
         (refused,) = ledger.outcomes("papers", "job")
@@ -264,3 +295,22 @@ def test_a_finished_conversion_says_so_in_the_ledger_and_sets_bad_ones_aside(tmp
     assert job.fields["pdf_ir_ready"] is True
     assert job.fields["pdf_conversion"] == {"converted": len(files) - 1, "failed": 1}
     assert refused.document_id == files[-1].document_id
+    assert (ctx.described["converted"], ctx.described["reused"]) == (len(files) - 1, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits are read from /proc")
+def test_a_converting_process_has_limits_of_memory_and_processor_time(tmp_path: Path) -> None:
+    (file, *_) = bundled(tmp_path)
+    process = "medkg_dagster.stages.pdf_conversion.converting_process"
+    with Converter([sys.executable, "-m", process, str(3 << 30), "{}"]) as converter:
+        converter.convert(tmp_path / str(file.path), 60)
+        (child,) = (
+            pid for pid, line in command_lines() if process in line and "child_supervisor" not in line
+        )
+        limits = (Path("/proc") / child / "limits").read_text()
+
+    found = {line[:26].strip(): line[26:47].strip() for line in limits.splitlines()[1:]}
+    most = 60 * (os.cpu_count() or 1) + 5
+    assert found["Max address space"] == str(3 << 30)
+    assert found["Max core file size"] == "0"
+    assert most <= int(found["Max cpu time"]) <= most + 10

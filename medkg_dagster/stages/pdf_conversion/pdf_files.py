@@ -5,7 +5,6 @@ import json
 import logging
 import queue
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,29 +12,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from medkg_dagster.conversion.converter import ConversionFailure, Converter
 from medkg_dagster.domain.file_records import CONVERSION_FAILED, CONVERTED, FileRecord, FileStatus
 from medkg_dagster.io.atomic_files import write_atomically
 from medkg_dagster.stage_api.context import ProgressReporter
+from medkg_dagster.stages.pdf_conversion import ConversionLimits
+from medkg_dagster.stages.pdf_conversion.converter import ConversionFailure, Converter
 
 PDF_TYPE = "application/pdf"
 CONVERTED_BY = ".ir.by"
-_PROCESS = "medkg_dagster.conversion.converting_process"
-
-
-@dataclass(frozen=True, slots=True)
-class ConversionLimits:
-    """What the conversion of one PDF may use.
-
-    Attributes:
-        timeout_seconds: The longest wall time; then its process is killed.
-        memory_bytes: The most address space of its process.
-        workers: PDFs converted at the same time.
-    """
-
-    timeout_seconds: float = 120.0
-    memory_bytes: int = 2 * 1024**3
-    workers: int = 2
+_PROCESS = "medkg_dagster.stages.pdf_conversion.converting_process"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +48,11 @@ class ConversionReport:
         converted: PDFs converted now.
         reused: PDFs that were converted before.
         failed: PDFs that could not be converted, now or before.
-        seconds: Wall time of it all.
     """
 
     converted: int
     reused: int
     failed: tuple[FailedConversion, ...]
-    seconds: float
 
 
 def convert_files(
@@ -101,7 +84,6 @@ def convert_files(
     Returns:
         The report.
     """
-    start = time.perf_counter()
     converter = _describe_converter(parse_config or {})
     pdfs = {file.path: file for file in files if file.path is not None and _is_pdf(file)}
     pending = []
@@ -126,7 +108,7 @@ def convert_files(
             _record_failure(home / path, failure)
         report_progress(done, len(pending), "PDFs")
     converted = len(pdfs) - reused - len(failed)
-    return ConversionReport(converted, reused, tuple(failed), time.perf_counter() - start)
+    return ConversionReport(converted, reused, tuple(failed))
 
 
 def _describe_converter(parse_config: Mapping[str, Any]) -> str:

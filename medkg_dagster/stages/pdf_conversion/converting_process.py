@@ -1,4 +1,4 @@
-"""The process that converts PDFs: `python -m medkg_dagster.conversion.converting_process MEMORY CONFIG`.
+"""The process that converts PDFs: `python -m ...pdf_conversion.converting_process MEMORY CONFIG`.
 
 It reads one request per line, as JSON, from standard input: a path, and the processor time it may take. It
 answers each with a line: `null` where the IR is written, else the class and message of the error.
@@ -9,16 +9,13 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 from medkg_dagster.domain.file_records import CONVERTED
 from medkg_dagster.domain.payloads import Payload, PayloadFormat
 from medkg_dagster.io.atomic_files import write_atomically
 from medkg_dagster.io.process_limits import limit_cpu, limit_memory
-from medkg_dagster.plugins import PluginPolicy
-from medkg_dagster.registry import StageFactory
 from medkg_dagster.stage_api.context import StageContext
-from medkg_dagster.topology.models import PipelineTopologyConfig, StageDefinition
+from medkg_dagster.stages.parse import ParseConfig, ParseStage
 
 
 def main() -> None:
@@ -26,7 +23,7 @@ def main() -> None:
     memory, config = int(sys.argv[1]), json.loads(sys.argv[2])
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what a parser prints must not be taken for an answer
-    stage = _parse_stage(config)
+    stage = ParseStage(ParseConfig.model_validate(config))
     limit_memory(memory)
     logging.disable()
     for line in sys.stdin:
@@ -35,7 +32,7 @@ def main() -> None:
         answers.write(json.dumps(convert(stage, Path(path))) + "\n")
 
 
-def convert(stage: Any, path: Path) -> dict[str, str] | None:
+def convert(stage: ParseStage, path: Path) -> dict[str, str] | None:
     """Write the IR of a PDF beside it.
 
     Args:
@@ -62,14 +59,6 @@ def convert(stage: Any, path: Path) -> dict[str, str] | None:
     except (OSError, MemoryError) as error:
         return {"error_class": type(error).__name__, "message": str(error) or "no memory left"}
     return {"error_class": refused.error_class, "message": refused.message}
-
-
-def _parse_stage(config: dict[str, Any]) -> Any:
-    definition = StageDefinition(name="parse", type="parse", config=config)
-    topology = PipelineTopologyConfig(name="conversion", version="2026-01-01", stages=(definition,))
-    # Converting needs the built-in parser alone, and starts faster without the plugins of others.
-    policy = PluginPolicy(closed="PDFs are converted by the built-in parser", written="conversion")
-    return StageFactory.load_plugins(policy).resolve(topology, definition)
 
 
 if __name__ == "__main__":
