@@ -59,8 +59,9 @@ docs: $(INSTALLED) ## Build the documentation into site/
 	$(BIN)/python scripts/pipeline_reference.py --check
 	$(BIN)/python -m mkdocs build --strict --quiet
 
+# The order of sets is the same at every run, as all else that tests draw.
 pytest: $(INSTALLED)
-	env -u MEDKG_HOME -u DAGSTER_HOME $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+	env -u MEDKG_HOME -u DAGSTER_HOME PYTHONHASHSEED=0 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 coverage: $(INSTALLED) ## Run the tests under coverage and list what no test runs
 	rm -f .coverage .coverage.*
@@ -78,9 +79,11 @@ test-pythons: ## Run the tests on every supported Python
 	  $(MAKE) --no-print-directory pytest PYTHON=python$$version VENV=.venv-$$version || exit 1; \
 	done
 
-soak: $(INSTALLED) ## Run the test of kills with many more kills, which takes minutes
-	env -u MEDKG_HOME -u DAGSTER_HOME MEDKG_TEST_KILLS=$(KILLS) $(BIN)/python -m pytest -s --timeout 3600 -k kills_of_every_phase \
-	  medkg_dagster_tests/end_to_end/test_kills.py $(PYTEST_ARGS)
+# A seed that is named repeats what was drawn by it, except for the examples of Hypothesis, which prints how to repeat one.
+soak: $(INSTALLED) ## Draw other examples, seeds and moments of kills than `make test`, which takes minutes
+	@seed=$${MEDKG_TEST_SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; echo "MEDKG_TEST_SEED=$$seed"; \
+	env -u MEDKG_HOME -u DAGSTER_HOME MEDKG_TEST_SEED=$$seed MEDKG_TEST_KILLS=$(KILLS) $(BIN)/python -m pytest \
+	  -n $(WORKERS) --dist worksteal --timeout 3600 --hypothesis-profile soak -m "hypothesis or chance" $(PYTEST_ARGS)
 
 dev: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml ## Open the Dagster UI (webserver and daemon) on loopback
 	$(BIN)/dagster dev --host $(HOST) --port $(PORT)

@@ -1,24 +1,51 @@
 import os
 import random
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 REPOSITORY = Path(__file__).parent.parent
 
 # Time is for pytest-timeout to limit: a busy machine is no fault of an example.
-settings.register_profile(
-    "medkg", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
-)
+_OF_ALL = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+# A commit draws the same examples at every run; `make soak` draws others and keeps those that fail.
+settings.register_profile("medkg", parent=_OF_ALL, derandomize=True)
+settings.register_profile("soak", parent=_OF_ALL, derandomize=False)
 settings.load_profile("medkg")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option by which tests are shown not to depend on those before them."""
+    parser.addoption("--reversed", action="store_true", help="run the tests from the last to the first")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let `-m chance` choose what draws at random, and leave Hypothesis no other source than its seed."""
+    config.addinivalue_line("markers", "chance: draws at random, with a seed of its own")
+    if settings().derandomize:
+        # It draws the constants of modules too, of those that happen to be imported by the tests before.
+        unseeded = mock.patch.object(providers, "is_local_module_file", return_value=False)
+        unseeded.start()
+        config.add_cleanup(unseeded.stop)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what draws at random, and turn the order round where that is asked for."""
+    for item in items:
+        if "chance" in getattr(item, "fixturenames", ()):
+            item.add_marker("chance")
+    if config.getoption("reversed"):
+        items.reverse()
+
+
 @pytest.fixture
-def chance() -> random.Random:
-    """Randomness whose seed a failing test shows; MEDKG_TEST_SEED repeats it."""
-    seed = int(os.environ.get("MEDKG_TEST_SEED", random.SystemRandom().randrange(1 << 32)))
-    print(f"MEDKG_TEST_SEED={seed}")
+def chance(request: pytest.FixtureRequest) -> random.Random:
+    """Randomness, for a test the same at every run; MEDKG_TEST_SEED gives another, and a failure shows it."""
+    seed = os.environ.get("MEDKG_TEST_SEED", request.node.name)
+    print(f"MEDKG_TEST_SEED={seed!r}")
     return random.Random(seed)
 
 
