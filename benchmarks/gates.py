@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from benchmarks.figures import Figure, Pair
-from medkg_dagster.ledger import GateRule, JobLedger, RunIdentity, StageRun
+from medkg_dagster.ledger import GateRule, JobKey, JobLedger, RunIdentity, StageRun
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import load_plan
 from medkg_dagster.runtime.ledger_job_record import gate_rule
@@ -86,14 +86,14 @@ def _rule(deployment: Running) -> GateRule:
 
 
 def _let_wait(ledger: JobLedger, rule: GateRule, job_id: str) -> None:
-    ledger.ensure_job(NAME, job_id, actor="benchmark")
-    ledger.phases.arrive(NAME, job_id, rule, RunIdentity("benchmark"))
+    ledger.jobs.ensure(JobKey(NAME, job_id), actor="benchmark")
+    ledger.phases.arrive(JobKey(NAME, job_id), rule, RunIdentity("benchmark"))
 
 
 def _latency(deployment: Running, ledger: JobLedger, rule: GateRule, job_id: str) -> float:
     _let_wait(ledger, rule, job_id)
     time.sleep(random.uniform(1, 6))  # noqa: S311 - spreads the changes over the daemon's ticks
-    ledger.set_fields(NAME, job_id, {"ready": True}, actor="benchmark")
+    ledger.jobs.set_fields(JobKey(NAME, job_id), {"ready": True}, actor="benchmark")
     return _first_op(deployment, ledger, job_id, time.time())
 
 
@@ -106,7 +106,7 @@ def _now(deployment: Running, ledger: JobLedger, rule: GateRule, job_id: str) ->
 
 def _first_op(deployment: Running, ledger: JobLedger, job_id: str, start: float) -> float:
     def began() -> StageRun | None:
-        runs = ledger.stage_runs(NAME, job_id)
+        runs = ledger.stage_runs.of_job(JobKey(NAME, job_id))
         return runs[0] if runs else None
 
     run = deployment.wait(f"{job_id} to go on", began)

@@ -9,7 +9,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from benchmarks.figures import Bound, Figure
-from medkg_dagster.ledger import JobLedger
+from medkg_dagster.ledger import JobKey, JobLedger
 
 PIPELINE = "measured"
 SHARED = "shared"
@@ -48,7 +48,7 @@ def _rate(home: Path, job: str, processes: int, updates: int) -> float:
     names = [SHARED if job == SHARED else f"{OWN}-{worker}" for worker in range(processes)]
     with JobLedger.open(home) as ledger:
         for name in names:
-            ledger.ensure_job(PIPELINE, name, actor="benchmark")
+            ledger.jobs.ensure(JobKey(PIPELINE, name), actor="benchmark")
     context = multiprocessing.get_context("spawn")
     start = context.Barrier(processes + 1)
     workers = [
@@ -70,10 +70,12 @@ def _rate(home: Path, job: str, processes: int, updates: int) -> float:
 
 def _write(home: Path, job: str, worker: int, updates: int, start: Barrier) -> None:
     with JobLedger.open(home) as ledger:
-        ledger.job(PIPELINE, job)
+        ledger.jobs.get(JobKey(PIPELINE, job))
         start.wait()
         for number in range(updates):
-            ledger.set_fields(PIPELINE, job, {f"worker_{worker}.done": number}, actor=f"worker {worker}")
+            ledger.jobs.set_fields(
+                JobKey(PIPELINE, job), {f"worker_{worker}.done": number}, actor=f"worker {worker}"
+            )
 
 
 def _kept(home: Path, jobs: set[str]) -> int:
@@ -82,11 +84,11 @@ def _kept(home: Path, jobs: set[str]) -> int:
     with JobLedger.open(home) as ledger:
         for job in jobs:
             last: dict[str, int | None] = {}
-            for entry in ledger.history(PIPELINE, job):
+            for entry in ledger.jobs.history(JobKey(PIPELINE, job)):
                 if entry.field != "status" and entry.old == last.get(entry.field):
                     last[entry.field] = entry.new
                     kept += 1
-            fields = ledger.job(PIPELINE, job).fields
+            fields = ledger.jobs.get(JobKey(PIPELINE, job)).fields
             if any(fields[field.split(".")[0]]["done"] != value for field, value in last.items()):
                 return 0
     return kept

@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from benchmarks.figures import Figure
-from medkg_dagster.ledger import JobLedger
+from medkg_dagster.ledger import JobKey, JobLedger
 
 ROOT = Path(__file__).parent.parent
 STUDIES = ROOT.parent / "shared" / "data" / "clinicaltrials"
@@ -61,7 +61,7 @@ def measure(studies: Path = STUDIES) -> Iterator[Figure]:
             text=True,
         )
         with JobLedger.open(Path(home)) as ledger:
-            runs = ledger.stage_runs("auto", "default")
+            runs = ledger.stage_runs.of_job(JobKey("auto", "default"))
     peak = int(done.stdout) / 1024
     yield Figure.value("peak memory, studies to graph in one job", "MB", peak, 1024, "whole process")
     documents = next(run.output_count for run in runs if run.stage == "parse") or 0

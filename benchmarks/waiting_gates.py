@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, insert
 
 from benchmarks.figures import Figure
 from medkg_dagster.domain.gates import GateCondition
-from medkg_dagster.ledger import LEDGER_FILE, GateRule, JobLedger, PhaseStatus
+from medkg_dagster.ledger import LEDGER_FILE, GateRule, JobKey, JobLedger, PhaseStatus
 from medkg_dagster.ledger.schema import JOBS, PHASES
 
 PIPELINE = "measured"
@@ -41,7 +41,7 @@ def _look(ledger: JobLedger, changed: int, number: int) -> float:
         RuntimeError: It did not look at the jobs that changed.
     """
     for job in range(changed):
-        ledger.set_fields(PIPELINE, f"job-{job:05}", {"progress": number}, actor="benchmark")
+        ledger.jobs.set_fields(JobKey(PIPELINE, f"job-{job:05}"), {"progress": number}, actor="benchmark")
     time.sleep(0.01)
     start = time.perf_counter()
     review = ledger.phases.review(PIPELINE, RULE)
@@ -55,8 +55,8 @@ def _look(ledger: JobLedger, changed: int, number: int) -> float:
 
 def _let_wait(ledger: JobLedger, home: Path, jobs: int) -> None:
     """Let one job arrive at the gate and write its like for the others."""
-    ledger.ensure_job(PIPELINE, "job-00000", actor="benchmark")
-    phase = ledger.phases.plan_start(PIPELINE, "job-00000", RULE.phase, actor="benchmark")
+    ledger.jobs.ensure(JobKey(PIPELINE, "job-00000"), actor="benchmark")
+    phase = ledger.phases.plan_start(JobKey(PIPELINE, "job-00000"), RULE.phase, actor="benchmark")
     times = {"created_at": phase.since, "updated_at": phase.since}
     names = [f"job-{number:05}" for number in range(jobs)]
     waits = {

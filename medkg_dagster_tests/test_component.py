@@ -23,7 +23,7 @@ import medkg_dagster
 from medkg_dagster import StagePipelineComponent
 from medkg_dagster.compiler import ended_runs
 from medkg_dagster.errors import ConfigError, TopologyError
-from medkg_dagster.ledger import JobLedger, JobStatus
+from medkg_dagster.ledger import JobKey, JobLedger, JobStatus
 from medkg_dagster_tests.component_project import COMPONENT, RESILIENCE, Project
 from medkg_dagster_tests.conftest import REPOSITORY
 from medkg_dagster_tests.docs.documented import with_heading
@@ -122,8 +122,8 @@ def test_pipelines_and_the_projects_own_assets_each_use_their_own_storage(
         "chunk",
     }
     with JobLedger.open(project.home) as ledger:
-        assert ledger.job("notes", "default").status is JobStatus.SUCCEEDED
-        counts = {run.stage: run.output_count for run in ledger.stage_runs("notes", "default")}
+        assert ledger.jobs.get(JobKey("notes", "default")).status is JobStatus.SUCCEEDED
+        counts = {run.stage: run.output_count for run in ledger.stage_runs.of_job(JobKey("notes", "default"))}
     assert counts["parse"] == 3
 
 
@@ -288,8 +288,8 @@ def test_several_components_are_one_deployment_and_share_what_there_is_once(
     assert project.run(definitions, "notes", instance).success
     assert project.run(definitions, "letters", instance).success
     with JobLedger.open(project.home) as ledger:
-        assert ledger.job("notes", "default").status is JobStatus.SUCCEEDED
-        assert ledger.job("letters", "default").status is JobStatus.SUCCEEDED
+        assert ledger.jobs.get(JobKey("notes", "default")).status is JobStatus.SUCCEEDED
+        assert ledger.jobs.get(JobKey("letters", "default")).status is JobStatus.SUCCEEDED
 
 
 def test_two_components_may_stand_in_one_file(project: Project) -> None:

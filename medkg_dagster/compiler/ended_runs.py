@@ -19,7 +19,7 @@ from dagster import (
     sensor,
 )
 
-from medkg_dagster.ledger import JobLedger
+from medkg_dagster.ledger import JobKey, JobLedger
 from medkg_dagster.runtime.resources import run_identity
 from medkg_dagster.runtime.run_processes import is_gone
 from medkg_dagster.runtime.tags import JOB_TAG, PARTITION_TAG, PIPELINE_TAG, PROCESS_TAG
@@ -102,13 +102,12 @@ def _is_mute(record: RunRecord) -> bool:
 
 def _tell(ledger: JobLedger, run: DagsterRun) -> None:
     pipeline, job_id = run.tags.get(PIPELINE_TAG), run.tags.get(PARTITION_TAG, run.tags.get(JOB_TAG))
-    if not pipeline or not job_id or not ledger.jobs(pipeline, job_id=job_id):
+    if not pipeline or not job_id or not ledger.jobs.list(pipeline, job_id=job_id):
         return
     is_cancelled = run.status is DagsterRunStatus.CANCELED
     said = f"run {run.run_id} of {run.job_name} {'was cancelled' if is_cancelled else 'failed'}"
     ledger.phases.run_ended(
-        pipeline,
-        job_id,
+        JobKey(pipeline, job_id),
         run.job_name,
         run_identity(run),
         is_cancelled=is_cancelled,

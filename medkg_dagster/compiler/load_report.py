@@ -193,7 +193,7 @@ def _audit(plan: Plan, settings: Settings, since: str = "") -> tuple[Registratio
     """Bring the audit up to date; return what was added after a time, by whichever load."""
     with JobLedger.of(settings) as ledger:
         added = audit_plugins(plan.report.events, ledger)
-        recent = ledger.registrations(max(_RECENT, len(added)))
+        recent = ledger.registrations.list(max(_RECENT, len(added)))
     if since:
         return tuple(entry for entry in reversed(recent) if entry.at > since)
     return tuple(reversed(recent[: len(added)]))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from medkg_dagster.errors import StageContractError
-from medkg_dagster.ledger import JobLedger, RunIdentity
+from medkg_dagster.ledger import JobKey, JobLedger, RunIdentity
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedWork
 from medkg_dagster.runtime.ledger_job_record import LedgerJobRecord
 from medkg_dagster.runtime.policies import external_calls
@@ -50,10 +50,10 @@ class GateWorkRun:
             StageContractError: The work did not return the field that it declares, or called `sys.exit`.
             Exception: Whatever the work raises.
         """
-        place, name = (self.pipeline.name, self.job_id), self.work.declared.name
+        key, name = JobKey(self.pipeline.name, self.job_id), self.work.declared.name
         with JobLedger.of(self.settings) as ledger:
-            ledger.phases.begin(*place, name, run)
-            ledger.begin_stage(*place, name, run.run_id, keep_status=True)
+            ledger.phases.begin(key, name, run)
+            ledger.stage_runs.begin(key, name, run.run_id, keep_status=True)
             progress = RunProgress(name, log)
             record = LedgerJobRecord(ledger, self.pipeline, self.job_id, run)
             stage = self.pipeline.find_stage(self.work.stage)
@@ -79,13 +79,13 @@ class GateWorkRun:
                 fields = self._fields(ctx, waiting)
             except Exception as error:
                 # Whatever stopped it, the ledger must say so before Dagster does.
-                ledger.fail_stage(*place, name, run.run_id, f"{type(error).__name__}: {text_of(error)}")
+                ledger.stage_runs.fail(key, name, run.run_id, f"{type(error).__name__}: {text_of(error)}")
                 raise
             finally:
                 progress.close()
                 ctx.quarantined = [redacted_document(item) for item in ctx.quarantined]
-            ledger.finish_stage(
-                *place,
+            ledger.stage_runs.finish(
+                key,
                 name,
                 run.run_id,
                 output_count=ctx.succeeded,

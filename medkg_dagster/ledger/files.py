@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from medkg_dagster.domain.file_records import FileRecord
 from medkg_dagster.io.sql import Database
+from medkg_dagster.ledger.models import JobKey
 from medkg_dagster.ledger.statements import file_rows, job_rows
 from medkg_dagster.ledger.times import Clock, stamp
 
@@ -20,25 +21,25 @@ class FileLedger:
         self._database = database
         self._clock = clock
 
-    def put(self, pipeline: str, job_id: str, records: Iterable[FileRecord]) -> None:
+    def put(self, key: JobKey, records: Iterable[FileRecord]) -> None:
         """Remember what became of files; a later record of a document takes the place of the earlier.
 
         Raises:
             UnknownJobError: There is no such job.
         """
         with self._database.writing() as connection:
-            job_rows.get_job(connection, pipeline, job_id, lock=True)
-            file_rows.put_files(connection, pipeline, job_id, records, stamp(self._clock))
+            job_rows.get_job(connection, key, lock=True)
+            file_rows.put_files(connection, key, records, stamp(self._clock))
 
-    def of_job(self, pipeline: str, job_id: str) -> tuple[FileRecord, ...]:
+    def of_job(self, key: JobKey) -> tuple[FileRecord, ...]:
         """Return the records of a job, by document id.
 
         Raises:
             UnknownJobError: There is no such job.
         """
         with self._database.reading() as connection:
-            job_rows.get_job(connection, pipeline, job_id)
-            return file_rows.list_files(connection, pipeline, job_id)
+            job_rows.get_job(connection, key)
+            return file_rows.list_files(connection, key)
 
     def stored(self, urls: Sequence[str]) -> dict[str, FileRecord]:
         """Return the latest stored file of each address, whichever job fetched it."""

@@ -49,7 +49,7 @@ class GateTransaction:
     def __init__(self, connection: Connection, clock: Clock, key: PhaseKey, *, lock: bool = True) -> None:
         self._connection = connection
         self._key = key
-        self.job = job_rows.get_job(connection, key.pipeline, key.job_id, lock=lock)
+        self.job = job_rows.get_job(connection, key.job, lock=lock)
         self.phase = phase_rows.find_phase(connection, key)
         self._moment = clock()  # one for all that changes together, and none before the job is held
         self.now = self.later(0)
@@ -92,9 +92,9 @@ class GateTransaction:
 
     def expect_anew(self) -> None:
         """Take the job away from the gates it waits at or is open for: it will come to them again."""
-        for phase in phase_rows.list_phases(self._connection, self._key.pipeline, self._key.job_id):
+        for phase in phase_rows.list_phases(self._connection, self._key.job):
             if phase.gate is not None and phase.status in {PhaseStatus.WAITING, PhaseStatus.DUE}:
-                key = PhaseKey(phase.pipeline, phase.job_id, phase.phase)
+                key = PhaseKey(*phase.key, phase.phase)
                 values = {
                     "status": PhaseStatus.EXPECTED.value,
                     # A run that somebody may have started already is refused by its attempt.
@@ -182,7 +182,7 @@ class GateTransaction:
         phase = self.phase
         if phase is None:
             return
-        place = f"gate '{phase.gate}' of job '{phase.pipeline}/{phase.job_id}'"
+        place = f"gate '{phase.gate}' of job '{phase.key}'"
         if phase.status is PhaseStatus.TIMED_OUT:
             raise LedgerError(f"{place} timed out at {phase.opened_at}; {_RETRY_HINT}")
         if phase.status is PhaseStatus.REJECTED and decision is GateDecision.APPROVED:
@@ -225,7 +225,7 @@ class GateTransaction:
 
     def _known(self) -> JobPhase:
         if self.phase is None:
-            raise LedgerError(f"job '{self._key.pipeline}/{self._key.job_id}' has no phase {self._key.phase}")
+            raise LedgerError(f"job '{self._key.job}' has no phase {self._key.phase}")
         return self.phase
 
     def _open(self, actor: str, because: str) -> JobPhase:
@@ -266,7 +266,7 @@ class GateTransaction:
     def _record(self, old: str | None, new: str, actor: str, reason: str) -> None:
         changed = {f"gates.{self._known().gate}": (old, new)}
         stamped = job_rows.Attribution(actor, self.now, reason)
-        job_rows.record(self._connection, self._key.pipeline, self._key.job_id, changed, stamped)
+        job_rows.record(self._connection, self._key.job, changed, stamped)
 
 
 def _approved(reason: str) -> str:
@@ -281,7 +281,7 @@ def refuse_superseded(phase: JobPhase, run: RunIdentity) -> None:
     """
     if run.attempt is None:
         return
-    place = f"phase '{phase.phase}' of job '{phase.pipeline}/{phase.job_id}'"
+    place = f"phase '{phase.phase}' of job '{phase.key}'"
     if run.attempt != phase.attempt:
         raise SupersededRunError(
             f"{place} is at attempt {phase.attempt}, and this run was started for attempt {run.attempt}; "

@@ -5,9 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 from medkg_dagster.domain.gates import GateCondition
+from medkg_dagster.errors import LedgerError
+
+
+class JobKey(NamedTuple):
+    """Which job of which pipeline; written `pipeline/job`.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        job_id: The job's id, unique in the pipeline.
+    """
+
+    pipeline: str
+    job_id: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the key that a text names; what follows the first slash is the id.
+
+        Raises:
+            LedgerError: The text is not of the form `pipeline/job`.
+        """
+        pipeline, _, job_id = text.partition("/")
+        if not pipeline or not job_id:
+            raise LedgerError(f"{text!r} names no ledger job; write PIPELINE/JOB")
+        return cls(pipeline, job_id)
+
+    def __str__(self) -> str:
+        return f"{self.pipeline}/{self.job_id}"
 
 
 class JobStatus(StrEnum):
@@ -100,6 +128,11 @@ class JobPhase:
     lease_until: str | None
     run_id: str | None
 
+    @property
+    def key(self) -> JobKey:
+        """Which job it is a part of."""
+        return JobKey(self.pipeline, self.job_id)
+
 
 @dataclass(frozen=True, slots=True)
 class RunIdentity:
@@ -148,6 +181,11 @@ class Job:
     error: str | None
     created_at: str
     updated_at: str
+
+    @property
+    def key(self) -> JobKey:
+        """Which job it is."""
+        return JobKey(self.pipeline, self.job_id)
 
 
 @dataclass(frozen=True, slots=True)

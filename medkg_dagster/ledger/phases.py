@@ -14,6 +14,7 @@ from medkg_dagster.ledger.models import (
     GateDecision,
     GateRule,
     Job,
+    JobKey,
     JobPhase,
     JobStatus,
     PhaseStatus,
@@ -37,14 +38,11 @@ class PhaseLedger:
         self._database = database
         self._clock = clock
 
-    def submit(
-        self, pipeline: str, job_id: str, phase: str, request: Mapping[str, Any], *, actor: str
-    ) -> Job:
+    def submit(self, key: JobKey, phase: str, request: Mapping[str, Any], *, actor: str) -> Job:
         """Ask for a job; its first phase is due. Asking again for the same changes nothing.
 
         Args:
-            pipeline: The pipeline's name.
-            job_id: The job's id.
+            key: The job.
             phase: The Dagster job of the first phase.
             request: What to work on; JSON values.
             actor: Who asks.
@@ -54,27 +52,27 @@ class PhaseLedger:
         """
         with self._database.writing() as connection:
             now = stamp(self._clock)
-            job = job_rows.add_job(connection, pipeline, job_id, request, job_rows.Attribution(actor, now))
+            job = job_rows.add_job(connection, key, request, job_rows.Attribution(actor, now))
             if dump_json(job.request) != to_json(dict(request), "the request"):
                 raise LedgerError(
-                    f"pipeline '{pipeline}' has a job '{job_id}' already, with another request: "
+                    f"pipeline '{key.pipeline}' has a job '{key.job_id}' already, with another request: "
                     f"{dump_json(job.request)}; choose another job id"
                 )
-            change = GateTransaction(connection, self._clock, PhaseKey(pipeline, job_id, phase))
+            change = GateTransaction(connection, self._clock, PhaseKey(*key, phase))
             if change.phase is None and job.status is JobStatus.SUBMITTED:
                 change.make_due(actor)
             return job
 
-    def plan_start(self, pipeline: str, job_id: str, phase: str, *, actor: str) -> JobPhase:
+    def plan_start(self, key: JobKey, phase: str, *, actor: str) -> JobPhase:
         """Let a phase that no gate holds be started, once more where it was started before."""
-        with self._changing(PhaseKey(pipeline, job_id, phase)) as change:
+        with self._changing(PhaseKey(*key, phase)) as change:
             return change.make_due(actor)
 
-    def phases(self, pipeline: str, job_id: str) -> tuple[JobPhase, ...]:
+    def of_job(self, key: JobKey) -> tuple[JobPhase, ...]:
         """Return the phases of a job, in the order they came to be."""
         with self._database.reading() as connection:
-            job_rows.get_job(connection, pipeline, job_id)
-            return phase_rows.list_phases(connection, pipeline, job_id)
+            job_rows.get_job(connection, key)
+            return phase_rows.list_phases(connection, key)
 
     def waiting(
         self, pipeline: str | None = None, phase: str | None = None, limit: int = 100
@@ -93,12 +91,12 @@ class PhaseLedger:
         with self._database.reading() as connection:
             return phase_rows.waiting_mark(connection, pipeline, phase)
 
-    def arrive(self, pipeline: str, job_id: str, rule: GateRule, run: RunIdentity) -> JobPhase:
+    def arrive(self, key: JobKey, rule: GateRule, run: RunIdentity) -> JobPhase:
         """Let a job wait at a gate, or go on at once where the condition holds already.
 
         A job that arrives anew, because the phase before ran again, waits anew; a decision counts once.
         """
-        with self._changing(PhaseKey(pipeline, job_id, rule.phase)) as change:
+        with self._changing(PhaseKey(*key, rule.phase)) as change:
             known = change.phase
             if known is None:
                 return change.wait(rule, 1, keep_decision=False, actor=run.actor)
@@ -165,40 +163,39 @@ class PhaseLedger:
                 is_taken_over = item.starter is not None and item.starter != starter
                 attempt = item.attempt + is_taken_over
                 values = {"starter": starter, "lease_until": until, "attempt": attempt}
-                key = PhaseKey(item.pipeline, item.job_id, item.phase)
-                taken.append(phase_rows.put_phase(connection, key, values))
+                taken.append(phase_rows.put_phase(connection, PhaseKey(*item.key, item.phase), values))
             return tuple(taken)
 
-    def begin(self, pipeline: str, job_id: str, phase: str, run: RunIdentity) -> None:
+    def begin(self, key: JobKey, phase: str, run: RunIdentity) -> None:
         """Record that a run begins a phase that no gate holds.
 
         Raises:
             SupersededRunError: Another run has begun this attempt, or there is a later one.
         """
-        with self._changing(PhaseKey(pipeline, job_id, phase)) as change:
+        with self._changing(PhaseKey(*key, phase)) as change:
             if change.phase is not None:
                 refuse_superseded(change.phase, run)
                 change.put({"status": PhaseStatus.STARTED.value, "run_id": run.run_id})
 
-    def check_turn(self, pipeline: str, job_id: str, phase: str, run: RunIdentity) -> None:
+    def check_turn(self, key: JobKey, phase: str, run: RunIdentity) -> None:
         """Check that a phase is still this run's to begin or to go on with, and write nothing.
 
         Raises:
             SupersededRunError: Another run has begun this attempt, or there is a later one.
         """
         with self._database.reading() as connection:
-            known = phase_rows.find_phase(connection, PhaseKey(pipeline, job_id, phase))
+            known = phase_rows.find_phase(connection, PhaseKey(*key, phase))
         if known is not None:
             refuse_superseded(known, run)
 
-    def pass_gate(self, pipeline: str, job_id: str, rule: GateRule, run: RunIdentity) -> GatePassage:
+    def pass_gate(self, key: JobKey, rule: GateRule, run: RunIdentity) -> GatePassage:
         """Check a gate for a run that wants to go through, and record that it did.
 
         Raises:
             GateConditionError: The gate is closed.
             SupersededRunError: Another run has begun this attempt, or there is a later one.
         """
-        with self._changing(PhaseKey(pipeline, job_id, rule.phase)) as change:
+        with self._changing(PhaseKey(*key, rule.phase)) as change:
             if change.phase is not None:
                 refuse_superseded(change.phase, run)
             try:
@@ -232,22 +229,20 @@ class PhaseLedger:
         running = {"status": JobStatus.RUNNING, "phase": rule.gate, "error": None}
         change.set_job(running, run.actor, passage.because)
 
-    def check_gate(self, pipeline: str, job_id: str, rule: GateRule) -> None:
+    def check_gate(self, key: JobKey, rule: GateRule) -> None:
         """Check that a job went through a gate before, or could now.
 
         Raises:
             GateConditionError: The gate is closed.
         """
-        key = PhaseKey(pipeline, job_id, rule.phase)
         with self._database.reading() as connection:
-            change = GateTransaction(connection, self._clock, key, lock=False)
+            change = GateTransaction(connection, self._clock, PhaseKey(*key, rule.phase), lock=False)
             if change.phase is None or change.phase.status is not PhaseStatus.STARTED:
                 change.passage(rule)
 
     def decide(
         self,
-        pipeline: str,
-        job_id: str,
+        key: JobKey,
         rule: GateRule,
         decision: GateDecision,
         *,
@@ -259,8 +254,7 @@ class PhaseLedger:
         """Approve or reject a gate of a job, also before the job has come to it; saying it twice is once.
 
         Args:
-            pipeline: The pipeline's name.
-            job_id: The job's id.
+            key: The job.
             rule: The gate.
             decision: What is decided.
             actor: Who decides.
@@ -274,7 +268,7 @@ class PhaseLedger:
         Raises:
             LedgerError: It is too late: the gate was rejected, timed out, or the job went through.
         """
-        with self._changing(PhaseKey(pipeline, job_id, rule.phase)) as change:
+        with self._changing(PhaseKey(*key, rule.phase)) as change:
             known = change.phase
             if known is None or known.status is PhaseStatus.EXPECTED:
                 return change.decide_ahead(rule, decision, actor, reason)
@@ -286,14 +280,11 @@ class PhaseLedger:
                 known = change.decide(rule, decision, actor, reason)
             return known if starter is None else change.claim(known, starter, lease_seconds)
 
-    def claim(
-        self, pipeline: str, job_id: str, phase: str, starter: str, lease_seconds: float = 60.0
-    ) -> JobPhase | None:
+    def claim(self, key: JobKey, phase: str, starter: str, lease_seconds: float = 60.0) -> JobPhase | None:
         """Take it upon oneself to start one phase of one job, where it is due and nobody is starting it.
 
         Args:
-            pipeline: The pipeline's name.
-            job_id: The job's id.
+            key: The job.
             phase: The Dagster job.
             starter: Who starts the run.
             lease_seconds: How long the starter is trusted to start it.
@@ -301,17 +292,14 @@ class PhaseLedger:
         Returns:
             The phase, whose `starter` tells whether the caller is to start it; None where there is none.
         """
-        with self._changing(PhaseKey(pipeline, job_id, phase)) as change:
+        with self._changing(PhaseKey(*key, phase)) as change:
             return None if change.phase is None else change.claim(change.phase, starter, lease_seconds)
 
-    def retry(
-        self, pipeline: str, job_id: str, phase: str, rule: GateRule | None, *, actor: str, reason: str
-    ) -> JobPhase:
+    def retry(self, key: JobKey, phase: str, rule: GateRule | None, *, actor: str, reason: str) -> JobPhase:
         """Begin a new attempt of a phase: start it once more, or wait once more at its gate.
 
         Args:
-            pipeline: The pipeline's name.
-            job_id: The job's id.
+            key: The job.
             phase: The Dagster job of the phase.
             rule: The gate in front of it; None where there is none.
             actor: Who asks.
@@ -320,7 +308,7 @@ class PhaseLedger:
         Raises:
             LedgerError: The job waits at the gate; nothing has failed.
         """
-        with self._changing(PhaseKey(pipeline, job_id, phase)) as change:
+        with self._changing(PhaseKey(*key, phase)) as change:
             known = change.phase
             if rule is not None and (known is None or known.status is PhaseStatus.EXPECTED):
                 return change.wait(rule, known.attempt if known else 1, keep_decision=True, actor=actor)
@@ -328,7 +316,7 @@ class PhaseLedger:
                 return change.wait(rule, known.attempt + 1, keep_decision=False, actor=actor)
             if known is not None and known.status is PhaseStatus.WAITING:
                 raise LedgerError(
-                    f"job '{pipeline}/{job_id}' waits at gate '{known.gate}' and nothing has failed there; "
+                    f"job '{key}' waits at gate '{known.gate}' and nothing has failed there; "
                     "`medkg gate list` shows what it waits for"
                 )
             if rule is None:
@@ -340,14 +328,11 @@ class PhaseLedger:
                 )
             return change.make_due(actor)
 
-    def run_ended(
-        self, pipeline: str, job_id: str, phase: str, run: RunIdentity, *, is_cancelled: bool, error: str
-    ) -> Job:
+    def run_ended(self, key: JobKey, phase: str, run: RunIdentity, *, is_cancelled: bool, error: str) -> Job:
         """Record that a run failed or was cancelled, for what the run itself could not record.
 
         Args:
-            pipeline: The pipeline's name.
-            job_id: The job's id.
+            key: The job.
             phase: The Dagster job of the run.
             run: The run.
             is_cancelled: Whether somebody stopped it.
@@ -357,7 +342,7 @@ class PhaseLedger:
             The job; unchanged where the run had said all, or another run has taken over.
         """
         with self._database.writing() as connection:
-            job = job_rows.get_job(connection, pipeline, job_id, lock=True)
+            job = job_rows.get_job(connection, key, lock=True)
             changed = job_rows.Attribution(run.actor, stamp(self._clock), error)
             status = JobStatus.CANCELLED if is_cancelled else JobStatus.FAILED
             return end_run(connection, job, phase, run, changed, status)

@@ -35,7 +35,7 @@ def end_run(  # noqa: PLR0917 - the transaction, what ended, how: the order in w
         The job after the change.
     """
     error = by.reason or "the run ended"
-    key = phase_rows.PhaseKey(job.pipeline, job.job_id, phase)
+    key = phase_rows.PhaseKey(*job.key, phase)
     known = phase_rows.find_phase(connection, key)
     left_open = _end_open_stages(connection, job, run, by, error)
     if known is not None and known.gate is None and job.status is JobStatus.WAITING:
@@ -63,7 +63,7 @@ def _never_began(phase: JobPhase, run: RunIdentity) -> bool:
 
 
 def _is_latest(connection: Connection, job: Job, run: RunIdentity) -> bool:
-    runs = stage_rows.list_stage_runs(connection, job.pipeline, job.job_id)
+    runs = stage_rows.list_stage_runs(connection, job.key)
     return bool(runs) and max(runs, key=lambda item: item.started_at).run_id == run.run_id
 
 
@@ -72,11 +72,11 @@ def _end_open_stages(
 ) -> bool:
     left_open = [
         item
-        for item in stage_rows.list_stage_runs(connection, job.pipeline, job.job_id)
+        for item in stage_rows.list_stage_runs(connection, job.key)
         if item.run_id == run.run_id and item.status is StageStatus.STARTED
     ]
     for item in left_open:
         values = {"status": StageStatus.FAILED.value, "error": error, "finished_at": by.at}
-        key = stage_rows.StageKey(job.pipeline, job.job_id, item.stage)
+        key = stage_rows.StageKey(*job.key, item.stage)
         stage_rows.put_stage_run(connection, key, values)
     return bool(left_open)

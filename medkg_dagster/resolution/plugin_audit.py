@@ -23,7 +23,7 @@ def audit_plugins(events: Iterable[PluginEvent], ledger: JobLedger) -> tuple[Reg
     Returns:
         The records that were added.
     """
-    added = ledger.record_registrations(registrations(events))
+    added = ledger.registrations.record(registrations(events))
     gone = {entry.key[:2] for entry in added if entry.outcome == Outcome.REMOVED and not entry.subject}
     for entry in added:
         if entry.subject and entry.outcome == Outcome.REMOVED and entry.key[:2] in gone:

@@ -8,7 +8,7 @@ from typing import Any
 from medkg_dagster.domain.file_records import FileRecord
 from medkg_dagster.domain.gates import GateCondition
 from medkg_dagster.errors import ConfigError, StateError, did_you_mean
-from medkg_dagster.ledger import GateRule, JobLedger, RunIdentity
+from medkg_dagster.ledger import GateRule, JobKey, JobLedger, RunIdentity
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedGate
 from medkg_dagster.stage_api.context.job_record import GatePassage
 from medkg_dagster.stage_api.secrets.redaction import holds_secret
@@ -37,7 +37,7 @@ class LedgerJobRecord:
 
     def fields(self) -> Mapping[str, Any]:
         """Return the job's fields as they are now."""
-        return self.ledger.job(self.pipeline.name, self.job_id).fields
+        return self.ledger.jobs.get(JobKey(self.pipeline.name, self.job_id)).fields
 
     def set_fields(self, changes: Mapping[str, Any], reason: str | None = None) -> None:
         """Set fields by dotted path.
@@ -50,7 +50,9 @@ class LedgerJobRecord:
             raise StateError(
                 f"fields {', '.join(map(repr, changes))} hold the secret {name}; the ledger keeps no secrets"
             )
-        self.ledger.set_fields(self.pipeline.name, self.job_id, changes, actor=self.run.actor, reason=reason)
+        self.ledger.jobs.set_fields(
+            JobKey(self.pipeline.name, self.job_id), changes, actor=self.run.actor, reason=reason
+        )
 
     def pass_gate(self, gate: str, condition: GateCondition) -> GatePassage:
         """Check a gate now and record that the job went through.
@@ -64,11 +66,11 @@ class LedgerJobRecord:
             known = did_you_mean(gate, [item.name for item in self.pipeline.gates])
             raise ConfigError(f"pipeline '{self.pipeline.name}' has no gate '{gate}'; {known}")
         rule = GateRule(planned.job_name, gate, condition)
-        return self.ledger.phases.pass_gate(self.pipeline.name, self.job_id, rule, self.run)
+        return self.ledger.phases.pass_gate(JobKey(self.pipeline.name, self.job_id), rule, self.run)
 
     def files(self) -> Mapping[str, FileRecord]:
         """Return what is remembered of this job's files, by document id."""
-        records = self.ledger.files.of_job(self.pipeline.name, self.job_id)
+        records = self.ledger.files.of_job(JobKey(self.pipeline.name, self.job_id))
         return {record.document_id: record for record in records}
 
     def stored_files(self, urls: Sequence[str]) -> Mapping[str, FileRecord]:
@@ -77,7 +79,7 @@ class LedgerJobRecord:
 
     def record_files(self, records: Iterable[FileRecord]) -> None:
         """Remember what became of files."""
-        self.ledger.files.put(self.pipeline.name, self.job_id, records)
+        self.ledger.files.put(JobKey(self.pipeline.name, self.job_id), records)
 
     def reserve_call(self, service: str, interval: float) -> float:
         """Take the next free turn to call a service, among all who share the ledger."""

@@ -35,11 +35,11 @@ def enter_phase(  # noqa: PLR0917 - what, where, who: the order in which one tel
     phase = pipeline.phase_of(stage)
     gate = pipeline.find_gate(phase.after_gate) if phase.after_gate else None
     if gate is None:
-        ledger.phases.begin(job.pipeline, job.job_id, phase.job_name, run)
+        ledger.phases.begin(job.key, phase.job_name, run)
     elif stage == gate.stage:
-        ledger.phases.check_turn(job.pipeline, job.job_id, gate.job_name, run)
+        ledger.phases.check_turn(job.key, gate.job_name, run)
     elif dagster_name(gate.stage) not in asked:
-        ledger.phases.check_gate(job.pipeline, job.job_id, gate_rule(gate))
+        ledger.phases.check_gate(job.key, gate_rule(gate))
 
 
 def arrive_at_gates(  # noqa: PLR0917 - what, where, who: the order in which one tells it
@@ -65,7 +65,7 @@ def arrive_at_gates(  # noqa: PLR0917 - what, where, who: the order in which one
         return
     finished = {
         item.stage
-        for item in ledger.stage_runs(job.pipeline, job.job_id)
+        for item in ledger.stage_runs.of_job(job.key)
         if item.status is StageStatus.FINISHED
         and (item.run_id == run.run_id or dagster_name(item.stage) not in asked)
     }
@@ -73,5 +73,5 @@ def arrive_at_gates(  # noqa: PLR0917 - what, where, who: the order in which one
         if not gate.upstream <= finished:
             continue
         for work in gate.work:
-            ledger.phases.plan_start(job.pipeline, job.job_id, work.declared.name, actor=run.actor)
-        ledger.phases.arrive(job.pipeline, job.job_id, gate_rule(gate), run)
+            ledger.phases.plan_start(job.key, work.declared.name, actor=run.actor)
+        ledger.phases.arrive(job.key, gate_rule(gate), run)

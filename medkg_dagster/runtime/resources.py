@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dagster import AssetKey, DagsterRun, Failure, InitResourceContext, ResourceDefinition, resource
 
-from medkg_dagster.ledger import Job, JobLedger, RunIdentity
+from medkg_dagster.ledger import Job, JobKey, JobLedger, RunIdentity
 from medkg_dagster.plugins.events import PluginEvent
 from medkg_dagster.resolution.plugin_audit import audit_plugins
 from medkg_dagster.runtime.run_processes import this_process
@@ -69,7 +69,7 @@ def ledger_job_resource(
             context.instance.add_dynamic_partitions(pipeline, [job_id])
         with JobLedger.of(settings) as ledger:
             audit_plugins(plugin_events, ledger)
-            job = ledger.ensure_job(pipeline, job_id, actor=f"dagster run {run.run_id}")
+            job = ledger.jobs.ensure(JobKey(pipeline, job_id), actor=f"dagster run {run.run_id}")
             yield LedgerJob(ledger, job, settings.home)
 
     return ledger_job

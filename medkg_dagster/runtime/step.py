@@ -57,7 +57,7 @@ class StepRunner:
             # It is not this run's turn, so the job is left as it stands.
             raise self._failure(ctx, error) from showable(error)
         is_gate = any(gate.stage == self.planned.name for gate in self.pipeline.gates)
-        ledger.begin_stage(job.pipeline, job.job_id, self.planned.name, context.run_id, keep_status=is_gate)
+        ledger.stage_runs.begin(job.key, self.planned.name, context.run_id, keep_status=is_gate)
         try:
             definition = self._configured(context, job)
             outcome = StageCall(self.pipeline, self.planned, self.factory).run(definition, ctx, inputs)
@@ -67,9 +67,7 @@ class StepRunner:
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, the ledger must say so before Dagster does
             summary = f"{type(error).__name__}: {text_of(error)}"
-            ledger.fail_stage(
-                job.pipeline, job.job_id, self.planned.name, context.run_id, summary, ctx.quarantined
-            )
+            ledger.stage_runs.fail(job.key, self.planned.name, context.run_id, summary, ctx.quarantined)
             if not isinstance(error, GateConditionError | SupersededRunError) and not self._is_tried_again(
                 context, error
             ):
@@ -86,9 +84,8 @@ class StepRunner:
         )
         yield Output(stored, "result", metadata=metadata)
         # Dagster has stored the output when it asks for more; a state that is not stored is not finished.
-        ledger.finish_stage(
-            job.pipeline,
-            job.job_id,
+        ledger.stage_runs.finish(
+            job.key,
             self.planned.name,
             context.run_id,
             output_count=outcome.output_count,
@@ -127,10 +124,12 @@ class StepRunner:
         asked = asked_stages(context)
         stages = tuple(stage.name for stage in self.pipeline.stages if dagster_name(stage.name) in asked)
         gates = {gate.stage for gate in self.pipeline.gates}
-        beside = tuple(stage.name for stage in self.pipeline.stages if stage.name not in {*stages, *gates})
+        unselected = tuple(
+            stage.name for stage in self.pipeline.stages if stage.name not in {*stages, *gates}
+        )
         job = ledger_job.job
-        ledger_job.ledger.settle(
-            job.pipeline, job.job_id, stages, run_id=context.run_id, selected=stages, beside=beside
+        ledger_job.ledger.stage_runs.update_job_status(
+            job.key, stages, run_id=context.run_id, selected=stages, unselected=unselected
         )
 
     def _configured(self, context: OpExecutionContext, job: Job) -> StageDefinition:

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from medkg_dagster.cli import main
 from medkg_dagster.domain.gates import GateCondition
-from medkg_dagster.ledger import GateRule, Job, JobLedger, JobPhase, RunIdentity
+from medkg_dagster.ledger import GateRule, Job, JobKey, JobLedger, JobPhase, RunIdentity
 from medkg_dagster.registry import ExtensionRegistry
 from medkg_dagster.stage_api import (
     Chunk,
@@ -67,42 +67,44 @@ class ReviewedJob:
 
     @property
     def job(self) -> Job:
-        return self.ledger.job("reviewed", self.job_id)
+        return self.ledger.jobs.get(JobKey("reviewed", self.job_id))
 
     @property
     def phase(self) -> JobPhase:
         """The phase behind the gate."""
-        phases = self.ledger.phases.phases("reviewed", self.job_id)
+        phases = self.ledger.phases.of_job(JobKey("reviewed", self.job_id))
         return next(phase for phase in phases if phase.phase == BEHIND)
 
     def run_stages(self, *stages: str, run_id: str = "r1", fail: bool = False) -> None:
         """Run stages as all that a run was asked for; the last one fails where that is asked for."""
         for stage in stages:
             self._run_stage(stage, run_id, fail=fail and stage == stages[-1])
-        self.ledger.settle("reviewed", self.job_id, stages, run_id=run_id)
+        self.ledger.stage_runs.update_job_status(JobKey("reviewed", self.job_id), stages, run_id=run_id)
 
     def wait_at_the_gate(self) -> None:
         """Run the first phase."""
-        self.ledger.phases.begin("reviewed", self.job_id, FIRST, RunIdentity("r1", 1))
+        self.ledger.phases.begin(JobKey("reviewed", self.job_id), FIRST, RunIdentity("r1", 1))
         for stage in ("ingest", "parse"):
             self._run_stage(stage, "r1")
-        self.ledger.phases.arrive("reviewed", self.job_id, self.rule, RunIdentity("r1", 1))
-        self.ledger.settle("reviewed", self.job_id, ("ingest", "parse"), run_id="r1")
+        self.ledger.phases.arrive(JobKey("reviewed", self.job_id), self.rule, RunIdentity("r1", 1))
+        self.ledger.stage_runs.update_job_status(
+            JobKey("reviewed", self.job_id), ("ingest", "parse"), run_id="r1"
+        )
 
     def _run_stage(self, stage: str, run_id: str, *, fail: bool = False) -> None:
-        place = ("reviewed", self.job_id, stage, run_id)
-        self.ledger.begin_stage(*place)
+        place = (JobKey("reviewed", self.job_id), stage, run_id)
+        self.ledger.stage_runs.begin(*place)
         if fail:
-            self.ledger.fail_stage(*place, "SourceError: gone")
+            self.ledger.stage_runs.fail(*place, "SourceError: gone")
         else:
-            self.ledger.finish_stage(*place, 3, 3)
+            self.ledger.stage_runs.finish(*place, 3, 3)
 
     def go_through(self) -> None:
         """Let a run through the open gate."""
         run = RunIdentity("r2", self.phase.attempt)
-        self.ledger.begin_stage("reviewed", self.job_id, "gate_review", "r2", keep_status=True)
-        self.ledger.phases.pass_gate("reviewed", self.job_id, self.rule, run)
-        self.ledger.finish_stage("reviewed", self.job_id, "gate_review", "r2", 0, 0)
+        self.ledger.stage_runs.begin(JobKey("reviewed", self.job_id), "gate_review", "r2", keep_status=True)
+        self.ledger.phases.pass_gate(JobKey("reviewed", self.job_id), self.rule, run)
+        self.ledger.stage_runs.finish(JobKey("reviewed", self.job_id), "gate_review", "r2", 0, 0)
 
     def time_out(self) -> None:
         """Let a sensor look at the job when its time is long up."""
@@ -153,16 +155,16 @@ def reviewed(gated_medkg: Medkg, home: Path) -> Iterator[ReviewedJob]:
 def ledger_home(home: Path) -> Path:
     """A home whose ledger holds one finished job and one that shares its id."""
     with JobLedger.open(home) as ledger:
-        ledger.ensure_job("auto", "default", {"adapter": "files"}, actor="test")
-        ledger.set_fields("auto", "default", {"pdf.pages": 3}, actor="ocr", reason="counted")
+        ledger.jobs.ensure(JobKey("auto", "default"), {"adapter": "files"}, actor="test")
+        ledger.jobs.set_fields(JobKey("auto", "default"), {"pdf.pages": 3}, actor="ocr", reason="counted")
         bad = QuarantinedDocument("PMID:9", "parse", "UnreadableDocumentError", "truncated at byte 7")
-        ledger.begin_stage("auto", "default", "parse", "r1")
-        ledger.finish_stage("auto", "default", "parse", "r1", 2, 2, [bad], {"document": 2})
-        ledger.begin_stage("auto", "default", "chunk", "r1")
-        ledger.finish_stage("auto", "default", "chunk", "r1", 5, 2, (), {"chunks": 5})
-        ledger.settle("auto", "default", ["parse", "chunk"])
-        ledger.ensure_job("clinical-trials", "default", actor="test")
-        ledger.ensure_job("clinical-trials", "melanoma/2026", actor="test")
+        ledger.stage_runs.begin(JobKey("auto", "default"), "parse", "r1")
+        ledger.stage_runs.finish(JobKey("auto", "default"), "parse", "r1", 2, 2, [bad], {"document": 2})
+        ledger.stage_runs.begin(JobKey("auto", "default"), "chunk", "r1")
+        ledger.stage_runs.finish(JobKey("auto", "default"), "chunk", "r1", 5, 2, (), {"chunks": 5})
+        ledger.stage_runs.update_job_status(JobKey("auto", "default"), ["parse", "chunk"])
+        ledger.jobs.ensure(JobKey("clinical-trials", "default"), actor="test")
+        ledger.jobs.ensure(JobKey("clinical-trials", "melanoma/2026"), actor="test")
     return home
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from medkg_dagster.cli.ledger.assignments import user_name
 from medkg_dagster.domain.file_records import FileRecord, FileStatus
-from medkg_dagster.ledger import JobStatus, PhaseStatus
+from medkg_dagster.ledger import JobKey, JobStatus, PhaseStatus
 from medkg_dagster_tests.cli.conftest import BEHIND, FIRST, Medkg, ReviewedJob
 
 SET = ("ledger", "set", "reviewed/spring")
@@ -51,7 +51,7 @@ def test_several_fields_change_at_once_or_none_of_them(gated_medkg: Medkg, revie
     assert reviewed.job.fields == {}
     gated_medkg(*SET, "review.pages=3", "review.by=ann", "--by", "ann", "--reason", "counted")
     assert reviewed.job.fields == {"review": {"pages": 3, "by": "ann"}}
-    changes = reviewed.ledger.history("reviewed", "spring")[-2:]
+    changes = reviewed.ledger.jobs.history(JobKey("reviewed", "spring"))[-2:]
     assert {(item.actor, item.reason, item.at) for item in changes} == {("ann", "counted", changes[0].at)}
 
 
@@ -60,17 +60,17 @@ def test_who_sets_a_field_is_the_user_where_nobody_else_is_named(
 ) -> None:
     gated_medkg(*SET, "note=1")
 
-    assert reviewed.ledger.history("reviewed", "spring")[-1].actor == user_name()
+    assert reviewed.ledger.jobs.history(JobKey("reviewed", "spring"))[-1].actor == user_name()
 
 
 def test_setting_what_is_set_already_says_that_nothing_changed(
     gated_medkg: Medkg, reviewed: ReviewedJob
 ) -> None:
     gated_medkg(*SET, "note=1")
-    length = len(reviewed.ledger.history("reviewed", "spring"))
+    length = len(reviewed.ledger.jobs.history(JobKey("reviewed", "spring")))
 
     assert "unchanged, note" in gated_medkg(*SET, "note=1").output
-    assert len(reviewed.ledger.history("reviewed", "spring")) == length
+    assert len(reviewed.ledger.jobs.history(JobKey("reviewed", "spring"))) == length
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_failed_stage_is_tried_again_with_its_phase(gated_medkg: Medkg, review
 
     assert done.output == "reviewed/spring: reviewed is due, attempt 2\n"
     assert (reviewed.job.status, reviewed.job.error) == (JobStatus.SUBMITTED, None)
-    last = reviewed.ledger.history("reviewed", "spring")[-1]
+    last = reviewed.ledger.jobs.history(JobKey("reviewed", "spring"))[-1]
     assert (last.actor, last.reason) == ("ann", "once more")
 
 
@@ -165,7 +165,7 @@ def test_a_submitted_waiting_or_succeeded_job_is_not_tried_again(
 
 
 def test_a_running_job_is_tried_again_by_force_only(gated_medkg: Medkg, reviewed: ReviewedJob) -> None:
-    reviewed.ledger.begin_stage("reviewed", "spring", "ingest", "r1")
+    reviewed.ledger.stage_runs.begin(JobKey("reviewed", "spring"), "ingest", "r1")
     for command in (RETRY, (*RETRY, "--phase", FIRST)):
         refused = gated_medkg(*command)
         assert (refused.exit_code, "is running; stop its run" in refused.stderr) == (1, True)
@@ -210,7 +210,7 @@ def record(document: str, status: FileStatus) -> FileRecord:
 def test_files_are_listed_and_counted(gated_medkg: Medkg, reviewed: ReviewedJob) -> None:
     assert gated_medkg("ledger", "files", "spring").output == "no files were asked for\n"
     reviewed.ledger.files.put(
-        "reviewed", "spring", [record("DOI:1", FileStatus.STORED), record("DOI:2", FileStatus.FAILED)]
+        JobKey("reviewed", "spring"), [record("DOI:1", FileStatus.STORED), record("DOI:2", FileStatus.FAILED)]
     )
     shown = gated_medkg("ledger", "files", "spring").output
     for expected in ("DOI:1", "stored", "123456", "abcdefabcdef ", "404 Not Found", "http://a/2.pdf"):

@@ -13,7 +13,7 @@ import pytest
 
 from medkg_dagster.cli.jobs.follow import IdleWarning, follow
 from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines
-from medkg_dagster.ledger import JobLedger, JobStatus, PhaseStatus
+from medkg_dagster.ledger import JobKey, JobLedger, JobStatus, PhaseStatus
 from medkg_dagster.settings import Settings
 from medkg_dagster_tests.cli.conftest import FIRST, Medkg, ReviewedJob
 
@@ -22,7 +22,7 @@ ANY_PATH = "path=/data/records"
 
 def request_of(home: Path, pipeline: str, job_id: str) -> object:
     with JobLedger.open(home) as ledger:
-        return ledger.job(pipeline, job_id).request
+        return ledger.jobs.get(JobKey(pipeline, job_id)).request
 
 
 def test_a_submitted_job_is_due_with_its_request(gated_medkg: Medkg, home: Path) -> None:
@@ -38,9 +38,9 @@ def test_a_submitted_job_is_due_with_its_request(gated_medkg: Medkg, home: Path)
         "stages": {"ir_validation": {"min_characters": 7}},
     }
     with JobLedger.open(home) as ledger:
-        (phase,) = ledger.phases.phases("reviewed", "spring")
+        (phase,) = ledger.phases.of_job(JobKey("reviewed", "spring"))
         assert (phase.phase, phase.status, phase.opened_by) == (FIRST, PhaseStatus.DUE, "ann")
-        assert ledger.history("reviewed", "spring")[0].actor == "ann"
+        assert ledger.jobs.history(JobKey("reviewed", "spring"))[0].actor == "ann"
 
 
 def test_what_is_not_given_is_not_in_the_request(gated_medkg: Medkg, home: Path) -> None:
@@ -75,7 +75,7 @@ def test_asking_twice_for_the_same_is_asking_once(gated_medkg: Medkg, home: Path
 
     assert (other.exit_code, "choose another job id" in other.stderr) == (1, True)
     with JobLedger.open(home) as ledger:
-        assert len(ledger.jobs()) == 1
+        assert len(ledger.jobs.list()) == 1
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_following_tells_every_step_once_until_the_job_succeeded(
     follower = Follower(settings)
     reviewed.wait_at_the_gate()
     follower.sees("waits at gate review for review.approved equals True or")
-    reviewed.ledger.set_fields("reviewed", "spring", {"review.approved": True}, actor="ann")
+    reviewed.ledger.jobs.set_fields(JobKey("reviewed", "spring"), {"review.approved": True}, actor="ann")
     time.sleep(0.01)
     reviewed.ledger.phases.review("reviewed", reviewed.rule)
     follower.sees("gate review is open: ")

@@ -15,7 +15,7 @@ from dagster import (
 )
 
 from medkg_dagster.compiler import job_sensors
-from medkg_dagster.ledger import GateDecision, GateRule, JobLedger, JobStatus, PhaseStatus
+from medkg_dagster.ledger import GateDecision, GateRule, JobKey, JobLedger, JobStatus, PhaseStatus
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import load_plan
 from medkg_dagster.runtime.ledger_job_record import gate_rule
@@ -73,7 +73,7 @@ def test_the_first_phase_ends_before_the_gate_and_the_job_waits_without_a_run(
     assert {event.asset_key for event in result.get_asset_materialization_events()} == {
         AssetKey(["reviewed", "read"])
     }
-    job = ledger.job("reviewed", "default")
+    job = ledger.jobs.get(JobKey("reviewed", "default"))
     assert (job.status, job.phase) == (JobStatus.WAITING, "approval")
     assert [run.is_finished for run in gated.instance.get_runs()] == [True]
 
@@ -82,20 +82,20 @@ def test_setting_the_field_lets_the_sensor_start_the_next_phase(gated: Deploymen
     gated.run("reviewed", pipeline=REVIEWED)
     assert tick(gated, "reviewed__gate_approval").run_requests == []
 
-    ledger.set_fields("reviewed", "default", {"review.approved": True}, actor="ann")
+    ledger.jobs.set_fields(JobKey("reviewed", "default"), {"review.approved": True}, actor="ann")
     (request,) = tick(gated, "reviewed__gate_approval").run_requests
     result = start(gated, request)
 
     assert request.run_key == "default:approval:1"
     assert result.success
-    assert ledger.job("reviewed", "default").status is JobStatus.SUCCEEDED
+    assert ledger.jobs.get(JobKey("reviewed", "default")).status is JobStatus.SUCCEEDED
 
 
 def test_the_gates_asset_says_what_held_how_long_it_took_and_who_did_it(
     gated: Deployment, ledger: JobLedger
 ) -> None:
     gated.run("reviewed", pipeline=REVIEWED)
-    ledger.set_fields("reviewed", "default", {"review.approved": True}, actor="ann")
+    ledger.jobs.set_fields(JobKey("reviewed", "default"), {"review.approved": True}, actor="ann")
     (request,) = tick(gated, "reviewed__gate_approval").run_requests
 
     result = start(gated, request)
@@ -116,7 +116,7 @@ def test_a_field_set_during_a_tick_opens_the_gate_in_that_tick(
 
     def approve() -> None:
         with JobLedger.open(gated.home) as book:
-            book.set_fields("reviewed", "default", {"review.approved": True}, actor="ann")
+            book.jobs.set_fields(JobKey("reviewed", "default"), {"review.approved": True}, actor="ann")
 
     later = threading.Timer(0.6, approve)
     later.start()
@@ -124,7 +124,7 @@ def test_a_field_set_during_a_tick_opens_the_gate_in_that_tick(
     later.join()
 
     assert request.run_key == "default:approval:1"
-    assert ledger.phases.phases("reviewed", "default")[0].opened_by == "ann"
+    assert ledger.phases.of_job(JobKey("reviewed", "default"))[0].opened_by == "ann"
 
 
 def test_a_run_launched_by_hand_through_a_closed_gate_fails_and_the_job_waits_on(
@@ -142,8 +142,8 @@ def test_a_run_launched_by_hand_through_a_closed_gate_fails_and_the_job_waits_on
     assert shown["reason"].value == "not_met"
     assert shown["expected"].value == "review.approved equals True"
     assert "absent" in str(shown["observed"].value)
-    assert ledger.job("reviewed", "default").status is JobStatus.WAITING
-    ledger.set_fields("reviewed", "default", {"review.approved": True}, actor="ann")
+    assert ledger.jobs.get(JobKey("reviewed", "default")).status is JobStatus.WAITING
+    ledger.jobs.set_fields(JobKey("reviewed", "default"), {"review.approved": True}, actor="ann")
     assert len(tick(gated, "reviewed__gate_approval").run_requests) == 1
 
 
@@ -158,7 +158,7 @@ def test_a_run_that_leaves_the_gates_stage_out_does_not_slip_through(
     )
 
     assert not result.success
-    assert ledger.job("reviewed", "default").status is JobStatus.WAITING
+    assert ledger.jobs.get(JobKey("reviewed", "default")).status is JobStatus.WAITING
 
 
 def test_a_sensor_asks_again_for_a_run_that_never_came_with_the_same_key_and_later_not(
@@ -168,7 +168,7 @@ def test_a_sensor_asks_again_for_a_run_that_never_came_with_the_same_key_and_lat
     with JobLedger.open(gated.home, clock=lambda: now) as book:
         gated.run("reviewed", pipeline=REVIEWED)
         now += timedelta(seconds=2)
-        book.set_fields("reviewed", "default", {"review.approved": True}, actor="ann")
+        book.jobs.set_fields(JobKey("reviewed", "default"), {"review.approved": True}, actor="ann")
         first = book.phases.review("reviewed", _rule(gated))
         taken = book.phases.take_due(BEHIND, "sensor", pipeline="reviewed")
         assert first.opened == 1
@@ -183,7 +183,7 @@ def test_a_second_run_of_the_same_attempt_is_refused_and_changes_nothing(
     gated: Deployment, ledger: JobLedger
 ) -> None:
     gated.run("reviewed", pipeline=REVIEWED)
-    ledger.set_fields("reviewed", "default", {"review.approved": True}, actor="ann")
+    ledger.jobs.set_fields(JobKey("reviewed", "default"), {"review.approved": True}, actor="ann")
     (request,) = tick(gated, "reviewed__gate_approval").run_requests
     first = start(gated, request)
 
@@ -191,8 +191,8 @@ def test_a_second_run_of_the_same_attempt_is_refused_and_changes_nothing(
 
     assert first.success
     assert not second.success
-    assert ledger.job("reviewed", "default").status is JobStatus.SUCCEEDED
-    (phase,) = ledger.phases.phases("reviewed", "default")
+    assert ledger.jobs.get(JobKey("reviewed", "default")).status is JobStatus.SUCCEEDED
+    (phase,) = ledger.phases.of_job(JobKey("reviewed", "default"))
     assert phase.run_id == first.run_id
 
 
@@ -200,7 +200,7 @@ def test_a_submitted_job_is_started_with_its_partition_and_request(
     gated: Deployment, ledger: JobLedger
 ) -> None:
     request = {"adapter": "from_request", "stages": {"read": {"separator": "+"}}}
-    ledger.phases.submit("reviewed", "trial-7", "reviewed", request, actor="ann")
+    ledger.phases.submit(JobKey("reviewed", "trial-7"), "reviewed", request, actor="ann")
 
     found = tick(gated, "reviewed__submissions")
     (run_request,) = found.run_requests
@@ -210,14 +210,18 @@ def test_a_submitted_job_is_started_with_its_partition_and_request(
     assert (partitions.partitions_def_name, list(partitions.partition_keys)) == ("reviewed", ["trial-7"])
     assert run_request.run_key == "trial-7:start:1"
     assert gated.seen[-1] == {"adapter": "from_request", "separator": "+"}
-    assert ledger.job("reviewed", "trial-7").status is JobStatus.WAITING
+    assert ledger.jobs.get(JobKey("reviewed", "trial-7")).status is JobStatus.WAITING
     assert tick(gated, "reviewed__submissions").run_requests == []
 
 
 def test_a_rejected_gate_lets_nobody_through(gated: Deployment, ledger: JobLedger) -> None:
     gated.run("reviewed", pipeline=REVIEWED)
     ledger.phases.decide(
-        "reviewed", "default", _rule(gated), GateDecision.REJECTED, actor="ann", reason="not fit for use"
+        JobKey("reviewed", "default"),
+        _rule(gated),
+        GateDecision.REJECTED,
+        actor="ann",
+        reason="not fit for use",
     )
 
     result = gated.run(BEHIND, pipeline=REVIEWED, check=False)
@@ -226,7 +230,7 @@ def test_a_rejected_gate_lets_nobody_through(gated: Deployment, ledger: JobLedge
     assert failure is not None
     assert failure.user_failure_data is not None
     assert failure.user_failure_data.metadata["reason"].value == "rejected"
-    job = ledger.job("reviewed", "default")
+    job = ledger.jobs.get(JobKey("reviewed", "default"))
     assert job.status is JobStatus.REJECTED
     assert "not fit for use" in str(job.error)
     assert tick(gated, "reviewed__gate_approval", cursor="0").run_requests in ([], None)
@@ -249,7 +253,7 @@ def test_a_job_that_waits_too_long_ends_as_the_gate_says(
     later = datetime.now(UTC) + timedelta(seconds=61)
     with JobLedger.open(gated.home, clock=lambda: later) as book:
         review = book.phases.review("reviewed", _rule(gated, pipeline))
-        job = book.job("reviewed", "default")
+        job = book.jobs.get(JobKey("reviewed", "default"))
 
     assert review.timed_out == 1
     assert job.status is status
@@ -262,9 +266,9 @@ def test_a_retried_timeout_waits_once_more_and_then_goes_on(gated: Deployment) -
     rule = _rule(gated)
     with JobLedger.open(gated.home, clock=lambda: now) as book:
         book.phases.review("reviewed", rule)
-        book.phases.retry("reviewed", "default", BEHIND, rule, actor="ann", reason="found it")
-        waiting = book.job("reviewed", "default").status
-        book.set_fields("reviewed", "default", {"review.approved": True}, actor="ann")
+        book.phases.retry(JobKey("reviewed", "default"), BEHIND, rule, actor="ann", reason="found it")
+        waiting = book.jobs.get(JobKey("reviewed", "default")).status
+        book.jobs.set_fields(JobKey("reviewed", "default"), {"review.approved": True}, actor="ann")
         now += timedelta(seconds=10)
         book.phases.review("reviewed", rule)
         (phase,) = book.phases.take_due(BEHIND, "sensor")
@@ -278,7 +282,7 @@ def test_waiting_jobs_are_shown_as_a_failed_check_that_warns(gated: Deployment, 
 
     shown = tick(gated, "reviewed__gate_approval")
     quiet = tick(gated, "reviewed__gate_approval", cursor=shown.cursor)
-    ledger.set_fields("reviewed", "default", {"review.approved": True}, actor="ann")
+    ledger.jobs.set_fields(JobKey("reviewed", "default"), {"review.approved": True}, actor="ann")
     after = tick(gated, "reviewed__gate_approval", cursor=shown.cursor)
 
     (warning,) = shown.asset_events
@@ -307,7 +311,7 @@ gates:
 
 def test_gates_in_a_row_are_waited_for_one_after_the_other(gated: Deployment, ledger: JobLedger) -> None:
     gated.run("reviewed", pipeline=GATES_IN_A_ROW)
-    ledger.set_fields("reviewed", "default", {"one": 1, "two": 2}, actor="ann")
+    ledger.jobs.set_fields(JobKey("reviewed", "default"), {"one": 1, "two": 2}, actor="ann")
 
     (first,) = tick(gated, "reviewed__gate_one", GATES_IN_A_ROW).run_requests
     assert tick(gated, "reviewed__gate_two", GATES_IN_A_ROW).run_requests in (None, [])
@@ -316,7 +320,7 @@ def test_gates_in_a_row_are_waited_for_one_after_the_other(gated: Deployment, le
     start(gated, second, GATES_IN_A_ROW)
 
     assert (first.job_name, second.job_name) == ("reviewed__after_one", "reviewed__after_two")
-    assert ledger.job("reviewed", "default").status is JobStatus.SUCCEEDED
+    assert ledger.jobs.get(JobKey("reviewed", "default")).status is JobStatus.SUCCEEDED
 
 
 GATE_ON_ONE_BRANCH = """\
@@ -339,33 +343,33 @@ def test_a_gate_on_one_branch_holds_that_branch_alone(gated: Deployment, ledger:
         AssetKey(["reviewed", "read"]),
         AssetKey(["reviewed", "count"]),
     }
-    assert ledger.job("reviewed", "default").status is JobStatus.WAITING
-    ledger.set_fields("reviewed", "default", {"one": 1}, actor="ann")
+    assert ledger.jobs.get(JobKey("reviewed", "default")).status is JobStatus.WAITING
+    ledger.jobs.set_fields(JobKey("reviewed", "default"), {"one": 1}, actor="ann")
     (request,) = tick(gated, "reviewed__gate_one", GATE_ON_ONE_BRANCH).run_requests
     assert start(gated, request, GATE_ON_ONE_BRANCH).success
-    assert ledger.job("reviewed", "default").status is JobStatus.SUCCEEDED
+    assert ledger.jobs.get(JobKey("reviewed", "default")).status is JobStatus.SUCCEEDED
 
 
 def test_a_run_killed_before_it_could_say_so_leaves_a_failed_job_that_can_be_retried(
     gated: Deployment, ledger: JobLedger
 ) -> None:
-    ledger.phases.submit("reviewed", "trial-7", "reviewed", {}, actor="ann")
+    ledger.phases.submit(JobKey("reviewed", "trial-7"), "reviewed", {}, actor="ann")
     (request,) = tick(gated, "reviewed__submissions").run_requests
     run = gated.instance.create_run_for_job(
         gated.definitions(REVIEWED).resolve_job_def("reviewed"), tags=request.tags
     )
     job = ledger.phases.run_ended(
-        "reviewed", "trial-7", "reviewed", run_identity(run), is_cancelled=False, error="killed"
+        JobKey("reviewed", "trial-7"), "reviewed", run_identity(run), is_cancelled=False, error="killed"
     )
     assert (job.status, job.error) == (JobStatus.FAILED, "killed")
 
-    ledger.phases.retry("reviewed", "trial-7", "reviewed", None, actor="ann", reason="")
+    ledger.phases.retry(JobKey("reviewed", "trial-7"), "reviewed", None, actor="ann", reason="")
     (again,) = tick(gated, "reviewed__submissions").run_requests
 
     assert again.run_key == "trial-7:start:2"
     assert not start(gated, request).success
     assert start(gated, again).success
-    (phase, _gate) = ledger.phases.phases("reviewed", "trial-7")
+    (phase, _gate) = ledger.phases.of_job(JobKey("reviewed", "trial-7"))
     assert phase.status is PhaseStatus.STARTED
 
 

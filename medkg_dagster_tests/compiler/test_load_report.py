@@ -153,7 +153,7 @@ def test_every_load_is_in_the_audit_of_the_ledger(settings: Settings) -> None:
     tick(CLEAN, settings)
 
     with JobLedger.of(settings) as ledger:
-        entries = ledger.registrations()
+        entries = ledger.registrations.list()
     assert [(entry.distribution, entry.version, entry.outcome, entry.subject) for entry in entries] == [
         ("lab-ocr", "1.0", "registered", "ocr"),
         ("lab-ocr", "1.0", "discovered", ""),

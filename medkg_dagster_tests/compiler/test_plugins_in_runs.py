@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from dagster import AssetKey
 
-from medkg_dagster.ledger import JobLedger
+from medkg_dagster.ledger import JobKey, JobLedger
 from medkg_dagster.plugins import Origin
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import load_plan
@@ -107,7 +107,7 @@ def test_a_run_writes_what_became_of_plugins_to_the_audit(deployment: Deployment
     deployment.run()
 
     with JobLedger.open(deployment.home) as ledger:
-        subjects = {entry.subject for entry in ledger.registrations()}
+        subjects = {entry.subject for entry in ledger.registrations.list()}
     assert "source files" in subjects
 
 
@@ -151,7 +151,7 @@ def test_a_stage_that_asks_for_a_process_of_its_own_runs_in_one_and_gives_the_sa
     assert read.metadata["process"].value == os.getpid()
     assert count.metadata["process"].value != os.getpid()
     with JobLedger.open(deployment.home) as ledger:
-        assert ledger.job("word-count", "default").fields == {"counted": 3}
+        assert ledger.jobs.get(JobKey("word-count", "default")).fields == {"counted": 3}
 
 
 def test_a_type_that_code_registered_cannot_have_a_process_of_its_own(deployment: Deployment) -> None:

@@ -14,7 +14,7 @@ from hypothesis import event, given, note, settings
 from hypothesis import strategies as st
 
 from medkg_dagster.compiler.compile_plan import compile_plan
-from medkg_dagster.ledger import JobLedger
+from medkg_dagster.ledger import JobKey, JobLedger
 from medkg_dagster.registry import StageFactory, StageRegistry
 from medkg_dagster.resolution import Plan, resolve_topologies
 from medkg_dagster.settings import Settings
@@ -211,11 +211,11 @@ def run(plan: Plan, factory: StageFactory, home: Path) -> None:
         for phase in pipeline.phases:
             if phase.after_gate is not None:
                 with JobLedger.of(deployment) as ledger:
-                    ledger.set_fields(pipeline.name, "default", {"open": True}, actor="test")
+                    ledger.jobs.set_fields(JobKey(pipeline.name, "default"), {"open": True}, actor="test")
             result = definitions.resolve_job_def(phase.job_name).execute_in_process(instance=instance)
             assert result.success
     with JobLedger.of(deployment) as ledger:
-        assert ledger.job(pipeline.name, "default").status.value == "succeeded"
+        assert ledger.jobs.get(JobKey(pipeline.name, "default")).status.value == "succeeded"
 
 
 @settings(max_examples=300, deadline=None, print_blob=True)

@@ -5,7 +5,7 @@ from typing import Any
 from dagster import AssetKey, TableMetadataValue
 
 from medkg_dagster.errors import RejectedDocumentError, SourceError, StageContractError
-from medkg_dagster.ledger import JobLedger, JobStatus
+from medkg_dagster.ledger import JobKey, JobLedger, JobStatus
 from medkg_dagster.stage_api import StageContext
 from medkg_dagster_tests.compiler.deployment import Deployment, ReadConfig
 
@@ -16,7 +16,7 @@ def test_a_run_without_a_partition_works_on_the_default_ledger_job(deployment: D
     deployment.run()
 
     with JobLedger.open(deployment.home) as ledger:
-        job = ledger.job("word-count", "default")
+        job = ledger.jobs.get(JobKey("word-count", "default"))
     assert job.status is JobStatus.SUCCEEDED
     assert deployment.instance.get_dynamic_partitions("word-count") == ["default"]
 
@@ -26,7 +26,7 @@ def test_a_new_partition_key_is_created_on_first_use(deployment: Deployment) -> 
 
     assert deployment.instance.has_dynamic_partition("word-count", "melanoma-2026")
     with JobLedger.open(deployment.home) as ledger:
-        assert ledger.job("word-count", "melanoma-2026").status is JobStatus.SUCCEEDED
+        assert ledger.jobs.get(JobKey("word-count", "melanoma-2026")).status is JobStatus.SUCCEEDED
 
 
 def test_every_stage_materializes_its_asset_with_count_time_size_and_preview(deployment: Deployment) -> None:
@@ -47,8 +47,10 @@ def test_launchpad_configuration_wins_over_the_request_and_the_request_over_yaml
     deployment: Deployment,
 ) -> None:
     with JobLedger.open(deployment.home) as ledger:
-        ledger.ensure_job(
-            "word-count", "default", request={"adapter": "from_request", "params": {"q": 1}}, actor="test"
+        ledger.jobs.ensure(
+            JobKey("word-count", "default"),
+            request={"adapter": "from_request", "params": {"q": 1}},
+            actor="test",
         )
 
     deployment.run()
@@ -95,7 +97,7 @@ def test_a_broken_contract_is_not_tried_again_and_names_the_plugin(deployment: D
     assert failure.user_failure_data is not None
     assert "stage 'read' (read): the plugin broke its word" in str(failure.user_failure_data.description)
     with JobLedger.open(deployment.home) as ledger:
-        job = ledger.job("word-count", "default")
+        job = ledger.jobs.get(JobKey("word-count", "default"))
     assert job.status is JobStatus.FAILED
     assert "the plugin broke its word" in str(job.error)
 
@@ -133,7 +135,7 @@ def test_refused_documents_are_in_the_ledger_and_on_the_asset(deployment: Deploy
         "message": "it is empty",
     }
     with JobLedger.open(deployment.home) as ledger:
-        outcomes = ledger.outcomes("word-count", "default")
+        outcomes = ledger.stage_runs.outcomes(JobKey("word-count", "default"))
     assert [(item.document_id, item.stage, item.message) for item in outcomes] == [
         ("PMID:99990003", "read", "it is empty")
     ]
@@ -174,5 +176,5 @@ def test_a_run_of_some_assets_ends_when_those_are_made(deployment: Deployment) -
     job.execute_in_process(instance=deployment.instance, asset_selection=[read], tags=PARTITION)
 
     with JobLedger.open(deployment.home) as ledger:
-        assert ledger.job("word-count", "by-hand").status is JobStatus.SUCCEEDED
-        assert [run.stage for run in ledger.stage_runs("word-count", "by-hand")] == ["read"]
+        assert ledger.jobs.get(JobKey("word-count", "by-hand")).status is JobStatus.SUCCEEDED
+        assert [run.stage for run in ledger.stage_runs.of_job(JobKey("word-count", "by-hand"))] == ["read"]

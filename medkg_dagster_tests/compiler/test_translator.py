@@ -12,7 +12,7 @@ from medkg_dagster import PipelineTranslator, __version__
 from medkg_dagster.compiler.compile_plan import compile_plan
 from medkg_dagster.compiler.translator import load_translator
 from medkg_dagster.errors import ConfigError, TopologyError
-from medkg_dagster.ledger import JobLedger
+from medkg_dagster.ledger import JobKey, JobLedger
 from medkg_dagster.resolution import load_deployment
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
 from medkg_dagster.settings import Settings
@@ -99,19 +99,19 @@ def test_a_pipeline_under_a_prefix_runs_through_its_gate(settings: Settings, tmp
     definitions = compile_plan(deployment.plan, deployment.factory, settings, translator=Oncology())
     with JobLedger.of(settings) as ledger:
         request = {"params": {"path": str(tmp_path / "note.txt")}}
-        ledger.ensure_job("gated-notes", "default", request, actor="test")
+        ledger.jobs.ensure(JobKey("gated-notes", "default"), request, actor="test")
 
     with DagsterInstance.ephemeral() as instance:
         first = definitions.resolve_job_def("gated_notes").execute_in_process(instance=instance)
         with JobLedger.of(settings) as ledger:
-            waiting = ledger.job("gated-notes", "default").status
-            ledger.set_fields("gated-notes", "default", {"reviewed": True}, actor="test")
+            waiting = ledger.jobs.get(JobKey("gated-notes", "default")).status
+            ledger.jobs.set_fields(JobKey("gated-notes", "default"), {"reviewed": True}, actor="test")
         second = definitions.resolve_job_def("gated_notes__after_review").execute_in_process(
             instance=instance
         )
 
     with JobLedger.of(settings) as ledger:
-        ended = ledger.job("gated-notes", "default").status
+        ended = ledger.jobs.get(JobKey("gated-notes", "default")).status
     assert (first.success, waiting, second.success, ended) == (True, "waiting", True, "succeeded")
     assert list((settings.home / "state" / "oncology" / "gated_notes" / "parse").iterdir())
 

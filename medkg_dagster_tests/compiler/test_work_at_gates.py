@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from medkg_dagster.compiler import job_sensors
 from medkg_dagster.compiler.compile_plan import compile_plan
 from medkg_dagster.errors import ConfigError, Problem, StageRegistryError
-from medkg_dagster.ledger import JobLedger, JobStatus, StageStatus
+from medkg_dagster.ledger import JobKey, JobLedger, JobStatus, StageStatus
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import load_plan
 from medkg_dagster.settings import Settings
@@ -47,6 +47,7 @@ gates:
     condition: {clauses: [{field: ocr.pages, operator: gt, value: 1}], poll_interval_seconds: 0.001}
 """
 BEHIND = "scans__after_legible"
+SCAN = JobKey("scans", "default")
 RESCANS = SCANS.replace("name: scans", "name: scans2").replace("type: scan,", "type: rescan,")
 
 
@@ -131,22 +132,22 @@ def test_the_sensor_starts_the_work_the_work_sets_the_field_and_the_gate_opens(
     scans: Deployment, ledger: JobLedger
 ) -> None:
     scans.run("scans", pipeline=SCANS)
-    assert ledger.job("scans", "default").status is JobStatus.WAITING
+    assert ledger.jobs.get(SCAN).status is JobStatus.WAITING
     assert tick(scans, "scans__gate_legible").run_requests == []
 
     (work,) = tick(scans, "ocr").run_requests
     done = start(scans, work)
 
     assert (work.run_key, done.success, tick(scans, "ocr").run_requests) == ("scans:default:1", True, [])
-    job = ledger.job("scans", "default")
+    job = ledger.jobs.get(SCAN)
     assert job.status is JobStatus.WAITING
     assert job.fields["ocr"] == {"pages": 2, "said": "scans/default 300 1 count"}
-    (refused,) = ledger.outcomes("scans", "default")
+    (refused,) = ledger.stage_runs.outcomes(SCAN)
     assert (refused.document_id, refused.stage) == ("empty", "ocr")
 
     (behind,) = tick(scans, "scans__gate_legible").run_requests
     assert start(scans, behind).success
-    assert ledger.job("scans", "default").status is JobStatus.SUCCEEDED
+    assert ledger.jobs.get(SCAN).status is JobStatus.SUCCEEDED
 
 
 def test_what_the_work_described_and_set_aside_is_shown_with_its_run(
@@ -171,7 +172,7 @@ def test_the_launchpad_says_how_the_work_is_done(scans: Deployment, ledger: JobL
 
     start(scans, request._replace(run_config={"ops": {"do_ocr": {"config": config}}}))
 
-    assert ledger.job("scans", "default").fields["ocr"]["said"] == "scans/default 600 1 count"
+    assert ledger.jobs.get(SCAN).fields["ocr"]["said"] == "scans/default 600 1 count"
 
 
 def test_where_somebody_else_does_the_work_nothing_of_it_is_there(
@@ -183,7 +184,7 @@ def test_where_somebody_else_does_the_work_nothing_of_it_is_there(
 
     definitions = scans.definitions(elsewhere)
     assert "ocr" not in {job.name for job in definitions.resolve_all_job_defs()}
-    assert [phase.phase for phase in ledger.phases.phases("scans", "default")] == [BEHIND]
+    assert [phase.phase for phase in ledger.phases.of_job(SCAN)] == [BEHIND]
 
 
 def fail(_ctx: StageContext, _job: WaitingJob) -> Mapping[str, Any]:
@@ -214,20 +215,20 @@ def test_work_that_fails_is_told_in_the_ledger_and_the_job_waits_on(
 
     assert not start(scans, *tick(scans, "ocr").run_requests).success
 
-    (run,) = [item for item in ledger.stage_runs("scans", "default") if item.stage == "ocr"]
+    (run,) = [item for item in ledger.stage_runs.of_job(SCAN) if item.stage == "ocr"]
     assert run.status is StageStatus.FAILED
     assert re.match(message, run.error or "")
-    assert "ocr" not in ledger.job("scans", "default").fields
+    assert "ocr" not in ledger.jobs.get(SCAN).fields
 
 
 def test_a_new_attempt_is_told_its_number(scans: Deployment, ledger: JobLedger) -> None:
     scans.run("scans", pipeline=SCANS)
     start(scans, *tick(scans, "ocr").run_requests)
 
-    ledger.phases.plan_start("scans", "default", "ocr", actor="ann")
+    ledger.phases.plan_start(SCAN, "ocr", actor="ann")
     start(scans, *tick(scans, "ocr").run_requests)
 
-    assert ledger.job("scans", "default").fields["ocr"]["said"] == "scans/default 300 2 count"
+    assert ledger.jobs.get(SCAN).fields["ocr"]["said"] == "scans/default 300 2 count"
 
 
 def test_no_secret_of_the_work_is_stored(
@@ -242,7 +243,7 @@ def test_no_secret_of_the_work_is_stored(
     scans.run("scans", pipeline=SCANS)
     done = start(scans, *tick(scans, "ocr").run_requests)
 
-    (run,) = [item for item in ledger.stage_runs("scans", "default") if item.stage == "ocr"]
+    (run,) = [item for item in ledger.stage_runs.of_job(SCAN) if item.stage == "ocr"]
     assert run.error == "ConfigError: refused [secret OCR_TOKEN]"
     assert "a-secret-of-the-service" not in repr(done.all_events)
     assert scans.instance.get_runs()[0].status is DagsterRunStatus.FAILURE

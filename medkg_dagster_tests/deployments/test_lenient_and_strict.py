@@ -48,7 +48,7 @@ def test_in_lenient_mode_every_other_pipeline_loads_and_runs(broken: Site) -> No
         for job in ("good", "uses_a_plugin"):
             assert definitions.resolve_job_def(job).execute_in_process(instance=instance).success
     with JobLedger.of(settings) as ledger:
-        outcomes = {(entry.distribution, entry.outcome) for entry in ledger.registrations()}
+        outcomes = {(entry.distribution, entry.outcome) for entry in ledger.registrations.list()}
     assert {
         ("lab-good", "registered"),
         ("lab-raises", "rejected"),

@@ -16,7 +16,7 @@ import yaml
 from click.testing import CliRunner
 
 from medkg_dagster.cli import main
-from medkg_dagster.ledger import JobLedger
+from medkg_dagster.ledger import JobKey, JobLedger
 from medkg_dagster.resolution import Deployment, load_deployment
 from medkg_dagster.settings import Settings
 from medkg_dagster.topology.plugins_file import PluginsFile, ReplacesSection, load_plugin_policy
@@ -141,7 +141,7 @@ def test_the_plugin_of_the_guide_makes_its_asset_from_documents_of_a_source_of_o
     guide.run(*job, "-c", str(config))
 
     with guide.ledger() as ledger:
-        runs = {run.stage: run for run in ledger.stage_runs("medkg-keywords", "default")}
+        runs = {run.stage: run for run in ledger.stage_runs.of_job(JobKey("medkg-keywords", "default"))}
     assert runs["keywords"].output_count == 2
     audit = guide.run("medkg", "stages", "--audit", "medkg-keywords")
     assert "registered" in audit
@@ -156,8 +156,8 @@ def test_a_stage_with_a_key_labels_and_a_process_of_its_own_runs_as_the_specific
     guide.run("dagster", "job", "execute", "-m", "medkg_dagster.definitions", "-j", "lab_keywords")
 
     with guide.ledger() as ledger:
-        runs = {run.stage: run for run in ledger.stage_runs("lab-keywords", "default")}
-        audit = ledger.registrations(subject="lab-keywords.long_words")
+        runs = {run.stage: run for run in ledger.stage_runs.of_job(JobKey("lab-keywords", "default"))}
+        audit = ledger.registrations.list(subject="lab-keywords.long_words")
     assert runs["long_words"].output_count
     assert dict(runs["long_words"].counts).keys() == {"long_words"}
     assert [entry.outcome for entry in audit] == ["overridden"]

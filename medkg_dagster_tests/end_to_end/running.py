@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from medkg_dagster.ledger import Job, JobLedger, JobStatus
+from medkg_dagster.ledger import Job, JobKey, JobLedger, JobStatus
 
 REPOSITORY = Path(__file__).parent.parent.parent
 BIN = Path(sys.executable).parent
@@ -118,7 +118,7 @@ class Running:
 
         def look() -> Job | None:
             with self.ledger() as ledger:
-                job = ledger.job(pipeline, job_id)
+                job = ledger.jobs.get(JobKey(pipeline, job_id))
             return job if job.status in wanted else None
 
         return self.wait(f"{pipeline}/{job_id} to be {', '.join(sorted(wanted))}", look)

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from medkg_dagster.ledger import JobKey
 from medkg_dagster_tests.end_to_end.running import BIN, REPOSITORY, Running, served
 
 DG_DEV = ("dg", "dev")
@@ -55,7 +56,7 @@ def test_dg_launches_a_job_of_the_checkout(deployment: Running) -> None:
 
     assert launched.returncode == 0, launched.stdout + launched.stderr
     with deployment.ledger() as ledger:
-        assert ledger.job("auto", "default").status == "succeeded"
+        assert ledger.jobs.get(JobKey("auto", "default")).status == "succeeded"
 
 
 def test_dg_serves_the_ui_of_the_checkout(deployment: Running) -> None:

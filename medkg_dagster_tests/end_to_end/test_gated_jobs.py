@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from medkg_dagster.ledger import JobStatus
+from medkg_dagster.ledger import JobKey, JobStatus
 from medkg_dagster_tests.end_to_end.running import REPOSITORY, Running, ask, file_server, served
 
 REVIEWED = """\
@@ -74,8 +74,8 @@ def test_a_job_waits_without_a_run_and_goes_on_when_its_field_is_set(deployment:
 
     assert job.status is JobStatus.SUCCEEDED
     with deployment.ledger() as ledger:
-        history = [(entry.field, entry.actor) for entry in ledger.history("reviewed", "pass")]
-        (_, gate) = ledger.phases.phases("reviewed", "pass")
+        history = [(entry.field, entry.actor) for entry in ledger.jobs.history(JobKey("reviewed", "pass"))]
+        (_, gate) = ledger.phases.of_job(JobKey("reviewed", "pass"))
     assert ("approved", "ann") in history
     assert gate.opened_by == "ann"
 
@@ -89,7 +89,10 @@ def test_a_rejected_job_never_runs_what_lies_behind_the_gate(deployment: Running
 
     assert job.status is JobStatus.REJECTED
     with deployment.ledger() as ledger:
-        assert {run.stage for run in ledger.stage_runs("reviewed", "reject")} == {"ingest", "parse"}
+        assert {run.stage for run in ledger.stage_runs.of_job(JobKey("reviewed", "reject"))} == {
+            "ingest",
+            "parse",
+        }
 
 
 @pytest.mark.usefixtures("webserver")
@@ -98,7 +101,7 @@ def test_a_gate_approved_before_the_job_came_to_it_does_not_hold_it_up(deploymen
 
     assert job.status is JobStatus.SUCCEEDED
     with deployment.ledger() as ledger:
-        (_, gate) = ledger.phases.phases("reviewed", "early")
+        (_, gate) = ledger.phases.of_job(JobKey("reviewed", "early"))
     assert (gate.opened_by, gate.reason) == ("ann", "approved: known")
 
 
@@ -113,7 +116,7 @@ def test_a_field_of_the_wrong_type_opens_nothing_and_says_so(deployment: Running
     (item,) = (row for row in json.loads(listed.stdout) if row["job_id"] == "typed")
     assert item["gate"] == "approval"
     with deployment.ledger() as ledger:
-        assert ledger.job("reviewed", "typed").status is JobStatus.WAITING
+        assert ledger.jobs.get(JobKey("reviewed", "typed")).status is JobStatus.WAITING
 
 
 @pytest.mark.usefixtures("webserver")
@@ -127,8 +130,12 @@ def test_approving_now_starts_the_next_phase_at_once_and_only_once(deployment: R
 
     assert job.status is JobStatus.SUCCEEDED
     with deployment.ledger() as ledger:
-        runs = {run.run_id for run in ledger.stage_runs("reviewed", "now") if run.stage == "ir_validation"}
-        (_, gate) = ledger.phases.phases("reviewed", "now")
+        runs = {
+            run.run_id
+            for run in ledger.stage_runs.of_job(JobKey("reviewed", "now"))
+            if run.stage == "ir_validation"
+        }
+        (_, gate) = ledger.phases.of_job(JobKey("reviewed", "now"))
     assert runs == {gate.run_id}
     assert job.attempts == 2
 
@@ -157,9 +164,11 @@ def test_pdfs_are_downloaded_converted_and_written_to_the_graph_with_nobody_watc
 
     assert job.status is JobStatus.SUCCEEDED, job.error
     with deployment.ledger() as ledger:
-        files = {record.document_id: record for record in ledger.files.of_job("pdf-two-phase", "papers")}
-        runs = {run.stage: run for run in ledger.stage_runs("pdf-two-phase", "papers")}
-        refused = ledger.outcomes("pdf-two-phase", "papers")
+        files = {
+            record.document_id: record for record in ledger.files.of_job(JobKey("pdf-two-phase", "papers"))
+        }
+        runs = {run.stage: run for run in ledger.stage_runs.of_job(JobKey("pdf-two-phase", "papers"))}
+        refused = ledger.stage_runs.outcomes(JobKey("pdf-two-phase", "papers"))
     stored = [record for record in files.values() if record.path]
     assert len(stored) == len(list(PDFS.glob("*.pdf")))
     for record in stored:

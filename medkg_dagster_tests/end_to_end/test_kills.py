@@ -21,7 +21,16 @@ from typing import Any
 import pytest
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
 
-from medkg_dagster.ledger import Job, JobLedger, JobPhase, JobStatus, PhaseStatus, RunIdentity, StageStatus
+from medkg_dagster.ledger import (
+    Job,
+    JobKey,
+    JobLedger,
+    JobPhase,
+    JobStatus,
+    PhaseStatus,
+    RunIdentity,
+    StageStatus,
+)
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import load_plan
 from medkg_dagster.resolution.plan import PipelinePlan
@@ -80,7 +89,7 @@ class Starter:
             "stages": {"download": {"allow_private_hosts": ["127.0.0.1"]}},
         }
         with self.deployment.ledger() as ledger:
-            ledger.phases.submit(PIPELINE, job_id, FIRST, request, actor="test")
+            ledger.phases.submit(JobKey(PIPELINE, job_id), FIRST, request, actor="test")
 
     def due(self, job_id: str) -> tuple[Job, JobPhase | None]:
         """Look at the gate as its sensor does until the job has ended or there is something to start."""
@@ -89,8 +98,8 @@ class Starter:
             with self.deployment.ledger() as ledger:
                 # Does nothing until the gate's `poll_interval_seconds` have passed since the last review.
                 ledger.phases.review(PIPELINE, self.rule)
-                phases = ledger.phases.phases(PIPELINE, job_id)
-                job = ledger.job(PIPELINE, job_id)
+                phases = ledger.phases.of_job(JobKey(PIPELINE, job_id))
+                job = ledger.jobs.get(JobKey(PIPELINE, job_id))
             due = next((phase for phase in phases if phase.status is PhaseStatus.DUE), None)
             return (job, due) if due is not None or job.status in ENDED else None
 
@@ -114,12 +123,11 @@ class Starter:
     def repair(self, job_id: str) -> None:
         """Do what the sensor of failed runs and then `medkg ledger retry` do after a kill."""
         with self.deployment.ledger() as ledger:
-            for phase in ledger.phases.phases(PIPELINE, job_id):
+            for phase in ledger.phases.of_job(JobKey(PIPELINE, job_id)):
                 if phase.status is not PhaseStatus.STARTED or phase.run_id is None:
                     continue
                 job = ledger.phases.run_ended(
-                    PIPELINE,
-                    job_id,
+                    JobKey(PIPELINE, job_id),
                     phase.phase,
                     RunIdentity(phase.run_id, phase.attempt),
                     is_cancelled=False,
@@ -127,10 +135,12 @@ class Starter:
                 )
                 if phase.phase == CONVERSION:
                     if job.status is JobStatus.WAITING and job.error:
-                        ledger.phases.plan_start(PIPELINE, job_id, CONVERSION, actor="test")
+                        ledger.phases.plan_start(JobKey(PIPELINE, job_id), CONVERSION, actor="test")
                 elif job.status is JobStatus.FAILED:
                     rule = self.rule if phase.gate else None
-                    ledger.phases.retry(PIPELINE, job_id, phase.phase, rule, actor="test", reason="killed")
+                    ledger.phases.retry(
+                        JobKey(PIPELINE, job_id), phase.phase, rule, actor="test", reason="killed"
+                    )
 
 
 @pytest.fixture
@@ -271,7 +281,7 @@ def assert_whole(home: Path) -> None:
     for path in (home / "files").glob("*/*.json"):
         json.loads(path.read_bytes())
     with JobLedger.open(home) as ledger:
-        for record in ledger.files.of_job(PIPELINE, "job-0"):
+        for record in ledger.files.of_job(JobKey(PIPELINE, "job-0")):
             assert (home / str(record.path)).stat().st_size == record.size
 
 
@@ -306,8 +316,10 @@ def test_a_killed_step_process_is_tried_again_as_its_policy_says(tmp_path: Path)
         retried = instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_UP_FOR_RETRY)
     assert len(retried) == 1
     with deployment.ledger() as ledger:
-        assert ledger.job("steps", "default").status is JobStatus.SUCCEEDED
-        assert {run.status for run in ledger.stage_runs("steps", "default")} == {StageStatus.FINISHED}
+        assert ledger.jobs.get(JobKey("steps", "default")).status is JobStatus.SUCCEEDED
+        assert {run.status for run in ledger.stage_runs.of_job(JobKey("steps", "default"))} == {
+            StageStatus.FINISHED
+        }
 
 
 def step_process(worker: int) -> int | None:

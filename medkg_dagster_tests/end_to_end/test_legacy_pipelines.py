@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from medkg_dagster.ledger import JobStatus
+from medkg_dagster.ledger import JobKey, JobStatus
 from medkg_dagster_tests.end_to_end.running import Running
 from medkg_dagster_tests.end_to_end.test_kills import PIPELINE, Starter, complete, records
 
@@ -33,7 +33,9 @@ def test_pdfs_are_converted_and_parsed_behind_the_gate_of_the_original_form(
     assert job.status is JobStatus.SUCCEEDED, job.error
     assert list(seconds) == ["pdf_two_phase", "pdf_conversion", "pdf_two_phase__after_pdf_ir_ready"]
     with closing(deployment.ledger()) as ledger:
-        made = {run.stage: run.output_count or 0 for run in ledger.stage_runs(PIPELINE, "original")}
+        made = {
+            run.stage: run.output_count or 0 for run in ledger.stage_runs.of_job(JobKey(PIPELINE, "original"))
+        }
     assert made["parse"] == 2
     assert made["index"] == made["chunk"] > 2
     assert made["kg"] > 0

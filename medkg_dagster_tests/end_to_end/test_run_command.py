@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
-from medkg_dagster.ledger import JobStatus
+from medkg_dagster.ledger import JobKey, JobStatus
 from medkg_dagster_tests.end_to_end.running import BIN, REPOSITORY, Running, file_server, served
 
 PDFS = REPOSITORY / "medkg_dagster" / "corpus" / "documents" / "pdfs"
@@ -146,7 +146,7 @@ def test_a_gate_that_is_open_already_is_gone_through(deployment: Running) -> Non
     deployment.medkg("run", "gated", "--param", "path=note.txt", "--job-id", "spring", check=False)
     deployment.medkg("ledger", "set", "gated/spring", "reviewed=true")
     with deployment.ledger() as ledger:
-        assert ledger.job("gated", "spring").status is JobStatus.WAITING
+        assert ledger.jobs.get(JobKey("gated", "spring")).status is JobStatus.WAITING
     deployment.medkg("gate", "approve", "gated/spring", "review", "--reason", "read")
 
     done = deployment.medkg("run", "gated", "--param", "path=note.txt", "--job-id", "spring")
@@ -184,7 +184,7 @@ def test_a_process_that_is_killed_is_told_of_and_the_way_out_works(
     assert named is not None
     deployment.medkg(*named[1].split())
     with deployment.ledger() as ledger:
-        assert ledger.job("plain", "default").status is JobStatus.SUBMITTED
+        assert ledger.jobs.get(JobKey("plain", "default")).status is JobStatus.SUBMITTED
 
 
 def chosen(deployment: Running) -> bool | None:
@@ -192,9 +192,9 @@ def chosen(deployment: Running) -> bool | None:
     if not (deployment.home / "ledger.sqlite").exists():
         return None
     with deployment.ledger() as ledger:
-        if not ledger.jobs("plain"):
+        if not ledger.jobs.list("plain"):
             return None
-        (phase,) = ledger.phases.phases("plain", "default")
+        (phase,) = ledger.phases.of_job(JobKey("plain", "default"))
     return phase.starter is not None or None
 
 
@@ -216,7 +216,7 @@ def test_where_a_daemon_runs_it_starts_the_job(deployment: Running) -> None:
 
         assert done.stdout.endswith("plain/default succeeded\n")
         with deployment.ledger() as ledger:
-            (phase,) = ledger.phases.phases("plain", "default")
+            (phase,) = ledger.phases.of_job(JobKey("plain", "default"))
         assert phase.starter == "plain__submissions"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from medkg_dagster.ledger import JobLedger, JobStatus
+from medkg_dagster.ledger import JobKey, JobLedger, JobStatus
 from medkg_dagster_tests.examples.conftest import GATE_AND_SOURCE_EXAMPLE
 from medkg_dagster_tests.examples.environment import Deployment, Environment, run_own_tests
 
@@ -34,7 +34,7 @@ def waiting(gate_deployment: Deployment) -> Deployment:
 
 def status(deployment: Deployment) -> JobStatus:
     with JobLedger.open(deployment.home) as ledger:
-        return ledger.job("signed-notes", "spring").status
+        return ledger.jobs.get(JobKey("signed-notes", "spring")).status
 
 
 def test_its_own_tests_pass_where_it_is_installed(
@@ -80,7 +80,7 @@ def test_a_wrong_condition_is_an_error_of_the_yaml_file(
 
 def test_notes_wait_until_everybody_has_signed_and_are_searchable_then(waiting: Deployment) -> None:
     with JobLedger.open(waiting.home) as ledger:
-        refused = ledger.outcomes("signed-notes", "spring")
+        refused = ledger.stage_runs.outcomes(JobKey("signed-notes", "spring"))
     assert [item.document_id for item in refused] == ["spring.csv:4"]
     assert status(waiting) is JobStatus.WAITING
     (gate,) = json.loads(waiting.medkg("gate", "list", "--json").stdout)

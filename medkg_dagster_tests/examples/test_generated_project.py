@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from medkg_dagster.ledger import JobLedger
+from medkg_dagster.ledger import JobKey, JobLedger
 from medkg_dagster_tests.examples.conftest import GATE_AND_SOURCE_EXAMPLE, GENERATED, STAGE_EXAMPLE
 from medkg_dagster_tests.examples.environment import Deployment, Environment, run_own_tests
 
@@ -73,5 +73,5 @@ def test_its_pipeline_runs_on_the_bundled_corpus(deployment: Deployment) -> None
     deployment.execute("medkg_reading_time", "default")
 
     with JobLedger.open(deployment.home) as ledger:
-        runs = {run.stage: run for run in ledger.stage_runs("medkg-reading-time", "default")}
+        runs = {run.stage: run for run in ledger.stage_runs.of_job(JobKey("medkg-reading-time", "default"))}
     assert runs["reading_time"].output_count == runs["ir_validation"].output_count == 20

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from medkg_dagster.ledger import JobLedger, JobStatus
+from medkg_dagster.ledger import JobKey, JobLedger, JobStatus
 from medkg_dagster.stage_api.serialization import load_value
 from medkg_dagster_tests.examples.conftest import STAGE_EXAMPLE
 from medkg_dagster_tests.examples.environment import Deployment, Environment, run_own_tests
@@ -90,7 +90,7 @@ def test_a_pattern_that_could_run_away_is_an_error_of_the_yaml_file(
 
 def test_no_identifier_reaches_the_index_or_the_graph(ran: Deployment) -> None:
     with JobLedger.open(ran.home) as ledger:
-        assert ledger.job("deidentified", "letters").status is JobStatus.SUCCEEDED
+        assert ledger.jobs.get(JobKey("deidentified", "letters")).status is JobStatus.SUCCEEDED
 
     for store in ("index.sqlite", "graph.sqlite"):
         everything = "\n".join(stored_texts(ran.home / store))
@@ -107,7 +107,7 @@ def test_what_is_no_identifier_can_still_be_searched(ran: Deployment) -> None:
 
 def test_the_report_is_stored_beside_the_documents_and_quotes_nothing(ran: Deployment) -> None:
     with JobLedger.open(ran.home) as ledger:
-        runs = {run.stage: run for run in ledger.stage_runs("deidentified", "letters")}
+        runs = {run.stage: run for run in ledger.stage_runs.of_job(JobKey("deidentified", "letters"))}
     assert runs["deidentify"].output_count == runs["parse"].output_count == 21
 
     stored = ran.home / "state" / "deidentified" / "deidentify" / "letters.state.zip"

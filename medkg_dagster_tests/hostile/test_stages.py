@@ -8,7 +8,7 @@ import pytest
 from dagster import DagsterInstance, ExecuteInProcessResult
 
 from medkg_dagster.compiler.compile_plan import compile_plan
-from medkg_dagster.ledger import JobLedger, JobStatus
+from medkg_dagster.ledger import JobKey, JobLedger, JobStatus
 from medkg_dagster.settings import Settings
 from medkg_dagster_tests.deployments.installed import Site
 from medkg_dagster_tests.hostile.stages_that_break_their_contract import ROWS, Row
@@ -80,7 +80,7 @@ def test_a_broken_contract_fails_its_own_step_and_names_the_stage_type(
     assert failure.user_failure_data is not None
     assert row.expected in str(failure.user_failure_data.description)
     with JobLedger.open(site.home) as ledger:
-        assert ledger.job("bad", "default").status is JobStatus.FAILED
+        assert ledger.jobs.get(JobKey("bad", "default")).status is JobStatus.FAILED
 
 
 def test_what_a_stage_does_to_its_input_no_other_stage_sees(site: Site, instance: DagsterInstance) -> None:

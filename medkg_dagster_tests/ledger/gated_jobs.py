@@ -10,6 +10,7 @@ from medkg_dagster.ledger import (
     GateDecision,
     GateRule,
     Job,
+    JobKey,
     JobLedger,
     JobPhase,
     PhaseStatus,
@@ -50,25 +51,27 @@ class GatedJob:
 
     @property
     def job(self) -> Job:
-        return self.ledger.job(PIPELINE, self.job_id)
+        return self.ledger.jobs.get(JobKey(PIPELINE, self.job_id))
 
     @property
     def phase(self) -> JobPhase:
         """The phase behind the gate."""
-        return next(item for item in self.phases.phases(PIPELINE, self.job_id) if item.phase == BEHIND)
+        return next(
+            item for item in self.phases.of_job(JobKey(PIPELINE, self.job_id)) if item.phase == BEHIND
+        )
 
     @property
     def started(self) -> bool:
         return self.phase.status is PhaseStatus.STARTED
 
     def submit(self, request: dict[str, Any] | None = None, by: str = "ann") -> Job:
-        return self.phases.submit(PIPELINE, self.job_id, FIRST, request or {}, actor=by)
+        return self.phases.submit(JobKey(PIPELINE, self.job_id), FIRST, request or {}, actor=by)
 
     def arrive(self, run_id: str = "r1") -> JobPhase:
-        return self.phases.arrive(PIPELINE, self.job_id, self.rule, RunIdentity(run_id, 1))
+        return self.phases.arrive(JobKey(PIPELINE, self.job_id), self.rule, RunIdentity(run_id, 1))
 
     def set(self, value: Any = True, path: str = "ready", by: str = "ocr") -> None:
-        self.ledger.set_fields(PIPELINE, self.job_id, {path: value}, actor=by)
+        self.ledger.jobs.set_fields(JobKey(PIPELINE, self.job_id), {path: value}, actor=by)
 
     def review(self, after: float = 2.0) -> Review:
         """Look at the gate, some seconds later so that nothing was looked at just now."""
@@ -87,18 +90,20 @@ class GatedJob:
     def go_through(
         self, run_id: str = "r2", attempt: int | None = None, lineage: tuple[str, ...] = ()
     ) -> GatePassage:
-        return self.phases.pass_gate(PIPELINE, self.job_id, self.rule, RunIdentity(run_id, attempt, lineage))
+        return self.phases.pass_gate(
+            JobKey(PIPELINE, self.job_id), self.rule, RunIdentity(run_id, attempt, lineage)
+        )
 
     def retry(self, phase: str = BEHIND, by: str = "ann") -> JobPhase:
         rule = self.rule if phase == BEHIND else None
-        return self.phases.retry(PIPELINE, self.job_id, phase, rule, actor=by, reason="again")
+        return self.phases.retry(JobKey(PIPELINE, self.job_id), phase, rule, actor=by, reason="again")
 
     def gate_history(self) -> list[tuple[Any, Any, str]]:
         """What the history says of the gate: old, new, actor."""
-        entries = self.ledger.history(PIPELINE, self.job_id)
+        entries = self.ledger.jobs.history(JobKey(PIPELINE, self.job_id))
         return [(item.old, item.new, item.actor) for item in entries if item.field == "gates.ready"]
 
     def _decide(self, decision: GateDecision, by: str, reason: str, **options: Any) -> JobPhase:
         return self.phases.decide(
-            PIPELINE, self.job_id, self.rule, decision, actor=by, reason=reason, **options
+            JobKey(PIPELINE, self.job_id), self.rule, decision, actor=by, reason=reason, **options
         )

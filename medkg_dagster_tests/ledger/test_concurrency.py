@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from medkg_dagster.ledger import JobLedger
+from medkg_dagster.ledger import JobKey, JobLedger
 
 PROCESSES = 4
 UPDATES = 100
@@ -13,9 +13,11 @@ UPDATES = 100
 def write_fields(url: str, worker: int, start: Barrier) -> None:
     start.wait(60)
     with JobLedger.connect(url) as ledger:
-        ledger.ensure_job("auto", "shared", {"worker": worker}, actor=f"worker {worker}")
+        ledger.jobs.ensure(JobKey("auto", "shared"), {"worker": worker}, actor=f"worker {worker}")
         for number in range(UPDATES):
-            ledger.set_fields("auto", "shared", {f"w{worker}.n{number}": number}, actor=f"worker {worker}")
+            ledger.jobs.set_fields(
+                JobKey("auto", "shared"), {f"w{worker}.n{number}": number}, actor=f"worker {worker}"
+            )
 
 
 def run_workers(url: str) -> None:
@@ -31,8 +33,8 @@ def run_workers(url: str) -> None:
 
 def check_nothing_lost(url: str) -> None:
     with JobLedger.connect(url) as ledger:
-        fields = ledger.job("auto", "shared").fields
-        history = ledger.history("auto", "shared")
+        fields = ledger.jobs.get(JobKey("auto", "shared")).fields
+        history = ledger.jobs.history(JobKey("auto", "shared"))
     expected = {f"n{number}": number for number in range(UPDATES)}
     assert fields == {f"w{worker}": expected for worker in range(PROCESSES)}
     assert len(history) == PROCESSES * UPDATES + 1

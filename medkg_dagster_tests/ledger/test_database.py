@@ -13,7 +13,15 @@ from sqlalchemy.exc import DBAPIError
 from medkg_dagster.domain.gates import GateClause, GateCondition
 from medkg_dagster.errors import LedgerError
 from medkg_dagster.io.sql import Database, sqlite_url
-from medkg_dagster.ledger import LEDGER_FILE, GateRule, JobLedger, PhaseStatus, Registration, RunIdentity
+from medkg_dagster.ledger import (
+    LEDGER_FILE,
+    GateRule,
+    JobKey,
+    JobLedger,
+    PhaseStatus,
+    Registration,
+    RunIdentity,
+)
 from medkg_dagster.ledger.database import ledger_kind
 from medkg_dagster.ledger.schema import METADATA
 
@@ -63,8 +71,8 @@ def test_an_older_ledger_is_migrated_and_keeps_its_rows(tmp_path: Path, version:
             "VALUES ('auto', 'default', 'a', '1', 'me', 't')"
         )
     with JobLedger.open(tmp_path) as ledger:
-        assert ledger.job("auto", "default").fields == {"a": 1}
-        assert ledger.history("auto", "default")[0].new == 1
+        assert ledger.jobs.get(JobKey("auto", "default")).fields == {"a": 1}
+        assert ledger.jobs.history(JobKey("auto", "default"))[0].new == 1
     with closing(sqlite3.connect(file)) as new:
         versions = [row[0] for row in new.execute("SELECT version FROM ledger_schema ORDER BY version")]
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
@@ -78,16 +86,20 @@ def test_a_ledger_from_before_gates_keeps_all_it_has_and_learns_to_wait(url: str
             connection.execute(text(f"INSERT INTO {table} VALUES ({values})"))
 
     with JobLedger.connect(url) as ledger:
-        job = ledger.job("auto", "old")
+        job = ledger.jobs.get(JobKey("auto", "old"))
         assert (job.request, job.fields, job.attempts) == ({"adapter": "files"}, {"pages": 3}, 2)
-        assert [(entry.field, entry.new) for entry in ledger.history("auto", "old")] == [("pages", 3)]
-        assert [run.counts for run in ledger.stage_runs("auto", "old")] == [{"document": 2}]
-        assert [outcome.document_id for outcome in ledger.outcomes("auto", "old")] == ["PMID:9"]
-        assert [entry.distribution for entry in ledger.registrations()] == ["plug"]
-        assert ledger.phases.phases("auto", "old") == ()
-        ledger.set_fields("auto", "old", {"ready": True}, actor="me")
+        assert [(entry.field, entry.new) for entry in ledger.jobs.history(JobKey("auto", "old"))] == [
+            ("pages", 3)
+        ]
+        assert [run.counts for run in ledger.stage_runs.of_job(JobKey("auto", "old"))] == [{"document": 2}]
+        assert [outcome.document_id for outcome in ledger.stage_runs.outcomes(JobKey("auto", "old"))] == [
+            "PMID:9"
+        ]
+        assert [entry.distribution for entry in ledger.registrations.list()] == ["plug"]
+        assert ledger.phases.of_job(JobKey("auto", "old")) == ()
+        ledger.jobs.set_fields(JobKey("auto", "old"), {"ready": True}, actor="me")
         rule = GateRule("auto__after_ready", "ready", GateCondition(clauses=(READY,)))
-        phase = ledger.phases.arrive("auto", "old", rule, RunIdentity("r1"))
+        phase = ledger.phases.arrive(JobKey("auto", "old"), rule, RunIdentity("r1"))
     assert (phase.status, phase.opened_by) == (PhaseStatus.DUE, "me")
 
 
@@ -112,7 +124,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path, co
 def test_a_damaged_database_is_refused(tmp_path: Path) -> None:
     with JobLedger.open(tmp_path) as ledger:
         for number in range(200):
-            ledger.ensure_job("auto", f"job-{number}", {"text": "x" * 400}, actor="x")
+            ledger.jobs.ensure(JobKey("auto", f"job-{number}"), {"text": "x" * 400}, actor="x")
     file = tmp_path / LEDGER_FILE
     content = bytearray(file.read_bytes())
     for start in range(4096, len(content) - 4096, 4096):
@@ -122,7 +134,7 @@ def test_a_damaged_database_is_refused(tmp_path: Path) -> None:
         pytest.raises(LedgerError, match=r"malformed; the file is damaged"),
         JobLedger.open(tmp_path) as ledger,
     ):
-        ledger.jobs(limit=1000)
+        ledger.jobs.list(limit=1000)
 
 
 def test_a_database_with_strange_tables_of_our_names_is_refused(tmp_path: Path) -> None:
@@ -153,8 +165,8 @@ def test_sqlite_is_in_wal_mode_and_synced_normally(tmp_path: Path) -> None:
 @pytest.mark.parametrize("table", ["ledger_history", "ledger_registration_audit"])
 @pytest.mark.parametrize("change", ["UPDATE {} SET at = 'never'", "DELETE FROM {}"])
 def test_history_and_audit_refuse_changes(ledger: JobLedger, table: str, change: str) -> None:
-    ledger.ensure_job("auto", "default", actor="x")
-    ledger.record_registrations([Registration("d", "1", "e", "registered")])
+    ledger.jobs.ensure(JobKey("auto", "default"), actor="x")
+    ledger.registrations.record([Registration("d", "1", "e", "registered")])
     with pytest.raises(LedgerError, match="is append-only"), ledger._database.writing() as connection:
         connection.exec_driver_sql(change.format(table))
 

@@ -7,17 +7,17 @@ import pytest
 
 from medkg_dagster.domain.file_records import FileRecord, FileStatus
 from medkg_dagster.errors import UnknownJobError
-from medkg_dagster.ledger import JobLedger
+from medkg_dagster.ledger import JobKey, JobLedger
 from medkg_dagster.ledger.files import FileLedger
 from medkg_dagster_tests.ledger.conftest import FakeClock
 
-JOB = ("papers", "j1")
+JOB = JobKey("papers", "j1")
 
 
 @pytest.fixture
 def files(timed: JobLedger) -> FileLedger:
     for job_id in ("j1", "j2"):
-        timed.ensure_job("papers", job_id, actor="test")
+        timed.jobs.ensure(JobKey("papers", job_id), actor="test")
     return timed.files
 
 
@@ -48,49 +48,49 @@ def failed(document: str, url: str = "http://a/1.pdf") -> FileRecord:
 
 def test_records_come_back_as_they_were_by_document(files: FileLedger) -> None:
     records = (failed("a"), stored("b"), FileRecord(document_id="c", status=FileStatus.DEFERRED, url="u"))
-    files.put(*JOB, reversed(records))
+    files.put(JOB, reversed(records))
 
-    assert files.of_job(*JOB) == records
-    assert files.of_job("papers", "j2") == ()
+    assert files.of_job(JOB) == records
+    assert files.of_job(JobKey("papers", "j2")) == ()
 
 
 def test_a_later_record_of_a_document_takes_the_place_of_the_earlier(files: FileLedger) -> None:
-    files.put(*JOB, [failed("a"), stored("b")])
-    files.put(*JOB, [stored("a", sha256="new")])
+    files.put(JOB, [failed("a"), stored("b")])
+    files.put(JOB, [stored("a", sha256="new")])
 
-    assert [(record.document_id, record.sha256) for record in files.of_job(*JOB)] == [
+    assert [(record.document_id, record.sha256) for record in files.of_job(JOB)] == [
         ("a", "new"),
         ("b", "abc"),
     ]
 
 
 def test_of_two_records_of_a_document_at_once_the_last_one_counts(files: FileLedger) -> None:
-    files.put(*JOB, [failed("a"), stored("b"), stored("a")])
+    files.put(JOB, [failed("a"), stored("b"), stored("a")])
 
-    assert [record.status for record in files.of_job(*JOB)] == [FileStatus.STORED, FileStatus.STORED]
+    assert [record.status for record in files.of_job(JOB)] == [FileStatus.STORED, FileStatus.STORED]
 
 
 def test_nothing_to_remember_is_no_error(files: FileLedger) -> None:
-    files.put(*JOB, [])
+    files.put(JOB, [])
 
-    assert files.of_job(*JOB) == ()
+    assert files.of_job(JOB) == ()
 
 
 def test_more_records_than_a_statement_takes_are_remembered(files: FileLedger) -> None:
     records = [stored(f"d{number:04}", url=f"http://a/{number}") for number in range(1201)]
-    files.put(*JOB, records)
-    files.put(*JOB, records)
+    files.put(JOB, records)
+    files.put(JOB, records)
 
-    assert len(files.of_job(*JOB)) == 1201
+    assert len(files.of_job(JOB)) == 1201
     assert len(files.stored([record.url for record in records])) == 1201
 
 
 def test_a_file_is_found_by_its_address_whichever_job_fetched_it_last(
     files: FileLedger, clock: FakeClock
 ) -> None:
-    files.put(*JOB, [stored("a", sha256="old"), failed("b", "http://a/2.pdf")])
+    files.put(JOB, [stored("a", sha256="old"), failed("b", "http://a/2.pdf")])
     clock.advance(1)
-    files.put("papers", "j2", [stored("a", sha256="new")])
+    files.put(JobKey("papers", "j2"), [stored("a", sha256="new")])
 
     found = files.stored(["http://a/1.pdf", "http://a/2.pdf", "http://a/3.pdf"])
     assert {url: record.sha256 for url, record in found.items()} == {"http://a/1.pdf": "new"}
@@ -98,17 +98,17 @@ def test_a_file_is_found_by_its_address_whichever_job_fetched_it_last(
 
 
 def test_text_that_databases_refuse_is_kept_as_an_escape(files: FileLedger) -> None:
-    files.put(*JOB, [failed("caf\udce9\x00", "http://a/\x00").model_copy(update={"error": "\udc80"})])
+    files.put(JOB, [failed("caf\udce9\x00", "http://a/\x00").model_copy(update={"error": "\udc80"})])
 
-    (record,) = files.of_job(*JOB)
+    (record,) = files.of_job(JOB)
     assert (record.document_id, record.url, record.error) == (r"caf\udce9\x00", r"http://a/\x00", r"\udc80")
 
 
 def test_files_belong_to_a_job(files: FileLedger) -> None:
     with pytest.raises(UnknownJobError):
-        files.put("papers", "gone", [stored("a")])
+        files.put(JobKey("papers", "gone"), [stored("a")])
     with pytest.raises(UnknownJobError):
-        files.of_job("papers", "gone")
+        files.of_job(JobKey("papers", "gone"))
 
 
 def test_turns_at_a_service_come_one_after_the_other(files: FileLedger, clock: FakeClock) -> None:

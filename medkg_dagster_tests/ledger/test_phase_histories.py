@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from medkg_dagster.errors import GateConditionError, LedgerError, SupersededRunError
-from medkg_dagster.ledger import GateDecision, JobLedger, JobPhase, JobStatus, PhaseStatus, RunIdentity
+from medkg_dagster.ledger import (
+    GateDecision,
+    JobKey,
+    JobLedger,
+    JobPhase,
+    JobStatus,
+    PhaseStatus,
+    RunIdentity,
+)
 from medkg_dagster_tests.ledger.conftest import FakeClock
 from medkg_dagster_tests.ledger.gated_jobs import BEHIND, FIRST, PIPELINE, TIMEOUT, GatedJob
 
@@ -105,7 +113,7 @@ class OneJob(RuleBasedStateMachine):
         before = self.behind
         try:
             if phase == FIRST:
-                self.job.phases.begin(PIPELINE, "j1", FIRST, run)
+                self.job.phases.begin(JobKey(PIPELINE, "j1"), FIRST, run)
             else:
                 self.job.go_through(run.run_id, run.attempt, run.lineage)
         except (SupersededRunError, GateConditionError):
@@ -126,7 +134,7 @@ class OneJob(RuleBasedStateMachine):
     @rule(data=st.data(), cancelled=st.booleans())
     def a_run_ends(self, data: st.DataObject, cancelled: bool) -> None:
         phase, run = data.draw(st.sampled_from(self.runs))
-        self.job.phases.run_ended(PIPELINE, "j1", phase, run, is_cancelled=cancelled, error="killed")
+        self.job.phases.run_ended(JobKey(PIPELINE, "j1"), phase, run, is_cancelled=cancelled, error="killed")
 
     @rule(phase=st.sampled_from([FIRST, BEHIND]))
     def somebody_tries_again(self, phase: str) -> None:
@@ -161,7 +169,7 @@ class OneJob(RuleBasedStateMachine):
 
     @invariant()
     def attempts_never_go_back(self) -> None:
-        for phase in self.job.phases.phases(PIPELINE, "j1"):
+        for phase in self.job.phases.of_job(JobKey(PIPELINE, "j1")):
             known = [attempt for name, attempt in (*self.taken, *self.passed) if name == phase.phase]
             assert phase.attempt >= max(known, default=0)
 
@@ -170,7 +178,7 @@ class OneJob(RuleBasedStateMachine):
         return self.phase(BEHIND)
 
     def phase(self, name: str) -> JobPhase | None:
-        phases = self.job.phases.phases(PIPELINE, "j1")
+        phases = self.job.phases.of_job(JobKey(PIPELINE, "j1"))
         return next((phase for phase in phases if phase.phase == name), None)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from medkg_dagster.errors import GateConditionError, LedgerError, SupersededRunError, UnknownJobError
-from medkg_dagster.ledger import GateDecision, JobLedger, JobStatus, PhaseStatus, Review, RunIdentity
+from medkg_dagster.ledger import GateDecision, JobKey, JobLedger, JobStatus, PhaseStatus, Review, RunIdentity
 from medkg_dagster_tests.ledger.conftest import FakeClock
 from medkg_dagster_tests.ledger.gated_jobs import BEHIND, FIRST, PIPELINE, TIMEOUT, GatedJob, gate
 
@@ -54,9 +54,9 @@ def test_a_job_whose_field_was_set_before_it_arrives_does_not_wait(job: GatedJob
 
 def test_arriving_at_an_unknown_job_is_refused(timed: JobLedger) -> None:
     with pytest.raises(UnknownJobError):
-        timed.phases.arrive(PIPELINE, "gone", gate(), RunIdentity("r1"))
+        timed.phases.arrive(JobKey(PIPELINE, "gone"), gate(), RunIdentity("r1"))
     with pytest.raises(UnknownJobError):
-        timed.phases.phases(PIPELINE, "gone")
+        timed.phases.of_job(JobKey(PIPELINE, "gone"))
 
 
 def test_a_job_that_is_still_waiting_and_arrives_again_waits_anew_under_the_same_attempt(
@@ -382,13 +382,13 @@ def test_a_closed_gate_lets_nobody_through_though_the_condition_holds(waiting: G
         waiting.go_through()
     assert caught.value.reason == closed
     with pytest.raises(GateConditionError):
-        waiting.phases.check_gate(PIPELINE, "j1", waiting.rule)
+        waiting.phases.check_gate(JobKey(PIPELINE, "j1"), waiting.rule)
 
 
 def test_checking_a_gate_writes_nothing(waiting: GatedJob) -> None:
     waiting.set()
     before = waiting.phase
-    waiting.phases.check_gate(PIPELINE, "j1", waiting.rule)
+    waiting.phases.check_gate(JobKey(PIPELINE, "j1"), waiting.rule)
 
     assert waiting.phase == before
 
@@ -398,7 +398,7 @@ def test_what_went_through_a_gate_may_come_again_though_its_field_has_changed(wa
     waiting.go_through()
     waiting.set(False)
 
-    waiting.phases.check_gate(PIPELINE, "j1", waiting.rule)
+    waiting.phases.check_gate(JobKey(PIPELINE, "j1"), waiting.rule)
 
 
 def test_the_mark_of_who_waits_changes_with_them(job: GatedJob) -> None:
@@ -418,42 +418,56 @@ def test_the_mark_of_who_waits_changes_with_them(job: GatedJob) -> None:
 def test_settling_a_job_with_finished_stages_leaves_it_waiting_until_its_gate_was_passed(
     job: GatedJob,
 ) -> None:
-    job.ledger.begin_stage(PIPELINE, "j1", "ingest", "r1")
-    job.ledger.finish_stage(PIPELINE, "j1", "ingest", "r1", 1, 1)
+    job.ledger.stage_runs.begin(JobKey(PIPELINE, "j1"), "ingest", "r1")
+    job.ledger.stage_runs.finish(JobKey(PIPELINE, "j1"), "ingest", "r1", 1, 1)
     job.arrive()
-    assert job.ledger.settle(PIPELINE, "j1", ["ingest"], run_id="r1").status is JobStatus.WAITING
+    assert (
+        job.ledger.stage_runs.update_job_status(JobKey(PIPELINE, "j1"), ["ingest"], run_id="r1").status
+        is JobStatus.WAITING
+    )
 
     job.approve()
-    assert job.ledger.settle(PIPELINE, "j1", ["ingest"], run_id="r1").status is JobStatus.WAITING
+    assert (
+        job.ledger.stage_runs.update_job_status(JobKey(PIPELINE, "j1"), ["ingest"], run_id="r1").status
+        is JobStatus.WAITING
+    )
 
     job.go_through()
     assert job.job.status is JobStatus.RUNNING
-    assert job.ledger.settle(PIPELINE, "j1", ["ingest"], run_id="r1").status is JobStatus.SUCCEEDED
+    assert (
+        job.ledger.stage_runs.update_job_status(JobKey(PIPELINE, "j1"), ["ingest"], run_id="r1").status
+        is JobStatus.SUCCEEDED
+    )
 
 
 def test_a_stage_that_failed_beside_what_was_run_keeps_the_job_from_succeeding(waiting: GatedJob) -> None:
     for stage, run_id in (("branch", "r1"), ("behind", "r2")):
-        waiting.ledger.begin_stage(PIPELINE, "j1", stage, run_id)
-    waiting.ledger.fail_stage(PIPELINE, "j1", "branch", "r1", "SourceError: gone")
-    waiting.ledger.finish_stage(PIPELINE, "j1", "behind", "r2", 1, 1)
+        waiting.ledger.stage_runs.begin(JobKey(PIPELINE, "j1"), stage, run_id)
+    waiting.ledger.stage_runs.fail(JobKey(PIPELINE, "j1"), "branch", "r1", "SourceError: gone")
+    waiting.ledger.stage_runs.finish(JobKey(PIPELINE, "j1"), "behind", "r2", 1, 1)
     waiting.approve()
     waiting.go_through("r2")
 
-    job = waiting.ledger.settle(PIPELINE, "j1", ["behind"], run_id="r2", beside=["branch"])
+    job = waiting.ledger.stage_runs.update_job_status(
+        JobKey(PIPELINE, "j1"), ["behind"], run_id="r2", unselected=["branch"]
+    )
 
     assert (job.status, job.error) == (JobStatus.FAILED, "branch: SourceError: gone")
 
 
 def test_settling_a_job_whose_gate_is_closed_leaves_it_as_the_gate_did(waiting: GatedJob) -> None:
-    waiting.ledger.begin_stage(PIPELINE, "j1", "ingest", "r1", keep_status=True)
-    waiting.ledger.finish_stage(PIPELINE, "j1", "ingest", "r1", 1, 1)
+    waiting.ledger.stage_runs.begin(JobKey(PIPELINE, "j1"), "ingest", "r1", keep_status=True)
+    waiting.ledger.stage_runs.finish(JobKey(PIPELINE, "j1"), "ingest", "r1", 1, 1)
     waiting.reject()
 
-    assert waiting.ledger.settle(PIPELINE, "j1", ["ingest"], run_id="r1").status is JobStatus.REJECTED
+    assert (
+        waiting.ledger.stage_runs.update_job_status(JobKey(PIPELINE, "j1"), ["ingest"], run_id="r1").status
+        is JobStatus.REJECTED
+    )
 
 
 def test_phases_are_listed_in_the_order_they_came_to_be(waiting: GatedJob) -> None:
-    assert [phase.phase for phase in waiting.phases.phases(PIPELINE, "j1")] == [FIRST, BEHIND]
+    assert [phase.phase for phase in waiting.phases.of_job(JobKey(PIPELINE, "j1"))] == [FIRST, BEHIND]
 
 
 def test_names_and_reasons_that_databases_refuse_are_kept_as_escapes(waiting: GatedJob) -> None:

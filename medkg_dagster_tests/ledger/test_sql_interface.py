@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from medkg_dagster.errors import LedgerError
-from medkg_dagster.ledger import JobLedger, PhaseStatus, Review
+from medkg_dagster.ledger import JobKey, JobLedger, PhaseStatus, Review
 from medkg_dagster_tests.docs.markdown import code_blocks
 from medkg_dagster_tests.ledger.conftest import FakeClock
 from medkg_dagster_tests.ledger.gated_jobs import PIPELINE, GatedJob, gate
@@ -94,7 +94,7 @@ def test_a_change_in_sql_is_recorded_with_both_versions_and_the_time(
     before = job.job.updated_at
     set_ready()
 
-    last = job.ledger.history(PIPELINE, "j1")[-1]
+    last = job.ledger.jobs.history(JobKey(PIPELINE, "j1"))[-1]
     assert (last.field, last.old, last.new) == ("fields", {"pages": 3}, {"pages": 3, "ready": True})
     assert last.actor.startswith("sql")
     assert len(last.at) == len(before)
@@ -112,18 +112,21 @@ def test_who_set_the_field_is_told_apart_from_who_changed_others_in_sql(job: Gat
 def test_a_field_set_through_this_package_is_recorded_once(job: GatedJob) -> None:
     job.set(by="ocr")
 
-    assert [(item.field, item.actor) for item in job.ledger.history(PIPELINE, "j1")][-1] == ("ready", "ocr")
-    assert "fields" not in {item.field for item in job.ledger.history(PIPELINE, "j1")}
+    assert [(item.field, item.actor) for item in job.ledger.jobs.history(JobKey(PIPELINE, "j1"))][-1] == (
+        "ready",
+        "ocr",
+    )
+    assert "fields" not in {item.field for item in job.ledger.jobs.history(JobKey(PIPELINE, "j1"))}
 
 
 def test_writing_the_fields_as_they_are_changes_nothing(job: GatedJob, sql: Sql) -> None:
     job.set(1)
     job.review()
-    length = len(job.ledger.history(PIPELINE, "j1"))
+    length = len(job.ledger.jobs.history(JobKey(PIPELINE, "j1")))
     sql("UPDATE ledger_jobs SET fields = fields")
 
     assert job.review() == Review(0, 0, 0)
-    assert len(job.ledger.history(PIPELINE, "j1")) == length
+    assert len(job.ledger.jobs.history(JobKey(PIPELINE, "j1"))) == length
 
 
 @pytest.mark.parametrize(
@@ -159,7 +162,7 @@ def test_a_statement_over_many_jobs_stirs_and_records_each_of_them(
     clock.advance(2)
 
     assert timed.phases.review(PIPELINE, gate()) == Review(3, 3, 0)
-    assert [timed.history(PIPELINE, one.job_id)[-2].field for one in jobs] == ["fields"] * 3
+    assert [timed.jobs.history(JobKey(PIPELINE, one.job_id))[-2].field for one in jobs] == ["fields"] * 3
 
 
 def test_other_columns_changed_in_sql_stir_nothing(job: GatedJob, sql: Sql) -> None:

@@ -8,7 +8,7 @@ from multiprocessing.synchronize import Barrier
 import pytest
 
 from medkg_dagster.errors import GateConditionError, LedgerError, SupersededRunError
-from medkg_dagster.ledger import JobLedger, JobStatus, PhaseStatus, RunIdentity
+from medkg_dagster.ledger import JobKey, JobLedger, JobStatus, PhaseStatus, RunIdentity
 from medkg_dagster_tests.ledger.conftest import FakeClock
 from medkg_dagster_tests.ledger.gated_jobs import BEHIND, FIRST, PIPELINE, TIMEOUT, GatedJob, gate
 
@@ -23,13 +23,13 @@ def job(timed: JobLedger, clock: FakeClock) -> GatedJob:
 
 
 def begin(job: GatedJob, run: RunIdentity) -> None:
-    job.phases.begin(PIPELINE, job.job_id, FIRST, run)
+    job.phases.begin(JobKey(PIPELINE, job.job_id), FIRST, run)
 
 
 def test_a_submitted_job_is_due_with_its_request(job: GatedJob) -> None:
     submitted = job.submit({"adapter": "files"}, by="ann")
 
-    (phase,) = job.phases.phases(PIPELINE, "j1")
+    (phase,) = job.phases.of_job(JobKey(PIPELINE, "j1"))
     assert (submitted.status, submitted.request) == (JobStatus.SUBMITTED, {"adapter": "files"})
     assert (phase.phase, phase.status, phase.attempt, phase.opened_by) == (FIRST, PhaseStatus.DUE, 1, "ann")
 
@@ -40,7 +40,7 @@ def test_asking_again_for_the_same_is_asking_once(job: GatedJob) -> None:
     again = job.submit({"params": {"b": 2, "a": 1}}, by="bob")
 
     assert again == first
-    assert job.phases.phases(PIPELINE, "j1") == (taken,)
+    assert job.phases.of_job(JobKey(PIPELINE, "j1")) == (taken,)
 
 
 def test_asking_for_something_else_under_the_same_id_is_refused(job: GatedJob) -> None:
@@ -54,7 +54,7 @@ def test_asking_for_something_else_under_the_same_id_is_refused(job: GatedJob) -
 
 
 def test_a_job_that_exists_without_a_run_is_due_once_it_is_submitted(job: GatedJob) -> None:
-    job.ledger.ensure_job(PIPELINE, "j1", actor="ann")
+    job.ledger.jobs.ensure(JobKey(PIPELINE, "j1"), actor="ann")
     assert job.take(phase=FIRST) == ()
 
     job.submit()
@@ -63,8 +63,8 @@ def test_a_job_that_exists_without_a_run_is_due_once_it_is_submitted(job: GatedJ
 
 
 def test_submitting_a_job_that_has_been_run_by_hand_starts_nothing(job: GatedJob) -> None:
-    job.ledger.ensure_job(PIPELINE, "j1", actor="ann")
-    job.ledger.begin_stage(PIPELINE, "j1", "ingest", "r1")
+    job.ledger.jobs.ensure(JobKey(PIPELINE, "j1"), actor="ann")
+    job.ledger.stage_runs.begin(JobKey(PIPELINE, "j1"), "ingest", "r1")
 
     assert job.submit().status is JobStatus.RUNNING
     assert job.take(phase=FIRST) == ()
@@ -137,14 +137,14 @@ def test_a_second_run_of_an_attempt_is_refused(job: GatedJob) -> None:
 
 def test_whose_turn_it_is_can_be_asked_without_beginning(job: GatedJob) -> None:
     job.submit()
-    job.phases.check_turn(PIPELINE, "j1", FIRST, RunIdentity("r1", 1))
-    job.phases.check_turn(PIPELINE, "j1", BEHIND, RunIdentity("r1", 1))
+    job.phases.check_turn(JobKey(PIPELINE, "j1"), FIRST, RunIdentity("r1", 1))
+    job.phases.check_turn(JobKey(PIPELINE, "j1"), BEHIND, RunIdentity("r1", 1))
     begin(job, RunIdentity("r1", 1))
 
-    job.phases.check_turn(PIPELINE, "j1", FIRST, RunIdentity("r1b", 1, ("r1",)))
+    job.phases.check_turn(JobKey(PIPELINE, "j1"), FIRST, RunIdentity("r1b", 1, ("r1",)))
     for late in (RunIdentity("r2", 1), RunIdentity("r1", 2)):
         with pytest.raises(SupersededRunError):
-            job.phases.check_turn(PIPELINE, "j1", FIRST, late)
+            job.phases.check_turn(JobKey(PIPELINE, "j1"), FIRST, late)
 
 
 def test_a_re_execution_of_the_run_that_began_an_attempt_goes_on_with_it(job: GatedJob) -> None:
@@ -156,7 +156,7 @@ def test_a_re_execution_of_the_run_that_began_an_attempt_goes_on_with_it(job: Ga
     job.go_through("r2", attempt=1)
     job.go_through("r2b", attempt=1, lineage=("r2",))
 
-    assert [phase.run_id for phase in job.phases.phases(PIPELINE, "j1")] == ["r1b", "r2b"]
+    assert [phase.run_id for phase in job.phases.of_job(JobKey(PIPELINE, "j1"))] == ["r1b", "r2b"]
 
 
 def test_a_run_launched_by_hand_belongs_to_no_attempt_and_keeps_the_sensor_from_starting_another(
@@ -171,10 +171,10 @@ def test_a_run_launched_by_hand_belongs_to_no_attempt_and_keeps_the_sensor_from_
 
 
 def test_beginning_a_phase_that_nobody_submitted_changes_nothing(job: GatedJob) -> None:
-    job.ledger.ensure_job(PIPELINE, "j1", actor="ann")
+    job.ledger.jobs.ensure(JobKey(PIPELINE, "j1"), actor="ann")
     begin(job, RunIdentity("by-hand"))
 
-    assert job.phases.phases(PIPELINE, "j1") == ()
+    assert job.phases.of_job(JobKey(PIPELINE, "j1")) == ()
 
 
 def test_approving_and_starting_at_once_leaves_nothing_to_the_sensor(job: GatedJob) -> None:
@@ -227,12 +227,12 @@ def test_an_approval_ahead_starts_nothing(job: GatedJob) -> None:
 def test_a_phase_that_was_started_is_tried_again_as_a_new_attempt(job: GatedJob) -> None:
     job.submit()
     begin(job, RunIdentity("r1", 1))
-    job.ledger.set_status(PIPELINE, "j1", "failed", actor="run r1", error="parse: broken")
+    job.ledger.jobs.set_status(JobKey(PIPELINE, "j1"), "failed", actor="run r1", error="parse: broken")
     phase = job.retry(FIRST)
 
     assert (phase.status, phase.attempt, phase.starter, phase.run_id) == (PhaseStatus.DUE, 2, None, None)
     assert (job.job.status, job.job.error) == (JobStatus.SUBMITTED, None)
-    assert job.ledger.history(PIPELINE, "j1")[-1].reason == "again"
+    assert job.ledger.jobs.history(JobKey(PIPELINE, "j1"))[-1].reason == "again"
     with pytest.raises(SupersededRunError):
         begin(job, RunIdentity("r1", 1))
     begin(job, RunIdentity("r2", 2))
@@ -348,7 +348,7 @@ def test_a_decision_ahead_survives_trying_again(job: GatedJob) -> None:
 
 
 def test_a_phase_that_was_never_submitted_is_due_when_it_is_tried_again(job: GatedJob) -> None:
-    job.ledger.ensure_job(PIPELINE, "j1", actor="ann")
+    job.ledger.jobs.ensure(JobKey(PIPELINE, "j1"), actor="ann")
 
     assert job.retry(FIRST).attempt == 1
     assert len(job.take(phase=FIRST)) == 1
@@ -356,7 +356,7 @@ def test_a_phase_that_was_never_submitted_is_due_when_it_is_tried_again(job: Gat
 
 def test_planning_a_start_again_makes_a_new_attempt(job: GatedJob) -> None:
     job.submit()
-    planned = [job.phases.plan_start(PIPELINE, "j1", "convert", actor="run r1") for _ in range(2)]
+    planned = [job.phases.plan_start(JobKey(PIPELINE, "j1"), "convert", actor="run r1") for _ in range(2)]
 
     assert [(phase.status, phase.attempt) for phase in planned] == [
         (PhaseStatus.DUE, 1),
@@ -387,7 +387,7 @@ def test_threads_that_take_at_once_never_take_the_same(timed: JobLedger, clock: 
 
 def take_all(url: str, starter: str, start: Barrier, taken: "Queue[str]") -> None:
     with JobLedger.connect(url) as ledger:
-        ledger.jobs()
+        ledger.jobs.list()
         start.wait(60)
         for _ in range(JOBS):
             for phase in ledger.phases.take_due(FIRST, starter, limit=3):
@@ -397,7 +397,7 @@ def take_all(url: str, starter: str, start: Barrier, taken: "Queue[str]") -> Non
 def test_processes_that_take_at_once_never_take_the_same(url: str) -> None:
     with JobLedger.connect(url) as ledger:
         for number in range(JOBS):
-            ledger.phases.submit(PIPELINE, f"j{number}", FIRST, {}, actor="ann")
+            ledger.phases.submit(JobKey(PIPELINE, f"j{number}"), FIRST, {}, actor="ann")
     context = multiprocessing.get_context("spawn")
     start, taken = context.Barrier(PROCESSES), context.Queue()
     starters = [

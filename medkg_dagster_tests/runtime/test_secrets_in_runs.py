@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from medkg_dagster.compiler.config_schema import config_schema
 from medkg_dagster.errors import RejectedDocumentError, SourceError
-from medkg_dagster.ledger import JobLedger
+from medkg_dagster.ledger import JobKey, JobLedger
 from medkg_dagster.stage_api import Secret, StageContext
 from medkg_dagster.stage_api.secrets import redaction as memory
 from medkg_dagster_tests.compiler.deployment import Deployment
@@ -134,7 +134,9 @@ def test_an_error_that_quotes_a_secret_is_stored_without_it(deployment: Deployme
     assert failure.error is not None
     assert f"ConnectionError: https://host/?key={MARK} does not answer" in failure.error.to_string()
     with JobLedger.open(deployment.home) as ledger:
-        assert f"refused: https://host/?key={MARK}" in str(ledger.job("careless", "default").error)
+        assert f"refused: https://host/?key={MARK}" in str(
+            ledger.jobs.get(JobKey("careless", "default")).error
+        )
     assert_hidden(deployment, tmp_path)
 
 
@@ -159,7 +161,7 @@ def test_a_document_quarantined_with_a_secret_is_stored_without_it(
 
     assert result.success is not fatal
     with JobLedger.open(deployment.home) as ledger:
-        outcomes = ledger.outcomes("careless", "default")
+        outcomes = ledger.stage_runs.outcomes(JobKey("careless", "default"))
     assert outcomes[0].document_id == f"on-purpose?key={MARK}"
     assert outcomes[0].message == f"it quotes {MARK}"
     assert f"KeyError: '{MARK}'" in outcomes[1].details
@@ -242,7 +244,7 @@ def test_a_secret_written_in_plain_into_a_request_is_refused_and_reaches_nothing
 ) -> None:
     with JobLedger.open(deployment.home) as ledger:
         request = {"token": CORE, "limit": "many"}
-        ledger.ensure_job("careless", "default", request=request, actor="test")
+        ledger.jobs.ensure(JobKey("careless", "default"), request=request, actor="test")
 
     def execute(_ctx: StageContext, config: dict[str, Any]) -> tuple[str, ...]:
         reveal(config)

@@ -19,7 +19,7 @@ import yaml
 
 from medkg_dagster.conversion.gate_work_run import GateWorkRun
 from medkg_dagster.domain.file_records import FileRecord, FileStatus
-from medkg_dagster.ledger import GateRule, JobLedger, JobStatus, RunIdentity
+from medkg_dagster.ledger import GateRule, JobKey, JobLedger, JobStatus, RunIdentity
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.resolve import resolve_pipeline
 from medkg_dagster.settings import Settings
@@ -279,18 +279,20 @@ def test_a_finished_conversion_says_so_in_the_ledger_and_sets_bad_ones_aside(tmp
     pipeline = resolve_pipeline(topology, factory, {"default": ResiliencePolicy()})
     condition = GateCondition.model_validate({"field": "pdf_ir_ready", "equals": True})
     with JobLedger.open(tmp_path) as ledger:
-        ledger.ensure_job("papers", "job", actor="test")
-        ledger.files.put("papers", "job", files)
-        ledger.phases.plan_start("papers", "job", "pdf_conversion", actor="test")
-        ledger.phases.arrive("papers", "job", GateRule("behind", "ready", condition), RunIdentity("r"))
+        ledger.jobs.ensure(JobKey("papers", "job"), actor="test")
+        ledger.files.put(JobKey("papers", "job"), files)
+        ledger.phases.plan_start(JobKey("papers", "job"), "pdf_conversion", actor="test")
+        ledger.phases.arrive(
+            JobKey("papers", "job"), GateRule("behind", "ready", condition), RunIdentity("r")
+        )
 
         conversion = GateWorkRun(
             Settings(tmp_path, tmp_path), factory.extensions, pipeline, "job", pipeline.work["pdf_conversion"]
         )
         ctx = conversion.execute(RunIdentity("run-2", 1), {"timeout_seconds": 60}, logging.getLogger("test"))
 
-        job = ledger.job("papers", "job")
-        (refused,) = ledger.outcomes("papers", "job")
+        job = ledger.jobs.get(JobKey("papers", "job"))
+        (refused,) = ledger.stage_runs.outcomes(JobKey("papers", "job"))
     assert job.status is JobStatus.WAITING
     assert job.fields["pdf_ir_ready"] is True
     assert job.fields["pdf_conversion"] == {"converted": len(files) - 1, "failed": 1}

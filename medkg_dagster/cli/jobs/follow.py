@@ -47,19 +47,20 @@ def follow(  # noqa: PLR0917 - what, and then how to tell it
     Returns:
         The exit code: 0 where it succeeded.
     """
-    from medkg_dagster.ledger import JobStatus
+    from medkg_dagster.ledger import JobKey, JobStatus
 
+    key = JobKey(pipeline.name, job_id)
     open_statuses = {JobStatus.SUBMITTED, JobStatus.RUNNING, JobStatus.WAITING}
-    told: set[str] = set()
+    shown: set[str] = set()
     attend = attend or IdleWarning()
     try:
         while True:
-            job = book.job(pipeline.name, job_id)
-            phases = book.phases.phases(pipeline.name, job_id)
-            steps = [*_stage_steps(book.stage_runs(pipeline.name, job_id)), *_phase_steps(pipeline, phases)]
-            for at, key, text in sorted([*steps, *_error_steps(job, open_statuses)]):
-                if key not in told:
-                    told.add(key)
+            job = book.jobs.get(key)
+            phases = book.phases.of_job(key)
+            steps = [*_stage_steps(book.stage_runs.of_job(key)), *_phase_steps(pipeline, phases)]
+            for at, step, text in sorted([*steps, *_error_steps(job, open_statuses)]):
+                if step not in shown:
+                    shown.add(step)
                     echo(f"  {at[11:19]}  {text}")
             if job.status not in open_statuses:
                 return _conclude(job, echo)
@@ -162,7 +163,7 @@ def _error_steps(job: Job, open_statuses: set[JobStatus]) -> Iterator[Step]:
 def _conclude(job: Job, echo: Echo) -> int:
     from medkg_dagster.ledger import JobStatus
 
-    place = f"{job.pipeline}/{job.job_id}"
+    place = str(job.key)
     if job.status is JobStatus.SUCCEEDED:
         echo(f"{place} succeeded")
         return 0

@@ -105,7 +105,7 @@ def _approve(
 
     starter = f"{STARTER} {started.process.pid}" if started else None
     before, phase = _decide(settings, job, gate_name, GateDecision.APPROVED, who, starter)
-    place = f"gate '{phase.gate}' of {phase.pipeline}/{phase.job_id}"
+    place = f"gate '{phase.gate}' of {phase.key}"
     if phase.status is PhaseStatus.EXPECTED:
         if before is not None and before.decision is phase.decision:
             return f"{place} was approved ahead by {phase.opened_by}, at {seconds(phase.since)}"
@@ -133,7 +133,7 @@ def reject(settings: Settings, job: str, gate_name: str, by: str, reason: str) -
     from medkg_dagster.ledger import GateDecision, PhaseStatus
 
     before, phase = _decide(settings, job, gate_name, GateDecision.REJECTED, (by, reason), None)
-    place = f"gate '{phase.gate}' of {phase.pipeline}/{phase.job_id}"
+    place = f"gate '{phase.gate}' of {phase.key}"
     if phase.status is PhaseStatus.EXPECTED:
         click.echo(f"{place} is rejected ahead; the job will end when it comes to it")
     elif before is not None and before.status is PhaseStatus.REJECTED:
@@ -158,11 +158,10 @@ def _decide(  # noqa: PLR0917 - where, which, what, by whom: the order in which 
         found = find_job(book, job, None)
         planned = find_gate(find_pipeline(plan, found.pipeline), gate_name)
         by, reason = who
-        phases = book.phases.phases(found.pipeline, found.job_id)
+        phases = book.phases.of_job(found.key)
         before = next((phase for phase in phases if phase.phase == planned.job_name), None)
         return before, book.phases.decide(
-            found.pipeline,
-            found.job_id,
+            found.key,
             gate_rule(planned),
             decision,
             actor=by,

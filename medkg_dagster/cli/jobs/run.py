@@ -123,20 +123,20 @@ def submit_again(
 
     Where nothing is asked of a job that is known, it works on what it was submitted with.
     """
-    from medkg_dagster.ledger import JobStatus
+    from medkg_dagster.ledger import JobKey, JobStatus
 
     first = pipeline.phases[0].job_name
-    known = [] if request else book.jobs(pipeline.name, job_id=job_id)
+    known = [] if request else book.jobs.list(pipeline.name, job_id=job_id)
     request = dict(known[0].request) if known else request
-    job = book.phases.submit(pipeline.name, job_id, first, request, actor=actor)
-    place = f"{pipeline.name}/{job_id}"
+    key = JobKey(pipeline.name, job_id)
+    job = book.phases.submit(key, first, request, actor=actor)
     if job.status in {JobStatus.RUNNING, JobStatus.WAITING}:
-        click.echo(f"{place} is {job.status} already; following it")
+        click.echo(f"{key} is {job.status} already; following it")
     elif job.status is JobStatus.SUBMITTED:
-        click.echo(f"submitted {place}")
+        click.echo(f"submitted {key}")
     else:
-        book.phases.retry(pipeline.name, job_id, first, None, actor=actor, reason="medkg run")
-        click.echo(f"submitted {place} again; it had {job.status}")
+        book.phases.retry(key, first, None, actor=actor, reason="medkg run")
+        click.echo(f"submitted {key} again; it had {job.status}")
 
 
 class Attendant:
@@ -186,7 +186,7 @@ class Attendant:
         if self._launched.has_ended:
             self._launched = self._launch()
         starter = f"medkg run {self._launched.process.pid}"
-        claimed = self._book.phases.claim(phase.pipeline, phase.job_id, phase.phase, starter)
+        claimed = self._book.phases.claim(phase.key, phase.phase, starter)
         if claimed is not None and claimed.starter == starter:
             self._launched.run(claimed)
             self._running, self._has_ended = claimed, False
@@ -209,13 +209,10 @@ class Attendant:
         """Tell the ledger and the user that the process ended without saying what became of the job."""
         from medkg_dagster.ledger import RunIdentity
 
-        place = f"{phase.pipeline}/{phase.job_id}"
-        error = (
-            f"the process that ran {phase.phase} ended early; `medkg ledger retry {place}` starts it again"
-        )
+        again = f"`medkg ledger retry {phase.key}` starts it again"
+        error = f"the process that ran {phase.phase} ended early; {again}"
         self._book.phases.run_ended(
-            phase.pipeline,
-            phase.job_id,
+            phase.key,
             phase.phase,
             RunIdentity(phase.run_id or "", phase.attempt),
             is_cancelled=False,
@@ -223,14 +220,13 @@ class Attendant:
         )
         log = self._launched.log
         lines = log.read_text(errors="replace").splitlines()[-_LOG_LINES:] if log.exists() else []
-        click.echo("\n".join([*lines, f"medkg: {place}: {error}", f"medkg: its log is {log}"]), err=True)
+        click.echo("\n".join([*lines, f"medkg: {phase.key}: {error}", f"medkg: its log is {log}"]), err=True)
         return 1
 
     def _waits(self, job: Job) -> int:
-        place = f"{job.pipeline}/{job.job_id}"
         click.echo(
-            f"{place} waits at gate '{job.phase}', and no daemon runs that would look at it: "
+            f"{job.key} waits at gate '{job.phase}', and no daemon runs that would look at it: "
             "`medkg gate list` shows what it waits for, `make dev` goes on by itself, and "
-            f"`medkg gate approve {place} {job.phase} --reason WHY --now` opens the gate"
+            f"`medkg gate approve {job.key} {job.phase} --reason WHY --now` opens the gate"
         )
         return WAITS

@@ -74,7 +74,7 @@ def submit(  # noqa: PLR0917 - one parameter per option of the command
     """
     from dataclasses import asdict
 
-    from medkg_dagster.ledger import JobLedger
+    from medkg_dagster.ledger import JobKey, JobLedger
     from medkg_dagster.resolution import load_deployment
 
     settings: Settings = ctx.obj
@@ -89,12 +89,12 @@ def submit(  # noqa: PLR0917 - one parameter per option of the command
     )
     job_id = check_job_id(job_id) if job_id is not None else new_job_id(planned.name)
     with JobLedger.of(settings) as book:
-        job = book.phases.submit(planned.name, job_id, planned.phases[0].job_name, request, actor=by)
+        job = book.phases.submit(JobKey(planned.name, job_id), planned.phases[0].job_name, request, actor=by)
         echo = partial(click.echo, err=as_json)  # standard output is for the JSON alone
-        echo(f"submitted {job.pipeline}/{job.job_id}")
+        echo(f"submitted {job.key}")
         code = follow(book, planned, job.job_id, echo) if wait else 0
         if as_json:
-            echo_json(asdict(book.job(job.pipeline, job.job_id)))
+            echo_json(asdict(book.jobs.get(job.key)))
     ctx.exit(code)
 
 

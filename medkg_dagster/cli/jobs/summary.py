@@ -34,9 +34,12 @@ COUNTED = {
 @click.pass_obj
 def summary(settings: Settings, pipeline: str, job: str, as_json: bool) -> None:
     """Say what a job made, where it is, and what to try next."""
+    from medkg_dagster.ledger import JobKey
+
+    key = JobKey(pipeline, job)
     with open_ledger(settings) as book:
-        status = book.job(pipeline, job).status
-        runs = book.stage_runs(pipeline, job)
+        status = book.jobs.get(key).status
+        runs = book.stage_runs.of_job(key)
     counts = totals(runs)
     quarantined = sum(run.quarantined for run in runs)
     files = data_files(settings.home)

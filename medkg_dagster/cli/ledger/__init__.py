@@ -35,7 +35,7 @@ def list_jobs(
 ) -> None:
     """List jobs, the latest changed first."""
     with open_ledger(settings) as book:
-        jobs = book.jobs(pipeline, status, limit)
+        jobs = book.jobs.list(pipeline, status, limit)
         if as_json:
             echo_json([{**asdict(job), "phases": _phases(book, job)} for job in jobs])
             return
@@ -86,10 +86,10 @@ def find_job(book: JobLedger, wanted: str, pipeline: str | None) -> Job:
     Raises:
         UnknownJobError: There is none, or several pipelines have one.
     """
-    found = list(book.jobs(pipeline, job_id=wanted))
+    found = list(book.jobs.list(pipeline, job_id=wanted))
     named_pipeline, slash, named_id = wanted.partition("/")
     if slash and pipeline in {None, named_pipeline}:
-        found += book.jobs(named_pipeline, job_id=named_id)
+        found += book.jobs.list(named_pipeline, job_id=named_id)
     if len(found) == 1:
         return found[0]
     if found:
@@ -97,29 +97,29 @@ def find_job(book: JobLedger, wanted: str, pipeline: str | None) -> Job:
             f"several pipelines have a job '{wanted}': {', '.join(_name(job) for job in found)}; "
             "name one of these"
         )
-    known = [_name(job) for job in book.jobs(pipeline, limit=20)]
+    known = [_name(job) for job in book.jobs.list(pipeline, limit=20)]
     raise UnknownJobError(f"the ledger has no job '{wanted}'; {did_you_mean(wanted, known)}")
 
 
 def describe_job(book: JobLedger, job: Job) -> dict[str, Any]:
     """Return everything the ledger knows of a job as plain values."""
-    key = (job.pipeline, job.job_id)
+    key = job.key
     return {
         **asdict(job),
         "phases": _phases(book, job),
-        "stage_runs": [asdict(run) for run in book.stage_runs(*key)],
-        "quarantined": [asdict(outcome) for outcome in book.outcomes(*key)],
-        "files": [record.model_dump(mode="json") for record in book.files.of_job(*key)],
-        "history": [asdict(entry) for entry in book.history(*key)],
+        "stage_runs": [asdict(run) for run in book.stage_runs.of_job(key)],
+        "quarantined": [asdict(outcome) for outcome in book.stage_runs.outcomes(key)],
+        "files": [record.model_dump(mode="json") for record in book.files.of_job(key)],
+        "history": [asdict(entry) for entry in book.jobs.history(key)],
     }
 
 
 def _phases(book: JobLedger, job: Job) -> list[dict[str, Any]]:
-    return [asdict(phase) for phase in book.phases.phases(job.pipeline, job.job_id)]
+    return [asdict(phase) for phase in book.phases.of_job(job.key)]
 
 
 def _name(job: Job) -> str:
-    return f"{job.pipeline}/{job.job_id}"
+    return str(job.key)
 
 
 def _print_job(job: Job, described: dict[str, Any]) -> None:

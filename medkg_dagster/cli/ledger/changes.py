@@ -35,13 +35,13 @@ def set_fields(  # noqa: PLR0917 - one parameter per option of the command
     changes = parse_assignments(fields, "field", as_text=as_text)
     with open_ledger(settings) as book:
         found = find_job(book, job, None)
-        changed = book.set_fields(found.pipeline, found.job_id, changes, actor=by, reason=reason)
+        changed = book.jobs.set_fields(found.key, changes, actor=by, reason=reason)
     for warning in _warnings(settings, changed, changes):
         click.echo(f"medkg: warning: {warning}", err=True)
     if changed.updated_at == found.updated_at:
-        click.echo(f"{found.pipeline}/{found.job_id}: unchanged, {', '.join(sorted(changes))} had this value")
+        click.echo(f"{found.key}: unchanged, {', '.join(sorted(changes))} had this value")
     else:
-        click.echo(f"{found.pipeline}/{found.job_id}: set {', '.join(sorted(changes))}")
+        click.echo(f"{found.key}: set {', '.join(sorted(changes))}")
 
 
 @click.command("retry")
@@ -70,17 +70,17 @@ def retry(  # noqa: PLR0917 - one parameter per option of the command
             hint = did_you_mean(phase_name, known)
             raise ConfigError(f"pipeline '{pipeline.name}' has no job '{phase_name}'; {hint}")
         if phase_name in pipeline.work:
-            after = book.phases.plan_start(found.pipeline, found.job_id, phase_name, actor=by)
+            after = book.phases.plan_start(found.key, phase_name, actor=by)
         else:
             gate = next((item for item in pipeline.gates if item.job_name == phase_name), None)
             rule = gate_rule(gate) if gate else None
             if gate is not None:
                 _require_arrival(book, pipeline, found, gate)
-            after = book.phases.retry(found.pipeline, found.job_id, phase_name, rule, actor=by, reason=reason)
+            after = book.phases.retry(found.key, phase_name, rule, actor=by, reason=reason)
     if after.status is PhaseStatus.WAITING:
-        click.echo(f"{found.pipeline}/{found.job_id} waits at gate '{after.gate}' once more")
+        click.echo(f"{found.key} waits at gate '{after.gate}' once more")
     else:
-        click.echo(f"{found.pipeline}/{found.job_id}: {phase_name} is due, attempt {after.attempt}")
+        click.echo(f"{found.key}: {phase_name} is due, attempt {after.attempt}")
 
 
 @click.command("files")
@@ -91,7 +91,7 @@ def list_files(settings: Settings, job: str, as_json: bool) -> None:
     """List the files fetched for the documents of JOB."""
     with open_ledger(settings) as book:
         found = find_job(book, job, None)
-        records = book.files.of_job(found.pipeline, found.job_id)
+        records = book.files.of_job(found.key)
     described = [record.model_dump(mode="json") for record in records]
     if as_json:
         echo_json(described)
@@ -108,12 +108,12 @@ def failed_phase(book: JobLedger, pipeline: PipelinePlan, job: Job) -> Phase:
     from medkg_dagster.ledger import PhaseStatus, StageStatus
 
     by_job = {phase.job_name: phase for phase in pipeline.phases}
-    known = [phase for phase in book.phases.phases(job.pipeline, job.job_id) if phase.phase in by_job]
+    known = [phase for phase in book.phases.of_job(job.key) if phase.phase in by_job]
     for phase in known:
         if phase.status in {PhaseStatus.REJECTED, PhaseStatus.TIMED_OUT}:
             return by_job[phase.phase]
     stages = {stage.name for stage in pipeline.stages}
-    runs = [run for run in book.stage_runs(job.pipeline, job.job_id) if run.stage in stages]
+    runs = [run for run in book.stage_runs.of_job(job.key) if run.stage in stages]
     for status in (StageStatus.FAILED, StageStatus.STARTED):
         for run in runs:
             if run.status is status:
@@ -125,7 +125,7 @@ def failed_phase(book: JobLedger, pipeline: PipelinePlan, job: Job) -> Phase:
 def _require_ended(job: Job, *, force: bool) -> None:
     from medkg_dagster.ledger import JobStatus
 
-    place = f"job '{job.pipeline}/{job.job_id}'"
+    place = f"job '{job.key}'"
     if job.status is JobStatus.SUCCEEDED:
         raise LedgerError(f"{place} succeeded; submit another, or name the phase to repeat with --phase")
     if job.status is JobStatus.SUBMITTED and not force:
@@ -142,7 +142,7 @@ def _require_stopped(job: Job, *, force: bool) -> None:
 
     if job.status is JobStatus.RUNNING and not force:
         raise LedgerError(
-            f"job '{job.pipeline}/{job.job_id}' is running; stop its run in the Dagster UI first, or pass "
+            f"job '{job.key}' is running; stop its run in the Dagster UI first, or pass "
             "--force where its process is gone"
         )
 
@@ -151,12 +151,12 @@ def _require_arrival(book: JobLedger, pipeline: PipelinePlan, job: Job, gate: Pl
     """Refuse to begin behind a gate while what lies before it is not done."""
     from medkg_dagster.ledger import StageStatus
 
-    runs = book.stage_runs(job.pipeline, job.job_id)
+    runs = book.stage_runs.of_job(job.key)
     finished = {run.stage for run in runs if run.status is StageStatus.FINISHED}
     missing = [stage.name for stage in pipeline.stages if stage.name in gate.upstream - finished]
     if missing:
         raise LedgerError(
-            f"job '{job.pipeline}/{job.job_id}' has not come to gate '{gate.name}': {', '.join(missing)} "
+            f"job '{job.key}' has not come to gate '{gate.name}': {', '.join(missing)} "
             f"not finished; start {pipeline.phase_of(missing[0]).job_name} again first"
         )
 

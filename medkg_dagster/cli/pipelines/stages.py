@@ -57,7 +57,7 @@ def _show_audit(settings: Settings, subject: str | None, limit: int, *, as_json:
     report = load_deployment(settings).plan.report
     with JobLedger.of(settings) as ledger:
         audit_plugins(report.events, ledger)
-        entries = ledger.registrations(limit, subject)
+        entries = ledger.registrations.list(limit, subject)
     if as_json:
         echo_json([asdict(entry) for entry in entries])
         return

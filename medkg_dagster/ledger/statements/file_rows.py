@@ -10,19 +10,18 @@ from sqlalchemy import Connection, Row, delete, insert, select
 from medkg_dagster.domain.file_records import FileRecord, FileStatus
 from medkg_dagster.ledger.database import lock_database
 from medkg_dagster.ledger.encoding import storable
+from medkg_dagster.ledger.models import JobKey
 from medkg_dagster.ledger.schema import FILES, TURNS
 
 _BATCH = 500
 _TEXTS = ("document_id", "url", "etag", "last_modified", "error")
 
 
-def put_files(
-    connection: Connection, pipeline: str, job_id: str, records: Iterable[FileRecord], now: str
-) -> None:
+def put_files(connection: Connection, job: JobKey, records: Iterable[FileRecord], now: str) -> None:
     """Put records in the place of earlier ones of the same documents."""
-    described = (_row(pipeline, job_id, record, now) for record in records)
+    described = (_row(job, record, now) for record in records)
     rows = list({row["document_id"]: row for row in described}.values())
-    of_job = (FILES.c.pipeline == pipeline) & (FILES.c.job_id == job_id)
+    of_job = (FILES.c.pipeline == job.pipeline) & (FILES.c.job_id == job.job_id)
     for start in range(0, len(rows), _BATCH):
         batch = rows[start : start + _BATCH]
         connection.execute(
@@ -31,11 +30,11 @@ def put_files(
         connection.execute(insert(FILES), batch)
 
 
-def list_files(connection: Connection, pipeline: str, job_id: str) -> tuple[FileRecord, ...]:
+def list_files(connection: Connection, job: JobKey) -> tuple[FileRecord, ...]:
     """Return the records of a job, by document id."""
     query = (
         select(FILES)
-        .where(FILES.c.pipeline == pipeline, FILES.c.job_id == job_id)
+        .where(FILES.c.pipeline == job.pipeline, FILES.c.job_id == job.job_id)
         .order_by(FILES.c.document_id)
     )
     return tuple(map(_record, connection.execute(query)))
@@ -65,10 +64,10 @@ def reserve_turn(connection: Connection, service: str, interval: float, now: flo
     return turn - now
 
 
-def _row(pipeline: str, job_id: str, record: FileRecord, now: str) -> dict[str, Any]:
+def _row(job: JobKey, record: FileRecord, now: str) -> dict[str, Any]:
     values = record.model_dump(mode="json")
     texts = {name: storable(values[name]) for name in _TEXTS if values[name] is not None}
-    return {"pipeline": pipeline, "job_id": job_id, "at": now, **values, **texts}
+    return {**job._asdict(), "at": now, **values, **texts}
 
 
 def _record(row: Row[Any]) -> FileRecord:

@@ -13,7 +13,7 @@ from medkg_dagster.errors import LedgerError, UnknownJobError, did_you_mean
 from medkg_dagster.ledger.database import lock_database
 from medkg_dagster.ledger.encoding import dump_json, from_json, storable, to_json
 from medkg_dagster.ledger.fields import assign, lookup
-from medkg_dagster.ledger.models import HistoryEntry, Job, JobStatus
+from medkg_dagster.ledger.models import HistoryEntry, Job, JobKey, JobStatus
 from medkg_dagster.ledger.schema import HISTORY, JOBS
 
 _ABSENT = object()
@@ -42,19 +42,16 @@ class Attribution:
     reason: str | None = None
 
 
-def add_job(
-    connection: Connection, pipeline: str, job_id: str, request: Mapping[str, Any], by: Attribution
-) -> Job:
+def add_job(connection: Connection, job: JobKey, request: Mapping[str, Any], by: Attribution) -> Job:
     """Add a job unless it is there already, and return it as it stands."""
-    if not pipeline or not job_id:
+    if not all(job):
         raise LedgerError("a ledger job needs a pipeline and an id; one of them is empty")
     lock_database(connection)
-    known = find_job(connection, pipeline, job_id)
+    known = find_job(connection, job)
     if known is not None:
         return known
     values = {
-        "pipeline": pipeline,
-        "job_id": job_id,
+        **job._asdict(),
         "status": JobStatus.SUBMITTED.value,
         "request": to_json(dict(request), "the request"),
         "fields": "{}",
@@ -64,22 +61,22 @@ def add_job(
         "updated_at": by.at,
     }
     connection.execute(insert(JOBS).values(values))
-    record(connection, pipeline, job_id, {"status": (None, JobStatus.SUBMITTED.value)}, by)
-    return get_job(connection, pipeline, job_id)
+    record(connection, job, {"status": (None, JobStatus.SUBMITTED.value)}, by)
+    return get_job(connection, job)
 
 
-def get_job(connection: Connection, pipeline: str, job_id: str, *, lock: bool = False) -> Job:
+def get_job(connection: Connection, job: JobKey, *, lock: bool = False) -> Job:
     """Return a job, held against other writers until the transaction ends where `lock` is set."""
-    row = find_job(connection, pipeline, job_id, lock=lock)
+    row = find_job(connection, job, lock=lock)
     if row is None:
-        hint = did_you_mean(job_id, _likely_ids(connection, pipeline, job_id))
-        raise UnknownJobError(f"pipeline '{pipeline}' has no ledger job '{job_id}'; {hint}")
+        hint = did_you_mean(job.job_id, _likely_ids(connection, job))
+        raise UnknownJobError(f"pipeline '{job.pipeline}' has no ledger job '{job.job_id}'; {hint}")
     return row
 
 
-def find_job(connection: Connection, pipeline: str, job_id: str, *, lock: bool = False) -> Job | None:
+def find_job(connection: Connection, job: JobKey, *, lock: bool = False) -> Job | None:
     """Return a job, or None where there is none."""
-    key = {"of_pipeline": pipeline, "of_job_id": job_id}
+    key = {"of_pipeline": job.pipeline, "of_job_id": job.job_id}
     row = connection.execute(_LOCK_JOB if lock else _SELECT_JOB, key).first()
     return None if row is None else _job(row)
 
@@ -120,7 +117,7 @@ def change_job(connection: Connection, job: Job, changes: Mapping[str, Any], by:
     recorded = {
         name: (getattr(job, name), value) for name, value in differing.items() if name in {"status", "phase"}
     }
-    record(connection, job.pipeline, job.job_id, recorded, by)
+    record(connection, job.key, recorded, by)
     return replace(job, **differing, updated_at=by.at)
 
 
@@ -146,7 +143,7 @@ def change_fields(connection: Connection, job: Job, changes: Mapping[str, Any], 
             "now": by.at,
         },
     )
-    record(connection, job.pipeline, job.job_id, recorded, by)
+    record(connection, job.key, recorded, by)
     return replace(job, fields=fields, updated_at=by.at)
 
 
@@ -157,11 +154,11 @@ _UPDATE_FIELDS = (
 )
 
 
-def list_history(connection: Connection, pipeline: str, job_id: str) -> tuple[HistoryEntry, ...]:
+def list_history(connection: Connection, job: JobKey) -> tuple[HistoryEntry, ...]:
     """Return every change of a job, the oldest first."""
     query = (
         select(HISTORY)
-        .where(HISTORY.c.pipeline == pipeline, HISTORY.c.job_id == job_id)
+        .where(HISTORY.c.pipeline == job.pipeline, HISTORY.c.job_id == job.job_id)
         .order_by(HISTORY.c.id)
     )
     return tuple(
@@ -189,16 +186,14 @@ def valid_status(status: str) -> JobStatus:
 
 def record(
     connection: Connection,
-    pipeline: str,
-    job_id: str,
+    job: JobKey,
     changes: Mapping[str, tuple[Any, Any]],
     by: Attribution,
 ) -> None:
     """Append changes to the history: field to old and new value."""
     rows = [
         {
-            "pipeline": pipeline,
-            "job_id": job_id,
+            **job._asdict(),
             "field": field,
             "old": None if old is None else dump_json(old),
             "new": None if new is None else dump_json(new),
@@ -212,10 +207,10 @@ def record(
         connection.execute(_INSERT_HISTORY, rows)
 
 
-def _likely_ids(connection: Connection, pipeline: str, job_id: str) -> list[str]:
-    query = select(JOBS.c.job_id).where(JOBS.c.pipeline == pipeline).order_by(JOBS.c.updated_at.desc())
+def _likely_ids(connection: Connection, job: JobKey) -> list[str]:
+    query = select(JOBS.c.job_id).where(JOBS.c.pipeline == job.pipeline).order_by(JOBS.c.updated_at.desc())
     known = list(connection.scalars(query.limit(_COMPARED)))
-    close = difflib.get_close_matches(job_id, known, n=_LISTED)
+    close = difflib.get_close_matches(job.job_id, known, n=_LISTED)
     return close or known[:_LISTED]
 
 

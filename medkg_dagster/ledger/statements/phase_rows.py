@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from medkg_dagster.domain.gates import ABSENT, look_up
 from medkg_dagster.ledger.encoding import dump_json, from_json, storable
-from medkg_dagster.ledger.models import GateDecision, JobPhase, PhaseStatus
+from medkg_dagster.ledger.models import GateDecision, JobKey, JobPhase, PhaseStatus
 from medkg_dagster.ledger.schema import HISTORY, PHASES
 
 # Written into the statement: a database matches a parameter with no partial index.
@@ -56,6 +56,11 @@ class PhaseKey(NamedTuple):
     job_id: str
     phase: str
 
+    @property
+    def job(self) -> JobKey:
+        """Which job."""
+        return JobKey(self.pipeline, self.job_id)
+
 
 def find_phase(connection: Connection, key: PhaseKey) -> JobPhase | None:
     """Return a phase, or None where there is none; the caller holds the job."""
@@ -73,9 +78,9 @@ def put_phase(connection: Connection, key: PhaseKey, values: dict[str, Any]) -> 
     return _phase(connection.execute(_SELECT_PHASE, place).one())
 
 
-def list_phases(connection: Connection, pipeline: str, job_id: str) -> tuple[JobPhase, ...]:
+def list_phases(connection: Connection, job: JobKey) -> tuple[JobPhase, ...]:
     """Return the phases of a job, in the order they came to be."""
-    query = select(PHASES).where(PHASES.c.pipeline == pipeline, PHASES.c.job_id == job_id)
+    query = select(PHASES).where(PHASES.c.pipeline == job.pipeline, PHASES.c.job_id == job.job_id)
     return tuple(map(_phase, connection.execute(query.order_by(PHASES.c.since, PHASES.c.phase))))
 
 

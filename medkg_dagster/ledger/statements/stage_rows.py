@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, and_, delete, insert, select, update
 
 from medkg_dagster.ledger.encoding import from_json, storable
-from medkg_dagster.ledger.models import DocumentOutcome, StageRun, StageStatus
+from medkg_dagster.ledger.models import DocumentOutcome, JobKey, StageRun, StageStatus
 from medkg_dagster.ledger.schema import DOCUMENT_OUTCOMES, STAGE_RUNS
 from medkg_dagster.stage_api.context.quarantine import QuarantinedDocument
 
@@ -26,11 +26,18 @@ class StageKey(NamedTuple):
     job_id: str
     stage: str
 
+    @property
+    def job(self) -> JobKey:
+        """Which job."""
+        return JobKey(self.pipeline, self.job_id)
 
-def has_run(connection: Connection, pipeline: str, job_id: str, run_id: str) -> bool:
+
+def has_run(connection: Connection, job: JobKey, run_id: str) -> bool:
     """Return whether a run is the latest of any stage of the job."""
     query = select(STAGE_RUNS.c.stage).where(
-        STAGE_RUNS.c.pipeline == pipeline, STAGE_RUNS.c.job_id == job_id, STAGE_RUNS.c.run_id == run_id
+        STAGE_RUNS.c.pipeline == job.pipeline,
+        STAGE_RUNS.c.job_id == job.job_id,
+        STAGE_RUNS.c.run_id == run_id,
     )
     return connection.execute(query.limit(1)).first() is not None
 
@@ -49,11 +56,11 @@ def put_stage_run(connection: Connection, key: StageKey, values: dict[str, Any])
         connection.execute(insert(STAGE_RUNS).values({**blank, **values, **key._asdict()}))
 
 
-def list_stage_runs(connection: Connection, pipeline: str, job_id: str) -> tuple[StageRun, ...]:
+def list_stage_runs(connection: Connection, job: JobKey) -> tuple[StageRun, ...]:
     """Return the latest run of each stage, in the order they began."""
     query = (
         select(STAGE_RUNS)
-        .where(STAGE_RUNS.c.pipeline == pipeline, STAGE_RUNS.c.job_id == job_id)
+        .where(_of_job(STAGE_RUNS, job))
         .order_by(STAGE_RUNS.c.started_at, STAGE_RUNS.c.stage)
     )
     return tuple(
@@ -95,12 +102,10 @@ def replace_outcomes(
         connection.execute(insert(DOCUMENT_OUTCOMES), rows)
 
 
-def list_outcomes(
-    connection: Connection, pipeline: str, job_id: str, stage: str | None
-) -> tuple[DocumentOutcome, ...]:
+def list_outcomes(connection: Connection, job: JobKey, stage: str | None) -> tuple[DocumentOutcome, ...]:
     """Return the refused documents of a job or of one stage, in the order they were refused."""
     table = DOCUMENT_OUTCOMES
-    query = select(table).where(table.c.pipeline == pipeline, table.c.job_id == job_id).order_by(table.c.id)
+    query = select(table).where(_of_job(table, job)).order_by(table.c.id)
     if stage is not None:
         query = query.where(table.c.stage == stage)
     return tuple(
@@ -118,5 +123,9 @@ def list_outcomes(
     )
 
 
+def _of_job(table: Any, job: JobKey) -> Any:
+    return and_(table.c.pipeline == job.pipeline, table.c.job_id == job.job_id)
+
+
 def _of(table: Any, key: StageKey) -> Any:
-    return and_(table.c.pipeline == key.pipeline, table.c.job_id == key.job_id, table.c.stage == key.stage)
+    return and_(_of_job(table, key.job), table.c.stage == key.stage)

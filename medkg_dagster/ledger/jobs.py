@@ -1,0 +1,122 @@
+"""Jobs: what was asked for, how they stand, and who changed what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from medkg_dagster.io.sql import Database
+from medkg_dagster.ledger.models import HistoryEntry, Job, JobKey
+from medkg_dagster.ledger.statements import job_rows
+from medkg_dagster.ledger.statements.job_rows import Attribution
+from medkg_dagster.ledger.times import Clock, stamp
+
+
+class Jobs:
+    """The jobs of a ledger and their history.
+
+    Every method is one transaction and may raise `LedgerError`; those that take a job raise `UnknownJobError`
+    where there is none.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def ensure(self, key: JobKey, request: Mapping[str, Any] | None = None, *, actor: str) -> Job:
+        """Return a job, made on first use; the request of one that exists is never overwritten.
+
+        Args:
+            key: The job.
+            request: What to work on; JSON values.
+            actor: Who or what asks for it.
+        """
+        with self._database.reading() as connection:
+            known = job_rows.find_job(connection, key)
+        if known is not None:
+            return known
+        with self._database.writing() as connection:
+            changed = Attribution(actor, stamp(self._clock))
+            return job_rows.add_job(connection, key, request or {}, changed)
+
+    def get(self, key: JobKey) -> Job:
+        """Return a job."""
+        with self._database.reading() as connection:
+            return job_rows.get_job(connection, key)
+
+    def list(
+        self,
+        pipeline: str | None = None,
+        status: str | None = None,
+        limit: int = 100,
+        *,
+        job_id: str | None = None,
+    ) -> tuple[Job, ...]:
+        """Return jobs, the latest changed first.
+
+        Args:
+            pipeline: Only of this pipeline.
+            status: Only in this status.
+            limit: At most so many.
+            job_id: Only of this id, in whichever pipeline.
+        """
+        with self._database.reading() as connection:
+            return job_rows.list_jobs(connection, pipeline, status, job_id, limit)
+
+    def set_status(
+        self,
+        key: JobKey,
+        status: str,
+        *,
+        actor: str,
+        error: str | None = None,
+        reason: str | None = None,
+    ) -> Job:
+        """Set a job's status and error; a change of status goes into the history.
+
+        Args:
+            key: The job.
+            status: The new status, see `JobStatus`.
+            actor: Who or what changes it.
+            error: Why it failed; None clears an earlier error.
+            reason: Why it changes, for the history; the error where not given.
+        """
+        changes = {"status": job_rows.valid_status(status), "error": error}
+        with self._database.writing() as connection:
+            job = job_rows.get_job(connection, key, lock=True)
+            changed = Attribution(actor, stamp(self._clock), reason or error)
+            return job_rows.change_job(connection, job, changes, changed)
+
+    def set_phase(self, key: JobKey, phase: str | None, *, actor: str, reason: str | None = None) -> Job:
+        """Set the phase a job is in; the change goes into the history."""
+        with self._database.writing() as connection:
+            job = job_rows.get_job(connection, key, lock=True)
+            changed = Attribution(actor, stamp(self._clock), reason)
+            return job_rows.change_job(connection, job, {"phase": phase}, changed)
+
+    def set_fields(
+        self,
+        key: JobKey,
+        changes: Mapping[str, Any],
+        *,
+        actor: str,
+        reason: str | None = None,
+    ) -> Job:
+        """Set fields by dotted path; every field that differs gets one row of history.
+
+        Args:
+            key: The job.
+            changes: Dotted path to new value; JSON values.
+            actor: Who or what changes them.
+            reason: Why.
+        """
+        with self._database.writing() as connection:
+            job = job_rows.get_job(connection, key, lock=True)
+            changed = Attribution(actor, stamp(self._clock), reason)
+            return job_rows.change_fields(connection, job, changes, changed)
+
+    def history(self, key: JobKey) -> tuple[HistoryEntry, ...]:
+        """Return every change of a job, the oldest first."""
+        with self._database.reading() as connection:
+            job_rows.get_job(connection, key)
+            return job_rows.list_history(connection, key)
