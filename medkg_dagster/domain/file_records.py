@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from medkg_dagster.domain.value import Value
 
@@ -24,6 +28,16 @@ class FileStatus(StrEnum):
     """It cannot be had; trying again does not help."""
 
 
+def _check_inside(path: str) -> str:
+    parts = PurePosixPath(path)
+    if parts.is_absolute() or ".." in parts.parts:
+        raise ValueError("it must stay inside the folder for all data: a relative path without '..'")
+    return path
+
+
+PathInside = Annotated[str, AfterValidator(_check_inside)]
+
+
 class DownloadedFile(Value):
     """A file that was fetched for a document and lies under its hash.
 
@@ -38,7 +52,7 @@ class DownloadedFile(Value):
 
     document_id: str
     url: str
-    path: str
+    path: PathInside
     sha256: str
     size: int
     media_type: str
@@ -66,7 +80,7 @@ class FileRecord(Value):
     document_id: str
     status: FileStatus
     url: str
-    path: str | None = None
+    path: PathInside | None = None
     sha256: str | None = None
     size: int | None = None
     media_type: str | None = None

@@ -99,7 +99,7 @@ def load_pipelines(config: Path | ConfigFiles) -> LoadedTopologies:
         for file in files:
             if file in places.others:
                 continue
-            pipeline, found = load_pipeline(file, loaded)
+            pipeline, found = _to_pipeline(read_yaml(file, folder), loaded)
             problems += found
             if pipeline is not None:
                 pipelines.append(pipeline)
@@ -134,12 +134,12 @@ def load_policies(file: Path) -> LoadedPolicies:
     Args:
         file: The file; where it is missing, there is the policy `default` with its built-in values.
     """
-    if not file.exists():
+    source = read_yaml(file)
+    if source.is_missing:
         problem = Problem(
             "the resilience file is missing", file=file, hint="only the policy 'default' is known"
         )
         return LoadedPolicies({DEFAULT_POLICY: ResiliencePolicy()}, frozenset(), (problem,))
-    source = read_yaml(file)
     written = source.value.get("policies") if isinstance(source.value, dict) else None
     if not isinstance(written, dict):
         findings = [] if source.value is None and source.problems else [_not_policies(source.value)]
@@ -172,7 +172,7 @@ def _pipeline_files(folder: Path) -> tuple[list[Path], list[Problem]]:
         files = [
             file
             for file in folder.iterdir()
-            if file.suffix in {".yaml", ".yml"} and not file.name.startswith(".")
+            if file.suffix.lower() in {".yaml", ".yml"} and not file.name.startswith(".")
         ]
     except OSError as error:
         hint = "create it, or set MEDKG_CONFIG to the folder that holds orchestration/"

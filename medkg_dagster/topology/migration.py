@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medkg_dagster.errors import ConfigError, Problem, TopologyError
+from medkg_dagster.io.regular_files import read_regular
 from medkg_dagster.topology.legacy_forms import (
     KeyBesideCondition,
     LegacyForm,
@@ -21,7 +22,7 @@ from medkg_dagster.topology.legacy_forms import (
     read_forms,
 )
 from medkg_dagster.topology.structure import mappings_at
-from medkg_dagster.topology.yaml_source import YamlSource, parse_yaml, read_yaml
+from medkg_dagster.topology.yaml_source import MAX_BYTES, YamlSource, parse_yaml, read_yaml
 
 if TYPE_CHECKING:
     from ruamel.yaml import YAML
@@ -61,7 +62,7 @@ def migrate_file(file: Path) -> Migration:
     if source.problems:
         raise TopologyError(source.problems)
     # As it stands, line endings too; it has just been read, so it is UTF-8.
-    text = file.read_bytes().decode("utf-8-sig")
+    text = read_regular(file, MAX_BYTES).decode("utf-8-sig")
     if not isinstance(source.value, dict):
         return Migration(file, text, text, ())
     today, notes = read_forms(source)

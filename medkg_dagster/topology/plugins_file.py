@@ -103,9 +103,9 @@ def load_plugin_policy(config: Path, *, enabled: bool = True) -> LoadedPluginPol
         written = "MEDKG_PLUGINS=off"
         return LoadedPluginPolicy(PluginPolicy(closed=f"{written} lets built-ins in only", written=written))
     file = config / PLUGINS_FILE if config.is_dir() else config
-    if not file.exists():
-        return LoadedPluginPolicy(PluginPolicy())
     source = read_yaml(file)
+    if source.is_missing:
+        return LoadedPluginPolicy(PluginPolicy())
     problems = [] if source.is_empty else list(source.problems)
     if not problems:
         try:

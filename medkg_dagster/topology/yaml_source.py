@@ -5,13 +5,14 @@ Values are built from parser events, because composing deep nesting recurses in 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from medkg_dagster.errors import Problem
+from medkg_dagster.io.regular_files import RefusedFileError, read_regular
 from medkg_dagster.topology.yaml_scalars import MERGE_TAG, BadScalarError, construct_scalar, resolve_tag
 
 MAX_BYTES = 1024 * 1024
@@ -49,6 +50,7 @@ class YamlSource:
         lines: Where each key stands.
         problems: What is wrong with the YAML itself.
         is_empty: Whether it holds nothing, or comments only.
+        is_missing: Whether there is no such file.
     """
 
     file: Path
@@ -56,23 +58,23 @@ class YamlSource:
     lines: SourceLines
     problems: tuple[Problem, ...]
     is_empty: bool = False
+    is_missing: bool = False
 
 
-def read_yaml(file: Path) -> YamlSource:
+def read_yaml(file: Path, within: Path | None = None) -> YamlSource:
     """Read a YAML file; whatever is wrong with it comes back as problems.
 
     Args:
         file: The file, of at most `MAX_BYTES` bytes of UTF-8.
+        within: A folder that the file must not lead out of by a link.
     """
     try:
-        size = file.stat().st_size
-        if size > MAX_BYTES:
-            return _refused(
-                file,
-                f"the file has {size:,} bytes; at most {MAX_BYTES:,} are read",
-                hint="a pipeline file is short text; is this the right file?",
-            )
-        content = file.read_bytes()
+        content = read_regular(file, MAX_BYTES, within=within)
+    except RefusedFileError as error:
+        return _refused(file, f"is not read: {error.strerror}")
+    except FileNotFoundError as error:
+        refused = _refused(file, f"cannot be read: {error.strerror}", hint="check the path")
+        return replace(refused, is_missing=True)
     except OSError as error:
         return _refused(file, f"cannot be read: {error.strerror or error}", hint="check path and permissions")
     if b"\x00" in content[:8192] and not content.startswith((b"\xff\xfe", b"\xfe\xff")):

@@ -118,7 +118,8 @@ def test_format_is_recognised_by_content_whatever_the_extension(
         ),
         ("a.docx", b"PK\x03\x04rest", "UnreadableDocumentError", "a ZIP archive"),
         ("a.png", b"\x89PNG\r\n", "UnreadableDocumentError", "a PNG image"),
-        ("a.gz", b"\x1f\x8bnothing", "UnreadableDocumentError", "a broken gzip file"),
+        ("a.gz", b"\x1f\x8bnothing of gzip", "UnreadableDocumentError", "a broken gzip file"),
+        ("a.gz", gzip.compress(b"x", mtime=0) + b"more", "UnreadableDocumentError", "a broken gzip file"),
         (
             "a.gz",
             gzip.compress(b"x" * 9000, mtime=0)[:-20],
@@ -260,15 +261,50 @@ def test_include_and_exclude_select_by_name_or_path(tmp_path: Path) -> None:
     assert [payload.id for payload in payloads] == ["one.txt"]
 
 
-def test_links_in_a_circle_and_dangling_links_do_no_harm(tmp_path: Path) -> None:
+def test_links_in_a_circle_dangling_links_and_pipes_do_no_harm(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "a.txt").write_text("text")
     (tmp_path / "sub" / "up").symlink_to(tmp_path)
+    (tmp_path / "again").symlink_to("sub")
+    (tmp_path / "self.txt").symlink_to("self.txt")
     (tmp_path / "gone.txt").symlink_to(tmp_path / "nowhere")
     os.mkfifo(tmp_path / "pipe")
     payloads, ctx = fetch(tmp_path)
     assert [payload.id for payload in payloads] == ["sub/a.txt"]
-    assert [refused.document_id for refused in ctx.quarantined] == ["gone.txt", "pipe"]
+    assert {refused.document_id: refused.message.partition(": ")[2] for refused in ctx.quarantined} == {
+        "gone.txt": "is not read: it is a link to what is not there",
+        "pipe": "is not read: it is a pipe, not a regular file",
+        "self.txt": "cannot be read: Too many levels of symbolic links",
+    }
+
+
+def test_links_out_of_the_folder_are_refused_by_name_and_those_inside_are_followed(tmp_path: Path) -> None:
+    docs, outside = tmp_path / "docs", tmp_path / "outside"
+    for folder in (docs / ".data", outside):
+        folder.mkdir(parents=True)
+        (folder / "id_rsa").write_text("a secret")
+    (docs / "paper.txt").symlink_to("../outside/id_rsa")
+    (docs / "zero.txt").symlink_to("/dev/zero")
+    (docs / "folder").symlink_to("../outside")
+    (docs / "mine").symlink_to(".data")
+    (docs / "mine.txt").symlink_to(".data/id_rsa")
+    payloads, ctx = fetch(docs)
+    assert [payload.id for payload in payloads] == ["mine.txt", "mine/id_rsa"]
+    refused = {item.document_id: f"{item.error_class}: {item.message}" for item in ctx.quarantined}
+    assert sorted(refused) == ["folder", "paper.txt", "zero.txt"]
+    assert refused["paper.txt"] == (
+        f"UnsafeDocumentError: paper.txt: is not read: it is a link that leads out of {docs}, to "
+        f"{outside}/id_rsa; put a copy in its place"
+    )
+
+
+def test_a_path_may_itself_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.txt").write_text("text")
+    (tmp_path / "link").symlink_to("docs")
+    (tmp_path / "link.txt").symlink_to("docs/a.txt")
+    assert [payload.id for payload in fetch(tmp_path / "link")[0]] == ["a.txt"]
+    assert [payload.id for payload in fetch(tmp_path / "link.txt")[0]] == ["link.txt"]
 
 
 def test_file_name_that_is_no_utf8_is_made_printable(tmp_path: Path) -> None:
@@ -286,7 +322,7 @@ def test_file_above_the_limit_is_quarantined_and_the_others_go_on(tmp_path: Path
     (tmp_path / "small.txt").write_text("x")
     payloads, ctx = fetch(tmp_path, max_file_bytes=50)
     assert [payload.id for payload in payloads] == ["small.txt"]
-    assert "larger than max_file_bytes = 50" in ctx.quarantined[0].message
+    assert "it has more than 50 bytes; raise max_file_bytes" in ctx.quarantined[0].message
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

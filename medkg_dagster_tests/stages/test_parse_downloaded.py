@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from medkg_dagster.errors import DocumentError
 from medkg_dagster.stage_api import (
     Block,
     BlockKind,
@@ -165,3 +169,33 @@ def test_full_text_that_came_with_the_payload_needs_no_file(tmp_path: Path) -> N
     (document,), _ = run(tmp_path, payload(PayloadFormat.TEXT, b"A note.\n\nWe treated patients."))
 
     assert TEXT in document.text
+
+
+@pytest.mark.parametrize(
+    ("make", "suffix", "reason"),
+    [
+        (os.mkfifo, ".ir.json", "it is a pipe"),
+        (os.mkfifo, ".ir.failed.json", "it is a pipe"),
+        (lambda path: path.symlink_to("/etc/passwd"), ".ir.json", "leads out of"),
+        (os.mkfifo, ".pdf", "it is a pipe"),
+        (lambda path: path.symlink_to("/dev/zero"), ".pdf", "leads out of"),
+    ],
+)
+def test_what_came_in_place_of_a_file_is_refused_unread(
+    tmp_path: Path, make: Callable[[Path], object], suffix: str, reason: str
+) -> None:
+    file = stored(tmp_path, b"%PDF-1.4")
+    path = (tmp_path / file.path).with_suffix(suffix)
+    path.unlink(missing_ok=True)
+    make(path)
+
+    with pytest.raises(DocumentError, match=reason):
+        ParseStage(ParseConfig()).parse_file(payload(), file, tmp_path)
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../outside.pdf", "files/../../outside.pdf"])
+def test_a_record_cannot_name_a_file_outside_the_folder_for_all_data(tmp_path: Path, path: str) -> None:
+    file = stored(tmp_path, b"%PDF-1.4")
+
+    with pytest.raises(ValidationError, match="must stay inside the folder"):
+        DownloadedFile.model_validate(file.model_dump() | {"path": path})

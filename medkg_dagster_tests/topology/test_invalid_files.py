@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -211,7 +212,7 @@ def test_all_errors_of_a_file_come_at_once_in_line_order() -> None:
         (b"\x89PNG\r\n\x00\x00", None, "binary file"),
         (b"name: p\nversion: \xff\n", 2, "not UTF-8"),
         ("name: p".encode("utf-16"), 1, "not UTF-8"),
-        (b"a" * (MAX_BYTES + 1), None, "at most 1,048,576"),
+        (b"a" * (MAX_BYTES + 1), None, "more than 1,048,576 bytes"),
         (b"a: " + b"[" * 100_000, 1, "levels deep"),
         (b"- " * 100_000, 1, "levels deep"),
     ],
@@ -245,8 +246,40 @@ def test_a_folder_in_place_of_a_file_is_one_problem(tmp_path: Path) -> None:
 
     assert [problem.message for problem in loaded.problems] == [
         "the resilience file is missing",
-        "cannot be read: Is a directory",
+        "is not read: it is a folder, not a regular file",
     ]
+
+
+def test_pipes_devices_and_links_out_of_the_folder_are_problems_and_pipelines_go_on(tmp_path: Path) -> None:
+    folder = tmp_path / "orchestration" / "pipelines"
+    folder.mkdir(parents=True)
+    (tmp_path / "orchestration" / "resilience.yaml").write_text("policies: {default: {}}\n")
+    (tmp_path / "else.yaml").write_text(ONE)
+    os.mkfifo(folder / "pipe.yaml")
+    (folder / "zero.yaml").symlink_to("/dev/zero")
+    (folder / "outside.yaml").symlink_to("../../else.yaml")
+    (folder / "..data").mkdir()  # as Kubernetes mounts configuration
+    (folder / "..data" / "p.yaml").write_text(ONE)
+    (folder / "p.yaml").symlink_to("..data/p.yaml")
+    loaded = load_pipelines(tmp_path)
+
+    assert [found.topology.name for found in loaded.pipelines] == ["p"]
+    assert {problem.file.name: problem.message for problem in loaded.problems if problem.file} == {
+        "outside.yaml": f"is not read: it is a link that leads out of {folder}, to {tmp_path}/else.yaml; put "
+        "a copy in its place",
+        "pipe.yaml": "is not read: it is a pipe, not a regular file",
+        "zero.yaml": f"is not read: it is a link that leads out of {folder}, to /dev/zero; put a copy in its "
+        "place",
+    }
+
+
+@pytest.mark.parametrize("name", ["p.YAML", "p.Yaml", "p.yml", "p.YML"])
+def test_the_suffix_may_be_written_in_any_case(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "orchestration" / "pipelines"
+    folder.mkdir(parents=True)
+    (folder / name).write_text(ONE)
+
+    assert [found.topology.name for found in load_pipelines(tmp_path).pipelines] == ["p"]
 
 
 def test_thousands_of_stages_in_a_circle_are_refused_quickly() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -110,7 +112,7 @@ INVALID: list[tuple[str | bytes, int | None, str]] = [
     ("block: [a]\n---\nblock: [b]\n", 2, "several YAML documents"),
     (b"block: [\xff]\n", 1, "is not UTF-8 text"),
     (b"\x00\x01", None, "is a binary file, not YAML text"),
-    ("#" * 1_100_000, None, "at most 1,048,576 are read"),
+    ("#" * 1_100_000, None, "it has more than 1,048,576 bytes"),
 ]
 
 
@@ -135,10 +137,22 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     assert sorted(problem.line or 0 for problem in loaded.problems) == [1, 2, 3]
 
 
-def test_a_file_that_cannot_be_read_closes_the_door(tmp_path: Path) -> None:
-    (tmp_path / "plugins.yaml").mkdir()
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (Path.mkdir, "it is a folder"),
+        (os.mkfifo, "it is a pipe"),
+        (lambda file: file.symlink_to("/dev/zero"), "it is a device"),
+        (lambda file: file.symlink_to("nowhere"), "it is a link to what is not there"),
+        (lambda file: file.symlink_to(file), "Too many levels of symbolic links"),
+    ],
+)
+def test_a_file_that_cannot_be_read_closes_the_door(
+    tmp_path: Path, make: Callable[[Path], object], message: str
+) -> None:
+    make(tmp_path / "plugins.yaml")
 
     loaded = load_plugin_policy(tmp_path)
 
-    assert "cannot be read" in loaded.problems[0].message
+    assert message in loaded.problems[0].message
     assert loaded.policy.closed

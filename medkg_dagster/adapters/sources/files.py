@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import fnmatch
+import gzip
+import io
 import os
+import zlib
 from collections.abc import Iterator
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -12,6 +15,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from medkg_dagster.errors import DocumentError, SourceError, UnreadableDocumentError, UnsafeDocumentError
+from medkg_dagster.io.regular_files import RefusedFileError, read_regular, resolve_link
 from medkg_dagster.stage_api import Config, Extension, ExtensionKind, StageContext
 
 if TYPE_CHECKING:
@@ -87,7 +91,7 @@ class FileSource:
             name = _printable(relative or path.name)
             origin = _printable(f"{shown.rstrip('/')}/{relative}" if relative else shown)
             try:
-                content = self._read(name, path)
+                content = self._read(name, path, within=root if relative else None)
                 for part in split_content(name, origin, content, self._name):
                     if isinstance(part, Refused):
                         ctx.quarantine(part.document_id, part.error)
@@ -112,17 +116,23 @@ class FileSource:
         return sorted(self._walk(root, ctx))
 
     def _walk(self, root: Path, ctx: StageContext) -> Iterator[tuple[str, Path]]:
-        seen = {os.path.realpath(root)}  # a link back to a folder above must not be followed for ever
-        pending = [root]
+        seen = {os.path.realpath(root)}
+        pending, linked = [root], list[Path]()
         count = 0
-        while pending:
-            for path in sorted(_entries(root, pending.pop(), ctx)):
+        while pending or linked:
+            # Links come last: what they lead to inside the folder is read under its own name.
+            folder = pending.pop() if pending else linked.pop()
+            if folder is not root:
+                target = os.path.realpath(folder)
+                if target in seen:
+                    ctx.log.info("%s leads to a folder that is read already; left out", folder)
+                    continue
+                seen.add(target)
+            for path in sorted(_entries(root, folder, ctx)):
                 relative = path.relative_to(root).as_posix()
-                if path.is_dir():
-                    target = os.path.realpath(path)
-                    if self._parameters.recursive and target not in seen:
-                        seen.add(target)
-                        pending.append(path)
+                if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where it may not look
+                    if self._parameters.recursive:
+                        (linked if path.is_symlink() else pending).append(path)
                 elif self._wanted(relative):
                     count += 1
                     if count > self._parameters.max_files:
@@ -142,53 +152,45 @@ class FileSource:
 
         return matches(self._parameters.include) and not matches(self._parameters.exclude)
 
-    def _read(self, name: str, path: Path) -> bytes:
+    def _read(self, name: str, path: Path, within: Path | None) -> bytes:
         limit = self._parameters.max_file_bytes
         try:
-            if not path.is_file():
-                raise UnreadableDocumentError(f"{name}: not a regular file (a dangling link, pipe or device)")
-            with path.open("rb") as stream:
-                content = stream.read(limit + 1)
+            content = read_regular(path, limit, within=within, option="max_file_bytes")
         except OSError as error:
-            raise UnreadableDocumentError(f"{name}: cannot be read: {error.strerror or error}") from error
-        if len(content) > limit:
-            raise UnsafeDocumentError(
-                f"{name}: larger than max_file_bytes = {limit}; raise it or split the file"
-            )
+            raise _refused(name, error) from error
         return _gunzip(name, content, limit) if content.startswith(_GZIP_MARK) else content
 
 
 def _entries(root: Path, folder: Path, ctx: StageContext) -> list[Path]:
     try:
+        resolve_link(folder, root)
         return [path for path in folder.iterdir() if not path.name.startswith(".")]
     except OSError as error:
         name = _printable(folder.relative_to(root).as_posix())
-        ctx.quarantine(
-            name, UnreadableDocumentError(f"{name}: this folder cannot be read: {error.strerror or error}")
-        )
+        ctx.quarantine(name, _refused(name, error))
         return []
 
 
-def _gunzip(name: str, content: bytes, limit: int) -> bytes:
-    import zlib
+def _refused(name: str, error: OSError) -> DocumentError:
+    if isinstance(error, RefusedFileError):
+        return UnsafeDocumentError(f"{name}: is not read: {_printable(str(error.strerror))}")
+    return UnreadableDocumentError(f"{name}: cannot be read: {error.strerror or error}")
 
-    unpacked = bytearray()
-    rest = content
+
+def _gunzip(name: str, content: bytes, limit: int) -> bytes:
     try:
-        while rest.startswith(_GZIP_MARK):
-            member = zlib.decompressobj(wbits=31)
-            unpacked += member.decompress(rest, limit + 1 - len(unpacked))
-            if len(unpacked) > limit:
-                raise UnsafeDocumentError(
-                    f"{name}: a gzip file that unpacks to more than max_file_bytes = {limit} from "
-                    f"{len(content)} bytes; unpack and check it by hand"
-                )
-            if not member.eof:
-                raise UnreadableDocumentError(f"{name}: a gzip file that ends too early; fetch it again")
-            rest = member.unused_data
-    except zlib.error as error:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as members:
+            unpacked = members.read(limit + 1)
+    except EOFError as error:
+        raise UnreadableDocumentError(f"{name}: a gzip file that ends too early; fetch it again") from error
+    except (OSError, zlib.error) as error:
         raise UnreadableDocumentError(f"{name}: a broken gzip file: {error}; fetch it again") from error
-    return bytes(unpacked)
+    if len(unpacked) > limit:
+        raise UnsafeDocumentError(
+            f"{name}: a gzip file that unpacks to more than max_file_bytes = {limit} from "
+            f"{len(content)} bytes; unpack and check it by hand"
+        )
+    return unpacked
 
 
 def _printable(text: str) -> str:

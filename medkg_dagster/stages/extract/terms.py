@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from medkg_dagster.errors import ConfigError
+from medkg_dagster.io.regular_files import read_regular
 
 BUNDLED = Path(__file__).parent / "vocabulary" / "oncology.tsv"
 
@@ -136,8 +137,6 @@ def load(path: Path | None) -> Vocabulary:
     file = path or BUNDLED
     try:
         found = file.stat()
-        if found.st_size > MAX_BYTES:
-            raise ConfigError(f"vocabulary {file}: {found.st_size:,} bytes; the limit is {MAX_BYTES:,}")
         return _load_version(file, found.st_mtime_ns, found.st_size)
     except OSError as error:
         raise ConfigError(
@@ -148,7 +147,7 @@ def load(path: Path | None) -> Vocabulary:
 
 def _read(path: Path) -> Iterator[Concept]:
     try:
-        lines = path.read_bytes().decode("utf-8-sig").splitlines()
+        lines = read_regular(path, MAX_BYTES).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         at = error.object[: error.start].count(b"\n") + 1
         raise ConfigError(f"vocabulary {path}:{at}: not UTF-8; save the file as UTF-8") from error

@@ -95,7 +95,7 @@ class ParseStage:
 
         document = read_converted(home / file.path)
         if document is None:
-            document = self.parse(as_payload(payload, file, home))
+            document = self.parse(as_payload(payload, file, home, self._config.max_content_bytes))
         if payload.format is PayloadFormat.ARTICLE_RECORD:
             return complete(document, describe_record(payload))
         return document

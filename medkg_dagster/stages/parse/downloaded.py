@@ -9,10 +9,12 @@ from pydantic import ValidationError
 
 from medkg_dagster.domain.article_records import ArticleRecord
 from medkg_dagster.domain.file_records import CONVERSION_FAILED, CONVERTED
-from medkg_dagster.errors import UnreadableDocumentError
+from medkg_dagster.errors import UnreadableDocumentError, UnsafeDocumentError
+from medkg_dagster.io.regular_files import RefusedFileError, read_regular
 from medkg_dagster.stage_api import Document, DownloadedFile, Payload, PayloadFormat, hash_content
 from medkg_dagster.stages.parse.article_record import plain
 
+MAX_CONVERTED_BYTES = 512 * 1024 * 1024
 _ANEW = "let the converter write it anew"
 _FORMATS = {"application/pdf": PayloadFormat.PDF, "application/xml": PayloadFormat.JATS_XML}
 
@@ -27,9 +29,8 @@ def read_converted(file: Path) -> Document | None:
         UnreadableDocumentError: The converter could not convert it, or left what is no valid document.
     """
     converted = file.with_suffix(CONVERTED)
-    try:
-        content = converted.read_bytes()
-    except FileNotFoundError:
+    content = _read_beside(converted)
+    if content is None:
         _refuse_failed(file)
         return None
     try:
@@ -43,19 +44,34 @@ def read_converted(file: Path) -> Document | None:
     return document
 
 
-def as_payload(payload: Payload, file: DownloadedFile, home: Path) -> Payload:
+def _read_beside(path: Path) -> bytes | None:
+    """Read what a converter wrote; None where it wrote nothing."""
+    try:
+        return read_regular(path, MAX_CONVERTED_BYTES, within=path.parent)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UnreadableDocumentError(f"{path.name}: cannot be read: {error.strerror}; {_ANEW}") from error
+
+
+def as_payload(payload: Payload, file: DownloadedFile, home: Path, limit: int) -> Payload:
     """Return a downloaded file as a payload of its own.
 
     Args:
         payload: The payload the file was downloaded for.
         file: The file.
         home: The folder for all data.
+        limit: The most bytes the file may have, `max_content_bytes`.
 
     Raises:
         UnreadableDocumentError: The file is gone.
+        UnsafeDocumentError: It is too large, or something else has come in its place.
     """
+    path = home / file.path
     try:
-        content = (home / file.path).read_bytes()
+        content = read_regular(path, limit, within=path.parent, option="max_content_bytes")
+    except RefusedFileError as error:
+        raise UnsafeDocumentError(f"{file.path}: is not read: {error.strerror}") from error
     except OSError as error:
         raise UnreadableDocumentError(
             f"{file.path}: {error.strerror or error}; run the download again"
@@ -95,10 +111,11 @@ def complete(document: Document, record: ArticleRecord) -> Document:
 
 def _refuse_failed(file: Path) -> None:
     failed = file.with_suffix(CONVERSION_FAILED)
-    try:
-        said = json.loads(failed.read_bytes())
-    except FileNotFoundError:
+    content = _read_beside(failed)
+    if content is None:
         return
+    try:
+        said = json.loads(content)
     except ValueError as error:
         raise UnreadableDocumentError(
             f"{failed.name} is no JSON: {error}; remove it to convert again"

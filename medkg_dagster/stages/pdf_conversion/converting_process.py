@@ -14,8 +14,11 @@ from medkg_dagster.domain.file_records import CONVERTED
 from medkg_dagster.domain.payloads import Payload, PayloadFormat
 from medkg_dagster.io.atomic_files import write_atomically
 from medkg_dagster.io.process_limits import limit_cpu, limit_memory
+from medkg_dagster.io.regular_files import read_regular
 from medkg_dagster.stage_api.context import StageContext
 from medkg_dagster.stages.parse import ParseConfig, ParseStage
+
+_MOST_BYTES = sys.maxsize - 1  # the memory is limited already
 
 
 def main() -> None:
@@ -47,7 +50,7 @@ def convert(stage: ParseStage, path: Path) -> dict[str, str] | None:
         payload = Payload(
             id=path.stem,
             format=PayloadFormat.PDF,
-            content=path.read_bytes(),
+            content=read_regular(path, _MOST_BYTES, within=path.parent),
             source="download",
             origin=path.name,
         )

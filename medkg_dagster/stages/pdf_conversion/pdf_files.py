@@ -14,12 +14,14 @@ from typing import Any
 
 from medkg_dagster.domain.file_records import CONVERSION_FAILED, CONVERTED, FileRecord, FileStatus
 from medkg_dagster.io.atomic_files import write_atomically
+from medkg_dagster.io.regular_files import RefusedFileError, read_regular
 from medkg_dagster.stage_api.context import ProgressReporter
 from medkg_dagster.stages.pdf_conversion import ConversionLimits
 from medkg_dagster.stages.pdf_conversion.converter import ConversionFailure, Converter
 
 PDF_TYPE = "application/pdf"
 CONVERTED_BY = ".ir.by"
+_MAX_NOTE_BYTES = 1024 * 1024
 _PROCESS = "medkg_dagster.stages.pdf_conversion.converting_process"
 
 
@@ -118,9 +120,15 @@ def _describe_converter(parse_config: Mapping[str, Any]) -> str:
 
 def _converted_by(path: Path) -> str | None:
     try:
-        return path.with_suffix(CONVERTED_BY).read_text()
+        return _read_beside(path, CONVERTED_BY).decode()
     except FileNotFoundError:
         return None
+    except (RefusedFileError, UnicodeDecodeError):
+        return ""  # nobody's; it is replaced
+
+
+def _read_beside(path: Path, suffix: str) -> bytes:
+    return read_regular(path.with_suffix(suffix), _MAX_NOTE_BYTES, within=path.parent)
 
 
 def _begin(path: Path, converter: str) -> None:
@@ -136,9 +144,9 @@ def _is_pdf(file: FileRecord) -> bool:
 
 def _earlier_failure(path: Path) -> ConversionFailure | None:
     try:
-        said = json.loads(path.with_suffix(CONVERSION_FAILED).read_bytes())
+        said = json.loads(_read_beside(path, CONVERSION_FAILED))
         return ConversionFailure(str(said["error_class"]), str(said["message"]))
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, RefusedFileError, ValueError, KeyError, TypeError):
         return None
 
 
