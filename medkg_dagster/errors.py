@@ -256,8 +256,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         A sentence to put after an error message; it lists the known names, of many the first ones.
     """
     names = sorted(known)
-    listed = ", ".join(names[:_LISTED]) if names else "none"
-    if len(names) > _LISTED:
-        listed += f" and {len(names) - _LISTED:,} more"
+    listed = list_names(names) or "none"
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'? known: {listed}" if close else f"known: {listed}"
+
+
+def list_names(names: Sequence[str], limit: int = _LISTED) -> str:
+    """Return names for a message: of many the first ones, and how many more there are."""
+    more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more

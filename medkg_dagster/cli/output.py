@@ -71,13 +71,13 @@ def highlight(text: str, words: Iterable[str]) -> str:
     return pattern.sub(lambda match: click.style(match.group(), bold=True, fg="yellow"), text)
 
 
-def require_data(home: Path) -> None:
-    """Refuse a home where no run has been, without making it.
+def require_store(home: Path, file: str) -> None:
+    """Refuse a home without a store; opening one would make its file, and looking must not.
 
     Raises:
         StoreError: There is nothing to look at.
     """
-    if not home.is_dir() or next(home.iterdir(), None) is None:
+    if not (home / file).is_file():
         raise StoreError(nothing_in(home))
 
 

@@ -251,6 +251,16 @@ def sqlite_url(file: Path) -> URL:
     return URL.create("sqlite", database=str(file))
 
 
+def sqlite_file(address: str) -> Path | None:
+    """Return the file that a URL names; None for a server, a SQLite URI, and for what is no URL."""
+    try:
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        return None
+    is_file = url.get_backend_name() == "sqlite" and "uri" not in url.query
+    return Path(url.database or "") if is_file else None
+
+
 def lock_writers(connection: Connection, lock: int) -> None:
     """Hold off who takes the same lock until the transaction ends; on SQLite any write transaction does."""
     if connection.dialect.name == "postgresql":

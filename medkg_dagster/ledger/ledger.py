@@ -74,7 +74,12 @@ class JobLedger:
     @staticmethod
     def exists(settings: Settings) -> bool:
         """Say whether a deployment has a ledger, without making one."""
-        return settings.ledger_url is not None or (settings.home / LEDGER_FILE).is_file()
+        if settings.ledger_url is None:
+            return (settings.home / LEDGER_FILE).is_file()
+        from medkg_dagster.io.sql import sqlite_file
+
+        file = sqlite_file(settings.ledger_url)
+        return file is None or file.is_file()
 
     @property
     def place(self) -> str:

@@ -42,20 +42,31 @@ def test_an_unknown_name_says_what_to_do(medkg: Medkg) -> None:
     assert result.stderr.startswith("medkg: the graph has no node 'dabrafenb'; ")
 
 
-def test_the_graph_is_exported_as_kgx(medkg: Medkg, tmp_path: Path) -> None:
-    result = medkg("export", str(tmp_path / "kgx" / "deep"))
+def test_an_export_names_its_files_and_counts_what_is_in_them(medkg: Medkg, tmp_path: Path) -> None:
+    folder = tmp_path / "kgx" / "deep"
+    result = medkg("export", "kgx", str(folder))
     assert result.exit_code == 0, result.output
-    files = [Path(line) for line in result.output.splitlines()]
-    assert [file.name for file in files] == ["nodes.jsonl", "edges.jsonl"]
-    assert [json.loads(line)["id"] for line in files[0].read_text().splitlines()] == [
+    assert result.output.splitlines() == [
+        f"wrote 3 nodes to {folder}/nodes.jsonl",
+        f"wrote 2 edges to {folder}/edges.jsonl",
+    ]
+    assert [json.loads(line)["id"] for line in (folder / "nodes.jsonl").read_text().splitlines()] == [
         "MESH:C561627",
         "MESH:D008545",
         "MONDO:0005105",
     ]
 
 
+def test_an_export_without_a_folder_is_named_for_its_format(
+    medkg: Medkg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert f" {tmp_path}/kgx/edges.jsonl" in medkg("export", "kgx").output
+    assert (tmp_path / "kgx" / "edges.jsonl").is_file()
+
+
 def test_a_folder_that_cannot_be_made_is_named(medkg: Medkg, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    result = medkg("export", str(tmp_path / "file" / "folder"))
+    result = medkg("export", "kgx", str(tmp_path / "file" / "folder"))
     assert result.exit_code == 1
     assert "cannot write to" in result.stderr

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from medkg_dagster.ledger import JobLedger
 from medkg_dagster_tests.cli.conftest import Medkg
 
 PIPELINE = """\
@@ -110,7 +111,10 @@ def test_a_plugins_file_that_is_not_valid_is_a_problem_and_an_empty_one_is_not(
     assert ("did you mean 'block'?" in result.stdout) is (exit_code == 1)
 
 
-def test_stages_of_a_job_are_in_the_audit_with_who_configured_them(medkg: Medkg, config: Path) -> None:
+def test_stages_of_a_job_are_in_the_audit_with_who_configured_them(
+    medkg: Medkg, config: Path, home: Path
+) -> None:
+    JobLedger.open(home).close()
     small = config / "pipelines" / "small.yaml"
     small.write_text(PIPELINE.replace("policy: patient", "metadata_overrides: {kinds: [s3]}"))
 
@@ -123,12 +127,15 @@ def test_stages_of_a_job_are_in_the_audit_with_who_configured_them(medkg: Medkg,
     assert [entry["outcome"] for entry in entries] == ["removed", "overridden"]
 
 
-def test_check_writes_no_ledger_and_stages_audit_does(medkg: Medkg, config: Path, home: Path) -> None:
+def test_looking_makes_no_ledger_and_the_audit_of_this_load_is_shown_without_one(
+    medkg: Medkg, config: Path, home: Path
+) -> None:
     assert config.is_dir()
     medkg("check")
-    assert not list(home.rglob("*.sqlite"))
-    assert "TIME" in medkg("stages", "--audit").stdout
-    assert (home / "ledger.sqlite").is_file()
+    shown = medkg("stages", "--audit")
+    assert "TIME" in shown.stdout
+    assert "there is no ledger yet" in shown.stderr
+    assert not home.exists()
 
 
 def test_an_unknown_pipeline_names_the_closest_one(medkg: Medkg, config: Path) -> None:

@@ -42,39 +42,60 @@ def test_every_command_and_option_has_help(
     assert "Usage:" in shown.output
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("search", "melanoma"),
-        ("graph", "melanoma"),
-        ("export", "folder"),
-        ("ledger", "list"),
-        ("ledger", "show", "default"),
-        ("summary",),
-        ("gate", "list"),
-        ("ledger", "set", "default", "a=1"),
-        ("ledger", "retry", "default"),
-    ],
-)
+# What each command is given in a home with nothing in it: those that ask about data are refused.
+LOOKING = {
+    "search": ("melanoma",),
+    "graph": ("melanoma",),
+    "export kgx": ("folder",),
+    "ledger list": (),
+    "ledger show": ("default",),
+    "ledger files": ("default",),
+    "ledger set": ("default", "a=1"),
+    "ledger retry": ("default",),
+    "summary": (),
+    "gate list": (),
+    "gate approve": ("default", "review", "--reason", "why", "--now"),
+    "gate reject": ("default", "review", "--reason", "why"),
+}
+NEEDS_NO_DATA = {
+    "check": (),
+    "plan": ("auto",),
+    "stages": ("--audit",),
+    "schema": (),
+}
+MAKES = {"run", "submit", "plugin new", "migrate"}
+
+
+def test_of_every_command_it_is_said_whether_it_makes_anything() -> None:
+    leaves = {" ".join(path) for path, command in commands(main) if not isinstance(command, click.Group)}
+    assert leaves == {*LOOKING, *NEEDS_NO_DATA, *MAKES}
+
+
+@pytest.mark.parametrize("command", [*LOOKING, *NEEDS_NO_DATA])
+@pytest.mark.parametrize("ledger_url", ["", "sqlite:///{folder}/elsewhere.sqlite"])
 def test_an_empty_home_is_explained_and_stays_as_it_is(
-    medkg: Medkg, home: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+    medkg: Medkg, home: Path, monkeypatch: pytest.MonkeyPatch, command: str, ledger_url: str
 ) -> None:
     monkeypatch.chdir(home.parent)
+    monkeypatch.setenv("MEDKG_LEDGER_URL", ledger_url.format(folder=home.parent))
     for made in (False, True):
         if made:
             home.mkdir()
-        result = medkg(*arguments)
-        assert result.exit_code == 1
-        assert re.match(r"medkg: (nothing indexed|there is no ledger) yet in ", result.stderr)
-        assert "make demo" in result.stderr
-        assert result.stderr.count("\n") == 1
+        result = medkg(*command.split(), *(LOOKING | NEEDS_NO_DATA)[command])
+        if command in LOOKING:
+            assert result.exit_code == 1
+            assert re.match(r"medkg: (nothing indexed|there is no ledger) yet in ", result.stderr)
+            assert "make demo" in result.stderr
+            assert result.stderr.count("\n") == 1
+        else:
+            assert result.exit_code == 0, result.output
         assert home.exists() is made
         assert [file.name for file in home.parent.iterdir()] == (["home"] if made else [])
 
 
 def test_a_home_with_a_ledger_only_has_nothing_indexed(medkg: Medkg, ledger_home: Path) -> None:
     before = sorted(file.name for file in ledger_home.iterdir())
-    for arguments in (("search", "melanoma"), ("graph", "melanoma")):
+    for arguments in (("search", "melanoma"), ("graph", "melanoma"), ("export", "kgx")):
         result = medkg(*arguments)
         assert (result.exit_code, result.stdout) == (1, "")
         assert result.stderr.startswith("medkg: ")

@@ -330,8 +330,33 @@ def test_a_disk_that_cannot_be_written_fails_the_step(server: FileServer, tmp_pa
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / sha256(content)[:2]).write_text("in the way")
 
-    with pytest.raises(StoreError, match="check disk and permissions"):
+    with pytest.raises(StoreError, match=r"^doc:1: .*check disk and permissions"):
         run(tmp_path, [record_of(server.serve("/a", whole(content)))])
+
+
+def test_every_message_about_an_address_names_the_documents_it_is_fetched_for(
+    server: FileServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whether it is tried again, left for its next address, refused, put off or shared by two documents."""
+    gone, busy = server.serve("/gone", status(404)), server.serve("/busy", status(503))
+    good = server.serve("/good", in_turn(status(500), whole(pdf())))
+    payloads = [
+        record_of(good, document_id="doc:first"),
+        record_of(good, document_id="doc:second"),
+        record_of(gone, server.serve("/other", status(410)), document_id="doc:two-addresses"),
+        record_of(gone, document_id="doc:gone"),
+        record_of(busy, document_id="doc:busy"),
+        record_of(document_id="doc:nowhere"),
+    ]
+
+    with caplog.at_level("INFO"), pytest.raises(DownloadsDeferredError) as caught:
+        run(tmp_path, payloads, max_attempts=2)
+
+    said = [entry.getMessage() for entry in caplog.records]
+    assert all("doc:" in line for line in said if "http" in line)
+    assert any(line.startswith("doc:first, doc:second: ") for line in said)
+    assert [payload.id for payload in payloads if payload.id not in "".join(said)] == []
+    assert "Left: doc:busy. The first: http" in str(caught.value)
 
 
 def test_a_run_that_is_interrupted_ends_at_once(server: FileServer, tmp_path: Path) -> None:

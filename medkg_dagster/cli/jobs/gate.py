@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medkg_dagster.cli.ledger import find_job, open_ledger
+from medkg_dagster.cli.ledger import find_job, open_ledger, require_ledger
 from medkg_dagster.cli.ledger.assignments import user_name
 from medkg_dagster.cli.output import echo_json, echo_records, echo_table, seconds
 from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines
@@ -93,6 +93,7 @@ def approve(  # noqa: PLR0917 - one parameter per option of the command
     if not now:
         click.echo(_approve(settings, job, gate_name, (by, reason), None))
         return
+    require_ledger(settings)
     with launcher(settings.home) as started:
         click.echo(_approve(settings, job, gate_name, (by, reason), started))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import click
 
 from medkg_dagster.cli.knowledge import load_extensions
-from medkg_dagster.cli.output import echo_json, echo_table, nothing_in, one_line, paragraph
+from medkg_dagster.cli.output import echo_json, echo_table, one_line, paragraph, require_store
 from medkg_dagster.errors import StoreError
 from medkg_dagster.settings import Settings
 
@@ -58,19 +58,25 @@ def graph(settings: Settings, name: tuple[str, ...], limit: int, as_json: bool) 
         _print_node(nodes[0], edges, limit)
 
 
-@click.command()
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.group()
+def export() -> None:
+    """Write the knowledge graph into files of a format that others read."""
+
+
+@export.command("kgx")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default="kgx")
 @click.pass_obj
-def export(settings: Settings, folder: Path) -> None:
-    """Write the knowledge graph into FOLDER as KGX JSON Lines: nodes.jsonl and edges.jsonl."""
+def export_kgx(settings: Settings, folder: Path) -> None:
+    """Write KGX JSON Lines, nodes.jsonl and edges.jsonl, into FOLDER: by default `kgx` where you are."""
     with open_graph(settings) as store:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             written = store.export_kgx(folder)
         except OSError as error:
-            raise StoreError(f"cannot write to {folder}: {error.strerror}") from error
+            raise StoreError(f"cannot write to {folder}: {error.strerror}; name another folder") from error
     for file in written:
-        click.echo(str(file))
+        with file.open("rb") as lines:
+            click.echo(f"wrote {sum(1 for _ in lines):,} {file.stem} to {file.absolute()}")
 
 
 @contextmanager
@@ -81,9 +87,7 @@ def open_graph(settings: Settings) -> Iterator[GraphStore]:
         StoreError: There is no graph yet.
     """
     home = settings.home
-    # The built-in store makes its file when it is opened; looking must not.
-    if not (home / GRAPH_FILE).is_file():
-        raise StoreError(nothing_in(home))
+    require_store(home, GRAPH_FILE)
     from medkg_dagster.stage_api import ExtensionKind
 
     extension = load_extensions(settings).find(ExtensionKind.GRAPH_STORE, "sql")

@@ -16,7 +16,7 @@ from medkg_dagster.cli.output import (
     nothing_in,
     one_line,
     paragraph,
-    require_data,
+    require_store,
 )
 from medkg_dagster.errors import MedkgError, StoreError
 from medkg_dagster.settings import Settings
@@ -24,6 +24,7 @@ from medkg_dagster.settings import Settings
 if TYPE_CHECKING:
     from medkg_dagster.stage_api import Embedder, SearchHit
 
+INDEX_FILE = "index.sqlite"
 SNIPPET = 320
 
 
@@ -68,7 +69,7 @@ def find_chunks(settings: Settings, query: str, limit: int) -> tuple[Embedder | 
         StoreError: There is no index, or it is empty.
     """
     home = settings.home
-    require_data(home)
+    require_store(home, INDEX_FILE)
     from medkg_dagster.stage_api.extensions import ExtensionKind, open_embedder
 
     extensions = load_extensions(settings)

@@ -71,13 +71,25 @@ def open_ledger(settings: Settings) -> Iterator[JobLedger]:
     """
     from medkg_dagster.ledger import JobLedger
 
-    if not JobLedger.exists(settings):
-        raise LedgerError(
-            f"there is no ledger yet in {settings.home}; run `make demo`, submit a job with `medkg submit`, "
-            "or set MEDKG_HOME"
-        )
+    require_ledger(settings)
     with JobLedger.of(settings) as book:
         yield book
+
+
+def require_ledger(settings: Settings) -> None:
+    """Refuse a deployment without a ledger, without making one.
+
+    Raises:
+        LedgerError: There is none yet.
+    """
+    from medkg_dagster.ledger import JobLedger
+
+    if not JobLedger.exists(settings):
+        place = settings.home if settings.ledger_url is None else "the file that MEDKG_LEDGER_URL names"
+        raise LedgerError(
+            f"there is no ledger yet in {place}; run `make demo`, submit a job with `medkg submit`, "
+            "or set MEDKG_HOME"
+        )
 
 
 def find_job(book: JobLedger, wanted: str, pipeline: str | None) -> Job:

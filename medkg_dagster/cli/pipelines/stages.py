@@ -55,7 +55,10 @@ def _show_audit(settings: Settings, subject: str | None, limit: int, *, as_json:
     from medkg_dagster.resolution.plugin_audit import audit_plugins
 
     report = load_deployment(settings).plan.report
-    with JobLedger.of(settings) as ledger:
+    is_kept = JobLedger.exists(settings)
+    if not is_kept:
+        click.echo("medkg: there is no ledger yet; this load alone is shown, and not recorded", err=True)
+    with JobLedger.of(settings) if is_kept else JobLedger.connect("sqlite://") as ledger:
         audit_plugins(report.events, ledger)
         entries = ledger.registrations.list(limit, subject)
     if as_json:

@@ -12,7 +12,13 @@ import time
 from collections.abc import Iterable
 
 from medkg_dagster.domain.file_records import FileRecord, FileStatus
-from medkg_dagster.errors import CircuitOpenError, PermanentDownloadError, StoreError, TransientDownloadError
+from medkg_dagster.errors import (
+    CircuitOpenError,
+    PermanentDownloadError,
+    StoreError,
+    TransientDownloadError,
+    list_names,
+)
 from medkg_dagster.io.http import user_agent
 from medkg_dagster.stage_api import ExternalCalls
 from medkg_dagster.stages.download.addresses.guard import AddressGuard
@@ -234,10 +240,10 @@ class Fetcher:
         elif isinstance(outcome, TransientDownloadError):
             self._retry(host, task, outcome)
         elif isinstance(outcome, StoreError):
-            raise outcome
+            raise StoreError(f"{self._documents(task)}: {outcome}") from outcome
         elif isinstance(outcome, OSError):
             raise StoreError(
-                f"a file could not be written: {outcome}; check disk and permissions"
+                f"{self._documents(task)}: its file cannot be written: {outcome}; check disk and permissions"
             ) from outcome
         else:
             self._fail_address(task, outcome)
@@ -270,9 +276,15 @@ class Fetcher:
         if task.tries >= self._config.max_attempts or now + delay >= self._end:
             self._fail_address(task, error)
             return
-        self._log.info("%s; attempt %d after %.1f s", error, task.tries + 1, delay)
+        self._log.info("%s: %s; attempt %d after %.1f s", self._documents(task), error, task.tries + 1, delay)
         task.restart()
         self._enqueue(task, now + delay)
+
+    def _documents(self, task: Task) -> str:
+        """Return the documents that an attempt is made for."""
+        return list_names(
+            [one.document_id for one in (task, *self._followers.get((task.address, task.expected), ()))]
+        )
 
     def _backoff(self, tries: int) -> float:
         config = self._config
@@ -297,6 +309,7 @@ class Fetcher:
         elif task.position + 1 < len(task.addresses) and time.monotonic() >= self._end:
             self._defer(task)
         elif task.advance():
+            self._log.info("%s: %s; its next address is %s", task.document_id, error, show(task.address))
             self._begin(task)
         elif task.passing is not None and task.attempts < self._config.give_up_after:
             self._defer(task)
@@ -308,6 +321,7 @@ class Fetcher:
             f"{show(task.address)}: not fetched within budget_seconds ({self._config.budget_seconds:g}); "
             "the next attempt goes on"
         )
+        self._log.info("%s: left for a later attempt: %s", task.document_id, error)
         self._finish(Ending(task.unstored_record(FileStatus.DEFERRED, error), error))
 
     def _refuse(self, task: Task) -> None:

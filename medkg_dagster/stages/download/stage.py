@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from medkg_dagster.errors import DocumentError, DownloadsDeferredError
+from medkg_dagster.errors import DocumentError, DownloadsDeferredError, list_names
 from medkg_dagster.stage_api import DownloadedFile, FileRecord, FileStatus, Payload, StageContext
 from medkg_dagster.stages.download.addresses.candidates import find_addresses
 from medkg_dagster.stages.download.addresses.url_paths import parse_extractor
@@ -62,7 +62,7 @@ class DownloadStage:
     def _addresses(self, ctx: StageContext, payloads: Iterable[Payload]) -> dict[str, tuple[str, ...]]:
         """Return the addresses of each document that has any, and set unreadable documents aside."""
         found: dict[str, tuple[str, ...]] = {}
-        without = 0
+        without: list[str] = []
         for payload in payloads:
             given = self._config.urls.get(payload.id, ())
             skipped = payload.format in self._config.skip_formats
@@ -76,12 +76,12 @@ class DownloadStage:
             if addresses:
                 found[payload.id] = addresses
             else:
-                without += 1
-        ctx.describe("without_url", without)
+                without.append(payload.id)
+        ctx.describe("without_url", len(without))
         if without:
-            ctx.log.info("%d documents have no address to fetch from", without)
+            ctx.log.info("%d documents have no address to fetch from: %s", len(without), list_names(without))
         if unknown := set(self._config.urls) - {payload.id for payload in payloads}:
-            ctx.log.warning("urls names documents that are not in the batch: %s", ", ".join(sorted(unknown)))
+            ctx.log.warning("urls names documents that are not in the batch: %s", list_names(sorted(unknown)))
         return found
 
     def _plan(
@@ -175,19 +175,20 @@ class DownloadStage:
         self, ctx: StageContext, book: Bookkeeping, document_ids: Sequence[str]
     ) -> tuple[DownloadedFile, ...]:
         files: list[DownloadedFile] = []
-        deferred: list[str] = []
+        deferred: dict[str, Exception] = {}
         for document_id in document_ids:
             ending = book.endings[document_id]
             if ending.error is None:
                 files.append(downloaded(ending.record))
             elif ending.record.status is FileStatus.DEFERRED:
-                deferred.append(f"{document_id}: {ending.error}")
+                deferred[document_id] = ending.error
             else:
                 ctx.quarantine(document_id, ending.error)
         ctx.succeeded += len(files)
         if deferred:
             raise DownloadsDeferredError(
                 f"{len(deferred)} of {len(document_ids)} files are left for a later attempt, {len(files)} "
-                f"are there; run the job again to go on. First: {deferred[0]}"
+                f"are there; run the job again to go on. Left: {list_names(list(deferred))}. The first: "
+                f"{next(iter(deferred.values()))}"
             )
         return tuple(files)
