@@ -32,7 +32,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field
 
 from medkg_dagster.stage_api import StageContext, StageMetadata, StageRegistration, write_key
-from medkg_dagster.stage_api.stage_types.registration import StageDefinitionView
+from medkg_dagster.stage_api._stage_types.registration import StageDefinitionView
 
 
 class Style(StrEnum):

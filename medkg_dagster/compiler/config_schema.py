@@ -22,7 +22,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
-from medkg_dagster.stage_api.secrets import Secret
+from medkg_dagster.stage_api import Secret
 
 _SCALARS: Mapping[Any, Any] = {str: str, int: int, float: float, bool: bool}
 _DEEPEST = 20

@@ -36,7 +36,7 @@ from medkg_dagster.runtime.tags import ATTEMPT_TAG, JOB_TAG, PIPELINE_TAG, PROCE
 from medkg_dagster.runtime.ticks import STARTS_PER_TICK, TICK_SECONDS
 from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api import Extensions, WorkAtGate
-from medkg_dagster.stage_api.secrets.redaction import showable, text_of
+from medkg_dagster.stage_api._redaction import showable, text_of
 
 
 def gate_work_job(

@@ -13,7 +13,7 @@ from medkg_dagster.runtime.policies import external_calls
 from medkg_dagster.runtime.progress import RunProgress
 from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api import Extensions, StageContext, WaitingJob
-from medkg_dagster.stage_api.secrets.redaction import redacted_document, text_of
+from medkg_dagster.stage_api._redaction import redacted_document, text_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from medkg_dagster.ledger.models import (
 from medkg_dagster.ledger.statements import job_rows, phase_rows
 from medkg_dagster.ledger.statements.phase_rows import PhaseKey
 from medkg_dagster.ledger.times import Clock, seconds_between, stamp
-from medkg_dagster.stage_api.context.job_record import GatePassage
+from medkg_dagster.stage_api import GatePassage
 
 GATE = "gate"
 CLOSED = frozenset({PhaseStatus.REJECTED, PhaseStatus.TIMED_OUT})

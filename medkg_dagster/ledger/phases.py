@@ -25,7 +25,7 @@ from medkg_dagster.ledger.statements import job_rows, phase_rows
 from medkg_dagster.ledger.statements.phase_rows import PhaseKey
 from medkg_dagster.ledger.times import Clock, stamp
 from medkg_dagster.ledger.unfinished_runs import end_run
-from medkg_dagster.stage_api.context.job_record import GatePassage
+from medkg_dagster.stage_api import GatePassage
 
 
 class PhaseLedger:

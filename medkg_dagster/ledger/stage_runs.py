@@ -21,7 +21,7 @@ from medkg_dagster.ledger.statements import job_rows, phase_rows, stage_rows
 from medkg_dagster.ledger.statements.job_rows import Attribution
 from medkg_dagster.ledger.statements.stage_rows import StageKey
 from medkg_dagster.ledger.times import Clock, stamp
-from medkg_dagster.stage_api.context.quarantine import QuarantinedDocument
+from medkg_dagster.stage_api import QuarantinedDocument
 
 
 class StageRuns:

@@ -6,12 +6,11 @@ import warnings
 from typing import Any
 
 from medkg_dagster.plugins import Origin
-from medkg_dagster.registry.extension_registry import ExtensionRegistry
-from medkg_dagster.registry.plugin_kind import PluginKind
-from medkg_dagster.registry.plugin_registry import PluginRegistry
-from medkg_dagster.registry.stage_factory import StageFactory
-from medkg_dagster.registry.stage_registry import StageRegistry
-from medkg_dagster.registry.stage_types import STAGE_GROUP, STAGE_TYPES, RegisteredStage
+from medkg_dagster.registry._extension_registry import ExtensionRegistry
+from medkg_dagster.registry._importing import PluginKind
+from medkg_dagster.registry._plugin_registry import PluginRegistry
+from medkg_dagster.registry._stage_factory import StageFactory
+from medkg_dagster.registry._stage_registry import STAGE_GROUP, STAGE_TYPES, RegisteredStage, StageRegistry
 
 __all__ = [
     "STAGE_GROUP",

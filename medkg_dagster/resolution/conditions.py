@@ -8,7 +8,7 @@ from medkg_dagster.domain.gates import GateCondition
 from medkg_dagster.errors import ConfigError
 from medkg_dagster.plugins import LoadGuard
 from medkg_dagster.plugins.loading import error_text
-from medkg_dagster.stage_api.extensions import ExtensionKind, Extensions
+from medkg_dagster.stage_api import ExtensionKind, Extensions
 from medkg_dagster.topology.models import CustomCondition, PipelineTopologyConfig
 from medkg_dagster.topology.structure import Finding
 

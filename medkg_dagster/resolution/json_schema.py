@@ -17,7 +17,8 @@ from pydantic_core import CoreSchema, PydanticSerializationError
 
 from medkg_dagster.domain.gates import GateClause
 from medkg_dagster.registry import StageRegistry
-from medkg_dagster.stage_api.stage_types.metadata import StageMetadata, qualified_name
+from medkg_dagster.stage_api import StageMetadata
+from medkg_dagster.stage_api._stage_types.metadata import qualified_name
 from medkg_dagster.topology.models import PipelineTopologyConfig
 from medkg_dagster.topology.names import MAX_NAME
 from medkg_dagster.topology.plugins_file import PluginsFile

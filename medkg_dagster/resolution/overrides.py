@@ -6,8 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 
 from medkg_dagster.errors import StageRegistryError
-from medkg_dagster.stage_api.stage_types.metadata import StageMetadata
-from medkg_dagster.stage_api.stage_types.rules import check_metadata
+from medkg_dagster.stage_api import StageMetadata
+from medkg_dagster.stage_api._stage_types.rules import check_metadata
 from medkg_dagster.topology.plugin_keys import MetadataOverrides
 
 

@@ -18,7 +18,7 @@ from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage, Wire
 from medkg_dagster.resolution.requirements import unmet_requirements, why_not_registered
 from medkg_dagster.resolution.stage_config import check_config, code_version
 from medkg_dagster.resolution.wiring import Writers, find_writers, inputs_of, types_that_write
-from medkg_dagster.stage_api.stage_types.metadata import StageMetadata, SubprocessIsolation
+from medkg_dagster.stage_api import StageMetadata, SubprocessIsolation
 from medkg_dagster.topology.graph import ancestor_masks, topological_order
 from medkg_dagster.topology.models import PipelineTopologyConfig, StageDefinition
 from medkg_dagster.topology.policies import ResiliencePolicy

@@ -10,9 +10,7 @@ from medkg_dagster.domain.gates import GateCondition
 from medkg_dagster.errors import Problem
 from medkg_dagster.plugins import Origin
 from medkg_dagster.plugins.events import PluginEvent
-from medkg_dagster.stage_api.stage_types.metadata import StageMetadata, SubprocessIsolation
-from medkg_dagster.stage_api.stage_types.registration import StageBuilder
-from medkg_dagster.stage_api.stage_types.work_at_gates import WorkAtGate
+from medkg_dagster.stage_api import StageBuilder, StageMetadata, SubprocessIsolation, WorkAtGate
 from medkg_dagster.topology.models import PipelineTopologyConfig, StageDefinition
 from medkg_dagster.topology.names import asset_path
 from medkg_dagster.topology.policies import ResiliencePolicy

@@ -8,7 +8,7 @@ from medkg_dagster.errors import ConfigError
 from medkg_dagster.plugins import Origin, is_from
 from medkg_dagster.plugins.events import Outcome, PluginEvent
 from medkg_dagster.registry import ExtensionRegistry, StageRegistry
-from medkg_dagster.stage_api.extensions import ExtensionKind
+from medkg_dagster.stage_api import ExtensionKind
 from medkg_dagster.topology.models import PipelineTopologyConfig
 from medkg_dagster.topology.plugin_keys import PluginRequirement
 from medkg_dagster.topology.structure import Finding

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ValidationError
 
 from medkg_dagster.plugins import LoadGuard
 from medkg_dagster.plugins.loading import error_text
-from medkg_dagster.stage_api.extensions import CONTEXT_KEY, Extensions
-from medkg_dagster.stage_api.stage_types.metadata import StageMetadata, qualified_name
+from medkg_dagster.stage_api import Extensions, StageMetadata
+from medkg_dagster.stage_api._extensions import CONTEXT_KEY
+from medkg_dagster.stage_api._stage_types.metadata import qualified_name
 from medkg_dagster.topology.explain import explain
 from medkg_dagster.topology.structure import Finding
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from medkg_dagster.registry import StageRegistry
-from medkg_dagster.stage_api.stage_types.metadata import StageMetadata
+from medkg_dagster.stage_api import StageMetadata
 
 
 @dataclass(frozen=True, slots=True)

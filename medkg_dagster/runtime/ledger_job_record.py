@@ -10,8 +10,8 @@ from medkg_dagster.domain.gates import GateCondition
 from medkg_dagster.errors import ConfigError, StateError, did_you_mean
 from medkg_dagster.ledger import GateRule, JobKey, JobLedger, RunIdentity
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedGate
-from medkg_dagster.stage_api.context.job_record import GatePassage
-from medkg_dagster.stage_api.secrets.redaction import holds_secret
+from medkg_dagster.stage_api import GatePassage
+from medkg_dagster.stage_api._redaction import holds_secret
 
 
 def gate_rule(gate: PlannedGate) -> GateRule:

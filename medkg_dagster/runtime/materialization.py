@@ -7,10 +7,10 @@ from typing import Any
 from dagster import MetadataValue, TableColumn, TableRecord, TableSchema
 from pydantic import BaseModel
 
-from medkg_dagster.stage_api.context import Described, Scalar, StageContext
-from medkg_dagster.stage_api.context.quarantine import QuarantinedDocument
-from medkg_dagster.stage_api.invocation import StageOutcome
-from medkg_dagster.stage_api.secrets.redaction import redact
+from medkg_dagster.stage_api import QuarantinedDocument, StageContext
+from medkg_dagster.stage_api._context import Described, Scalar
+from medkg_dagster.stage_api._invocation import StageOutcome
+from medkg_dagster.stage_api._redaction import redact
 
 PREVIEW_ITEMS = 3
 PREVIEW_DEPTH = 20

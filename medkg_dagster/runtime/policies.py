@@ -6,7 +6,7 @@ from typing import Self
 from dagster import Backoff, Jitter, RetryPolicy
 
 from medkg_dagster.errors import MedkgError
-from medkg_dagster.stage_api.context.calls import ExternalCalls
+from medkg_dagster.stage_api import ExternalCalls
 from medkg_dagster.topology.policies import ResiliencePolicy
 
 _BACKOFF = {"exponential": Backoff.EXPONENTIAL, "linear": Backoff.LINEAR, "none": None}

@@ -8,10 +8,9 @@ from medkg_dagster.errors import StageResolutionError
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.overrides import stored_names
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage, Wire
-from medkg_dagster.stage_api.context import StageContext
-from medkg_dagster.stage_api.invocation import StageOutcome, invoke
-from medkg_dagster.stage_api.secrets.redaction import redacted_document
-from medkg_dagster.stage_api.stage_types.metadata import SubprocessIsolation
+from medkg_dagster.stage_api import StageContext, SubprocessIsolation
+from medkg_dagster.stage_api._invocation import StageOutcome, invoke
+from medkg_dagster.stage_api._redaction import redacted_document
 from medkg_dagster.topology.models import StageDefinition
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from dagster import (
 
 from medkg_dagster.errors import StateError
 from medkg_dagster.io.atomic_files import write_atomically
-from medkg_dagster.stage_api.serialization import dump_value, encoding_of, load_value
+from medkg_dagster.stage_api._serialization import dump_value, encoding_of, load_value
 
 if TYPE_CHECKING:
     from upath import UPath

@@ -20,8 +20,8 @@ from medkg_dagster.runtime.requests import requested_config
 from medkg_dagster.runtime.resources import LEDGER_JOB_RESOURCE, LedgerJob, run_identity
 from medkg_dagster.runtime.stage_call import StageCall
 from medkg_dagster.runtime.state_storage import archive_state
-from medkg_dagster.stage_api.context import StageContext
-from medkg_dagster.stage_api.secrets.redaction import redact, showable, text_of
+from medkg_dagster.stage_api import StageContext
+from medkg_dagster.stage_api._redaction import redact, showable, text_of
 from medkg_dagster.topology.models import StageDefinition
 from medkg_dagster.topology.names import dagster_name
 

@@ -29,11 +29,9 @@ from medkg_dagster.errors import (
     UnreadableDocumentError,
     UnsafeDocumentError,
 )
-from medkg_dagster.stage_api.context import StageContext, Stopwatch
-from medkg_dagster.stage_api.context.calls import ExternalCalls
-from medkg_dagster.stage_api.context.job_record import GatePassage, InMemoryJobRecord, JobRecord
-from medkg_dagster.stage_api.context.quarantine import QuarantinedDocument
-from medkg_dagster.stage_api.extensions import (
+from medkg_dagster.stage_api._calls import ExternalCalls
+from medkg_dagster.stage_api._context import QuarantinedDocument, StageContext, Stopwatch
+from medkg_dagster.stage_api._extensions import (
     Embedder,
     Extension,
     ExtensionKind,
@@ -44,26 +42,27 @@ from medkg_dagster.stage_api.extensions import (
     NoParameters,
     RemoteEmbedder,
     SearchHit,
+    Source,
     check_extension,
 )
-from medkg_dagster.stage_api.secrets import Secret
-from medkg_dagster.stage_api.source import Source
-from medkg_dagster.stage_api.stage_types.metadata import (
+from medkg_dagster.stage_api._job_record import GatePassage, InMemoryJobRecord, JobRecord
+from medkg_dagster.stage_api._secrets import Secret
+from medkg_dagster.stage_api._stage_types.metadata import (
     API_VERSION,
     OutputCounter,
     OutputHandler,
     StageMetadata,
     SubprocessIsolation,
 )
-from medkg_dagster.stage_api.stage_types.outputs import write_key
-from medkg_dagster.stage_api.stage_types.registration import (
+from medkg_dagster.stage_api._stage_types.registration import (
     Stage,
     StageBuilder,
     StagePlugin,
     StageRegistration,
+    write_key,
 )
-from medkg_dagster.stage_api.stage_types.views import StageDefinitionView, TopologyView
-from medkg_dagster.stage_api.stage_types.work_at_gates import WaitingJob, WorkAtGate
+from medkg_dagster.stage_api._stage_types.views import StageDefinitionView, TopologyView
+from medkg_dagster.stage_api._stage_types.work_at_gates import WaitingJob, WorkAtGate
 
 __all__ = [
     "API_VERSION",

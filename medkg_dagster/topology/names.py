@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
-from medkg_dagster.stage_api.stage_types.rules import DAGSTER_RESERVED, ORDER_INPUT
+from medkg_dagster.stage_api._stage_types.rules import DAGSTER_RESERVED, ORDER_INPUT
 
 MAX_NAME = 100
 

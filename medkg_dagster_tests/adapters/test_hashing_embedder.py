@@ -12,7 +12,7 @@ from medkg_dagster.adapters.embedders.hashing import HASHING, HashingEmbedder, H
 from medkg_dagster.errors import ConfigError
 from medkg_dagster.registry import ExtensionRegistry
 from medkg_dagster.stage_api import ExtensionKind
-from medkg_dagster.stage_api.extensions import open_embedder
+from medkg_dagster.stage_api._extensions import open_embedder
 
 
 def embedder(**parameters: float) -> HashingEmbedder:

@@ -10,7 +10,7 @@ from medkg_dagster.adapters.embedders.onnx import ONNX, OnnxEmbedder, OnnxParame
 from medkg_dagster.errors import ConfigError
 from medkg_dagster.registry import ExtensionRegistry
 from medkg_dagster.stage_api import ExtensionKind
-from medkg_dagster.stage_api.extensions import open_embedder
+from medkg_dagster.stage_api._extensions import open_embedder
 
 INSTALLED = bool(importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("tokenizers"))
 needs_runtime = pytest.mark.skipif(not INSTALLED, reason="the extra 'onnx' is not installed")

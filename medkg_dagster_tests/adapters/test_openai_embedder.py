@@ -14,7 +14,7 @@ from medkg_dagster.adapters.embedders.openai import OPENAI, OpenAIEmbedder, Open
 from medkg_dagster.errors import ConfigError, SourceError
 from medkg_dagster.registry import ExtensionRegistry
 from medkg_dagster.stage_api import ExtensionKind, ExternalCalls, Secret
-from medkg_dagster.stage_api.extensions import open_embedder
+from medkg_dagster.stage_api._extensions import open_embedder
 
 KEY = "sk-a-very-secret-key"
 

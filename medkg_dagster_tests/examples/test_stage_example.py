@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from medkg_dagster.ledger import JobKey, JobLedger, JobStatus
-from medkg_dagster.stage_api.serialization import load_value
+from medkg_dagster.stage_api._serialization import load_value
 from medkg_dagster_tests.examples.conftest import STAGE_EXAMPLE
 from medkg_dagster_tests.examples.environment import Deployment, Environment, run_own_tests
 

@@ -12,7 +12,7 @@ from medkg_dagster.errors import Problem
 from medkg_dagster.plugins import OWN_DISTRIBUTION, Origin, PluginPolicy, Replacement
 from medkg_dagster.plugins.events import Outcome, PluginEvent
 from medkg_dagster.registry import STAGE_TYPES, StageRegistry
-from medkg_dagster.registry.collisions import Settlement, settle
+from medkg_dagster.registry._collisions import Settlement, settle
 from medkg_dagster_tests.registry.given import GivenEntryPoints
 from medkg_dagster_tests.registry.stage_types import registration
 

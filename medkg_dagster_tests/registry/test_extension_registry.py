@@ -13,7 +13,7 @@ from medkg_dagster.plugins import OWN_DISTRIBUTION, PluginPolicy, Replacement
 from medkg_dagster.plugins.events import Outcome, PluginEvent
 from medkg_dagster.registry import ExtensionRegistry
 from medkg_dagster.stage_api import ExtensionKind
-from medkg_dagster.stage_api.extensions import open_embedder
+from medkg_dagster.stage_api._extensions import open_embedder
 from medkg_dagster_tests.deployments.installed import Site, site
 
 __all__ = ["site"]

@@ -45,7 +45,7 @@ from medkg_dagster.stage_api import (
     StageMetadata,
     SubprocessIsolation,
 )
-from medkg_dagster.stage_api.invocation import StageOutcome, invoke
+from medkg_dagster.stage_api._invocation import StageOutcome, invoke
 from medkg_dagster.topology.models import PipelineTopologyConfig
 from medkg_dagster_tests.runtime import isolated_stages
 from medkg_dagster_tests.runtime.isolated_stages import ACT, DOUBLE, NOTES, TARGET, Note

@@ -17,7 +17,7 @@ from medkg_dagster.compiler.config_schema import config_schema
 from medkg_dagster.errors import RejectedDocumentError, SourceError
 from medkg_dagster.ledger import JobKey, JobLedger
 from medkg_dagster.stage_api import Secret, StageContext
-from medkg_dagster.stage_api.secrets import redaction as memory
+from medkg_dagster.stage_api import _redaction as memory
 from medkg_dagster_tests.compiler.deployment import Deployment
 
 CORE = "hunter2Correct4711"

@@ -10,7 +10,7 @@ from medkg_dagster.errors import (
     StageContractError,
 )
 from medkg_dagster.stage_api import StageContext, StageMetadata, write_key
-from medkg_dagster.stage_api.invocation import StageOutcome, invoke
+from medkg_dagster.stage_api._invocation import StageOutcome, invoke
 
 
 class Work:

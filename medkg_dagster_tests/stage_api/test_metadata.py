@@ -92,7 +92,7 @@ def test_metadata_becomes_a_plain_dict_for_display() -> None:
     assert json.loads(json.dumps(shown)) == shown
     assert shown["state_key"] == ["document", "other"]
     assert shown["output_counter"] == "builtins.len"
-    assert shown["output_handler"] == "medkg_dagster.stage_api.stage_types.outputs.write_key('document')"
+    assert shown["output_handler"] == "medkg_dagster.stage_api.write_key('document')"
     assert shown["config_model"] == f"{__name__}.Config"
     assert shown["state_types"] == {"document": "tuple[int, ...]", "other": "builtins.int"}
 

@@ -11,10 +11,10 @@ from pydantic import Field, ValidationError
 
 from medkg_dagster.errors import ConfigError, StageContractError, StageRegistryError
 from medkg_dagster.stage_api import Config, StageContext, StageMetadata, StageRegistration
-from medkg_dagster.stage_api.invocation import StageOutcome, invoke
-from medkg_dagster.stage_api.stage_types.metadata import qualified_name
-from medkg_dagster.stage_api.stage_types.outputs import count_output
-from medkg_dagster.stage_api.stage_types.rules import check_registration, takes_topology
+from medkg_dagster.stage_api._invocation import StageOutcome, invoke
+from medkg_dagster.stage_api._stage_types.metadata import qualified_name
+from medkg_dagster.stage_api._stage_types.registration import count_output
+from medkg_dagster.stage_api._stage_types.rules import check_registration, takes_topology
 from medkg_dagster.stage_api.testing import check_stage, run_stage
 
 
@@ -108,7 +108,7 @@ def test_the_metadata_is_what_the_long_form_writes() -> None:
         kinds=("python",),
         max_failure_ratio=0.5,
     )
-    assert qualified_name(made.output_handler).endswith("outputs.write_key('words')")
+    assert qualified_name(made.output_handler).endswith("stage_api.write_key('words')")
 
 
 def test_both_forms_have_the_same_defaults() -> None:

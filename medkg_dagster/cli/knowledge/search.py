@@ -70,7 +70,8 @@ def find_chunks(settings: Settings, query: str, limit: int) -> tuple[Embedder | 
     """
     home = settings.home
     require_store(home, INDEX_FILE)
-    from medkg_dagster.stage_api.extensions import ExtensionKind, open_embedder
+    from medkg_dagster.stage_api import ExtensionKind
+    from medkg_dagster.stage_api._extensions import open_embedder
 
     extensions = load_extensions(settings)
     with closing(extensions.find(ExtensionKind.INDEX_STORE, "sqlite").open({}, home)) as store:

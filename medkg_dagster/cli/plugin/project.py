@@ -17,7 +17,7 @@ from medkg_dagster import __version__
 from medkg_dagster.errors import ConfigError, StageRegistryError
 from medkg_dagster.registry import STAGE_GROUP
 from medkg_dagster.stage_api import StageMetadata, write_key
-from medkg_dagster.stage_api.stage_types.rules import check_metadata
+from medkg_dagster.stage_api._stage_types.rules import check_metadata
 from medkg_dagster.topology.names import dagster_name, is_reserved
 
 MAX_NAME = 80

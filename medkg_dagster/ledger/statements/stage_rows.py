@@ -10,7 +10,7 @@ from sqlalchemy import Connection, and_, delete, insert, select, update
 from medkg_dagster.ledger.encoding import from_json, storable
 from medkg_dagster.ledger.models import DocumentOutcome, JobKey, StageRun, StageStatus
 from medkg_dagster.ledger.schema import DOCUMENT_OUTCOMES, STAGE_RUNS
-from medkg_dagster.stage_api.context.quarantine import QuarantinedDocument
+from medkg_dagster.stage_api import QuarantinedDocument
 
 
 class StageKey(NamedTuple):

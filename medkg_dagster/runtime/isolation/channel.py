@@ -25,7 +25,7 @@ from medkg_dagster.runtime.isolation.messages import (
     encode_frame,
     known_error,
 )
-from medkg_dagster.stage_api.secrets.redaction import redact
+from medkg_dagster.stage_api._redaction import redact
 
 _RECEIVED_BYTES = 1 << 18
 _PROGRESS_SECONDS = 0.2

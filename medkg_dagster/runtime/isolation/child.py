@@ -43,12 +43,10 @@ from medkg_dagster.runtime.isolation.messages import (
     raised,
 )
 from medkg_dagster.runtime.isolation.remote_job import RemoteJobRecord
-from medkg_dagster.stage_api.context import StageContext
-from medkg_dagster.stage_api.context.calls import ExternalCalls
-from medkg_dagster.stage_api.invocation import StageOutcome, invoke
-from medkg_dagster.stage_api.secrets.redaction import redact, revealed_names
-from medkg_dagster.stage_api.serialization import dump_value, load_value
-from medkg_dagster.stage_api.stage_types.metadata import StageMetadata
+from medkg_dagster.stage_api import ExternalCalls, StageContext, StageMetadata
+from medkg_dagster.stage_api._invocation import StageOutcome, invoke
+from medkg_dagster.stage_api._redaction import redact, revealed_names
+from medkg_dagster.stage_api._serialization import dump_value, load_value
 from medkg_dagster.topology.models import PipelineTopologyConfig, StageDefinition
 
 _HEADROOM_BYTES = 64 << 20

@@ -22,12 +22,16 @@ from medkg_dagster.runtime.isolation.messages import (
     known_error,
 )
 from medkg_dagster.runtime.isolation.stage_process import StageProcess
-from medkg_dagster.stage_api.context import StageContext, Stopwatch
-from medkg_dagster.stage_api.context.calls import ExternalCalls
-from medkg_dagster.stage_api.invocation import StageOutcome
-from medkg_dagster.stage_api.secrets import Secret
-from medkg_dagster.stage_api.serialization import dump_value, load_value
-from medkg_dagster.stage_api.stage_types.metadata import StageMetadata, SubprocessIsolation
+from medkg_dagster.stage_api import (
+    ExternalCalls,
+    Secret,
+    StageContext,
+    StageMetadata,
+    Stopwatch,
+    SubprocessIsolation,
+)
+from medkg_dagster.stage_api._invocation import StageOutcome
+from medkg_dagster.stage_api._serialization import dump_value, load_value
 from medkg_dagster.topology.models import PipelineTopologyConfig, StageDefinition
 
 

@@ -26,9 +26,9 @@ from medkg_dagster.errors import (
     TransientDownloadError,
 )
 from medkg_dagster.plugins import PluginPolicy, Replacement
-from medkg_dagster.stage_api.context import Described
-from medkg_dagster.stage_api.context.quarantine import QuarantinedDocument
-from medkg_dagster.stage_api.secrets.redaction import redact, text_of
+from medkg_dagster.stage_api import QuarantinedDocument
+from medkg_dagster.stage_api._context import Described
+from medkg_dagster.stage_api._redaction import redact, text_of
 
 _HEAD = struct.Struct("!4sIQ")
 _MARK = b"MKG1"

@@ -14,8 +14,7 @@ from medkg_dagster.domain.file_records import FileRecord
 from medkg_dagster.domain.gates import GateCondition
 from medkg_dagster.errors import LedgerError, MedkgError
 from medkg_dagster.runtime.isolation.messages import Answer, Call, raised
-from medkg_dagster.stage_api.context import StageContext
-from medkg_dagster.stage_api.context.job_record import GatePassage
+from medkg_dagster.stage_api import GatePassage, StageContext
 
 TAKE_TURN = "take_turn"
 """The call of `ExternalCalls.reserve`; all others are methods of `JobRecord`."""

@@ -27,9 +27,8 @@ from medkg_dagster.runtime.isolation.messages import (
     encode_frame,
 )
 from medkg_dagster.runtime.isolation.remote_job import answer
-from medkg_dagster.stage_api.context import StageContext
-from medkg_dagster.stage_api.secrets.redaction import redact
-from medkg_dagster.stage_api.stage_types.metadata import SubprocessIsolation
+from medkg_dagster.stage_api import StageContext, SubprocessIsolation
+from medkg_dagster.stage_api._redaction import redact
 
 LONGEST_LINE = 2_000
 SHOWN_LINES = 1_000

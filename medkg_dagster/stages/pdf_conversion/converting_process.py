@@ -15,7 +15,7 @@ from medkg_dagster.domain.payloads import Payload, PayloadFormat
 from medkg_dagster.io.atomic_files import write_atomically
 from medkg_dagster.io.process_limits import limit_cpu, limit_memory
 from medkg_dagster.io.regular_files import read_regular
-from medkg_dagster.stage_api.context import StageContext
+from medkg_dagster.stage_api import StageContext
 from medkg_dagster.stages.parse import ParseConfig, ParseStage
 
 _MOST_BYTES = sys.maxsize - 1  # the memory is limited already

@@ -15,7 +15,7 @@ from typing import Any
 from medkg_dagster.domain.file_records import CONVERSION_FAILED, CONVERTED, FileRecord, FileStatus
 from medkg_dagster.io.atomic_files import write_atomically
 from medkg_dagster.io.regular_files import RefusedFileError, read_regular
-from medkg_dagster.stage_api.context import ProgressReporter
+from medkg_dagster.stage_api._context import ProgressReporter
 from medkg_dagster.stages.pdf_conversion import ConversionLimits
 from medkg_dagster.stages.pdf_conversion.converter import ConversionFailure, Converter
 

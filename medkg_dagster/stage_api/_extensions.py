@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo
 from medkg_dagster.domain.chunks import Chunk
 from medkg_dagster.domain.embeddings import EmbeddingBatch
 from medkg_dagster.domain.knowledge import Edge, Node
+from medkg_dagster.domain.payloads import Payload
 from medkg_dagster.domain.receipts import GraphReceipt, IndexReceipt
 from medkg_dagster.errors import ConfigError, did_you_mean
 
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from medkg_dagster.stage_api.context.calls import ExternalCalls
+    from medkg_dagster.stage_api._calls import ExternalCalls
+    from medkg_dagster.stage_api._context import StageContext
 
 
 class ExtensionKind(StrEnum):
@@ -48,6 +50,17 @@ class ExtensionKind(StrEnum):
 
 
 CONTEXT_KEY = "extensions"
+
+
+class Source(Protocol):
+    """Fetches raw documents; the adapter of an `ingest` stage."""
+
+    def fetch(self, ctx: StageContext) -> Iterable[Payload]:
+        """Yield payloads one by one; quarantine one bad document through `ctx`.
+
+        Raises:
+            SourceError: Nothing can be fetched at all.
+        """
 
 
 class Embedder(Protocol):

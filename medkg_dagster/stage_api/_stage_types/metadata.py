@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from medkg_dagster.errors import StageRegistryError
-from medkg_dagster.stage_api.stage_types.work_at_gates import WorkAtGate
+from medkg_dagster.stage_api._stage_types.work_at_gates import WorkAtGate
 
 API_VERSION = 1
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from medkg_dagster.stage_api.serialization import ArrayValue
+from medkg_dagster.stage_api._serialization import ArrayValue
 
 Renamed = tuple[str, str]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -13,21 +13,24 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from medkg_dagster.domain.file_records import FileRecord
-from medkg_dagster.errors import ConfigError, StageConfigError
-from medkg_dagster.stage_api.context import Described, StageContext
-from medkg_dagster.stage_api.context.job_record import InMemoryJobRecord
-from medkg_dagster.stage_api.context.quarantine import QuarantinedDocument
-from medkg_dagster.stage_api.extensions import CONTEXT_KEY, Extension, Extensions
-from medkg_dagster.stage_api.invocation import invoke
-from medkg_dagster.stage_api.stage_types.registration import (
+from medkg_dagster.errors import ConfigError, StageConfigError, StageRegistryError, did_you_mean
+from medkg_dagster.stage_api._context import Described, QuarantinedDocument, StageContext
+from medkg_dagster.stage_api._extensions import CONTEXT_KEY, Extension, Extensions
+from medkg_dagster.stage_api._invocation import invoke
+from medkg_dagster.stage_api._job_record import InMemoryJobRecord
+from medkg_dagster.stage_api._stage_types.metadata import qualified_name
+from medkg_dagster.stage_api._stage_types.registration import (
     Stage,
     StagePlugin,
     StageRegistration,
 )
-from medkg_dagster.stage_api.stage_types.rules import takes_topology
-from medkg_dagster.stage_api.stage_types.views import TopologyView
-from medkg_dagster.stage_api.testing.choice import choose, registrations_of
-from medkg_dagster.stage_api.testing.examples import example_topology
+from medkg_dagster.stage_api._stage_types.rules import (
+    check_registration,
+    offered_registrations,
+    takes_topology,
+)
+from medkg_dagster.stage_api._stage_types.views import TopologyView
+from medkg_dagster.stage_api.testing._examples import example_topology
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -247,4 +250,49 @@ def finished_run(ctx: StageContext, state: Mapping[str, Any], count: int, second
         fields=ctx.job.fields(),
         files=ctx.job.files(),
         seconds=seconds,
+    )
+
+
+def registrations_of(registration: StageRegistration | StagePlugin) -> list[StageRegistration]:
+    """Return what is registered, one or several.
+
+    Args:
+        registration: A registration, or the function that an entry point names.
+
+    Raises:
+        StageRegistryError: The function breaks a rule of entry points, or a registration is invalid.
+    """
+    if isinstance(registration, StageRegistration):
+        return [check_registration(registration)]
+    found = [check_registration(item) for item in offered_registrations(registration)]
+    if not found:
+        raise StageRegistryError(f"{qualified_name(registration)} registers no stage types")
+    types = [item.metadata.stage_type for item in found]
+    if len(set(types)) != len(types):
+        raise StageRegistryError(
+            f"{qualified_name(registration)} registers a stage type twice: {', '.join(types)}"
+        )
+    return found
+
+
+def choose(found: Sequence[StageRegistration], stage_type: str | None) -> StageRegistration:
+    """Return the registration to test.
+
+    Args:
+        found: What is registered.
+        stage_type: Which one, where there are several.
+
+    Raises:
+        ConfigError: There is none of that stage type, or there are several and none is named.
+    """
+    types = [item.metadata.stage_type for item in found]
+    if stage_type is None and len(found) > 1:
+        raise ConfigError(
+            f"there are the stage types {', '.join(types)}; say which to test with stage_type='{types[0]}'"
+        )
+    for item in found:
+        if stage_type in {None, item.metadata.stage_type}:
+            return item
+    raise ConfigError(
+        f"there is no stage type {stage_type!r} to test; {did_you_mean(stage_type or '', types)}"
     )

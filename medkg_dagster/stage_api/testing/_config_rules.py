@@ -11,8 +11,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from medkg_dagster.errors import Problem
-from medkg_dagster.stage_api.secrets import secret_fields
-from medkg_dagster.stage_api.stage_types.metadata import qualified_name
+from medkg_dagster.stage_api._secrets import secret_fields
+from medkg_dagster.stage_api._stage_types.metadata import qualified_name
 
 
 def config_problems(model: type[BaseModel]) -> Iterator[Problem]:

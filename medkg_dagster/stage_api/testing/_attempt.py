@@ -2,24 +2,66 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
-from collections.abc import Mapping, MutableMapping, Set
+import traceback
+from collections.abc import Iterator, Mapping, MutableMapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medkg_dagster.stage_api.context import StageContext
-from medkg_dagster.stage_api.invocation import invoke
-from medkg_dagster.stage_api.serialization import dump_value, load_value
-from medkg_dagster.stage_api.stage_types.metadata import StageMetadata, qualified_name
-from medkg_dagster.stage_api.stage_types.outputs import handler_of
-from medkg_dagster.stage_api.stage_types.registration import Stage
-from medkg_dagster.stage_api.testing.differences import find_difference
-from medkg_dagster.stage_api.testing.findings import Findings
-from medkg_dagster.stage_api.testing.run import Bench, StageRun, finished_run
+from medkg_dagster.errors import (
+    BatchFailedError,
+    Problem,
+    StageConfigError,
+    StageContractError,
+    StageRegistryError,
+    StateError,
+)
+from medkg_dagster.stage_api._context import StageContext
+from medkg_dagster.stage_api._invocation import invoke
+from medkg_dagster.stage_api._serialization import dump_value, load_value
+from medkg_dagster.stage_api._stage_types.metadata import StageMetadata, qualified_name
+from medkg_dagster.stage_api._stage_types.registration import Stage, handler_of
+from medkg_dagster.stage_api.testing._differences import find_difference
+from medkg_dagster.stage_api.testing._run import Bench, StageRun, finished_run
 
 _NO_COPY = object()
+_SAY_IT_ALL = (BatchFailedError, StageConfigError, StageContractError, StageRegistryError, StateError)
+
+
+class Findings:
+    """The broken rules of one stage type.
+
+    Attributes:
+        problems: What was found, in order.
+        cause: The first exception that was noted.
+    """
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.cause: BaseException | None = None
+
+    def add(self, message: str, hint: str) -> None:
+        """Note a broken rule."""
+        self.problems.append(Problem(message, hint=hint))
+
+    @contextlib.contextmanager
+    def noting(self, what: str, hint: str | None = None) -> Iterator[None]:
+        """Note what is raised inside, and go on behind it.
+
+        Args:
+            what: Who raises it, for errors that do not say so themselves.
+            hint: What to do about it.
+        """
+        try:
+            yield
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stage may raise anything; it is one broken rule of several
+            self.cause = self.cause or error
+            message = str(error) if isinstance(error, _SAY_IT_ALL) else f"{what} raised {_described(error)}"
+            details = "".join(traceback.format_exception(error))
+            self.problems.append(Problem(message, hint=hint, details=details))
 
 
 @dataclass(slots=True)
@@ -169,3 +211,7 @@ def _copied(output: Any) -> Any:
         return copy.deepcopy(output)
     except Exception:  # noqa: BLE001 - copying runs the output's own code; what cannot be copied is not compared
         return _NO_COPY
+
+
+def _described(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,16 +1,64 @@
-"""The stage types that are known."""
+"""Stage types, the kind of plugin that pipelines are made of, and those that are known."""
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
-from medkg_dagster.errors import Problem, did_you_mean
-from medkg_dagster.plugins import InstalledEntryPoints, PluginPolicy
-from medkg_dagster.registry.plugin_registry import PluginRegistry
-from medkg_dagster.registry.stage_types import STAGE_TYPES, RegisteredStage
-from medkg_dagster.stage_api.stage_types.metadata import StageMetadata
-from medkg_dagster.stage_api.stage_types.registration import StageBuilder, StageRegistration
+from medkg_dagster.errors import Problem, StageRegistryError, did_you_mean
+from medkg_dagster.plugins import InstalledEntryPoints, Origin, PluginPolicy
+from medkg_dagster.registry._importing import PluginKind
+from medkg_dagster.registry._plugin_registry import PluginRegistry
+from medkg_dagster.stage_api import StageBuilder, StageMetadata, StageRegistration
+from medkg_dagster.stage_api._stage_types.rules import (
+    check_registration,
+    offered_registrations,
+    takes_topology,
+)
+
+STAGE_GROUP = "medical_kg.orchestration.stages"
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredStage:
+    """A stage type in the registry.
+
+    Attributes:
+        metadata: Its description.
+        builder: Its builder.
+        takes_topology: Whether the builder takes `(topology, definition)`.
+        origin: The entry point it came from; None where code registered it.
+    """
+
+    metadata: StageMetadata
+    builder: StageBuilder
+    takes_topology: bool
+    origin: Origin | None
+
+
+def _checked(registration: Any, origin: Origin | None) -> RegisteredStage:
+    checked = check_registration(registration)
+    metadata, builder = checked.metadata, checked.builder
+    try:
+        return RegisteredStage(metadata, builder, takes_topology(builder), origin)
+    except StageRegistryError as error:
+        raise StageRegistryError(f"stage type {metadata.stage_type!r}: {error}") from error
+
+
+def _name(entry: RegisteredStage) -> str:
+    return entry.metadata.stage_type
+
+
+STAGE_TYPES = PluginKind(
+    group=STAGE_GROUP,
+    label="stage type",
+    check=_checked,
+    name_of=_name,
+    offers=offered_registrations,
+    is_eager=True,
+    error=StageRegistryError,
+)
 
 
 class StageRegistry(PluginRegistry[RegisteredStage]):

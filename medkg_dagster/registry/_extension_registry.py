@@ -11,10 +11,10 @@ from pydantic import BaseModel
 from medkg_dagster.errors import ConfigError, Problem
 from medkg_dagster.plugins import InstalledEntryPoints, Origin, PluginPolicy
 from medkg_dagster.plugins.events import PluginEvent
-from medkg_dagster.registry.plugin_kind import PluginKind
-from medkg_dagster.registry.plugin_registry import PluginRegistry
-from medkg_dagster.stage_api.extensions import Extension, ExtensionKind
-from medkg_dagster.stage_api.secrets import secret_fields
+from medkg_dagster.registry._importing import PluginKind
+from medkg_dagster.registry._plugin_registry import PluginRegistry
+from medkg_dagster.stage_api import Extension, ExtensionKind
+from medkg_dagster.stage_api._secrets import secret_fields
 
 
 class ExtensionRegistry:

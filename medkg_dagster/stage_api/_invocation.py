@@ -14,9 +14,9 @@ from medkg_dagster.errors import (
     MedkgError,
     StageContractError,
 )
-from medkg_dagster.stage_api.context import StageContext, Stopwatch
-from medkg_dagster.stage_api.stage_types.metadata import StageMetadata, qualified_name
-from medkg_dagster.stage_api.stage_types.registration import Stage
+from medkg_dagster.stage_api._context import StageContext, Stopwatch
+from medkg_dagster.stage_api._stage_types.metadata import StageMetadata, qualified_name
+from medkg_dagster.stage_api._stage_types.registration import Stage
 
 _NAMED = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
 _POSITIONAL = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}

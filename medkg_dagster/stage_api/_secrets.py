@@ -16,7 +16,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, ValidationError, core_schema
 
 from medkg_dagster.errors import ConfigError
-from medkg_dagster.stage_api.secrets.redaction import holds_secret, redact, remember
+from medkg_dagster.stage_api._redaction import holds_secret, redact, remember
 
 __all__ = ["Secret", "holds_secret", "redact", "secret_fields"]
 

@@ -8,8 +8,8 @@ from typing import Any, Protocol, Self, runtime_checkable
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
 
 from medkg_dagster.errors import StateError
-from medkg_dagster.stage_api.secrets.redaction import holds_secret, showable, text_of
-from medkg_dagster.stage_api.stage_types.metadata import qualified_name
+from medkg_dagster.stage_api._redaction import holds_secret, showable, text_of
+from medkg_dagster.stage_api._stage_types.metadata import qualified_name
 
 JSON = "json.zst"
 ARRAYS = "npz"

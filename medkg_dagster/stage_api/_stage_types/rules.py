@@ -1,19 +1,19 @@
-"""What a registration must hold to besides the rules its metadata checks itself."""
+"""What an entry point must name, and what a registration must hold to beyond the rules of its metadata."""
 
 from __future__ import annotations
 
 import inspect
 import keyword
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from pydantic import BaseModel
 
 from medkg_dagster.errors import StageRegistryError
-from medkg_dagster.stage_api.secrets import secret_fields
-from medkg_dagster.stage_api.stage_types.metadata import StageMetadata, qualified_name
-from medkg_dagster.stage_api.stage_types.registration import StageBuilder, StageRegistration
+from medkg_dagster.stage_api._secrets import secret_fields
+from medkg_dagster.stage_api._stage_types.metadata import StageMetadata, qualified_name
+from medkg_dagster.stage_api._stage_types.registration import StageBuilder, StageRegistration
 
 DAGSTER_RESERVED = frozenset(
     {"context", "conf", "config", "meta", "arg_dict", "dict", "input_arg_dict", "output_arg_dict"}
@@ -24,6 +24,8 @@ DAGSTER_RESERVED = frozenset(
 # State keys become names of Dagster inputs, and arguments of `execute`.
 _RESERVED_KEYS = DAGSTER_RESERVED | {"ctx", "self"}
 ORDER_INPUT = "after_"
+MAX_REGISTRATIONS = 10_000
+_FUNCTION = "a function without arguments that returns a StageRegistration or several"
 _BUILDER = "a builder takes (definition) or (topology, definition)"
 _POSITIONAL = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
 _KIND = re.compile(r"[A-Za-z0-9_.-]{1,50}", re.ASCII)
@@ -152,3 +154,55 @@ def _described(value: Any) -> str:
         return f"{type(value).__name__} {str(value)[:60]!r}"
     except Exception:  # noqa: BLE001 - what a plugin returned may refuse to be shown, and must be named all the same
         return type(value).__name__
+
+
+def offered_registrations(plugin: Any) -> Iterator[Any]:
+    """Call what an entry point names and yield what it registers, one by one and not yet checked.
+
+    Args:
+        plugin: What the entry point names.
+
+    Raises:
+        StageRegistryError: It is no function without arguments, returns something else than registrations,
+            or never comes to an end.
+    """
+    _check_callable(plugin)
+    returned = plugin()
+    if isinstance(returned, StageRegistration | StageMetadata):
+        yield returned
+        return
+    if isinstance(returned, str | bytes | dict) or not isinstance(returned, Iterable):
+        raise StageRegistryError(
+            f"{qualified_name(plugin)} returned {type(returned).__name__}; it must return a "
+            "StageRegistration or an iterable of them"
+        )
+    for number, registration in enumerate(returned):
+        if number >= MAX_REGISTRATIONS:
+            raise StageRegistryError(
+                f"registers more than {MAX_REGISTRATIONS:,} stage types; only the first count"
+            )
+        yield registration
+
+
+def _check_callable(plugin: Any) -> None:
+    if not callable(plugin):
+        raise StageRegistryError(
+            f"names {type(plugin).__name__} {str(plugin)[:60]!r}; it must name {_FUNCTION}"
+        )
+    if inspect.iscoroutinefunction(plugin):
+        raise StageRegistryError(
+            f"names {qualified_name(plugin)}, which is asynchronous; it must name {_FUNCTION}"
+        )
+    code = getattr(plugin, "__code__", None)
+    if code is not None and not code.co_argcount and not code.co_kwonlyargcount:
+        # The plain case, without the cost of a signature.
+        return
+    try:
+        inspect.signature(plugin).bind()
+    except TypeError as error:
+        raise StageRegistryError(
+            f"names {qualified_name(plugin)}, which wants arguments ({error}); it must name {_FUNCTION}"
+        ) from error
+    except ValueError:
+        # A callable written in C may show no signature; then the call itself tells.
+        return

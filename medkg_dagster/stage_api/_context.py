@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from medkg_dagster.errors import MedkgError
-from medkg_dagster.stage_api.context.calls import ExternalCalls
-from medkg_dagster.stage_api.context.job_record import InMemoryJobRecord, JobRecord
-from medkg_dagster.stage_api.context.quarantine import QuarantinedDocument
-from medkg_dagster.stage_api.extensions import Extensions, GivenExtensions
-from medkg_dagster.stage_api.secrets.redaction import showable
+from medkg_dagster.stage_api._calls import ExternalCalls
+from medkg_dagster.stage_api._extensions import Extensions, GivenExtensions
+from medkg_dagster.stage_api._job_record import InMemoryJobRecord, JobRecord
+from medkg_dagster.stage_api._redaction import showable
 
 Scalar = str | int | float | bool | None
 Described = Scalar | Sequence[Mapping[str, Scalar]]
@@ -33,6 +32,25 @@ class ProgressReporter(Protocol):
 
 def _ignore_progress(done: int, total: int | None, unit: str) -> None:
     del done, total, unit
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedDocument:
+    """A document that a stage could not use.
+
+    Attributes:
+        document_id: The document's or payload's id.
+        stage: The stage that refused it.
+        error_class: The exception's class name.
+        message: What was wrong.
+        details: The traceback of an unexpected error; empty for one raised on purpose.
+    """
+
+    document_id: str
+    stage: str
+    error_class: str
+    message: str
+    details: str = ""
 
 
 @dataclass(slots=True)

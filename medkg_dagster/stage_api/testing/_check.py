@@ -10,18 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from medkg_dagster.errors import MedkgError, Problem
-from medkg_dagster.stage_api.extensions import Extension
-from medkg_dagster.stage_api.stage_types.metadata import StageMetadata, qualified_name
-from medkg_dagster.stage_api.stage_types.registration import StagePlugin, StageRegistration
-from medkg_dagster.stage_api.stage_types.rules import takes_topology
-from medkg_dagster.stage_api.stage_types.views import TopologyView
-from medkg_dagster.stage_api.testing.attempt import Attempt, attempt
-from medkg_dagster.stage_api.testing.choice import choose, registrations_of
-from medkg_dagster.stage_api.testing.config_rules import config_problems
-from medkg_dagster.stage_api.testing.differences import find_difference
-from medkg_dagster.stage_api.testing.examples import example_topology
-from medkg_dagster.stage_api.testing.findings import Findings
-from medkg_dagster.stage_api.testing.run import NOTHING, Bench, StageRun, installed_extensions
+from medkg_dagster.stage_api._extensions import Extension
+from medkg_dagster.stage_api._stage_types.metadata import StageMetadata, qualified_name
+from medkg_dagster.stage_api._stage_types.registration import StagePlugin, StageRegistration
+from medkg_dagster.stage_api._stage_types.rules import takes_topology
+from medkg_dagster.stage_api._stage_types.views import TopologyView
+from medkg_dagster.stage_api.testing._attempt import Attempt, Findings, attempt
+from medkg_dagster.stage_api.testing._config_rules import config_problems
+from medkg_dagster.stage_api.testing._differences import find_difference
+from medkg_dagster.stage_api.testing._examples import example_topology
+from medkg_dagster.stage_api.testing._run import (
+    NOTHING,
+    Bench,
+    StageRun,
+    choose,
+    installed_extensions,
+    registrations_of,
+)
 
 
 class StageCheckError(MedkgError, AssertionError):

@@ -10,8 +10,7 @@ from typing import Any
 from medkg_dagster.errors import Problem
 from medkg_dagster.plugins import Origin, Replacement, is_from
 from medkg_dagster.plugins.events import Outcome, PluginEvent
-from medkg_dagster.registry.importing import problem_of
-from medkg_dagster.registry.plugin_kind import PluginKind
+from medkg_dagster.registry._importing import PluginKind, problem_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,9 @@ from medkg_dagster.errors import (
 )
 from medkg_dagster.plugins import InstalledEntryPoints, PluginPolicy
 from medkg_dagster.plugins.events import PluginEvent
-from medkg_dagster.registry.extension_registry import ExtensionRegistry
-from medkg_dagster.registry.stage_registry import StageRegistry
-from medkg_dagster.stage_api.stage_types.metadata import StageMetadata
-from medkg_dagster.stage_api.stage_types.registration import Stage, StageBuilder, StageRegistration
-from medkg_dagster.stage_api.stage_types.views import StageDefinitionView
+from medkg_dagster.registry._extension_registry import ExtensionRegistry
+from medkg_dagster.registry._stage_registry import StageRegistry
+from medkg_dagster.stage_api import Stage, StageBuilder, StageDefinitionView, StageMetadata, StageRegistration
 
 
 class PipelineView(Protocol):

@@ -1,28 +1,64 @@
-"""From entry points to checked plugins, each step under the guard; a broken one becomes a problem."""
+"""Kinds of plugins, and the way from entry points to checked plugins, each step under the guard."""
 
 from __future__ import annotations
 
 import time
 import traceback
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
 from typing import Any, Generic, TypeVar
 
-from medkg_dagster.errors import PluginTimeoutError, Problem
+from medkg_dagster.errors import ConfigError, MedkgError, PluginTimeoutError, Problem
 from medkg_dagster.plugins import LoadGuard, Origin
 from medkg_dagster.plugins.collector import collector_paused
 from medkg_dagster.plugins.events import Outcome, PluginEvent, PluginLoad
 from medkg_dagster.plugins.loading import error_text, load_target
-from medkg_dagster.registry.plugin_kind import PluginKind
 
 T = TypeVar("T")
 
-MAX_TOLD = 10
-"""So many different problems of one entry point are told one by one."""
+MAX_LISTED = 10
+"""So many different problems of one entry point are listed one by one; the others are counted."""
 
 _REINSTALL = "upgrade or uninstall the distribution, or tell its authors"
+
+
+def _the_target(target: Any) -> Iterable[Any]:
+    return (target,)
+
+
+@dataclass(frozen=True, slots=True)
+class PluginKind(Generic[T]):
+    """A kind of plugin: where its entry points are, and what makes a plugin of what they name.
+
+    Attributes:
+        group: The entry point group.
+        label: What people call one: `stage type`, `index store`.
+        check: Makes the plugin of one offer and its entry point, None for one that code adds; raises `error`.
+        name_of: Returns a plugin's name.
+        offers: Returns what the target of an entry point offers, unchecked: the target itself by default.
+        is_eager: Whether entry points are imported when plugins are loaded, so that one of them may offer
+            several names; otherwise each offers its own name, and is imported when somebody asks for that.
+        error: What an unknown name and a broken rule raise.
+    """
+
+    group: str
+    label: str
+    check: Callable[[Any, Origin | None], T]
+    name_of: Callable[[T], str]
+    offers: Callable[[Any], Iterable[Any]] = _the_target
+    is_eager: bool = False
+    error: type[MedkgError] = ConfigError
+
+    @property
+    def key(self) -> str:
+        """The last word of the group, the kind's key in `replaces` and `plugins:`."""
+        return self.group.rpartition(".")[2]
+
+    def subject(self, name: str) -> str:
+        """Return what the audit calls a plugin."""
+        return name if self.is_eager else f"{self.label} {name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +143,20 @@ def _check(
     kind: PluginKind[T], offers: Iterable[tuple[Origin, Any]], guard: LoadGuard, imported: Imported[T]
 ) -> None:
     """Check every offer; that also runs code of plugins, their signatures and reprs."""
-    told: dict[Origin, set[str]] = defaultdict(set)
-    untold: Counter[Origin] = Counter()
+    listed: dict[Origin, set[str]] = defaultdict(set)
+    unlisted: Counter[Origin] = Counter()
     for origin, offer in offers:
         try:
             plugin = guard.run(str(origin), lambda: kind.check(offer, origin))  # noqa: B023 - called at once
         except Exception as error:  # noqa: BLE001 - see above, and the others must load
             is_rule = isinstance(error, kind.error)
             message = str(error) if is_rule else f"a registration cannot be checked: {error_text(error)}"
-            if message in told[origin] or len(told[origin]) >= MAX_TOLD:
-                untold[origin] += 1
+            if message in listed[origin] or len(listed[origin]) >= MAX_LISTED:
+                unlisted[origin] += 1
                 continue
-            told[origin].add(message)
+            listed[origin].add(message)
             imported.reject(origin, message, error)
         else:
             imported.plugins.append((origin, plugin))
-    for origin, number in untold.items():
+    for origin, number in unlisted.items():
         imported.problems.append(problem_of(origin, f"{number:,} more of its registrations are refused"))

@@ -1,17 +1,17 @@
-"""How a stage type reaches the registry."""
+"""How a stage type reaches the registry, and what becomes of its output where it does not say so itself."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sized
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from medkg_dagster.errors import StageRegistryError
-from medkg_dagster.stage_api.stage_types.metadata import (
+from medkg_dagster.errors import StageContractError, StageRegistryError
+from medkg_dagster.stage_api._stage_types.metadata import (
     API_VERSION,
     OutputCounter,
     OutputHandler,
@@ -19,9 +19,8 @@ from medkg_dagster.stage_api.stage_types.metadata import (
     SubprocessIsolation,
     qualified_name,
 )
-from medkg_dagster.stage_api.stage_types.outputs import counter_of, handler_of
-from medkg_dagster.stage_api.stage_types.views import StageDefinitionView
-from medkg_dagster.stage_api.stage_types.work_at_gates import WorkAtGate
+from medkg_dagster.stage_api._stage_types.views import StageDefinitionView
+from medkg_dagster.stage_api._stage_types.work_at_gates import WorkAtGate
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
@@ -142,3 +141,64 @@ class StagePlugin(Protocol):
 
     def __call__(self) -> StageRegistration | Iterable[StageRegistration]:
         """Return one registration or several; cheap, without importing heavy libraries."""
+
+
+def write_key(key: str) -> OutputHandler:
+    """Return the output handler of a stage type with one state key: the output is the value.
+
+    Args:
+        key: The state key.
+
+    Returns:
+        A handler `(state, stage_name, output)`.
+    """
+
+    def write(state: MutableMapping[str, Any], stage_name: str, output: Any) -> None:
+        del stage_name
+        state[key] = output
+
+    # `medkg stages` and the asset show it under the name it is imported by.
+    write.__module__, write.__qualname__ = "medkg_dagster.stage_api", f"write_key({key!r})"
+    return write
+
+
+def handler_of(keys: tuple[str, ...]) -> OutputHandler:
+    """Return the handler for state keys: one takes the output, several a tuple of values in their order."""
+    if len(keys) == 1:
+        return write_key(keys[0])
+
+    def write(state: MutableMapping[str, Any], stage_name: str, output: Any) -> None:
+        if not keys:
+            return
+        if not isinstance(output, tuple) or len(output) != len(keys):
+            raise StageContractError(
+                f"stage {stage_name!r} returned {type(output).__name__}; it must return a tuple of "
+                f"{len(keys)} values: {', '.join(keys)}"
+            )
+        state.update(zip(keys, output, strict=True))
+
+    write.__qualname__ = f"write_keys({', '.join(map(repr, keys))})"
+    return write
+
+
+def counter_of(keys: tuple[str, ...]) -> OutputCounter:
+    """Return the counter for state keys: of several, the value of the first is counted."""
+    return count_output if len(keys) < 2 else count_first
+
+
+def count_output(output: Any) -> int:
+    """Count an output: the length of a collection, nothing for None, 1 for any other value."""
+    if output is None:
+        return 0
+    if not isinstance(output, Sized) or isinstance(output, str | bytes):
+        return 1
+    try:
+        return len(output)
+    except TypeError:
+        # An array without dimensions has a length that it refuses to tell.
+        return 1
+
+
+def count_first(output: tuple[Any, ...]) -> int:
+    """Count the first value of an output of several."""
+    return count_output(output[0])

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from medkg_dagster.errors import ConfigError
 
 if TYPE_CHECKING:
-    from medkg_dagster.stage_api.context.quarantine import QuarantinedDocument
+    from medkg_dagster.stage_api._context import QuarantinedDocument
 
 SHORTEST = 4
 """Characters below which a value is not looked for: it would stand in every other text by chance."""

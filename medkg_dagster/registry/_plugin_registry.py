@@ -11,9 +11,8 @@ from medkg_dagster.errors import Problem, did_you_mean
 from medkg_dagster.plugins import Distributions, InstalledEntryPoints, Origin, PluginPolicy, is_from
 from medkg_dagster.plugins.events import Outcome, PluginEvent, PluginLoad
 from medkg_dagster.plugins.origin import UNKNOWN
-from medkg_dagster.registry.collisions import settle
-from medkg_dagster.registry.importing import import_plugins
-from medkg_dagster.registry.plugin_kind import PluginKind
+from medkg_dagster.registry._collisions import settle
+from medkg_dagster.registry._importing import PluginKind, import_plugins
 
 T = TypeVar("T")
 
