@@ -8,8 +8,7 @@ from benchmarks.figures import Figure, cpu_seconds, in_turn
 from medkg_dagster.registry import StageFactory, StageRegistry
 from medkg_dagster.resolution import resolve_pipeline
 from medkg_dagster.stage_api import StageDefinitionView, StageMetadata, write_key
-from medkg_dagster.topology.models import PipelineTopologyConfig, StageDefinition
-from medkg_dagster.topology.policies import ResiliencePolicy
+from medkg_dagster.topology.models import PipelineTopologyConfig, ResiliencePolicy, StageDefinition
 
 SMALL = 10
 CHAIN = 8

@@ -24,7 +24,7 @@ from medkg_dagster.compiler.ops import SharedTypes
 from medkg_dagster.compiler.translator import PipelineAssets, PipelineTranslator, load_translator
 from medkg_dagster.conversion.gate_work_job import gate_work_job, gate_work_sensor
 from medkg_dagster.errors import Problem, TopologyError
-from medkg_dagster.plugins.collector import collector_paused
+from medkg_dagster.plugins.loading import collector_paused
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import Plan
 from medkg_dagster.runtime.resources import LEDGER_JOB_RESOURCE, ledger_job_resource

@@ -1,4 +1,4 @@
-"""What is said in documents (entities, claims) and what the graph makes of it (nodes, edges).
+"""What is said in documents (entities, claims), and what the graph makes of it (nodes, edges, a receipt).
 
 Categories and predicates are CURIEs of the Biolink Model (https://biolink.github.io/biolink-model/).
 """
@@ -118,3 +118,23 @@ class Edge(Value):
     document_hash: str
     start: int
     end: int
+
+
+class GraphReceipt(Value):
+    """What was written to the graph.
+
+    Attributes:
+        store: The graph store's name.
+        location: Where it is.
+        documents: Documents the batch covered.
+        nodes_written: Nodes of the batch that are in the graph now, new or unchanged.
+        edges_written: Edges of the batch that are in the graph now, new or unchanged.
+        edges_removed: Edges that earlier versions of these documents supported and these do not.
+    """
+
+    store: str
+    location: str
+    documents: int
+    nodes_written: int
+    edges_written: int
+    edges_removed: int

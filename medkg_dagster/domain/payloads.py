@@ -1,10 +1,20 @@
-"""What a source fetched, before anyone has understood it."""
+"""What was fetched, before anyone has understood it: payloads, files, and the attempts at these."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from medkg_dagster.domain.value import Value
+
+CONVERTED = ".ir.json"
+"""What the converted document beside a PDF has in place of the PDF's suffix."""
+
+CONVERSION_FAILED = ".ir.failed.json"
+"""The same for the reason why it could not be converted."""
 
 
 class PayloadFormat(StrEnum):
@@ -35,3 +45,78 @@ class Payload(Value):
     content: bytes
     source: str
     origin: str
+
+
+class FileStatus(StrEnum):
+    """What became of fetching a file."""
+
+    STORED = "stored"
+    """It lies under its hash."""
+    DEFERRED = "deferred"
+    """Not yet: a passing fault, or no time left; a later attempt goes on."""
+    FAILED = "failed"
+    """It cannot be had; trying again does not help."""
+
+
+def _check_inside(path: str) -> str:
+    parts = PurePosixPath(path)
+    if parts.is_absolute() or ".." in parts.parts:
+        raise ValueError("it must stay inside the folder for all data: a relative path without '..'")
+    return path
+
+
+PathInside = Annotated[str, AfterValidator(_check_inside)]
+
+
+class DownloadedFile(Value):
+    """A file that was fetched for a document and lies under its hash.
+
+    Attributes:
+        document_id: The payload's id.
+        url: The address as asked for, before redirects.
+        path: Where the file is, relative to the folder for all data.
+        sha256: SHA-256 (hex) of its bytes; also its name.
+        size: Bytes.
+        media_type: By content: `application/pdf` or `application/xml`.
+    """
+
+    document_id: str
+    url: str
+    path: PathInside
+    sha256: str
+    size: int
+    media_type: str
+
+
+class FileRecord(Value):
+    """What the ledger remembers of fetching the file of one document of one job.
+
+    Attributes:
+        document_id: The payload's id.
+        status: What became of it.
+        url: The address tried last.
+        path: Where the file is, relative to the folder for all data; None unless stored.
+        sha256: SHA-256 (hex) of its bytes; None unless stored.
+        size: Bytes; None unless stored.
+        media_type: By content; None unless stored.
+        etag: The server's validator, to ask again only for what changed.
+        last_modified: The server's other validator.
+        attempts: Requests made for it in all, over every attempt of the job.
+        seconds: Wall time spent on it in all.
+        error_class: The last error's class; None where it is stored.
+        error: The last error.
+    """
+
+    document_id: str
+    status: FileStatus
+    url: str
+    path: PathInside | None = None
+    sha256: str | None = None
+    size: int | None = None
+    media_type: str | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+    attempts: int = 0
+    seconds: float = 0.0
+    error_class: str | None = None
+    error: str | None = None

@@ -1,6 +1,8 @@
-"""The bases of values that travel between stages, and of configurations."""
+"""The bases of values that travel between stages, of configurations, and of YAML files."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,3 +17,19 @@ class Config(BaseModel):
     """A frozen configuration that refuses unknown keys, so that a misspelt one is an error of its file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StrictModel(Config):
+    """The same for YAML files, where `.inf` and `.nan` are numbers too."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+def empty_list_for_none(value: Any) -> Any:
+    """Take a key without a value for an empty list."""
+    return [] if value is None else value
+
+
+def empty_dict_for_none(value: Any) -> Any:
+    """Take a key without a value for an empty mapping."""
+    return {} if value is None else value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from medkg_dagster.domain.file_records import FileRecord
+from medkg_dagster.domain.payloads import FileRecord
 from medkg_dagster.io.sql import Database
 from medkg_dagster.ledger.models import JobKey
 from medkg_dagster.ledger.statements import file_rows, job_rows

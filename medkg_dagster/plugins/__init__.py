@@ -1,8 +1,7 @@
 """Entry points to loaded objects, each under its own guard; knows nothing of stages."""
 
-from medkg_dagster.plugins.installed import InstalledEntryPoints
 from medkg_dagster.plugins.loading import LoadGuard
-from medkg_dagster.plugins.origin import OWN_DISTRIBUTION, Distributions, Origin
+from medkg_dagster.plugins.origin import OWN_DISTRIBUTION, Distributions, InstalledEntryPoints, Origin
 from medkg_dagster.plugins.policy import PluginPolicy, Replacement, is_from
 
 __all__ = [

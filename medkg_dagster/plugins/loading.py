@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint
 from types import FrameType, TracebackType
 from typing import Any, Self, TypeVar
@@ -14,7 +16,6 @@ from typing import Any, Self, TypeVar
 from medkg_dagster.errors import PluginExitError, PluginTimeoutError
 
 T = TypeVar("T")
-
 _LOG = logging.getLogger("medkg.plugins")
 _POLL_SECONDS = 0.1
 _REPEAT_SECONDS = 1.0
@@ -137,3 +138,15 @@ def error_text(error: BaseException) -> str:
     except Exception:  # noqa: BLE001 - the error has to be reported whatever its text does
         text = "its text cannot be shown"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Pause the collector: loading makes many objects and little garbage, so collecting only costs time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -12,9 +12,8 @@ from typing import Any, Generic, TypeVar
 
 from medkg_dagster.errors import ConfigError, MedkgError, PluginTimeoutError, Problem
 from medkg_dagster.plugins import LoadGuard, Origin
-from medkg_dagster.plugins.collector import collector_paused
 from medkg_dagster.plugins.events import Outcome, PluginEvent, PluginLoad
-from medkg_dagster.plugins.loading import error_text, load_target
+from medkg_dagster.plugins.loading import collector_paused, error_text, load_target
 
 T = TypeVar("T")
 

@@ -1,8 +1,14 @@
 """Topology x registry -> the frozen plan the compiler works from."""
 
-from medkg_dagster.resolution.deployment import Deployment, deploy, load_deployment, load_plan
+from medkg_dagster.resolution.deployment import (
+    Deployment,
+    deploy,
+    load_deployment,
+    load_plan,
+    resolve_pipeline,
+    resolve_topologies,
+)
 from medkg_dagster.resolution.plan import Phase, PipelinePlan, Plan, PlannedStage, PluginReport, Wire
-from medkg_dagster.resolution.resolve import resolve_pipeline, resolve_topologies
 
 __all__ = [
     "Deployment",

@@ -9,7 +9,7 @@ from medkg_dagster.registry import StageRegistry
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage, PlannedWork
 from medkg_dagster.topology import names
 from medkg_dagster.topology.models import PipelineTopologyConfig
-from medkg_dagster.topology.structure import Finding
+from medkg_dagster.topology.structure import Finding, furthest_downstream
 
 _TAKEN = frozenset({names.ENDED_RUNS_SENSOR, names.LOAD_REPORT_SENSOR, names.LOAD_REPORT_CHECKS})
 
@@ -47,13 +47,8 @@ def plan_work(
         ]
         for field in dict.fromkeys(clause.field for clause in conditions[gate.name].clauses):
             candidates = [item for item in upstream if item.declared.sets == field]
-            nearest = [
-                item
-                for item in candidates
-                if not any(
-                    ancestors[position[other.stage]] >> position[item.stage] & 1 for other in candidates
-                )
-            ]
+            last = furthest_downstream([position[item.stage] for item in candidates], ancestors)
+            nearest = [item for item in candidates if position[item.stage] in last]
             if len({item.declared.name for item in nearest}) > 1:
                 both = " and ".join(f"'{item.stage}'" for item in nearest)
                 findings.append(

@@ -19,10 +19,9 @@ from medkg_dagster.domain.gates import GateClause
 from medkg_dagster.registry import StageRegistry
 from medkg_dagster.stage_api import StageMetadata
 from medkg_dagster.stage_api._stage_types.metadata import qualified_name
-from medkg_dagster.topology.models import PipelineTopologyConfig
+from medkg_dagster.topology.models import PipelineTopologyConfig, ResiliencePolicy
 from medkg_dagster.topology.names import MAX_NAME
 from medkg_dagster.topology.plugins_file import PluginsFile
-from medkg_dagster.topology.policies import ResiliencePolicy
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -30,8 +29,8 @@ _NULL: JsonSchemaValue = {"type": "null"}
 _UNKNOWN: JsonSchemaValue = {"description": "Other forms may be accepted; loading the file checks them."}
 
 _SHORT_FORMS: Mapping[str, list[JsonSchemaValue]] = {
-    "topology.strict_model.empty_list_for_none": [_NULL],
-    "topology.strict_model.empty_dict_for_none": [_NULL],
+    "domain.value.empty_list_for_none": [_NULL],
+    "domain.value.empty_dict_for_none": [_NULL],
     "topology.models._tags_from_list": [{"type": "array", "items": {"type": "string"}}, _NULL],
     "topology.plugin_keys.expand_isolation": [
         {"const": "subprocess", "description": "A child process with the default limits."}

@@ -10,19 +10,21 @@ from pathlib import Path
 from medkg_dagster.errors import StageRegistryError, did_you_mean
 from medkg_dagster.plugins import LoadGuard
 from medkg_dagster.registry import RegisteredStage, StageFactory
-from medkg_dagster.resolution.conditions import expand_conditions
 from medkg_dagster.resolution.gate_work import plan_work
-from medkg_dagster.resolution.overrides import OverriddenMetadata, override, stored_names
-from medkg_dagster.resolution.phase_cuts import cut_phases, plan_gates
+from medkg_dagster.resolution.phase_cuts import cut_phases, expand_conditions, plan_gates
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage, Wire
 from medkg_dagster.resolution.requirements import unmet_requirements, why_not_registered
-from medkg_dagster.resolution.stage_config import check_config, code_version
+from medkg_dagster.resolution.stage_config import (
+    OverriddenMetadata,
+    check_config,
+    code_version,
+    override,
+    stored_names,
+)
 from medkg_dagster.resolution.wiring import Writers, find_writers, inputs_of, types_that_write
 from medkg_dagster.stage_api import StageMetadata, SubprocessIsolation
-from medkg_dagster.topology.graph import ancestor_masks, topological_order
-from medkg_dagster.topology.models import PipelineTopologyConfig, StageDefinition
-from medkg_dagster.topology.policies import ResiliencePolicy
-from medkg_dagster.topology.structure import Finding
+from medkg_dagster.topology.models import PipelineTopologyConfig, ResiliencePolicy, StageDefinition
+from medkg_dagster.topology.structure import Finding, ancestor_masks, topological_order
 
 CODE = "code"
 """Stands for a distribution where a stage type was registered in code."""

@@ -11,9 +11,8 @@ from medkg_dagster.errors import Problem
 from medkg_dagster.plugins import Origin
 from medkg_dagster.plugins.events import PluginEvent
 from medkg_dagster.stage_api import StageBuilder, StageMetadata, SubprocessIsolation, WorkAtGate
-from medkg_dagster.topology.models import PipelineTopologyConfig, StageDefinition
+from medkg_dagster.topology.models import PipelineTopologyConfig, ResiliencePolicy, StageDefinition
 from medkg_dagster.topology.names import asset_path
-from medkg_dagster.topology.policies import ResiliencePolicy
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from medkg_dagster.registry import StageRegistry
 from medkg_dagster.stage_api import StageMetadata
+from medkg_dagster.topology.structure import furthest_downstream
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +68,7 @@ def nearest_writers(reader: int, writers: Sequence[int], ancestors: Sequence[int
         One position where the wire is clear, none where nothing writes the key, several where it is
         ambiguous.
     """
-    upstream = [writer for writer in writers if ancestors[reader] >> writer & 1]
-    hidden = 0
-    for writer in upstream:
-        hidden |= ancestors[writer]
-    return [writer for writer in upstream if not hidden >> writer & 1]
+    return furthest_downstream([writer for writer in writers if ancestors[reader] >> writer & 1], ancestors)
 
 
 def inputs_of(metadata: StageMetadata, registry: StageRegistry) -> list[Input]:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from medkg_dagster.domain.file_records import FileRecord
 from medkg_dagster.domain.gates import GateCondition
+from medkg_dagster.domain.payloads import FileRecord
 from medkg_dagster.errors import ConfigError, StateError, did_you_mean
 from medkg_dagster.ledger import GateRule, JobKey, JobLedger, RunIdentity
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedGate

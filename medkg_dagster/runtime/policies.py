@@ -7,7 +7,7 @@ from dagster import Backoff, Jitter, RetryPolicy
 
 from medkg_dagster.errors import MedkgError
 from medkg_dagster.stage_api import ExternalCalls
-from medkg_dagster.topology.policies import ResiliencePolicy
+from medkg_dagster.topology.models import ResiliencePolicy
 
 _BACKOFF = {"exponential": Backoff.EXPONENTIAL, "linear": Backoff.LINEAR, "none": None}
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from medkg_dagster.errors import StageResolutionError
 from medkg_dagster.registry import StageFactory
-from medkg_dagster.resolution.overrides import stored_names
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage, Wire
+from medkg_dagster.resolution.stage_config import stored_names
 from medkg_dagster.stage_api import StageContext, SubprocessIsolation
 from medkg_dagster.stage_api._invocation import StageOutcome, invoke
 from medkg_dagster.stage_api._redaction import redacted_document

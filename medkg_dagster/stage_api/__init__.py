@@ -1,6 +1,6 @@
 """All that a stage author imports; it knows nothing of Dagster."""
 
-from medkg_dagster.domain.chunks import Chunk, chunk_id
+from medkg_dagster.domain.chunks import Chunk, EmbeddingBatch, IndexReceipt, chunk_id
 from medkg_dagster.domain.documents import (
     Annotation,
     AnnotationRole,
@@ -10,12 +10,9 @@ from medkg_dagster.domain.documents import (
     Section,
     hash_content,
 )
-from medkg_dagster.domain.embeddings import EmbeddingBatch
-from medkg_dagster.domain.file_records import DownloadedFile, FileRecord, FileStatus
 from medkg_dagster.domain.gates import GateClause, GateCondition, GateOperator
-from medkg_dagster.domain.knowledge import Claim, Edge, Entity, Node
-from medkg_dagster.domain.payloads import Payload, PayloadFormat
-from medkg_dagster.domain.receipts import GraphReceipt, IndexReceipt
+from medkg_dagster.domain.knowledge import Claim, Edge, Entity, GraphReceipt, Node
+from medkg_dagster.domain.payloads import DownloadedFile, FileRecord, FileStatus, Payload, PayloadFormat
 from medkg_dagster.domain.value import Config, Value
 from medkg_dagster.errors import (
     ConfigError,

@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo
 
-from medkg_dagster.domain.chunks import Chunk
-from medkg_dagster.domain.embeddings import EmbeddingBatch
-from medkg_dagster.domain.knowledge import Edge, Node
+from medkg_dagster.domain.chunks import Chunk, EmbeddingBatch, IndexReceipt
+from medkg_dagster.domain.knowledge import Edge, GraphReceipt, Node
 from medkg_dagster.domain.payloads import Payload
-from medkg_dagster.domain.receipts import GraphReceipt, IndexReceipt
 from medkg_dagster.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from medkg_dagster.domain.file_records import FileRecord, FileStatus
 from medkg_dagster.domain.gates import GateCondition
+from medkg_dagster.domain.payloads import FileRecord, FileStatus
 
 
 @dataclass(frozen=True, slots=True)

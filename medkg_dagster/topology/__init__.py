@@ -11,18 +11,16 @@ from medkg_dagster.topology.loading import (
     parse_pipeline,
 )
 from medkg_dagster.topology.models import (
+    BackoffPolicy,
+    CircuitBreakerPolicy,
     GateDefinition,
     PipelineMetadata,
     PipelineTopologyConfig,
+    RateLimitPolicy,
+    ResiliencePolicy,
     StageDefinition,
 )
 from medkg_dagster.topology.names import dagster_name
-from medkg_dagster.topology.policies import (
-    BackoffPolicy,
-    CircuitBreakerPolicy,
-    RateLimitPolicy,
-    ResiliencePolicy,
-)
 
 __all__ = [
     "BackoffPolicy",

@@ -13,8 +13,7 @@ from medkg_dagster.errors import Problem, did_you_mean
 from medkg_dagster.topology.clashes import LoadedPipeline, without_clashes
 from medkg_dagster.topology.explain import explain
 from medkg_dagster.topology.legacy_forms import read_legacy_forms
-from medkg_dagster.topology.models import STRUCTURE_CHECKED, PipelineTopologyConfig
-from medkg_dagster.topology.policies import ResiliencePolicy
+from medkg_dagster.topology.models import STRUCTURE_CHECKED, PipelineTopologyConfig, ResiliencePolicy
 from medkg_dagster.topology.structure import Finding, GateShape, StageShape, mappings_at, structure_findings
 from medkg_dagster.topology.yaml_source import YamlSource, parse_yaml, read_yaml
 

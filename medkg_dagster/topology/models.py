@@ -1,4 +1,4 @@
-"""Pipelines as written in YAML, validated."""
+"""Pipelines and resilience policies as written in YAML, validated."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from medkg_dagster.domain.gates import GateCondition
+from medkg_dagster.domain.value import StrictModel, empty_dict_for_none, empty_list_for_none
 from medkg_dagster.topology.explain import CUSTOM_TAG, FIELDS_TAG
 from medkg_dagster.topology.names import Name, dagster_name
 from medkg_dagster.topology.plugin_keys import (
@@ -27,7 +28,6 @@ from medkg_dagster.topology.plugin_keys import (
     check_not_a_callable,
     expand_isolation,
 )
-from medkg_dagster.topology.strict_model import StrictModel, empty_dict_for_none, empty_list_for_none
 from medkg_dagster.topology.structure import (
     GateShape,
     StageShape,
@@ -36,7 +36,6 @@ from medkg_dagster.topology.structure import (
 )
 
 STRUCTURE_CHECKED = "structure_checked"
-
 _VERSION = re.compile(r"(\d{4}-\d{2}-\d{2})(-[A-Za-z0-9][A-Za-z0-9._-]*)?", re.ASCII)
 _TAG_KEY = re.compile(r"([A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}", re.ASCII)
 _TAG_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,63}", re.ASCII)
@@ -224,3 +223,65 @@ class PipelineTopologyConfig(StrictModel):
             text = "; ".join(finding.message for finding in findings)
             raise PydanticCustomError("topology", "{text}", {"text": text})
         return self
+
+
+class BackoffPolicy(StrictModel):
+    """The wait between attempts.
+
+    Attributes:
+        strategy: `exponential` doubles the wait, `linear` adds `initial` each time, `none` keeps it.
+        initial: Seconds before the second attempt.
+        maximum: The longest wait in seconds.
+        jitter: Whether the wait varies at random, so that many do not come back at once.
+    """
+
+    strategy: Literal["exponential", "linear", "none"] = "exponential"
+    initial: float = Field(default=0.5, ge=0)
+    maximum: float = Field(default=30.0, ge=0)
+    jitter: bool = True
+
+    @model_validator(mode="after")
+    def _check_bounds(self) -> Self:
+        if self.maximum < self.initial:
+            raise PydanticCustomError("bounds", "maximum must not be less than initial")
+        return self
+
+
+class CircuitBreakerPolicy(StrictModel):
+    """When to stop calling something that keeps failing.
+
+    Attributes:
+        failure_threshold: Failures in a row that open the circuit.
+        recovery_timeout: Seconds until one call is let through again.
+    """
+
+    failure_threshold: int = Field(default=5, ge=1)
+    recovery_timeout: float = Field(default=60.0, gt=0)
+
+
+class RateLimitPolicy(StrictModel):
+    """How often something may be called.
+
+    Attributes:
+        rate_limit_per_second: Calls per second.
+    """
+
+    rate_limit_per_second: float = Field(gt=0)
+
+
+class ResiliencePolicy(StrictModel):
+    """How a stage bears failure.
+
+    Attributes:
+        max_attempts: Attempts in all, the first one included.
+        timeout_seconds: The longest time of one attempt of one call to another service; None for no limit.
+        backoff: The wait between attempts.
+        circuit_breaker: When to stop calling; None for never.
+        rate_limit: How often to call; None for no limit.
+    """
+
+    max_attempts: int = Field(default=3, ge=1, le=100)
+    timeout_seconds: float | None = Field(default=None, gt=0)
+    backoff: BackoffPolicy = BackoffPolicy()
+    circuit_breaker: CircuitBreakerPolicy | None = None
+    rate_limit: RateLimitPolicy | None = None

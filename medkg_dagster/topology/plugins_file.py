@@ -10,11 +10,11 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
+from medkg_dagster.domain.value import StrictModel, empty_dict_for_none, empty_list_for_none
 from medkg_dagster.errors import Problem
 from medkg_dagster.plugins import PluginPolicy, Replacement
 from medkg_dagster.plugins.policy import LOAD_SECONDS
 from medkg_dagster.topology.explain import explain
-from medkg_dagster.topology.strict_model import StrictModel, empty_dict_for_none, empty_list_for_none
 from medkg_dagster.topology.structure import Finding
 from medkg_dagster.topology.yaml_source import YamlSource, read_yaml
 

@@ -25,7 +25,7 @@ from medkg_dagster.stage_api import (
     StageRegistration,
 )
 from medkg_dagster.topology.loading import LoadedPolicies, LoadedTopologies, parse_pipeline
-from medkg_dagster.topology.policies import ResiliencePolicy
+from medkg_dagster.topology.models import ResiliencePolicy
 from medkg_dagster_tests.compiler.deployment import Stage
 
 KEYS = "abcd"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from medkg_dagster.domain.file_records import FileRecord, FileStatus
+from medkg_dagster.domain.payloads import FileRecord, FileStatus
 from medkg_dagster.errors import UnknownJobError
 from medkg_dagster.ledger import JobKey, JobLedger
 from medkg_dagster.ledger.files import FileLedger

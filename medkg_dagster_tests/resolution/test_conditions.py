@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from medkg_dagster.domain.gates import GateClause, GateCondition, GateOperator
 from medkg_dagster.plugins import LoadGuard
-from medkg_dagster.resolution.conditions import expand_conditions
+from medkg_dagster.resolution.phase_cuts import expand_conditions
 from medkg_dagster.stage_api import Extension, ExtensionKind
 from medkg_dagster.stage_api.testing import installed_extensions
 from medkg_dagster.topology.models import PipelineTopologyConfig

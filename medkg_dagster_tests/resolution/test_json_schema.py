@@ -10,13 +10,13 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 
 from medkg_dagster.registry import StageFactory, StageRegistry
+from medkg_dagster.resolution.deployment import resolve_pipeline
 from medkg_dagster.resolution.json_schema import (
     attribute_descriptions,
     pipeline_schema,
     plugins_schema,
     resilience_schema,
 )
-from medkg_dagster.resolution.resolve import resolve_pipeline
 from medkg_dagster.topology.loading import load_policies, parse_pipeline
 from medkg_dagster.topology.plugins_file import load_plugin_policy
 from medkg_dagster.topology.yaml_source import parse_yaml, read_yaml

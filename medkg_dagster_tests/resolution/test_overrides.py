@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from medkg_dagster.errors import StageRegistryError
-from medkg_dagster.resolution.overrides import override
+from medkg_dagster.resolution.stage_config import override
 from medkg_dagster.stage_api import StageMetadata, write_key
 from medkg_dagster.topology.models import StageDefinition
 from medkg_dagster.topology.plugin_keys import MetadataOverrides

@@ -11,7 +11,7 @@ from medkg_dagster.errors import (
     StoreError,
 )
 from medkg_dagster.runtime.policies import BoundedRetryPolicy, external_calls, is_retryable
-from medkg_dagster.topology.policies import ResiliencePolicy
+from medkg_dagster.topology.models import ResiliencePolicy
 
 
 def policy(strategy: str, *, jitter: bool = False) -> ResiliencePolicy:

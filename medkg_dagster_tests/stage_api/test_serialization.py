@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from medkg_dagster.domain.embeddings import EmbeddingBatch
+from medkg_dagster.domain.chunks import EmbeddingBatch
 from medkg_dagster.domain.payloads import Payload, PayloadFormat
 from medkg_dagster.errors import StateError
 from medkg_dagster.stage_api._serialization import dump_value, encoding_of, load_value

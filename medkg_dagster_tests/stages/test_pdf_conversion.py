@@ -18,17 +18,16 @@ import pytest
 import yaml
 
 from medkg_dagster.conversion.gate_work_run import GateWorkRun
-from medkg_dagster.domain.file_records import FileRecord, FileStatus
+from medkg_dagster.domain.payloads import FileRecord, FileStatus
 from medkg_dagster.ledger import GateRule, JobKey, JobLedger, JobStatus, RunIdentity
 from medkg_dagster.registry import StageFactory
-from medkg_dagster.resolution.resolve import resolve_pipeline
+from medkg_dagster.resolution.deployment import resolve_pipeline
 from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api import Document, GateCondition, hash_content
 from medkg_dagster.stages.pdf_conversion import ConversionLimits
 from medkg_dagster.stages.pdf_conversion.converter import Converter
 from medkg_dagster.stages.pdf_conversion.pdf_files import ConversionReport, convert_files
-from medkg_dagster.topology.models import PipelineTopologyConfig
-from medkg_dagster.topology.policies import ResiliencePolicy
+from medkg_dagster.topology.models import PipelineTopologyConfig, ResiliencePolicy
 
 PDFS = Path(__file__).parent.parent.parent / "medkg_dagster" / "corpus" / "documents" / "pdfs"
 LIMITS = ConversionLimits(timeout_seconds=60, workers=2)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select
 
-from medkg_dagster.domain.file_records import FileRecord, FileStatus
+from medkg_dagster.domain.payloads import FileRecord, FileStatus
 from medkg_dagster.ledger.database import lock_database
 from medkg_dagster.ledger.encoding import storable
 from medkg_dagster.ledger.models import JobKey

@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from medkg_dagster.domain.file_records import FileRecord
 from medkg_dagster.domain.gates import GateCondition
+from medkg_dagster.domain.payloads import FileRecord
 from medkg_dagster.errors import LedgerError, MedkgError
 from medkg_dagster.runtime.isolation.messages import Answer, Call, raised
 from medkg_dagster.stage_api import GatePassage, StageContext

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from medkg_dagster.domain.file_records import FileRecord
+from medkg_dagster.domain.payloads import FileRecord
 from medkg_dagster.errors import ConfigError, StageConfigError, StageRegistryError, did_you_mean
 from medkg_dagster.stage_api._context import Described, QuarantinedDocument, StageContext
 from medkg_dagster.stage_api._extensions import CONTEXT_KEY, Extension, Extensions

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from medkg_dagster.domain.file_records import FileRecord, FileStatus
+from medkg_dagster.domain.payloads import FileRecord, FileStatus
 from medkg_dagster.stage_api import StageContext, Stopwatch
 from medkg_dagster.stages.download.config import MEBIBYTE
 from medkg_dagster.stages.download.transfer.file_store import FileStore

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterable
 
-from medkg_dagster.domain.file_records import FileRecord, FileStatus
+from medkg_dagster.domain.payloads import FileRecord, FileStatus
 from medkg_dagster.errors import (
     CircuitOpenError,
     PermanentDownloadError,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from medkg_dagster.domain.file_records import DownloadedFile, FileRecord, FileStatus
+from medkg_dagster.domain.payloads import DownloadedFile, FileRecord, FileStatus
 from medkg_dagster.stages.download.addresses.web_addresses import show
 from medkg_dagster.stages.download.transfer.file_store import FileStore
 from medkg_dagster.stages.download.transfer.transfers import Fetched

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from medkg_dagster.domain.article_records import ArticleRecord
-from medkg_dagster.domain.file_records import CONVERSION_FAILED, CONVERTED
+from medkg_dagster.domain.payloads import CONVERSION_FAILED, CONVERTED
 from medkg_dagster.errors import UnreadableDocumentError, UnsafeDocumentError
 from medkg_dagster.io.regular_files import RefusedFileError, read_regular
 from medkg_dagster.stage_api import Document, DownloadedFile, Payload, PayloadFormat, hash_content

@@ -10,8 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from medkg_dagster.domain.file_records import CONVERTED
-from medkg_dagster.domain.payloads import Payload, PayloadFormat
+from medkg_dagster.domain.payloads import CONVERTED, Payload, PayloadFormat
 from medkg_dagster.io.atomic_files import write_atomically
 from medkg_dagster.io.process_limits import limit_cpu, limit_memory
 from medkg_dagster.io.regular_files import read_regular

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from medkg_dagster.domain.file_records import CONVERSION_FAILED, CONVERTED, FileRecord, FileStatus
+from medkg_dagster.domain.payloads import CONVERSION_FAILED, CONVERTED, FileRecord, FileStatus
 from medkg_dagster.io.atomic_files import write_atomically
 from medkg_dagster.io.regular_files import RefusedFileError, read_regular
 from medkg_dagster.stage_api._context import ProgressReporter
