@@ -12,15 +12,12 @@ from medkg_dagster.cli.jobs.gate import gate
 from medkg_dagster.cli.jobs.run import run
 from medkg_dagster.cli.jobs.submit import submit
 from medkg_dagster.cli.jobs.summary import summary
-from medkg_dagster.cli.knowledge.graph import export, graph
-from medkg_dagster.cli.knowledge.search import search
+from medkg_dagster.cli.knowledge import export, graph, search
 from medkg_dagster.cli.ledger import ledger
 from medkg_dagster.cli.ledger.changes import list_files, retry, set_fields
-from medkg_dagster.cli.pipelines.check import check
-from medkg_dagster.cli.pipelines.migrate import migrate
 from medkg_dagster.cli.pipelines.plan import plan
-from medkg_dagster.cli.pipelines.schema import schema
 from medkg_dagster.cli.pipelines.stages import stages
+from medkg_dagster.cli.pipelines.yaml_files import check, migrate, schema
 from medkg_dagster.cli.plugin import plugin
 from medkg_dagster.errors import MedkgError
 from medkg_dagster.settings import Settings

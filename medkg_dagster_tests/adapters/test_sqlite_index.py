@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from medkg_dagster.adapters.embedders.hashing import HashingEmbedder, HashingParameters
-from medkg_dagster.adapters.index.full_text_query import full_text_query
+from medkg_dagster.adapters.index.ranking import full_text_query
 from medkg_dagster.adapters.index.sqlite import SQLITE_INDEX
 from medkg_dagster.adapters.index.sqlite_store import FILE_NAME, SqliteIndex
 from medkg_dagster.errors import StoreError

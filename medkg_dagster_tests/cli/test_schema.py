@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 from jsonschema import Draft202012Validator
 
-from medkg_dagster.cli.pipelines.schema import OF, schema
+from medkg_dagster.cli.pipelines.yaml_files import OF, schema
 from medkg_dagster.errors import ConfigError
 from medkg_dagster.settings import Settings
 
@@ -66,7 +66,7 @@ def test_what_is_written_can_be_read_by_whoever_may_read_files(tmp_path: Path) -
 def test_it_starts_without_dagster_and_without_heavy_libraries(repository: Path) -> None:
     code = (
         "import sys, json\n"
-        "from medkg_dagster.cli.pipelines.schema import schema\n"
+        "from medkg_dagster.cli.pipelines.yaml_files import schema\n"
         "from medkg_dagster.settings import Settings\n"
         "schema.main([], standalone_mode=False, obj=Settings.from_environment())\n"
         "heavy = ('dagster', 'sqlalchemy', 'numpy', 'lxml', 'httpx', 'pypdfium2', 'jsonschema')\n"

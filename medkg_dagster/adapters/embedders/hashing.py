@@ -8,7 +8,6 @@ text has the same vector on every machine.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import unicodedata
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from medkg_dagster.adapters.embedders import model_name
 from medkg_dagster.adapters.function_words import FUNCTION_WORDS
 from medkg_dagster.stage_api import Config, Extension, ExtensionKind
 
@@ -62,9 +62,7 @@ class HashingEmbedder:
     def __init__(self, parameters: HashingParameters) -> None:
         self._dimension = parameters.dimension
         self._ngram_share = parameters.ngram_share
-        self.model = "hashing:" + json.dumps(
-            parameters.model_dump(), sort_keys=True, separators=(",", ":"), ensure_ascii=False
-        )
+        self.model = model_name("hashing", parameters.model_dump())
         self._features = lru_cache(maxsize=_CACHED_WORDS)(self._word_features)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from medkg_dagster.adapters.embedders import model_name, of_unit_length
 from medkg_dagster.errors import ConfigError
 from medkg_dagster.stage_api import Config, Extension, ExtensionKind
 
@@ -73,7 +73,7 @@ class OnnxEmbedder:
         self._tokenizer.enable_truncation(parameters.max_tokens)
         self._tokenizer.enable_padding()
         stated = parameters.model_copy(update={"sha256": digest}).model_dump(mode="json")
-        self.model = "onnx:" + json.dumps(stated, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        self.model = model_name("onnx", stated)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the vectors of texts, see `Embedder.embed`.
@@ -122,9 +122,7 @@ def mean_pool(tokens: NDArray[Any], mask: NDArray[np.int64]) -> NDArray[np.float
 
     weights = mask[:, :, None].astype(np.float32)
     means = (tokens.astype(np.float32) * weights).sum(axis=1) / np.maximum(weights.sum(axis=1), 1)
-    lengths = np.linalg.norm(means, axis=1, keepdims=True)
-    pooled: NDArray[np.float32] = np.divide(means, lengths, out=np.zeros_like(means), where=lengths > 0)
-    return pooled
+    return of_unit_length(means)
 
 
 def _import_runtime() -> tuple[Any, Any]:

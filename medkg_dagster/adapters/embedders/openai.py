@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
+import numpy as np
 from pydantic import Field, model_validator
 
-from medkg_dagster.errors import ConfigError
+from medkg_dagster.adapters.embedders import model_name, of_unit_length
+from medkg_dagster.errors import ConfigError, SourceError
 from medkg_dagster.stage_api import Config, Extension, ExtensionKind, ExternalCalls, Secret
 
 if TYPE_CHECKING:
@@ -83,8 +85,7 @@ class OpenAIEmbedder:
         self._calls = calls
         self._url = parameters.base_url.rstrip("/") + "/embeddings"
         self._key = _read_key(parameters.api_key)
-        stated = parameters.model_dump(include=_IDENTITY)
-        self.model = "openai:" + json.dumps(stated, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        self.model = model_name("openai", parameters.model_dump(include=_IDENTITY))
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the vectors of texts, see `Embedder.embed`.
@@ -105,8 +106,7 @@ class OpenAIEmbedder:
             return np.zeros((len(texts), self._parameters.dimensions or 0), dtype=np.float32)
         received = self._ask([texts[index] for index in sent])
         vectors = np.zeros((len(texts), received.shape[1]), dtype=np.float32)
-        lengths = np.linalg.norm(received, axis=1, keepdims=True)
-        vectors[sent] = np.divide(received, lengths, out=np.zeros_like(received), where=lengths > 0)
+        vectors[sent] = of_unit_length(received)
         return vectors
 
     def using(self, calls: ExternalCalls) -> OpenAIEmbedder:
@@ -118,7 +118,6 @@ class OpenAIEmbedder:
         return OpenAIEmbedder(self._parameters, calls)
 
     def _ask(self, texts: list[str]) -> NDArray[np.float32]:
-        from medkg_dagster.adapters.embedders.openai_reply import read_vectors
         from medkg_dagster.io.http import HttpClient
 
         parameters, calls = self._parameters, self._calls
@@ -134,9 +133,46 @@ class OpenAIEmbedder:
             passing=frozenset({409}),  # such services answer so where a request timed out on a lock
             secret=self._key,
         )
-        read = partial(read_vectors, expected=len(texts), dimension=parameters.dimensions)
+        read = partial(_read_vectors, expected=len(texts), dimension=parameters.dimensions)
         with client:
             return client.post(self._url, body, read)
+
+
+def _read_vectors(url: str, content: bytes, *, expected: int, dimension: int | None) -> NDArray[np.float32]:
+    """Read the vectors of a reply.
+
+    Args:
+        url: The endpoint, for messages.
+        content: The reply.
+        expected: How many texts were sent.
+        dimension: The length that was asked for; None for any.
+
+    Returns:
+        float32 of shape (texts, dimension), in the order of the texts.
+
+    Raises:
+        SourceError: The reply does not fit the request.
+    """
+    import numpy as np
+
+    try:
+        entries = json.loads(content)["data"]
+        by_index = {int(entry["index"]): entry["embedding"] for entry in entries}
+        vectors = np.array([by_index[index] for index in range(expected)], dtype=np.float32)
+    except (ValueError, TypeError, KeyError) as error:
+        raise SourceError(
+            f"{url}: the reply is not {expected} embeddings of one length ({type(error).__name__}: {error}); "
+            "check base_url and model"
+        ) from error
+    if len(entries) != expected:
+        raise SourceError(f"{url}: {len(entries)} embeddings for {expected} texts; check base_url and model")
+    if vectors.ndim != 2 or vectors.shape[1] == 0 or not np.isfinite(vectors).all():
+        raise SourceError(f"{url}: the embeddings are not lists of finite numbers; check base_url and model")
+    if dimension is not None and vectors.shape[1] != dimension:
+        raise SourceError(
+            f"{url}: embeddings of length {vectors.shape[1]}, not {dimension}; check dimensions and model"
+        )
+    return vectors
 
 
 def _read_key(secret: Secret | None) -> str | None:

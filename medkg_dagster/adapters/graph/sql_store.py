@@ -1,4 +1,4 @@
-"""Reads and writes the tables of the SQL graph."""
+"""Reads and writes the tables of the SQL graph, and writes them as KGX (https://github.com/biolink/kgx)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from sqlalchemy import Connection, Row, Table, delete, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from medkg_dagster.adapters.graph.kgx_files import write_kgx
 from medkg_dagster.adapters.graph.sql_schema import CONTRIBUTIONS, EDGES, GRAPH, NODES
 from medkg_dagster.errors import StoreError
+from medkg_dagster.io.atomic_files import replacing
 from medkg_dagster.io.sql import Database, lock_writers
 from medkg_dagster.stage_api import Edge, GraphReceipt, Neighbour, Node
 
@@ -143,15 +143,21 @@ class SqlGraph:
             The two files.
 
         Raises:
-            StoreError: The graph cannot be read or the files cannot be written.
+            StoreError: The graph cannot be read or a file cannot be written; the old one is still there.
         """
         with self._database.reading() as connection:
             stream = connection.execution_options(yield_per=_AT_ONCE)
-            return write_kgx(
-                folder,
-                (_node(row) for row in stream.execute(select(NODES).order_by(NODES.c.id))),
-                (_edge(row) for row in stream.execute(select(EDGES).order_by(EDGES.c.id))),
-            )
+            nodes = (_kgx_node(_node(row)) for row in stream.execute(select(NODES).order_by(NODES.c.id)))
+            edges = (_kgx_edge(_edge(row)) for row in stream.execute(select(EDGES).order_by(EDGES.c.id)))
+            try:
+                return (
+                    _write_lines(folder / "nodes.jsonl", nodes),
+                    _write_lines(folder / "edges.jsonl", edges),
+                )
+            except OSError as error:
+                raise StoreError(
+                    f"cannot write to {folder}: {error.strerror or error}; name another folder"
+                ) from error
 
     def close(self) -> None:
         """Release files and connections."""
@@ -280,3 +286,20 @@ def _edge(row: Row[Any]) -> Edge:
     values["publications"] = tuple(json.loads(values["publications"]))
     values["start"], values["end"] = values.pop("start_offset"), values.pop("end_offset")
     return Edge.model_validate(values)
+
+
+def _kgx_node(node: Node) -> dict[str, Any]:
+    return {"id": node.id, "category": list(node.category), "name": node.name}
+
+
+def _kgx_edge(edge: Edge) -> dict[str, Any]:
+    """Return an edge as slots of the Biolink Model, and where its text stands in the first publication."""
+    slots = edge.model_dump(mode="json", exclude={"id", "document_id"})
+    return {"id": edge.id, "category": ["biolink:Association"], **slots}
+
+
+def _write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> Path:
+    with replacing(path) as stream:
+        for record in records:
+            stream.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+    return path

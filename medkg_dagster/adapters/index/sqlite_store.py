@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from medkg_dagster.adapters.index.full_text_query import full_text_query
+from medkg_dagster.adapters.index.ranking import full_text_query, nearest
 from medkg_dagster.adapters.index.sqlite_schema import INDEX
-from medkg_dagster.adapters.index.vector_search import nearest
 from medkg_dagster.errors import StoreError
 from medkg_dagster.io.sql import Database
 from medkg_dagster.stage_api import Chunk, EmbeddingBatch, IndexReceipt, SearchHit
@@ -28,6 +27,7 @@ _CANDIDATES = 100
 # Lexical vectors see little that BM25 does not: they break ties and find spelling variants, no more.
 _LEXICAL_WEIGHT = 0.05
 
+# In the order of the fields of `Chunk`.
 _COLUMNS = "id, document_id, document_hash, title, section, ordinal, start_offset, end_offset, text"
 
 
@@ -177,20 +177,7 @@ def _write_chunks(connection: sqlite3.Connection, chunks: Iterable[Chunk]) -> No
         WHERE (title, section, ordinal, text)
             IS NOT (excluded.title, excluded.section, excluded.ordinal, excluded.text)
         """,  # noqa: S608 - the columns are a constant of this module
-        (
-            (
-                chunk.id,
-                chunk.document_id,
-                chunk.document_hash,
-                chunk.title,
-                chunk.section,
-                chunk.ordinal,
-                chunk.start,
-                chunk.end,
-                chunk.text,
-            )
-            for chunk in chunks
-        ),
+        (tuple(chunk.model_dump().values()) for chunk in chunks),
     )
 
 
@@ -278,16 +265,6 @@ def _load(connection: sqlite3.Connection, numbers: Iterable[int]) -> dict[int, C
     statement = f"SELECT {_COLUMNS} FROM chunks WHERE number = ?"  # noqa: S608 - the columns are a constant
     rows = {number: connection.execute(statement, (number,)).fetchone() for number in numbers}
     return {
-        number: Chunk(
-            id=row[0],
-            document_id=row[1],
-            document_hash=row[2],
-            title=row[3],
-            section=row[4],
-            ordinal=row[5],
-            start=row[6],
-            end=row[7],
-            text=row[8],
-        )
+        number: Chunk.model_validate(dict(zip(Chunk.model_fields, row, strict=True)))
         for number, row in rows.items()
     }

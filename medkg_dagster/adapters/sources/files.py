@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 import gzip
 import io
@@ -206,10 +207,4 @@ FILES = Extension(
     build=lambda parameters, home: FileSource(parameters),  # noqa: ARG005 - the protocol of Extension.build
 )
 
-AUTO = Extension(
-    kind=ExtensionKind.SOURCE,
-    name="auto",
-    description="Another name of `files`.",
-    config_model=FilesParameters,
-    build=lambda parameters, home: FileSource(parameters),  # noqa: ARG005 - the protocol of Extension.build
-)
+AUTO = dataclasses.replace(FILES, name="auto", description="Another name of `files`.")

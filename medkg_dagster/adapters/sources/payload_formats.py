@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 
 from medkg_dagster.domain.article_records import is_article_record, read_record, split_records
@@ -83,8 +84,9 @@ def split_content(name: str, origin: str, content: bytes, source: str) -> Iterat
     if not content.strip():
         raise RejectedDocumentError(f"{name}: the file is empty")
     _refuse_known_binary(name, content)
+    whole = partial(Payload, id=name, content=content, source=source, origin=origin)
     if _PDF_HEADER.match(content):
-        yield Payload(id=name, format=PayloadFormat.PDF, content=content, source=source, origin=origin)
+        yield whole(format=PayloadFormat.PDF)
     elif _HTML_START.match(start):
         raise UnreadableDocumentError(
             f"{name}: an HTML page, not {_promise(name)}; it may be an error or login page saved in its place"
@@ -94,10 +96,10 @@ def split_content(name: str, origin: str, content: bytes, source: str) -> Iterat
     elif _JSON_START.match(start):
         yield from _split_json(name, origin, load_json(name, content), source)
     elif (header := _PDF_HEADER.search(content, 0, _PDF_HEADER_WITHIN)) and b"obj" in content[header.end() :]:
-        yield Payload(id=name, format=PayloadFormat.PDF, content=content, source=source, origin=origin)
+        yield whole(format=PayloadFormat.PDF)
     else:
         _check_text(name, content)
-        yield Payload(id=name, format=PayloadFormat.TEXT, content=content, source=source, origin=origin)
+        yield whole(format=PayloadFormat.TEXT)
 
 
 def _split_json(name: str, origin: str, value: Any, source: str) -> Iterator[Payload | Refused]:

@@ -1,0 +1,270 @@
+"""`medkg search`, `medkg graph` and `medkg export`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import click
+
+from medkg_dagster.cli.output import (
+    echo_json,
+    echo_table,
+    highlight,
+    nothing_in,
+    one_line,
+    paragraph,
+    require_store,
+)
+from medkg_dagster.errors import MedkgError, StoreError
+from medkg_dagster.settings import Settings
+
+if TYPE_CHECKING:
+    from medkg_dagster.registry import ExtensionRegistry
+    from medkg_dagster.stage_api import Embedder, GraphStore, Neighbour, Node, SearchHit
+
+INDEX_FILE = "index.sqlite"
+SNIPPET = 320
+GRAPH_FILE = "graph.sqlite"
+CLOSE_NAMES = 5
+
+
+def load_extensions(settings: Settings) -> ExtensionRegistry:
+    """Return the extensions that the deployment lets in."""
+    from medkg_dagster.registry import ExtensionRegistry
+    from medkg_dagster.topology.plugins_file import load_plugin_policy
+
+    policy = load_plugin_policy(settings.config, enabled=settings.plugins).policy
+    return ExtensionRegistry(policy)
+
+
+@click.command()
+@click.argument("query", nargs=-1, required=True)
+@click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 1000), help="Results to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def search(settings: Settings, query: tuple[str, ...], limit: int, as_json: bool) -> None:
+    """Search the index for QUERY: full text and vectors, their ranks fused.
+
+    With the built-in embedder the vectors are lexical: closeness means shared words, not shared meaning.
+    """
+    text = " ".join(query)
+    embedder, hits = find_chunks(settings, text, limit)
+    if as_json:
+        echo_json(
+            {
+                "query": text,
+                "embedding_model": embedder.model if embedder else None,
+                "lexical": embedder.lexical if embedder else None,
+                "hits": [_describe_hit(hit) for hit in hits],
+            }
+        )
+        return
+    for number, hit in enumerate(hits, start=1):
+        _print_hit(number, hit, text)
+    if not hits:
+        click.echo(f"nothing found for {text!r}; try fewer or other words")
+    click.echo(f"{len(hits)} results; {_describe_vectors(embedder)}")
+
+
+def find_chunks(settings: Settings, query: str, limit: int) -> tuple[Embedder | None, Sequence[SearchHit]]:
+    """Embed a query with the index's own model and search.
+
+    Where that model cannot be opened or asked, it says so and searches words only.
+
+    Returns:
+        The embedder, None where it could not be used, and what was found.
+
+    Raises:
+        StoreError: There is no index, or it is empty.
+    """
+    home = settings.home
+    require_store(home, INDEX_FILE)
+    from medkg_dagster.stage_api import ExtensionKind
+    from medkg_dagster.stage_api._extensions import open_embedder
+
+    extensions = load_extensions(settings)
+    with closing(extensions.find(ExtensionKind.INDEX_STORE, "sqlite").open({}, home)) as store:
+        model = store.embedding_model()
+        if model is None:
+            raise StoreError(nothing_in(home))
+        try:
+            embedder = open_embedder(extensions, model, home)
+            vector = embedder.embed([query])[0]
+        except MedkgError as error:
+            click.echo(f"medkg: searching words only, the query has no vector: {error}", err=True)
+            return None, store.search(query, None, limit)
+        return embedder, store.search(query, vector, limit)
+
+
+def _describe_vectors(embedder: Embedder | None) -> str:
+    if embedder is None:
+        return "words only"
+    name = embedder.model.partition(":")[0]
+    return f"vectors: {name} ({'lexical: closeness means shared words' if embedder.lexical else 'semantic'})"
+
+
+def _describe_hit(hit: SearchHit) -> dict[str, Any]:
+    return {
+        **hit.chunk.model_dump(mode="json"),
+        "score": hit.score,
+        "bm25_rank": hit.bm25_rank,
+        "vector_rank": hit.vector_rank,
+    }
+
+
+def _print_hit(number: int, hit: SearchHit, query: str) -> None:
+    chunk = hit.chunk
+    words = query_words(query)
+    place = " · ".join(part for part in (chunk.document_id, one_line(chunk.section)) if part)
+    click.echo(f"{number}. {click.style(one_line(chunk.title) or '(untitled)', bold=True)}")
+    click.echo(f"   {click.style(place, dim=True)}")
+    click.echo(highlight(paragraph(snippet(chunk.text, words)), words))
+    click.echo()
+
+
+def query_words(query: str) -> tuple[str, ...]:
+    """Return the words of a query worth marking, longer than two letters where there are any."""
+    words = tuple(dict.fromkeys(word.lower() for word in re.findall(r"\w+", query)))
+    return tuple(word for word in words if len(word) > 2) or words
+
+
+def snippet(text: str, words: Sequence[str], length: int = SNIPPET) -> str:
+    """Return the part of a text that holds most of the words, cut between words.
+
+    Args:
+        text: The text.
+        words: Words to look for, in lower case.
+        length: About how many characters to return.
+    """
+    flat = one_line(text)
+    if len(flat) <= length:
+        return flat
+    lowered = flat.lower()
+    starts = [match.start() for word in words for match in re.finditer(re.escape(word), lowered)]
+    best = max(
+        sorted(starts) or [0],
+        key=lambda start: len({word for word in words if word in lowered[start : start + length]}),
+    )
+    begin = max(0, min(best - length // 6, len(flat) - length))
+    if begin:
+        begin = flat.find(" ", begin) + 1
+    end = begin + length
+    cut = flat[begin:] if end >= len(flat) else flat[begin : flat.rfind(" ", begin, end + 1)]
+    return f"{'… ' if begin else ''}{cut}{' …' if begin + len(cut) < len(flat) else ''}"
+
+
+@runtime_checkable
+class SuggestsNames(Protocol):
+    """A graph store that can name nodes of similar spelling; stores need not."""
+
+    def close_names(self, name: str, limit: int) -> Sequence[str]:
+        """Return names of nodes close to a name, the closest first."""
+
+
+@click.command()
+@click.argument("name", nargs=-1, required=True, metavar="CURIE-OR-NAME")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000), help="Edges to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def graph(settings: Settings, name: tuple[str, ...], limit: int, as_json: bool) -> None:
+    """Show a node of the knowledge graph and its neighbours, each edge with the sentence that supports it.
+
+    Where several nodes have that name they are listed; ask again with a CURIE.
+    """
+    wanted = " ".join(name)
+    with open_graph(settings) as store:
+        nodes = find_nodes(store, wanted)
+        edges = store.neighbours(nodes[0].id, limit) if len(nodes) == 1 else ()
+    if as_json:
+        echo_json(
+            {
+                "nodes": [node.model_dump(mode="json") for node in nodes],
+                "edges": [_describe_neighbour(e) for e in edges],
+            }
+        )
+    elif len(nodes) > 1:
+        click.echo(f"{len(nodes)} nodes are called {wanted!r}; ask again with a CURIE:")
+        echo_table(("CURIE", "NAME", "CATEGORY"), [(n.id, n.name, ", ".join(n.category)) for n in nodes])
+    else:
+        _print_node(nodes[0], edges, limit)
+
+
+@click.group()
+def export() -> None:
+    """Write the knowledge graph into files of a format that others read."""
+
+
+@export.command("kgx")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default="kgx")
+@click.pass_obj
+def export_kgx(settings: Settings, folder: Path) -> None:
+    """Write KGX JSON Lines, nodes.jsonl and edges.jsonl, into FOLDER: by default `kgx` where you are."""
+    with open_graph(settings) as store:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            written = store.export_kgx(folder)
+        except OSError as error:
+            raise StoreError(f"cannot write to {folder}: {error.strerror}; name another folder") from error
+    for file in written:
+        with file.open("rb") as lines:
+            click.echo(f"wrote {sum(1 for _ in lines):,} {file.stem} to {file.absolute()}")
+
+
+@contextmanager
+def open_graph(settings: Settings) -> Iterator[GraphStore]:
+    """Open the graph of a home that has one, and close it again.
+
+    Raises:
+        StoreError: There is no graph yet.
+    """
+    home = settings.home
+    require_store(home, GRAPH_FILE)
+    from medkg_dagster.stage_api import ExtensionKind
+
+    extension = load_extensions(settings).find(ExtensionKind.GRAPH_STORE, "sql")
+    with closing(extension.open({}, home)) as store:
+        yield store
+
+
+def find_nodes(store: GraphStore, wanted: str) -> Sequence[Node]:
+    """Return the nodes of that CURIE or name: one where a CURIE or only one node fits.
+
+    Raises:
+        StoreError: There is none; the message lists close names where the store knows any.
+    """
+    nodes = store.find(wanted)
+    exact = [node for node in nodes if node.id.lower() == wanted.lower()]
+    if exact or nodes:
+        return exact or nodes
+    names = ", ".join(store.close_names(wanted, CLOSE_NAMES)) if isinstance(store, SuggestsNames) else ""
+    hint = (
+        f"close names: {names}" if names else f'try `medkg search "{wanted}"` for documents that mention it'
+    )
+    raise StoreError(f"the graph has no node {wanted!r}; {hint}")
+
+
+def _describe_neighbour(neighbour: Neighbour) -> dict[str, Any]:
+    return {
+        "outgoing": neighbour.outgoing,
+        "node": neighbour.node.model_dump(mode="json"),
+        "edge": neighbour.edge.model_dump(mode="json"),
+    }
+
+
+def _print_node(node: Node, edges: Sequence[Neighbour], limit: int) -> None:
+    click.echo(f"{click.style(one_line(node.name), bold=True)} ({node.id})  {', '.join(node.category)}")
+    for neighbour in edges:
+        edge = neighbour.edge
+        predicate = edge.predicate.removeprefix("biolink:") + (" (negated)" if edge.negated else "")
+        arrow = f"--{predicate}-->" if neighbour.outgoing else f"<--{predicate}--"
+        other = f"{click.style(one_line(neighbour.node.name), bold=True)} ({neighbour.node.id})"
+        click.echo(f"\n{arrow} {other}")
+        click.echo(paragraph(f'"{edge.supporting_text}"'))
+        source = f"{edge.document_id}, characters {edge.start}-{edge.end}, {edge.primary_knowledge_source}"
+        click.echo(f"   {click.style(source, dim=True)}")
+    more = f"; --limit {limit} reached, there may be more" if len(edges) == limit else ""
+    click.echo(f"\n{len(edges)} edges{more}")
