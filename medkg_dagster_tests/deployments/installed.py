@@ -11,6 +11,7 @@ import pytest
 
 from medkg_dagster.resolution import Deployment, load_deployment
 from medkg_dagster.settings import Settings
+from medkg_dagster_tests.clock import LOAD_SECONDS
 
 GOOD = """\
 name: good
@@ -21,6 +22,7 @@ stages:
 """
 PRELUDE = """\
 import sys, time
+from medkg_dagster_tests.clock import late
 from medkg_dagster.stage_api import *
 from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
 
@@ -65,7 +67,7 @@ class Site:
         (self.config / "orchestration" / "pipelines").mkdir(parents=True)
         (self.config / "orchestration" / "resilience.yaml").write_text("policies: {default: {}}\n")
         self.pipeline("good", GOOD)
-        self.policy("load_seconds: 0.5\n")
+        self.policy(f"load_seconds: {LOAD_SECONDS}\n")
 
     def install(
         self,

@@ -56,7 +56,7 @@ def extension(kind: str, build: str = "lambda parameters, home: None", **changes
 SOURCE_ROWS = [
     Row("raises on import", "raise RuntimeError('no driver')", "cannot be loaded: RuntimeError: no driver"),
     Row("exits on import", "sys.exit(1)", "cannot be loaded: "),
-    Row("hangs on import", "time.sleep(60)", "took longer than 0.5 s to load and was interrupted"),
+    Row("hangs on import", "late()\ntime.sleep(60)", "took longer than 60 s to load and was interrupted"),
     Row("names a function", "def LAB():\n    pass\n", "names function '<function LAB"),
     Row(
         "is of another kind", extension("EMBEDDER"), "names an Extension of kind medical_kg.orchestration.emb"
@@ -84,7 +84,11 @@ CONDITION_ROWS = [
         "breaks", extension("GATE_CONDITION", "lambda p, home: 1 / 0"), "ZeroDivisionError: division by zero"
     ),
     Row("exits", extension("GATE_CONDITION", "lambda p, home: sys.exit(4)"), "SystemExit: 4"),
-    Row("hangs", extension("GATE_CONDITION", "lambda p, home: time.sleep(60)"), "interrupted after 0.5 s"),
+    Row(
+        "hangs",
+        extension("GATE_CONDITION", "lambda p, home: (late(), time.sleep(60))"),
+        "interrupted after 60 s",
+    ),
     Row("wants more", extension("GATE_CONDITION", "lambda p, home, more: None"), "broke on these parameters"),
     Row("is a source", extension("SOURCE"), "names an Extension of kind medical_kg.orchestration.sources"),
 ]

@@ -28,7 +28,7 @@ def broken(site: Site) -> Site:
     site.install("lab_good", WORKS, distribution="lab-good")
     site.install("lab_raises", "raise RuntimeError('no model')", distribution="lab-raises")
     site.install("lab_exits", "sys.exit(2)", distribution="lab-exits")
-    site.install("lab_hangs", "time.sleep(60)", distribution="lab-hangs")
+    site.install("lab_hangs", "late()\ntime.sleep(60)", distribution="lab-hangs")
     site.install(
         "lab_takes", "def register():\n    return one(stage_type='chunk')\n", distribution="lab-takes"
     )
@@ -75,7 +75,7 @@ def test_in_strict_mode_one_error_lists_them_all(broken: Site) -> None:
     for expected in (
         "of lab-raises 1.0: cannot be loaded: RuntimeError: no model",
         "of lab-exits 1.0: cannot be loaded: SystemExit: 2",
-        "of lab-hangs 1.0: took longer than 0.5 s to load and was interrupted",
+        "of lab-hangs 1.0: took longer than 60 s to load and was interrupted",
         "of lab-takes 1.0: stage type 'chunk' is registered already by entry point 'chunk = ",
         "typo.yaml:3: stage 'work' has the unknown type 'wroks' (did you mean 'works'?",
         "cut.yaml:3: not valid YAML",

@@ -14,6 +14,7 @@ from medkg_dagster.plugins.events import Outcome, PluginEvent
 from medkg_dagster.registry import ExtensionRegistry
 from medkg_dagster.stage_api import ExtensionKind
 from medkg_dagster.stage_api._extensions import open_embedder
+from medkg_dagster_tests.clock import LOAD_SECONDS
 from medkg_dagster_tests.deployments.installed import Site, site
 
 __all__ = ["site"]
@@ -37,7 +38,7 @@ def install(site: Site, distribution: str = "lab-lines", source: str = LINES, na
 
 def extensions(*replaces: Replacement, **says: object) -> ExtensionRegistry:
     chosen = {(item.kind, item.name): item for item in replaces}
-    return ExtensionRegistry(PluginPolicy(replaces=chosen, load_seconds=0.5, written="f", **says))  # type: ignore[arg-type] # given by the tests
+    return ExtensionRegistry(PluginPolicy(replaces=chosen, load_seconds=LOAD_SECONDS, written="f", **says))  # type: ignore[arg-type] # given by the tests
 
 
 def choice(distribution: str, name: str = "lines", kind: str = "sources") -> Replacement:
@@ -185,7 +186,10 @@ BROKEN = [
     ("raise OSError('no driver')", "cannot be loaded: OSError: no driver; upgrade or uninstall"),
     ("sys.exit(3)", "SystemExit: 3"),
     ("import asyncio; raise asyncio.CancelledError('x')", "CancelledError: x"),
-    ("while True: pass", "took longer than 0.5 s to load and was interrupted; let it import and connect"),
+    (
+        "late()\nwhile True: pass",
+        "took longer than 60 s to load and was interrupted; let it import and connect",
+    ),
     ("def LINES(): pass", "names function '<function LINES"),
     ("LINES = None", "names NoneType 'None'; it must name an Extension"),
     (LINES.replace("SOURCE", "EMBEDDER"), "names an Extension of kind medical_kg.orchestration.embedders"),

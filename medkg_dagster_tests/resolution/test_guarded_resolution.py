@@ -13,6 +13,7 @@ from medkg_dagster.plugins import PluginPolicy
 from medkg_dagster.registry import ExtensionRegistry, StageFactory, StageRegistry
 from medkg_dagster.resolution import Plan, load_plan
 from medkg_dagster.stage_api import Extension, ExtensionKind, NoParameters
+from medkg_dagster_tests.clock import LOAD_SECONDS, late
 from medkg_dagster_tests.registry.stage_types import registration
 
 POLICIES = "policies: {default: {}}\n"
@@ -34,10 +35,12 @@ def exits(*_arguments: Any) -> Any:
 
 
 def hangs(*_arguments: Any) -> Any:
+    late()
     time.sleep(60)
 
 
 def loops(*_arguments: Any) -> Any:
+    late()
     while True:
         pass
 
@@ -48,8 +51,8 @@ def breaks(*_arguments: Any) -> Any:
 
 MISBEHAVIOURS = [
     (exits, "SystemExit: 5"),
-    (hangs, "PluginTimeoutError: interrupted after 0.3 s"),
-    (loops, "PluginTimeoutError: interrupted after 0.3 s"),
+    (hangs, "PluginTimeoutError: interrupted after 60 s"),
+    (loops, "PluginTimeoutError: interrupted after 60 s"),
     (breaks, "ZeroDivisionError: no luck"),
 ]
 
@@ -68,7 +71,7 @@ def load(folder: Path, bad: str, act: Callable[..., Any]) -> Plan:
     (folder / "orchestration" / "resilience.yaml").write_text(POLICIES)
     (pipelines / "good.yaml").write_text(GOOD)
     (pipelines / "bad.yaml").write_text(bad)
-    registry = StageRegistry(PluginPolicy(load_seconds=0.3))
+    registry = StageRegistry(PluginPolicy(load_seconds=LOAD_SECONDS))
     for item in (registration("plain"), registration("gate"), registration("picky", model=Picky)):
         registry.add(item)
     condition = Extension(ExtensionKind.GATE_CONDITION, "sign-off", "Signed.", NoParameters, act)
