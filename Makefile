@@ -13,6 +13,8 @@ WORKERS ?= auto
 PYTHONS ?= 3.11 3.12 3.13
 # Of each phase, by `make soak`.
 KILLS ?= 10
+# Tests have folders of their own.
+CLEAN := -u MEDKG_HOME -u DAGSTER_HOME -u PYTHONDONTWRITEBYTECODE
 export MEDKG_HOME DAGSTER_HOME
 export DAGSTER_DISABLE_TELEMETRY := 1
 
@@ -59,13 +61,13 @@ docs: $(INSTALLED) ## Build the documentation into site/
 	$(BIN)/python scripts/pipeline_reference.py --check
 	$(BIN)/python -m mkdocs build --strict --quiet
 
-# The order of sets is the same at every run, as all else that tests draw.
+# The order of sets is the same at every run, as all else that tests draw; the processes they start find their modules compiled.
 pytest: $(INSTALLED)
-	env -u MEDKG_HOME -u DAGSTER_HOME PYTHONHASHSEED=0 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+	env $(CLEAN) PYTHONHASHSEED=0 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 coverage: $(INSTALLED) ## Run the tests under coverage and list what no test runs
 	rm -f .coverage .coverage.*
-	env -u MEDKG_HOME -u DAGSTER_HOME $(BIN)/python -m coverage run -m pytest -n 0 $(PYTEST_ARGS)
+	env $(CLEAN) $(BIN)/python -m coverage run -m pytest -n 0 $(PYTEST_ARGS)
 	$(BIN)/python -m coverage report
 
 # Each has an environment of its own; one that is missing is an error, told before any of them runs.
@@ -82,14 +84,14 @@ test-pythons: ## Run the tests on every supported Python
 # A seed that is named repeats what was drawn by it, except for the examples of Hypothesis, which prints how to repeat one.
 soak: $(INSTALLED) ## Draw other examples, seeds and moments of kills than `make test`, which takes minutes
 	@seed=$${MEDKG_TEST_SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; echo "MEDKG_TEST_SEED=$$seed"; \
-	env -u MEDKG_HOME -u DAGSTER_HOME MEDKG_TEST_SEED=$$seed MEDKG_TEST_KILLS=$(KILLS) $(BIN)/python -m pytest \
+	env $(CLEAN) MEDKG_TEST_SEED=$$seed MEDKG_TEST_KILLS=$(KILLS) $(BIN)/python -m pytest \
 	  -n $(WORKERS) --dist worksteal --timeout 3600 --hypothesis-profile soak -m "hypothesis or chance" $(PYTEST_ARGS)
 
 dev: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml ## Open the Dagster UI (webserver and daemon) on loopback
 	$(BIN)/dagster dev --host $(HOST) --port $(PORT)
 
 bench: $(INSTALLED) ## Measure the figures the documentation states, as ratios side by side
-	env -u MEDKG_HOME -u DAGSTER_HOME $(BIN)/python -m benchmarks
+	env $(CLEAN) $(BIN)/python -m benchmarks
 
 lock: $(INSTALLED) ## Resolve the dependencies anew
 	$(BIN)/pip install --quiet uv

@@ -1,3 +1,4 @@
+import gc
 import os
 import random
 from pathlib import Path
@@ -39,6 +40,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("chance")
     if config.getoption("reversed"):
         items.reverse()
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what was imported and collected: it lives to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
