@@ -28,7 +28,7 @@ from dagster.components.core.defs_module import ComponentLoc, ComponentPath
 from dagster.components.scaffold.scaffold import NoParams
 
 from medkg_dagster.errors import ConfigError
-from medkg_dagster.settings import Settings
+from medkg_dagster.settings import Settings, absolute_path, check_home
 from medkg_dagster.topology.loading import ConfigFiles
 
 _FIRST_PIPELINE = """\
@@ -167,7 +167,7 @@ class _Place:
 
     def path(self, written: str) -> Path:
         """Return a path as an attribute means it."""
-        return (self.file.parent / Path(written).expanduser()).resolve()
+        return absolute_path(f"{self.file}: a path", written, self.file.parent).resolve()
 
     def existing(self, name: str, written: str, *, is_folder: bool = False) -> Path:
         """Return a path that is there; raises `ConfigError` where it is not."""
@@ -274,7 +274,9 @@ def _settings(places: Sequence[_Place], project: Path) -> Settings:
     translator = _agreed(places, "translator")
     return replace(
         settings,
-        home=home[0].path(home[1]) if home else settings.home,
+        home=check_home(f"{home[0].file}: the attribute 'home'", home[0].path(home[1]))
+        if home
+        else settings.home,
         executor=executor[1] if executor else settings.executor,
         translator=translator[1] if translator else settings.translator,
     )
@@ -309,7 +311,7 @@ def _agreed(places: Sequence[_Place], name: str) -> tuple[_Place, str] | None:
     found: tuple[_Place, str] | None = None
     for place in places:
         written = getattr(place.component, name)
-        if written is None:
+        if written is None or not written.strip():  # `{{ env.MEDKG_HOME }}` may be empty
             continue
         if found is None:
             found = place, written

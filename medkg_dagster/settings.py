@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ DEFAULT_JOB_ID = "default"
 """The ledger job that a run works on where none is named."""
 
 EXECUTORS = ("in_process", "multiprocess")
+
+_CLASS = re.compile(r"\w+(\.\w+)*:\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,27 +56,71 @@ class Settings:
         Raises:
             ConfigError: A variable has a value it must not have.
         """
-        env = os.environ if environ is None else environ
+        given = os.environ if environ is None else environ
+        # A variable that says nothing, as `MEDKG_HOME=` in a file of variables, is none.
+        env = {name: value for name, value in given.items() if value.strip()}
         base = Path.cwd() if cwd is None else cwd
         executor = env.get("MEDKG_EXECUTOR", "in_process")
         if executor not in EXECUTORS:
             raise ConfigError(f"MEDKG_EXECUTOR is {executor!r}; set it to one of {', '.join(EXECUTORS)}")
+        translator = env.get("MEDKG_TRANSLATOR")
+        if translator and not _CLASS.fullmatch(translator):
+            raise ConfigError(f"MEDKG_TRANSLATOR is {translator!r}; set it to module:Class, or unset it")
         return cls(
-            home=(base / env.get("MEDKG_HOME", ".medkg")).absolute(),
+            home=check_home("MEDKG_HOME", absolute_path("MEDKG_HOME", env.get("MEDKG_HOME", ".medkg"), base)),
             config=_config_folder(env.get("MEDKG_CONFIG"), base),
             strict=_flag("MEDKG_STRICT", env.get("MEDKG_STRICT", "0")),
             plugins=_flag("MEDKG_PLUGINS", env.get("MEDKG_PLUGINS", "on")),
             executor=executor,
-            ledger_url=env.get("MEDKG_LEDGER_URL") or None,
-            translator=env.get("MEDKG_TRANSLATOR") or None,
+            ledger_url=env.get("MEDKG_LEDGER_URL"),
+            translator=translator,
         )
+
+
+def absolute_path(name: str, written: str, base: Path) -> Path:
+    """Return a path as a setting means it.
+
+    Args:
+        name: The setting, for the error.
+        written: What it says; `~` is the home folder of the user.
+        base: Where a relative path starts.
+
+    Raises:
+        ConfigError: It names a user that there is none of.
+    """
+    try:
+        return (base / Path(written).expanduser()).absolute()
+    except RuntimeError as error:
+        raise ConfigError(f"{name} is {written!r}: {error}; write the whole path") from None
+
+
+def check_home(name: str, home: Path) -> Path:
+    """Return the folder for all data, which need not be there yet.
+
+    Args:
+        name: The setting, for the error.
+        home: The folder.
+
+    Raises:
+        ConfigError: It cannot be a folder, because it or what it stands in is a file.
+    """
+    # What may not be looked into is not there for now; whoever uses it is told.
+    there = next(folder for folder in (home, *home.parents) if os.path.exists(folder))  # noqa: PTH110
+    if not there.is_dir():
+        raise ConfigError(f"{name} names {home}, but {there} is not a folder; name a folder, or unset it")
+    return home
 
 
 def _config_folder(named: str | None, base: Path) -> Path:
     if named is not None:
-        folder = (base / named).absolute()
-        if not folder.is_dir():
-            raise ConfigError(f"MEDKG_CONFIG names {folder}, which is not a folder; create it or unset it")
+        folder = absolute_path("MEDKG_CONFIG", named, base)
+        try:
+            os.scandir(folder).close()
+        except OSError as error:
+            raise ConfigError(
+                f"MEDKG_CONFIG names {folder}, which cannot be read: {error.strerror}; name the folder that "
+                "holds orchestration/, or unset it"
+            ) from None
         return folder
     local = base / "config"
     if (local / "orchestration").is_dir():
@@ -85,6 +132,6 @@ def _config_folder(named: str | None, base: Path) -> Path:
 def _flag(name: str, text: str) -> bool:
     if text.lower() in {"1", "true", "yes", "on"}:
         return True
-    if text.lower() in {"", "0", "false", "no", "off"}:
+    if text.lower() in {"0", "false", "no", "off"}:
         return False
     raise ConfigError(f"{name} is {text!r}; set it to on or off (1 or 0)")

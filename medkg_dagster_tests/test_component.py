@@ -442,3 +442,21 @@ def test_importing_the_package_does_not_import_dagster() -> None:
 def test_a_name_that_the_package_does_not_have_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Pipelines'"):
         medkg_dagster.Pipelines  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_a_home_that_is_a_file_is_refused_with_the_attribute_s_name(project: Project) -> None:
+    project.add("first", {"pipelines/notes.yaml": project.notes(), "file": ""}, {"home": "file"})
+
+    assert re.search(
+        r"first/defs\.yaml: the attribute 'home' names .*is not a folder", failure(project, ConfigError)
+    )
+
+
+def test_an_empty_home_is_as_if_not_given(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDKG_HOME", "")
+    project.add("first", {"pipelines/notes.yaml": project.notes()}, {"home": "{{ env.MEDKG_HOME }}"})
+
+    with DagsterInstance.ephemeral() as instance:
+        project.run(project.load(), "notes", instance)
+
+    assert (project.home / "ledger.sqlite").is_file()

@@ -24,6 +24,7 @@ from medkg_dagster.compiler.ops import SharedTypes
 from medkg_dagster.compiler.translator import PipelineAssets, PipelineTranslator, load_translator
 from medkg_dagster.conversion.gate_work_job import gate_work_job, gate_work_sensor
 from medkg_dagster.errors import Problem, TopologyError
+from medkg_dagster.ledger import JobLedger
 from medkg_dagster.plugins.loading import collector_paused
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import Plan
@@ -61,9 +62,11 @@ def compile_plan(
 
     Raises:
         ConfigError: The settings name a translator that there is none of.
+        LedgerError: The settings name a ledger that there can be none of.
         TopologyError: The plan has problems, or a pipeline cannot be compiled, and the settings are strict.
             Otherwise each problem is logged, and shown by the load report.
     """
+    JobLedger.check_address(settings)
     with collector_paused():
         translator = translator or load_translator(settings.translator)
         compiled, plan = _compile_pipelines(plan, factory, translator)

@@ -106,12 +106,13 @@ def load_translator(target: str | None) -> PipelineTranslator:
     if target is None:
         return PipelineTranslator()
     module, _, name = target.partition(":")
+    what = f"the translator {target!r} (MEDKG_TRANSLATOR, or a component's attribute)"
     try:
         found = getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"translator {target!r} cannot be imported: {error}; write module:Class") from error
+        raise ConfigError(f"{what} cannot be imported: {error}; write module:Class") from error
     if not isinstance(found, type) or not issubclass(found, PipelineTranslator):
-        raise ConfigError(f"translator {target!r} is no subclass of PipelineTranslator; make it one")
+        raise ConfigError(f"{what} is no subclass of PipelineTranslator; make it one")
     return found()
 
 

@@ -101,6 +101,7 @@ class DatabaseKind:
         lock: A number of its own, by which writers on PostgreSQL hold each other off.
         address_error: The class of errors of its address.
         elsewhere: How to keep it at another place.
+        setting: The variable that holds its address.
         hints: What to do, by a sign in the database's message.
         shares_file: Whether other programs may have tables in the same SQLite file.
     """
@@ -114,6 +115,7 @@ class DatabaseKind:
     lock: int = 0
     address_error: type[MedkgError] = ConfigError
     elsewhere: str = "choose another MEDKG_HOME"
+    setting: str = ""
     hints: tuple[tuple[str, str], ...] = ()
     shares_file: bool = False
 
@@ -246,6 +248,31 @@ class Database:
                 connection.close()
 
 
+def check_address(kind: DatabaseKind, address: str) -> None:
+    """Refuse an address that cannot be one of a database that lasts, without reaching for it.
+
+    Args:
+        kind: What it keeps.
+        address: A SQLAlchemy URL.
+
+    Raises:
+        MedkgError: Of the kind's `address_error`; the address, which may hold a password, is not shown.
+    """
+    url = _parse(kind, address)
+    named = url.database or ""
+    if url.get_backend_name() == "sqlite" and (
+        not named or ":memory:" in named or url.query.get("mode") == "memory" or "mode=memory" in named
+    ):
+        raise kind.address_error(
+            f"{_address_of(kind)} is SQLite in memory, which each process would have its own of; name a "
+            "file, for example sqlite:////data/file.sqlite"
+        )
+
+
+def _address_of(kind: DatabaseKind) -> str:
+    return f"the {kind.name}'s address" + (f" ({kind.setting})" if kind.setting else "")
+
+
 def sqlite_url(file: Path) -> URL:
     """Return the URL of a SQLite file; the path may hold any character."""
     return URL.create("sqlite", database=str(file))
@@ -277,13 +304,17 @@ def _parse(kind: DatabaseKind, address: str) -> URL:
     except (ArgumentError, ValueError):
         # The address may hold a password, and so may the message and traceback of the error.
         raise kind.address_error(
-            f"the {kind.name}'s address is not a database URL; write for example "
-            "postgresql://user@host/database"
+            f"{_address_of(kind)} is not a database URL; write for example postgresql://user@host/database"
         ) from None
+    # SQLAlchemy takes any number, in the digits of any script.
+    if url.port is not None and not (0 < url.port < 65_536 and f":{url.port}" in address):
+        raise kind.address_error(f"{_address_of(kind)} has a port that is no number from 1 to 65535")
     if url.drivername in {"postgres", "postgresql"}:
         url = url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() not in {"sqlite", "postgresql"}:
-        raise kind.address_error(f"no {kind.name} on {url.get_backend_name()}: {_drivers(kind)}")
+        raise kind.address_error(
+            f"{_address_of(kind)} is one of {url.get_backend_name()}, but {_drivers(kind)}"
+        )
     return url
 
 

@@ -26,6 +26,7 @@ def ledger_kind(now: str) -> DatabaseKind:
         migrations=MIGRATIONS,
         tables=METADATA.tables.keys(),
         lock=_LOCK,
+        setting="MEDKG_LEDGER_URL",
         restore="restore a backup, or move it aside to start anew",
         hints=(("append-only", "history and audit are kept as they were written"),),
         shares_file=True,

@@ -67,13 +67,24 @@ class JobLedger:
             settings: Says where it is.
             clock: Gives the time, with a time zone.
         """
+        cls.check_address(settings)
         return (
             cls.connect(settings.ledger_url, clock) if settings.ledger_url else cls.open(settings.home, clock)
         )
 
     @staticmethod
+    def check_address(settings: Settings) -> None:
+        """Refuse a deployment whose `MEDKG_LEDGER_URL` cannot be right; nothing is opened."""
+        from medkg_dagster.io.sql import check_address
+        from medkg_dagster.ledger.database import ledger_kind
+
+        if settings.ledger_url is not None:
+            check_address(ledger_kind(""), settings.ledger_url)
+
+    @staticmethod
     def exists(settings: Settings) -> bool:
         """Say whether a deployment has a ledger, without making one."""
+        JobLedger.check_address(settings)
         if settings.ledger_url is None:
             return (settings.home / LEDGER_FILE).is_file()
         from medkg_dagster.io.sql import sqlite_file

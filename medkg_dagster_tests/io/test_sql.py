@@ -285,7 +285,7 @@ def test_another_process_that_holds_it_too_long_is_named(
         ("postgresql://me:s3cret@127.0.0.1:1/none", StateError, "check that the server runs"),
         ("postgresql://me@127.0.0.1:1/none?password=s3cret", StateError, "check that the server runs"),
         ("postgresql+nothing://me:s3cret@host/none", ConfigError, "no driver for"),
-        ("mysql://me:s3cret@host/none", ConfigError, "no shelf on mysql: the shelf speaks SQLite"),
+        ("mysql://me:s3cret@host/none", ConfigError, "address is one of mysql, but the shelf speaks SQLite"),
         ("s3cret", ConfigError, "is not a database URL"),
     ],
 )

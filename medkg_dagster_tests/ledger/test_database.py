@@ -193,7 +193,7 @@ def test_passwords_are_never_shown(url: str) -> None:
 
 
 def test_other_databases_are_refused_by_name() -> None:
-    with pytest.raises(LedgerError, match="no ledger on mysql: the ledger speaks SQLite and PostgreSQL"):
+    with pytest.raises(LedgerError, match="is one of mysql, but the ledger speaks SQLite and PostgreSQL"):
         JobLedger.connect("mysql://localhost/x")
 
 

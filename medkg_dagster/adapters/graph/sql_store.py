@@ -15,7 +15,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from medkg_dagster.adapters.graph.sql_schema import CONTRIBUTIONS, EDGES, GRAPH, NODES
 from medkg_dagster.errors import StoreError
 from medkg_dagster.io.atomic_files import replacing
-from medkg_dagster.io.sql import Database, lock_writers
+from medkg_dagster.io.sql import Database, check_address, lock_writers
 from medkg_dagster.stage_api import Edge, GraphReceipt, Neighbour, Node
 
 # Below the number of parameters that any SQLite accepts in one statement.
@@ -33,11 +33,13 @@ class SqlGraph:
         url: An SQLAlchemy URL; None for the file.
 
     Raises:
-        ConfigError: The URL is malformed or its driver is missing.
+        ConfigError: The URL is malformed or in memory, or its driver is missing.
         StoreError: The database cannot be opened, is damaged, foreign, or of a newer release.
     """
 
     def __init__(self, file: Path, url: str | None = None) -> None:
+        if url is not None:
+            check_address(GRAPH, url)
         self._database = Database(GRAPH, file if url is None else url)
         self._location = file.name if url is None else self._database.place
 
