@@ -23,12 +23,11 @@ from medkg_dagster.io.http import user_agent
 from medkg_dagster.stage_api import ExternalCalls
 from medkg_dagster.stages.download.addresses.guard import AddressGuard
 from medkg_dagster.stages.download.addresses.web_addresses import read_address, show
-from medkg_dagster.stages.download.bookkeeping import Bookkeeping, Ending
 from medkg_dagster.stages.download.config import DownloadConfig
 from medkg_dagster.stages.download.host_queues import HostQueues
-from medkg_dagster.stages.download.tasks import Task
+from medkg_dagster.stages.download.tasks import Bookkeeping, Ending, Task
+from medkg_dagster.stages.download.transfer.answers import BusyServerError
 from medkg_dagster.stages.download.transfer.connections import GuardedBackend, open_pool
-from medkg_dagster.stages.download.transfer.faults import BusyServerError
 from medkg_dagster.stages.download.transfer.file_store import FileStore
 from medkg_dagster.stages.download.transfer.transfers import (
     Fetched,

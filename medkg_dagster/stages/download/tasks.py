@@ -1,13 +1,19 @@
-"""The state of fetching one document's file."""
+"""The state of fetching each document's file, and what became of it: for ledger, log and materialization."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from medkg_dagster.domain.payloads import DownloadedFile, FileRecord, FileStatus
+from medkg_dagster.stage_api import StageContext, Stopwatch
 from medkg_dagster.stages.download.addresses.web_addresses import show
+from medkg_dagster.stages.download.config import MEBIBYTE
 from medkg_dagster.stages.download.transfer.file_store import FileStore
 from medkg_dagster.stages.download.transfer.transfers import Fetched
+
+LEDGER_SECONDS = 1.0
 
 
 @dataclass(slots=True, eq=False)
@@ -108,3 +114,115 @@ def downloaded(record: FileRecord) -> DownloadedFile:
         size=record.size,
         media_type=record.media_type,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What became of one document's file in this run.
+
+    Attributes:
+        record: What the ledger remembers.
+        error: Why there is no file; None where there is one.
+        is_reused: Whether it was there already.
+    """
+
+    record: FileRecord
+    error: Exception | None = None
+    is_reused: bool = False
+
+
+class Bookkeeping:
+    """Collects endings and hands them on now and then; used by one thread.
+
+    Args:
+        ctx: The surroundings of the run.
+        store: Made to last before the ledger is told.
+        total: Documents that have an address.
+        progress_seconds: Seconds between two lines of the log.
+    """
+
+    def __init__(self, ctx: StageContext, store: FileStore, total: int, progress_seconds: float) -> None:
+        self._ctx = ctx
+        self._store = store
+        self._total = total
+        self._progress_seconds = progress_seconds
+        self._watch = Stopwatch()
+        self._unrecorded: list[FileRecord] = []
+        self._next_record = time.monotonic() + LEDGER_SECONDS
+        self._next_line = time.monotonic() + progress_seconds
+        self.endings: dict[str, Ending] = {}
+
+    def end(self, ending: Ending, *, is_known: bool = False) -> None:
+        """Take note of what became of a document.
+
+        Args:
+            ending: What became of it.
+            is_known: Whether the ledger says so already.
+        """
+        self.endings[ending.record.document_id] = ending
+        if not is_known:
+            self._unrecorded.append(ending.record)
+        self._ctx.report_progress(len(self.endings), self._total, "files")
+
+    def tick(self, received: int) -> None:
+        """Write to ledger and log where it is time."""
+        now = time.monotonic()
+        if now >= self._next_record:
+            self.flush()
+            self._next_record = time.monotonic() + LEDGER_SECONDS
+        if now >= self._next_line:
+            self._next_line = now + self._progress_seconds
+            self._ctx.log.info(
+                "%s: %d of %d files, %.1f MiB in %.0f s",
+                self._ctx.stage,
+                len(self.endings),
+                self._total,
+                received / MEBIBYTE,
+                self._watch.seconds,
+            )
+
+    def flush(self) -> None:
+        """Tell the ledger what it does not know yet; files first, so that it never knows too much."""
+        self._store.flush()
+        if self._unrecorded:
+            self._ctx.job.record_files(self._unrecorded)
+            self._unrecorded = []
+
+    def describe(self, document_ids: Sequence[str], received: int) -> None:
+        """Show figures and the table of files, in the documents' order."""
+        seconds = self._watch.seconds
+        endings = [self.endings[document_id] for document_id in document_ids]
+        stored = [ending for ending in endings if ending.error is None]
+        reused = sum(ending.is_reused for ending in stored)
+        deferred = sum(ending.record.status is FileStatus.DEFERRED for ending in endings)
+        describe = self._ctx.describe
+        describe("files_downloaded", len(stored) - reused)
+        describe("files_reused", reused)
+        describe("files_deferred", deferred)
+        describe("bytes_downloaded", received)
+        describe("bytes_per_second", round(received / seconds) if seconds else 0)
+        describe("files", [_row(ending) for ending in endings])
+        self._ctx.log.info(
+            "%s: %d files fetched, %d were there, %d left for later, %d cannot be had; %.1f MiB in %.1f s",
+            self._ctx.stage,
+            len(stored) - reused,
+            reused,
+            deferred,
+            len(endings) - len(stored) - deferred,
+            received / MEBIBYTE,
+            seconds,
+        )
+
+
+def _row(ending: Ending) -> dict[str, str | int | float | None]:
+    record = ending.record
+    return {
+        "document": record.document_id,
+        "url": record.url,
+        "status": "reused" if ending.is_reused else record.status.value,
+        "bytes": record.size,
+        "sha256": record.sha256,
+        "seconds": record.seconds,
+        "attempts": record.attempts,
+        "error": record.error,
+    }

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from medkg_dagster.stage_api import Claim, Document, Entity, StageContext
 from medkg_dagster.stages.extract import ExtractConfig
-from medkg_dagster.stages.extract.abbreviations import find_definitions
+from medkg_dagster.stages.extract.abbreviations import ShortForms, find_definitions
 from medkg_dagster.stages.extract.claims import sentence_claims, trial_claims
 from medkg_dagster.stages.extract.matching import Matcher, Mention
 from medkg_dagster.stages.extract.negation import is_negated
 from medkg_dagster.stages.extract.sentences import Sentence, document_sentences
-from medkg_dagster.stages.extract.short_forms import ShortForms
 from medkg_dagster.stages.extract.structured import CONDITION_ROLES, INTERVENTION_ROLES, ground
 from medkg_dagster.stages.extract.terms import load
 

@@ -1,4 +1,4 @@
-"""Dot paths that find addresses in the JSON and XML of payloads.
+"""The addresses at which a document's file may be, and the dot paths that find them in JSON and XML.
 
 `best_oa_location.pdf_url`, `locations.*.pdf_url`, `link[content-type=application/pdf].URL`,
 `article.front.article-meta.self-uri.@href`. A template is an address with such paths in braces:
@@ -7,12 +7,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+from medkg_dagster.errors import UnreadableDocumentError
+from medkg_dagster.stage_api import Payload
+from medkg_dagster.stages.download.addresses.web_addresses import is_absolute
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -144,6 +149,45 @@ def parse_extractor(text: str) -> UrlExtractor:
         ValueError: It is neither.
     """
     return UrlTemplate.parse(text) if "://" in text else UrlPath.parse(text)
+
+
+def find_addresses(
+    payload: Payload, paths: Sequence[UrlExtractor], given: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Return the addresses of a document in the order they are to be tried, each once.
+
+    Args:
+        payload: The document; JSON or XML.
+        paths: Where in it addresses are.
+        given: Addresses that were configured; they come first, whatever they look like.
+
+    Raises:
+        UnreadableDocumentError: The payload is neither well-formed JSON nor well-formed XML.
+    """
+    found = (text.strip() for text in _addresses(payload, paths))
+    absolute = (f"https:{text}" if text.startswith("//") else text for text in found)
+    return tuple(dict.fromkeys((*given, *(text for text in absolute if is_absolute(text)))))
+
+
+def _addresses(payload: Payload, paths: Sequence[UrlExtractor]) -> Iterator[str]:
+    start = payload.content[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    if not paths or start not in (b"{", b"[", b"<"):
+        return
+    if start == b"<":
+        from medkg_dagster.stages.parse.xml import parse_xml
+
+        root = parse_xml(payload.content, payload.origin)
+        for path in paths:
+            yield from path.in_xml(root)
+        return
+    try:
+        value = json.loads(payload.content)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableDocumentError(
+            f"{payload.origin}: no well-formed JSON: {error}; fetch it again"
+        ) from error
+    for path in paths:
+        yield from path.in_json(value)
 
 
 def _json_step(value: Any, step: Step) -> list[Any]:

@@ -11,7 +11,12 @@ import httpcore
 from medkg_dagster.errors import PermanentDownloadError, TransientDownloadError
 from medkg_dagster.stages.download.addresses.web_addresses import WebAddress, follow, show
 from medkg_dagster.stages.download.config import MEBIBYTE, DownloadConfig
-from medkg_dagster.stages.download.transfer.answers import NETWORK_ERRORS, Answer
+from medkg_dagster.stages.download.transfer.answers import (
+    NETWORK_ERRORS,
+    Answer,
+    connection_error,
+    status_error,
+)
 from medkg_dagster.stages.download.transfer.connections import GuardedBackend
 from medkg_dagster.stages.download.transfer.content import (
     HEAD_BYTES,
@@ -20,7 +25,6 @@ from medkg_dagster.stages.download.transfer.content import (
     is_complete,
     recognise,
 )
-from medkg_dagster.stages.download.transfer.faults import connection_error, status_error
 from medkg_dagster.stages.download.transfer.file_store import FileStore, Partial
 
 WRITE_BYTES: Final = 512 * 1024
