@@ -13,6 +13,7 @@ MedkgError
 ├── IsolatedStageError          a stage broke off in the child process it runs in
 │   └── StageLimitError             it took more memory or time than its isolation allows
 ├── BatchFailedError            too many documents of a batch failed
+├── BatchInterruptedError       a fault that may pass ended the work on a batch; no document is at fault
 ├── DocumentError               one document is at fault; it is quarantined and the batch goes on
 │   ├── UnreadableDocumentError     truncated, mis-encoded, or not the format it claims
 │   ├── UnsafeDocumentError         entity bombs, zip bombs, oversized content
@@ -22,6 +23,7 @@ MedkgError
 │       └── PermanentDownloadError      missing, too large, not what it claims to be, or not allowed
 ├── GateConditionError          a gate is closed: not met, rejected or timed out
 ├── SourceError                 an adapter could not fetch at all
+│   ├── PermanentSourceError        asking again gives the same: a missing path, a request that is refused
 │   ├── CircuitOpenError            a service failed too often and is left alone for now
 │   └── DownloadsDeferredError      files are left for a later attempt
 ├── StoreError                  an index, graph or vocabulary store failed
@@ -37,7 +39,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,10 @@ class MedkgError(Exception):
 
     Attributes:
         is_retryable: Whether trying again could help: a broken contract or bad data stays broken, a network
-            may not.
+            may not. An error that came from another process says so for itself.
     """
 
-    is_retryable: ClassVar[bool] = False
+    is_retryable: bool = False
 
 
 class ConfigError(MedkgError):
@@ -133,9 +135,13 @@ class IsolatedStageError(MedkgError):
 
     is_retryable = True
 
-    def __init__(self, message: str, *, error_class: str = "", details: str = "") -> None:
+    def __init__(
+        self, message: str, *, error_class: str = "", details: str = "", is_retryable: bool | None = None
+    ) -> None:
         self.error_class = error_class
         self.details = details
+        if is_retryable is not None:
+            self.is_retryable = is_retryable
         super().__init__(message)
 
 
@@ -147,6 +153,12 @@ class StageLimitError(IsolatedStageError):
 
 class BatchFailedError(MedkgError):
     """Every document of a batch failed, or more of them than `max_failure_ratio` allows."""
+
+
+class BatchInterruptedError(MedkgError):
+    """A fault that may pass met the work on a document, which the message names and which is not at fault."""
+
+    is_retryable = True
 
 
 class DocumentError(MedkgError):
@@ -175,6 +187,8 @@ class TransientDownloadError(DownloadError):
     Attributes:
         retry_after: Seconds the server asked to wait; None where it did not.
     """
+
+    is_retryable = True
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         self.retry_after = retry_after
@@ -210,6 +224,12 @@ class SourceError(MedkgError):
     """An adapter could not fetch at all: a missing path, an unreachable service."""
 
     is_retryable = True
+
+
+class PermanentSourceError(SourceError):
+    """Asking again gives the same: a missing path, a request that is refused, a reply that makes no sense."""
+
+    is_retryable = False
 
 
 class CircuitOpenError(SourceError):

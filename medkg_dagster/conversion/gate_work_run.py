@@ -64,7 +64,7 @@ class GateWorkRun:
                 home=self.settings.home,
                 log=log,
                 report_progress=progress,
-                calls=external_calls(stage.policy, record.reserve_call),
+                calls=external_calls(stage.policy, record.reserve_call, log),
                 job=record,
                 extensions=self.extensions,
             )

@@ -13,7 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
-from medkg_dagster.errors import DocumentError, SourceError
+from medkg_dagster.errors import DocumentError, PermanentSourceError, SourceError
+from medkg_dagster.io.faults import status_may_pass
 
 if TYPE_CHECKING:
     import httpx
@@ -23,7 +24,6 @@ MAX_REPLY_BYTES = 256 * 1024 * 1024
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 120.0
 _LONGEST_STATED = 1e9  # what is longer is not meant
-_PASSING = frozenset({408, 425, 429})
 
 
 def retry_after(stated: str) -> float | None:
@@ -47,11 +47,6 @@ def retry_after(stated: str) -> float | None:
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
 
-def may_pass(status: int) -> bool:
-    """Say whether the same request may succeed another time although it was answered with this status."""
-    return status in _PASSING or status >= 500
-
-
 def user_agent() -> str:
     """Return what servers are told of who asks."""
     try:
@@ -67,7 +62,7 @@ class Guard(Protocol):
         """Make a call when it is its turn, and return what it returns."""
 
 
-class _PassingFaultError(Exception):
+class PassingFaultError(Exception):
     """A fault that may be gone at the next attempt."""
 
     def __init__(self, reason: str, wait: float | None = None) -> None:
@@ -86,7 +81,7 @@ class HttpClient:
         guard: What every attempt goes through.
         requests_per_second: The most requests a second, retries included; None for no limit of its own.
         max_redirects: Redirects to follow; with 0 nothing is sent to another host than the one named.
-        passing: Statuses of this service that may pass, besides those of `may_pass`.
+        passing: Statuses of this service that may pass, besides those of `status_may_pass`.
         secret: Sent as a bearer token; never part of a message.
         sleep: Waits; exchanged in tests.
         clock: Monotonic seconds; exchanged in tests.
@@ -156,6 +151,7 @@ class HttpClient:
 
         Raises:
             SourceError: No usable reply after all attempts; names the address and the status or fault.
+            PermanentSourceError: The request was refused, and would be again.
         """
         request = self._client.build_request("GET", url, params=dict(query) or None)
         return self._send(request, read, missing)
@@ -180,7 +176,7 @@ class HttpClient:
                     assert missing is not None
                     return missing()
                 return _understood(address, content, read)
-            except _PassingFaultError as fault:
+            except PassingFaultError as fault:
                 wait = FIRST_WAIT_SECONDS * 2 ** (attempt - 1) if fault.wait is None else fault.wait
                 if attempt == self._max_attempts or wait > LONGEST_WAIT_SECONDS:
                     raise SourceError(f"{address}: {fault} (attempt {attempt}); try again later") from fault
@@ -201,24 +197,26 @@ class HttpClient:
         try:
             with contextlib.closing(self._client.send(request, stream=True)) as response:
                 if request.url.scheme == "https" and response.url.scheme != "https":
-                    raise SourceError(f"{address}: redirected to the unprotected address {response.url}")
+                    raise PermanentSourceError(
+                        f"{address}: redirected to the unprotected address {response.url}"
+                    )
                 status = response.status_code
                 if status == httpx.codes.NOT_FOUND and may_miss:
                     return None
-                if status in self._passing or may_pass(status):
+                if status in self._passing or status_may_pass(status):
                     wait = retry_after(response.headers.get("Retry-After", ""))
-                    raise _PassingFaultError(f"status {status}", wait)
+                    raise PassingFaultError(f"status {status}", wait)
                 if status != httpx.codes.OK:
-                    raise SourceError(f"{address}: status {status}{self._quoted(response)}")
+                    raise PermanentSourceError(f"{address}: status {status}{self._quoted(response)}")
                 return _body(address, response)
         except httpx.TimeoutException as error:
-            raise _PassingFaultError(f"no answer in time ({type(error).__name__})") from error
+            raise PassingFaultError(f"no answer in time ({type(error).__name__})") from error
         except (httpx.TooManyRedirects, httpx.UnsupportedProtocol, httpx.DecodingError) as error:
-            raise SourceError(f"{address}: {error}") from error
+            raise PermanentSourceError(f"{address}: {error}") from error
         except httpx.TransportError as error:
             # The message may quote a header that cannot be sent.
             said = type(error).__name__ if self._secret else error or type(error).__name__
-            raise _PassingFaultError(f"the connection failed: {said}") from error
+            raise PassingFaultError(f"the connection failed: {said}") from error
 
     def _quoted(self, response: httpx.Response) -> str:
         # Services quote requests in their errors, some the key with them.
@@ -232,7 +230,7 @@ def _body(address: str, response: httpx.Response) -> bytes:
     for part in response.iter_bytes():
         content += part
         if len(content) > MAX_REPLY_BYTES:
-            raise SourceError(
+            raise PermanentSourceError(
                 f"{address}: a reply of more than {MAX_REPLY_BYTES} bytes; ask for less at once"
             )
     return bytes(content)
@@ -243,4 +241,4 @@ def _understood(address: str, content: bytes, read: Callable[[str, bytes], R]) -
         return read(address, content)
     except DocumentError as error:
         said = str(error).removeprefix(f"{address}: ")
-        raise _PassingFaultError(f"a reply that is no JSON: {said}") from error
+        raise PassingFaultError(f"a reply that is no JSON: {said}") from error

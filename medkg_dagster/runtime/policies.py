@@ -1,11 +1,12 @@
 """Resilience policies of YAML as Dagster retry policies."""
 
+import logging
 from collections.abc import Callable
 from typing import Self
 
 from dagster import Backoff, Jitter, RetryPolicy
 
-from medkg_dagster.errors import MedkgError
+from medkg_dagster.io.faults import may_pass
 from medkg_dagster.stage_api import ExternalCalls
 from medkg_dagster.topology.models import ResiliencePolicy
 
@@ -13,7 +14,9 @@ _BACKOFF = {"exponential": Backoff.EXPONENTIAL, "linear": Backoff.LINEAR, "none"
 
 
 def external_calls(
-    policy: ResiliencePolicy, reserve: Callable[[str, float], float] | None = None
+    policy: ResiliencePolicy,
+    reserve: Callable[[str, float], float] | None = None,
+    log: logging.Logger | None = None,
 ) -> ExternalCalls:
     """Return what a stage makes calls to other services with, as its policy allows.
 
@@ -21,6 +24,7 @@ def external_calls(
         policy: The stage's policy.
         reserve: Takes the next turn at a service among all who share a rate limit; None keeps the pace of
             this process alone.
+        log: Where the stage logs.
     """
     breaker, limit = policy.circuit_breaker, policy.rate_limit
     return ExternalCalls(
@@ -30,12 +34,13 @@ def external_calls(
         failure_threshold=breaker.failure_threshold if breaker else None,
         recovery_timeout=breaker.recovery_timeout if breaker else 0.0,
         reserve=reserve,
+        log=log or logging.getLogger("medkg.calls"),
     )
 
 
 def is_retryable(error: Exception) -> bool:
-    """Say whether trying again could help, as the error's class says; what nobody foresaw may pass."""
-    return error.is_retryable if isinstance(error, MedkgError) else True
+    """Say whether trying again could help, see `may_pass`; what nobody foresaw may pass."""
+    return may_pass(error) is not False
 
 
 class BoundedRetryPolicy(RetryPolicy):

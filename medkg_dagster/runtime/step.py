@@ -111,7 +111,7 @@ class StepRunner:
             home=ledger_job.home,
             log=context.log,
             report_progress=progress,
-            calls=external_calls(self.planned.policy, record.reserve_call),
+            calls=external_calls(self.planned.policy, record.reserve_call, context.log),
             job=record,
             extensions=self.factory.extensions,
         )

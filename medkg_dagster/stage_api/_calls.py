@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from medkg_dagster.errors import CircuitOpenError
+from medkg_dagster.io.faults import may_pass
+from medkg_dagster.stage_api._redaction import text_of
 
 R = TypeVar("R")
 
@@ -19,6 +22,7 @@ class _Circuit:
     opened_at: float = 0.0
     next_call: float = 0.0
     is_tried: bool = False
+    first_cause: str = ""
 
 
 @dataclass(slots=True)
@@ -26,7 +30,8 @@ class ExternalCalls:
     """Makes calls to other services for one stage; one circuit and one pace for each service.
 
     After `failure_threshold` failures in a row a service is left alone for `recovery_timeout` seconds;
-    then one call is tried, and its success closes the circuit. May be used by many threads at once.
+    then one call is tried, and its success closes the circuit. An answer that refuses is no failure: it is
+    known to come again, and so is no reason to wait. May be used by many threads at once.
 
     `call` does all of it. Who makes calls in threads of their own and must not wait in them uses `admit`
     before and `settle` after each call instead.
@@ -43,6 +48,7 @@ class ExternalCalls:
         reserve: Takes the next turn of a service among all who share a limit, given the service and the
             seconds between two turns, and returns the seconds until it comes; None keeps the pace of this
             object alone.
+        log: Where it is said, once, that a service is left alone.
     """
 
     timeout_seconds: float | None = 30.0
@@ -53,6 +59,7 @@ class ExternalCalls:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     reserve: Callable[[str, float], float] | None = None
+    log: logging.Logger = field(default_factory=lambda: logging.getLogger("medkg.calls"), compare=False)
     _circuits: dict[str, _Circuit] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
@@ -61,7 +68,7 @@ class ExternalCalls:
 
         Args:
             service: What is called, for example a host name.
-            work: Makes the call; an exception counts as a failure of the service.
+            work: Makes the call; an exception counts as a failure of the service, unless it is permanent.
 
         Returns:
             What the call returned.
@@ -74,8 +81,8 @@ class ExternalCalls:
             self.sleep(wait)
         try:
             result = work()
-        except BaseException:
-            self.settle(service, failed=True)
+        except BaseException as error:
+            self.settle(service, failed=may_pass(error) is not False, cause=error)
             raise
         self.settle(service, failed=False)
         return result
@@ -112,21 +119,32 @@ class ExternalCalls:
                 return self._own_turn(circuit)
         return self.reserve(service, 1 / self.rate_limit_per_second)
 
-    def settle(self, service: str, *, failed: bool) -> None:
+    def settle(self, service: str, *, failed: bool, cause: BaseException | None = None) -> None:
         """Say how an admitted call went.
 
         Args:
             service: What was called.
             failed: Whether the service is at fault; an answer, even an unwelcome one, is no failure.
+            cause: What went wrong; of failures in a row the first one is told.
         """
         with self._lock:
             circuit = self._circuits.setdefault(service, _Circuit())
             circuit.is_tried = False
-            if failed:
-                circuit.failures += 1
-                circuit.opened_at = self.clock()
-            else:
+            if not failed:
                 circuit.failures = 0
+                return
+            circuit.failures += 1
+            circuit.opened_at = self.clock()
+            if circuit.failures == 1:
+                circuit.first_cause = f"{type(cause).__name__}: {text_of(cause)}" if cause else "not told"
+            if circuit.failures == self.failure_threshold:
+                self.log.warning(
+                    "%s failed %d times in a row and is left alone for %g s at a time; first: %s",
+                    service,
+                    circuit.failures,
+                    self.recovery_timeout,
+                    circuit.first_cause,
+                )
 
     def _refuse_open(self, service: str, circuit: _Circuit) -> None:
         if self.failure_threshold is None or circuit.failures < self.failure_threshold:
@@ -135,7 +153,7 @@ class ExternalCalls:
         if remaining > 0 or circuit.is_tried:
             raise CircuitOpenError(
                 f"{service} failed {circuit.failures} times in a row and is left alone for "
-                f"{remaining:.0f} more seconds; check the service, or raise "
+                f"{remaining:.0f} more seconds; first: {circuit.first_cause}; check the service, or raise "
                 "circuit_breaker.failure_threshold in resilience.yaml"
             )
         circuit.is_tried = True

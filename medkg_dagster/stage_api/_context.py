@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from medkg_dagster.errors import MedkgError
+from medkg_dagster.errors import BatchInterruptedError, MedkgError
+from medkg_dagster.io.faults import is_of_document, may_pass
 from medkg_dagster.stage_api._calls import ExternalCalls
 from medkg_dagster.stage_api._extensions import Extensions, GivenExtensions
 from medkg_dagster.stage_api._job_record import InMemoryJobRecord, JobRecord
-from medkg_dagster.stage_api._redaction import showable
+from medkg_dagster.stage_api._redaction import showable, text_of
 
 Scalar = str | int | float | bool | None
 Described = Scalar | Sequence[Mapping[str, Scalar]]
@@ -100,7 +101,20 @@ class StageContext:
         Args:
             document_id: The document's or payload's id.
             error: Why.
+
+        Raises:
+            BatchInterruptedError: The error may pass, so it is no fault of the document.
+            Exception: The error itself, where it is another one that is no fault of the document.
         """
+        if not is_of_document(error):
+            if not may_pass(error):
+                error.add_note(f"At document {document_id}, which is not at fault.")
+                raise error
+            told = f"{type(error).__name__}: {text_of(error)}"
+            raise BatchInterruptedError(
+                f"at {document_id}: {told}; no fault of the document, which is not set aside: the work is "
+                "tried again as the stage's policy says"
+            ) from error
         shown = showable(error)
         details = "" if isinstance(error, MedkgError) else "".join(traceback.format_exception(shown))
         message = str(shown) or type(error).__name__
@@ -117,7 +131,7 @@ class StageContext:
         document_id: Callable[[T], str],
         unit: str = "documents",
     ) -> list[R]:
-        """Do the work on each document; quarantine those it fails on.
+        """Do the work on each document; quarantine those that are at fault.
 
         Args:
             items: Documents, payloads or whatever stands for one document each.
@@ -127,13 +141,18 @@ class StageContext:
 
         Returns:
             The results of the items that succeeded, in order.
+
+        Raises:
+            BatchInterruptedError: The work met what is worth another try, such as a service that is away or a
+                disk that is full; it names the document.
+            Exception: It met what is wrong whatever the document, such as a `ConfigError`.
         """
         results: list[R] = []
         total = len(items) if isinstance(items, Sized) else None
         for done, item in enumerate(items, start=1):
             try:
                 result = work(item)
-            except Exception as error:  # noqa: BLE001 - one bad document, whatever it breaks, must not stop the batch
+            except Exception as error:  # noqa: BLE001 - one bad document must not stop the batch; `quarantine` judges
                 self.quarantine(document_id(item), error)
             else:
                 results.append(result)

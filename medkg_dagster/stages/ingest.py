@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationInfo, model_validator
 
-from medkg_dagster.errors import RejectedDocumentError, SourceError
+from medkg_dagster.errors import PermanentSourceError, RejectedDocumentError
 from medkg_dagster.stage_api import (
     Config,
     ExtensionKind,
@@ -46,7 +46,8 @@ class IngestStage:
         """Return the payloads in the source's order, each id once.
 
         Raises:
-            SourceError: The source cannot fetch, or there was nothing to fetch.
+            SourceError: The source cannot fetch.
+            PermanentSourceError: There was nothing to fetch.
         """
         extension = ctx.extensions.find(ExtensionKind.SOURCE, self._config.adapter)
         source: Source = extension.open(self._config.params, ctx.home)
@@ -61,7 +62,7 @@ class IngestStage:
             ctx.succeeded += 1
             ctx.report_progress(len(payloads), None, "payloads")
         if not payloads and not ctx.quarantined:
-            raise SourceError(
+            raise PermanentSourceError(
                 f"source '{self._config.adapter}' found no documents with parameters {self._config.params}; "
                 f"check that the place is not empty and that no filter excludes everything"
             )

@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medkg_dagster.errors import CircuitOpenError, SourceError, UnreadableDocumentError
-from medkg_dagster.io.http import HttpClient, may_pass, retry_after
+from medkg_dagster.io.faults import status_may_pass
+from medkg_dagster.io.http import HttpClient, retry_after
 from medkg_dagster.stage_api import ExternalCalls
 from medkg_dagster_tests.clock import Clock
 
@@ -120,7 +121,7 @@ def test_whatever_a_server_says_is_a_wait_or_none(stated: str) -> None:
 
 
 def test_statuses_that_may_pass() -> None:
-    assert [status for status in range(200, 600) if may_pass(status)] == [
+    assert [status for status in range(200, 600) if status_may_pass(status)] == [
         408,
         425,
         429,

@@ -257,8 +257,16 @@ def raise_error(config: ActConfig, _ctx: StageContext, _notes: object) -> list[s
         "transient": TransientDownloadError("busy", retry_after=2.5),
         "key": KeyError("absent"),
         "memory": MemoryError(),
+        "path": FileNotFoundError(2, "No such file or directory", "model.bin"),
     }
     raise known[config.argument]
+
+
+def ask_a_service_that_is_away(_config: ActConfig, ctx: StageContext, notes: tuple[Note, ...]) -> list[str]:
+    def ask(_note: Note) -> str:
+        raise SourceError("status 503")
+
+    return ctx.for_each(notes, ask, document_id=lambda note: note.words[0])
 
 
 def see_extensions(_config: ActConfig, ctx: StageContext, _notes: object) -> list[str]:

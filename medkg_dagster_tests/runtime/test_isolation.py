@@ -20,6 +20,7 @@ import pytest
 from medkg_dagster.domain.gates import GateCondition
 from medkg_dagster.errors import (
     BatchFailedError,
+    BatchInterruptedError,
     GateConditionError,
     IsolatedStageError,
     LedgerError,
@@ -429,6 +430,23 @@ def test_any_other_error_comes_with_its_class_and_traceback(tmp_path: Path) -> N
 
     assert caught.value.error_class == "KeyError"
     assert "in raise_error" in caught.value.details
+
+
+def test_what_comes_again_each_time_is_not_tried_again(tmp_path: Path) -> None:
+    with pytest.raises(IsolatedStageError, match=r"FileNotFoundError: .*model\.bin") as raised:
+        act("raise_error", make_ctx(tmp_path), argument="path")
+
+    assert not raised.value.is_retryable
+
+
+def test_a_service_that_is_away_loses_no_document(tmp_path: Path) -> None:
+    ctx = make_ctx(tmp_path)
+
+    with pytest.raises(BatchInterruptedError, match="at doc-1: SourceError: status 503") as raised:
+        act("ask_a_service_that_is_away", ctx, Note(words=["doc-1"]))
+
+    assert raised.value.is_retryable
+    assert ctx.quarantined == []
 
 
 def test_a_value_that_is_not_of_its_declared_type_is_refused(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from medkg_dagster.errors import CircuitOpenError
+from medkg_dagster.errors import CircuitOpenError, PermanentSourceError
 from medkg_dagster.stage_api import ExternalCalls
 
 
@@ -55,6 +55,46 @@ def test_a_service_that_keeps_failing_is_left_alone() -> None:
 
     with pytest.raises(CircuitOpenError, match=r"api\.example\.org failed 2 times in a row"):
         calls.call("api.example.org", lambda: "never made")
+
+
+def test_a_circuit_that_opens_says_so_once_and_later_calls_name_the_first_cause(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = Clock()
+    calls = guarded(clock)
+
+    causes = iter([ConnectionError("first"), TimeoutError("second")])
+
+    def raise_next() -> None:
+        raise next(causes)
+
+    for error in (ConnectionError, TimeoutError, CircuitOpenError, CircuitOpenError):
+        with pytest.raises(error) as refused:
+            calls.call("api.example.org", raise_next)
+    clock.pass_time(60)
+    with pytest.raises(ConnectionError):
+        calls.call("api.example.org", fail)
+
+    assert "first: ConnectionError: first;" in str(refused.value)
+    (said,) = (record.getMessage() for record in caplog.records)
+    assert said == (
+        "api.example.org failed 2 times in a row and is left alone for 60 s at a time; "
+        "first: ConnectionError: first"
+    )
+
+
+@pytest.mark.parametrize("answer", [PermanentSourceError("status 404"), FileNotFoundError("no such file")])
+def test_a_permanent_error_is_an_answer_and_opens_no_circuit(answer: Exception) -> None:
+    calls = guarded(Clock())
+
+    def refuse() -> None:
+        raise answer
+
+    for _ in range(5):
+        with pytest.raises(type(answer)):
+            calls.call("api.example.org", refuse)
+
+    assert calls.call("api.example.org", lambda: "answer") == "answer"
 
 
 def test_other_services_are_called_all_the_same() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import logging
@@ -19,12 +20,14 @@ import yaml
 
 from medkg_dagster.conversion.gate_work_run import GateWorkRun
 from medkg_dagster.domain.payloads import FileRecord, FileStatus
+from medkg_dagster.errors import StoreError
 from medkg_dagster.ledger import GateRule, JobKey, JobLedger, JobStatus, RunIdentity
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.deployment import resolve_pipeline
 from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api import Document, GateCondition, hash_content
-from medkg_dagster.stages.pdf_conversion import ConversionLimits
+from medkg_dagster.stages.parse import ParseConfig, ParseStage
+from medkg_dagster.stages.pdf_conversion import ConversionLimits, converting_process
 from medkg_dagster.stages.pdf_conversion.converter import Converter
 from medkg_dagster.stages.pdf_conversion.pdf_files import ConversionReport, convert_files
 from medkg_dagster.topology.models import PipelineTopologyConfig, ResiliencePolicy
@@ -48,6 +51,10 @@ for line in sys.stdin:
         resource.setrlimit(resource.RLIMIT_CPU, (1, 60))
         while True:
             pass
+    if "full" in path:
+        told = {"error_class": "OSError", "message": "No space left on device", "may_pass": True}
+        print(json.dumps(told), flush=True)
+        continue
     if "leaves" in path:
         print("no more", file=sys.stderr)
         sys.exit(3)
@@ -194,6 +201,41 @@ def test_a_pdf_that_takes_its_process_down_takes_nothing_else_down(
     (failed,) = report.failed
     assert failed.error_class == error_class
     assert message in failed.message
+
+
+def test_a_passing_fault_is_not_remembered_as_a_failure_of_the_pdf(tmp_path: Path) -> None:
+    files = [stored(tmp_path, b"good", "a-good"), stored(tmp_path, b"good", "full")]
+    limits = ConversionLimits(timeout_seconds=30, workers=1)
+
+    with pytest.raises(StoreError, match=r"full\.pdf is not converted yet: OSError: No space left on device"):
+        convert(tmp_path, files, limits, odd=True)
+
+    assert not (tmp_path / str(files[1].path)).with_suffix(".ir.failed.json").exists()
+    assert convert(tmp_path, files[:1], limits, odd=True).reused == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "may_pass"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), True),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), False),
+        (MemoryError(), False),
+    ],
+    ids=repr,
+)
+def test_the_converting_process_tells_what_may_pass(
+    monkeypatch: pytest.MonkeyPatch, fault: Exception, may_pass: bool
+) -> None:
+    def write(_path: Path, _content: bytes) -> None:
+        raise fault
+
+    monkeypatch.setattr(converting_process, "write_atomically", write)
+
+    answer = converting_process.convert(ParseStage(ParseConfig()), next(PDFS.glob("*.pdf")))
+
+    assert answer is not None
+    assert answer["error_class"] == type(fault).__name__
+    assert answer["may_pass"] is may_pass
 
 
 def test_a_pdf_that_wants_more_memory_than_allowed_fails_alone(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from medkg_dagster.adapters.embedders import model_name, of_unit_length
-from medkg_dagster.errors import ConfigError, SourceError
+from medkg_dagster.errors import ConfigError, PermanentSourceError
 from medkg_dagster.stage_api import Config, Extension, ExtensionKind, ExternalCalls, Secret
 
 if TYPE_CHECKING:
@@ -160,16 +160,20 @@ def _read_vectors(url: str, content: bytes, *, expected: int, dimension: int | N
         by_index = {int(entry["index"]): entry["embedding"] for entry in entries}
         vectors = np.array([by_index[index] for index in range(expected)], dtype=np.float32)
     except (ValueError, TypeError, KeyError) as error:
-        raise SourceError(
+        raise PermanentSourceError(
             f"{url}: the reply is not {expected} embeddings of one length ({type(error).__name__}: {error}); "
             "check base_url and model"
         ) from error
     if len(entries) != expected:
-        raise SourceError(f"{url}: {len(entries)} embeddings for {expected} texts; check base_url and model")
+        raise PermanentSourceError(
+            f"{url}: {len(entries)} embeddings for {expected} texts; check base_url and model"
+        )
     if vectors.ndim != 2 or vectors.shape[1] == 0 or not np.isfinite(vectors).all():
-        raise SourceError(f"{url}: the embeddings are not lists of finite numbers; check base_url and model")
+        raise PermanentSourceError(
+            f"{url}: the embeddings are not lists of finite numbers; check base_url and model"
+        )
     if dimension is not None and vectors.shape[1] != dimension:
-        raise SourceError(
+        raise PermanentSourceError(
             f"{url}: embeddings of length {vectors.shape[1]}, not {dimension}; check dimensions and model"
         )
     return vectors

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, model_validator
 
-from medkg_dagster.errors import DocumentError, RejectedDocumentError, SourceError
+from medkg_dagster.errors import DocumentError, PermanentSourceError, RejectedDocumentError, SourceError
 from medkg_dagster.stage_api import Config, Extension, ExtensionKind, StageContext
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ class ClinicalTrialsSource:
 def _read_page(url: str, page: int, reply: Any) -> tuple[list[Any], str | None]:
     studies = reply.get("studies") if isinstance(reply, dict) else None
     if not isinstance(studies, list):
-        raise SourceError(
+        raise PermanentSourceError(
             f"{url}: page {page} has no list of studies; is base_url the root of an API version 2?"
         )
     token = reply.get("nextPageToken")

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from medkg_dagster.errors import DocumentError, SourceError, UnreadableDocumentError, UnsafeDocumentError
+from medkg_dagster.errors import (
+    DocumentError,
+    PermanentSourceError,
+    SourceError,
+    UnreadableDocumentError,
+    UnsafeDocumentError,
+)
 from medkg_dagster.io.regular_files import RefusedFileError, read_regular, resolve_link
 from medkg_dagster.stage_api import Config, Extension, ExtensionKind, StageContext
 
@@ -106,11 +112,11 @@ class FileSource:
             if root.is_file():
                 return [("", root)]
             if not root.exists():
-                raise SourceError(
+                raise PermanentSourceError(
                     f"path {shown} does not exist (looked for {root.absolute()}); correct `path`"
                 )
             if not root.is_dir():
-                raise SourceError(f"path {shown} is neither a folder nor a regular file")
+                raise PermanentSourceError(f"path {shown} is neither a folder nor a regular file")
             os.scandir(root).close()
         except OSError as error:
             raise SourceError(f"path {shown} cannot be read: {error.strerror or error}") from error
@@ -137,7 +143,7 @@ class FileSource:
                 elif self._wanted(relative):
                     count += 1
                     if count > self._parameters.max_files:
-                        raise SourceError(
+                        raise PermanentSourceError(
                             f"{root} holds more than max_files = {self._parameters.max_files} files; "
                             f"raise it or name a subfolder"
                         )

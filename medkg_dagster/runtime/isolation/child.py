@@ -163,6 +163,7 @@ def _context(start: Start, channel: Channel) -> StageContext:
             failure_threshold=start.calls.failure_threshold,
             recovery_timeout=start.calls.recovery_timeout,
             reserve=record.take_turn if start.calls.shares_turns else None,
+            log=log,
         ),
         job=record,
         extensions=ExtensionRegistry(start.policy.policy()),

@@ -167,7 +167,7 @@ def _error(stage_type: str, error: RaisedError, limits: SubprocessIsolation) -> 
         )
     else:
         made = known_error(error) or IsolatedStageError(
-            described, error_class=error.name, details=error.details
+            described, error_class=error.name, details=error.details, is_retryable=error.is_retryable
         )
     made.add_note(f"In the child process:\n{error.details}")
     return made

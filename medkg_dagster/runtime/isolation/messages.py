@@ -25,6 +25,7 @@ from medkg_dagster.errors import (
     TopologyError,
     TransientDownloadError,
 )
+from medkg_dagster.io.faults import may_pass
 from medkg_dagster.plugins import PluginPolicy, Replacement
 from medkg_dagster.stage_api import QuarantinedDocument
 from medkg_dagster.stage_api._context import Described
@@ -154,6 +155,7 @@ class RaisedError(_Message):
     message: str
     details: str
     is_out_of_memory: bool
+    is_retryable: bool
 
 
 class Answer(_Message):
@@ -263,6 +265,7 @@ def raised(error: BaseException) -> RaisedError:
         message=message,
         details=redact("".join(traceback.format_exception(error))),
         is_out_of_memory=_is_out_of_memory(error),
+        is_retryable=may_pass(error) is not False,
     )
 
 
@@ -274,6 +277,7 @@ def known_error(error: RaisedError) -> MedkgError | None:
     if issubclass(kind, TopologyError):
         return TopologyError([Problem(error.message)])
     made: MedkgError = kind(*error.arguments)
+    made.is_retryable = error.is_retryable
     return made
 
 

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from medkg_dagster.domain.gates import GateCondition
 from medkg_dagster.domain.payloads import FileRecord
 from medkg_dagster.errors import LedgerError, MedkgError
+from medkg_dagster.io.faults import may_pass
 from medkg_dagster.runtime.isolation.messages import Answer, Call, raised
 from medkg_dagster.stage_api import GatePassage, StageContext
 
@@ -109,6 +110,7 @@ def answer(ctx: StageContext, call: Call) -> Answer:
         return Answer(number=call.number, error=raised(error))
     except Exception as error:  # noqa: BLE001 - the stage gets what its call raised, and may go on without
         failure = LedgerError(f"{call.method} failed: {type(error).__name__}: {error}")
+        failure.is_retryable = may_pass(error) is not False
         return Answer(number=call.number, error=raised(failure))
 
 

@@ -19,6 +19,7 @@ from medkg_dagster.errors import (
     TransientDownloadError,
     list_names,
 )
+from medkg_dagster.io.faults import may_pass
 from medkg_dagster.io.http import user_agent
 from medkg_dagster.stage_api import ExternalCalls
 from medkg_dagster.stages.download.addresses.guard import AddressGuard
@@ -229,7 +230,8 @@ class Fetcher:
         task.seconds += seconds
         task.admitted = False
         is_fault = isinstance(outcome, TransientDownloadError) and not isinstance(outcome, BusyServerError)
-        self._calls.settle(host, failed=is_fault)
+        cause = outcome if isinstance(outcome, Exception) else None
+        self._calls.settle(host, failed=is_fault, cause=cause)
         if isinstance(outcome, Fetched):
             self._succeed(task, outcome)
         elif isinstance(outcome, Unchanged):
@@ -298,7 +300,7 @@ class Fetcher:
 
     def _go_on(self, task: Task, error: Exception) -> None:
         task.failure = error
-        if isinstance(error, TransientDownloadError | CircuitOpenError):
+        if may_pass(error):
             task.passing = error
         if task.stored is not None:
             self._log.warning(
@@ -326,8 +328,8 @@ class Fetcher:
     def _refuse(self, task: Task) -> None:
         error = task.passing or task.failure
         assert error is not None
-        if isinstance(error, PermanentDownloadError | TransientDownloadError | CircuitOpenError):
-            said = str(error)
+        if isinstance(error, PermanentDownloadError) or task.passing is not None:
+            said = str(error) or type(error).__name__
             if task.passing is not None:
                 said += f"; given up after {task.attempts} attempts (give_up_after)"
             if len(task.addresses) > 1:

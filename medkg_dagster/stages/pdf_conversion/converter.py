@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Self
 
+from medkg_dagster.errors import StoreError
 from medkg_dagster.io.child_process import ChildProcess, describe_end
 
 _MORE_CPU_SECONDS = 5
@@ -59,6 +60,7 @@ class Converter:
 
         Raises:
             ConversionFailure: It cannot be converted.
+            StoreError: It may be another time: a disk is full, for example.
         """
         if self._process is None:
             self._complaints.seek(0)
@@ -72,6 +74,10 @@ class Converter:
         except BrokenPipeError:
             raise self._died(self._process) from None
         answer = json.loads(self._read_line(self._process, timeout))
+        if answer is not None and answer["may_pass"]:
+            raise StoreError(
+                f"{path.name} is not converted yet: {answer['error_class']}: {answer['message']}"
+            )
         if answer is not None:
             raise ConversionFailure(answer["error_class"], answer["message"])
 

@@ -1,9 +1,11 @@
 """The process that converts PDFs: `python -m ...pdf_conversion.converting_process MEMORY CONFIG`.
 
 It reads one request per line, as JSON, from standard input: a path, and the processor time it may take. It
-answers each with a line: `null` where the IR is written, else the class and message of the error.
+answers each with a line: `null` where the IR is written, else the class and message of the error and whether
+it may pass.
 """
 
+import errno
 import json
 import logging
 import os
@@ -11,7 +13,9 @@ import sys
 from pathlib import Path
 
 from medkg_dagster.domain.payloads import CONVERTED, Payload, PayloadFormat
+from medkg_dagster.errors import BatchInterruptedError
 from medkg_dagster.io.atomic_files import write_atomically
+from medkg_dagster.io.faults import may_pass
 from medkg_dagster.io.process_limits import limit_cpu, limit_memory
 from medkg_dagster.io.regular_files import read_regular
 from medkg_dagster.stage_api import StageContext
@@ -34,7 +38,7 @@ def main() -> None:
         answers.write(json.dumps(convert(stage, Path(path))) + "\n")
 
 
-def convert(stage: ParseStage, path: Path) -> dict[str, str] | None:
+def convert(stage: ParseStage, path: Path) -> dict[str, str | bool] | None:
     """Write the IR of a PDF beside it.
 
     Args:
@@ -42,7 +46,7 @@ def convert(stage: ParseStage, path: Path) -> dict[str, str] | None:
         path: The PDF.
 
     Returns:
-        None, or why it could not be done.
+        None, or why it could not be done and whether that may pass. A lack of memory may not: it is limited.
     """
     ctx = StageContext("conversion", "parse", path.stem, path.parent)
     try:
@@ -58,9 +62,15 @@ def convert(stage: ParseStage, path: Path) -> dict[str, str] | None:
             write_atomically(path.with_suffix(CONVERTED), documents[0].model_dump_json().encode())
             return None
         refused = ctx.quarantined[0]
-    except (OSError, MemoryError) as error:
-        return {"error_class": type(error).__name__, "message": str(error) or "no memory left"}
-    return {"error_class": refused.error_class, "message": refused.message}
+    except (OSError, MemoryError, BatchInterruptedError) as error:
+        fault = error.__cause__ or error
+        is_memory = isinstance(fault, MemoryError) or getattr(fault, "errno", None) == errno.ENOMEM
+        return {
+            "error_class": type(fault).__name__,
+            "message": str(fault) or "no memory left",
+            "may_pass": may_pass(error) is True and not is_memory,
+        }
+    return {"error_class": refused.error_class, "message": refused.message, "may_pass": False}
 
 
 if __name__ == "__main__":

@@ -85,6 +85,9 @@ def convert_files(
 
     Returns:
         The report.
+
+    Raises:
+        StoreError: What is worth another try met a conversion; what was converted stays.
     """
     converter = _describe_converter(parse_config or {})
     pdfs = {file.path: file for file in files if file.path is not None and _is_pdf(file)}

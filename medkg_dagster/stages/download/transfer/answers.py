@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import httpcore
 
 from medkg_dagster.errors import DownloadError, PermanentDownloadError, TransientDownloadError
-from medkg_dagster.io.http import may_pass, retry_after
+from medkg_dagster.io.faults import status_may_pass
+from medkg_dagster.io.http import retry_after
 from medkg_dagster.stages.download.transfer.content import decoded
 from medkg_dagster.stages.download.transfer.file_store import Origin, Partial
 
@@ -150,7 +151,7 @@ def status_error(url: str, status: int, headers: Mapping[str, str]) -> DownloadE
     wait = retry_after(headers.get("retry-after", ""))
     if status == TOO_MANY_REQUESTS:
         return BusyServerError(message, wait)
-    if may_pass(status):
+    if status_may_pass(status):
         return TransientDownloadError(message, wait)
     return PermanentDownloadError(f"{message}; check the address")
 

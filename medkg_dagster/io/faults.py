@@ -1,0 +1,123 @@
+"""Which errors may pass by themselves, whoever raised them, and which of them are one document's fault."""
+
+from __future__ import annotations
+
+import errno
+import re
+import sqlite3
+import ssl
+import subprocess
+
+from medkg_dagster.errors import (
+    ConfigError,
+    DocumentError,
+    LedgerError,
+    MedkgError,
+    StateError,
+    UnreadableDocumentError,
+)
+
+_PASSING_STATUSES = frozenset({408, 425, 429})
+_ERROR_STATUSES = range(400, 600)
+
+# What is wrong with a path stays wrong; all else a system says is about the machine or the network.
+_PERMANENT = (
+    {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY}
+    | {errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EXDEV, errno.EFBIG, errno.ESPIPE}
+    | {errno.ENOEXEC, errno.ENOTSUP, errno.EBADF}
+)
+_PASSING_SQLITE = frozenset({5, 6, 7, 10, 13, 15})
+"""Primary result codes: busy, locked, no memory, input and output, full, protocol."""
+
+_BROKEN_CODE = (ImportError, NotImplementedError, NameError)
+_BROKEN_PATH = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
+_LEFT_TO_THE_CAUSE = (UnreadableDocumentError, ConfigError, StateError, LedgerError)
+"""Errors that name a file or a database, and may have been raised because it could not be reached."""
+
+# Clients of services have no common base, but a common way to name their errors.
+_PASSING_NAME = re.compile(
+    r"(Time(d)?[oO]ut|Connect(ion)?|Disconnected|Network|Transport|Protocol|Unavailable|RateLimit(ed|Exceeded)?|"
+    r"TooManyRequests|Throttl(ed|ing)|Operational|InternalServer|IncompleteRead|ChunkedEncoding)"
+    r"(Error|Exception)?"
+)
+
+
+def status_may_pass(status: int) -> bool:
+    """Say whether the same request may succeed another time although it was answered with this status."""
+    return status in _PASSING_STATUSES or status >= 500
+
+
+def may_pass(error: BaseException) -> bool | None:
+    """Say whether the same work may succeed another time.
+
+    Of an error of this project its class tells, unless the error behind it is known to be otherwise. Of
+    others these may pass: no memory, what the operating system says of the machine or the network, a database
+    that is busy or full, some statuses of HTTP, and what clients of services call a fault of connection or
+    time. A path that is missing or forbidden, and code that is missing, may not.
+
+    Args:
+        error: Any error.
+
+    Returns:
+        None where nothing is known of such an error.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        judged = {may_pass(part) for part in error.exceptions}
+        return True if True in judged else False if judged == {False} else None
+    behind = None if error.__cause__ is None else may_pass(error.__cause__)
+    if isinstance(error, MedkgError):
+        if behind and isinstance(error, _LEFT_TO_THE_CAUSE):
+            return True
+        return error.is_retryable and behind is not False
+    own = _judge(error)
+    return own if own is not None else behind or None
+
+
+def is_of_document(error: Exception) -> bool:
+    """Say whether an error met in the work on a document may be held against the document.
+
+    What is worth another try is not, nor what is wrong with the surroundings: an error of this project that
+    is no `DocumentError`, or code that is not installed.
+
+    Args:
+        error: What the work raised.
+    """
+    if isinstance(error, MedkgError) and not isinstance(error, DocumentError):
+        return False
+    return not may_pass(error) and not isinstance(error, ImportError)
+
+
+def _judge(error: BaseException) -> bool | None:  # noqa: PLR0911 - one return per kind of error reads best
+    if isinstance(error, (*_BROKEN_CODE, *_BROKEN_PATH)):
+        return False
+    if isinstance(error, subprocess.TimeoutExpired):
+        # A program that came to no end on one document will not on the same one again.
+        return None
+    if isinstance(error, MemoryError | ssl.SSLError | TimeoutError | ConnectionError):
+        return True
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", None)
+        return True if code is not None and code & 0xFF in _PASSING_SQLITE else None
+    status = _status(error)
+    if status is not None:
+        return status_may_pass(status)
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno not in _PERMANENT
+    reason = getattr(error, "reason", None)
+    if isinstance(error, OSError) and isinstance(reason, BaseException):
+        # As `urllib` wraps it.
+        return may_pass(reason)
+    names = [kind.__name__ for kind in type(error).__mro__ if kind.__module__ != "builtins"]
+    return True if any(map(_PASSING_NAME.search, names)) else None
+
+
+def _status(error: BaseException) -> int | None:
+    """Return the status of HTTP that an error of some client carries."""
+    response = getattr(error, "response", None)
+    found = [
+        getattr(holder, name, None) for holder in (error, response) for name in ("status_code", "status")
+    ]
+    if response is not None or hasattr(error, "headers"):
+        # By itself it may be anything, such as the number of a fault in a document.
+        found.append(getattr(error, "code", None))
+    return next((one for one in found if isinstance(one, int) and one in _ERROR_STATUSES), None)
