@@ -33,10 +33,10 @@ from dagster import (
     mem_io_manager,
     serialize_value,
 )
-from dagster._core.remote_representation.external_data import RepositorySnap
 
 from benchmarks.figures import Figure, cpu_seconds, in_turn
 from medkg_dagster.compiler.compile_plan import compile_plan
+from medkg_dagster.compiler.dagster_internals import repository_snapshot
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import Plan, load_plan
 from medkg_dagster.settings import Settings
@@ -109,7 +109,7 @@ def _served(factory: StageFactory, pipelines: int, repeats: int) -> Figure:
 def _serve(definitions: Definitions) -> str:
     repository = definitions.get_repository_def()
     repository.get_all_jobs()
-    return serialize_value(RepositorySnap.from_def(repository, defer_snapshots=True))
+    return serialize_value(repository_snapshot(repository))
 
 
 def write_pipelines(folder: Path, count: int) -> Path:

@@ -19,10 +19,10 @@ from medkg_dagster.compiler.ops import RESULT, SharedTypes, build_op
 from medkg_dagster.compiler.translator import PipelineAssets
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import Phase, PipelinePlan, PlannedStage
-from medkg_dagster.runtime.state_storage import STATE_RESOURCE
 from medkg_dagster.runtime.tags import PARTITION_TAG, PIPELINE_TAG
 from medkg_dagster.settings import DEFAULT_JOB_ID
 from medkg_dagster.topology.names import (
+    STATE_RESOURCE,
     dagster_name,
     graph_name,
     order_input_name,

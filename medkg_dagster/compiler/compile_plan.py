@@ -28,9 +28,10 @@ from medkg_dagster.ledger import JobLedger
 from medkg_dagster.plugins.loading import collector_paused
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import Plan
-from medkg_dagster.runtime.resources import LEDGER_JOB_RESOURCE, ledger_job_resource
-from medkg_dagster.runtime.state_storage import STATE_RESOURCE, state_io_manager
+from medkg_dagster.runtime.resources import ledger_job_resource
+from medkg_dagster.runtime.state_storage import state_io_manager
 from medkg_dagster.settings import Settings
+from medkg_dagster.topology.names import LEDGER_JOB_RESOURCE, STATE_RESOURCE
 
 # Forked from a server that has Dagster loaded already, a step process starts about four times faster.
 _MULTIPROCESS = multiprocess_executor.configured(

@@ -1,7 +1,27 @@
 """What Dagster does not export and the compiler needs: its places may move with any release of Dagster."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dagster import RepositoryDefinition
 from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
 from dagster._core.definitions.output import OutputDefinition
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-__all__ = ["IMPLICIT_ASSET_JOB_NAME", "OutputDefinition", "UnresolvedAssetJobDefinition"]
+if TYPE_CHECKING:
+    from dagster._core.remote_representation.external_data import RepositorySnap
+
+__all__ = [
+    "IMPLICIT_ASSET_JOB_NAME",
+    "OutputDefinition",
+    "UnresolvedAssetJobDefinition",
+    "repository_snapshot",
+]
+
+
+def repository_snapshot(repository: RepositoryDefinition) -> RepositorySnap:
+    """Return what a code server serves of a repository; its module is large, and no run needs it."""
+    from dagster._core.remote_representation.external_data import RepositorySnap
+
+    return RepositorySnap.from_def(repository, defer_snapshots=True)

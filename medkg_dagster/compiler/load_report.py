@@ -36,13 +36,10 @@ from medkg_dagster.plugins import OWN_DISTRIBUTION
 from medkg_dagster.resolution.plan import Plan, PluginReport
 from medkg_dagster.resolution.plugin_audit import audit_plugins, registrations
 from medkg_dagster.settings import Settings
-from medkg_dagster.topology.names import LOAD_REPORT as LOAD_REPORT_PATH
-from medkg_dagster.topology.names import LOAD_REPORT_CHECKS, LOAD_REPORT_SENSOR
+from medkg_dagster.topology import names
+from medkg_dagster.topology.names import PIPELINES_LOAD, PLUGINS_LOAD, PLUGINS_UNCHANGED
 
-LOAD_REPORT = AssetKey(LOAD_REPORT_PATH)
-PIPELINES_LOAD = "pipelines_load"
-PLUGINS_LOAD = "plugins_load"
-PLUGINS_UNCHANGED = "plugins_unchanged"
+LOAD_REPORT = AssetKey(names.LOAD_REPORT)
 CHECKS = {
     PIPELINES_LOAD: "Every file of pipelines and settings is valid and can be resolved.",
     PLUGINS_LOAD: "Every stage plugin and extension that is let in loads.",
@@ -75,7 +72,7 @@ def load_report_asset() -> AssetSpec:
     return AssetSpec(
         LOAD_REPORT,
         description="The last load of pipelines and plugins; its checks fail on any problem.",
-        group_name="medkg",
+        group_name=names.LOAD_REPORT_GROUP,
         kinds={"yaml"},
     )
 
@@ -89,7 +86,7 @@ def load_report_checks(plan: Plan, settings: Settings) -> AssetChecksDefinition:
     """
 
     @multi_asset_check(
-        name=LOAD_REPORT_CHECKS,
+        name=names.LOAD_REPORT_CHECKS,
         specs=[AssetCheckSpec(name, asset=LOAD_REPORT, description=text) for name, text in CHECKS.items()],
     )
     def load_report_checks() -> Any:
@@ -113,7 +110,7 @@ def load_report_sensor(plan: Plan, settings: Settings) -> SensorDefinition:
     found = hashlib.sha256("\n".join(_found(plan)).encode()).hexdigest()
 
     @sensor(
-        name=LOAD_REPORT_SENSOR,
+        name=names.LOAD_REPORT_SENSOR,
         description="Shows what became of pipeline files and plugins as checks; starts no run.",
         default_status=DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=30,
@@ -245,8 +242,8 @@ def _plugin_table(report: PluginReport) -> MetadataValue[Any]:
 def _change_table(added: Sequence[Registration]) -> dict[str, MetadataValue[Any]]:
     if not added:
         return {}
-    names = [column.name for column in _CHANGES.columns]
-    rows = [TableRecord({name: str(getattr(entry, name)) for name in names}) for entry in added]
+    columns = [column.name for column in _CHANGES.columns]
+    rows = [TableRecord({name: str(getattr(entry, name)) for name in columns}) for entry in added]
     return {"since_the_load_before": MetadataValue.table(rows, schema=_CHANGES)}
 
 

@@ -9,11 +9,10 @@ from medkg_dagster.compiler.translator import provider_tags
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
 from medkg_dagster.runtime.policies import BoundedRetryPolicy
-from medkg_dagster.runtime.resources import LEDGER_JOB_RESOURCE
-from medkg_dagster.runtime.state_storage import STATE_KEY, STATE_RESOURCE
+from medkg_dagster.runtime.state_storage import STATE_KEY
 from medkg_dagster.runtime.step import StepRunner
 from medkg_dagster.stage_api._stage_types.metadata import qualified_name
-from medkg_dagster.topology.names import op_name, order_input_name
+from medkg_dagster.topology.names import LEDGER_JOB_RESOURCE, STATE_RESOURCE, op_name, order_input_name
 
 RESULT = "result"
 

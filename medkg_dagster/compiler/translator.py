@@ -9,7 +9,7 @@ from dagster import AssetKey, AssetSpec
 
 from medkg_dagster.errors import ConfigError
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
-from medkg_dagster.topology.names import asset_path, dagster_name
+from medkg_dagster.topology.names import asset_path, dagster_name, group_name
 
 _LONGEST_TAG = 63
 
@@ -41,7 +41,7 @@ class PipelineTranslator:
         return AssetSpec(
             AssetKey(asset_path(pipeline.name, stage.name)),
             description=metadata.description,
-            group_name=pipeline.dagster_name,
+            group_name=group_name(pipeline.name),
             owners=_owners(pipeline),
             metadata={
                 "stage_type": metadata.stage_type,

@@ -31,12 +31,12 @@ from medkg_dagster.runtime.materialization import described_metadata
 from medkg_dagster.runtime.policies import is_retryable
 from medkg_dagster.runtime.resources import run_identity
 from medkg_dagster.runtime.run_processes import this_process
-from medkg_dagster.runtime.state_storage import STATE_RESOURCE
 from medkg_dagster.runtime.tags import ATTEMPT_TAG, JOB_TAG, PIPELINE_TAG, PROCESS_TAG
 from medkg_dagster.runtime.ticks import STARTS_PER_TICK, TICK_SECONDS
 from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api import Extensions, WorkAtGate
 from medkg_dagster.stage_api._redaction import showable, text_of
+from medkg_dagster.topology.names import STATE_RESOURCE
 
 
 def gate_work_job(

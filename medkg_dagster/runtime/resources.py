@@ -14,8 +14,6 @@ from medkg_dagster.runtime.run_processes import this_process
 from medkg_dagster.runtime.tags import ATTEMPT_TAG, PARTITION_TAG, PIPELINE_TAG, PROCESS_TAG
 from medkg_dagster.settings import Settings
 
-LEDGER_JOB_RESOURCE = "medkg_ledger_job"
-
 
 @dataclass(frozen=True, slots=True)
 class LedgerJob:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from upath import UPath
 
 STATE_KEY = "state_key"
-STATE_RESOURCE = "medkg_state"
 
 
 class StateIOManager(UPathIOManager):

@@ -17,13 +17,13 @@ from medkg_dagster.runtime.phase_changes import arrive_at_gates, enter_phase
 from medkg_dagster.runtime.policies import external_calls, is_retryable
 from medkg_dagster.runtime.progress import RunProgress
 from medkg_dagster.runtime.requests import requested_config
-from medkg_dagster.runtime.resources import LEDGER_JOB_RESOURCE, LedgerJob, run_identity
+from medkg_dagster.runtime.resources import LedgerJob, run_identity
 from medkg_dagster.runtime.stage_call import StageCall
 from medkg_dagster.runtime.state_storage import archive_state
 from medkg_dagster.stage_api import StageContext
 from medkg_dagster.stage_api._redaction import redact, showable, text_of
 from medkg_dagster.topology.models import StageDefinition
-from medkg_dagster.topology.names import dagster_name
+from medkg_dagster.topology.names import LEDGER_JOB_RESOURCE, dagster_name
 
 
 @dataclass(frozen=True, slots=True, eq=False)

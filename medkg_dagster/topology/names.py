@@ -1,4 +1,4 @@
-"""Names in YAML and what becomes of them in Dagster."""
+"""Names in YAML and what becomes of them in Dagster; every other name that Dagster is given."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ MAX_NAME = 100
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*", re.ASCII)
 
-
 LOAD_REPORT = ("medkg", "load_report")
+LOAD_REPORT_GROUP = "medkg"
 LOAD_REPORT_CHECKS = "load_report_checks"
+PIPELINES_LOAD = "pipelines_load"
+PLUGINS_LOAD = "plugins_load"
+PLUGINS_UNCHANGED = "plugins_unchanged"
 LOAD_REPORT_SENSOR = "load_report"
 ENDED_RUNS_SENSOR = "ended_runs"
 WAITING_CHECK = "no_job_waits"
+LEDGER_JOB_RESOURCE = "medkg_ledger_job"
+STATE_RESOURCE = "medkg_state"
 
 
 def dagster_name(name: str) -> str:
@@ -31,6 +36,11 @@ def dagster_name(name: str) -> str:
 def asset_path(pipeline: str, stage: str) -> tuple[str, str]:
     """Return the path of the asset that a stage materializes."""
     return dagster_name(pipeline), dagster_name(stage)
+
+
+def group_name(pipeline: str) -> str:
+    """Return the name of the group that a pipeline's assets are in."""
+    return dagster_name(pipeline)
 
 
 def job_name(pipeline: str, after_gate: str | None = None) -> str:

@@ -15,12 +15,7 @@ from dagster import (
 )
 
 from medkg_dagster.compiler.compile_plan import compile_plan
-from medkg_dagster.compiler.load_report import (
-    LOAD_REPORT,
-    PIPELINES_LOAD,
-    PLUGINS_LOAD,
-    PLUGINS_UNCHANGED,
-)
+from medkg_dagster.compiler.load_report import LOAD_REPORT
 from medkg_dagster.errors import Problem
 from medkg_dagster.ledger import JobLedger
 from medkg_dagster.plugins import Origin
@@ -28,6 +23,7 @@ from medkg_dagster.plugins.events import Outcome, PluginEvent
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import Plan, PluginReport
 from medkg_dagster.settings import Settings
+from medkg_dagster.topology.names import PIPELINES_LOAD, PLUGINS_LOAD, PLUGINS_UNCHANGED
 
 OCR = Origin("ocr", "lab.ocr:register", "lab-ocr", "1.0", record_hash="aa")
 CLEAN = Plan(

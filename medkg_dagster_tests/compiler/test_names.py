@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -18,11 +19,28 @@ from medkg_dagster.compiler.compile_plan import compile_plan
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import Plan, resolve_topologies
 from medkg_dagster.settings import Settings
-from medkg_dagster.topology import load_pipelines
+from medkg_dagster.topology import load_pipelines, names
 
 PACKAGE = Path(__file__).parent.parent.parent / "medkg_dagster"
 NAMES = PACKAGE / "topology" / "names.py"
 INTERNALS = PACKAGE / "compiler" / "dagster_internals.py"
+BENCHMARKS = PACKAGE.parent / "benchmarks"
+
+# What takes a name by its keyword, and what is made under the name it is given first or as `name`.
+NAMING = {"group_name", "check_name", "io_manager_key", "resource_key", "job_name", "required_resource_keys"}
+DEFINITIONS: dict[str, set[str]] = {
+    called: {"name"}
+    for called in (
+        *("AssetCheckSpec", "asset_check", "multi_asset_check", "AssetKey", "AssetSpec", "asset"),
+        *("OpDefinition", "op", "GraphDefinition", "JobDefinition", "define_asset_job", "job"),
+        *("SensorDefinition", "sensor", "run_status_sensor", "DynamicPartitionsDefinition"),
+    )
+}
+OWN_NAMES = {
+    value
+    for name, value in vars(names).items()
+    if name.isupper() and isinstance(value, str) and "_" in value and not value.endswith("_")
+}
 POLICIES = "policies:\n  default: {}\n"
 
 # Whatever the project itself puts into names, and a little of what users do.
@@ -110,7 +128,33 @@ def test_a_name_that_is_taken_is_a_problem_that_says_by_whom(
     assert problem.hint == "give one of them another name"
 
 
-def test_names_of_dagster_are_made_in_one_module() -> None:
+def _made_by_hand(tree: ast.AST) -> Iterator[int]:
+    """Yield the lines on which something is given to Dagster under a name written there."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            named = [
+                item.value for item in node.keywords if item.arg in NAMING | DEFINITIONS.get(called, set())
+            ]
+            named += node.args[:1] if called in DEFINITIONS else []
+            yield from (value.lineno for value in named if isinstance(value, ast.Constant | ast.JoinedStr))
+        elif isinstance(node, ast.Constant) and node.value in OWN_NAMES:
+            yield node.lineno
+
+
+@pytest.mark.parametrize("part", ["compiler", "conversion", "runtime", "component.py", "definitions.py"])
+def test_names_of_dagster_are_made_in_one_module(part: str) -> None:
+    root = PACKAGE / part
+    found = [
+        f"{file.relative_to(PACKAGE)}:{line}"
+        for file in sorted(root.rglob("*.py") if root.is_dir() else [root])
+        for line in _made_by_hand(ast.parse(file.read_text()))
+    ]
+
+    assert found == [], "take them from topology/names.py"
+
+
+def test_parts_of_names_are_put_together_in_one_module() -> None:
     built_by_hand = re.compile(r'f"[^"]*(?:__(?:after|gate|stages|submissions)|\}__\{)[^"]*"|f"after_\{')
 
     found = [
@@ -127,7 +171,8 @@ def test_names_of_dagster_are_made_in_one_module() -> None:
 def test_what_dagster_does_not_export_is_imported_in_one_module() -> None:
     private = re.compile(r"\s*(?:from|import) dagster\._")
 
-    using = [file for file in PACKAGE.rglob("*.py") if any(map(private.match, file.read_text().splitlines()))]
+    files = [file for folder in (PACKAGE, BENCHMARKS) for file in folder.rglob("*.py")]
+    using = [file for file in files if any(map(private.match, file.read_text().splitlines()))]
 
     assert using == [INTERNALS], "import it there, so that a release of Dagster breaks one module"
 
