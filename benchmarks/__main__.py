@@ -1,5 +1,80 @@
-"""Run the benchmarks: `python -m benchmarks [NAME ...]`."""
+"""Measure the figures the documentation states and print a row for each: `python -m benchmarks [NAME ...]`.
 
-from benchmarks.command import main
+A missed target is shown and is no error.
+"""
 
-main()
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks import (
+    cold_start,
+    definitions_build,
+    downloads,
+    gates,
+    ledger,
+    plugin_discovery,
+    stage_invocation,
+    stage_overhead,
+    stage_resolution,
+    trials_to_graph,
+)
+from benchmarks.figures import HEADER, Figure
+
+BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
+    "definitions": definitions_build.measure,
+    "discovery": plugin_discovery.measure,
+    "downloads": downloads.measure,
+    "gates": gates.measure,
+    "invocation": stage_invocation.measure,
+    "ledger": ledger.measure_updates,
+    "overhead": stage_overhead.measure,
+    "resolution": stage_resolution.measure,
+    "start": cold_start.measure,
+    "trials": trials_to_graph.measure,
+    "waiting": ledger.measure_waiting,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure what is named, everything by default.
+
+    Args:
+        argv: Command line arguments; the process's own by default.
+    """
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; default all")
+    parser.add_argument("--list", action="store_true", help="list the benchmarks and measure nothing")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to a file")
+    arguments = parser.parse_args(argv)
+    unknown = sorted(set(arguments.names) - set(BENCHMARKS))
+    if unknown:
+        parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    if arguments.list:
+        for name, benchmark in BENCHMARKS.items():
+            print(f"{name:<12} {_summary(benchmark)}")
+        return
+    figures = []
+    print(HEADER, flush=True)
+    for name in arguments.names or BENCHMARKS:
+        for figure in BENCHMARKS[name]():
+            figures.append(figure)
+            print(figure.row(), flush=True)
+    if arguments.json:
+        described = [{**asdict(figure), "missed": figure.is_missed} for figure in figures]
+        arguments.json.write_text(json.dumps(described, indent=1) + "\n")
+    missed = sum(figure.is_missed for figure in figures)
+    held = sum(figure.target is not None for figure in figures)
+    print(f"{held - missed} of {held} targets reached")
+
+
+def _summary(benchmark: Callable[[], Iterator[Figure]]) -> str:
+    return (benchmark.__doc__ or "").strip().partition("\n")[0]
+
+
+if __name__ == "__main__":
+    main()

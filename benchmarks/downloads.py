@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.figures import Bound, Figure, in_turn, wall_seconds
 from medkg_dagster.stage_api import Payload, PayloadFormat, StageContext
-from medkg_dagster.stages.download.config import DownloadConfig
+from medkg_dagster.stages.download import DownloadConfig
 from medkg_dagster.stages.download.stage import DownloadStage
 
 CONNECTIONS = 16

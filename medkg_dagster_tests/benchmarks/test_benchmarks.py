@@ -5,12 +5,11 @@ import pytest
 from benchmarks import (
     cold_start,
     definitions_build,
-    ledger_updates,
+    ledger,
     plugin_discovery,
     stage_invocation,
     stage_overhead,
     stage_resolution,
-    waiting_gates,
 )
 from benchmarks.figures import Figure
 
@@ -27,8 +26,8 @@ from benchmarks.figures import Figure
         pytest.param(lambda: stage_overhead.measure(stages=2, repeats=1), id="overhead"),
         pytest.param(lambda: stage_resolution.measure(large=20, calls=100, repeats=1), id="resolution"),
         pytest.param(lambda: cold_start.measure(repeats=1), id="start"),
-        pytest.param(lambda: ledger_updates.measure(processes=2, updates=5, repeats=1), id="ledger"),
-        pytest.param(lambda: waiting_gates.measure(jobs=5, changed_jobs=2, repeats=1), id="waiting"),
+        pytest.param(lambda: ledger.measure_updates(processes=2, updates=5, repeats=1), id="ledger"),
+        pytest.param(lambda: ledger.measure_waiting(jobs=5, changed_jobs=2, repeats=1), id="waiting"),
     ],
 )
 def test_a_benchmark_yields_its_figures(figures: object) -> None:

@@ -216,7 +216,7 @@ def test_descriptors_are_handed_on_and_closed_where_the_child_closes_them() -> N
 
 LIMITED = """
 import sys
-from medkg_dagster.io.process_limits import address_space, limit_cpu, limit_memory
+from medkg_dagster.io.child_process import address_space, limit_cpu, limit_memory
 """
 
 

@@ -15,7 +15,7 @@ from medkg_dagster.io.http import HttpClient
 from medkg_dagster.ledger import JobKey, JobLedger, JobStatus
 from medkg_dagster.stage_api import StageContext
 from medkg_dagster_tests.compiler.deployment import Deployment
-from medkg_dagster_tests.stages.file_server import Conversation, FileServer
+from medkg_dagster_tests.stages.download.file_server import Conversation, FileServer
 
 PIPELINE = """\
 name: asking

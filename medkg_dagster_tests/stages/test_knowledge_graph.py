@@ -28,9 +28,9 @@ from medkg_dagster.stages.knowledge_graph import (
     merge_nodes,
     register,
 )
+from medkg_dagster_tests.stages.extract.test_stage import document
 from medkg_dagster_tests.stages.installed import EXTENSIONS, INSTALLED
 from medkg_dagster_tests.stages.real_payloads import context
-from medkg_dagster_tests.stages.test_extract import document
 
 EXTRACT = ExtractStage(ExtractConfig())
 

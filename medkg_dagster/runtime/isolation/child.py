@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from medkg_dagster.errors import StageContractError, StageRegistryError
-from medkg_dagster.io.process_limits import address_space, lift_memory_limit, limit_cpu, limit_memory
+from medkg_dagster.io.child_process import address_space, lift_memory_limit, limit_cpu, limit_memory
 from medkg_dagster.plugins import PluginPolicy
 from medkg_dagster.registry import (
     STAGE_GROUP,

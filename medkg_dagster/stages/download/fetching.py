@@ -22,9 +22,9 @@ from medkg_dagster.errors import (
 from medkg_dagster.io.faults import may_pass
 from medkg_dagster.io.http import user_agent
 from medkg_dagster.stage_api import ExternalCalls
+from medkg_dagster.stages.download import DownloadConfig
 from medkg_dagster.stages.download.addresses.guard import AddressGuard
 from medkg_dagster.stages.download.addresses.web_addresses import read_address, show
-from medkg_dagster.stages.download.config import DownloadConfig
 from medkg_dagster.stages.download.host_queues import HostQueues
 from medkg_dagster.stages.download.tasks import Bookkeeping, Ending, Task
 from medkg_dagster.stages.download.transfer.answers import BusyServerError

@@ -15,8 +15,8 @@ from pathlib import Path
 from medkg_dagster.domain.payloads import CONVERTED, Payload, PayloadFormat
 from medkg_dagster.errors import BatchInterruptedError
 from medkg_dagster.io.atomic_files import write_atomically
+from medkg_dagster.io.child_process import limit_cpu, limit_memory
 from medkg_dagster.io.faults import may_pass
-from medkg_dagster.io.process_limits import limit_cpu, limit_memory
 from medkg_dagster.io.regular_files import read_regular
 from medkg_dagster.stage_api import StageContext
 from medkg_dagster.stages.parse import ParseConfig, ParseStage

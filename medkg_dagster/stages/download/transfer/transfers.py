@@ -9,8 +9,8 @@ from typing import Final
 import httpcore
 
 from medkg_dagster.errors import PermanentDownloadError, TransientDownloadError
+from medkg_dagster.stages.download import MEBIBYTE, DownloadConfig
 from medkg_dagster.stages.download.addresses.web_addresses import WebAddress, follow, show
-from medkg_dagster.stages.download.config import MEBIBYTE, DownloadConfig
 from medkg_dagster.stages.download.transfer.answers import (
     NETWORK_ERRORS,
     Answer,

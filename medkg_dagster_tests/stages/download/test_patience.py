@@ -15,8 +15,15 @@ import pytest
 from medkg_dagster.errors import DownloadsDeferredError, SourceError
 from medkg_dagster.io.http import retry_after
 from medkg_dagster.stage_api import ExternalCalls, FileRecord, FileStatus, InMemoryJobRecord
-from medkg_dagster_tests.stages.download_runs import context, record, record_of, records_of, run, stage
-from medkg_dagster_tests.stages.file_server import (
+from medkg_dagster_tests.stages.download.download_runs import (
+    context,
+    record,
+    record_of,
+    records_of,
+    run,
+    stage,
+)
+from medkg_dagster_tests.stages.download.file_server import (
     Conversation,
     FileServer,
     in_turn,

@@ -17,7 +17,7 @@ from medkg_dagster.stage_api import (
     PayloadFormat,
     StageContext,
 )
-from medkg_dagster.stages.download.config import DownloadConfig
+from medkg_dagster.stages.download import DownloadConfig
 from medkg_dagster.stages.download.stage import DownloadStage
 
 LOOPBACK = ["127.0.0.0/8"]

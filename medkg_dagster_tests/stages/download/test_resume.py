@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from medkg_dagster.errors import DownloadsDeferredError
-from medkg_dagster_tests.stages.download_runs import (
+from medkg_dagster_tests.stages.download.download_runs import (
     files_under,
     partials_under,
     record,
@@ -22,7 +22,7 @@ from medkg_dagster_tests.stages.download_runs import (
     records_of,
     run,
 )
-from medkg_dagster_tests.stages.file_server import (
+from medkg_dagster_tests.stages.download.file_server import (
     Behaviour,
     Conversation,
     FileServer,
@@ -41,7 +41,7 @@ AFTER = 2_000_000
 CHILD = """
 import json, sys
 from pathlib import Path
-from medkg_dagster_tests.stages.download_runs import records_of, run
+from medkg_dagster_tests.stages.download.download_runs import records_of, run
 run(Path(sys.argv[1]), records_of(json.loads(sys.argv[2])), read_timeout_seconds=60)
 """
 

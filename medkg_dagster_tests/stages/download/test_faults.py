@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from medkg_dagster.errors import DownloadsDeferredError, StoreError
-from medkg_dagster_tests.stages.download_runs import (
+from medkg_dagster_tests.stages.download.download_runs import (
     context,
     files_under,
     partials_under,
@@ -23,7 +23,7 @@ from medkg_dagster_tests.stages.download_runs import (
     run,
     stage,
 )
-from medkg_dagster_tests.stages.file_server import (
+from medkg_dagster_tests.stages.download.file_server import (
     HTML,
     Behaviour,
     Conversation,

@@ -29,7 +29,7 @@ from medkg_dagster.stages.parse import ParseConfig, ParseStage
 TEXT = "We treated patients."
 RECORD = {"doi": "10.5555/ABC", "title": "The record's title", "authors": ["Ada Lovelace"], "date": "2020"}
 TOO_LONG = {"kind": "paragraph", "start": 3, "end": 12}
-PDFS = Path(__file__).parent.parent.parent / "medkg_dagster" / "corpus" / "documents" / "pdfs"
+PDFS = Path(__file__).parent.parent.parent.parent / "medkg_dagster" / "corpus" / "documents" / "pdfs"
 
 
 def payload(kind: PayloadFormat = PayloadFormat.ARTICLE_RECORD, content: Any = RECORD) -> Payload:

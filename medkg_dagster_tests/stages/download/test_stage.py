@@ -12,9 +12,8 @@ import pytest
 from pydantic import ValidationError
 
 from medkg_dagster.stage_api import FileStatus, InMemoryJobRecord, Payload, PayloadFormat
-from medkg_dagster.stages.download import register
-from medkg_dagster.stages.download.config import DownloadConfig
-from medkg_dagster_tests.stages.download_runs import (
+from medkg_dagster.stages.download import DownloadConfig, register
+from medkg_dagster_tests.stages.download.download_runs import (
     files_under,
     partials_under,
     record,
@@ -23,7 +22,7 @@ from medkg_dagster_tests.stages.download_runs import (
     rows,
     run,
 )
-from medkg_dagster_tests.stages.file_server import (
+from medkg_dagster_tests.stages.download.file_server import (
     Conversation,
     FileServer,
     pdf,
