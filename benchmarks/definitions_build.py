@@ -36,9 +36,9 @@ from dagster import (
 
 from benchmarks.figures import Figure, cpu_seconds, in_turn
 from medkg_dagster.compiler.compile_plan import compile_plan
-from medkg_dagster.compiler.dagster_internals import repository_snapshot
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import Plan, load_plan
+from medkg_dagster.runtime.dagster_internals import repository_snapshot
 from medkg_dagster.settings import Settings
 from medkg_dagster.topology.names import graph_name
 

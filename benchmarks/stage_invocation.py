@@ -14,7 +14,7 @@ from medkg_dagster.resolution import load_plan
 from medkg_dagster.resolution.plan import PipelinePlan
 from medkg_dagster.runtime.policies import external_calls
 from medkg_dagster.runtime.progress import RunProgress
-from medkg_dagster.runtime.stage_call import StageCall
+from medkg_dagster.runtime.step import StepRunner
 from medkg_dagster.stage_api import StageContext, StageDefinitionView, StageMetadata, write_key
 
 _PIPELINE = """\
@@ -109,7 +109,7 @@ def _as_a_step_does(
             extensions=factory.extensions,
         )
         definition = planned.definition.model_copy(update={"config": {**planned.definition.config}})
-        outcome = StageCall(pipeline, planned, factory).run(definition, ctx, {"documents": documents})
+        outcome = StepRunner(pipeline, planned, factory).call(definition, ctx, {"documents": documents})
         progress.close()
         assert len(outcome.state["headlines"]) == outcome.output_count == len(documents)
 

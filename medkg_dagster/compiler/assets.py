@@ -14,11 +14,12 @@ from dagster import (
     define_asset_job,
 )
 
-from medkg_dagster.compiler.dagster_internals import OutputDefinition, UnresolvedAssetJobDefinition
-from medkg_dagster.compiler.ops import RESULT, SharedTypes, build_op
+from medkg_dagster.compiler.ops import SharedTypes, build_op
 from medkg_dagster.compiler.translator import PipelineAssets
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import Phase, PipelinePlan, PlannedStage
+from medkg_dagster.runtime.dagster_internals import OutputDefinition, UnresolvedAssetJobDefinition
+from medkg_dagster.runtime.step import RESULT
 from medkg_dagster.runtime.tags import PARTITION_TAG, PIPELINE_TAG
 from medkg_dagster.settings import DEFAULT_JOB_ID
 from medkg_dagster.topology.names import (

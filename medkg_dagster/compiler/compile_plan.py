@@ -17,7 +17,6 @@ from dagster import (
 from medkg_dagster.compiler import job_sensors
 from medkg_dagster.compiler.assets import build_assets, build_jobs
 from medkg_dagster.compiler.config_schema import config_fields
-from medkg_dagster.compiler.dagster_internals import IMPLICIT_ASSET_JOB_NAME
 from medkg_dagster.compiler.ended_runs import ended_run_sensor
 from medkg_dagster.compiler.load_report import load_report_asset, load_report_checks, load_report_sensor
 from medkg_dagster.compiler.ops import SharedTypes
@@ -28,6 +27,7 @@ from medkg_dagster.ledger import JobLedger
 from medkg_dagster.plugins.loading import collector_paused
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import Plan
+from medkg_dagster.runtime.dagster_internals import IMPLICIT_ASSET_JOB_NAME
 from medkg_dagster.runtime.resources import ledger_job_resource
 from medkg_dagster.runtime.state_storage import state_io_manager
 from medkg_dagster.settings import Settings

@@ -8,13 +8,10 @@ from medkg_dagster.compiler.config_schema import ConfigSchemas
 from medkg_dagster.compiler.translator import provider_tags
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
-from medkg_dagster.runtime.policies import BoundedRetryPolicy
-from medkg_dagster.runtime.state_storage import STATE_KEY
-from medkg_dagster.runtime.step import StepRunner
+from medkg_dagster.runtime.state_storage import STATE_KEY, StateType
+from medkg_dagster.runtime.step import RESULT, StepRunner
 from medkg_dagster.stage_api._stage_types.metadata import qualified_name
 from medkg_dagster.topology.names import LEDGER_JOB_RESOURCE, STATE_RESOURCE, op_name, order_input_name
-
-RESULT = "result"
 
 
 class SharedTypes:
@@ -35,7 +32,7 @@ class SharedTypes:
         known = self._known.get((key, described))
         if known is None:
             self._names[key] = count = self._names.get(key, 0) + 1
-            known = DagsterType(
+            known = StateType(
                 # The value is checked against its type where it is stored.
                 type_check_fn=lambda _context, _value: True,
                 name=key if count == 1 else f"{key}_{count}",
@@ -86,7 +83,6 @@ def build_op(
         description=metadata.description,
         config_schema=types.config_schemas.get(metadata.config_model, planned.definition.config),
         required_resource_keys={LEDGER_JOB_RESOURCE},
-        retry_policy=BoundedRetryPolicy.from_policy(planned.policy),
         tags={
             "medkg/stage_type": metadata.stage_type,
             "medkg/policy": planned.definition.policy,

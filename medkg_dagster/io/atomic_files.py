@@ -26,15 +26,16 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Unlike `tempfile`, with the permissions that the process gives to files: others may have to read it.
     partial = path.with_name(f".{path.name}.{uuid4().hex}.partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         with os.fdopen(descriptor, "wb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
         partial.replace(path)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
+        # What is told is why it failed; where no file can be made, none can be removed either.
+        with contextlib.suppress(OSError):
             partial.unlink()
         raise
 

@@ -1,16 +1,12 @@
-"""Resilience policies of YAML as Dagster retry policies."""
+"""Resilience policies of YAML as a step keeps them: how often it is tried, after how long, at what pace."""
 
 import logging
+import random
 from collections.abc import Callable
-from typing import Self
-
-from dagster import Backoff, Jitter, RetryPolicy
 
 from medkg_dagster.io.faults import may_pass
 from medkg_dagster.stage_api import ExternalCalls
-from medkg_dagster.topology.models import ResiliencePolicy
-
-_BACKOFF = {"exponential": Backoff.EXPONENTIAL, "linear": Backoff.LINEAR, "none": None}
+from medkg_dagster.topology.models import BackoffPolicy, ResiliencePolicy
 
 
 def external_calls(
@@ -38,33 +34,18 @@ def external_calls(
     )
 
 
-def is_retryable(error: Exception) -> bool:
+def is_retryable(error: BaseException) -> bool:
     """Say whether trying again could help, see `may_pass`; what nobody foresaw may pass."""
     return may_pass(error) is not False
 
 
-class BoundedRetryPolicy(RetryPolicy):
-    """Dagster's retry policy with an upper bound on the delay, which Dagster's own lacks.
+def retry_delay(backoff: BackoffPolicy, retry: int) -> float:
+    """Return the wait before a step is tried again, in seconds, from 0 to the policy's `maximum`.
 
-    Attributes:
-        maximum: The longest delay in seconds.
+    Args:
+        backoff: The policy.
+        retry: 1 before the second attempt, 2 before the third.
     """
-
-    maximum: float
-
-    @classmethod
-    def from_policy(cls, policy: ResiliencePolicy) -> Self:
-        """Translate a policy; `max_attempts` counts the first attempt too."""
-        backoff = policy.backoff
-        retry_policy = cls(
-            max_retries=policy.max_attempts - 1,
-            delay=backoff.initial,
-            backoff=_BACKOFF[backoff.strategy],
-            jitter=Jitter.PLUS_MINUS if backoff.jitter else None,
-        )
-        retry_policy.maximum = backoff.maximum
-        return retry_policy
-
-    def calculate_delay(self, attempt_num: int) -> float:
-        """Return the delay in seconds before an attempt, never above `maximum` and never negative."""
-        return min(max(float(super().calculate_delay(attempt_num)), 0.0), self.maximum)
+    factor = {"exponential": 2.0**retry - 1, "linear": retry, "none": 1}[backoff.strategy]
+    jitter = random.uniform(-1, 1) if backoff.jitter else 0.0  # noqa: S311 - spreads load, guards nothing
+    return min(max(backoff.initial * (factor + jitter), 0.0), backoff.maximum)

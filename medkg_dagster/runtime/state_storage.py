@@ -1,12 +1,16 @@
 """The IO manager: one file per stage and partition, one member per state key, written atomically."""
 
+import errno
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dagster import (
+    DagsterType,
     Failure,
     InitResourceContext,
     InputContext,
@@ -27,11 +31,38 @@ if TYPE_CHECKING:
 STATE_KEY = "state_key"
 
 
+class StateType(DagsterType):
+    """The Dagster type of what a stage of ours reads: it loads its inputs itself, see `StateReference`."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateReference:
+    """A state key that a step is to load when it has begun, so that what is wrong with it is told there.
+
+    Attributes:
+        load: Returns the value.
+    """
+
+    load: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredState:
+    """What a step has stored already.
+
+    Attributes:
+        metadata: Where, and how much, for the asset catalog.
+    """
+
+    metadata: Mapping[str, MetadataValue[Any]]
+
+
 class StateIOManager(UPathIOManager):
     """Stores what a stage wrote: a zip archive with one member per state key.
 
     A reader takes only the member it needs. The archive is written to a temporary file, flushed to disk
-    and renamed, so that a kill leaves the earlier state or the new one.
+    and renamed, so that a kill leaves the earlier state or the new one. Stages store their state and load
+    their inputs themselves; for assets of others that read a state key, Dagster does it.
     """
 
     extension: str = ".state.zip"
@@ -48,17 +79,35 @@ class StateIOManager(UPathIOManager):
 
     def load_input(self, context: InputContext) -> Any:
         """Read one state key; what is missing or damaged stays so until its stage runs again."""
+        if isinstance(context.dagster_type, StateType):
+            return StateReference(partial(super().load_input, context))
         try:
             return super().load_input(context)
         except StateError as error:
             raise Failure(str(error), allow_retries=False) from error
+
+    def store(self, context: OutputContext, content: bytes) -> StoredState:
+        """Write one stage's state, as `archive_state` returned it.
+
+        Raises:
+            StateError: It cannot be written: the disk is full, the name is too long.
+        """
+        try:
+            super().handle_output(context, content)
+        except OSError as error:
+            raise _refused(error, "stored") from error
+        return StoredState(context.consume_logged_metadata())
+
+    def handle_output(self, context: OutputContext, obj: StoredState) -> None:
+        """Tell of a state what Dagster is to show; the step has stored it."""
+        context.add_output_metadata(obj.metadata)
 
     def make_safe_partition_path(self, base_path: "UPath", partition: str) -> "UPath":
         """Join a partition key so that no key, whatever it holds, leaves the folder of its asset."""
         return base_path / _escape(partition)
 
     def dump_to_path(self, context: OutputContext, obj: bytes, path: "UPath") -> None:
-        """Write one stage's state, as `archive_state` returned it."""
+        """Write one stage's state; see `store`."""
         _write(path, obj)
         context.add_output_metadata({"bytes": MetadataValue.int(len(obj))})
 
@@ -72,6 +121,8 @@ class StateIOManager(UPathIOManager):
                 f"state key {key!r}: nothing is stored at {path}; run the stage "
                 f"{context.asset_key.path[-1]!r} for this partition first"
             ) from error
+        except OSError as error:
+            raise _refused(error, f"read (state key {key!r})") from error
         value_type = self._types(_asset(context))[key]
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -85,6 +136,11 @@ class StateIOManager(UPathIOManager):
 
     def _types(self, asset: tuple[str, str]) -> Mapping[str, Any]:
         return self._state_types[asset]
+
+
+def load_reference(value: Any) -> Any:
+    """Return an input of a step: the value itself, where Dagster gave a reference to it."""
+    return value.load() if isinstance(value, StateReference) else value
 
 
 def archive_state(state: Mapping[str, Any], state_types: Mapping[str, Any]) -> bytes:
@@ -127,6 +183,13 @@ def state_io_manager(
         return StateIOManager(UPath(folder), state_types)
 
     return state
+
+
+def _refused(error: OSError, what: str) -> StateError:
+    """Return the error of a file system that refused."""
+    said = f"the state cannot be {what}: {error.strerror or error}: {error.filename or 'no file is named'}"
+    hint = "give the job a shorter id" if error.errno == errno.ENAMETOOLONG else "see to the folder `state`"
+    return StateError(f"{said}; {hint}, and run the stage again")
 
 
 def _asset(context: InputContext | OutputContext) -> tuple[str, str]:

@@ -1,29 +1,37 @@
-"""One step of a run: configure, invoke, record in the ledger, describe for the asset catalog."""
+"""One step of a run: configure, invoke, store, record in the ledger, describe for the asset catalog."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from dagster import Failure, MetadataValue, OpExecutionContext, Output
-from pydantic import BaseModel
+from dagster import MetadataValue, OpExecutionContext, Output
 
-from medkg_dagster.errors import GateConditionError, MedkgError, SupersededRunError
-from medkg_dagster.ledger import Job, RunIdentity
+from medkg_dagster.errors import GateConditionError, MedkgError, StageResolutionError, SupersededRunError
 from medkg_dagster.registry import StageFactory
-from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
-from medkg_dagster.runtime.ledger_job_record import LedgerJobRecord
+from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage, Wire
+from medkg_dagster.resolution.stage_config import stored_names
+from medkg_dagster.runtime.dagster_internals import StepOutputHandle
+from medkg_dagster.runtime.failures import INTERRUPTS, InterruptWatch, StepFailedError, may_retry, try_again
 from medkg_dagster.runtime.materialization import output_metadata, quarantine_table
-from medkg_dagster.runtime.phase_changes import arrive_at_gates, enter_phase
-from medkg_dagster.runtime.policies import external_calls, is_retryable
+from medkg_dagster.runtime.policies import external_calls, is_retryable, retry_delay
 from medkg_dagster.runtime.progress import RunProgress
 from medkg_dagster.runtime.requests import requested_config
-from medkg_dagster.runtime.resources import LedgerJob, run_identity
-from medkg_dagster.runtime.stage_call import StageCall
-from medkg_dagster.runtime.state_storage import archive_state
-from medkg_dagster.stage_api import StageContext
-from medkg_dagster.stage_api._redaction import redact, showable, text_of
+from medkg_dagster.runtime.resources import LedgerJob
+from medkg_dagster.runtime.state_storage import StateIOManager, StoredState, archive_state, load_reference
+from medkg_dagster.runtime.step_record import StepRecord
+from medkg_dagster.stage_api import QuarantinedDocument, StageContext, SubprocessIsolation
+from medkg_dagster.stage_api._invocation import StageOutcome, invoke
+from medkg_dagster.stage_api._redaction import redact, redacted_document, text_of
 from medkg_dagster.topology.models import StageDefinition
-from medkg_dagster.topology.names import LEDGER_JOB_RESOURCE, dagster_name
+from medkg_dagster.topology.names import LEDGER_JOB_RESOURCE
+
+if TYPE_CHECKING:
+    from medkg_dagster.runtime.isolation.invoke_isolated import InputSource
+
+RESULT = "result"
+"""The one output of a step's op."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,113 +52,191 @@ class StepRunner:
         """Run the stage and yield its state as the op's output `result`.
 
         Raises:
-            Failure: The stage failed; retries are allowed only where they could help.
+            StepFailedError: The stage failed, and trying again could not help.
+            StepRetryError: The stage failed, and is to be tried again.
         """
-        ledger_job: LedgerJob = getattr(context.resources, LEDGER_JOB_RESOURCE)
-        job, ledger = ledger_job.job, ledger_job.ledger
-        run = run_identity(context.run)
-        progress = RunProgress(self.planned.name, context.log)
-        ctx = self._context(context, ledger_job, run, progress)
+        step = _Step.of(self, context)
+        with step.recorded():
+            output = step.execute(inputs)
+        yield output
+
+    def call(self, definition: StageDefinition, ctx: StageContext, inputs: Mapping[str, Any]) -> StageOutcome:
+        """Build and execute the stage, in this process or in a child process of its own.
+
+        Args:
+            definition: The stage with the configuration of this run.
+            ctx: The context to give it.
+            inputs: By argument of `execute`: the value.
+
+        Returns:
+            The outcome, its state under the names this stage stores it under.
+
+        Raises:
+            Exception: Whatever the stage raises; see `invoke` and `invoke_isolated`.
+        """
+        planned = self.planned
+        wired = {wire.argument: inputs[wire.argument] for wire in planned.wires}
         try:
-            enter_phase(self.pipeline, self.planned.name, ledger, job, run, asked_stages(context))
-        except MedkgError as error:
-            # It is not this run's turn, so the job is left as it stands.
-            raise self._failure(ctx, error) from showable(error)
-        is_gate = any(gate.stage == self.planned.name for gate in self.pipeline.gates)
-        ledger.stage_runs.begin(job.key, self.planned.name, context.run_id, keep_status=is_gate)
-        try:
-            definition = self._configured(context, job)
-            outcome = StageCall(self.pipeline, self.planned, self.factory).run(definition, ctx, inputs)
-            metadata = output_metadata(ctx, outcome)
-            stored = (
-                archive_state(outcome.state, self.planned.metadata.state_types) if outcome.state else None
+            if planned.isolation is None:
+                stage = self.factory.resolve(self.pipeline.topology, definition)
+                outcome = invoke(planned.contract, stage, ctx, wired)
+            else:
+                outcome = self._call_isolated(definition, ctx, wired, planned.isolation)
+        finally:
+            ctx.quarantined = [redacted_document(item) for item in ctx.quarantined]
+        names = stored_names(planned.contract, planned.metadata)
+        return replace(outcome, state={stored: outcome.state[key] for key, stored in names.items()})
+
+    def _call_isolated(
+        self,
+        definition: StageDefinition,
+        ctx: StageContext,
+        inputs: Mapping[str, Any],
+        limits: SubprocessIsolation,
+    ) -> StageOutcome:
+        from medkg_dagster.runtime.isolation.invoke_isolated import invoke_isolated
+
+        planned = self.planned
+        if planned.origin is None:
+            raise StageResolutionError(
+                f"stage {planned.name!r} cannot run in a child process: code registered its type, which no "
+                "other process knows; register it by an entry point, or remove `isolation`"
             )
-        except Exception as error:  # noqa: BLE001 - whatever it is, the ledger must say so before Dagster does
-            summary = f"{type(error).__name__}: {text_of(error)}"
-            ledger.stage_runs.fail(job.key, self.planned.name, context.run_id, summary, ctx.quarantined)
-            if not isinstance(error, GateConditionError | SupersededRunError) and not self._is_tried_again(
-                context, error
-            ):
-                self._settle(context, ledger_job)
-            raise self._failure(ctx, error) from showable(error)
+        writers = {stage.name: stage for stage in self.pipeline.stages}
+        sources = {wire.argument: _input_source(wire, writers[wire.source]) for wire in planned.wires}
+        return invoke_isolated(
+            target=planned.origin.target,
+            metadata=planned.contract,
+            input_sources={argument: source for argument, source in sources.items() if source is not None},
+            topology=self.pipeline.topology,
+            definition=definition,
+            ctx=ctx,
+            inputs=inputs,
+            limits=limits,
+            policy=self.factory.registry.policy,
+        )
+
+
+@dataclass(slots=True, eq=False)
+class _Step:
+    """One attempt at a stage: what it works with, and what it has come to.
+
+    Attributes:
+        runner: The stage's plan.
+        dagster: Dagster's side of it.
+        record: The ledger's side of it.
+        home: The folder for all data.
+        interrupts: Whether the run is to stop.
+        ctx: What the stage is given; None until that is made.
+    """
+
+    runner: StepRunner
+    dagster: OpExecutionContext
+    record: StepRecord
+    home: Path
+    interrupts: InterruptWatch = field(default_factory=InterruptWatch)
+    ctx: StageContext | None = None
+
+    @classmethod
+    def of(cls, runner: StepRunner, context: OpExecutionContext) -> "_Step":
+        """Return the attempt that Dagster asks for."""
+        ledger_job: LedgerJob = getattr(context.resources, LEDGER_JOB_RESOURCE)
+        record = StepRecord.of(ledger_job, runner.pipeline, runner.planned.name, context)
+        return cls(runner, context, record, ledger_job.home)
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Let the ledger know how the attempt ended, before Dagster does."""
+        try:
+            with self.interrupts:
+                try:
+                    yield
+                except INTERRUPTS:
+                    raise
+                except BaseException as error:  # noqa: BLE001 - whatever it is, the ledger must say so first
+                    self.interrupts.check()
+                    self._end(error)
+        except INTERRUPTS:
+            self.record.cancel()
+            raise
+
+    def execute(self, inputs: Mapping[str, Any]) -> Output[Any]:
+        """Run the stage to its end."""
+        planned, log = self.runner.planned, self.dagster.log
+        self.record.begin()
+        progress = RunProgress(planned.name, log)
+        try:
+            ctx = self.ctx = self._context(progress)
+            loaded = {name: load_reference(value) for name, value in inputs.items()}
+            outcome = self.runner.call(self._configured(), ctx, loaded)
+            metadata = output_metadata(ctx, outcome)
+            stored = self._store(outcome)
         finally:
             progress.close()
-        context.log.info(
-            "%s: %d out, %d documents quarantined, %.2f s",
-            self.planned.name,
-            outcome.output_count,
-            len(ctx.quarantined),
-            outcome.seconds,
-        )
-        yield Output(stored, "result", metadata=metadata)
-        # Dagster has stored the output when it asks for more; a state that is not stored is not finished.
-        ledger.stage_runs.finish(
-            job.key,
-            self.planned.name,
-            context.run_id,
-            output_count=outcome.output_count,
-            succeeded=ctx.succeeded,
-            quarantined=ctx.quarantined,
-            counts=state_counts(outcome.state),
-        )
-        arrive_at_gates(self.pipeline, self.planned.name, ledger, job, run, asked_stages(context))
-        self._settle(context, ledger_job)
+        self.interrupts.check()
+        refused = len(ctx.quarantined)
+        told = (planned.name, outcome.output_count, refused, outcome.seconds)
+        log.info("%s: %d out, %d documents quarantined, %.2f s", *told)
+        self.record.finish(outcome, ctx)
+        return Output(stored, RESULT, metadata=metadata)
 
-    def _context(
-        self,
-        context: OpExecutionContext,
-        ledger_job: LedgerJob,
-        run: RunIdentity,
-        progress: RunProgress,
-    ) -> StageContext:
-        record = LedgerJobRecord(ledger_job.ledger, self.pipeline, ledger_job.job.job_id, run)
+    def _context(self, progress: RunProgress) -> StageContext:
+        planned, of_job = self.runner.planned, self.record.of_job
         return StageContext(
-            pipeline=self.pipeline.name,
-            stage=self.planned.name,
-            job_id=ledger_job.job.job_id,
-            home=ledger_job.home,
-            log=context.log,
+            pipeline=self.runner.pipeline.name,
+            stage=planned.name,
+            job_id=of_job.job_id,
+            home=self.home,
+            log=self.dagster.log,
             report_progress=progress,
-            calls=external_calls(self.planned.policy, record.reserve_call, context.log),
-            job=record,
-            extensions=self.factory.extensions,
+            calls=external_calls(planned.policy, of_job.reserve_call, self.dagster.log),
+            job=of_job,
+            extensions=self.runner.factory.extensions,
         )
 
-    def _is_tried_again(self, context: OpExecutionContext, error: Exception) -> bool:
-        return is_retryable(error) and context.retry_number + 1 < self.planned.policy.max_attempts
+    def _store(self, outcome: StageOutcome) -> StoredState | None:
+        """Store what the stage wrote; were it left to Dagster, the ledger would not hear of a full disk."""
+        if not outcome.state:
+            return None
+        content = archive_state(outcome.state, self.runner.planned.metadata.state_types)
+        step = self.dagster.get_step_execution_context()
+        handle = StepOutputHandle(step.step.key, RESULT)
+        manager = step.get_io_manager(handle)
+        assert isinstance(manager, StateIOManager)
+        return manager.store(step.get_output_context(handle), content)
 
-    def _settle(self, context: OpExecutionContext, ledger_job: LedgerJob) -> None:
-        """Let the ledger say how the job stands, judged by the stages that this run was asked for."""
-        asked = asked_stages(context)
-        stages = tuple(stage.name for stage in self.pipeline.stages if dagster_name(stage.name) in asked)
-        gates = {gate.stage for gate in self.pipeline.gates}
-        unselected = tuple(
-            stage.name for stage in self.pipeline.stages if stage.name not in {*stages, *gates}
-        )
-        job = ledger_job.job
-        ledger_job.ledger.stage_runs.update_job_status(
-            job.key, stages, run_id=context.run_id, selected=stages, unselected=unselected
-        )
-
-    def _configured(self, context: OpExecutionContext, job: Job) -> StageDefinition:
+    def _configured(self) -> StageDefinition:
         """Return the definition with this run's configuration: launchpad over request over YAML."""
-        requested = requested_config(job.request, self.planned)
-        config = {**self.planned.definition.config, **requested, **launchpad_config(context)}
-        return self.planned.definition.model_copy(update={"config": config})
+        planned = self.runner.planned
+        requested = requested_config(self.record.job.request, planned)
+        config = {**planned.definition.config, **requested, **_launchpad_config(self.dagster)}
+        return planned.definition.model_copy(update={"config": config})
 
-    def _type(self) -> str:
-        """Return the stage type and, where it is a third party's, whose."""
-        origin = self.planned.origin
-        stage_type = self.planned.metadata.stage_type
-        if origin is None or origin.is_own:
-            return stage_type
-        return f"{stage_type} of {origin.distribution} {origin.version}"
+    @property
+    def _quarantined(self) -> list[QuarantinedDocument]:
+        return self.ctx.quarantined if self.ctx else []
 
-    def _failure(self, ctx: StageContext, error: Exception) -> Failure:
+    def _end(self, error: BaseException) -> NoReturn:
+        """Record that the attempt failed, and let Dagster know: for good, or to be tried again."""
+        context, policy = self.dagster, self.runner.planned.policy
+        retry = context.retry_number + 1
+        told = f"{type(error).__name__}: {text_of(error)}"
+        failure = self._failure(error)
+        if isinstance(error, GateConditionError | SupersededRunError):
+            self.record.refuse(told, self._quarantined)
+            raise failure from None
+        if not (is_retryable(error) and retry < policy.max_attempts and may_retry(context)):
+            self.record.fail(told, self._quarantined)
+            raise failure from None
+        self.record.retry(told, self._quarantined)
+        try_again(context, failure, error, retry_delay(policy.backoff, retry))
+
+    def _failure(self, error: BaseException) -> StepFailedError:
+        planned = self.runner.planned
         metadata: dict[str, MetadataValue[Any]] = {
-            "stage": MetadataValue.text(f"{self.pipeline.name}.{self.planned.name}"),
-            "stage_type": MetadataValue.text(self.planned.metadata.stage_type),
-            "ledger_job": MetadataValue.text(ctx.job_id),
+            "stage": MetadataValue.text(f"{self.runner.pipeline.name}.{planned.name}"),
+            "stage_type": MetadataValue.text(planned.metadata.stage_type),
+            "ledger_job": MetadataValue.text(self.record.job.job_id),
         }
         if isinstance(error, GateConditionError):
             metadata |= {
@@ -159,42 +245,24 @@ class StepRunner:
                 "expected": MetadataValue.text(redact(str(error.expected))),
                 "observed": MetadataValue.text(redact(str(error.observed))),
             }
-        if ctx.quarantined:
-            metadata["quarantined"] = quarantine_table(ctx.quarantined)
+        if self._quarantined:
+            metadata["quarantined"] = quarantine_table(self._quarantined)
         text = text_of(error)
         described = text if isinstance(error, MedkgError) else f"{type(error).__name__}: {text}"
-        return Failure(
-            f"stage {self.planned.name!r} ({self._type()}): {described}",
-            metadata=metadata,
-            allow_retries=is_retryable(error),
-        )
+        sentence = f"stage {planned.name!r} ({_described_type(planned)}): {described}"
+        return StepFailedError(sentence, error, metadata)
 
 
-def asked_stages(context: OpExecutionContext) -> frozenset[str]:
-    """Return the Dagster names of the stages that this run was asked for."""
-    return frozenset(key.path[-1] for key in context.job_def.asset_layer.selected_asset_keys)
+def _described_type(planned: PlannedStage) -> str:
+    """Return the stage type and, where it is a third party's, whose."""
+    origin = planned.origin
+    stage_type = planned.metadata.stage_type
+    if origin is None or origin.is_own:
+        return stage_type
+    return f"{stage_type} of {origin.distribution} {origin.version}"
 
 
-def state_counts(state: Mapping[str, Any]) -> dict[str, int]:
-    """Return what can be counted in a stage's state: the length of batches, the numbers of receipts.
-
-    Args:
-        state: State key to value.
-
-    Returns:
-        Counts by state key, and for a receipt by the names of its fields.
-    """
-    counts: dict[str, int] = {}
-    for key, value in state.items():
-        if isinstance(value, tuple | list):
-            counts[key] = len(value)
-        elif isinstance(value, BaseModel):
-            numbers = ((name, getattr(value, name)) for name in type(value).model_fields)
-            counts |= {name: number for name, number in numbers if type(number) is int}
-    return counts
-
-
-def launchpad_config(context: OpExecutionContext) -> dict[str, Any]:
+def _launchpad_config(context: OpExecutionContext) -> dict[str, Any]:
     """Return the configuration a person or sensor gave this run for this op, defaults left out.
 
     The op's own config has the defaults filled in, and so cannot tell a choice from a default.
@@ -204,3 +272,13 @@ def launchpad_config(context: OpExecutionContext) -> dict[str, Any]:
         node = (node.get("ops") or {}).get(name) if isinstance(node, Mapping) else None
     config = node.get("config") if isinstance(node, Mapping) else None
     return dict(config) if isinstance(config, Mapping) else {}
+
+
+def _input_source(wire: Wire, writer: PlannedStage) -> "InputSource | None":
+    from medkg_dagster.runtime.isolation.invoke_isolated import InputSource
+
+    if writer.origin is None:
+        return None
+    names = stored_names(writer.contract, writer.metadata)
+    own = next(key for key, stored in names.items() if stored == wire.state_key)
+    return InputSource(writer.origin.target, writer.contract, own)

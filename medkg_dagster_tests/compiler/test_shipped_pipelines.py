@@ -117,9 +117,9 @@ def test_one_job_selects_all_stages_and_works_on_the_default_ledger_job(
     assert job.tags["dagster/partition"] == "default"
 
 
-def test_retries_follow_the_stages_policy(definitions: Definitions) -> None:
-    parse = stage_graph(definitions, "auto").node_named("parse").definition
+def test_no_op_has_a_retry_policy_of_dagsters_which_would_try_again_what_somebody_stopped(
+    definitions: Definitions,
+) -> None:
+    ops = [node.definition for node in stage_graph(definitions, "auto").nodes]
 
-    assert isinstance(parse, OpDefinition)
-    assert parse.retry_policy is not None
-    assert parse.retry_policy.max_retries == 2
+    assert [op.name for op in ops if isinstance(op, OpDefinition) and op.retry_policy is not None] == []

@@ -11,7 +11,7 @@ from medkg_dagster.errors import (
     StageLimitError,
     StoreError,
 )
-from medkg_dagster.runtime.policies import BoundedRetryPolicy, external_calls, is_retryable
+from medkg_dagster.runtime.policies import external_calls, is_retryable, retry_delay
 from medkg_dagster.topology.models import ResiliencePolicy
 
 
@@ -31,19 +31,19 @@ def policy(strategy: str, *, jitter: bool = False) -> ResiliencePolicy:
     [("exponential", [1, 3, 7, 10, 10]), ("linear", [1, 2, 3, 4, 5]), ("none", [1, 1, 1, 1, 1])],
 )
 def test_delays_follow_the_strategy_up_to_the_maximum(strategy: str, delays: list[float]) -> None:
-    retries = BoundedRetryPolicy.from_policy(policy(strategy))
+    backoff = policy(strategy).backoff
 
-    assert [retries.calculate_delay(attempt) for attempt in range(1, 6)] == delays
+    assert [retry_delay(backoff, retry) for retry in range(1, 6)] == delays
 
 
-def test_the_first_attempt_is_one_of_max_attempts() -> None:
-    assert BoundedRetryPolicy.from_policy(policy("none")).max_retries == 9
+def test_the_delay_of_the_last_possible_attempt_is_the_maximum() -> None:
+    assert retry_delay(policy("exponential").backoff, 99) == 10
 
 
 def test_jitter_stays_between_nothing_and_the_maximum() -> None:
-    retries = BoundedRetryPolicy.from_policy(policy("exponential", jitter=True))
+    backoff = policy("exponential", jitter=True).backoff
 
-    delays = [retries.calculate_delay(attempt) for attempt in range(1, 8) for _ in range(50)]
+    delays = [retry_delay(backoff, retry) for retry in range(1, 8) for _ in range(50)]
     assert all(0 <= delay <= 10 for delay in delays)
     assert len(set(delays)) > 10
 

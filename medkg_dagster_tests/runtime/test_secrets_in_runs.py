@@ -14,7 +14,7 @@ from dagster import instance_for_test as file_based_instance
 from pydantic import BaseModel, ConfigDict
 
 from medkg_dagster.compiler.config_schema import config_schema
-from medkg_dagster.errors import RejectedDocumentError, SourceError
+from medkg_dagster.errors import RejectedDocumentError
 from medkg_dagster.ledger import JobKey, JobLedger
 from medkg_dagster.stage_api import Secret, StageContext
 from medkg_dagster.stage_api import _redaction as memory
@@ -123,7 +123,7 @@ def test_an_error_that_quotes_a_secret_is_stored_without_it(deployment: Deployme
         try:
             raise ConnectionError(f"https://host/?key={reveal(config)} does not answer")
         except ConnectionError as error:
-            raise SourceError(f"refused: {error}") from error
+            raise RuntimeError(f"refused: {error}") from error
 
     result = run(deployment, execute)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from dagster import (
     AssetKey,
+    DagsterType,
     Failure,
     PartitionKeyRange,
     StaticPartitionsDefinition,
@@ -33,12 +34,13 @@ def manager(folder: Path) -> StateIOManager:
 def write(folder: Path, value: Mapping[str, object], partition: str = "default") -> None:
     content = archive_state(value, TYPES[STAGE])
     with build_output_context(asset_key=AssetKey(STAGE), partition_key=partition) as context:
-        manager(folder).handle_output(context, content)
+        manager(folder).store(context, content)
 
 
 def read(folder: Path, key: str, partition: str = "default") -> object:
     with build_input_context(
         asset_key=AssetKey(STAGE),
+        dagster_type=DagsterType(lambda _context, _value: True, name="AssetOfAnother"),
         partition_key=partition,
         asset_partitions_def=StaticPartitionsDefinition([partition]),
         asset_partition_key_range=PartitionKeyRange(partition, partition),

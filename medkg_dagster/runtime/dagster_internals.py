@@ -1,4 +1,4 @@
-"""What Dagster does not export and the compiler needs: its places may move with any release of Dagster."""
+"""What Dagster does not export and this package needs: its places may move with any release of Dagster."""
 
 from __future__ import annotations
 
@@ -8,14 +8,22 @@ from dagster import RepositoryDefinition
 from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
 from dagster._core.definitions.output import OutputDefinition
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from dagster._core.errors import DagsterUserCodeProcessError
+from dagster._core.execution.plan.outputs import StepOutputHandle
+from dagster._utils.interrupts import capture_interrupts
+from dagster_shared.error import SerializableErrorInfo
 
 if TYPE_CHECKING:
     from dagster._core.remote_representation.external_data import RepositorySnap
 
 __all__ = [
     "IMPLICIT_ASSET_JOB_NAME",
+    "DagsterUserCodeProcessError",
     "OutputDefinition",
+    "SerializableErrorInfo",
+    "StepOutputHandle",
     "UnresolvedAssetJobDefinition",
+    "capture_interrupts",
     "repository_snapshot",
 ]
 

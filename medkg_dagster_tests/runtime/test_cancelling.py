@@ -1,0 +1,122 @@
+"""Runs that somebody stops: they end within seconds, the ledger says so, and they can be started again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from dagster import DagsterInstance, DagsterRunStatus
+
+from medkg_dagster.ledger import JobKey, JobStatus, PhaseStatus
+from medkg_dagster_tests.end_to_end.running import Running
+
+KEY = JobKey("long", "default")
+POLICY = "backoff: {strategy: none, initial: 600.0, maximum: 600.0, jitter: false}"
+SECONDS_TO_END = 30.0
+"""Far less than any stage takes, and far more than a run needs to stop on a busy machine."""
+
+# Whoever started the tests may have told their processes to ignore interrupts.
+EXECUTE = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+job = ["job", "execute", "-m", "medkg_dagster_tests.runtime.long_definitions", "-j", "long"]
+os.execv(sys.executable, [sys.executable, "-m", "dagster", *job])
+"""
+
+
+def prepare(folder: Path, act: str, *, isolation: str = "", first: str = "nothing") -> Running:
+    """Return a deployment of one pipeline of two stages, the second of which does `act`."""
+    deployment = Running(folder)
+    stage = f"name: second, type: second-act, depends_on: [first], config: {{act: {act}}}{isolation}"
+    lines = ["name: long", 'version: "2026-01-01"', "stages:"]
+    lines += [f"  - {{name: first, type: first-act, config: {{act: {first}}}}}", f"  - {{{stage}}}"]
+    deployment.prepare({"long.yaml": "\n".join(lines) + "\n"})
+    policies = folder / "config" / "orchestration" / "resilience.yaml"
+    policies.write_text(f"policies:\n  default:\n    max_attempts: 3\n    {POLICY}\n")
+    return deployment
+
+
+def stop(
+    deployment: Running, executor: str, sent: signal.Signals = signal.SIGINT, times: int = 1
+) -> tuple[int, str]:
+    """Run the job, stop it as a terminal does when its second stage is at work; return exit code and log."""
+    log = deployment.folder / "log"
+    mark = deployment.home / "second.mark"
+    with log.open("wb") as stream:
+        started = subprocess.Popen(
+            [sys.executable, "-c", EXECUTE],
+            env=deployment.environment | {"MEDKG_EXECUTOR": executor},
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+    try:
+        deployment.wait("the second stage", lambda: mark.exists() or started.poll() is not None or None)
+        for _ in range(times):
+            os.killpg(started.pid, sent)
+        return started.wait(SECONDS_TO_END), log.read_text()
+    finally:
+        if started.poll() is None:
+            os.killpg(started.pid, signal.SIGKILL)
+            started.wait()
+
+
+def assert_cancelled(deployment: Running, log: str) -> None:
+    """Fail where the ledger does not know, something is half-written, or the job cannot be started again."""
+    with deployment.ledger() as ledger:
+        assert ledger.jobs.get(KEY).status is JobStatus.CANCELLED, log
+        again = ledger.phases.retry(KEY, "long", None, actor="test", reason="again")
+    assert again.status is PhaseStatus.DUE
+    with DagsterInstance.from_config(str(deployment.home / "dagster")) as instance:
+        assert [run.status for run in instance.get_runs()] == [DagsterRunStatus.FAILURE]
+    states = [path.name for path in (deployment.home / "state").rglob("*") if path.is_file()]
+    assert states == ["default.state.zip"]
+
+
+@pytest.mark.parametrize(
+    ("executor", "act"), [("in_process", "compute"), ("in_process", "store"), ("multiprocess", "sleep")]
+)
+def test_an_interrupt_ends_the_run_whatever_the_stage_does(tmp_path: Path, executor: str, act: str) -> None:
+    deployment = prepare(tmp_path, act)
+
+    code, log = stop(deployment, executor)
+
+    assert code == 1, log
+    assert_cancelled(deployment, log)
+
+
+@pytest.mark.parametrize("isolation", ["", ", isolation: subprocess"])
+def test_an_interrupt_ends_the_processes_that_the_stage_started(tmp_path: Path, isolation: str) -> None:
+    deployment = prepare(tmp_path, "start", isolation=isolation)
+
+    _, log = stop(deployment, "in_process")
+
+    assert_cancelled(deployment, log)
+    process, child = map(int, (deployment.home / "second.mark").read_text().split())
+    assert not Path(f"/proc/{process}").exists()
+    # What a stage starts behind the back of its own child is ended where it asks for isolation.
+    assert not isolation or not Path(f"/proc/{child}").exists()
+    if Path(f"/proc/{child}").exists():
+        os.kill(child, signal.SIGKILL)
+
+
+def test_an_interrupt_ends_the_wait_before_another_attempt(tmp_path: Path) -> None:
+    deployment = prepare(tmp_path, "fail")
+
+    _, log = stop(deployment, "in_process")
+
+    assert_cancelled(deployment, log)
+
+
+@pytest.mark.parametrize("executor", ["in_process", "multiprocess"])
+def test_being_asked_to_end_and_impatience_are_interrupts_too(tmp_path: Path, executor: str) -> None:
+    deployment = prepare(tmp_path, "sleep")
+
+    code, log = stop(deployment, executor, signal.SIGTERM, times=3)
+
+    assert code != 0, log
+    assert_cancelled(deployment, log)
