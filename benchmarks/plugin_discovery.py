@@ -146,15 +146,15 @@ def measure(packages: int = 100, repeats: int = 9) -> Iterator[Figure]:
             title = f"discovery of {packages} packages{allowed}"
             yield Figure.ratio(title, "s CPU", pair, 1.2, "against importing and calling by hand")
         blocked = everything[: packages // 2]
-        told = _child(folder, "discover", [], blocked)
-        _check(told, packages - len(blocked))
-        imported = {_module(number) for number in range(len(blocked))} & set(told["modules"])
+        reply = _child(folder, "discover", [], blocked)
+        _check(reply, packages - len(blocked))
+        imported = {_module(number) for number in range(len(blocked))} & set(reply["modules"])
         title = f"modules imported of {len(blocked)} blocked packages of {packages}"
         yield Figure.value(title, "modules", len(imported), 0)
 
 
 def discover(allow: Sequence[str] = (), block: Sequence[str] = ()) -> dict[str, Any]:
-    """Discover and register what is installed, and ask for all that the audit and the report are told.
+    """Discover and register what is installed, and ask for all that the audit and the report show.
 
     Args:
         allow: Distributions that may be loaded; none allows everything.
@@ -171,7 +171,7 @@ def discover(allow: Sequence[str] = (), block: Sequence[str] = ()) -> dict[str, 
     events = factory.events
     seconds = time.process_time() - start
     assert len(events) > len(factory.registry)
-    return _told(seconds, factory.registry.stage_types, [str(problem) for problem in problems])
+    return _reply(seconds, factory.registry.stage_types, [str(problem) for problem in problems])
 
 
 def by_hand() -> dict[str, Any]:
@@ -182,10 +182,10 @@ def by_hand() -> dict[str, Any]:
     start = time.process_time()
     registrations: list[Any] = [point.load()() for point in entry_points().select(group=GROUP)]
     seconds = time.process_time() - start
-    return _told(seconds, [item.metadata.stage_type for item in registrations], [])
+    return _reply(seconds, [item.metadata.stage_type for item in registrations], [])
 
 
-def _told(seconds: float, types: Sequence[str], problems: Sequence[str]) -> dict[str, Any]:
+def _reply(seconds: float, types: Sequence[str], problems: Sequence[str]) -> dict[str, Any]:
     return {
         "seconds": seconds,
         "types": [name for name in types if name.startswith(_TYPE)],
@@ -204,16 +204,16 @@ def _import_own_stages() -> None:
 
 def _seconds(folder: Path, packages: int, side: str, *arguments: Sequence[str]) -> Callable[[], float]:
     def measured() -> float:
-        told = _child(folder, side, *arguments)
-        _check(told, packages)
-        return float(told["seconds"])
+        reply = _child(folder, side, *arguments)
+        _check(reply, packages)
+        return float(reply["seconds"])
 
     return measured
 
 
-def _check(told: dict[str, Any], types: int) -> None:
-    assert len(told["types"]) == types, told
-    assert not told["problems"], told["problems"]
+def _check(reply: dict[str, Any], types: int) -> None:
+    assert len(reply["types"]) == types, reply
+    assert not reply["problems"], reply["problems"]
 
 
 def _child(folder: Path, side: str, *arguments: Sequence[str]) -> dict[str, Any]:
@@ -232,8 +232,8 @@ def _child(folder: Path, side: str, *arguments: Sequence[str]) -> dict[str, Any]
         text=True,
         check=True,
     )
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    reply: dict[str, Any] = json.loads(done.stdout)
+    return reply
 
 
 def _install(folder: Path, number: int) -> None:

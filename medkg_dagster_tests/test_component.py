@@ -366,7 +366,7 @@ def test_pipelines_of_one_name_in_two_components_clash_and_one_stays(
 def test_the_runs_of_others_are_never_called_lost(
     project: Project, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ended_runs, "MUTE_SECONDS", -1.0)
+    monkeypatch.setattr(ended_runs, "NAMING_SECONDS", -1.0)
     project.add("notes", {"pipelines/notes.yaml": project.notes()})
     definitions = project.load()
     others = {"dagster/partition": "2026-01-01"}

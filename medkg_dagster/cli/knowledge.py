@@ -73,7 +73,7 @@ def search(settings: Settings, query: tuple[str, ...], limit: int, as_json: bool
 def find_chunks(settings: Settings, query: str, limit: int) -> tuple[Embedder | None, Sequence[SearchHit]]:
     """Embed a query with the index's own model and search.
 
-    Where that model cannot be opened or asked, it says so and searches words only.
+    Where that model cannot be opened or used, it says so and searches words only.
 
     Returns:
         The embedder, None where it could not be used, and what was found.

@@ -28,7 +28,8 @@ from medkg_dagster.settings import Settings
 from medkg_dagster.topology.names import ENDED_RUNS_SENSOR
 
 RUNS_PER_TICK = 100
-MUTE_SECONDS = 60.0
+NAMING_SECONDS = 60.0
+"""After this time a run has named its process, or ended before it could."""
 _AT_WORK = (DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING)
 _ENDED_BADLY = (DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
 
@@ -86,18 +87,18 @@ def lost_runs(instance: DagsterInstance, one_process_jobs: AbstractSet[str]) -> 
         record.dagster_run
         for record in records
         if is_gone(record.dagster_run.tags.get(PROCESS_TAG, ""))
-        or (record.dagster_run.job_name in one_process_jobs and _is_mute(record))
+        or (record.dagster_run.job_name in one_process_jobs and _names_no_process(record))
     ]
 
 
-def _is_mute(record: RunRecord) -> bool:
+def _names_no_process(record: RunRecord) -> bool:
     """Say whether a run of a ledger job began a while ago and has not named its process yet.
 
     The instance holds the runs of other code locations too; theirs lack the tag that all our jobs carry.
     """
     tags = record.dagster_run.tags
     began = record.start_time or record.create_timestamp.timestamp()
-    return PIPELINE_TAG in tags and PROCESS_TAG not in tags and time.time() - began > MUTE_SECONDS
+    return PIPELINE_TAG in tags and PROCESS_TAG not in tags and time.time() - began > NAMING_SECONDS
 
 
 def _tell(ledger: JobLedger, run: DagsterRun) -> None:

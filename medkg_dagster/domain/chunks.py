@@ -105,7 +105,7 @@ class IndexReceipt(Value):
         documents: Documents the batch covered.
         chunks_indexed: Chunks of the batch that are in the index now, new or unchanged.
         chunks_removed: Chunks of earlier versions of these documents that were removed.
-        embedding_model: The model whose vectors stand beside the text.
+        embedding_model: The model whose vectors are stored with the text.
     """
 
     store: str

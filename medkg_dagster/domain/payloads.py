@@ -11,7 +11,7 @@ from pydantic import AfterValidator
 from medkg_dagster.domain.value import Value
 
 CONVERTED = ".ir.json"
-"""What the converted document beside a PDF has in place of the PDF's suffix."""
+"""The suffix of a PDF's sidecar file with the converted document, in place of the PDF's own."""
 
 CONVERSION_FAILED = ".ir.failed.json"
 """The same for the reason why it could not be converted."""

@@ -48,7 +48,7 @@ def retry_after(stated: str) -> float | None:
 
 
 def user_agent() -> str:
-    """Return what servers are told of who asks."""
+    """Return the `User-Agent` of requests."""
     try:
         return f"medkg-dagster/{version('medkg-dagster')}"
     except PackageNotFoundError:  # a source tree that was never installed

@@ -17,7 +17,7 @@ class Outcome(StrEnum):
     OVERRIDDEN = "overridden"
     REJECTED = "rejected"
     BLOCKED = "blocked"
-    NOT_ASKED_FOR = "not asked for"
+    NOT_REQUESTED = "not asked for"
     REMOVED = "removed"
 
 

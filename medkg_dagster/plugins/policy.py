@@ -49,7 +49,7 @@ class PluginPolicy:
     Attributes:
         closed: Why nothing but built-ins is let in (`MEDKG_PLUGINS=off`, an invalid plugins.yaml); empty
             where others are.
-        autoload: Whether what is installed is loaded without being asked for; otherwise only what a
+        autoload: Whether what is installed is loaded without being requested; otherwise only what a
             pipeline's `plugins:` section names.
         allow: What may be loaded; empty allows everything.
         block: What is never loaded, stronger than `allow`.

@@ -91,20 +91,20 @@ class PluginRegistry(Generic[T]):
         if origin is not None:
             self._origins[name] = origin
 
-    def load_plugins(self, asked_for: Collection[str] = ()) -> tuple[Problem, ...]:
+    def load_plugins(self, requested: Collection[str] = ()) -> tuple[Problem, ...]:
         """Register what is installed and let in; doing it again adds only what is new.
 
         Args:
-            asked_for: Distributions, entry points and import paths that pipelines name in `plugins:`.
+            requested: Distributions, entry points and import paths that pipelines name in `plugins:`.
 
         Returns:
             What went wrong; the other plugins are registered all the same.
         """
-        paths = sorted(name for name in asked_for if ":" in name and self.policy.allows_import(name))
+        paths = sorted(name for name in requested if ":" in name and self.policy.allows_import(name))
         group = self.kind.group
         imports = [(Origin("", path, UNKNOWN, UNKNOWN), EntryPoint("", path, group)) for path in paths]
         found = [*self._installed.of(group), *(imports if self.kind.is_eager else ())]
-        return self._load(found, asked_for, self._installed.problems())
+        return self._load(found, requested, self._installed.problems())
 
     def load_entry_points(self, points: Iterable[EntryPoint]) -> tuple[Problem, ...]:
         """Register what certain entry points offer; otherwise like `load_plugins`."""
@@ -114,23 +114,23 @@ class PluginRegistry(Generic[T]):
     def _load(
         self,
         found: Iterable[tuple[Origin, EntryPoint]],
-        asked_for: Collection[str] = (),
+        requested: Collection[str] = (),
         problems: Iterable[Problem] = (),
     ) -> tuple[Problem, ...]:
         """Let in, import where the kind is eager, and settle collisions."""
         let_in: list[tuple[Origin, EntryPoint]] = []
         events: list[PluginEvent] = []
         for origin, point in sorted(found, key=_order):
-            refused = self._refusal(origin, point, asked_for)
+            refused = self._refusal(origin, point, requested)
             if refused is None:
                 let_in.append((origin, point))
             if refused is not None or self.kind.is_eager:
                 events.append(refused or PluginEvent(origin, Outcome.DISCOVERED))
-        told = [*problems]
+        problems_found = [*problems]
         offers: dict[str, list[tuple[Origin, Any]]] = defaultdict(list)
         if self.kind.is_eager:
             imported = import_plugins(self.kind, let_in, self.policy.load_seconds)
-            told += imported.problems
+            problems_found += imported.problems
             events += imported.events
             self.loads = tuple(imported.loads)
             for origin, plugin in imported.plugins:
@@ -144,26 +144,26 @@ class PluginRegistry(Generic[T]):
                 continue
             origins = [origin for origin, _ in offered]
             settlement = settle(self.kind, name, origins, self.policy.chosen(self.kind.key, name))
-            told += settlement.problems
+            problems_found += settlement.problems
             events += settlement.events
             if settlement.taken is not None and self._origins.get(name) != settlement.taken:
                 self._take(name, settlement.taken, offered[origins.index(settlement.taken)][1])
-        told += self._vain_replacements(offers)
-        self._problems |= dict.fromkeys(told)
+        problems_found += self._vain_replacements(offers)
+        self._problems |= dict.fromkeys(problems_found)
         self._events |= dict.fromkeys(events)
-        return tuple(told)
+        return tuple(problems_found)
 
-    def _refusal(self, origin: Origin, point: EntryPoint, asked_for: Collection[str]) -> PluginEvent | None:
+    def _refusal(self, origin: Origin, point: EntryPoint, requested: Collection[str]) -> PluginEvent | None:
         """Decide from metadata whether an entry point is let in; None where it is."""
         written, refusal = self.policy.written, self.policy.refusal(origin)
         if refusal is not None:
             subject = "" if self.kind.is_eager else self.kind.subject(point.name)
             return PluginEvent(origin, Outcome.BLOCKED, subject, written, refusal)
         if self.kind.is_eager and not (
-            self.policy.autoload or origin.is_own or _is_asked_for(origin, asked_for)
+            self.policy.autoload or origin.is_own or _is_requested(origin, requested)
         ):
             details = "autoload is off and no pipeline's `plugins:` section names it"
-            return PluginEvent(origin, Outcome.NOT_ASKED_FOR, "", written, details)
+            return PluginEvent(origin, Outcome.NOT_REQUESTED, "", written, details)
         return None
 
     def _take(self, name: str, origin: Origin, offer: Any) -> None:
@@ -239,11 +239,11 @@ class PluginRegistry(Generic[T]):
         ) from cause
 
 
-def _is_asked_for(origin: Origin, asked_for: Collection[str]) -> bool:
+def _is_requested(origin: Origin, requested: Collection[str]) -> bool:
     return (
-        origin.target in asked_for
-        or origin.entry_point in asked_for
-        or any(is_from(origin, name) for name in asked_for)
+        origin.target in requested
+        or origin.entry_point in requested
+        or any(is_from(origin, name) for name in requested)
     )
 
 

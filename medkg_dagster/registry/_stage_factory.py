@@ -32,15 +32,15 @@ class PipelineView(Protocol):
 class LoadPlugins(Protocol):
     """How `load_plugins` is called, of `StageFactory` or of one factory."""
 
-    def __call__(self, policy: PluginPolicy | None = None, asked_for: Collection[str] = ()) -> StageFactory:
+    def __call__(self, policy: PluginPolicy | None = None, requested: Collection[str] = ()) -> StageFactory:
         """Load what is installed and let in; the factory's `problems` say what went wrong.
 
         Args:
             policy: What is let in; by default everything, or what a factory that is there lets in already.
-            asked_for: Distributions, entry points and import paths that pipelines name in `plugins:`.
+            requested: Distributions, entry points and import paths that pipelines name in `plugins:`.
 
         Returns:
-            The factory; a new one where `StageFactory` was asked.
+            The factory; a new one where it is called of `StageFactory`.
         """
 
 
@@ -48,7 +48,7 @@ class _LoadPlugins:
     """Lets `StageFactory.load_plugins()` make a factory, and `factory.load_plugins()` fill that very one."""
 
     def __get__(self, factory: StageFactory | None, owner: type[StageFactory]) -> LoadPlugins:
-        def load_plugins(policy: PluginPolicy | None = None, asked_for: Collection[str] = ()) -> StageFactory:
+        def load_plugins(policy: PluginPolicy | None = None, requested: Collection[str] = ()) -> StageFactory:
             filled = factory
             if filled is None:
                 installed = InstalledEntryPoints()
@@ -56,7 +56,7 @@ class _LoadPlugins:
             elif policy is not None:
                 filled.registry.policy = policy
                 filled.extensions = ExtensionRegistry(policy)
-            filled.registry.load_plugins(asked_for)
+            filled.registry.load_plugins(requested)
             return filled
 
         return load_plugins
@@ -91,13 +91,13 @@ class StageFactory:
     def problems(self) -> tuple[Problem, ...]:
         """What went wrong when plugins were loaded, names that collide, dependencies nobody registered."""
         distributions = {event.origin.distribution for event in self.events}
-        told = (
+        found = (
             *self.registry.problems,
             *self.extensions.problems,
             *self.registry.policy.misspelt_blocks(distributions),
             *self.registry.check_complete(),
         )
-        return tuple(dict.fromkeys(told))
+        return tuple(dict.fromkeys(found))
 
     def resolve(self, pipeline: PipelineView, stage: StageDefinitionView) -> Stage:
         """Build a stage.

@@ -15,7 +15,7 @@ from medkg_dagster.registry import ExtensionRegistry, StageFactory
 from medkg_dagster.resolution.gate_work import work_clashes
 from medkg_dagster.resolution.pipeline_resolution import resolve_one
 from medkg_dagster.resolution.plan import PipelinePlan, Plan, PluginReport
-from medkg_dagster.resolution.requirements import asked_for
+from medkg_dagster.resolution.requirements import requested_plugins
 from medkg_dagster.settings import Settings
 from medkg_dagster.topology.clashes import LoadedPipeline
 from medkg_dagster.topology.loading import LoadedTopologies, load_pipelines
@@ -53,15 +53,15 @@ def load_deployment(settings: Settings) -> Deployment:
 
 
 def deploy(loaded: LoadedTopologies, policy: LoadedPluginPolicy, home: Path) -> Deployment:
-    """Load the plugins that are let in or asked for, and resolve the pipelines.
+    """Load the plugins that are let in or requested, and resolve the pipelines.
 
     Args:
         loaded: The pipelines.
         policy: What is let in.
         home: The folder for all data.
     """
-    wanted = asked_for(pipeline.topology for pipeline in loaded.pipelines)
-    factory = StageFactory.load_plugins(policy.policy, wanted)
+    requested = requested_plugins(pipeline.topology for pipeline in loaded.pipelines)
+    factory = StageFactory.load_plugins(policy.policy, requested)
     plan = resolve_topologies(loaded, factory, home, (*policy.problems, *factory.problems))
     return Deployment(factory, plan)
 
@@ -91,7 +91,7 @@ def resolve_topologies(
     Args:
         loaded: Pipelines and policies.
         factory: The stage types and extensions.
-        home: The folder for all data, which a custom condition is told.
+        home: The folder for all data, which a custom condition is given.
         problems: Problems of plugins; the factory's own by default.
 
     Returns:

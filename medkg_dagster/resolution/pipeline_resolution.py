@@ -71,7 +71,7 @@ def resolve_one(
         topology: The pipeline.
         factory: The stage types and extensions.
         policies: The resilience policies by name.
-        home: The folder for all data, which a custom condition is told.
+        home: The folder for all data, which a custom condition is given.
         guard: Ends what a plugin's code does not end itself.
     """
     topology, conditions, condition_findings = expand_conditions(topology, factory.extensions, home, guard)

@@ -13,10 +13,10 @@ from medkg_dagster.topology.models import PipelineTopologyConfig
 from medkg_dagster.topology.plugin_keys import PluginRequirement
 from medkg_dagster.topology.structure import Finding
 
-_NOT_LET_IN = {Outcome.BLOCKED, Outcome.NOT_ASKED_FOR, Outcome.REJECTED}
+_NOT_LET_IN = {Outcome.BLOCKED, Outcome.NOT_REQUESTED, Outcome.REJECTED}
 
 
-def asked_for(topologies: Iterable[PipelineTopologyConfig]) -> frozenset[str]:
+def requested_plugins(topologies: Iterable[PipelineTopologyConfig]) -> frozenset[str]:
     """Return the distributions, entry points and import paths that pipelines name for stage types."""
     return frozenset(item.source for topology in topologies for item in topology.plugins.stages)
 

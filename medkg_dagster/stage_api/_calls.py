@@ -125,7 +125,7 @@ class ExternalCalls:
         Args:
             service: What was called.
             failed: Whether the service is at fault; an answer, even an unwelcome one, is no failure.
-            cause: What went wrong; of failures in a row the first one is told.
+            cause: What went wrong; of failures in a row the first one is reported.
         """
         with self._lock:
             circuit = self._circuits.setdefault(service, _Circuit())
@@ -136,7 +136,7 @@ class ExternalCalls:
             circuit.failures += 1
             circuit.opened_at = self.clock()
             if circuit.failures == 1:
-                circuit.first_cause = f"{type(cause).__name__}: {text_of(cause)}" if cause else "not told"
+                circuit.first_cause = f"{type(cause).__name__}: {text_of(cause)}" if cause else "unknown"
             if circuit.failures == self.failure_threshold:
                 self.log.warning(
                     "%s failed %d times in a row and is left alone for %g s at a time; first: %s",

@@ -70,7 +70,7 @@ class StageContext:
         extensions: The sources, embedders and stores that are let in.
         succeeded: Documents processed without error so far.
         quarantined: Documents refused so far, in order.
-        described: What `describe` was told.
+        described: What `describe` was given.
     """
 
     pipeline: str
@@ -87,7 +87,7 @@ class StageContext:
     described: dict[str, Described] = field(default_factory=dict)
 
     def describe(self, name: str, value: Described) -> None:
-        """Show a figure, a text or a table (a list of rows) beside what the stage made.
+        """Show a figure, a text or a table (a list of rows) on the stage's materialization.
 
         Args:
             name: The entry's name; numbers are plotted under it.
@@ -110,9 +110,9 @@ class StageContext:
             if not may_pass(error):
                 error.add_note(f"At document {document_id}, which is not at fault.")
                 raise error
-            told = f"{type(error).__name__}: {text_of(error)}"
+            cause = f"{type(error).__name__}: {text_of(error)}"
             raise BatchInterruptedError(
-                f"at {document_id}: {told}; no fault of the document, which is not set aside: the work is "
+                f"at {document_id}: {cause}; no fault of the document, which is not set aside: the work is "
                 "tried again as the stage's policy says"
             ) from error
         shown = showable(error)

@@ -53,8 +53,8 @@ def instead_of(location: Sequence[str | int]) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyBesideCondition:
-    """A key of a condition that stands beside it, in the gate.
+class KeyOutsideCondition:
+    """A key of a condition that stands outside it, in the gate.
 
     Attributes:
         path: Where it stands.
@@ -128,7 +128,7 @@ class MissingParse:
         ]
 
 
-LegacyForm = KeyBesideCondition | MissingParse
+LegacyForm = KeyOutsideCondition | MissingParse
 
 
 def legacy_forms(value: Mapping[str, Any]) -> list[LegacyForm]:
@@ -137,7 +137,7 @@ def legacy_forms(value: Mapping[str, Any]) -> list[LegacyForm]:
     Args:
         value: The content of a pipeline file, valid or not.
     """
-    return [*_keys_beside_conditions(value), *_missing_parses(value)]
+    return [*_keys_outside_conditions(value), *_missing_parses(value)]
 
 
 def read_legacy_forms(source: YamlSource) -> tuple[YamlSource, tuple[Problem, ...]]:
@@ -194,14 +194,14 @@ def _make_room(lines: dict[YamlPath, int], at: int) -> None:
     lines["stages", at] = lines.get(("stages", at - 1), 1)
 
 
-def _keys_beside_conditions(value: Mapping[str, Any]) -> Iterator[KeyBesideCondition]:
+def _keys_outside_conditions(value: Mapping[str, Any]) -> Iterator[KeyOutsideCondition]:
     for index, gate in enumerate(mappings_at(value, "gates")):
         condition = gate.get("condition")
         if not isinstance(condition, dict) or "custom" in condition:
             continue
         for key in CONDITION_KEYS:
             if key in gate and key not in condition:
-                yield KeyBesideCondition(("gates", index, key), gate.get("name"))
+                yield KeyOutsideCondition(("gates", index, key), gate.get("name"))
 
 
 def _missing_parses(value: Mapping[str, Any]) -> Iterator[MissingParse]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from medkg_dagster.errors import ConfigError, Problem, TopologyError
 from medkg_dagster.io.regular_files import read_regular
 from medkg_dagster.topology.legacy_forms import (
-    KeyBesideCondition,
+    KeyOutsideCondition,
     LegacyForm,
     MissingParse,
     legacy_forms,
@@ -161,18 +161,18 @@ def _set_indent(yaml: YAML, content: Any) -> None:
 
 
 def _apply(form: LegacyForm, content: Any) -> None:
-    if isinstance(form, KeyBesideCondition):
+    if isinstance(form, KeyOutsideCondition):
         _move_key(form, content)
     else:
         _put_parse(form, content)
 
 
-def _move_key(form: KeyBesideCondition, content: Any) -> None:
+def _move_key(form: KeyOutsideCondition, content: Any) -> None:
     gates, index, key = form.path
     gate = content[gates][index]
     keys = list(gate)
     before = keys[keys.index(key) - 1] if keys[0] != key else None
-    beside, below = _take(gate, key, whole=True)
+    inline, below = _take(gate, key, whole=True)
     if before != "condition":
         # Comments behind the condition, and behind the key, describe what comes after these.
         _, behind = _take(*_end(gate, "condition"))
@@ -181,7 +181,7 @@ def _move_key(form: KeyBesideCondition, content: Any) -> None:
             below = ""
         below += behind
     form.apply(content, {})
-    _add(*_end(gate, "condition"), beside, below)
+    _add(*_end(gate, "condition"), inline, below)
 
 
 def _put_parse(form: MissingParse, content: Any) -> None:
@@ -211,28 +211,28 @@ def _end(container: Any, key: Any) -> tuple[Any, Any]:
 
 
 def _take(container: Any, key: Any, *, whole: bool = False) -> tuple[str, str]:
-    """Take the comment lines that follow a value, with `whole` what stands beside it, too."""
+    """Take the comment lines that follow a value, with `whole` the comment on its own line, too."""
     slot = 2 if isinstance(container, dict) else 0
     tokens = container.ca.items.get(key)
     if not tokens or tokens[slot] is None:
         return "", ""
-    beside, _, below = tokens[slot].value.partition("\n")
+    inline, _, below = tokens[slot].value.partition("\n")
     column = tokens[slot].start_mark.column
     tokens[slot] = None
     if whole:
-        return beside, below
-    _add(container, key, beside, column=column)
+        return inline, below
+    _add(container, key, inline, column=column)
     return "", below
 
 
-def _add(container: Any, key: Any, beside: str = "", below: str = "", column: int = 0) -> None:
+def _add(container: Any, key: Any, inline: str = "", below: str = "", column: int = 0) -> None:
     """Let comments follow a value, after those it has."""
     from ruamel.yaml.error import CommentMark
     from ruamel.yaml.tokens import CommentToken
 
     slot = 2 if isinstance(container, dict) else 0
-    old_beside, old_below = _take(container, key, whole=True)
-    beside, below = " ".join(filter(None, (old_beside, beside))), old_below + below
-    if beside or below:
+    old_inline, old_below = _take(container, key, whole=True)
+    inline, below = " ".join(filter(None, (old_inline, inline))), old_below + below
+    if inline or below:
         tokens = container.ca.items.setdefault(key, [None, None, None, None])
-        tokens[slot] = CommentToken(f"{beside}\n{below}", CommentMark(column), None)
+        tokens[slot] = CommentToken(f"{inline}\n{below}", CommentMark(column), None)

@@ -60,7 +60,7 @@ class PluginsFile(StrictModel):
     """Which plugins a deployment lets in.
 
     Attributes:
-        autoload: Whether what is installed is loaded without being asked for; otherwise only what a
+        autoload: Whether what is installed is loaded without being requested; otherwise only what a
             pipeline's `plugins:` section names.
         allow: Distributions, or `distribution:entry point`, that may be loaded; empty allows all.
         block: Distributions, or `distribution:entry point`, that are never loaded.

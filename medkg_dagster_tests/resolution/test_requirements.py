@@ -10,7 +10,7 @@ from medkg_dagster.plugins import OWN_DISTRIBUTION, Origin, PluginPolicy
 from medkg_dagster.plugins.events import Outcome, PluginEvent
 from medkg_dagster.plugins.origin import UNKNOWN
 from medkg_dagster.registry import ExtensionRegistry, StageRegistry
-from medkg_dagster.resolution.requirements import asked_for, unmet_requirements, why_not_registered
+from medkg_dagster.resolution.requirements import requested_plugins, unmet_requirements, why_not_registered
 from medkg_dagster.topology.models import PipelineTopologyConfig
 from medkg_dagster.topology.structure import Finding
 from medkg_dagster_tests.registry.given import GivenEntryPoints
@@ -120,14 +120,14 @@ def test_pipelines_together_ask_for_what_each_names_for_stage_types() -> None:
     first = topology(stages=[{"type": "ocr", "from": "lab-ocr"}], sources=[{"type": "x", "from": "lab-x"}])
     second = topology(stages=[{"type": "a", "from": "our.stages:register"}, {"type": "b", "from": "lab-ocr"}])
 
-    assert asked_for([first, second, topology()]) == {"lab-ocr", "our.stages:register"}
+    assert requested_plugins([first, second, topology()]) == {"lab-ocr", "our.stages:register"}
 
 
 @pytest.mark.parametrize(
     ("event", "reason"),
     [
         (PluginEvent(LAB, Outcome.BLOCKED, "", "f", "blocked by f"), f"{LAB} is blocked: blocked by f"),
-        (PluginEvent(LAB, Outcome.NOT_ASKED_FOR, details="off"), f"{LAB} is not asked for: off"),
+        (PluginEvent(LAB, Outcome.NOT_REQUESTED, details="off"), f"{LAB} is not asked for: off"),
         (PluginEvent(BROKEN, Outcome.REJECTED, "ocr", details="taken"), f"{BROKEN} is rejected: taken"),
         (PluginEvent(BROKEN, Outcome.REJECTED, "other", details="taken"), None),
         (PluginEvent(LAB, Outcome.REGISTERED, "ocr"), None),

@@ -1,4 +1,4 @@
-"""The default index store: one SQLite file with FTS5 (BM25) and the vectors beside it."""
+"""The default index store: one SQLite file with FTS5 (BM25) and vectors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads and writes the tables of the SQLite index: FTS5 (BM25), and the vectors beside it."""
+"""Reads and writes the tables of the SQLite index: FTS5 (BM25), and vectors."""
 
 from __future__ import annotations
 

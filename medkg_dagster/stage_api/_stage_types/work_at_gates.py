@@ -18,7 +18,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class WaitingJob:
-    """A ledger job that waits at a gate, as the work on it is told of it.
+    """A ledger job that waits at a gate, as the work on it sees it.
 
     Attributes:
         stage: The stage whose type declares the work.
@@ -88,7 +88,7 @@ def _invalid_options(model: Any) -> list[str]:
         return []
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         return [f"options_model must be a pydantic model class, got {model!r}"]
-    # The run is told of its job by these.
+    # The run reads its job from these.
     taken = sorted({"pipeline", "job_id"} & set(model.model_fields))
     required = sorted(name for name, info in model.model_fields.items() if info.is_required())
     return [f"options_model must not have the field {name!r}" for name in taken] + [

@@ -37,8 +37,8 @@ def _difference(left: Any, right: Any, renamed: Renamed, place: str) -> str | No
         return _different_part(ours, theirs, renamed, place)
     if ours is None and theirs is None:
         right = _restored(right, renamed)
-        return None if _same(left, right) else _told(left, right, place)
-    return _told(left, right, place)
+        return None if _same(left, right) else _described(left, right, place)
+    return _described(left, right, place)
 
 
 def _different_part(ours: dict[str, Any], theirs: dict[str, Any], renamed: Renamed, place: str) -> str | None:
@@ -113,7 +113,7 @@ def _restored(value: Any, renamed: Renamed) -> Any:
     return type(value)(str(value).replace(theirs, ours)) if theirs and isinstance(value, PurePath) else value
 
 
-def _told(left: Any, right: Any, place: str) -> str:
+def _described(left: Any, right: Any, place: str) -> str:
     start = 0
     if isinstance(left, str) and isinstance(right, str):
         pairs = enumerate(zip(left, right, strict=False))

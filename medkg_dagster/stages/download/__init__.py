@@ -128,13 +128,13 @@ class DownloadConfig(Config):
     )
     resets: tuple[str, ...] = Field(
         default=(),
-        description="Ledger fields to set to false at the start, beside `pdf_downloaded`, for example "
+        description="Ledger fields to set to false at the start, besides `pdf_downloaded`, for example "
         "`pdf_ir_ready`.",
     )
     user_agent: str = Field(
         default="",
         pattern=r"^[\x20-\x7e]*$",
-        description="What servers are told of who asks; name and version of this program by default.",
+        description="The `User-Agent` of requests; name and version of this program by default.",
     )
     progress_seconds: float = Field(default=10.0, gt=0, description="Seconds between two lines of the log.")
     keep_partial_days: float = Field(

@@ -53,7 +53,7 @@ class Fetcher:
     Args:
         config: Limits and patience.
         store: Where files go.
-        book: Is told what became of each task.
+        book: Records what became of each task.
         calls: The stage's guard over calls to services: its pace and circuits hold here too.
         log: Where notable things are said.
     """
@@ -266,14 +266,14 @@ class Fetcher:
     def _retry(self, host: str, task: Task, error: TransientDownloadError) -> None:
         """Try an address again after a while, or go on to the next one."""
         now = time.monotonic()
-        asked = error.retry_after or 0.0
-        if asked > self._config.max_retry_after:
+        wait = error.retry_after or 0.0
+        if wait > self._config.max_retry_after:
             self._busy[host] = error
             self._fail_address(task, error)
             return
-        if asked:
-            self._queues.pause(host, now + asked)
-        delay = max(asked, self._backoff(task.tries))
+        if wait:
+            self._queues.pause(host, now + wait)
+        delay = max(wait, self._backoff(task.tries))
         if task.tries >= self._config.max_attempts or now + delay >= self._end:
             self._fail_address(task, error)
             return

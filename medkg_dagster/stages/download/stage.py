@@ -100,13 +100,13 @@ class DownloadStage:
             if record is not None and not self._config.revalidate:
                 book.end(Ending(record, is_reused=True), is_known=record == before)
                 continue
-            asked = candidates
+            chosen = candidates
             if record is not None:
-                asked = tuple(url for url in candidates if show(url) == record.url)[:1] or candidates[:1]
+                chosen = tuple(url for url in candidates if show(url) == record.url)[:1] or candidates[:1]
             tasks.append(
                 Task(
                     document_id,
-                    asked,
+                    chosen,
                     expected=self._config.sha256.get(document_id),
                     stored=record,
                     attempts=before.attempts if before else 0,

@@ -24,13 +24,13 @@ class Task:
         document_id: The payload's id.
         addresses: Where its file may be, in order.
         expected: The SHA-256 it must have; None for any.
-        stored: The file that is there, where it is only asked whether it has changed.
+        stored: The file that is there, where the request only asks whether it has changed.
         attempts: Attempts over all runs of the job.
         seconds: Time spent over all runs.
         position: The address being tried.
         tries: Attempts at it in this run.
         hops: Redirects followed in this attempt.
-        url: What is asked next.
+        url: The next address to request.
         admitted: Whether the host's next turn was taken for it already.
         passing: The last fault of this run that may pass.
         failure: The last error of this run.
@@ -136,7 +136,7 @@ class Bookkeeping:
 
     Args:
         ctx: The surroundings of the run.
-        store: Made to last before the ledger is told.
+        store: Flushed to disk before the ledger is updated.
         total: Documents that have an address.
         progress_seconds: Seconds between two lines of the log.
     """
@@ -182,7 +182,7 @@ class Bookkeeping:
             )
 
     def flush(self) -> None:
-        """Tell the ledger what it does not know yet; files first, so that it never knows too much."""
+        """Record in the ledger what it lacks; files first, so that it names none that is not on disk."""
         self._store.flush()
         if self._unrecorded:
             self._ctx.job.record_files(self._unrecorded)

@@ -20,7 +20,7 @@ _FORMATS = {"application/pdf": PayloadFormat.PDF, "application/xml": PayloadForm
 
 
 def read_converted(file: Path) -> Document | None:
-    """Read what a converter left beside a file; None where it left nothing.
+    """Read the sidecar file that a converter left; None where it left none.
 
     Args:
         file: The downloaded file.
@@ -29,7 +29,7 @@ def read_converted(file: Path) -> Document | None:
         UnreadableDocumentError: The converter could not convert it, or left what is no valid document.
     """
     converted = file.with_suffix(CONVERTED)
-    content = _read_beside(converted)
+    content = _read_sidecar(converted)
     if content is None:
         _refuse_failed(file)
         return None
@@ -44,7 +44,7 @@ def read_converted(file: Path) -> Document | None:
     return document
 
 
-def _read_beside(path: Path) -> bytes | None:
+def _read_sidecar(path: Path) -> bytes | None:
     """Read what a converter wrote; None where it wrote nothing."""
     try:
         return read_regular(path, MAX_CONVERTED_BYTES, within=path.parent)
@@ -111,7 +111,7 @@ def complete(document: Document, record: ArticleRecord) -> Document:
 
 def _refuse_failed(file: Path) -> None:
     failed = file.with_suffix(CONVERSION_FAILED)
-    content = _read_beside(failed)
+    content = _read_sidecar(failed)
     if content is None:
         return
     try:

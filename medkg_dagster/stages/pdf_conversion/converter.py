@@ -18,7 +18,7 @@ from medkg_dagster.io.child_process import ChildProcess, describe_end
 _MORE_CPU_SECONDS = 5
 
 
-class ConversionFailure(Exception):  # noqa: N818 - an answer of the process, told and not raised to callers
+class ConversionFailure(Exception):  # noqa: N818 - an answer of the process, reported and not raised to callers
     """Why a PDF was not converted.
 
     Attributes:

@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def convert(stage: ParseStage, path: Path) -> dict[str, str | bool] | None:
-    """Write the IR of a PDF beside it.
+    """Write the IR of a PDF into its sidecar file.
 
     Args:
         stage: A stage of type `parse`.

@@ -68,7 +68,7 @@ def convert_files(
     retry_failed: bool = False,
     command: Sequence[str] | None = None,
 ) -> ConversionReport:
-    """Write `<sha256>.ir.json` beside each PDF, or `<sha256>.ir.failed.json` where it cannot be converted.
+    """Write `<sha256>.ir.json` for each PDF, or `<sha256>.ir.failed.json` where it cannot be converted.
 
     What this package converted with another release or other options, as `<sha256>.ir.by` tells, is converted
     anew. What somebody else converted stays.

@@ -41,7 +41,7 @@ class Answer:
     """An answer whose body has not been read.
 
     Attributes:
-        shown: The address asked, without secrets.
+        shown: The address of the request, without secrets.
         headers: Names in lower case.
         response: The rest.
     """

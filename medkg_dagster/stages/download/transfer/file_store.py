@@ -25,7 +25,7 @@ _DAY = 86400.0
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where the bytes of a broken transfer came from; kept beside them.
+    """Where the bytes of a broken transfer came from; kept in a file next to them.
 
     Attributes:
         url: The address, without secrets.
@@ -167,7 +167,7 @@ class FileStore:
         return f"{FILES}/{sha256[:2]}/{sha256}.{SUFFIXES[media_type]}"
 
     def holds(self, sha256: str, media_type: str, size: int, *, verify: bool) -> bool:
-        """Say whether a file is there with the right size and, where asked, the right bytes."""
+        """Say whether a file is there with the right size and, where `verify` is set, the right bytes."""
         path = self._home / self.locate(sha256, media_type)
         try:
             if path.stat().st_size != size:

@@ -96,7 +96,7 @@ class Transfers:
         backend: Opens connections.
         pool: Keeps them.
         read_timeout: Longest wait for the next bytes.
-        user_agent: What servers are told of who asks.
+        user_agent: The `User-Agent` of requests.
     """
 
     def __init__(
