@@ -19,7 +19,7 @@ except MedkgError as error:
 
     def _excepthook(kind: type[BaseException], raised: BaseException, traceback: Any) -> None:
         if raised is reported:
-            sys.stderr.write(f"medkg: {raised}\n")
+            sys.stderr.writelines(f"medkg: {line}\n" for line in str(raised).splitlines())
         else:
             previous(kind, raised, traceback)
 

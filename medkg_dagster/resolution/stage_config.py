@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from medkg_dagster.errors import StageRegistryError
 from medkg_dagster.plugins import LoadGuard
@@ -19,7 +19,7 @@ from medkg_dagster.stage_api import Extensions, StageMetadata
 from medkg_dagster.stage_api._extensions import CONTEXT_KEY
 from medkg_dagster.stage_api._stage_types.metadata import qualified_name
 from medkg_dagster.stage_api._stage_types.rules import check_metadata
-from medkg_dagster.topology.explain import explain
+from medkg_dagster.topology.explain import validated
 from medkg_dagster.topology.plugin_keys import MetadataOverrides
 from medkg_dagster.topology.structure import Finding
 
@@ -108,13 +108,12 @@ def check_config(
     if model is None:
         return config, []
 
-    def validate() -> Any:
-        return model.model_validate(config, context={CONTEXT_KEY: extensions}).model_dump()
+    def validate() -> tuple[Any, list[Finding]]:
+        made, findings = validated(model, config, path, {CONTEXT_KEY: extensions})
+        return (config if made is None else made.model_dump()), findings
 
     try:
-        return guard.run(f"the configuration of stage type {metadata.stage_type!r}", validate), []
-    except ValidationError as error:
-        return config, list(explain(error, model, path))
+        return guard.run(f"the configuration of stage type {metadata.stage_type!r}", validate)
     except Exception as error:  # noqa: BLE001 - a plugin's validator may do anything, and others must load
         message = f"{qualified_name(model)} broke on this configuration: {error_text(error)}"
         return config, [Finding(path, message, "tell the authors of the stage type")]

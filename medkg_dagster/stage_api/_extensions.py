@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo
+from pydantic_core import PydanticCustomError
 
 from medkg_dagster.domain.chunks import Chunk, EmbeddingBatch, IndexReceipt
 from medkg_dagster.domain.knowledge import Edge, GraphReceipt, Node
 from medkg_dagster.domain.payloads import Payload
+from medkg_dagster.domain.scalar_types import Place, find_mistyped, named_field
 from medkg_dagster.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -211,17 +213,44 @@ class Extension:
 
     def validate(self, parameters: dict[str, Any]) -> BaseModel:
         """Validate parameters without building anything; raises `ConfigError` like `open`."""
-        try:
-            return self.config_model.model_validate(parameters)
-        except ValidationError as error:
-            raise ConfigError("; ".join(self._explain(item) for item in error.errors())) from error
+        made, wrong = self.check(parameters)
+        if made is None or wrong:
+            raise ConfigError("; ".join(sentence for _, sentence in wrong))
+        return made
 
-    def _explain(self, item: Any) -> str:
-        place = ".".join(str(part) for part in item["loc"])
+    def check(self, parameters: dict[str, Any]) -> tuple[BaseModel | None, list[tuple[Place, str]]]:
+        """Validate parameters, scalars strictly.
+
+        Args:
+            parameters: The parameters as written.
+
+        Returns:
+            The model's instance, None where it could not be made; and what is wrong, each with its place.
+        """
+        wrong = [
+            (found.path, f"{self._parameter(found.path)}: {found.message}; {found.hint}")
+            for found in find_mistyped(self.config_model, parameters)
+        ]
+        try:
+            return self.config_model.model_validate(parameters), wrong
+        except ValidationError as error:
+            told = {path for path, _ in wrong}
+            items = [item for item in error.errors() if item["loc"] not in told]
+            return None, wrong + [self._explain(item, parameters) for item in items]
+
+    def _parameter(self, path: tuple[str | int, ...]) -> str:
+        return f"{self.name}: parameter '{'.'.join(map(str, path))}'" if path else self.name
+
+    def _explain(self, item: Any, parameters: dict[str, Any]) -> tuple[Place, str]:
+        place: Place = item["loc"]
         if item["type"] == "extra_forbidden":
-            hint = did_you_mean(place, self.config_model.model_fields)
-            return f"{self.name}: unknown parameter '{place}'; {hint}"
-        return f"{self.name}: parameter '{place}': {item['msg']}"
+            written = ".".join(map(str, place))
+            hint = did_you_mean(written, self.config_model.model_fields)
+            return place, f"{self.name}: unknown parameter '{written}'; {hint}"
+        sentence = item["msg"].removeprefix("Value error, ")
+        if not place and (field := named_field(sentence, parameters)):
+            place = (field,)
+        return place, f"{self._parameter(place)}: {sentence}"
 
 
 class Extensions(Protocol):
@@ -299,12 +328,25 @@ def check_extension(kind: ExtensionKind, name: str, parameters: dict[str, Any], 
         info: What pydantic gives the validator.
 
     Raises:
-        ValueError: There is no such extension, or the parameters do not fit it.
+        ValueError: There is no such extension, or the parameters do not fit it; each error has the place of
+            its parameter under `params`.
     """
     catalogue = (info.context or {}).get(CONTEXT_KEY)
     if catalogue is None:
         return
     try:
-        catalogue.find(kind, name).validate(parameters)
+        _, wrong = catalogue.find(kind, name).check(parameters)
     except ConfigError as error:
         raise ValueError(str(error)) from error
+    if wrong:
+        raise ValidationError.from_exception_data(
+            name,
+            [
+                {
+                    "type": PydanticCustomError("parameter", "{sentence}", {"sentence": sentence}),
+                    "loc": ("params", *path),
+                    "input": parameters,
+                }
+                for path, sentence in wrong
+            ],
+        )

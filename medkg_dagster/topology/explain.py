@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from medkg_dagster.domain.scalar_types import Place, find_mistyped, named_field
 from medkg_dagster.errors import did_you_mean
 from medkg_dagster.topology.legacy_forms import instead_of
 from medkg_dagster.topology.structure import Finding
@@ -18,9 +19,37 @@ _TAGS = {FIELDS_TAG, CUSTOM_TAG}
 _SHOWN = 60
 
 
-def explain(
-    error: ValidationError, model: type[BaseModel], prefix: tuple[str | int, ...] = ()
-) -> Iterator[Finding]:
+_M = TypeVar("_M", bound=BaseModel)
+
+
+def validated(
+    model: type[_M], value: Any, prefix: Place = (), context: dict[str, Any] | None = None
+) -> tuple[_M | None, list[Finding]]:
+    """Validate what was read from a file, scalars strictly.
+
+    Args:
+        model: The model.
+        value: What was read.
+        prefix: Its place in the file.
+        context: What the model's validators are given.
+
+    Returns:
+        The model's instance, None where something is wrong; and all that is wrong.
+    """
+    findings = [
+        Finding((*prefix, *found.path), f"'{_dotted(found.path)}': {found.message}", found.hint)
+        for found in find_mistyped(model, value)
+    ]
+    made = None
+    try:
+        made = model.model_validate(value, context=context)
+    except ValidationError as error:
+        told = {finding.path for finding in findings}
+        findings += (finding for finding in explain(error, model, prefix) if finding.path not in told)
+    return (None if findings else made), findings
+
+
+def explain(error: ValidationError, model: type[BaseModel], prefix: Place = ()) -> Iterator[Finding]:
     """Turn a validation error into findings.
 
     Args:
@@ -30,7 +59,6 @@ def explain(
     """
     for item in error.errors(include_url=False):
         location = tuple(part for part in item["loc"] if part not in _TAGS)
-        place = _dotted(location)
         kind = item["type"]
         if kind == "extra_forbidden":
             key = str(location[-1])
@@ -38,10 +66,23 @@ def explain(
             hint = instead_of(location) or did_you_mean(key, _field_names(model, location[:-1]))
             yield Finding((*prefix, *location), f"unknown key '{key}'{within}", hint)
         elif kind == "missing":
-            yield Finding((*prefix, *location), f"'{place}' is missing", "add it")
+            yield Finding((*prefix, *location), f"'{_dotted(location)}' is missing", "add it")
         else:
-            message = f"'{place}': {_sentence(item)}" if place else _sentence(item)
-            yield Finding((*prefix, *location), message)
+            sentence = _sentence(item)
+            location = (*location, *_field_meant(item, sentence, model, location))
+            place = _dotted(location)
+            yield Finding((*prefix, *location), f"'{place}': {sentence}" if place else sentence)
+
+
+def _field_meant(item: Mapping[str, Any], sentence: str, model: type[BaseModel], location: Place) -> Place:
+    """Return the field that a rule between fields is about: one that its sentence names, or whose value."""
+    value = item.get("input")
+    if not isinstance(value, dict) or item["type"].endswith("_type"):
+        return ()
+    names = [name for name in _field_names(model, location) if name in value]
+    quoted = (name for name in names if isinstance(value[name], str) and repr(value[name]) in sentence)
+    found = named_field(sentence, names) or next(quoted, None)
+    return () if found is None else (found,)
 
 
 def _dotted(location: tuple[str | int, ...]) -> str:
@@ -58,7 +99,7 @@ def _sentence(item: Mapping[str, Any]) -> str:
     if isinstance(value, dict | list | tuple | BaseModel):
         kind = "a list" if isinstance(value, list | tuple) else "a mapping"
         return f"{message}, got {kind}" if item["type"].endswith("_type") else message
-    shown = "nothing" if value is None else repr(value)
+    shown = "nothing" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
     return f"{message}, got {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '...'}"
 
 

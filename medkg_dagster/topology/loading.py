@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from medkg_dagster.errors import Problem, did_you_mean
 from medkg_dagster.topology.clashes import LoadedPipeline, without_clashes
-from medkg_dagster.topology.explain import explain
+from medkg_dagster.topology.explain import validated
 from medkg_dagster.topology.legacy_forms import read_legacy_forms
 from medkg_dagster.topology.models import STRUCTURE_CHECKED, PipelineTopologyConfig, ResiliencePolicy
 from medkg_dagster.topology.structure import Finding, GateShape, StageShape, mappings_at, structure_findings
@@ -152,11 +150,12 @@ def load_policies(file: Path) -> LoadedPolicies:
     policies: dict[str, ResiliencePolicy] = {}
     broken = set()
     for name, value in written.items():
-        try:
-            policies[name] = ResiliencePolicy.model_validate(value)
-        except ValidationError as error:
+        policy, wrong = validated(ResiliencePolicy, value, ("policies", name))
+        findings += wrong
+        if policy is None:
             broken.add(name)
-            findings += explain(error, ResiliencePolicy, ("policies", name))
+        else:
+            policies[name] = policy
     return LoadedPolicies(policies, frozenset(broken), _sorted_problems(source, findings))
 
 
@@ -190,12 +189,8 @@ def _to_pipeline(
         finding = Finding((), "a pipeline file must be a mapping with the keys name, version and stages")
         return None, _sorted_problems(source, [finding])
     source, deprecations = read_legacy_forms(source)
-    findings = [*_raw_structure(source.value), *_unknown_policies(source.value, policies)]
-    topology = None
-    try:
-        topology = PipelineTopologyConfig.model_validate(source.value, context={STRUCTURE_CHECKED: True})
-    except ValidationError as error:
-        findings += explain(error, PipelineTopologyConfig)
+    topology, findings = validated(PipelineTopologyConfig, source.value, context={STRUCTURE_CHECKED: True})
+    findings += [*_raw_structure(source.value), *_unknown_policies(source.value, policies)]
     problems = _sorted_problems(source, findings)
     if topology is None or problems:
         return None, problems

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from medkg_dagster.domain.value import StrictModel, empty_dict_for_none, empty_list_for_none
 from medkg_dagster.errors import Problem
 from medkg_dagster.plugins import PluginPolicy, Replacement
 from medkg_dagster.plugins.policy import LOAD_SECONDS
-from medkg_dagster.topology.explain import explain
+from medkg_dagster.topology.explain import validated
 from medkg_dagster.topology.structure import Finding
 from medkg_dagster.topology.yaml_source import YamlSource, read_yaml
 
@@ -108,10 +108,10 @@ def load_plugin_policy(config: Path, *, enabled: bool = True) -> LoadedPluginPol
         return LoadedPluginPolicy(PluginPolicy())
     problems = [] if source.is_empty else list(source.problems)
     if not problems:
-        try:
-            return LoadedPluginPolicy(_policy(PluginsFile.model_validate(source.value or {}), source))
-        except ValidationError as error:
-            problems = [_problem(source, finding) for finding in explain(error, PluginsFile)]
+        content, findings = validated(PluginsFile, {} if source.value is None else source.value)
+        if content is not None:
+            return LoadedPluginPolicy(_policy(content, source))
+        problems = [_problem(source, finding) for finding in findings]
     # What the file meant to keep out must stay out.
     closed = PluginPolicy(closed=f"{file} is not valid, so built-ins are let in only", written=str(file))
     return LoadedPluginPolicy(closed, tuple(problems))

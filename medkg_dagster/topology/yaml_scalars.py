@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
@@ -13,6 +14,8 @@ _RESOLVERS: dict[str, list[tuple[str, Any]]] = yaml.SafeLoader.yaml_implicit_res
 _NUMBERS = yaml.constructor.SafeConstructor()
 _STAYS_TEXT = {f"{_PREFIX}timestamp", f"{_PREFIX}value"}
 _MAX_NUMBER = 400
+_SHOWN = 40
+_OCTAL = re.compile(r"[-+]?0[0-7_]+")
 
 
 class BadScalarError(Exception):
@@ -20,19 +23,38 @@ class BadScalarError(Exception):
 
     Attributes:
         hint: The way out.
+        value: What is read on with.
     """
 
-    def __init__(self, message: str, hint: str) -> None:
+    def __init__(self, message: str, hint: str, value: Any) -> None:
         super().__init__(message)
         self.hint = hint
+        self.value = value
 
 
 def resolve_tag(value: str) -> str | None:
-    """Return the tag of a plain scalar without one; None for text."""
+    """Return the tag of a plain scalar without one; None for text.
+
+    Raises:
+        BadScalarError: It is a number that people read as another one, or as a time.
+    """
     for tag, pattern in _RESOLVERS.get(value[:1], ()):
         if pattern.match(value):
+            if tag.endswith((":int", ":float")):
+                _refuse_ambiguous(tag, value)
             return None if tag in _STAYS_TEXT else tag
     return None
+
+
+def _refuse_ambiguous(tag: str, value: str) -> None:
+    base = "60" if ":" in value else "8" if _OCTAL.fullmatch(value) else None
+    if base:
+        number = construct_scalar(tag, value)
+        raise BadScalarError(
+            f"{value[:_SHOWN]} is a number to the base {base} in YAML, {number}",
+            f'write {number}, or "{value[:_SHOWN]}" in quotes for text',
+            number,
+        )
 
 
 def construct_scalar(tag: str, value: str) -> Any:
@@ -61,5 +83,7 @@ def construct_scalar(tag: str, value: str) -> Any:
         if kind == "float":
             return _NUMBERS.construct_yaml_float(node)
     except (ValueError, KeyError, IndexError) as error:
-        raise BadScalarError(f"{value[:40]!r} is not a valid {kind}", "put text in quotes") from error
-    raise BadScalarError(f"YAML tag {tag!r} is not allowed", "remove the tag")
+        raise BadScalarError(
+            f"{value[:_SHOWN]!r} is not a valid {kind}", "put text in quotes", value
+        ) from error
+    raise BadScalarError(f"YAML tag {tag!r} is not allowed", "remove the tag", value)

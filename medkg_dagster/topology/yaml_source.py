@@ -197,19 +197,21 @@ class _Builder:
 
     def _scalar(self, event: Any) -> Any:
         tag = event.tag
-        if tag is None or tag == "!":
-            if not event.implicit[0] or tag == "!":
-                return event.value
-            tag = resolve_tag(event.value)
-            if tag is None:
-                return event.value
-            if tag == MERGE_TAG:
-                return _MERGE
         try:
+            if tag is None or tag == "!":
+                if not event.implicit[0] or tag == "!":
+                    return event.value
+                tag = resolve_tag(event.value)
+                if tag is None:
+                    return event.value
+                if tag == MERGE_TAG:
+                    return _MERGE
             return construct_scalar(tag, event.value)
         except BadScalarError as error:
-            self._report(str(error), event, error.hint)
-            return event.value
+            frame = self._stack[-1] if self._stack else None
+            key = f"'{frame.key}': " if frame and frame.has_key else ""
+            self._report(f"{key}{error}", event, error.hint)
+            return error.value
 
     def _open(self, value: Any, event: Any) -> None:
         self._count(1, event)

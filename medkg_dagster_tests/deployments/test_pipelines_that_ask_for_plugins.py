@@ -230,7 +230,7 @@ def test_a_file_of_fifty_megabytes_and_a_billion_laughs_are_refused_at_once(site
         said[(problem.file or site.config).stem] = (
             said.get((problem.file or site.config).stem, "") + problem.message
         )
-    assert "at most 1,048,576 are read" in said["big"]
+    assert "it has more than 1,048,576 bytes" in said["big"]
     assert "expands to more than 100,000 values" in said["laughs"]
     assert "nested more than 50 levels deep" in said["deep"]
     assert "stands inside what it names" in said["self"]

@@ -143,7 +143,7 @@ def test_the_code_version_follows_type_version_and_normalized_configuration() ->
     plain = version_of({})
 
     assert version_of({"window": {"size": 10}}) == plain
-    assert version_of({"window": {"size": "10"}}) == plain
+    assert version_of({"window": {"size": 10.0}}) == plain
     assert version_of({"window": {"size": 11}}) != plain
     assert version_of({}, types(version="2")) != plain
     assert version_of({"labels": ["a", "b"]}) == version_of({"labels": ["b", "a"]})

@@ -1,0 +1,89 @@
+"""Scalars that pydantic would convert are found, and nothing that a model means to convert."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator
+
+from medkg_dagster.domain.scalar_types import find_mistyped
+
+
+class Inner(BaseModel):
+    ratio: Annotated[float, Field(gt=0)] = 1
+    flag: bool = True
+
+
+class Outer(BaseModel):
+    count: int = 1
+    seconds: float | None = None
+    limit: Annotated[int | None, Field(gt=0)] = None
+    either: int | str = 1
+    numbers: tuple[int, ...] = ()
+    by_name: dict[str, Inner] = Field(default_factory=dict)
+    inner: Inner | None = None
+    renamed: int = Field(default=1, alias="called")
+    converted: Annotated[int, BeforeValidator(int)] = 1
+    also_converted: int = 1
+    choice: Literal[1, 2] | None = None
+    anything: Any = None
+
+    @field_validator("also_converted", mode="before")
+    @classmethod
+    def _convert(cls, value: Any) -> Any:
+        return int(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ({"count": True}, ("count",)),
+        ({"count": "1"}, ("count",)),
+        ({"seconds": " 1.5 "}, ("seconds",)),
+        ({"limit": "7"}, ("limit",)),
+        ({"numbers": [1, 2, "3"]}, ("numbers", 2)),
+        ({"by_name": {"x": {"ratio": False}}}, ("by_name", "x", "ratio")),
+        ({"inner": {"flag": "yes"}}, ("inner", "flag")),
+        ({"inner": {"flag": 1}}, ("inner", "flag")),
+        ({"called": "1"}, ("called",)),
+    ],
+)
+def test_what_would_be_converted_is_found_at_its_place(value: Any, path: tuple[str | int, ...]) -> None:
+    assert [found.path for found in find_mistyped(Outer, value)] == [path]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"count": 1, "seconds": 1, "limit": None, "either": "1", "numbers": [], "inner": {"flag": False}},
+        {"converted": "1", "also_converted": "1", "anything": "1"},
+        {"count": "one", "inner": {"flag": "perhaps"}, "unknown": "1"},  # the model itself says so
+        [],
+        None,
+    ],
+)
+def test_what_is_of_its_type_or_refused_anyway_is_not_told_of(value: Any) -> None:
+    assert not list(find_mistyped(Outer, value))
+
+
+SCALARS = st.one_of(
+    st.booleans(),
+    st.integers(0, 3),
+    st.sampled_from([0.0, 1.0, 1.5]),
+    st.sampled_from(["0", "1", "1.5", "yes", "No", "ON", "t", "٣", "1_0", "1e3", "", "x"]),
+)
+
+
+@given(SCALARS)
+def test_a_scalar_that_passes_is_of_the_type_its_field_says(value: Any) -> None:
+    for field, types in (("ratio", (int, float)), ("flag", (bool,))):
+        try:
+            Inner.model_validate({field: value})
+        except ValidationError:
+            continue
+        if not list(find_mistyped(Inner, {field: value})):
+            assert isinstance(value, types)
+            assert isinstance(value, bool) is (types == (bool,))
