@@ -13,7 +13,8 @@ from medkg_dagster.runtime.policies import external_calls
 from medkg_dagster.runtime.progress import RunProgress
 from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api import Extensions, StageContext, WaitingJob
-from medkg_dagster.stage_api._redaction import redacted_document, text_of
+from medkg_dagster.stage_api._context import withhold_secrets
+from medkg_dagster.stage_api._redaction import text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class GateWorkRun:
                 raise
             finally:
                 progress.close()
-                ctx.quarantined = [redacted_document(item) for item in ctx.quarantined]
+                withhold_secrets(ctx)
             ledger.stage_runs.finish(
                 key,
                 name,
@@ -92,7 +93,7 @@ class GateWorkRun:
                 succeeded=ctx.succeeded,
                 quarantined=ctx.quarantined,
             )
-            record.set_fields(fields, reason=f"{name} is done")
+            ctx.job.set_fields(fields, reason=f"{name} is done")
         return ctx
 
     def _fields(self, ctx: StageContext, job: WaitingJob) -> Mapping[str, Any]:

@@ -1,17 +1,15 @@
 """The ledger job of a run as its stages see it."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from medkg_dagster.domain.gates import GateCondition
 from medkg_dagster.domain.payloads import FileRecord
-from medkg_dagster.errors import ConfigError, StateError, did_you_mean
+from medkg_dagster.errors import ConfigError, did_you_mean
 from medkg_dagster.ledger import GateRule, JobKey, JobLedger, RunIdentity
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedGate
 from medkg_dagster.stage_api import GatePassage
-from medkg_dagster.stage_api._redaction import holds_secret
 
 
 def gate_rule(gate: PlannedGate) -> GateRule:
@@ -40,16 +38,7 @@ class LedgerJobRecord:
         return self.ledger.jobs.get(JobKey(self.pipeline.name, self.job_id)).fields
 
     def set_fields(self, changes: Mapping[str, Any], reason: str | None = None) -> None:
-        """Set fields by dotted path.
-
-        Raises:
-            StateError: A value holds a secret that the stage revealed.
-        """
-        name = holds_secret(json.dumps(changes, default=str))
-        if name is not None:
-            raise StateError(
-                f"fields {', '.join(map(repr, changes))} hold the secret {name}; the ledger keeps no secrets"
-            )
+        """Set fields by dotted path."""
         self.ledger.jobs.set_fields(
             JobKey(self.pipeline.name, self.job_id), changes, actor=self.run.actor, reason=reason
         )

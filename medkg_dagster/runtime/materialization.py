@@ -52,7 +52,7 @@ def output_metadata(ctx: StageContext, outcome: StageOutcome) -> dict[str, Metad
 
 def described_metadata(ctx: StageContext) -> dict[str, MetadataValue[Any]]:
     """Return what was set aside and what was described, for the asset catalog or a run's page."""
-    metadata = {redact(name): _described(value) for name, value in ctx.described.items()}
+    metadata = {name: _described(value) for name, value in ctx.described.items()}
     return {"quarantined": quarantine_table(ctx.quarantined), **metadata} if ctx.quarantined else metadata
 
 
@@ -61,7 +61,7 @@ def quarantine_table(documents: Sequence[QuarantinedDocument]) -> MetadataValue[
     rows = [
         TableRecord(
             {
-                "document": redact(item.document_id),
+                "document": item.document_id,
                 "error": item.error_class,
                 "message": _shorten(item.message),
             }
@@ -81,7 +81,7 @@ def _described(value: Described) -> MetadataValue[Any]:
     if isinstance(value, float):
         return MetadataValue.float(value)
     if isinstance(value, str):
-        return MetadataValue.text(redact(value))
+        return MetadataValue.text(value)
     return rows_table(value)
 
 

@@ -22,8 +22,9 @@ from medkg_dagster.runtime.resources import LedgerJob
 from medkg_dagster.runtime.state_storage import StateIOManager, StoredState, archive_state, load_reference
 from medkg_dagster.runtime.step_record import StepRecord
 from medkg_dagster.stage_api import QuarantinedDocument, StageContext, SubprocessIsolation
+from medkg_dagster.stage_api._context import withhold_secrets
 from medkg_dagster.stage_api._invocation import StageOutcome, invoke
-from medkg_dagster.stage_api._redaction import redact, redacted_document, text_of
+from medkg_dagster.stage_api._redaction import redact, text_of
 from medkg_dagster.topology.models import StageDefinition
 from medkg_dagster.topology.names import LEDGER_JOB_RESOURCE
 
@@ -83,7 +84,7 @@ class StepRunner:
             else:
                 outcome = self._call_isolated(definition, ctx, wired, planned.isolation)
         finally:
-            ctx.quarantined = [redacted_document(item) for item in ctx.quarantined]
+            withhold_secrets(ctx)
         names = stored_names(planned.contract, planned.metadata)
         return replace(outcome, state={stored: outcome.state[key] for key, stored in names.items()})
 
@@ -239,12 +240,8 @@ class _Step:
             "ledger_job": MetadataValue.text(self.record.job.job_id),
         }
         if isinstance(error, GateConditionError):
-            metadata |= {
-                "gate": MetadataValue.text(error.gate),
-                "reason": MetadataValue.text(error.reason),
-                "expected": MetadataValue.text(redact(str(error.expected))),
-                "observed": MetadataValue.text(redact(str(error.observed))),
-            }
+            for name in ("gate", "reason", "expected", "observed"):
+                metadata[name] = MetadataValue.text(redact(str(getattr(error, name))))
         if self._quarantined:
             metadata["quarantined"] = quarantine_table(self._quarantined)
         text = text_of(error)

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from medkg_dagster.errors import CircuitOpenError
 from medkg_dagster.io.faults import may_pass
-from medkg_dagster.stage_api._redaction import text_of
+from medkg_dagster.stage_api._redaction import redact, text_of
 
 R = TypeVar("R")
 
@@ -117,7 +117,7 @@ class ExternalCalls:
                 return 0.0
             if self.reserve is None:
                 return self._own_turn(circuit)
-        return self.reserve(service, 1 / self.rate_limit_per_second)
+        return self.reserve(redact(service), 1 / self.rate_limit_per_second)
 
     def settle(self, service: str, *, failed: bool, cause: BaseException | None = None) -> None:
         """Say how an admitted call went.

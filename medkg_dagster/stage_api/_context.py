@@ -14,8 +14,8 @@ from medkg_dagster.errors import BatchInterruptedError, MedkgError
 from medkg_dagster.io.faults import is_of_document, may_pass
 from medkg_dagster.stage_api._calls import ExternalCalls
 from medkg_dagster.stage_api._extensions import Extensions, GivenExtensions
-from medkg_dagster.stage_api._job_record import InMemoryJobRecord, JobRecord
-from medkg_dagster.stage_api._redaction import showable, text_of
+from medkg_dagster.stage_api._job_record import InMemoryJobRecord, JobRecord, RedactedJobRecord
+from medkg_dagster.stage_api._redaction import redact, redacted, showable, text_of
 
 Scalar = str | int | float | bool | None
 Described = Scalar | Sequence[Mapping[str, Scalar]]
@@ -85,6 +85,12 @@ class StageContext:
     succeeded: int = 0
     quarantined: list[QuarantinedDocument] = field(default_factory=list)
     described: dict[str, Described] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # What a stage hands out leaves it here, whoever made the surroundings and whatever is behind them.
+        self.job = RedactedJobRecord(self.job)
+        show = self.report_progress
+        self.report_progress = lambda done, total, unit: show(done, total, redact(unit))
 
     def describe(self, name: str, value: Described) -> None:
         """Show a figure, a text or a table (a list of rows) on the stage's materialization.
@@ -159,6 +165,12 @@ class StageContext:
                 self.succeeded += 1
             self.report_progress(done, total, unit)
         return results
+
+
+def withhold_secrets(ctx: StageContext) -> None:
+    """Redact what a stage left on its context, before anything of it is shown or stored."""
+    ctx.quarantined = redacted(ctx.quarantined)
+    ctx.described = redacted(ctx.described)
 
 
 class Stopwatch:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from medkg_dagster.domain.gates import GateCondition
 from medkg_dagster.domain.payloads import FileRecord, FileStatus
+from medkg_dagster.errors import StateError
+from medkg_dagster.stage_api._redaction import holds_secret, redacted
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +120,52 @@ class InMemoryJobRecord:
         """Return 0: nobody else calls."""
         del service, interval
         return 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RedactedJobRecord:
+    """A job record that no revealed secret passes; every stage gets its job through one.
+
+    Attributes:
+        record: The job record behind it.
+    """
+
+    record: JobRecord
+
+    def fields(self) -> Mapping[str, Any]:
+        """Return the job's fields."""
+        return self.record.fields()
+
+    def set_fields(self, changes: Mapping[str, Any], reason: str | None = None) -> None:
+        """Set fields by dotted path.
+
+        Raises:
+            StateError: A value holds a secret that the stage revealed; a field without it would be false.
+        """
+        name = holds_secret(json.dumps(changes, default=str))
+        if name is not None:
+            raise StateError(
+                f"fields {', '.join(map(repr, changes))} hold the secret {name}; the ledger keeps no secrets"
+            )
+        self.record.set_fields(changes, redacted(reason))
+
+    def pass_gate(self, gate: str, condition: GateCondition) -> GatePassage:
+        """Check a gate now and record that the job went through."""
+        return self.record.pass_gate(redacted(gate), redacted(condition))
+
+    def files(self) -> Mapping[str, FileRecord]:
+        """Return what is remembered of files."""
+        return self.record.files()
+
+    def stored_files(self, urls: Sequence[str]) -> Mapping[str, FileRecord]:
+        """Return the stored file of each address, under the address that is asked for."""
+        stored = self.record.stored_files(redacted(tuple(urls)))
+        return {url: stored[redacted(url)] for url in urls if redacted(url) in stored}
+
+    def record_files(self, records: Iterable[FileRecord]) -> None:
+        """Remember what became of files."""
+        self.record.record_files(redacted(tuple(records)))
+
+    def reserve_call(self, service: str, interval: float) -> float:
+        """Take the next free turn to call a service."""
+        return self.record.reserve_call(redacted(service), interval)

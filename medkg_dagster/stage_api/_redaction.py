@@ -8,18 +8,16 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar, cast
 from urllib.parse import quote, quote_plus
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from medkg_dagster.errors import ConfigError
 
-if TYPE_CHECKING:
-    from medkg_dagster.stage_api._context import QuarantinedDocument
-
+T = TypeVar("T")
 SHORTEST = 4
 """Characters below which a value is not looked for: it would stand in every other text by chance."""
 
@@ -96,16 +94,35 @@ def holds_secret(data: bytes | str) -> str | None:
     return next((name for form, name in known.encoded if form in data), None)
 
 
-def redacted_document(document: QuarantinedDocument) -> QuarantinedDocument:
-    """Return a quarantined document as the ledger and the asset catalog may show it."""
-    if _known is None:
-        return document
-    return dataclasses.replace(
-        document,
-        document_id=redact(document.document_id),
-        message=redact(document.message),
-        details=redact(document.details),
-    )
+def redacted(value: T) -> T:
+    """Return a value with every revealed secret in its texts replaced, however deep they lie in it.
+
+    Args:
+        value: A text, a model, a dataclass, or mappings and sequences of these; anything else is returned as
+            it is.
+    """
+    return value if _known is None else cast("T", _redacted(value))
+
+
+def _redacted(value: Any) -> Any:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        return value.model_copy(update=_changed({name: getattr(value, name) for name in fields}))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [field.name for field in dataclasses.fields(value) if field.init]
+        return dataclasses.replace(value, **_changed({name: getattr(value, name) for name in names}))
+    if isinstance(value, Mapping):
+        return {_redacted(key): _redacted(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset) and not hasattr(value, "_fields"):
+        return type(value)(map(_redacted, value))
+    return value
+
+
+def _changed(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what differs without its secrets, so that what was left out of a model stays out of it."""
+    return {name: new for name, old in values.items() if (new := _redacted(old)) != old}
 
 
 def showable(error: BaseException) -> BaseException:

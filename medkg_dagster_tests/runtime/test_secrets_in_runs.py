@@ -1,5 +1,6 @@
 """Stages that are careless with their secret: afterwards its value stands in no file of the deployment."""
 
+import dataclasses
 import io
 import logging
 import zipfile
@@ -16,9 +17,19 @@ from pydantic import BaseModel, ConfigDict
 from medkg_dagster.compiler.config_schema import config_schema
 from medkg_dagster.errors import RejectedDocumentError
 from medkg_dagster.ledger import JobKey, JobLedger
-from medkg_dagster.stage_api import Secret, StageContext
+from medkg_dagster.plugins import Origin
+from medkg_dagster.stage_api import (
+    FileRecord,
+    FileStatus,
+    GateCondition,
+    InMemoryJobRecord,
+    JobRecord,
+    Secret,
+    StageContext,
+)
 from medkg_dagster.stage_api import _redaction as memory
-from medkg_dagster_tests.compiler.deployment import Deployment
+from medkg_dagster_tests.compiler.deployment import POLICIES, Deployment
+from medkg_dagster_tests.runtime import telling_stage
 
 CORE = "hunter2Correct4711"
 """A part that looks the same however the value is escaped."""
@@ -253,3 +264,89 @@ def test_a_secret_written_in_plain_into_a_request_is_refused_and_reaches_nothing
     assert not run(deployment, execute).success
     assert places_with("write `{env: NAME}`", tmp_path / "dagster") != []
     assert places_with(CORE, tmp_path / "dagster") == []
+
+
+TELLING = """\
+name: careless
+version: "2026-01-01"
+stages:
+  - {name: read, type: TYPE, config: {fails: FAILS}}
+"""
+PACED = POLICIES + "    rate_limit: {rate_limit_per_second: 1000.0}\n"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("stage_type", ["tell", "tell-isolated"])
+def test_a_secret_in_any_text_that_the_stage_api_takes_reaches_nothing_that_is_stored(
+    deployment: Deployment,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    stage_type: str,
+    fails: bool,
+) -> None:
+    origin = Origin("tell", telling_stage.TARGET, "lab-tell", "1.0")
+    for registration in telling_stage.register():
+        deployment.registry.add(registration, origin=origin)
+    (deployment.config / "orchestration" / "resilience.yaml").write_text(PACED)
+    pipeline = TELLING.replace("TYPE", stage_type).replace("FAILS", str(fails).lower())
+
+    with caplog.at_level(logging.DEBUG):
+        result = deployment.run("careless", pipeline=pipeline, check=False)
+
+    assert result.success is not fails
+    assert CORE not in caplog.text
+    assert_hidden(deployment, tmp_path)
+    assert places_with(MARK, deployment.home)
+
+
+def test_every_part_of_a_stages_surroundings_is_told_its_secret() -> None:
+    surroundings = StageContext("p", "s", "j", Path("unused"))
+    made = {name for name, _ in telling_stage.calls(surroundings, "a secret")}
+
+    assert {field.name for field in dataclasses.fields(StageContext)} == telling_stage.fields_told()
+    assert {"ctx.quarantine", "ctx.describe", "ctx.for_each", "ctx.job.set_fields", "ctx.calls.admit"} <= made
+    assert {name.partition(".")[2] for name in made if name.startswith("ctx.job.")} == {
+        f"job.{name}" for name in vars(JobRecord) if not name.startswith("_")
+    }
+
+
+@pytest.fixture
+def secret(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A revealed secret."""
+    monkeypatch.setattr(memory, "_revealed", {})
+    monkeypatch.setattr(memory, "_known", None)
+    monkeypatch.setenv("MEDKG_TEST_TOKEN", VALUE)
+    return Secret(env="MEDKG_TEST_TOKEN").reveal()
+
+
+def test_progress_is_shown_without_the_secret(secret: str) -> None:
+    seen: list[str] = []
+    ctx = StageContext(
+        "p", "s", "j", Path("unused"), report_progress=lambda _done, _total, unit: seen.append(unit)
+    )
+
+    ctx.report_progress(1, 2, f"calls with {secret}")
+    ctx.for_each([1], str, document_id=str, unit=secret)
+
+    assert seen == [f"calls with {MARK}", MARK]
+
+
+def test_a_gate_is_passed_without_the_secret_that_its_condition_names(secret: str) -> None:
+    ctx = StageContext("p", "s", "j", Path("unused"))
+    clause = {"field": "account", "operator": "not_equals", "value": secret}
+    ctx.job.set_fields({"account": "another"})
+
+    passage = ctx.job.pass_gate("ready", GateCondition.model_validate({"mode": "all", "clauses": [clause]}))
+
+    assert CORE not in passage.because
+
+
+def test_a_stored_file_is_found_under_the_address_with_the_secret(secret: str) -> None:
+    url = f"https://example.org/?key={secret}"
+    kept = InMemoryJobRecord()
+    ctx = StageContext("p", "s", "j", Path("unused"), job=kept)
+
+    ctx.job.record_files([FileRecord(document_id="a", status=FileStatus.STORED, url=url)])
+
+    assert kept.records["a"].url == f"https://example.org/?key={MARK}"
+    assert set(ctx.job.stored_files([url, "https://example.org/other"])) == {url}

@@ -16,7 +16,6 @@ import os
 import socket
 import sys
 import traceback
-from collections.abc import Mapping
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -44,6 +43,7 @@ from medkg_dagster.runtime.isolation.messages import (
 )
 from medkg_dagster.runtime.isolation.remote_job import RemoteJobRecord
 from medkg_dagster.stage_api import ExternalCalls, StageContext, StageMetadata
+from medkg_dagster.stage_api._context import withhold_secrets
 from medkg_dagster.stage_api._invocation import StageOutcome, invoke
 from medkg_dagster.stage_api._redaction import redact, revealed_names
 from medkg_dagster.stage_api._serialization import dump_value, load_value
@@ -70,14 +70,14 @@ def main() -> None:
         for key in metadata.state_keys:
             value_type = metadata.state_types.get(key, Any)
             channel.send(StateValue(key=key), dump_value(key, outcome.state[key], value_type))
-        report = _report(ctx, ctx.described)
+        report = _report(ctx, failed=False)
         _flush()
         channel.send(Finished(output_count=outcome.output_count, report=report))
     except BaseException as error:  # noqa: BLE001 - whatever a plugin raises, the step must be told
         lift_memory_limit()
         traceback.clear_frames(error.__traceback__)
         _flush()
-        channel.send(Failed(error=raised(error), report=_report(ctx, {})))
+        channel.send(Failed(error=raised(error), report=_report(ctx, failed=True)))
 
 
 def limit_resources(start: Start) -> None:
@@ -197,11 +197,13 @@ def _flush() -> None:
             stream.flush()
 
 
-def _report(ctx: StageContext, described: Mapping[str, Any]) -> Report:
+def _report(ctx: StageContext, *, failed: bool) -> Report:
+    withhold_secrets(ctx)
+    described = {} if failed else ctx.described
     return Report(
         succeeded=ctx.succeeded,
         quarantined=tuple(ctx.quarantined),
-        described=json.loads(json.dumps(dict(described), default=plain_scalar)),
+        described=json.loads(json.dumps(described, default=plain_scalar)),
         revealed=revealed_names(),
     )
 

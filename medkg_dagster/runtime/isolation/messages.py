@@ -29,7 +29,7 @@ from medkg_dagster.io.faults import may_pass
 from medkg_dagster.plugins import PluginPolicy, Replacement
 from medkg_dagster.stage_api import QuarantinedDocument
 from medkg_dagster.stage_api._context import Described
-from medkg_dagster.stage_api._redaction import redact, text_of
+from medkg_dagster.stage_api._redaction import redact, redacted, text_of
 
 _HEAD = struct.Struct("!4sIQ")
 _MARK = b"MKG1"
@@ -290,7 +290,7 @@ def _decode(header: bytes) -> Message:
 
 def _arguments(error: BaseException, message: str) -> list[Any]:
     if isinstance(error, GateConditionError):
-        return [error.gate, error.reason, _json(error.expected), _json(error.observed)]
+        return [redact(error.gate), redact(error.reason), _json(error.expected), _json(error.observed)]
     if isinstance(error, TransientDownloadError):
         return [message, error.retry_after]
     return [message]
@@ -306,7 +306,7 @@ def _is_out_of_memory(error: BaseException | None) -> bool:
 
 def _json(value: Any) -> Any:
     try:
-        return json.loads(json.dumps(value))
+        return redacted(json.loads(json.dumps(value)))
     except (TypeError, ValueError):
         return redact(str(value))
 
