@@ -140,7 +140,7 @@ def _look(ledger: JobLedger, changed: int, number: int) -> float:
 def _let_wait(ledger: JobLedger, home: Path, jobs: int) -> None:
     """Let one job arrive at the gate and write its like for the others."""
     ledger.jobs.ensure(JobKey(PIPELINE, "job-00000"), actor="benchmark")
-    phase = ledger.phases.plan_start(JobKey(PIPELINE, "job-00000"), RULE.phase, actor="benchmark")
+    phase = ledger.phases.plan_work(JobKey(PIPELINE, "job-00000"), RULE.phase, actor="benchmark")
     times = {"created_at": phase.since, "updated_at": phase.since}
     names = [f"job-{number:05}" for number in range(jobs)]
     waits = {

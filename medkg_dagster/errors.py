@@ -199,7 +199,7 @@ class PermanentDownloadError(DownloadError):
     """A file that cannot be had: missing, too large, not what it claims to be, or not allowed."""
 
 
-GateReason = Literal["not_met", "timeout", "rejected"]
+GateReason = Literal["cancelled", "not_met", "timeout", "rejected"]
 
 
 class GateConditionError(MedkgError):

@@ -14,7 +14,7 @@ from medkg_dagster.cli.jobs.submit import submit
 from medkg_dagster.cli.jobs.summary import summary
 from medkg_dagster.cli.knowledge import export, graph, search
 from medkg_dagster.cli.ledger import ledger
-from medkg_dagster.cli.ledger.changes import list_files, retry, set_fields
+from medkg_dagster.cli.ledger.changes import cancel, list_files, retry, set_fields
 from medkg_dagster.cli.pipelines.plan import plan
 from medkg_dagster.cli.pipelines.stages import stages
 from medkg_dagster.cli.pipelines.yaml_files import check, migrate, schema
@@ -62,7 +62,7 @@ def main(ctx: click.Context) -> None:
     ctx.obj = Settings.from_environment()
 
 
-for _command in (set_fields, retry, list_files):
+for _command in (set_fields, retry, cancel, list_files):
     ledger.add_command(_command)
 for _command in (
     check,

@@ -122,7 +122,7 @@ def compile_plan(
                 STATE_RESOURCE: state_io_manager(settings.home / "state", plan.state_types),
                 LEDGER_JOB_RESOURCE: ledger_job_resource(
                     settings,
-                    {pipeline.dagster_name: pipeline.name for pipeline in plan.pipelines},
+                    plan.pipelines,
                     one_process_jobs | chosen_assets,
                     plan.report.events,
                 ),

@@ -19,10 +19,11 @@ from dagster import (
     sensor,
 )
 
-from medkg_dagster.ledger import JobKey, JobLedger
+from medkg_dagster.errors import MedkgError
+from medkg_dagster.ledger import JobKey, JobLedger, RunStatus
 from medkg_dagster.runtime.resources import run_identity
-from medkg_dagster.runtime.run_processes import is_gone
-from medkg_dagster.runtime.tags import JOB_TAG, PARTITION_TAG, PIPELINE_TAG, PROCESS_TAG
+from medkg_dagster.runtime.run_processes import is_gone, process_of
+from medkg_dagster.runtime.tags import JOB_TAG, PARTITION_TAG, PIPELINE_TAG
 from medkg_dagster.runtime.ticks import TICK_SECONDS
 from medkg_dagster.settings import Settings
 from medkg_dagster.topology.names import ENDED_RUNS_SENSOR
@@ -68,7 +69,11 @@ def ended_run_sensor(settings: Settings, one_process_jobs: AbstractSet[str]) -> 
             return SkipReason("No run ended badly.")
         with JobLedger.of(settings) as ledger:
             for record in records:
-                _tell(ledger, record.dagster_run)
+                try:
+                    _record_end(ledger, record.dagster_run)
+                except MedkgError as error:
+                    # What is wrong with one job must not keep the ledger from hearing of the others.
+                    context.log.error("run %s: %s", record.dagster_run.run_id, error)
         latest = records[-1].update_timestamp.timestamp()
         return SensorResult(skip_reason=f"Told the ledger of {len(records)} runs.", cursor=str(latest))
 
@@ -86,7 +91,7 @@ def lost_runs(instance: DagsterInstance, one_process_jobs: AbstractSet[str]) -> 
     return [
         record.dagster_run
         for record in records
-        if is_gone(record.dagster_run.tags.get(PROCESS_TAG, ""))
+        if is_gone(process_of(record.dagster_run.run_id, record.dagster_run.tags))
         or (record.dagster_run.job_name in one_process_jobs and _names_no_process(record))
     ]
 
@@ -96,21 +101,21 @@ def _names_no_process(record: RunRecord) -> bool:
 
     The instance holds the runs of other code locations too; theirs lack the tag that all our jobs carry.
     """
-    tags = record.dagster_run.tags
+    run = record.dagster_run
     began = record.start_time or record.create_timestamp.timestamp()
-    return PIPELINE_TAG in tags and PROCESS_TAG not in tags and time.time() - began > NAMING_SECONDS
+    return (
+        PIPELINE_TAG in run.tags
+        and not process_of(run.run_id, run.tags)
+        and time.time() - began > NAMING_SECONDS
+    )
 
 
-def _tell(ledger: JobLedger, run: DagsterRun) -> None:
+def _record_end(ledger: JobLedger, run: DagsterRun) -> None:
     pipeline, job_id = run.tags.get(PIPELINE_TAG), run.tags.get(PARTITION_TAG, run.tags.get(JOB_TAG))
     if not pipeline or not job_id or not ledger.jobs.list(pipeline, job_id=job_id):
         return
+    key = JobKey(pipeline, job_id)
     is_cancelled = run.status is DagsterRunStatus.CANCELED
     said = f"run {run.run_id} of {run.job_name} {'was cancelled' if is_cancelled else 'failed'}"
-    ledger.phases.run_ended(
-        JobKey(pipeline, job_id),
-        run.job_name,
-        run_identity(run),
-        is_cancelled=is_cancelled,
-        error=f"{said}; `medkg ledger retry {pipeline}/{job_id}` starts it again",
-    )
+    status = RunStatus.CANCELLED if is_cancelled else RunStatus.FAILED
+    ledger.runs.end(key, run_identity(run), status, f"{said}; `medkg ledger retry {key}` starts it again")

@@ -30,8 +30,8 @@ from medkg_dagster.resolution.plan import PipelinePlan, Plan
 from medkg_dagster.runtime.materialization import described_metadata
 from medkg_dagster.runtime.policies import is_retryable
 from medkg_dagster.runtime.resources import run_identity
-from medkg_dagster.runtime.run_processes import this_process
-from medkg_dagster.runtime.tags import ATTEMPT_TAG, JOB_TAG, PIPELINE_TAG, PROCESS_TAG
+from medkg_dagster.runtime.run_processes import process_tags
+from medkg_dagster.runtime.tags import ATTEMPT_TAG, JOB_TAG, PIPELINE_TAG
 from medkg_dagster.runtime.ticks import STARTS_PER_TICK, TICK_SECONDS
 from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api import Extensions, WorkAtGate
@@ -75,7 +75,7 @@ def gate_work_job(
     def do_work(context: OpExecutionContext) -> None:
         from medkg_dagster.conversion.gate_work_run import GateWorkRun
 
-        context.instance.add_run_tags(context.run_id, {PROCESS_TAG: this_process()})
+        context.instance.add_run_tags(context.run_id, process_tags(context.run_id))
         given: dict[str, Any] = dict(context.op_config)
         name, job_id = given.pop("pipeline"), given.pop("job_id")
         try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from medkg_dagster.errors import StageContractError
-from medkg_dagster.ledger import JobKey, JobLedger, RunIdentity
+from medkg_dagster.ledger import JobKey, JobLedger, RunIdentity, RunSelection, StageStatus
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedWork
 from medkg_dagster.runtime.ledger_job_record import LedgerJobRecord
 from medkg_dagster.runtime.policies import external_calls
@@ -54,7 +54,8 @@ class GateWorkRun:
         key, name = JobKey(self.pipeline.name, self.job_id), self.work.declared.name
         with JobLedger.of(self.settings) as ledger:
             ledger.phases.begin(key, name, run)
-            ledger.stage_runs.begin(key, name, run.run_id, keep_status=True)
+            ledger.stage_runs.begin(key, name, run, is_work=True)
+            selection = RunSelection(frozenset({name}), {})
             progress = RunProgress(name, log)
             record = LedgerJobRecord(ledger, self.pipeline, self.job_id, run)
             stage = self.pipeline.find_stage(self.work.stage)
@@ -80,7 +81,8 @@ class GateWorkRun:
                 fields = self._fields(ctx, waiting)
             except Exception as error:
                 # Whatever stopped it, the ledger must say so before Dagster does.
-                ledger.stage_runs.fail(key, name, run.run_id, f"{type(error).__name__}: {text_of(error)}")
+                told = f"{type(error).__name__}: {text_of(error)}"
+                ledger.stage_runs.stop(key, name, run, selection, status=StageStatus.FAILED, error=told)
                 raise
             finally:
                 progress.close()
@@ -88,7 +90,8 @@ class GateWorkRun:
             ledger.stage_runs.finish(
                 key,
                 name,
-                run.run_id,
+                run,
+                selection,
                 output_count=ctx.succeeded,
                 succeeded=ctx.succeeded,
                 quarantined=ctx.quarantined,

@@ -18,7 +18,7 @@ _SHORT = ("field", "equals")
 _GENERAL = ("mode", "clauses")
 RESERVED_FIELDS = frozenset(
     {"pipeline", "job_id", "status", "phase", "request", "fields", "attempts", "error"}
-    | {"created_at", "updated_at", "gates"}
+    | {"created_at", "updated_at", "gates", "pipeline_stages"}
 )
 """What a ledger job and its history call their own; no field can be called like it."""
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from medkg_dagster.domain.gates import GateVerdict, describe_condition, judge, observed_fields
 from medkg_dagster.errors import GateConditionError, GateReason, LedgerError, SupersededRunError
 from medkg_dagster.ledger.encoding import dump_json
+from medkg_dagster.ledger.job_transaction import JobTransaction
 from medkg_dagster.ledger.models import (
     GateDecision,
     GateRule,
@@ -20,11 +21,15 @@ from medkg_dagster.ledger.models import (
 )
 from medkg_dagster.ledger.statements import job_rows, phase_rows
 from medkg_dagster.ledger.statements.phase_rows import PhaseKey
-from medkg_dagster.ledger.times import Clock, seconds_between, stamp
+from medkg_dagster.ledger.times import Clock, seconds_between
 from medkg_dagster.stage_api import GatePassage
 
 GATE = "gate"
-CLOSED = frozenset({PhaseStatus.REJECTED, PhaseStatus.TIMED_OUT})
+CLOSED = frozenset({PhaseStatus.REJECTED, PhaseStatus.TIMED_OUT, PhaseStatus.CANCELLED})
+_REFUSED_AS: dict[PhaseStatus, GateReason] = {
+    PhaseStatus.TIMED_OUT: "timeout",
+    PhaseStatus.CANCELLED: "cancelled",
+}
 _STATUS_AFTER_TIMEOUT = {
     "fail": JobStatus.FAILED,
     "skip": JobStatus.SKIPPED,
@@ -33,7 +38,7 @@ _STATUS_AFTER_TIMEOUT = {
 _RETRY_HINT = "`medkg ledger retry` lets the job wait there once more"
 
 
-class GateTransaction:
+class GateTransaction(JobTransaction):
     """Holds one job and changes one of its phases.
 
     Args:
@@ -42,31 +47,23 @@ class GateTransaction:
         key: The phase.
         lock: Whether other writers of the job are to wait.
 
+    Attributes:
+        because: Who changed the phase, and why; None while nothing has changed.
+
     Raises:
         UnknownJobError: There is no such job.
     """
 
     def __init__(self, connection: Connection, clock: Clock, key: PhaseKey, *, lock: bool = True) -> None:
-        self._connection = connection
+        super().__init__(connection, clock, key.job, lock=lock)
         self._key = key
-        self.job = job_rows.get_job(connection, key.job, lock=lock)
         self.phase = phase_rows.find_phase(connection, key)
-        self._moment = clock()  # one for all that changes together, and none before the job is held
-        self.now = self.later(0)
-
-    def later(self, seconds: float) -> str:
-        """Return the time of the change, as it is recorded, or one so many seconds later."""
-        return stamp(lambda: self._moment, seconds)
+        self.because: tuple[str, str | None] | None = None
 
     def put(self, values: Mapping[str, Any]) -> JobPhase:
         """Write columns of the phase."""
-        self.phase = phase_rows.put_phase(self._connection, self._key, dict(values))
+        self.phase = phase_rows.put_phase(self.connection, self._key, dict(values))
         return self.phase
-
-    def set_job(self, changes: Mapping[str, Any], actor: str, reason: str | None) -> None:
-        """Change the job's status, phase or error."""
-        changed = job_rows.Attribution(actor, self.now, reason)
-        self.job = job_rows.change_job(self._connection, self.job, changes, changed)
 
     def make_due(self, actor: str) -> JobPhase:
         """Let the phase be started, once more where it was started before."""
@@ -79,7 +76,19 @@ class GateTransaction:
         }
         if self.phase is None or self.phase.gate is None:
             values |= {"since": self.now, "opened_at": self.now, "opened_by": actor}
-        return self.put(values)
+        self.because = self.because or (actor, None)
+        return self.put({**values, "closed_as": None})
+
+    def plan_work(self, actor: str) -> JobPhase:
+        """Let the phase be started as work that goes on while the job waits at a gate."""
+        self.retry_runs(self._key.phase, is_work=True)
+        self.make_due(actor)
+        return self.put({"is_work": 1})
+
+    def conclude(self) -> None:
+        """Let the job stand as the change of its phase says, where there was one."""
+        if self.because is not None:
+            self.update_job(*self.because)
 
     def claim(self, phase: JobPhase, starter: str, lease_seconds: float) -> JobPhase:
         """Let a starter have a phase that is due and that nobody else is trusted to start."""
@@ -90,9 +99,19 @@ class GateTransaction:
         attempt = phase.attempt + (phase.starter not in {None, starter})
         return self.put({"starter": starter, "lease_until": self.later(lease_seconds), "attempt": attempt})
 
+    def arrive(self, rule: GateRule, run: RunIdentity) -> JobPhase:
+        """Let the job wait at the gate, anew where the phase before ran again; a decision counts once."""
+        known = self.phase
+        if known is None:
+            return self.wait(rule, 1, keep_decision=False, actor=run.actor)
+        is_unused = known.status in {PhaseStatus.EXPECTED, PhaseStatus.WAITING}
+        is_decided_ahead = known.status is PhaseStatus.EXPECTED
+        attempt = known.attempt + (not is_unused)
+        return self.wait(rule, attempt, keep_decision=is_decided_ahead, actor=run.actor)
+
     def expect_anew(self) -> None:
         """Take the job away from the gates it waits at or is open for: it will come to them again."""
-        for phase in phase_rows.list_phases(self._connection, self._key.job):
+        for phase in phase_rows.list_phases(self.connection, self._key.job):
             if phase.gate is not None and phase.status in {PhaseStatus.WAITING, PhaseStatus.DUE}:
                 key = PhaseKey(*phase.key, phase.phase)
                 values = {
@@ -104,7 +123,7 @@ class GateTransaction:
                     "opened_by": None,
                     "reason": None,
                 }
-                phase_rows.put_phase(self._connection, key, values)
+                phase_rows.put_phase(self.connection, key, values)
 
     def wait(self, rule: GateRule, attempt: int, *, keep_decision: bool, actor: str) -> JobPhase:
         """Let the job wait at the gate, and look at once whether it is open."""
@@ -124,15 +143,15 @@ class GateTransaction:
             "starter": None,
             "lease_until": None,
             "run_id": None,
+            "closed_as": None,
         }
         if not keep_decision:
             values |= {"decision": None, "opened_by": None, "reason": None}
         phase = self.put(values)
-        waiting = {"status": JobStatus.WAITING, "phase": rule.gate, "error": None}
-        self.set_job(waiting, actor, f"waits at gate {rule.gate!r}")
+        self.because = (actor, f"waits at gate {rule.gate!r}")
         if phase.decision is None:
             return self.look(rule)
-        return self.decide(rule, phase.decision, phase.opened_by or "", phase.reason or "")
+        return self.decide(phase.decision, phase.opened_by or "", phase.reason or "")
 
     def look(self, rule: GateRule) -> JobPhase:
         """Judge the condition; open the gate where it holds, end the wait where its time is up."""
@@ -145,15 +164,12 @@ class GateTransaction:
             return self._time_out(rule, phase)
         return phase
 
-    def decide(self, rule: GateRule, decision: GateDecision, actor: str, reason: str) -> JobPhase:
+    def decide(self, decision: GateDecision, actor: str, reason: str) -> JobPhase:
         """Open or reject the gate of a job that waits there, or is about to be started."""
         self.put({"decision": decision.value})
         if decision is GateDecision.APPROVED:
             return self._open(actor, _approved(reason))
-        error = f"gate '{rule.gate}' was rejected by {actor}: {reason}"
-        phase = self._close(PhaseStatus.REJECTED, actor, reason)
-        self.set_job({"status": JobStatus.REJECTED, "error": error}, actor, reason)
-        return phase
+        return self._close(PhaseStatus.REJECTED, actor, reason, JobStatus.REJECTED)
 
     def decide_ahead(self, rule: GateRule, decision: GateDecision, actor: str, reason: str) -> JobPhase:
         """Record a decision on a gate that the job has not come to; the last one counts."""
@@ -185,6 +201,10 @@ class GateTransaction:
         place = f"gate '{phase.gate}' of job '{phase.key}'"
         if phase.status is PhaseStatus.TIMED_OUT:
             raise LedgerError(f"{place} timed out at {phase.opened_at}; {_RETRY_HINT}")
+        if phase.status is PhaseStatus.CANCELLED:
+            raise LedgerError(
+                f"{place} was cancelled by {phase.opened_by} at {phase.opened_at}; {_RETRY_HINT}"
+            )
         if phase.status is PhaseStatus.REJECTED and decision is GateDecision.APPROVED:
             raise LedgerError(
                 f"{place} was rejected by {phase.opened_by} at {phase.opened_at}; {_RETRY_HINT}"
@@ -203,7 +223,7 @@ class GateTransaction:
         phase, condition = self.phase, rule.condition
         expected = describe_condition(condition)
         if phase is not None and (phase.status in CLOSED or phase.decision is GateDecision.REJECTED):
-            reason: GateReason = "timeout" if phase.status is PhaseStatus.TIMED_OUT else "rejected"
+            reason = _REFUSED_AS.get(phase.status, "rejected")
             observed = f"{phase.reason} (by {phase.opened_by} at {phase.opened_at or phase.since})"
             raise GateConditionError(rule.gate, reason, expected, observed)
         is_approved = phase is not None and phase.decision is GateDecision.APPROVED
@@ -220,7 +240,7 @@ class GateTransaction:
 
     def _who_let_it_hold(self, verdict: GateVerdict) -> str:
         paths = [item.clause.field for item in verdict.clauses if item.held]
-        changed = phase_rows.last_change(self._connection, self._key, paths)
+        changed = phase_rows.last_change(self.connection, self._key, paths)
         return changed[0] if changed else GATE
 
     def _known(self) -> JobPhase:
@@ -229,6 +249,7 @@ class GateTransaction:
         return self.phase
 
     def _open(self, actor: str, because: str) -> JobPhase:
+        self.because = (actor, because)
         self._record(self._known().status.value, "open", actor, because)
         return self.put(
             {
@@ -244,14 +265,19 @@ class GateTransaction:
             f"gate '{rule.gate}' did not open within {phase.timeout_seconds:g} s: "
             f"expected {describe_condition(rule.condition)}; observed {phase.observed}"
         )
-        closed = self._close(PhaseStatus.TIMED_OUT, GATE, error)
-        status = _STATUS_AFTER_TIMEOUT[rule.condition.on_timeout]
-        self.set_job({"status": status, "error": error}, GATE, error)
-        return closed
+        return self._close(
+            PhaseStatus.TIMED_OUT, GATE, error, _STATUS_AFTER_TIMEOUT[rule.condition.on_timeout]
+        )
 
-    def _close(self, status: PhaseStatus, actor: str, reason: str) -> JobPhase:
+    def cancel(self, actor: str, reason: str) -> JobPhase:
+        """Keep a phase that waits or is due from being started."""
+        return self._close(PhaseStatus.CANCELLED, actor, reason, JobStatus.CANCELLED)
+
+    def _close(self, status: PhaseStatus, actor: str, reason: str, closed_as: JobStatus) -> JobPhase:
         phase = self._known()
-        self._record(phase.status.value, status.value, actor, reason)
+        self.because = (actor, reason)
+        if phase.gate is not None:
+            self._record(phase.status.value, status.value, actor, reason)
         return self.put(
             {
                 "status": status.value,
@@ -260,13 +286,14 @@ class GateTransaction:
                 "opened_at": self.now,
                 "opened_by": actor,
                 "reason": reason,
+                "closed_as": closed_as.value,
             }
         )
 
     def _record(self, old: str | None, new: str, actor: str, reason: str) -> None:
         changed = {f"gates.{self._known().gate}": (old, new)}
         stamped = job_rows.Attribution(actor, self.now, reason)
-        job_rows.record(self._connection, self._key.job, changed, stamped)
+        job_rows.record(self.connection, self._key.job, changed, stamped)
 
 
 def _approved(reason: str) -> str:

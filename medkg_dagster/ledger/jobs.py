@@ -12,7 +12,7 @@ from medkg_dagster.ledger.statements.job_rows import Attribution
 from medkg_dagster.ledger.times import Clock, stamp
 
 
-class Jobs:
+class JobTable:
     """The jobs of a ledger and their history.
 
     Every method is one transaction and may raise `LedgerError`; those that take a job raise `UnknownJobError`
@@ -62,37 +62,6 @@ class Jobs:
         """
         with self._database.reading() as connection:
             return job_rows.list_jobs(connection, pipeline, status, job_id, limit)
-
-    def set_status(
-        self,
-        key: JobKey,
-        status: str,
-        *,
-        actor: str,
-        error: str | None = None,
-        reason: str | None = None,
-    ) -> Job:
-        """Set a job's status and error; a change of status goes into the history.
-
-        Args:
-            key: The job.
-            status: The new status, see `JobStatus`.
-            actor: Who or what changes it.
-            error: Why it failed; None clears an earlier error.
-            reason: Why it changes, for the history; the error where not given.
-        """
-        changes = {"status": job_rows.valid_status(status), "error": error}
-        with self._database.writing() as connection:
-            job = job_rows.get_job(connection, key, lock=True)
-            changed = Attribution(actor, stamp(self._clock), reason or error)
-            return job_rows.change_job(connection, job, changes, changed)
-
-    def set_phase(self, key: JobKey, phase: str | None, *, actor: str, reason: str | None = None) -> Job:
-        """Set the phase a job is in; the change goes into the history."""
-        with self._database.writing() as connection:
-            job = job_rows.get_job(connection, key, lock=True)
-            changed = Attribution(actor, stamp(self._clock), reason)
-            return job_rows.change_job(connection, job, {"phase": phase}, changed)
 
     def set_fields(
         self,

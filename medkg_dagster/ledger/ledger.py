@@ -12,10 +12,11 @@ from medkg_dagster.settings import Settings
 if TYPE_CHECKING:
     from medkg_dagster.io.sql import Database
     from medkg_dagster.ledger.files import FileLedger
-    from medkg_dagster.ledger.jobs import Jobs
+    from medkg_dagster.ledger.jobs import JobTable
     from medkg_dagster.ledger.phases import PhaseLedger
-    from medkg_dagster.ledger.registrations import Registrations
-    from medkg_dagster.ledger.stage_runs import StageRuns
+    from medkg_dagster.ledger.registrations import RegistrationLedger
+    from medkg_dagster.ledger.runs import RunLedger
+    from medkg_dagster.ledger.stage_runs import StageRunLedger
 
 LEDGER_FILE = "ledger.sqlite"
 
@@ -98,25 +99,32 @@ class JobLedger:
         return self._database.place
 
     @property
-    def jobs(self) -> Jobs:
+    def jobs(self) -> JobTable:
         """The jobs, and their history."""
-        from medkg_dagster.ledger.jobs import Jobs
+        from medkg_dagster.ledger.jobs import JobTable
 
-        return Jobs(self._database, self._clock)
+        return JobTable(self._database, self._clock)
 
     @property
-    def stage_runs(self) -> StageRuns:
+    def runs(self) -> RunLedger:
+        """The runs of jobs: at work, and how they ended."""
+        from medkg_dagster.ledger.runs import RunLedger
+
+        return RunLedger(self._database, self._clock)
+
+    @property
+    def stage_runs(self) -> StageRunLedger:
         """The latest run of each stage, and the documents it refused."""
-        from medkg_dagster.ledger.stage_runs import StageRuns
+        from medkg_dagster.ledger.stage_runs import StageRunLedger
 
-        return StageRuns(self._database, self._clock)
+        return StageRunLedger(self._database, self._clock)
 
     @property
-    def registrations(self) -> Registrations:
+    def registrations(self) -> RegistrationLedger:
         """The audit of plugin registrations."""
-        from medkg_dagster.ledger.registrations import Registrations
+        from medkg_dagster.ledger.registrations import RegistrationLedger
 
-        return Registrations(self._database, self._clock)
+        return RegistrationLedger(self._database, self._clock)
 
     @property
     def phases(self) -> PhaseLedger:

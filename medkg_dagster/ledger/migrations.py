@@ -158,6 +158,22 @@ _AUDIT = tuple(
     for column in ("subject", "configured_by", "record_hash", "change")
 )
 
+_RUNS = (
+    "ALTER TABLE ledger_jobs ADD COLUMN pipeline_stages TEXT",
+    "ALTER TABLE ledger_phases ADD COLUMN closed_as TEXT",
+    "ALTER TABLE ledger_phases ADD COLUMN is_work INTEGER NOT NULL DEFAULT 0",
+    # The only work there was while a job waits; and what a closed gate made of its job.
+    "UPDATE ledger_phases SET is_work = 1 WHERE gate IS NULL AND phase = 'pdf_conversion'",
+    """UPDATE ledger_phases SET closed_as = (SELECT status FROM ledger_jobs AS job
+        WHERE job.pipeline = ledger_phases.pipeline AND job.job_id = ledger_phases.job_id)
+        WHERE status IN ('rejected', 'timed_out')""",
+    """CREATE TABLE ledger_runs (
+        pipeline TEXT NOT NULL, job_id TEXT NOT NULL, run_id TEXT NOT NULL, job_name TEXT NOT NULL,
+        is_work INTEGER NOT NULL, status TEXT NOT NULL, error TEXT, began_at TEXT NOT NULL, ended_at TEXT,
+        PRIMARY KEY (pipeline, job_id, run_id))""",
+    "CREATE INDEX ledger_runs_by_end ON ledger_runs (pipeline, job_id, ended_at)",
+)
+
 MIGRATIONS = (
     Statements(
         sqlite=_tables("INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT"),
@@ -166,4 +182,5 @@ MIGRATIONS = (
     Statements(sqlite=_sqlite_guards(), postgresql=_postgresql_guards()),
     Statements(sqlite=_PHASES + _SQLITE_OUTSIDERS, postgresql=_PHASES + _POSTGRESQL_OUTSIDERS),
     Statements(sqlite=_AUDIT, postgresql=_AUDIT),
+    Statements(sqlite=_RUNS, postgresql=_RUNS),
 )

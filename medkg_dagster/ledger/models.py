@@ -39,11 +39,16 @@ class JobKey(NamedTuple):
 
 
 class JobStatus(StrEnum):
-    """Where a ledger job stands."""
+    """Where a ledger job stands: `ledger.job_status` derives it from runs, stages and phases."""
 
     SUBMITTED = "submitted"
+    """No run has begun yet, or it is to be started once more."""
     RUNNING = "running"
+    """A run is at work."""
     WAITING = "waiting"
+    """It waits at a gate, or is about to be started behind one."""
+    INCOMPLETE = "incomplete"
+    """What ran has finished, and some stages of the pipeline have not run."""
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     SKIPPED = "skipped"
@@ -52,12 +57,30 @@ class JobStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class RunStatus(StrEnum):
+    """How a run of a job ended, or that it has not."""
+
+    STARTED = "started"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    REFUSED = "refused"
+    """A gate was closed, or it was another run's turn: it says nothing of the job."""
+    RETRIED = "retried"
+    """It failed or was cancelled, and somebody asked for what it did once more."""
+
+
 class StageStatus(StrEnum):
     """How far the latest run of a stage came."""
 
     STARTED = "started"
     FINISHED = "finished"
     FAILED = "failed"
+    UP_FOR_RETRY = "up_for_retry"
+    """It failed or was cancelled, and is to run once more."""
+    CANCELLED = "cancelled"
+    REFUSED = "refused"
+    """A gate was closed, or it was another run's turn."""
 
 
 class PhaseStatus(StrEnum):
@@ -75,6 +98,8 @@ class PhaseStatus(StrEnum):
     """Its gate was rejected."""
     TIMED_OUT = "timed_out"
     """Its gate did not open in time."""
+    CANCELLED = "cancelled"
+    """Somebody cancelled the job before it was started."""
 
 
 class GateDecision(StrEnum):
@@ -107,6 +132,8 @@ class JobPhase:
         starter: Who took it upon itself to start the run; None for nobody yet.
         lease_until: Until when the starter is trusted to do so.
         run_id: The run that began it.
+        closed_as: What the job becomes where the gate was closed; None where it was not.
+        is_work: Whether it is work that goes on while the job waits at a gate.
     """
 
     pipeline: str
@@ -127,6 +154,8 @@ class JobPhase:
     starter: str | None
     lease_until: str | None
     run_id: str | None
+    closed_as: JobStatus | None
+    is_work: bool
 
     @property
     def key(self) -> JobKey:
@@ -142,11 +171,13 @@ class RunIdentity:
         run_id: Its id.
         attempt: The attempt it was started for; None for a run that a person launched.
         lineage: Runs it is a re-execution of.
+        job_name: The Dagster job it runs.
     """
 
     run_id: str
     attempt: int | None = None
     lineage: tuple[str, ...] = ()
+    job_name: str = ""
 
     @property
     def actor(self) -> str:
@@ -165,10 +196,11 @@ class Job:
         phase: The phase it is in: the gate it waits for or has passed; None before the first gate.
         request: What to work on, as submitted; never changed afterwards.
         fields: What stages and outsiders recorded, nested JSON objects.
-        attempts: How many runs have begun a stage of it.
+        attempts: How many runs have begun it.
         error: Why it failed; None unless it did.
         created_at: When it was first seen.
         updated_at: When it last changed.
+        pipeline_stages: The stages of its pipeline, when a run last began it; None before the first.
     """
 
     pipeline: str
@@ -181,6 +213,7 @@ class Job:
     error: str | None
     created_at: str
     updated_at: str
+    pipeline_stages: tuple[str, ...] | None
 
     @property
     def key(self) -> JobKey:
@@ -237,6 +270,42 @@ class DocumentOutcome:
     message: str
     details: str
     at: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobRun:
+    """One run of a job.
+
+    Attributes:
+        run_id: Dagster's id of it.
+        job_name: The Dagster job that it runs.
+        status: How it ended, or that it has not.
+        error: Why it failed; None unless it did.
+        began_at: When it began.
+        ended_at: When it ended; None while it is at work.
+        is_work: Whether it does work that goes on while the job waits at a gate.
+    """
+
+    run_id: str
+    job_name: str
+    is_work: bool
+    status: RunStatus
+    error: str | None
+    began_at: str
+    ended_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunSelection:
+    """What a run was asked to do, by which one sees that it has done it.
+
+    Attributes:
+        stages: The stages it was asked for.
+        downstream: Each of them to all that lie behind it, which cannot run where it failed.
+    """
+
+    stages: frozenset[str]
+    downstream: Mapping[str, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +389,21 @@ class GateRule:
     phase: str
     gate: str
     condition: GateCondition
+
+
+@dataclass(frozen=True, slots=True)
+class GateApproach:
+    """A gate that a job comes to when the stages in front of it have finished.
+
+    Attributes:
+        rule: The gate.
+        upstream: The stages in front of it.
+        work: The Dagster jobs that do work on the job while it waits there.
+    """
+
+    rule: GateRule
+    upstream: frozenset[str]
+    work: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from medkg_dagster.errors import GateConditionError, LedgerError
 from medkg_dagster.io.sql import Database
 from medkg_dagster.ledger.encoding import dump_json, to_json
 from medkg_dagster.ledger.gate_transaction import CLOSED, GateTransaction, refuse_superseded
+from medkg_dagster.ledger.job_transaction import JobTransaction
 from medkg_dagster.ledger.models import (
     GateDecision,
     GateRule,
@@ -20,11 +21,11 @@ from medkg_dagster.ledger.models import (
     PhaseStatus,
     Review,
     RunIdentity,
+    RunStatus,
 )
-from medkg_dagster.ledger.statements import job_rows, phase_rows
+from medkg_dagster.ledger.statements import job_rows, phase_rows, run_rows
 from medkg_dagster.ledger.statements.phase_rows import PhaseKey
 from medkg_dagster.ledger.times import Clock, stamp
-from medkg_dagster.ledger.unfinished_runs import end_run
 from medkg_dagster.stage_api import GatePassage
 
 
@@ -61,12 +62,19 @@ class PhaseLedger:
             change = GateTransaction(connection, self._clock, PhaseKey(*key, phase))
             if change.phase is None and job.status is JobStatus.SUBMITTED:
                 change.make_due(actor)
+                return change.update_job(actor)
             return job
 
-    def plan_start(self, key: JobKey, phase: str, *, actor: str) -> JobPhase:
-        """Let a phase that no gate holds be started, once more where it was started before."""
-        with self._changing(PhaseKey(*key, phase)) as change:
-            return change.make_due(actor)
+    def plan_work(self, key: JobKey, work: str, *, actor: str) -> JobPhase:
+        """Let work that goes on while a job waits be started, once more where it was started before.
+
+        Args:
+            key: The job.
+            work: The Dagster job that does it.
+            actor: Who asks.
+        """
+        with self._changing(PhaseKey(*key, work)) as change:
+            return change.plan_work(actor)
 
     def of_job(self, key: JobKey) -> tuple[JobPhase, ...]:
         """Return the phases of a job, in the order they came to be."""
@@ -97,13 +105,7 @@ class PhaseLedger:
         A job that arrives anew, because the phase before ran again, waits anew; a decision counts once.
         """
         with self._changing(PhaseKey(*key, rule.phase)) as change:
-            known = change.phase
-            if known is None:
-                return change.wait(rule, 1, keep_decision=False, actor=run.actor)
-            is_unused = known.status in {PhaseStatus.EXPECTED, PhaseStatus.WAITING}
-            is_decided_ahead = known.status is PhaseStatus.EXPECTED
-            attempt = known.attempt + (not is_unused)
-            return change.wait(rule, attempt, keep_decision=is_decided_ahead, actor=run.actor)
+            return change.arrive(rule, run)
 
     def review(self, pipeline: str, rule: GateRule, limit: int = 200) -> Review:
         """Look at the jobs that wait at a gate: open it, or end the wait of those whose time is up.
@@ -130,6 +132,7 @@ class PhaseLedger:
                 change = GateTransaction(connection, self._clock, PhaseKey(pipeline, job_id, rule.phase))
                 if change.phase is not None and change.phase.status is PhaseStatus.WAITING:
                     ended.append(change.look(rule).status)
+                    change.conclude()
         return Review(len(ended), ended.count(PhaseStatus.DUE), ended.count(PhaseStatus.TIMED_OUT))
 
     def take_due(
@@ -168,6 +171,11 @@ class PhaseLedger:
 
     def begin(self, key: JobKey, phase: str, run: RunIdentity) -> None:
         """Record that a run begins a phase that no gate holds.
+
+        Args:
+            key: The job.
+            phase: The Dagster job of the phase.
+            run: The run.
 
         Raises:
             SupersededRunError: Another run has begun this attempt, or there is a later one.
@@ -226,8 +234,7 @@ class PhaseLedger:
                 "run_id": run.run_id,
             }
         )
-        running = {"status": JobStatus.RUNNING, "phase": rule.gate, "error": None}
-        change.set_job(running, run.actor, passage.because)
+        change.because = (run.actor, passage.because)
 
     def check_gate(self, key: JobKey, rule: GateRule) -> None:
         """Check that a job went through a gate before, or could now.
@@ -277,7 +284,7 @@ class PhaseLedger:
             if known.status is not PhaseStatus.REJECTED and not (
                 is_open and decision is GateDecision.APPROVED
             ):
-                known = change.decide(rule, decision, actor, reason)
+                known = change.decide(decision, actor, reason)
             return known if starter is None else change.claim(known, starter, lease_seconds)
 
     def claim(self, key: JobKey, phase: str, starter: str, lease_seconds: float = 60.0) -> JobPhase | None:
@@ -295,6 +302,38 @@ class PhaseLedger:
         with self._changing(PhaseKey(*key, phase)) as change:
             return None if change.phase is None else change.claim(change.phase, starter, lease_seconds)
 
+    def cancel(self, key: JobKey, *, actor: str, reason: str) -> Job:
+        """Keep a job from being started: whatever of it waits or is due ends here.
+
+        Args:
+            key: The job.
+            actor: Who asks.
+            reason: Why.
+
+        Raises:
+            LedgerError: A run of it is at work, or nothing of it waits or is due.
+        """
+        with self._database.writing() as connection:
+            change = JobTransaction(connection, self._clock, key)
+            if change.job.status is JobStatus.RUNNING:
+                at_work = run_rows.list_runs(connection, key, {RunStatus.STARTED})
+                raise LedgerError(
+                    f"job '{key}' is running; terminate its run in the Dagster UI, and the job is cancelled: "
+                    f"{', '.join(run.run_id for run in at_work)}"
+                )
+            ahead = [
+                phase
+                for phase in phase_rows.list_phases(connection, key)
+                if phase.status in {PhaseStatus.WAITING, PhaseStatus.DUE}
+            ]
+            if not ahead:
+                raise LedgerError(
+                    f"job '{key}' is {change.job.status}: nothing of it waits or is to be started"
+                )
+            for phase in ahead:
+                GateTransaction(connection, self._clock, PhaseKey(*key, phase.phase)).cancel(actor, reason)
+            return change.update_job(actor, reason)
+
     def retry(self, key: JobKey, phase: str, rule: GateRule | None, *, actor: str, reason: str) -> JobPhase:
         """Begin a new attempt of a phase: start it once more, or wait once more at its gate.
 
@@ -310,6 +349,7 @@ class PhaseLedger:
         """
         with self._changing(PhaseKey(*key, phase)) as change:
             known = change.phase
+            change.retry_runs(None if rule is None else phase)
             if rule is not None and (known is None or known.status is PhaseStatus.EXPECTED):
                 return change.wait(rule, known.attempt if known else 1, keep_decision=True, actor=actor)
             if rule is not None and known is not None and known.status in CLOSED:
@@ -321,33 +361,12 @@ class PhaseLedger:
                 )
             if rule is None:
                 change.expect_anew()
-                change.set_job({"status": JobStatus.SUBMITTED, "phase": None, "error": None}, actor, reason)
-            else:
-                change.set_job(
-                    {"status": JobStatus.WAITING, "phase": rule.gate, "error": None}, actor, reason
-                )
+            change.because = (actor, reason)
             return change.make_due(actor)
-
-    def run_ended(self, key: JobKey, phase: str, run: RunIdentity, *, is_cancelled: bool, error: str) -> Job:
-        """Record that a run failed or was cancelled, for what the run itself could not record.
-
-        Args:
-            key: The job.
-            phase: The Dagster job of the run.
-            run: The run.
-            is_cancelled: Whether somebody stopped it.
-            error: Why it ended.
-
-        Returns:
-            The job; unchanged where the run had said all, or another run has taken over.
-        """
-        with self._database.writing() as connection:
-            job = job_rows.get_job(connection, key, lock=True)
-            changed = job_rows.Attribution(run.actor, stamp(self._clock), error)
-            status = JobStatus.CANCELLED if is_cancelled else JobStatus.FAILED
-            return end_run(connection, job, phase, run, changed, status)
 
     @contextmanager
     def _changing(self, key: PhaseKey) -> Iterator[GateTransaction]:
         with self._database.writing() as connection:
-            yield GateTransaction(connection, self._clock, key)
+            change = GateTransaction(connection, self._clock, key)
+            yield change
+            change.conclude()

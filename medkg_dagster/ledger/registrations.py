@@ -11,7 +11,7 @@ from medkg_dagster.ledger.statements import registration_rows
 from medkg_dagster.ledger.times import Clock, stamp
 
 
-class Registrations:
+class RegistrationLedger:
     """What became of plugins, load by load.
 
     Every method is one transaction and may raise `LedgerError`.

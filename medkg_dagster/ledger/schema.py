@@ -27,6 +27,7 @@ JOBS = Table(
     Column("created_at", Text, nullable=False),
     Column("updated_at", Text, nullable=False),
     Column("revision", BigInteger, nullable=False),
+    Column("pipeline_stages", Text),
 )
 
 PHASES = Table(
@@ -53,6 +54,22 @@ PHASES = Table(
     Column("starter", Text),
     Column("lease_until", Text),
     Column("run_id", Text),
+    Column("closed_as", Text),
+    Column("is_work", Integer, nullable=False),
+)
+
+RUNS = Table(
+    "ledger_runs",
+    METADATA,
+    Column("pipeline", Text, primary_key=True),
+    Column("job_id", Text, primary_key=True),
+    Column("run_id", Text, primary_key=True),
+    Column("job_name", Text, nullable=False),
+    Column("is_work", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("error", Text),
+    Column("began_at", Text, nullable=False),
+    Column("ended_at", Text),
 )
 
 FILES = Table(

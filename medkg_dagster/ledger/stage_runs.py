@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from sqlalchemy import Connection
 
 from medkg_dagster.io.sql import Database
 from medkg_dagster.ledger.encoding import storable, to_json
+from medkg_dagster.ledger.gate_transaction import GateTransaction
+from medkg_dagster.ledger.job_transaction import JobTransaction
 from medkg_dagster.ledger.models import (
     DocumentOutcome,
-    Job,
+    GateApproach,
     JobKey,
-    JobPhase,
-    JobStatus,
-    PhaseStatus,
+    JobRun,
+    RunIdentity,
+    RunSelection,
+    RunStatus,
     StageRun,
     StageStatus,
 )
-from medkg_dagster.ledger.statements import job_rows, phase_rows, stage_rows
-from medkg_dagster.ledger.statements.job_rows import Attribution
+from medkg_dagster.ledger.statements import job_rows, stage_rows
+from medkg_dagster.ledger.statements.phase_rows import PhaseKey
 from medkg_dagster.ledger.statements.stage_rows import StageKey
-from medkg_dagster.ledger.times import Clock, stamp
+from medkg_dagster.ledger.times import Clock
 from medkg_dagster.stage_api import QuarantinedDocument
 
 
-class StageRuns:
+class StageRunLedger:
     """The stage runs of the jobs of a ledger.
 
     Every method is one transaction and may raise `LedgerError`; those that take a job raise `UnknownJobError`
@@ -35,56 +40,60 @@ class StageRuns:
         self._database = database
         self._clock = clock
 
-    def begin(self, key: JobKey, stage: str, run_id: str, *, keep_status: bool = False) -> None:
-        """Record that a run begins a stage; the job is running, and a run's first stage is an attempt.
+    def begin(self, key: JobKey, stage: str, run: RunIdentity, *, is_work: bool = False) -> None:
+        """Record that a run begins a stage.
 
         Args:
             key: The job.
             stage: The stage's name.
-            run_id: The run that begins it.
-            keep_status: Whether the job's status stays, because it may still be waiting at a gate.
+            run: The run that begins it.
+            is_work: Whether it is work that goes on while the job waits at a gate.
         """
         with self._database.writing() as connection:
-            job = job_rows.get_job(connection, key, lock=True)
-            now = stamp(self._clock)
-            attempts = job.attempts + (not stage_rows.has_run(connection, key, run_id))
+            change = JobTransaction(connection, self._clock, key)
+            change.begin_run(run, is_work=is_work)
             started = {
                 "status": StageStatus.STARTED.value,
-                "run_id": run_id,
+                "run_id": run.run_id,
                 "output_count": None,
                 "counts": "{}",
                 "succeeded": 0,
                 "quarantined": 0,
                 "error": None,
-                "started_at": now,
+                "started_at": change.now,
                 "finished_at": None,
             }
             stage_rows.put_stage_run(connection, StageKey(*key, stage), started)
-            changes: dict[str, Any] = {"attempts": attempts}
-            if not keep_status:
-                changes |= {"status": JobStatus.RUNNING, "error": None}
-            job_rows.change_job(connection, job, changes, Attribution(_run_actor(run_id), now))
+            change.update_job(run.actor)
 
-    def finish(  # noqa: PLR0917 - place, then counts, then documents: the order in which one tells it
+    def finish(
         self,
         key: JobKey,
         stage: str,
-        run_id: str,
+        run: RunIdentity,
+        selection: RunSelection,
+        *,
         output_count: int,
         succeeded: int,
         quarantined: Sequence[QuarantinedDocument] = (),
         counts: Mapping[str, int] | None = None,
+        gates: Sequence[GateApproach] = (),
     ) -> None:
-        """Record that a stage did its work; ignored where another run has begun the stage since.
+        """Record that a stage did its work, and let the job come to the gates it was the last in front of.
+
+        Ignored where another run has begun the stage since. All of it is one change: what is killed at any
+        moment has either not finished the stage, or has brought the job to its gates.
 
         Args:
             key: The job.
             stage: The stage's name.
-            run_id: The run it belongs to.
+            run: The run it belongs to.
+            selection: What the run was asked to do; with the last of it the run has ended.
             output_count: What the type's output counter said.
             succeeded: Documents processed without error.
             quarantined: Documents refused; they take the place of an earlier run's.
             counts: The number of values per state key, and other counts worth keeping.
+            gates: The gates that the stage stands in front of.
         """
         values = {
             "status": StageStatus.FINISHED.value,
@@ -93,19 +102,32 @@ class StageRuns:
             "succeeded": succeeded,
             "error": None,
         }
-        self._end(StageKey(*key, stage), run_id, values, quarantined)
+        self._end(StageKey(*key, stage), run, selection, values=values, quarantined=quarantined, gates=gates)
 
-    def fail(
+    def stop(
         self,
         key: JobKey,
         stage: str,
-        run_id: str,
+        run: RunIdentity,
+        selection: RunSelection,
+        *,
+        status: StageStatus,
         error: str,
         quarantined: Sequence[QuarantinedDocument] = (),
     ) -> None:
-        """Record that a stage failed; ignored where another run has begun the stage since."""
-        values = {"status": StageStatus.FAILED.value, "error": storable(error)}
-        self._end(StageKey(*key, stage), run_id, values, quarantined)
+        """Record that a stage did not do its work; ignored where another run has begun the stage since.
+
+        Args:
+            key: The job.
+            stage: The stage's name.
+            run: The run it belongs to.
+            selection: What the run was asked to do.
+            status: Failed, up for retry, cancelled, or refused.
+            error: Why.
+            quarantined: Documents refused; they take the place of an earlier run's.
+        """
+        values = {"status": status.value, "error": storable(error)}
+        self._end(StageKey(*key, stage), run, selection, values=values, quarantined=quarantined)
 
     def of_job(self, key: JobKey) -> tuple[StageRun, ...]:
         """Return the latest run of each stage of a job, in the order they began."""
@@ -119,89 +141,75 @@ class StageRuns:
             job_rows.get_job(connection, key)
             return stage_rows.list_outcomes(connection, key, stage)
 
-    def update_job_status(
-        self,
-        key: JobKey,
-        stages: Sequence[str],
-        *,
-        run_id: str | None = None,
-        selected: Sequence[str] = (),
-        unselected: Sequence[str] = (),
-    ) -> Job:
-        """Set a job's status from its stage runs and gates.
-
-        A stage failed: failed. A gate was rejected or timed out: as that left it. All finished: waiting where
-        it waits at a gate, else succeeded. Otherwise running.
-
-        Args:
-            key: The job.
-            stages: The stages that make up the job.
-            run_id: The run that asks.
-            selected: The stages this run executes: what an earlier run finished of them does not count, so
-                that a second run is not taken for finished after its first stage.
-            unselected: Stages that this run does not execute, and without which the job has not succeeded if
-                they failed.
-
-        Returns:
-            The job; unchanged where no stage has begun.
-        """
-        with self._database.writing() as connection:
-            job = job_rows.get_job(connection, key, lock=True)
-            phases = phase_rows.list_phases(connection, key)
-            runs = {run.stage: run for run in stage_rows.list_stage_runs(connection, key)}
-            stale = {stage for stage in selected if stage in runs and runs[stage].run_id != run_id}
-            counted = [runs[stage] for stage in stages if stage in runs and stage not in stale]
-            if not counted or (job.status in _CLOSED and any(phase.status in _CLOSING for phase in phases)):
-                return job
-            changes = _verdict(counted, len(stages), phases)
-            if changes["status"] is JobStatus.SUCCEEDED:
-                failed = [runs[stage] for stage in unselected if stage in runs]
-                changes |= _failure(failed) or {}
-            actor = _run_actor(run_id) if run_id else "settle"
-            changed = Attribution(actor, stamp(self._clock), changes["error"])
-            return job_rows.change_job(connection, job, changes, changed)
-
     def _end(
         self,
         key: StageKey,
-        run_id: str,
+        run: RunIdentity,
+        selection: RunSelection,
+        *,
         values: dict[str, Any],
         quarantined: Sequence[QuarantinedDocument],
+        gates: Sequence[GateApproach] = (),
     ) -> None:
-
         with self._database.writing() as connection:
-            job_rows.get_job(connection, key.job, lock=True)
-            now = stamp(self._clock)
-            if stage_rows.latest_run_id(connection, key) not in {None, run_id}:
-                return
-            ended = {**values, "run_id": run_id, "quarantined": len(quarantined), "finished_at": now}
-            stage_rows.put_stage_run(connection, key, ended)
-            stage_rows.replace_outcomes(connection, key, quarantined, now)
+            change = JobTransaction(connection, self._clock, key.job)
+            begun = change.begin_run(run)
+            if stage_rows.latest_run_id(connection, key) in {None, run.run_id}:
+                ended = {"quarantined": len(quarantined), "finished_at": change.now}
+                stage_rows.put_stage_run(connection, key, {**values, **ended, "run_id": run.run_id})
+                stage_rows.replace_outcomes(connection, key, quarantined, change.now)
+            runs = {item.stage: item for item in change.stage_runs()}
+            because = values["error"]
+            for gate in gates:
+                if gate.upstream <= _finished(runs.values(), run, selection):
+                    because = self._arrive(connection, key.job, gate, run)
+            outcome = _outcome(runs, begun, selection)
+            if outcome is not None:
+                change.conclude_run(begun, outcome, values["error"])
+            change.update_job(run.actor, because)
+
+    def _arrive(
+        self, connection: Connection, key: JobKey, gate: GateApproach, run: RunIdentity
+    ) -> str | None:
+        for work in gate.work:
+            GateTransaction(connection, self._clock, PhaseKey(*key, work)).plan_work(run.actor)
+        arrival = GateTransaction(connection, self._clock, PhaseKey(*key, gate.rule.phase))
+        arrival.arrive(gate.rule, run)
+        return None if arrival.because is None else arrival.because[1]
 
 
-_CLOSED = {JobStatus.REJECTED, JobStatus.FAILED, JobStatus.SKIPPED, JobStatus.QUARANTINED}
-_CLOSING = {PhaseStatus.REJECTED, PhaseStatus.TIMED_OUT}
+_BLOCKING = {
+    StageStatus.FAILED: RunStatus.FAILED,
+    StageStatus.CANCELLED: RunStatus.CANCELLED,
+    StageStatus.REFUSED: RunStatus.REFUSED,
+}
 
 
-def _verdict(runs: Sequence[StageRun], expected: int, phases: Sequence[JobPhase]) -> dict[str, Any]:
-    failure = _failure(runs)
-    if failure is not None:
-        return failure
-    if len(runs) < expected or any(run.status is not StageStatus.FINISHED for run in runs):
-        return {"status": JobStatus.RUNNING, "error": None}
-    waits = {PhaseStatus.WAITING, PhaseStatus.DUE}
-    gates = [phase.gate for phase in phases if phase.gate is not None and phase.status in waits]
-    if gates:
-        return {"status": JobStatus.WAITING, "phase": gates[0], "error": None}
-    return {"status": JobStatus.SUCCEEDED, "error": None}
+def _finished(runs: Iterable[StageRun], run: RunIdentity, selection: RunSelection) -> set[str]:
+    """Return the stages that are done: by this run, where it was asked for them."""
+    return {
+        item.stage
+        for item in runs
+        if item.status is StageStatus.FINISHED
+        and (item.run_id == run.run_id or item.stage not in selection.stages)
+    }
 
 
-def _failure(runs: Sequence[StageRun]) -> dict[str, Any] | None:
-    for run in runs:
-        if run.status is StageStatus.FAILED:
-            return {"status": JobStatus.FAILED, "error": f"{run.stage}: {run.error}"}
-    return None
+def _outcome(runs: Mapping[str, StageRun], run: JobRun, selection: RunSelection) -> RunStatus | None:
+    """Return how a run ended; None while it has something to do.
 
-
-def _run_actor(run_id: str) -> str:
-    return f"run {run_id}"
+    A failed or cancelled stage decides that at once, though others may still be at work beside it.
+    """
+    own = [item for item in runs.values() if item.run_id == run.run_id and item.stage in selection.stages]
+    outcomes = {_BLOCKING[item.status] for item in own if item.status in _BLOCKING}
+    for status in (RunStatus.FAILED, RunStatus.CANCELLED):
+        if status in outcomes:
+            return status
+    blocked = {item.stage for item in own if item.status in _BLOCKING}
+    blocked = blocked.union(*(selection.downstream.get(stage, ()) for stage in blocked))
+    for stage in selection.stages - blocked:
+        item = runs.get(stage)
+        is_taken_over = item is not None and item.run_id != run.run_id and item.started_at > run.began_at
+        if item is None or not (is_taken_over or (item in own and item.status is StageStatus.FINISHED)):
+            return None
+    return RunStatus.REFUSED if blocked else RunStatus.SUCCEEDED

@@ -141,6 +141,20 @@ class PipelinePlan:
         """What is done while a job waits at one of its gates, by name; of equal names the first gate's."""
         return {work.declared.name: work for gate in reversed(self.gates) for work in gate.work}
 
+    @property
+    def downstream(self) -> Mapping[str, frozenset[str]]:
+        """Each stage to all that cannot run before it has finished."""
+        behind: dict[str, set[str]] = {stage.name: set() for stage in self.stages}
+        for stage in reversed(self.stages):
+            for name in stage.definition.depends_on:
+                behind[name] |= {stage.name, *behind[stage.name]}
+        return {name: frozenset(stages) for name, stages in behind.items()}
+
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        """The names of its stages, upstream first."""
+        return tuple(stage.name for stage in self.stages)
+
     def find_stage(self, name: str) -> PlannedStage:
         """Return the stage of that name."""
         return next(stage for stage in self.stages if stage.name == name)

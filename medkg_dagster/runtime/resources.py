@@ -9,9 +9,10 @@ from dagster import AssetKey, DagsterRun, Failure, InitResourceContext, Resource
 
 from medkg_dagster.ledger import Job, JobKey, JobLedger, RunIdentity
 from medkg_dagster.plugins.events import PluginEvent
+from medkg_dagster.resolution.plan import PipelinePlan
 from medkg_dagster.resolution.plugin_audit import audit_plugins
-from medkg_dagster.runtime.run_processes import this_process
-from medkg_dagster.runtime.tags import ATTEMPT_TAG, PARTITION_TAG, PIPELINE_TAG, PROCESS_TAG
+from medkg_dagster.runtime.run_processes import process_tags
+from medkg_dagster.runtime.tags import ATTEMPT_TAG, PARTITION_TAG, PIPELINE_TAG
 from medkg_dagster.settings import Settings
 
 
@@ -32,7 +33,7 @@ class LedgerJob:
 
 def ledger_job_resource(
     settings: Settings,
-    pipelines: Mapping[str, str],
+    pipelines: Sequence[PipelinePlan],
     one_process_jobs: AbstractSet[str],
     plugin_events: Sequence[PluginEvent],
 ) -> ResourceDefinition:
@@ -42,11 +43,14 @@ def ledger_job_resource(
 
     Args:
         settings: Where the ledger and all data are.
-        pipelines: The pipelines' Dagster names, the last but one part of their asset keys, to their names.
+        pipelines: The plans of the pipelines.
         one_process_jobs: Dagster jobs whose runs keep all steps in one process; such a run is marked with
             its process, so that the loss of the process can be seen.
         plugin_events: What became of plugins in this load, for the audit.
     """
+    plans = {pipeline.name: pipeline for pipeline in pipelines}
+    # The last but one part of an asset key is the pipeline's Dagster name.
+    names = {pipeline.dagster_name: pipeline.name for pipeline in pipelines}
 
     @resource(description="The job ledger and the ledger job, made on first use, that the run works on.")
     def ledger_job(context: InitResourceContext) -> Iterator[LedgerJob]:
@@ -54,7 +58,7 @@ def ledger_job_resource(
         if run is None or context.instance is None:
             raise Failure("a stage needs a run: launch its job or materialize its asset", allow_retries=False)
         job_id = run.tags.get(PARTITION_TAG)
-        pipeline = run.tags.get(PIPELINE_TAG) or _pipeline_of(run.asset_selection, pipelines)
+        pipeline = run.tags.get(PIPELINE_TAG) or _pipeline_of(run.asset_selection, names)
         if not job_id or not pipeline:
             raise Failure(
                 "the run names no ledger job: choose a partition, "
@@ -62,12 +66,15 @@ def ledger_job_resource(
                 allow_retries=False,
             )
         if run.job_name in one_process_jobs:
-            context.instance.add_run_tags(run.run_id, {PROCESS_TAG: this_process()})
+            context.instance.add_run_tags(run.run_id, process_tags(run.run_id))
         if not context.instance.has_dynamic_partition(pipeline, job_id):
             context.instance.add_dynamic_partitions(pipeline, [job_id])
         with JobLedger.of(settings) as ledger:
             audit_plugins(plugin_events, ledger)
-            job = ledger.jobs.ensure(JobKey(pipeline, job_id), actor=f"dagster run {run.run_id}")
+            key = JobKey(pipeline, job_id)
+            ledger.jobs.ensure(key, actor=f"dagster run {run.run_id}")
+            stages = plans[pipeline].stage_names if pipeline in plans else None
+            job = ledger.runs.begin(key, run_identity(run), stages=stages)
             yield LedgerJob(ledger, job, settings.home)
 
     return ledger_job
@@ -81,6 +88,7 @@ def run_identity(run: DagsterRun) -> RunIdentity:
         run.run_id,
         int(attempt) if attempt.isascii() and attempt.isdigit() else None,
         tuple(sorted(parent for parent in lineage if parent)),
+        run.job_name,
     )
 
 

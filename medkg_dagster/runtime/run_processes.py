@@ -2,9 +2,26 @@
 
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
+from medkg_dagster.runtime.tags import PROCESS_TAG
+
 _START_TIME = 21 - 2  # field 22 of /proc/PID/stat, counted from the one behind the command's closing bracket
+
+
+def process_tags(run_id: str) -> dict[str, str]:
+    """Return the tag by which a run says that this process carries it out.
+
+    Dagster copies a run's tags to its re-execution, so the tag says of which run it tells.
+    """
+    return {PROCESS_TAG: f"{run_id} {this_process()}"}
+
+
+def process_of(run_id: str, tags: Mapping[str, str]) -> str:
+    """Return the process that a run's tags name as its own; empty where they name none yet."""
+    named, _, process = tags.get(PROCESS_TAG, "").partition(" ")
+    return process if named == run_id else ""
 
 
 def this_process() -> str:

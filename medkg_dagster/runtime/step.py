@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from dagster import MetadataValue, OpExecutionContext, Output
 
 from medkg_dagster.errors import GateConditionError, MedkgError, StageResolutionError, SupersededRunError
+from medkg_dagster.ledger import StageStatus
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage, Wire
 from medkg_dagster.resolution.stage_config import stored_names
@@ -223,13 +224,16 @@ class _Step:
         retry = context.retry_number + 1
         told = f"{type(error).__name__}: {text_of(error)}"
         failure = self._failure(error)
-        if isinstance(error, GateConditionError | SupersededRunError):
-            self.record.refuse(told, self._quarantined)
+        if isinstance(error, SupersededRunError):
+            self.record.supersede(told)
+            raise failure from None
+        if isinstance(error, GateConditionError):
+            self.record.stop(StageStatus.REFUSED, told, self._quarantined)
             raise failure from None
         if not (is_retryable(error) and retry < policy.max_attempts and may_retry(context)):
-            self.record.fail(told, self._quarantined)
+            self.record.stop(StageStatus.FAILED, told, self._quarantined)
             raise failure from None
-        self.record.retry(told, self._quarantined)
+        self.record.stop(StageStatus.UP_FOR_RETRY, told, self._quarantined)
         try_again(context, failure, error, retry_delay(policy.backoff, retry))
 
     def _failure(self, error: BaseException) -> StepFailedError:

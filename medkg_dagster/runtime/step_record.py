@@ -1,4 +1,4 @@
-"""What a step tells the ledger: that it begins, how it ended, and that its job has come to a gate."""
+"""What a step tells the ledger: that it begins, and how it ended."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,18 +7,25 @@ from typing import Any
 from dagster import OpExecutionContext
 from pydantic import BaseModel
 
-from medkg_dagster.ledger import Job, JobLedger, RunIdentity
-from medkg_dagster.resolution.plan import PipelinePlan
+from medkg_dagster.ledger import (
+    GateApproach,
+    Job,
+    JobLedger,
+    RunIdentity,
+    RunSelection,
+    RunStatus,
+    StageStatus,
+)
+from medkg_dagster.resolution.plan import PipelinePlan, PlannedGate
 from medkg_dagster.runtime.dagster_internals import capture_interrupts
-from medkg_dagster.runtime.ledger_job_record import LedgerJobRecord
-from medkg_dagster.runtime.phase_changes import arrive_at_gates, enter_phase
+from medkg_dagster.runtime.ledger_job_record import LedgerJobRecord, gate_rule
 from medkg_dagster.runtime.resources import LedgerJob, run_identity
 from medkg_dagster.stage_api import QuarantinedDocument, StageContext
 from medkg_dagster.stage_api._invocation import StageOutcome
 from medkg_dagster.topology.names import dagster_name
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class StepRecord:
     """The step's line to the ledger; all that a step writes there goes through here.
 
@@ -27,30 +34,24 @@ class StepRecord:
         job: The ledger job as it was when the run, or in a process of its own the step, began.
         pipeline: The pipeline's plan.
         stage: The stage's name.
-        phase: The Dagster job of the run.
         run: The run.
-        asked: Dagster names of the stages that the run was asked for.
-        has_begun: Whether the ledger knows that the stage has begun.
+        selection: What the run was asked to do.
     """
 
     ledger: JobLedger
     job: Job
     pipeline: PipelinePlan
     stage: str
-    phase: str
     run: RunIdentity
-    asked: frozenset[str]
-    has_begun: bool = False
+    selection: RunSelection
 
     @classmethod
     def of(
         cls, ledger_job: LedgerJob, pipeline: PipelinePlan, stage: str, context: OpExecutionContext
     ) -> "StepRecord":
         """Return the record of one step of a run."""
-        selected = context.job_def.asset_layer.selected_asset_keys
-        asked = frozenset(key.path[-1] for key in selected)
-        run = context.run
-        return cls(ledger_job.ledger, ledger_job.job, pipeline, stage, run.job_name, run_identity(run), asked)
+        selection = _selection(pipeline, context)
+        return cls(ledger_job.ledger, ledger_job.job, pipeline, stage, run_identity(context.run), selection)
 
     @property
     def of_job(self) -> LedgerJobRecord:
@@ -60,62 +61,73 @@ class StepRecord:
     def begin(self) -> None:
         """Enter the stage's phase and begin the stage.
 
+        A gate's own stage checks the gate itself. A run that leaves that stage out is held to the gate here.
+
         Raises:
             SupersededRunError: Another run has begun the phase, or there is a later attempt.
             GateConditionError: The stage lies behind a closed gate.
         """
-        enter_phase(self.pipeline, self.stage, self.ledger, self.job, self.run, self.asked)
-        is_gate = any(gate.stage == self.stage for gate in self.pipeline.gates)
-        self.ledger.stage_runs.begin(self.job.key, self.stage, self.run.run_id, keep_status=is_gate)
-        self.has_begun = True
+        phases, key = self.ledger.phases, self.job.key
+        phase = self.pipeline.phase_of(self.stage)
+        gate = self.pipeline.find_gate(phase.after_gate) if phase.after_gate else None
+        if gate is None:
+            phases.begin(key, phase.job_name, self.run)
+        elif self.stage == gate.stage:
+            phases.check_turn(key, gate.job_name, self.run)
+        elif gate.stage not in self.selection.stages:
+            phases.check_gate(key, gate_rule(gate))
+        self.ledger.stage_runs.begin(key, self.stage, self.run)
 
     def finish(self, outcome: StageOutcome, ctx: StageContext) -> None:
         """Say that the stage has done its work, and that the job waits at the gates it has come to."""
         self.ledger.stage_runs.finish(
             self.job.key,
             self.stage,
-            self.run.run_id,
+            self.run,
+            self.selection,
             output_count=outcome.output_count,
             succeeded=ctx.succeeded,
             quarantined=ctx.quarantined,
             counts=_state_counts(outcome.state),
+            gates=[_approach(gate) for gate in self.pipeline.gates if self.stage in gate.upstream],
         )
-        arrive_at_gates(self.pipeline, self.stage, self.ledger, self.job, self.run, self.asked)
-        self._settle()
 
-    def refuse(self, error: str, quarantined: Sequence[QuarantinedDocument]) -> None:
-        """Say that it was not this run's turn; the job is left as it stands."""
-        if self.has_begun:
-            self._fail(error, quarantined)
-
-    def retry(self, error: str, quarantined: Sequence[QuarantinedDocument]) -> None:
-        """Say that the attempt failed, and that there is another one."""
-        self._fail(error, quarantined)
-
-    def fail(self, error: str, quarantined: Sequence[QuarantinedDocument]) -> None:
-        """Say that the stage failed for good, and the job with it."""
-        self._fail(error, quarantined)
-        self._settle()
+    def supersede(self, error: str) -> None:
+        """Say that it was another run's turn; the job is left as it stands."""
+        self.ledger.runs.end(self.job.key, self.run, RunStatus.REFUSED, error)
 
     def cancel(self) -> None:
         """Say that somebody stopped the run; further interrupts wait until that is said."""
         key = self.job.key
         error = f"run {self.run.run_id} was cancelled; `medkg ledger retry {key}` starts it again"
         with capture_interrupts():
-            self.ledger.phases.run_ended(key, self.phase, self.run, is_cancelled=True, error=error)
+            self.ledger.runs.end(key, self.run, RunStatus.CANCELLED, error)
 
-    def _fail(self, error: str, quarantined: Sequence[QuarantinedDocument]) -> None:
-        self.ledger.stage_runs.fail(self.job.key, self.stage, self.run.run_id, error, quarantined)
-
-    def _settle(self) -> None:
-        """Let the ledger say how the job stands, judged by the stages that this run was asked for."""
-        names = [stage.name for stage in self.pipeline.stages]
-        stages = tuple(name for name in names if dagster_name(name) in self.asked)
-        gates = {gate.stage for gate in self.pipeline.gates}
-        unselected = tuple(name for name in names if name not in {*stages, *gates})
-        self.ledger.stage_runs.update_job_status(
-            self.job.key, stages, run_id=self.run.run_id, selected=stages, unselected=unselected
+    def stop(self, status: StageStatus, error: str, quarantined: Sequence[QuarantinedDocument] = ()) -> None:
+        """Say that the stage did not do its work: it failed, is tried again, or was refused at a gate."""
+        self.ledger.stage_runs.stop(
+            self.job.key,
+            self.stage,
+            self.run,
+            self.selection,
+            status=status,
+            error=error,
+            quarantined=quarantined,
         )
+
+
+def _selection(pipeline: PipelinePlan, context: OpExecutionContext) -> RunSelection:
+    """Return the stages that a run was asked for; of a re-execution from failure those it runs again."""
+    asked = {key.path[-1] for key in context.job_def.asset_layer.selected_asset_keys}
+    if context.run.step_keys_to_execute is not None:
+        asked &= {key.rpartition(".")[2] for key in context.run.step_keys_to_execute}
+    stages = [stage.name for stage in pipeline.stages if dagster_name(stage.name) in asked]
+    downstream = pipeline.downstream
+    return RunSelection(frozenset(stages), {stage: downstream[stage] for stage in stages})
+
+
+def _approach(gate: PlannedGate) -> GateApproach:
+    return GateApproach(gate_rule(gate), gate.upstream, tuple(work.declared.name for work in gate.work))
 
 
 def _state_counts(state: Mapping[str, Any]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from medkg_dagster.cli import main
 from medkg_dagster.domain.gates import GateCondition
-from medkg_dagster.ledger import GateRule, Job, JobKey, JobLedger, JobPhase, RunIdentity
+from medkg_dagster.ledger import GateApproach, GateRule, Job, JobKey, JobLedger, JobPhase
 from medkg_dagster.registry import ExtensionRegistry
 from medkg_dagster.stage_api import (
     Chunk,
@@ -21,6 +21,7 @@ from medkg_dagster.stage_api import (
     QuarantinedDocument,
     chunk_id,
 )
+from medkg_dagster_tests.ledger.stage_histories import LedgerRun
 
 Medkg = Callable[..., Result]
 
@@ -46,6 +47,7 @@ gates:
 """
 FIRST = "reviewed"
 BEHIND = "reviewed__after_review"
+PIPELINE = ("ingest", "parse", "gate_review", "ir_validation")
 
 TEXTS = {
     "PMID:1": ("Dabrafenib in melanoma", "Dabrafenib improved survival in melanoma with BRAF V600E."),
@@ -61,50 +63,53 @@ class ReviewedJob:
     job_id: str = "spring"
 
     @property
+    def key(self) -> JobKey:
+        return JobKey("reviewed", self.job_id)
+
+    @property
     def rule(self) -> GateRule:
         gates = yaml.safe_load(REVIEWED)["gates"]
         return GateRule(BEHIND, "review", GateCondition.model_validate(gates[0]["condition"]))
 
     @property
     def job(self) -> Job:
-        return self.ledger.jobs.get(JobKey("reviewed", self.job_id))
+        return self.ledger.jobs.get(self.key)
 
     @property
     def phase(self) -> JobPhase:
         """The phase behind the gate."""
-        phases = self.ledger.phases.of_job(JobKey("reviewed", self.job_id))
+        phases = self.ledger.phases.of_job(self.key)
         return next(phase for phase in phases if phase.phase == BEHIND)
 
     def run_stages(self, *stages: str, run_id: str = "r1", fail: bool = False) -> None:
         """Run stages as all that a run was asked for; the last one fails where that is asked for."""
-        for stage in stages:
-            self._run_stage(stage, run_id, fail=fail and stage == stages[-1])
-        self.ledger.stage_runs.update_job_status(JobKey("reviewed", self.job_id), stages, run_id=run_id)
+        run = self._run(stages, run_id)
+        run.start(PIPELINE)
+        if run.job_name == FIRST:
+            self.ledger.phases.begin(self.key, FIRST, run.identity)
+        for stage in stages[: len(stages) - fail]:
+            run.finish(stage)
+        if fail:
+            run.fail(stages[-1])
 
     def wait_at_the_gate(self) -> None:
         """Run the first phase."""
-        self.ledger.phases.begin(JobKey("reviewed", self.job_id), FIRST, RunIdentity("r1", 1))
-        for stage in ("ingest", "parse"):
-            self._run_stage(stage, "r1")
-        self.ledger.phases.arrive(JobKey("reviewed", self.job_id), self.rule, RunIdentity("r1", 1))
-        self.ledger.stage_runs.update_job_status(
-            JobKey("reviewed", self.job_id), ("ingest", "parse"), run_id="r1"
-        )
-
-    def _run_stage(self, stage: str, run_id: str, *, fail: bool = False) -> None:
-        place = (JobKey("reviewed", self.job_id), stage, run_id)
-        self.ledger.stage_runs.begin(*place)
-        if fail:
-            self.ledger.stage_runs.fail(*place, "SourceError: gone")
-        else:
-            self.ledger.stage_runs.finish(*place, 3, 3)
+        run = self._run(("ingest", "parse"), "r1", GateApproach(self.rule, frozenset({"ingest", "parse"})))
+        run.start(PIPELINE)
+        self.ledger.phases.begin(self.key, FIRST, run.identity)
+        run.finish()
 
     def go_through(self) -> None:
         """Let a run through the open gate."""
-        run = RunIdentity("r2", self.phase.attempt)
-        self.ledger.stage_runs.begin(JobKey("reviewed", self.job_id), "gate_review", "r2", keep_status=True)
-        self.ledger.phases.pass_gate(JobKey("reviewed", self.job_id), self.rule, run)
-        self.ledger.stage_runs.finish(JobKey("reviewed", self.job_id), "gate_review", "r2", 0, 0)
+        run = self._run(("gate_review",), "r2")
+        run.attempt = self.phase.attempt
+        run.begin("gate_review")
+        self.ledger.phases.pass_gate(self.key, self.rule, run.identity)
+        run.end("gate_review", output_count=0, succeeded=0)
+
+    def _run(self, stages: Sequence[str], run_id: str, *gates: GateApproach) -> LedgerRun:
+        job_name = FIRST if stages[0] in {"ingest", "parse"} else BEHIND
+        return LedgerRun(self.ledger, self.key, stages, run_id, job_name=job_name, gates=gates)
 
     def time_out(self) -> None:
         """Let a sensor look at the job when its time is long up."""
@@ -158,11 +163,9 @@ def ledger_home(home: Path) -> Path:
         ledger.jobs.ensure(JobKey("auto", "default"), {"adapter": "files"}, actor="test")
         ledger.jobs.set_fields(JobKey("auto", "default"), {"pdf.pages": 3}, actor="ocr", reason="counted")
         bad = QuarantinedDocument("PMID:9", "parse", "UnreadableDocumentError", "truncated at byte 7")
-        ledger.stage_runs.begin(JobKey("auto", "default"), "parse", "r1")
-        ledger.stage_runs.finish(JobKey("auto", "default"), "parse", "r1", 2, 2, [bad], {"document": 2})
-        ledger.stage_runs.begin(JobKey("auto", "default"), "chunk", "r1")
-        ledger.stage_runs.finish(JobKey("auto", "default"), "chunk", "r1", 5, 2, (), {"chunks": 5})
-        ledger.stage_runs.update_job_status(JobKey("auto", "default"), ["parse", "chunk"])
+        run = LedgerRun(ledger, JobKey("auto", "default"), ("parse", "chunk"))
+        run.finish("parse", output_count=2, succeeded=2, quarantined=[bad], counts={"document": 2})
+        run.finish("chunk", output_count=5, succeeded=2, counts={"chunks": 5})
         ledger.jobs.ensure(JobKey("clinical-trials", "default"), actor="test")
         ledger.jobs.ensure(JobKey("clinical-trials", "melanoma/2026"), actor="test")
     return home

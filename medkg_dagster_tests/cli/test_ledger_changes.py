@@ -6,6 +6,7 @@ from medkg_dagster.cli.ledger.assignments import user_name
 from medkg_dagster.domain.payloads import FileRecord, FileStatus
 from medkg_dagster.ledger import JobKey, JobStatus, PhaseStatus
 from medkg_dagster_tests.cli.conftest import BEHIND, FIRST, Medkg, ReviewedJob
+from medkg_dagster_tests.ledger.stage_histories import LedgerRun
 
 SET = ("ledger", "set", "reviewed/spring")
 RETRY = ("ledger", "retry", "reviewed/spring", "--by", "ann", "--reason", "once more")
@@ -165,7 +166,7 @@ def test_a_submitted_waiting_or_succeeded_job_is_not_tried_again(
 
 
 def test_a_running_job_is_tried_again_by_force_only(gated_medkg: Medkg, reviewed: ReviewedJob) -> None:
-    reviewed.ledger.stage_runs.begin(JobKey("reviewed", "spring"), "ingest", "r1")
+    LedgerRun(reviewed.ledger, reviewed.key, ("ingest", "parse")).begin("ingest")
     for command in (RETRY, (*RETRY, "--phase", FIRST)):
         refused = gated_medkg(*command)
         assert (refused.exit_code, "is running; stop its run" in refused.stderr) == (1, True)

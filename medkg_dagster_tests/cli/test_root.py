@@ -52,6 +52,7 @@ LOOKING = {
     "ledger files": ("default",),
     "ledger set": ("default", "a=1"),
     "ledger retry": ("default",),
+    "ledger cancel": ("default", "--reason", "why"),
     "summary": (),
     "gate list": (),
     "gate approve": ("default", "review", "--reason", "why", "--now"),

@@ -15,7 +15,7 @@ from medkg_dagster.cli.jobs.follow import IdleWarning, follow
 from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines
 from medkg_dagster.ledger import JobKey, JobLedger, JobStatus, PhaseStatus
 from medkg_dagster.settings import Settings
-from medkg_dagster_tests.cli.conftest import FIRST, Medkg, ReviewedJob
+from medkg_dagster_tests.cli.conftest import FIRST, PIPELINE, Medkg, ReviewedJob
 
 ANY_PATH = "path=/data/records"
 
@@ -228,7 +228,7 @@ def test_following_tells_of_another_attempt(
     reviewed.run_stages("ingest", fail=True)
     assert gated_medkg("ledger", "retry", "spring").exit_code == 0
     follower = Follower(settings)
-    reviewed.run_stages("ingest", run_id="r1b")
+    reviewed.run_stages(*PIPELINE, run_id="r1b")
 
     follower.sees("ingest: begins")
     assert reviewed.job.status in {JobStatus.RUNNING, JobStatus.SUCCEEDED}
@@ -259,7 +259,7 @@ def test_waiting_ends_with_the_jobs_outcome(gated_medkg: Medkg, reviewed: Review
     reviewed.run_stages("ingest", fail=True)
     failed = gated_medkg(*command)
     assert (failed.exit_code, "ingest: failed: SourceError: gone" in failed.stdout) == (1, True)
-    reviewed.run_stages("ingest", run_id="r1b")
+    reviewed.run_stages(*PIPELINE, run_id="r1b")
     succeeded = gated_medkg(*command, "--json")
 
     assert (succeeded.exit_code, json.loads(succeeded.stdout)["status"]) == (0, "succeeded")

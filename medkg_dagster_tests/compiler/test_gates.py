@@ -15,7 +15,7 @@ from dagster import (
 )
 
 from medkg_dagster.compiler import job_sensors
-from medkg_dagster.ledger import GateDecision, GateRule, JobKey, JobLedger, JobStatus, PhaseStatus
+from medkg_dagster.ledger import GateDecision, GateRule, JobKey, JobLedger, JobStatus, PhaseStatus, RunStatus
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import load_plan
 from medkg_dagster.runtime.ledger_job_record import gate_rule
@@ -336,6 +336,22 @@ gates:
 """
 
 
+def test_one_run_of_all_assets_of_a_gated_pipeline_leaves_the_job_waiting(
+    gated: Deployment, ledger: JobLedger
+) -> None:
+    everything = gated.definitions(REVIEWED).resolve_implicit_global_asset_job_def()
+    tags = {"dagster/partition": "default", "medkg/pipeline": "reviewed"}
+
+    result = everything.execute_in_process(instance=gated.instance, tags=tags, raise_on_error=False)
+
+    job = ledger.jobs.get(JobKey("reviewed", "default"))
+    assert (result.success, job.status, job.phase) == (False, JobStatus.WAITING, "approval")
+    ledger.jobs.set_fields(job.key, {"review.approved": True}, actor="ann")
+    (request,) = tick(gated, "reviewed__gate_approval").run_requests
+    assert start(gated, request).success
+    assert ledger.jobs.get(job.key).status is JobStatus.SUCCEEDED
+
+
 def test_a_gate_on_one_branch_holds_that_branch_alone(gated: Deployment, ledger: JobLedger) -> None:
     result = gated.run("reviewed", pipeline=GATE_ON_ONE_BRANCH)
 
@@ -358,9 +374,8 @@ def test_a_run_killed_before_it_could_say_so_leaves_a_failed_job_that_can_be_ret
     run = gated.instance.create_run_for_job(
         gated.definitions(REVIEWED).resolve_job_def("reviewed"), tags=request.tags
     )
-    job = ledger.phases.run_ended(
-        JobKey("reviewed", "trial-7"), "reviewed", run_identity(run), is_cancelled=False, error="killed"
-    )
+    key = JobKey("reviewed", "trial-7")
+    job = ledger.runs.end(key, run_identity(run), RunStatus.FAILED, "killed")
     assert (job.status, job.error) == (JobStatus.FAILED, "killed")
 
     ledger.phases.retry(JobKey("reviewed", "trial-7"), "reviewed", None, actor="ann", reason="")

@@ -225,7 +225,7 @@ def test_a_new_attempt_is_told_its_number(scans: Deployment, ledger: JobLedger) 
     scans.run("scans", pipeline=SCANS)
     start(scans, *tick(scans, "ocr").run_requests)
 
-    ledger.phases.plan_start(SCAN, "ocr", actor="ann")
+    ledger.phases.plan_work(SCAN, "ocr", actor="ann")
     start(scans, *tick(scans, "ocr").run_requests)
 
     assert ledger.jobs.get(SCAN).fields["ocr"]["said"] == "scans/default 300 2 count"

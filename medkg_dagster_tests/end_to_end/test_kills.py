@@ -29,6 +29,7 @@ from medkg_dagster.ledger import (
     JobStatus,
     PhaseStatus,
     RunIdentity,
+    RunStatus,
     StageStatus,
 )
 from medkg_dagster.registry import StageFactory
@@ -123,24 +124,20 @@ class Starter:
     def repair(self, job_id: str) -> None:
         """Do what the sensor of failed runs and then `medkg ledger retry` do after a kill."""
         with self.deployment.ledger() as ledger:
-            for phase in ledger.phases.of_job(JobKey(PIPELINE, job_id)):
-                if phase.status is not PhaseStatus.STARTED or phase.run_id is None:
+            key = JobKey(PIPELINE, job_id)
+            phases = {phase.phase: phase for phase in ledger.phases.of_job(key)}
+            for run in ledger.runs.of_job(key):
+                if run.status is not RunStatus.STARTED:
                     continue
-                job = ledger.phases.run_ended(
-                    JobKey(PIPELINE, job_id),
-                    phase.phase,
-                    RunIdentity(phase.run_id, phase.attempt),
-                    is_cancelled=False,
-                    error="killed",
-                )
-                if phase.phase == CONVERSION:
+                phase = phases[run.job_name]
+                identity = RunIdentity(run.run_id, phase.attempt, job_name=run.job_name)
+                job = ledger.runs.end(key, identity, RunStatus.FAILED, "killed")
+                if phase.is_work:
                     if job.status is JobStatus.WAITING and job.error:
-                        ledger.phases.plan_start(JobKey(PIPELINE, job_id), CONVERSION, actor="test")
+                        ledger.phases.plan_work(key, CONVERSION, actor="test")
                 elif job.status is JobStatus.FAILED:
                     rule = self.rule if phase.gate else None
-                    ledger.phases.retry(
-                        JobKey(PIPELINE, job_id), phase.phase, rule, actor="test", reason="killed"
-                    )
+                    ledger.phases.retry(key, phase.phase, rule, actor="test", reason="killed")
 
 
 @pytest.fixture

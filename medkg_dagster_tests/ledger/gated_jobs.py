@@ -68,6 +68,8 @@ class GatedJob:
         return self.phases.submit(JobKey(PIPELINE, self.job_id), FIRST, request or {}, actor=by)
 
     def arrive(self, run_id: str = "r1") -> JobPhase:
+        """Let a run of the first phase bring the job to its gate."""
+        self.phases.begin(JobKey(PIPELINE, self.job_id), FIRST, RunIdentity(run_id))
         return self.phases.arrive(JobKey(PIPELINE, self.job_id), self.rule, RunIdentity(run_id, 1))
 
     def set(self, value: Any = True, path: str = "ready", by: str = "ocr") -> None:

@@ -1,5 +1,6 @@
 """Any history of one gated job keeps what gates promise."""
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import settings
@@ -15,6 +16,7 @@ from medkg_dagster.ledger import (
     JobStatus,
     PhaseStatus,
     RunIdentity,
+    RunStatus,
 )
 from medkg_dagster_tests.ledger.conftest import FakeClock
 from medkg_dagster_tests.ledger.gated_jobs import BEHIND, FIRST, PIPELINE, TIMEOUT, GatedJob
@@ -111,12 +113,15 @@ class OneJob(RuleBasedStateMachine):
     def a_run_gets_to_work(self, data: st.DataObject) -> None:
         phase, run = data.draw(st.sampled_from(self.runs))
         before = self.behind
+        run = replace(run, job_name=phase)
+        self.ledger.runs.begin(JobKey(PIPELINE, "j1"), run)
         try:
             if phase == FIRST:
                 self.job.phases.begin(JobKey(PIPELINE, "j1"), FIRST, run)
             else:
                 self.job.go_through(run.run_id, run.attempt, run.lineage)
-        except (SupersededRunError, GateConditionError):
+        except (SupersededRunError, GateConditionError) as error:
+            self.ledger.runs.end(JobKey(PIPELINE, "j1"), run, RunStatus.REFUSED, str(error))
             return
         if phase == BEHIND:
             self.has_gone_through(before)
@@ -134,7 +139,8 @@ class OneJob(RuleBasedStateMachine):
     @rule(data=st.data(), cancelled=st.booleans())
     def a_run_ends(self, data: st.DataObject, cancelled: bool) -> None:
         phase, run = data.draw(st.sampled_from(self.runs))
-        self.job.phases.run_ended(JobKey(PIPELINE, "j1"), phase, run, is_cancelled=cancelled, error="killed")
+        status = RunStatus.CANCELLED if cancelled else RunStatus.FAILED
+        self.ledger.runs.end(JobKey(PIPELINE, "j1"), replace(run, job_name=phase), status, "killed")
 
     @rule(phase=st.sampled_from([FIRST, BEHIND]))
     def somebody_tries_again(self, phase: str) -> None:
@@ -150,10 +156,16 @@ class OneJob(RuleBasedStateMachine):
             assert after.attempt == before.attempt + 1
 
     @invariant()
-    def a_waiting_phase_is_a_waiting_job(self) -> None:
+    def a_waiting_phase_is_a_waiting_job_unless_a_run_is_at_work_or_ended_badly(self) -> None:
         behind = self.behind
         if behind is not None and behind.status is PhaseStatus.WAITING:
-            assert self.job.job.status is JobStatus.WAITING
+            runs = {run.status for run in self.ledger.runs.of_job(JobKey(PIPELINE, "j1"))}
+            if RunStatus.STARTED in runs:
+                assert self.job.job.status is JobStatus.RUNNING
+            elif not runs & {RunStatus.FAILED, RunStatus.CANCELLED}:
+                first = self.phase(FIRST)
+                is_due = first is not None and first.status is PhaseStatus.DUE
+                assert self.job.job.status is (JobStatus.SUBMITTED if is_due else JobStatus.WAITING)
             assert (behind.opened_at, behind.starter, behind.run_id) == (None, None, None)
 
     @invariant()

@@ -415,57 +415,6 @@ def test_the_mark_of_who_waits_changes_with_them(job: GatedJob) -> None:
     assert job.phases.waiting_mark(PIPELINE, BEHIND) == marks[0]
 
 
-def test_settling_a_job_with_finished_stages_leaves_it_waiting_until_its_gate_was_passed(
-    job: GatedJob,
-) -> None:
-    job.ledger.stage_runs.begin(JobKey(PIPELINE, "j1"), "ingest", "r1")
-    job.ledger.stage_runs.finish(JobKey(PIPELINE, "j1"), "ingest", "r1", 1, 1)
-    job.arrive()
-    assert (
-        job.ledger.stage_runs.update_job_status(JobKey(PIPELINE, "j1"), ["ingest"], run_id="r1").status
-        is JobStatus.WAITING
-    )
-
-    job.approve()
-    assert (
-        job.ledger.stage_runs.update_job_status(JobKey(PIPELINE, "j1"), ["ingest"], run_id="r1").status
-        is JobStatus.WAITING
-    )
-
-    job.go_through()
-    assert job.job.status is JobStatus.RUNNING
-    assert (
-        job.ledger.stage_runs.update_job_status(JobKey(PIPELINE, "j1"), ["ingest"], run_id="r1").status
-        is JobStatus.SUCCEEDED
-    )
-
-
-def test_a_stage_that_failed_beside_what_was_run_keeps_the_job_from_succeeding(waiting: GatedJob) -> None:
-    for stage, run_id in (("branch", "r1"), ("behind", "r2")):
-        waiting.ledger.stage_runs.begin(JobKey(PIPELINE, "j1"), stage, run_id)
-    waiting.ledger.stage_runs.fail(JobKey(PIPELINE, "j1"), "branch", "r1", "SourceError: gone")
-    waiting.ledger.stage_runs.finish(JobKey(PIPELINE, "j1"), "behind", "r2", 1, 1)
-    waiting.approve()
-    waiting.go_through("r2")
-
-    job = waiting.ledger.stage_runs.update_job_status(
-        JobKey(PIPELINE, "j1"), ["behind"], run_id="r2", unselected=["branch"]
-    )
-
-    assert (job.status, job.error) == (JobStatus.FAILED, "branch: SourceError: gone")
-
-
-def test_settling_a_job_whose_gate_is_closed_leaves_it_as_the_gate_did(waiting: GatedJob) -> None:
-    waiting.ledger.stage_runs.begin(JobKey(PIPELINE, "j1"), "ingest", "r1", keep_status=True)
-    waiting.ledger.stage_runs.finish(JobKey(PIPELINE, "j1"), "ingest", "r1", 1, 1)
-    waiting.reject()
-
-    assert (
-        waiting.ledger.stage_runs.update_job_status(JobKey(PIPELINE, "j1"), ["ingest"], run_id="r1").status
-        is JobStatus.REJECTED
-    )
-
-
 def test_phases_are_listed_in_the_order_they_came_to_be(waiting: GatedJob) -> None:
     assert [phase.phase for phase in waiting.phases.of_job(JobKey(PIPELINE, "j1"))] == [FIRST, BEHIND]
 

@@ -11,6 +11,7 @@ from medkg_dagster.errors import GateConditionError, LedgerError, SupersededRunE
 from medkg_dagster.ledger import JobKey, JobLedger, JobStatus, PhaseStatus, RunIdentity
 from medkg_dagster_tests.ledger.conftest import FakeClock
 from medkg_dagster_tests.ledger.gated_jobs import BEHIND, FIRST, PIPELINE, TIMEOUT, GatedJob, gate
+from medkg_dagster_tests.ledger.stage_histories import LedgerRun
 
 STARTERS = 8
 PROCESSES = 3
@@ -64,7 +65,7 @@ def test_a_job_that_exists_without_a_run_is_due_once_it_is_submitted(job: GatedJ
 
 def test_submitting_a_job_that_has_been_run_by_hand_starts_nothing(job: GatedJob) -> None:
     job.ledger.jobs.ensure(JobKey(PIPELINE, "j1"), actor="ann")
-    job.ledger.stage_runs.begin(JobKey(PIPELINE, "j1"), "ingest", "r1")
+    LedgerRun(job.ledger, JobKey(PIPELINE, "j1"), ("ingest",)).begin("ingest")
 
     assert job.submit().status is JobStatus.RUNNING
     assert job.take(phase=FIRST) == ()
@@ -227,7 +228,7 @@ def test_an_approval_ahead_starts_nothing(job: GatedJob) -> None:
 def test_a_phase_that_was_started_is_tried_again_as_a_new_attempt(job: GatedJob) -> None:
     job.submit()
     begin(job, RunIdentity("r1", 1))
-    job.ledger.jobs.set_status(JobKey(PIPELINE, "j1"), "failed", actor="run r1", error="parse: broken")
+    LedgerRun(job.ledger, JobKey(PIPELINE, "j1"), ("parse",), attempt=1, job_name=FIRST).fail("parse")
     phase = job.retry(FIRST)
 
     assert (phase.status, phase.attempt, phase.starter, phase.run_id) == (PhaseStatus.DUE, 2, None, None)
@@ -356,7 +357,7 @@ def test_a_phase_that_was_never_submitted_is_due_when_it_is_tried_again(job: Gat
 
 def test_planning_a_start_again_makes_a_new_attempt(job: GatedJob) -> None:
     job.submit()
-    planned = [job.phases.plan_start(JobKey(PIPELINE, "j1"), "convert", actor="run r1") for _ in range(2)]
+    planned = [job.phases.plan_work(JobKey(PIPELINE, "j1"), "convert", actor="run r1") for _ in range(2)]
 
     assert [(phase.status, phase.attempt) for phase in planned] == [
         (PhaseStatus.DUE, 1),

@@ -130,8 +130,9 @@ def _stage_steps(runs: tuple[StageRun, ...]) -> Iterator[Step]:
         if run.status is StageStatus.FINISHED:
             refused = f", {run.quarantined} documents set aside" if run.quarantined else ""
             yield ended, f"{key} finished", f"{run.stage}: {run.output_count} made{refused}"
-        elif run.status is StageStatus.FAILED:
-            yield ended, f"{key} failed", f"{run.stage}: failed: {one_line(run.error or '')}"
+        elif run.status is not StageStatus.STARTED:
+            how = run.status.replace("_", " ")
+            yield ended, f"{key} {how}", f"{run.stage}: {how}: {one_line(run.error or '')}"
 
 
 def _phase_steps(pipeline: PipelinePlan, phases: tuple[JobPhase, ...]) -> Iterator[Step]:

@@ -207,17 +207,13 @@ class Attendant:
 
     def _lost(self, phase: JobPhase) -> int:
         """Tell the ledger and the user that the process ended without saying what became of the job."""
-        from medkg_dagster.ledger import RunIdentity
+        from medkg_dagster.ledger import RunIdentity, RunStatus
 
         again = f"`medkg ledger retry {phase.key}` starts it again"
         error = f"the process that ran {phase.phase} ended early; {again}"
-        self._book.phases.run_ended(
-            phase.key,
-            phase.phase,
-            RunIdentity(phase.run_id or "", phase.attempt),
-            is_cancelled=False,
-            error=error,
-        )
+        run_id = phase.run_id or f"{phase.starter}, attempt {phase.attempt}"
+        run = RunIdentity(run_id, phase.attempt, job_name=phase.phase)
+        self._book.runs.end(phase.key, run, RunStatus.FAILED, error)
         log = self._launched.log
         lines = log.read_text(errors="replace").splitlines()[-_LOG_LINES:] if log.exists() else []
         click.echo("\n".join([*lines, f"medkg: {phase.key}: {error}", f"medkg: its log is {log}"]), err=True)

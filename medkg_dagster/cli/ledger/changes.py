@@ -64,13 +64,15 @@ def retry(  # noqa: PLR0917 - one parameter per option of the command
         pipeline = find_pipeline(plan, found.pipeline)
         _require_stopped(found, force=force)
         if phase_name is None:
+            phase_name = failed_work(book, pipeline, found)
+        if phase_name is None:
             _require_ended(found, force=force)
             phase_name = failed_phase(book, pipeline, found).job_name
         elif phase_name not in (known := [*pipeline.work, *(phase.job_name for phase in pipeline.phases)]):
             hint = did_you_mean(phase_name, known)
             raise ConfigError(f"pipeline '{pipeline.name}' has no job '{phase_name}'; {hint}")
         if phase_name in pipeline.work:
-            after = book.phases.plan_start(found.key, phase_name, actor=by)
+            after = book.phases.plan_work(found.key, phase_name, actor=by)
         else:
             gate = next((item for item in pipeline.gates if item.job_name == phase_name), None)
             rule = gate_rule(gate) if gate else None
@@ -81,6 +83,19 @@ def retry(  # noqa: PLR0917 - one parameter per option of the command
         click.echo(f"{found.key} waits at gate '{after.gate}' once more")
     else:
         click.echo(f"{found.key}: {phase_name} is due, attempt {after.attempt}")
+
+
+@click.command("cancel")
+@click.argument("job")
+@click.option("--by", default=user_name, help="Who asks; the user's name by default.")
+@click.option("--reason", required=True, help="Why.")
+@click.pass_obj
+def cancel(settings: Settings, job: str, by: str, reason: str) -> None:
+    """End JOB where it waits at a gate or is to be started; a run at work is terminated in the Dagster UI."""
+    with open_ledger(settings) as book:
+        found = find_job(book, job, None)
+        book.phases.cancel(found.key, actor=by, reason=reason)
+    click.echo(f"{found.key}: cancelled; `medkg ledger retry {found.key}` starts it again")
 
 
 @click.command("files")
@@ -103,23 +118,39 @@ def list_files(settings: Settings, job: str, as_json: bool) -> None:
     echo_records(columns, [{**item, "sha256": (item["sha256"] or "")[:12]} for item in described])
 
 
+def failed_work(book: JobLedger, pipeline: PipelinePlan, job: Job) -> str | None:
+    """Return the work that a waiting job waits for and that failed; None where none did."""
+    from medkg_dagster.ledger import JobStatus
+
+    if job.status is not JobStatus.WAITING or job.error is None:
+        return None
+    runs = (run for run in book.runs.of_job(job.key) if run.is_work)
+    return next((run.job_name for run in runs if run.job_name in pipeline.work), None)
+
+
 def failed_phase(book: JobLedger, pipeline: PipelinePlan, job: Job) -> Phase:
-    """Return the phase to start again: of a closed gate, else of the failed stage, else the last begun."""
-    from medkg_dagster.ledger import PhaseStatus, StageStatus
+    """Return the phase to start again: of a closed gate, a failed stage or run, or what has not finished."""
+    from medkg_dagster.ledger import RunStatus, StageStatus
 
     by_job = {phase.job_name: phase for phase in pipeline.phases}
-    known = [phase for phase in book.phases.of_job(job.key) if phase.phase in by_job]
-    for phase in known:
-        if phase.status in {PhaseStatus.REJECTED, PhaseStatus.TIMED_OUT}:
-            return by_job[phase.phase]
-    stages = {stage.name for stage in pipeline.stages}
-    runs = [run for run in book.stage_runs.of_job(job.key) if run.stage in stages]
-    for status in (StageStatus.FAILED, StageStatus.STARTED):
-        for run in runs:
-            if run.status is status:
-                return pipeline.phase_of(run.stage)
-    begun = [phase for phase in known if phase.status in {PhaseStatus.DUE, PhaseStatus.STARTED}]
-    return by_job[begun[-1].phase] if begun else pipeline.phases[0]
+    for known in book.phases.of_job(job.key):
+        if known.phase in by_job and known.closed_as is not None:
+            return by_job[known.phase]
+    status = {run.stage: run.status for run in book.stage_runs.of_job(job.key)}
+    ended_badly = {StageStatus.FAILED, StageStatus.CANCELLED}
+    for phase in pipeline.phases:
+        if any(status.get(stage) in ended_badly for stage in phase.stages):
+            return phase
+    for run in book.runs.of_job(job.key):
+        if (
+            run.status in {RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.STARTED}
+            and run.job_name in by_job
+        ):
+            return by_job[run.job_name]
+    for phase in pipeline.phases:
+        if any(status.get(stage) is not StageStatus.FINISHED for stage in phase.stages):
+            return phase
+    return pipeline.phases[0]
 
 
 def _require_ended(job: Job, *, force: bool) -> None:

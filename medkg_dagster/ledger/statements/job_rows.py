@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -121,6 +121,15 @@ def change_job(connection: Connection, job: Job, changes: Mapping[str, Any], by:
     return replace(job, **differing, updated_at=by.at)
 
 
+def change_stages(connection: Connection, job: Job, stages: Sequence[str]) -> Job:
+    """Remember of which stages the pipeline of a locked job consists."""
+    connection.execute(
+        _UPDATE_JOB,
+        {"of_pipeline": job.pipeline, "of_job_id": job.job_id, "pipeline_stages": dump_json(list(stages))},
+    )
+    return replace(job, pipeline_stages=tuple(stages))
+
+
 def change_fields(connection: Connection, job: Job, changes: Mapping[str, Any], by: Attribution) -> Job:
     """Set fields of a locked job by dotted path; only what differs is written and recorded."""
     fields = dict(job.fields)  # decoded by this transaction alone, so its objects may change in place
@@ -226,4 +235,5 @@ def _job(row: Row[Any]) -> Job:
         error=row.error,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        pipeline_stages=None if row.pipeline_stages is None else tuple(from_json(row.pipeline_stages)),
     )

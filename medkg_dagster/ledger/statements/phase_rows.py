@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from medkg_dagster.domain.gates import ABSENT, look_up
 from medkg_dagster.ledger.encoding import dump_json, from_json, storable
-from medkg_dagster.ledger.models import GateDecision, JobKey, JobPhase, PhaseStatus
+from medkg_dagster.ledger.models import GateDecision, JobKey, JobPhase, JobStatus, PhaseStatus
 from medkg_dagster.ledger.schema import HISTORY, PHASES
 
 # Written into the statement: a database matches a parameter with no partial index.
@@ -73,7 +73,7 @@ def put_phase(connection: Connection, key: PhaseKey, values: dict[str, Any]) -> 
     stored = {name: storable(value) if isinstance(value, str) else value for name, value in values.items()}
     place = _place(key)
     if connection.execute(_UPDATE_PHASE, {**place, **stored}).rowcount == 0:
-        blank = {"attempt": 1, "needs_check": 0}
+        blank = {"attempt": 1, "needs_check": 0, "is_work": 0}
         connection.execute(_INSERT_PHASE, {**blank, **key._asdict(), **stored})
     return _phase(connection.execute(_SELECT_PHASE, place).one())
 
@@ -239,4 +239,6 @@ def _phase(row: Row[Any]) -> JobPhase:
         starter=row.starter,
         lease_until=row.lease_until,
         run_id=row.run_id,
+        closed_as=None if row.closed_as is None else JobStatus(row.closed_as),
+        is_work=bool(row.is_work),
     )

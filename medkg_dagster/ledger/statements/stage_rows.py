@@ -32,16 +32,6 @@ class StageKey(NamedTuple):
         return JobKey(self.pipeline, self.job_id)
 
 
-def has_run(connection: Connection, job: JobKey, run_id: str) -> bool:
-    """Return whether a run is the latest of any stage of the job."""
-    query = select(STAGE_RUNS.c.stage).where(
-        STAGE_RUNS.c.pipeline == job.pipeline,
-        STAGE_RUNS.c.job_id == job.job_id,
-        STAGE_RUNS.c.run_id == run_id,
-    )
-    return connection.execute(query.limit(1)).first() is not None
-
-
 def latest_run_id(connection: Connection, key: StageKey) -> str | None:
     """Return the run that began the stage last; None where none did."""
     return connection.scalar(select(STAGE_RUNS.c.run_id).where(_of(STAGE_RUNS, key)))
