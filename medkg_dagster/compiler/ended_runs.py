@@ -32,7 +32,7 @@ RUNS_PER_TICK = 100
 NAMING_SECONDS = 60.0
 """After this time a run has named its process, or ended before it could."""
 _AT_WORK = (DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING)
-_ENDED_BADLY = (DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
+_ENDED_BADLY = {DagsterRunStatus.FAILURE: RunStatus.FAILED, DagsterRunStatus.CANCELED: RunStatus.CANCELLED}
 
 
 def ended_run_sensor(settings: Settings, one_process_jobs: AbstractSet[str]) -> SensorDefinition:
@@ -70,7 +70,8 @@ def ended_run_sensor(settings: Settings, one_process_jobs: AbstractSet[str]) -> 
         with JobLedger.of(settings) as ledger:
             for record in records:
                 try:
-                    _record_end(ledger, record.dagster_run)
+                    run = record.dagster_run
+                    record_end(ledger, run, _ENDED_BADLY[run.status])
                 except MedkgError as error:
                     # What is wrong with one job must not keep the ledger from hearing of the others.
                     context.log.error("run %s: %s", record.dagster_run.run_id, error)
@@ -110,12 +111,19 @@ def _names_no_process(record: RunRecord) -> bool:
     )
 
 
-def _record_end(ledger: JobLedger, run: DagsterRun) -> None:
+def record_end(ledger: JobLedger, run: DagsterRun, status: RunStatus) -> None:
+    """Record how a run ended; nothing changes where it works on no ledger job, or has said so itself.
+
+    Args:
+        ledger: The open ledger.
+        run: The run.
+        status: How it ended.
+    """
     pipeline, job_id = run.tags.get(PIPELINE_TAG), run.tags.get(PARTITION_TAG, run.tags.get(JOB_TAG))
     if not pipeline or not job_id or not ledger.jobs.list(pipeline, job_id=job_id):
         return
     key = JobKey(pipeline, job_id)
-    is_cancelled = run.status is DagsterRunStatus.CANCELED
-    said = f"run {run.run_id} of {run.job_name} {'was cancelled' if is_cancelled else 'failed'}"
-    status = RunStatus.CANCELLED if is_cancelled else RunStatus.FAILED
+    said = (
+        f"run {run.run_id} of {run.job_name} {'was cancelled' if status is RunStatus.CANCELLED else 'failed'}"
+    )
     ledger.runs.end(key, run_identity(run), status, f"{said}; `medkg ledger retry {key}` starts it again")

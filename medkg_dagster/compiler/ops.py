@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dagster import DagsterType, In, Nothing, OpDefinition, Out
+from dagster import DagsterType, In, Nothing, OpDefinition, Out, RetryPolicy
 
 from medkg_dagster.compiler.config_schema import ConfigSchemas
 from medkg_dagster.compiler.translator import provider_tags
@@ -89,4 +89,6 @@ def build_op(
             **provider_tags(planned),
         },
         code_version=planned.code_version,
+        # For a step whose process is lost; of all others the step itself says whether they are tried again.
+        retry_policy=RetryPolicy(max_retries=planned.policy.max_attempts - 1),
     )

@@ -42,7 +42,12 @@ class JobTransaction:
         return stamp(lambda: self._moment, seconds)
 
     def begin_run(
-        self, run: RunIdentity, *, is_work: bool = False, stages: Sequence[str] | None = None
+        self,
+        run: RunIdentity,
+        *,
+        is_work: bool = False,
+        stages: Sequence[str] | None = None,
+        goes_on: bool = True,
     ) -> JobRun:
         """Record that a run is at work on the job; saying it twice is once.
 
@@ -52,6 +57,8 @@ class JobTransaction:
             run: The run.
             is_work: Whether it does work that goes on while the job waits at a gate.
             stages: The stages of the job's pipeline, where they are known.
+            goes_on: Whether a run that is known to have ended is at work again. That it opens its resources
+                does not say so: `dagster job execute` opens them once more to read what the run made.
         """
         if stages is not None and self.job.pipeline_stages != tuple(stages):
             self.job = job_rows.change_stages(self.connection, self.job, stages)
@@ -62,7 +69,7 @@ class JobTransaction:
             if not is_work:
                 self.change_job({"attempts": self.job.attempts + 1}, run.actor)
             return began
-        if known.status is RunStatus.STARTED or self._has_lost_a_stage(run.run_id):
+        if not goes_on or known.status is RunStatus.STARTED or self._has_lost_a_stage(run.run_id):
             return known
         return self._set_run(known, RunStatus.STARTED, None)
 

@@ -25,7 +25,7 @@ class RunLedger:
     def begin(
         self, key: JobKey, run: RunIdentity, *, stages: Sequence[str] | None = None, is_work: bool = False
     ) -> Job:
-        """Record that a run is at work on a job, before its first stage; saying it twice is once.
+        """Record that a run is at work on a job, before its first stage; one that has ended stays ended.
 
         Args:
             key: The job.
@@ -35,7 +35,7 @@ class RunLedger:
         """
         with self._database.writing() as connection:
             change = JobTransaction(connection, self._clock, key)
-            change.begin_run(run, is_work=is_work, stages=stages)
+            change.begin_run(run, is_work=is_work, stages=stages, goes_on=False)
             return change.update_job(run.actor)
 
     def end(self, key: JobKey, run: RunIdentity, status: RunStatus, error: str | None = None) -> Job:

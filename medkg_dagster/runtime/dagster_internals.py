@@ -9,7 +9,11 @@ from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NA
 from dagster._core.definitions.output import OutputDefinition
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.errors import DagsterUserCodeProcessError
+from dagster._core.execution.context.system import PlanOrchestrationContext
 from dagster._core.execution.plan.outputs import StepOutputHandle
+from dagster._core.execution.plan.plan import ExecutionPlan
+from dagster._core.execution.retries import RetryMode
+from dagster._core.execution.step_dependency_config import StepDependencyConfig
 from dagster._utils.interrupts import capture_interrupts
 from dagster_shared.error import SerializableErrorInfo
 
@@ -19,8 +23,12 @@ if TYPE_CHECKING:
 __all__ = [
     "IMPLICIT_ASSET_JOB_NAME",
     "DagsterUserCodeProcessError",
+    "ExecutionPlan",
     "OutputDefinition",
+    "PlanOrchestrationContext",
+    "RetryMode",
     "SerializableErrorInfo",
+    "StepDependencyConfig",
     "StepOutputHandle",
     "UnresolvedAssetJobDefinition",
     "capture_interrupts",

@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Any, NoReturn, Self
 
 from dagster import (
+    DagsterError,
     DagsterExecutionInterruptedError,
     Failure,
     MetadataValue,
@@ -21,8 +22,7 @@ from medkg_dagster.runtime.dagster_internals import DagsterUserCodeProcessError,
 from medkg_dagster.stage_api._redaction import showable
 
 INTERRUPTS = (DagsterExecutionInterruptedError, KeyboardInterrupt)
-"""What is raised in a step when somebody stops its run. It is never tried again, which Dagster's own retry
-policies would do: that is why ops have none, and steps ask to be tried again themselves."""
+"""What is raised in a step when somebody stops its run."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _UNWINDING_SECONDS = 2.0
@@ -69,6 +69,14 @@ class InterruptWatch:
             return
         self.received, self._at = True, now
         raise DagsterExecutionInterruptedError
+
+
+class StepInterruptedError(DagsterError, DagsterExecutionInterruptedError):
+    """Somebody stopped the run while a step was at work.
+
+    Dagster puts an op with a retry policy up for another attempt when it is interrupted, and ops have one for
+    the case that their process is lost. Errors of Dagster's own pass that by.
+    """
 
 
 class _ToldError(DagsterUserCodeProcessError):

@@ -65,8 +65,11 @@ def ledger_job_resource(
                 f'or set the tag {PARTITION_TAG!r} (`--tags \'{{"{PARTITION_TAG}": "default"}}\'`)',
                 allow_retries=False,
             )
+        # Of assets that somebody chose, the run's tags do not tell the pipeline.
+        tags = {PIPELINE_TAG: pipeline}
         if run.job_name in one_process_jobs:
-            context.instance.add_run_tags(run.run_id, process_tags(run.run_id))
+            tags |= process_tags(run.run_id)
+        context.instance.add_run_tags(run.run_id, tags)
         if not context.instance.has_dynamic_partition(pipeline, job_id):
             context.instance.add_dynamic_partitions(pipeline, [job_id])
         with JobLedger.of(settings) as ledger:

@@ -14,7 +14,14 @@ from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage, Wire
 from medkg_dagster.resolution.stage_config import stored_names
 from medkg_dagster.runtime.dagster_internals import StepOutputHandle
-from medkg_dagster.runtime.failures import INTERRUPTS, InterruptWatch, StepFailedError, may_retry, try_again
+from medkg_dagster.runtime.failures import (
+    INTERRUPTS,
+    InterruptWatch,
+    StepFailedError,
+    StepInterruptedError,
+    may_retry,
+    try_again,
+)
 from medkg_dagster.runtime.materialization import output_metadata, quarantine_table
 from medkg_dagster.runtime.policies import external_calls, is_retryable, retry_delay
 from medkg_dagster.runtime.progress import RunProgress
@@ -160,7 +167,7 @@ class _Step:
                     self._end(error)
         except INTERRUPTS:
             self.record.cancel()
-            raise
+            raise StepInterruptedError(f"run {self.record.run.run_id} was cancelled") from None
 
     def execute(self, inputs: Mapping[str, Any]) -> Output[Any]:
         """Run the stage to its end."""

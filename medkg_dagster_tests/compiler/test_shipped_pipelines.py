@@ -2,7 +2,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dagster import AssetKey, Definitions, DynamicPartitionsDefinition, GraphDefinition, OpDefinition
+from dagster import (
+    AssetKey,
+    Definitions,
+    DynamicPartitionsDefinition,
+    GraphDefinition,
+    OpDefinition,
+    RetryPolicy,
+)
 
 from medkg_dagster.compiler.compile_plan import compile_plan
 from medkg_dagster.registry import StageFactory
@@ -117,9 +124,10 @@ def test_one_job_selects_all_stages_and_works_on_the_default_ledger_job(
     assert job.tags["dagster/partition"] == "default"
 
 
-def test_no_op_has_a_retry_policy_of_dagsters_which_would_try_again_what_somebody_stopped(
+def test_a_step_whose_process_is_lost_is_tried_again_as_often_as_its_policy_says(
     definitions: Definitions,
 ) -> None:
-    ops = [node.definition for node in stage_graph(definitions, "auto").nodes]
+    ops = {node.name: node.definition for node in stage_graph(definitions, "clinical_trials").nodes}
 
-    assert [op.name for op in ops if isinstance(op, OpDefinition) and op.retry_policy is not None] == []
+    policies = {name: op.retry_policy for name, op in ops.items() if isinstance(op, OpDefinition)}
+    assert policies == dict.fromkeys(ops, RetryPolicy(max_retries=2))

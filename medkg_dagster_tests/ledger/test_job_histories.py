@@ -17,6 +17,7 @@ from medkg_dagster.ledger import (
     JobLedger,
     JobStatus,
     PhaseStatus,
+    RunIdentity,
     RunStatus,
     StageStatus,
 )
@@ -117,6 +118,14 @@ class OneJob(RuleBasedStateMachine):
         self.clock.advance(1)
         live.run.stop(live.stage, StageStatus.UP_FOR_RETRY, "busy")
         live.run.begin(live.stage)
+
+    @rule(data=st.data())
+    def somebody_reads_what_a_run_made(self, data: st.DataObject) -> None:
+        """`dagster job execute` opens the resources of a run once more when it has ended."""
+        runs = self.ledger.runs.of_job(KEY)
+        if runs:
+            chosen = data.draw(st.sampled_from(runs))
+            self.ledger.runs.begin(KEY, RunIdentity(chosen.run_id, job_name=chosen.job_name), stages=STAGES)
 
     @precondition(lambda self: self.live)
     @rule(data=st.data(), status=st.sampled_from([RunStatus.FAILED, RunStatus.CANCELLED]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -76,12 +78,18 @@ def fail(mark: Path) -> Made:
     raise SourceError("the service is away")
 
 
+def die(mark: Path) -> Made:
+    mark.touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+    return Made()
+
+
 def store(mark: Path) -> Made:
     return Made(slow=str(mark))
 
 
 ACTS: dict[str, Callable[[Path], Made]] = {
-    act.__name__: act for act in (nothing, compute, sleep, start, fail, store)
+    act.__name__: act for act in (nothing, compute, sleep, start, fail, die, store)
 }
 
 

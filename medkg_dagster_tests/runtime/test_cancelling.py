@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from dagster import DagsterInstance, DagsterRunStatus
+from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus
 
 from medkg_dagster.ledger import JobKey, JobStatus, PhaseStatus
-from medkg_dagster_tests.end_to_end.running import Running
+from medkg_dagster_tests.end_to_end.running import PATIENCE, Running
 
 KEY = JobKey("long", "default")
 POLICY = "backoff: {strategy: none, initial: 600.0, maximum: 600.0, jitter: false}"
@@ -40,20 +40,25 @@ def prepare(folder: Path, act: str, *, isolation: str = "", first: str = "nothin
     return deployment
 
 
-def stop(
-    deployment: Running, executor: str, sent: signal.Signals = signal.SIGINT, times: int = 1
-) -> tuple[int, str]:
-    """Run the job, stop it as a terminal does when its second stage is at work; return exit code and log."""
-    log = deployment.folder / "log"
-    mark = deployment.home / "second.mark"
-    with log.open("wb") as stream:
-        started = subprocess.Popen(
+def start(deployment: Running, executor: str) -> subprocess.Popen[bytes]:
+    """Run the job in a session of its own."""
+    with (deployment.folder / "log").open("wb") as stream:
+        return subprocess.Popen(
             [sys.executable, "-c", EXECUTE],
             env=deployment.environment | {"MEDKG_EXECUTOR": executor},
             stdout=stream,
             stderr=stream,
             start_new_session=True,
         )
+
+
+def stop(
+    deployment: Running, executor: str, sent: signal.Signals = signal.SIGINT, times: int = 1
+) -> tuple[int, str]:
+    """Run the job, stop it as a terminal does when its second stage is at work; return exit code and log."""
+    log = deployment.folder / "log"
+    mark = deployment.home / "second.mark"
+    started = start(deployment, executor)
     try:
         deployment.wait("the second stage", lambda: mark.exists() or started.poll() is not None or None)
         for _ in range(times):
@@ -120,3 +125,20 @@ def test_being_asked_to_end_and_impatience_are_interrupts_too(tmp_path: Path, ex
 
     assert code != 0, log
     assert_cancelled(deployment, log)
+
+
+def test_a_job_whose_step_process_is_lost_at_every_attempt_has_failed(tmp_path: Path) -> None:
+    deployment = prepare(tmp_path, "die")
+
+    code = start(deployment, "multiprocess").wait(PATIENCE)
+
+    assert code == 1
+    with DagsterInstance.from_config(str(deployment.home / "dagster")) as instance:
+        (run,) = instance.get_runs()
+        assert len(instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_UP_FOR_RETRY)) == 2
+    with deployment.ledger() as ledger:
+        job = ledger.jobs.get(KEY)
+        again = ledger.phases.retry(KEY, "long", None, actor="test", reason="again")
+    assert again.status is PhaseStatus.DUE
+    assert (job.status, job.attempts) == (JobStatus.FAILED, 1)
+    assert f"`medkg ledger retry {KEY}` starts it again" in str(job.error)

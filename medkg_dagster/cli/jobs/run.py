@@ -211,7 +211,13 @@ class Attendant:
 
         again = f"`medkg ledger retry {phase.key}` starts it again"
         error = f"the process that ran {phase.phase} ended early; {again}"
-        run_id = phase.run_id or f"{phase.starter}, attempt {phase.attempt}"
+        # Its run may have begun, though none of its stages.
+        at_work = [
+            run.run_id
+            for run in self._book.runs.of_job(phase.key)
+            if run.job_name == phase.phase and run.status is RunStatus.STARTED
+        ]
+        run_id = next(iter(at_work), phase.run_id or f"{phase.starter}, attempt {phase.attempt}")
         run = RunIdentity(run_id, phase.attempt, job_name=phase.phase)
         self._book.runs.end(phase.key, run, RunStatus.FAILED, error)
         log = self._launched.log
