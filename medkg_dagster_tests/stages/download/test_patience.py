@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -300,8 +300,8 @@ def test_a_run_of_a_later_job_uses_what_is_stored(server: FileServer, tmp_path: 
     run(tmp_path, [record_of(url)], earlier)
 
     class LaterJob(InMemoryJobRecord):
-        def stored_files(self, urls: object) -> Mapping[str, FileRecord]:
-            assert urls == [url]
+        def stored_files(self, urls: Sequence[str]) -> Mapping[str, FileRecord]:
+            assert list(urls) == [url]
             return {url: earlier.records["doc:1"]}
 
     files, ctx = run(tmp_path, [record_of(url, document_id="doc:9")], LaterJob())
