@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-from sqlalchemy import create_engine, insert
+from sqlalchemy import create_engine, insert, update
 
 from benchmarks.figures import Bound, Figure
 from medkg_dagster.domain.gates import GateCondition
@@ -112,13 +112,14 @@ def measure_waiting(jobs: int = 10_000, changed_jobs: int = 100, repeats: int = 
     """
     with tempfile.TemporaryDirectory() as folder, JobLedger.open(Path(folder)) as ledger:
         _let_wait(ledger, Path(folder), jobs)
-        for changed in (0, changed_jobs):
-            seconds = [_look(ledger, changed, number) for number in range(repeats)]
+        for changed, unreadable in ((0, 0), (changed_jobs, 0), (changed_jobs, changed_jobs)):
+            seconds = [_look(ledger, Path(folder), changed, unreadable, n) for n in range(repeats)]
             title = f"a look at {jobs:,} waiting jobs, {changed or 'none'} changed"
+            title += f", {unreadable} cannot be read" if unreadable else ""
             yield Figure.value(title, "s", statistics.median(seconds), 1.0, "one tick of a sensor")
 
 
-def _look(ledger: JobLedger, changed: int, number: int) -> float:
+def _look(ledger: JobLedger, home: Path, changed: int, unreadable: int, number: int) -> float:
     """Return the seconds of what a sensor does in a tick.
 
     Raises:
@@ -126,14 +127,22 @@ def _look(ledger: JobLedger, changed: int, number: int) -> float:
     """
     for job in range(changed):
         ledger.jobs.set_fields(JobKey(PIPELINE, f"job-{job:05}"), {"progress": number}, actor="benchmark")
+    deep = f'{{"ready{number}":{"[" * 900}{"]" * 900}}}'
+    engine = create_engine(f"sqlite:///{home / LEDGER_FILE}")
+    with engine.begin() as connection:
+        names = [f"job-{job:05}" for job in range(changed, changed + unreadable)]
+        connection.execute(update(JOBS).where(JOBS.c.job_id.in_(names)).values(fields=deep))
+    engine.dispose()
     time.sleep(0.01)
     start = time.perf_counter()
     review = ledger.phases.review(PIPELINE, RULE)
     ledger.phases.take_due(RULE.phase, "sensor", pipeline=PIPELINE)
     ledger.phases.waiting_mark(PIPELINE, RULE.phase)
     seconds = time.perf_counter() - start
-    if review.looked != changed or review.opened:
-        raise RuntimeError(f"{changed} jobs changed, and the ledger looked at {review}")
+    if (review.looked, review.opened, len(review.problems)) != (changed + unreadable, 0, unreadable):
+        raise RuntimeError(
+            f"{changed} jobs changed, {unreadable} cannot be read, and the ledger looked at {review}"
+        )
     return seconds
 
 

@@ -58,7 +58,8 @@ def ended_run_sensor(settings: Settings, one_process_jobs: AbstractSet[str]) -> 
             context.instance.report_run_failed(run, "The process that carried out this run is gone.")
         if not JobLedger.exists(settings):
             return SkipReason("There is no ledger yet.")
-        seen = datetime.fromtimestamp(float(context.cursor or 0), UTC)
+        # No later than now, or a clock that was ahead would hide for as long which runs end.
+        seen = datetime.fromtimestamp(min(float(context.cursor or 0), time.time()), UTC)
         records = context.instance.get_run_records(
             filters=RunsFilter(statuses=list(_ENDED_BADLY), updated_after=seen),
             limit=RUNS_PER_TICK,
@@ -72,8 +73,8 @@ def ended_run_sensor(settings: Settings, one_process_jobs: AbstractSet[str]) -> 
                 try:
                     run = record.dagster_run
                     record_end(ledger, run, _ENDED_BADLY[run.status])
-                except MedkgError as error:
-                    # What is wrong with one job must not keep the ledger from hearing of the others.
+                except (MedkgError, ValueError) as error:
+                    # What the rows of one job hold must not keep the ledger from hearing of the others.
                     context.log.error("run %s: %s", record.dagster_run.run_id, error)
         latest = records[-1].update_timestamp.timestamp()
         return SensorResult(skip_reason=f"Told the ledger of {len(records)} runs.", cursor=str(latest))

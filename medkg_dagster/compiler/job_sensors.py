@@ -22,7 +22,7 @@ from dagster import (
 
 from medkg_dagster.compiler.translator import PipelineAssets
 from medkg_dagster.domain.gates import describe_condition
-from medkg_dagster.ledger import JobLedger, JobPhase
+from medkg_dagster.ledger import JobLedger, JobPhase, Review
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedGate
 from medkg_dagster.runtime.ledger_job_record import gate_rule
 from medkg_dagster.runtime.materialization import TABLE_ROWS, rows_table
@@ -36,8 +36,9 @@ from medkg_dagster.topology.names import (
     submission_sensor_name,
 )
 
-# The daemon ticks every five seconds. A sensor whose jobs wait looks again and again for part of that time,
-# and all gates together for no longer than this, so that the daemon's threads stay free for others.
+# The daemon ticks every five seconds. A sensor whose jobs wait looks again for part of that time, when the
+# ledger changes or a gate's interval may have passed, and all gates together for no longer than this, so that
+# the daemon's threads stay free for others.
 HOLD_SECONDS = 3.0
 HOLD_SECONDS_OF_ALL = 6.0
 LOOK_AGAIN_SECONDS = 0.5
@@ -108,11 +109,13 @@ def gate_sensor(
         if not JobLedger.exists(settings):
             return _NO_LEDGER
         with JobLedger.of(settings) as ledger:
-            looked, due, mark = _look(ledger, pipeline, gate, name, hold_seconds)
+            review, due, mark = _look(ledger, pipeline, gate, name, hold_seconds)
+            for job_id, problem in review.problems.items():
+                context.log.error("%s/%s cannot be judged: %s", pipeline.name, job_id, problem)
             changed = mark != (context.cursor or NOBODY_WAITS)
             shown = _waiting_check(ledger, assets, gate, mark) if changed else []
         if not due and not changed:
-            return SkipReason(f"{mark.split()[0]} jobs wait; looked at {looked}.")
+            return SkipReason(f"{mark.split()[0]} jobs wait; looked at {review.looked}.")
         started = _start(pipeline, due)
         return SensorResult(
             run_requests=started.run_requests,
@@ -126,21 +129,29 @@ def gate_sensor(
 
 def _look(
     ledger: JobLedger, pipeline: PipelinePlan, gate: PlannedGate, starter: str, hold_seconds: float
-) -> tuple[int, Sequence[JobPhase], str]:
+) -> tuple[Review, Sequence[JobPhase], str]:
     """Look at a gate, and while jobs wait there a little longer, because the next tick is seconds away.
 
     Returns:
-        How many jobs were looked at, what is to be started, and the mark of those who wait.
+        What the looks did, what is to be started, and the mark of those who wait.
     """
     until = time.monotonic() + hold_seconds
-    looked = 0
-    while True:
-        looked += ledger.phases.review(pipeline.name, gate_rule(gate)).looked
+    total = Review()
+
+    def look() -> tuple[Sequence[JobPhase], str]:
+        nonlocal total
+        total += ledger.phases.review(pipeline.name, gate_rule(gate))
         due = ledger.phases.take_due(gate.job_name, starter, pipeline=pipeline.name, limit=STARTS_PER_TICK)
-        mark = ledger.phases.waiting_mark(pipeline.name, gate.job_name)
-        if due or mark == NOBODY_WAITS or time.monotonic() >= until:
-            return looked, due, mark
-        time.sleep(LOOK_AGAIN_SECONDS)
+        return due, ledger.phases.waiting_mark(pipeline.name, gate.job_name)
+
+    due, mark = look()
+    if due or mark == NOBODY_WAITS or hold_seconds <= 0:
+        return total, due, mark
+    with ledger.watching() as wait:
+        while not due and mark != NOBODY_WAITS and (left := until - time.monotonic()) > 0:
+            wait(min(left, LOOK_AGAIN_SECONDS))
+            due, mark = look()
+    return total, due, mark
 
 
 def waiting_check(assets: PipelineAssets, gate: PlannedGate, settings: Settings) -> AssetChecksDefinition:

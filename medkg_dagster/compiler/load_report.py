@@ -35,15 +35,17 @@ from medkg_dagster.ledger.models import Registration
 from medkg_dagster.plugins import OWN_DISTRIBUTION
 from medkg_dagster.resolution.plan import Plan, PluginReport
 from medkg_dagster.resolution.plugin_audit import audit_plugins, registrations
+from medkg_dagster.resolution.stranded_jobs import known_phases, stranded_jobs
 from medkg_dagster.settings import Settings
 from medkg_dagster.topology import names
-from medkg_dagster.topology.names import PIPELINES_LOAD, PLUGINS_LOAD, PLUGINS_UNCHANGED
+from medkg_dagster.topology.names import JOBS_GO_ON, PIPELINES_LOAD, PLUGINS_LOAD, PLUGINS_UNCHANGED
 
 LOAD_REPORT = AssetKey(names.LOAD_REPORT)
 CHECKS = {
     PIPELINES_LOAD: "Every file of pipelines and settings is valid and can be resolved.",
     PLUGINS_LOAD: "Every stage plugin and extension that is let in loads.",
     PLUGINS_UNCHANGED: "No plugin has another version or other files than at the load before.",
+    JOBS_GO_ON: "No job waits at a gate, or for a pipeline, that is defined no longer.",
 }
 
 _PROBLEMS = TableSchema(
@@ -90,7 +92,9 @@ def load_report_checks(plan: Plan, settings: Settings) -> AssetChecksDefinition:
         specs=[AssetCheckSpec(name, asset=LOAD_REPORT, description=text) for name, text in CHECKS.items()],
     )
     def load_report_checks() -> Any:
-        for name, (passed, severity, metadata) in _verdicts(plan, _audit(plan, settings)).items():
+        with JobLedger.of(settings) as ledger:
+            verdicts = _verdicts(plan, _audit(plan, ledger), stranded_jobs(plan.pipelines, ledger))
+        for name, (passed, severity, metadata) in verdicts.items():
             yield AssetCheckResult(
                 asset_key=LOAD_REPORT, check_name=name, passed=passed, severity=severity, metadata=metadata
             )
@@ -107,7 +111,8 @@ def load_report_sensor(plan: Plan, settings: Settings) -> SensorDefinition:
         plan: What the load gave.
         settings: Where the ledger with the audit is.
     """
-    found = hashlib.sha256("\n".join(_found(plan)).encode()).hexdigest()
+    loaded = _found(plan)
+    has_broken_files = any(problem.file is not None for problem in plan.problems)
 
     @sensor(
         name=names.LOAD_REPORT_SENSOR,
@@ -117,10 +122,15 @@ def load_report_sensor(plan: Plan, settings: Settings) -> SensorDefinition:
     )
     def load_report(context: SensorEvaluationContext) -> SensorResult | SkipReason:
         reported = _Reported.read(context.cursor)
-        if reported.found == found and reported.loaded_at >= plan.report.loaded_at:
-            return SkipReason("This load has been reported.")
-        news = _audit(plan, settings, since=reported.audited_until)
-        verdicts = _verdicts(plan, news)
+        with JobLedger.of(settings) as ledger:
+            if not has_broken_files:  # what a file defines that cannot be loaded at the moment may come back
+                ledger.phases.time_out_stranded(known_phases(plan.pipelines))
+            stranded = stranded_jobs(plan.pipelines, ledger)
+            found = hashlib.sha256("\n".join([*loaded, *map(str, stranded)]).encode()).hexdigest()
+            if reported.found == found and reported.loaded_at >= plan.report.loaded_at:
+                return SkipReason("This load has been reported.")
+            news = _audit(plan, ledger, since=reported.audited_until)
+        verdicts = _verdicts(plan, news, stranded)
         return SensorResult(
             cursor=_Reported(
                 max(reported.loaded_at, plan.report.loaded_at),
@@ -174,7 +184,7 @@ class _Reported:
 Verdict = tuple[bool, AssetCheckSeverity, dict[str, MetadataValue[Any]]]
 
 
-def _verdicts(plan: Plan, added: Sequence[Registration]) -> dict[str, Verdict]:
+def _verdicts(plan: Plan, added: Sequence[Registration], stranded: Sequence[Problem]) -> dict[str, Verdict]:
     of_files = [problem for problem in plan.problems if problem.file is not None]
     of_plugins = [problem for problem in plan.problems if problem.file is None]
     changed = [entry for entry in added if entry.change]
@@ -183,14 +193,14 @@ def _verdicts(plan: Plan, added: Sequence[Registration]) -> dict[str, Verdict]:
         PIPELINES_LOAD: (not of_files, error, _problem_table(of_files)),
         PLUGINS_LOAD: (not of_plugins, error, _problem_table(of_plugins)),
         PLUGINS_UNCHANGED: (not changed, warn, _change_table(added)),
+        JOBS_GO_ON: (not stranded, warn, _problem_table(stranded)),
     }
 
 
-def _audit(plan: Plan, settings: Settings, since: str = "") -> tuple[Registration, ...]:
+def _audit(plan: Plan, ledger: JobLedger, since: str = "") -> tuple[Registration, ...]:
     """Bring the audit up to date; return what was added after a time, by whichever load."""
-    with JobLedger.of(settings) as ledger:
-        added = audit_plugins(plan.report.events, ledger)
-        recent = ledger.registrations.list(max(_RECENT, len(added)))
+    added = audit_plugins(plan.report.events, ledger)
+    recent = ledger.registrations.list(max(_RECENT, len(added)))
     if since:
         return tuple(entry for entry in reversed(recent) if entry.at > since)
     return tuple(reversed(recent[: len(added)]))

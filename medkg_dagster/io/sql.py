@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sqlalchemy import (
     URL,
@@ -29,6 +30,7 @@ from medkg_dagster.errors import ConfigError, MedkgError
 
 BUSY_TIMEOUT_SECONDS = 60.0
 _WRITES = "medkg_writes"
+_WATCH_SECONDS = 0.02
 
 Migration = Callable[[Connection], None]
 """Brings the tables one version forward."""
@@ -161,6 +163,29 @@ class Database:
         with self.explained(), self._writer.begin() as connection:
             yield connection
 
+    @contextmanager
+    def watching(self, channel: str) -> Iterator[Callable[[float], None]]:
+        """Give a function that waits until somebody writes, at most so many seconds.
+
+        It takes up what was written since it returned last, or was given. SQLite counts the writes of other
+        connections; PostgreSQL is told of what its triggers notify a channel of.
+
+        Args:
+            channel: The channel.
+        """
+        with self.explained():
+            pooled = self._writer.raw_connection()
+            try:
+                connection: Any = pooled.driver_connection
+                if self._writer.dialect.name == "sqlite":
+                    yield _write_counter(connection)
+                else:
+                    connection.autocommit = True
+                    connection.execute(f"LISTEN {channel}")
+                    yield partial(_wait_for_notice, connection)
+            finally:
+                pooled.invalidate()  # one that listens is of no use to others
+
     def close(self) -> None:
         """Close every connection."""
         self._writer.dispose()
@@ -246,6 +271,27 @@ class Database:
                         return  # a file system without shared memory keeps the mode it had
             finally:
                 connection.close()
+
+
+def _wait_for_notice(connection: Any, seconds: float) -> None:
+    for _ in connection.notifies(timeout=seconds, stop_after=1):
+        pass
+
+
+def _write_counter(connection: sqlite3.Connection) -> Callable[[float], None]:
+    def count() -> int:
+        return int(connection.execute("PRAGMA data_version").fetchone()[0])
+
+    seen = count()
+
+    def wait(seconds: float) -> None:
+        nonlocal seen
+        until = time.monotonic() + seconds
+        while (found := count()) == seen and time.monotonic() < until:
+            time.sleep(min(_WATCH_SECONDS, seconds))
+        seen = found
+
+    return wait
 
 
 def check_address(kind: DatabaseKind, address: str) -> None:

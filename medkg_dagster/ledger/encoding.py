@@ -5,9 +5,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from medkg_dagster.errors import LedgerError
+
+MAX_DEPTH = 64
+"""So deep may objects and lists be nested: far from where Python and the databases end."""
+MAX_CHARACTERS = 1_000_000
+"""So long may the JSON of one column be; what is longer belongs in a file."""
+
+E = TypeVar("E", bound=StrEnum)
 
 
 def to_json(value: Any, what: str) -> str:
@@ -18,13 +26,15 @@ def to_json(value: Any, what: str) -> str:
         what: What the value is, for the error.
 
     Raises:
-        LedgerError: JSON cannot hold it.
+        LedgerError: JSON cannot hold it, or it is too deep or too long.
     """
     try:
-        _require_string_keys(value)
-        return dump_json(value)
-    except (TypeError, ValueError, RecursionError) as error:
+        _check_objects(value, 1)
+        text = dump_json(value)
+        _check_length(text)
+    except (TypeError, ValueError) as error:
         raise LedgerError(f"{what} cannot be stored as JSON: {error}") from error
+    return text
 
 
 def dump_json(value: Any) -> str:
@@ -33,8 +43,58 @@ def dump_json(value: Any) -> str:
 
 
 def from_json(text: str | None) -> Any:
-    """Return the value of JSON text, ours or an outsider's; None for a column without one."""
-    return None if text is None else _DECODER.decode(text)
+    """Return the value of JSON text, ours or an outsider's; None for a column without one.
+
+    Raises:
+        LedgerError: It is no JSON, or it is deeper or longer than `to_json` would let it be.
+    """
+    if text is None:
+        return None
+    try:
+        _check_length(text)
+        value = _DECODER.decode(text)
+        # A look at every value is dear, and most have few brackets.
+        if text.count("[") + text.count("{") > MAX_DEPTH:
+            _check_objects(value, 1)
+    except (ValueError, RecursionError) as error:
+        reason = f"it is nested deeper than {MAX_DEPTH} levels" if type(error) is RecursionError else error
+        raise LedgerError(f"JSON cannot be read: {reason}") from error
+    return value
+
+
+class RowReader:
+    """Reads the columns of one row; what cannot be read is remembered, and stops nobody.
+
+    Anybody may write to a ledger in SQL, and what one job holds must not keep the others from going on.
+    """
+
+    def __init__(self) -> None:
+        self._problems: list[str] = []
+
+    @property
+    def problem(self) -> str | None:
+        """Which columns cannot be read, and why; None where all can."""
+        return "; ".join(self._problems) or None
+
+    def json(self, column: str, text: str | None, kind: type | None = None) -> Any:
+        """Return the value of a column of JSON; one of that kind that is empty where it cannot be read."""
+        try:
+            value = from_json(text)
+            if kind is None or isinstance(value, kind):
+                return value
+            error = f"expected {'an object' if kind is dict else 'a list'}"
+        except LedgerError as refused:
+            error = str(refused)
+        self._problems.append(f"column {column!r}: {error}")
+        return None if kind is None else kind()
+
+    def member(self, column: str, kind: type[E], text: str, unknown: E) -> E:
+        """Return the value of a column that holds one of a few words; `unknown` where it holds another."""
+        try:
+            return kind(text)
+        except ValueError:
+            self._problems.append(f"column {column!r}: {text!r} is none of {', '.join(kind)}")
+            return unknown
 
 
 def storable(text: str) -> str:
@@ -56,12 +116,22 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _require_string_keys(value: Any) -> None:
+def _check_objects(value: Any, depth: int) -> None:
+    if isinstance(value, Mapping | list | tuple) and depth > MAX_DEPTH:
+        raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, Mapping):
         for key, item in value.items():
             if not isinstance(key, str):
                 raise TypeError(f"the key {key!r} is not a string")
-            _require_string_keys(item)
+            _check_objects(item, depth + 1)
     elif isinstance(value, list | tuple):
         for item in value:
-            _require_string_keys(item)
+            _check_objects(item, depth + 1)
+
+
+def _check_length(text: str) -> None:
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError(
+            f"it is {len(text):,} characters long, more than {MAX_CHARACTERS:,}; keep it in a file, and its "
+            "path here"
+        )

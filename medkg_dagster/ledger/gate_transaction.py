@@ -20,7 +20,7 @@ from medkg_dagster.ledger.models import (
     RunIdentity,
 )
 from medkg_dagster.ledger.statements import job_rows, phase_rows
-from medkg_dagster.ledger.statements.phase_rows import PhaseKey
+from medkg_dagster.ledger.statements.phase_rows import LEASE_SECONDS, Lease, PhaseKey
 from medkg_dagster.ledger.times import Clock, seconds_between
 from medkg_dagster.stage_api import GatePassage
 
@@ -90,14 +90,14 @@ class GateTransaction(JobTransaction):
         if self.because is not None:
             self.update_job(*self.because)
 
-    def claim(self, phase: JobPhase, starter: str, lease_seconds: float) -> JobPhase:
+    def claim(self, phase: JobPhase, starter: str) -> JobPhase:
         """Let a starter have a phase that is due and that nobody else is trusted to start."""
-        is_free = phase.starter is None or (phase.lease_until or "") < self.now
-        if phase.status is not PhaseStatus.DUE or not is_free:
+        lease = Lease(self.now, self.later(LEASE_SECONDS))
+        if phase.status is not PhaseStatus.DUE or not lease.is_free(phase):
             return phase
         # A run that the other did start after all is refused by its attempt.
         attempt = phase.attempt + (phase.starter not in {None, starter})
-        return self.put({"starter": starter, "lease_until": self.later(lease_seconds), "attempt": attempt})
+        return self.put({"starter": starter, "lease_until": lease.until, "attempt": attempt})
 
     def arrive(self, rule: GateRule, run: RunIdentity) -> JobPhase:
         """Let the job wait at the gate, anew where the phase before ran again; a decision counts once."""
@@ -154,11 +154,19 @@ class GateTransaction(JobTransaction):
         return self.decide(phase.decision, phase.opened_by or "", phase.reason or "")
 
     def look(self, rule: GateRule) -> JobPhase:
-        """Judge the condition; open the gate where it holds, end the wait where its time is up."""
-        phase = self._known()
+        """Judge the condition; open the gate where it holds, end the wait where its time is up.
+
+        Fields that cannot be read keep it closed, and are shown as what was observed.
+        """
+        phase, problem = self._known(), self.job.problem
         verdict = judge(rule.condition, self.job.fields, phase.baseline)
-        phase = self.put({"needs_check": 0, "checked_at": self.now, "observed": str(verdict)})
-        if verdict.held:
+        observed = str(verdict) if problem is None else f"cannot be judged: {problem}"
+        values: dict[str, Any] = {"needs_check": 0, "checked_at": self.now, "observed": observed}
+        if phase.since > self.now:  # by a clock that was ahead
+            deadline = None if phase.timeout_seconds is None else self.later(phase.timeout_seconds)
+            values |= {"since": self.now, "deadline": deadline}
+        phase = self.put(values)
+        if verdict.held and problem is None:
             return self._open(self._who_let_it_hold(verdict), str(verdict))
         if phase.deadline is not None and phase.deadline <= self.now:
             return self._time_out(rule, phase)
@@ -228,8 +236,8 @@ class GateTransaction(JobTransaction):
             raise GateConditionError(rule.gate, reason, expected, observed)
         is_approved = phase is not None and phase.decision is GateDecision.APPROVED
         verdict = judge(condition, self.job.fields, None if phase is None else phase.baseline)
-        if not is_approved and not verdict.held:
-            raise GateConditionError(rule.gate, "not_met", expected, str(verdict))
+        if not is_approved and not (verdict.held and self.job.problem is None):
+            raise GateConditionError(rule.gate, "not_met", expected, self.job.problem or str(verdict))
         if phase is not None and phase.opened_at is not None:
             waited = seconds_between(phase.since, phase.opened_at)
             return GatePassage(phase.opened_by or GATE, phase.opened_at, waited, phase.reason or str(verdict))
@@ -268,6 +276,26 @@ class GateTransaction(JobTransaction):
         return self._close(
             PhaseStatus.TIMED_OUT, GATE, error, _STATUS_AFTER_TIMEOUT[rule.condition.on_timeout]
         )
+
+    def time_out_unseen(self) -> None:
+        """End the wait at a gate that is no longer defined; its condition cannot be judged."""
+        phase = self.phase
+        if phase is not None and phase.status is PhaseStatus.WAITING and (phase.deadline or "") <= self.now:
+            error = f"gate '{phase.gate}' is no longer defined, and did not open in time"
+            self._close(PhaseStatus.TIMED_OUT, GATE, error, JobStatus.FAILED)
+
+    def move(self, target: GateTransaction, rule: GateRule, actor: str, reason: str) -> JobPhase:
+        """Let the job wait at another gate; what was decided on that one ahead counts there."""
+        phase = self._known()
+        self._record(phase.status.value, f"moved to {rule.gate}", actor, reason)
+        phase_rows.delete_phase(self.connection, self._key)
+        if phase.status is PhaseStatus.EXPECTED:
+            decision = phase.decision or GateDecision.APPROVED
+            return target.decide_ahead(rule, decision, phase.opened_by or actor, phase.reason or reason)
+        target.wait(rule, 1, keep_decision=True, actor=actor)
+        target.because = (actor, reason)
+        target.conclude()
+        return target.phase or phase
 
     def cancel(self, actor: str, reason: str) -> JobPhase:
         """Keep a phase that waits or is due from being started."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -139,6 +141,12 @@ class JobLedger:
         from medkg_dagster.ledger.files import FileLedger
 
         return FileLedger(self._database, self._clock)
+
+    def watching(self) -> AbstractContextManager[Callable[[float], None]]:
+        """Give a function that waits until something in the ledger changes, at most so many seconds."""
+        from medkg_dagster.ledger.migrations import CHANNEL
+
+        return self._database.watching(CHANNEL)
 
     def close(self) -> None:
         """Close every connection."""

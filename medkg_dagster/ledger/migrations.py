@@ -174,6 +174,15 @@ _RUNS = (
     "CREATE INDEX ledger_runs_by_end ON ledger_runs (pipeline, job_id, ended_at)",
 )
 
+CHANNEL = "medkg_ledger"
+"""On PostgreSQL: where it is said that a phase has changed, or a field that one waits for."""
+_NOTIFY = (
+    f"""CREATE FUNCTION ledger_notify() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN NOTIFY {CHANNEL}; RETURN NULL; END $$""",
+    """CREATE TRIGGER ledger_phases_notify AFTER INSERT OR UPDATE ON ledger_phases
+        FOR EACH STATEMENT EXECUTE FUNCTION ledger_notify()""",
+)
+
 MIGRATIONS = (
     Statements(
         sqlite=_tables("INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT"),
@@ -182,5 +191,5 @@ MIGRATIONS = (
     Statements(sqlite=_sqlite_guards(), postgresql=_postgresql_guards()),
     Statements(sqlite=_PHASES + _SQLITE_OUTSIDERS, postgresql=_PHASES + _POSTGRESQL_OUTSIDERS),
     Statements(sqlite=_AUDIT, postgresql=_AUDIT),
-    Statements(sqlite=_RUNS, postgresql=_RUNS),
+    Statements(sqlite=_RUNS, postgresql=_RUNS + _NOTIFY),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
@@ -134,6 +134,7 @@ class JobPhase:
         run_id: The run that began it.
         closed_as: What the job becomes where the gate was closed; None where it was not.
         is_work: Whether it is work that goes on while the job waits at a gate.
+        problem: Which of its columns cannot be read, and why; they count as empty. None where all can.
     """
 
     pipeline: str
@@ -156,6 +157,7 @@ class JobPhase:
     run_id: str | None
     closed_as: JobStatus | None
     is_work: bool
+    problem: str | None = None
 
     @property
     def key(self) -> JobKey:
@@ -201,6 +203,8 @@ class Job:
         created_at: When it was first seen.
         updated_at: When it last changed.
         pipeline_stages: The stages of its pipeline, when a run last began it; None before the first.
+        problem: Which of its columns somebody wrote in SQL so that they cannot be read, and why; they count
+            as empty. None where all can.
     """
 
     pipeline: str
@@ -214,6 +218,7 @@ class Job:
     created_at: str
     updated_at: str
     pipeline_stages: tuple[str, ...] | None
+    problem: str | None = None
 
     @property
     def key(self) -> JobKey:
@@ -414,8 +419,18 @@ class Review:
         looked: Jobs whose fields changed since the last look, or whose time is up.
         opened: Jobs the gate opened for.
         timed_out: Jobs that waited too long.
+        problems: By job id: why nothing can be said of it. The others have been looked at.
     """
 
-    looked: int
-    opened: int
-    timed_out: int
+    looked: int = 0
+    opened: int = 0
+    timed_out: int = 0
+    problems: Mapping[str, str] = field(default_factory=dict)
+
+    def __add__(self, later: Review) -> Review:
+        return Review(
+            self.looked + later.looked,
+            self.opened + later.opened,
+            self.timed_out + later.timed_out,
+            {**self.problems, **later.problems},
+        )

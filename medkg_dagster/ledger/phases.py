@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from medkg_dagster.errors import GateConditionError, LedgerError
 from medkg_dagster.io.sql import Database
@@ -24,7 +26,7 @@ from medkg_dagster.ledger.models import (
     RunStatus,
 )
 from medkg_dagster.ledger.statements import job_rows, phase_rows, run_rows
-from medkg_dagster.ledger.statements.phase_rows import PhaseKey
+from medkg_dagster.ledger.statements.phase_rows import Lease, OpenPhases, PhaseKey
 from medkg_dagster.ledger.times import Clock, stamp
 from medkg_dagster.stage_api import GatePassage
 
@@ -54,7 +56,7 @@ class PhaseLedger:
         with self._database.writing() as connection:
             now = stamp(self._clock)
             job = job_rows.add_job(connection, key, request, job_rows.Attribution(actor, now))
-            if dump_json(job.request) != to_json(dict(request), "the request"):
+            if dump_json(job_rows.require_readable(job).request) != to_json(dict(request), "the request"):
                 raise LedgerError(
                     f"pipeline '{key.pipeline}' has a job '{key.job_id}' already, with another request: "
                     f"{dump_json(job.request)}; choose another job id"
@@ -89,6 +91,11 @@ class PhaseLedger:
         with self._database.reading() as connection:
             return phase_rows.waiting_phases(connection, pipeline, phase, limit)
 
+    def open(self) -> tuple[OpenPhases, ...]:
+        """Return what waits at gates or is to be started, by pipeline and phase."""
+        with self._database.reading() as connection:
+            return tuple(phase_rows.open_phases(connection))
+
     def decided_ahead(self, pipeline: str | None = None, limit: int = 100) -> tuple[JobPhase, ...]:
         """Return phases whose gate was decided before the job came to it, the earliest decided first."""
         with self._database.reading() as connection:
@@ -121,19 +128,29 @@ class PhaseLedger:
         with self._database.reading() as connection:
             now = stamp(self._clock)
             looked = [
-                *phase_rows.jobs_to_check(connection, pipeline, rule.phase, checked_before, limit),
+                *phase_rows.jobs_to_check(connection, pipeline, rule.phase, checked_before, now, limit),
                 *phase_rows.overdue_jobs(connection, pipeline, rule.phase, now, limit),
             ]
         if not looked:
-            return Review(0, 0, 0)
-        ended = []
+            return Review()
+        ended, problems = [], {}
         with self._database.writing() as connection:
             for job_id in sorted(set(looked)):  # one order for all, so that no two wait for each other
-                change = GateTransaction(connection, self._clock, PhaseKey(pipeline, job_id, rule.phase))
-                if change.phase is not None and change.phase.status is PhaseStatus.WAITING:
-                    ended.append(change.look(rule).status)
-                    change.conclude()
-        return Review(len(ended), ended.count(PhaseStatus.DUE), ended.count(PhaseStatus.TIMED_OUT))
+                key = PhaseKey(pipeline, job_id, rule.phase)
+                try:
+                    with connection.begin_nested():
+                        change = GateTransaction(connection, self._clock, key)
+                        if change.phase is not None and change.phase.status is PhaseStatus.WAITING:
+                            ended.append(change.look(rule).status)
+                            change.conclude()
+                        if change.job.problem is not None:
+                            problems[job_id] = change.job.problem
+                except SQLAlchemyError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - what one job's rows hold must not stop the others
+                    problems[job_id] = f"{type(error).__name__}: {error}"
+                    phase_rows.give_up(connection, key, f"cannot be judged: {problems[job_id]}", now)
+        return Review(len(ended), ended.count(PhaseStatus.DUE), ended.count(PhaseStatus.TIMED_OUT), problems)
 
     def take_due(
         self,
@@ -142,7 +159,6 @@ class PhaseLedger:
         *,
         pipeline: str | None = None,
         limit: int = 25,
-        lease_seconds: float = 60.0,
     ) -> tuple[JobPhase, ...]:
         """Take it upon oneself to start phases that are due.
 
@@ -154,18 +170,17 @@ class PhaseLedger:
             starter: Who starts the runs.
             pipeline: Only of this pipeline.
             limit: At most so many.
-            lease_seconds: How long the starter is trusted to start them.
         """
         with self._database.reading() as connection:
-            if not phase_rows.has_due_phases(connection, phase, pipeline, stamp(self._clock)):
+            if not phase_rows.has_due_phases(connection, phase, pipeline, Lease.by(self._clock)):
                 return ()
         with self._database.writing() as connection:
             taken = []
-            now, until = stamp(self._clock), stamp(self._clock, lease_seconds)
-            for item in phase_rows.hold_due_phases(connection, phase, pipeline, now, limit):
+            lease = Lease.by(self._clock)
+            for item in phase_rows.hold_due_phases(connection, phase, pipeline, lease, limit):
                 is_taken_over = item.starter is not None and item.starter != starter
                 attempt = item.attempt + is_taken_over
-                values = {"starter": starter, "lease_until": until, "attempt": attempt}
+                values = {"starter": starter, "lease_until": lease.until, "attempt": attempt}
                 taken.append(phase_rows.put_phase(connection, PhaseKey(*item.key, item.phase), values))
             return tuple(taken)
 
@@ -256,7 +271,6 @@ class PhaseLedger:
         actor: str,
         reason: str,
         starter: str | None = None,
-        lease_seconds: float = 60.0,
     ) -> JobPhase:
         """Approve or reject a gate of a job, also before the job has come to it; saying it twice is once.
 
@@ -267,7 +281,6 @@ class PhaseLedger:
             actor: Who decides.
             reason: Why.
             starter: Who will start the next phase at once; None leaves it to the sensor.
-            lease_seconds: How long that starter is trusted to do so.
 
         Returns:
             The phase; its `starter` tells whether the caller is the one to start it.
@@ -285,22 +298,77 @@ class PhaseLedger:
                 is_open and decision is GateDecision.APPROVED
             ):
                 known = change.decide(decision, actor, reason)
-            return known if starter is None else change.claim(known, starter, lease_seconds)
+            return known if starter is None else change.claim(known, starter)
 
-    def claim(self, key: JobKey, phase: str, starter: str, lease_seconds: float = 60.0) -> JobPhase | None:
+    def claim(self, key: JobKey, phase: str, starter: str) -> JobPhase | None:
         """Take it upon oneself to start one phase of one job, where it is due and nobody is starting it.
 
         Args:
             key: The job.
             phase: The Dagster job.
             starter: Who starts the run.
-            lease_seconds: How long the starter is trusted to start it.
 
         Returns:
             The phase, whose `starter` tells whether the caller is to start it; None where there is none.
         """
         with self._changing(PhaseKey(*key, phase)) as change:
-            return None if change.phase is None else change.claim(change.phase, starter, lease_seconds)
+            return None if change.phase is None else change.claim(change.phase, starter)
+
+    def move(
+        self, pipeline: str, gate: str, rule: GateRule, *, job_id: str | None, actor: str, reason: str
+    ) -> tuple[JobPhase, ...]:
+        """Let the jobs that wait at one gate of a pipeline wait at another, as those that come to it now.
+
+        Args:
+            pipeline: The pipeline's name.
+            gate: The gate they wait at, by the name it had when they came to it.
+            rule: The gate they are to wait at.
+            job_id: Only this job.
+            actor: Who asks.
+            reason: Why.
+
+        Returns:
+            The phases at the new gate.
+
+        Raises:
+            LedgerError: A job of them has come to the new gate before.
+        """
+        moved = []
+        with self._database.writing() as connection:
+            for key in phase_rows.jobs_at_gate(connection, pipeline, gate, job_id):
+                if key.phase == rule.phase:
+                    continue
+                old = GateTransaction(connection, self._clock, key)
+                new = GateTransaction(connection, self._clock, PhaseKey(*key.job, rule.phase))
+                if new.phase is not None and new.phase.status is not PhaseStatus.EXPECTED:
+                    raise LedgerError(
+                        f"job '{key.job}' has come to gate '{rule.gate}' before, where it is "
+                        f"{new.phase.status}; end it with `medkg ledger cancel {key.job} --reason WHY`"
+                    )
+                moved.append(old.move(new, rule, actor, reason))
+        return tuple(moved)
+
+    def time_out_stranded(self, known: Collection[tuple[str, str]]) -> int:
+        """End the wait of jobs whose time is up at a gate that nobody looks at any more.
+
+        Args:
+            known: The pipelines and phases that there are; their gates are looked at.
+
+        Returns:
+            How many jobs failed by it.
+        """
+        with self._database.reading() as connection:
+            now = stamp(self._clock)
+            stranded = [
+                PhaseKey(found.pipeline, job_id, found.phase)
+                for found in phase_rows.open_phases(connection)
+                if (found.pipeline, found.phase) not in known
+                for job_id in phase_rows.overdue_jobs(connection, found.pipeline, found.phase, now, 200)
+            ]
+        for key in stranded:
+            with self._changing(key) as change:
+                change.time_out_unseen()
+        return len(stranded)
 
     def cancel(self, key: JobKey, *, actor: str, reason: str) -> Job:
         """Keep a job from being started: whatever of it waits or is due ends here.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from medkg_dagster.io.sql import Database
 from medkg_dagster.ledger.job_transaction import JobTransaction
 from medkg_dagster.ledger.models import Job, JobKey, JobRun, PhaseStatus, RunIdentity, RunStatus
-from medkg_dagster.ledger.statements import phase_rows, run_rows
+from medkg_dagster.ledger.statements import job_rows, phase_rows, run_rows
 from medkg_dagster.ledger.statements.phase_rows import PhaseKey
 from medkg_dagster.ledger.times import Clock
 
@@ -32,11 +32,17 @@ class RunLedger:
             run: The run.
             stages: The stages of the job's pipeline: the job has succeeded when all of them have finished.
             is_work: Whether it does work that goes on while the job waits at a gate.
+
+        Raises:
+            LedgerError: The job's row cannot be read; the run has failed.
         """
         with self._database.writing() as connection:
             change = JobTransaction(connection, self._clock, key)
-            change.begin_run(run, is_work=is_work, stages=stages, goes_on=False)
-            return change.update_job(run.actor)
+            begun = change.begin_run(run, is_work=is_work, stages=stages, goes_on=False)
+            if change.job.problem is not None:
+                change.conclude_run(begun, RunStatus.FAILED, change.job.problem)
+            job = change.update_job(run.actor)
+        return job_rows.require_readable(job)
 
     def end(self, key: JobKey, run: RunIdentity, status: RunStatus, error: str | None = None) -> Job:
         """Record how a run ended, for what the run itself could not record: its process was killed.

@@ -1,8 +1,11 @@
 import json
+import re
+import sqlite3
+from pathlib import Path
 from typing import Any
 
 from medkg_dagster.ledger import JobStatus, PhaseStatus
-from medkg_dagster_tests.cli.conftest import Medkg, ReviewedJob
+from medkg_dagster_tests.cli.conftest import REVIEWED, Medkg, ReviewedJob
 
 APPROVE = ("gate", "approve", "reviewed/spring", "review", "--by", "ann", "--reason", "read it")
 REJECT = ("gate", "reject", "reviewed/spring", "review", "--by", "bob", "--reason", "wrong corpus")
@@ -134,3 +137,65 @@ def test_a_decision_needs_a_reason(gated_medkg: Medkg, reviewed: ReviewedJob) ->
     del reviewed
     for word in ("approve", "reject"):
         assert gated_medkg("gate", word, "spring", "review").exit_code == 2
+
+
+def test_jobs_at_a_gate_that_was_renamed_are_named_by_the_check_and_moved_by_the_way_out_it_names(
+    gated_medkg: Medkg, reviewed: ReviewedJob, tmp_path: Path
+) -> None:
+    reviewed.wait_at_the_gate()
+    (file,) = tmp_path.rglob("reviewed.yaml")
+    file.write_text(
+        REVIEWED.replace("gate_review", "gate_signature").replace("name: review\n", "name: signature\n")
+    )
+
+    checked = gated_medkg("check")
+
+    assert checked.exit_code == 1
+    stranded = "a job waits for gate 'review' of pipeline 'reviewed', which nothing that is loaded defines"
+    assert stranded in checked.output
+    named = re.search(r"`medkg (gate move reviewed review NEW_GATE --reason WHY)`", checked.output)
+    assert named is not None
+    moved = gated_medkg(*named[1].replace("NEW_GATE", "signature").split())
+    assert moved.output == "reviewed/spring: waiting at gate 'signature'\n"
+    assert gated_medkg("check").exit_code == 0
+    (row,) = listed(gated_medkg)
+    assert (row["gate"], row["next"]) == ("signature", "reviewed__after_signature")
+    again = gated_medkg("gate", "move", "reviewed", "review", "signature", "--reason", "again")
+    assert (again.exit_code, "no job of pipeline 'reviewed' waits at gate 'review'" in again.stderr) == (
+        1,
+        True,
+    )
+
+
+def test_a_value_nested_too_deep_is_refused_in_one_sentence(
+    gated_medkg: Medkg, reviewed: ReviewedJob
+) -> None:
+    for depth in (100, 980, 100_000):
+        refused = gated_medkg("ledger", "set", "reviewed/spring", f"review={'[' * depth}{']' * depth}")
+        assert refused.exit_code == 1, refused.output
+        assert len(refused.stderr.splitlines()) == 1
+        assert "nested deeper than 64 levels" in refused.stderr
+    assert reviewed.job.fields == {}
+    assert gated_medkg("ledger", "show", "reviewed/spring").exit_code == 0
+
+
+def test_a_job_that_cannot_be_read_is_shown_as_such_by_every_command(
+    gated_medkg: Medkg, reviewed: ReviewedJob, home: Path
+) -> None:
+    reviewed.wait_at_the_gate()
+    deep = '{"a":' * 900 + "1" + "}" * 900
+    with sqlite3.connect(home / "ledger.sqlite") as connection:
+        connection.execute("UPDATE ledger_jobs SET fields = ?", [deep])
+    reviewed.ledger.phases.review("reviewed", reviewed.rule)
+
+    assert "cannot be judged" in gated_medkg("gate", "list").output
+    shown = gated_medkg("ledger", "show", "reviewed/spring")
+    assert (shown.exit_code, "problem: column 'fields': JSON cannot be read" in shown.output) == (0, True)
+    assert json.loads(gated_medkg("ledger", "show", "reviewed/spring", "--json").stdout)["problem"]
+    assert gated_medkg("ledger", "list").exit_code == 0
+    refused = gated_medkg("ledger", "set", "reviewed/spring", "review.pages=1")
+    assert (refused.exit_code, "`medkg ledger cancel reviewed/spring --reason WHY`" in refused.stderr) == (
+        1,
+        True,
+    )
+    assert gated_medkg("ledger", "cancel", "reviewed/spring", "--reason", "unreadable").exit_code == 0

@@ -57,6 +57,7 @@ LOOKING = {
     "gate list": (),
     "gate approve": ("default", "review", "--reason", "why", "--now"),
     "gate reject": ("default", "review", "--reason", "why"),
+    "gate move": ("auto", "review", "other", "--reason", "why"),
 }
 NEEDS_NO_DATA = {
     "check": (),

@@ -17,13 +17,14 @@ from dagster import (
 from medkg_dagster.compiler.compile_plan import compile_plan
 from medkg_dagster.compiler.load_report import LOAD_REPORT
 from medkg_dagster.errors import Problem
-from medkg_dagster.ledger import JobLedger
+from medkg_dagster.ledger import JobKey, JobLedger, JobStatus, RunIdentity
 from medkg_dagster.plugins import Origin
 from medkg_dagster.plugins.events import Outcome, PluginEvent
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import Plan, PluginReport
 from medkg_dagster.settings import Settings
-from medkg_dagster.topology.names import PIPELINES_LOAD, PLUGINS_LOAD, PLUGINS_UNCHANGED
+from medkg_dagster.topology.names import JOBS_GO_ON, PIPELINES_LOAD, PLUGINS_LOAD, PLUGINS_UNCHANGED
+from medkg_dagster_tests.ledger.gated_jobs import gate
 
 OCR = Origin("ocr", "lab.ocr:register", "lab-ocr", "1.0", record_hash="aa")
 CLEAN = Plan(
@@ -75,6 +76,7 @@ def test_a_clean_load_passes_every_check_without_a_run(settings: Settings) -> No
         PIPELINES_LOAD: True,
         PLUGINS_LOAD: True,
         PLUGINS_UNCHANGED: True,
+        JOBS_GO_ON: True,
     }
 
 
@@ -163,4 +165,31 @@ def test_the_checks_can_be_run_from_the_ui(settings: Settings) -> None:
     result = broken.resolve_implicit_global_asset_job_def().execute_in_process()
 
     passed = {item.check_name: item.passed for item in result.get_asset_check_evaluations()}
-    assert passed == {PIPELINES_LOAD: False, PLUGINS_LOAD: True, PLUGINS_UNCHANGED: True}
+    assert passed == {PIPELINES_LOAD: False, PLUGINS_LOAD: True, PLUGINS_UNCHANGED: True, JOBS_GO_ON: True}
+
+
+def test_jobs_whose_gate_is_gone_are_named_and_their_wait_ends(settings: Settings) -> None:
+    first = tick(CLEAN, settings)
+    assert isinstance(first, SensorResult)
+    with JobLedger.of(settings) as ledger:
+        for job_id, timeout in (("patient", None), ("hasty", 0.000001)):
+            ledger.phases.submit(JobKey("papers", job_id), "papers", {}, actor="ann")
+            ledger.phases.begin(JobKey("papers", job_id), "papers", RunIdentity("r1"))
+            ledger.phases.arrive(JobKey("papers", job_id), gate(timeout=timeout), RunIdentity("r1"))
+
+    stranded = checks(tick(CLEAN, settings, first.cursor))[JOBS_GO_ON]
+    broken = checks(tick(dataclasses.replace(CLEAN, problems=(BROKEN_FILE,)), settings))[JOBS_GO_ON]
+
+    assert (stranded.passed, stranded.severity.value) == (False, "WARN")
+    shown = str(stranded.metadata["problems"])
+    assert "a job waits for gate 'ready' of pipeline 'papers', which nothing that is loaded defines" in shown
+    assert "`medkg ledger cancel papers/patient --reason WHY`" in shown
+    assert not broken.passed
+    with JobLedger.of(settings) as ledger:
+        statuses = {job.job_id: (job.status, job.error) for job in ledger.jobs.list()}
+        ledger.phases.cancel(JobKey("papers", "patient"), actor="ann", reason="the gate is gone")
+        assert not ledger.phases.open()
+    assert statuses == {
+        "patient": (JobStatus.WAITING, None),
+        "hasty": (JobStatus.FAILED, "gate 'ready' is no longer defined, and did not open in time"),
+    }

@@ -143,6 +143,37 @@ def reject(settings: Settings, job: str, gate_name: str, by: str, reason: str) -
         click.echo(f"{place} is rejected; the job has ended")
 
 
+@gate.command("move")
+@click.argument("pipeline")
+@click.argument("gate_name", metavar="GATE")
+@click.argument("new_gate", metavar="NEW_GATE")
+@click.option("--job-id", help="Only this job; by default all that wait there.")
+@click.option("--by", default=user_name, help="Who asks; the user's name by default.")
+@click.option("--reason", required=True, help="Why.")
+@click.pass_obj
+def move(  # noqa: PLR0917 - one parameter per option of the command
+    settings: Settings, pipeline: str, gate_name: str, new_gate: str, job_id: str | None, by: str, reason: str
+) -> None:
+    """Let the jobs of PIPELINE that wait at GATE wait at NEW_GATE, as if they came to it now.
+
+    GATE is called as it was when they came to it: it may have been renamed or removed since.
+    """
+    from medkg_dagster.runtime.ledger_job_record import gate_rule
+
+    require_ledger(settings)
+    planned = find_pipeline(load_pipelines(settings), pipeline)
+    target = gate_rule(find_gate(planned, new_gate))
+    with open_ledger(settings) as book:
+        moved = book.phases.move(planned.name, gate_name, target, job_id=job_id, actor=by, reason=reason)
+    if not moved:
+        raise ConfigError(
+            f"no job of pipeline '{planned.name}' waits at gate '{gate_name}'; "
+            "`medkg gate list` shows what waits where"
+        )
+    for phase in moved:
+        click.echo(f"{phase.key}: {phase.status} at gate '{phase.gate}'")
+
+
 def _decide(  # noqa: PLR0917 - where, which, what, by whom: the order in which one tells it
     settings: Settings,
     job: str,

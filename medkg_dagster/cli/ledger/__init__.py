@@ -141,8 +141,9 @@ def _print_job(job: Job, described: dict[str, Any]) -> None:
     if job.phase:
         click.echo(f"phase: {job.phase}")
     click.echo(f"created {seconds(job.created_at)}, updated {seconds(job.updated_at)}")
-    if job.error:
-        click.echo(paragraph(f"error: {job.error}", indent=""))
+    for name, text in (("error", job.error), ("problem", job.problem)):
+        if text:
+            click.echo(paragraph(f"{name}: {text}", indent=""))
     for title, values in (("request", job.request), ("fields", job.fields)):
         if values:
             click.echo(f"\n{title}")

@@ -9,6 +9,9 @@ from typing import Any
 
 import click
 
+from medkg_dagster.errors import ConfigError
+from medkg_dagster.ledger.encoding import MAX_DEPTH
+
 
 def parse_assignments(texts: Iterable[str], what: str, *, as_text: bool = False) -> dict[str, Any]:
     """Return values by name; a value is JSON where it is valid JSON, else text.
@@ -20,6 +23,7 @@ def parse_assignments(texts: Iterable[str], what: str, *, as_text: bool = False)
 
     Raises:
         click.UsageError: One is no assignment, or a name is given twice.
+        ConfigError: A value is nested so deep that it cannot be read.
     """
     values: dict[str, Any] = {}
     for text in texts:
@@ -28,7 +32,10 @@ def parse_assignments(texts: Iterable[str], what: str, *, as_text: bool = False)
             raise click.UsageError(f"{what} {text!r} is no assignment; write NAME=VALUE")
         if name in values:
             raise click.UsageError(f"{what} {name!r} is given twice")
-        values[name] = value if as_text else _parse(value)
+        try:
+            values[name] = value if as_text else _parse(value)
+        except RecursionError:
+            raise ConfigError(f"{what} {name!r} is nested deeper than {MAX_DEPTH} levels") from None
     return values
 
 

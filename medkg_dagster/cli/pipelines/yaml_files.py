@@ -29,18 +29,21 @@ def check(ctx: click.Context) -> None:
     from medkg_dagster.ledger import JobLedger
     from medkg_dagster.resolution import load_deployment
     from medkg_dagster.resolution.plugin_audit import audit_plugins
+    from medkg_dagster.resolution.stranded_jobs import stranded_jobs
 
     settings: Settings = ctx.obj
     deployment = load_deployment(settings)
     plan, factory = deployment.plan, deployment.factory
+    problems = list(plan.problems)
     if JobLedger.exists(settings):
         with JobLedger.of(settings) as ledger:
             audit_plugins(plan.report.events, ledger)
-    for item in (*plan.problems, *plan.deprecations):
+            problems += stranded_jobs(plan.pipelines, ledger)
+    for item in (*problems, *plan.deprecations):
         click.echo(str(item))
     found = f"{len(plan.pipelines)} pipelines, {len(factory.registry.stage_types)} stage types"
-    if plan.problems:
-        click.echo(f"medkg: {found}, {len(plan.problems)} problems", err=True)
+    if problems:
+        click.echo(f"medkg: {found}, {len(problems)} problems", err=True)
         ctx.exit(1)
     earlier = f", {len(plan.deprecations)} earlier forms" if plan.deprecations else ""
     click.echo(f"{found}, no problems{earlier}")

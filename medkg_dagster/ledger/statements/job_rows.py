@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from medkg_dagster.errors import LedgerError, UnknownJobError, did_you_mean
 from medkg_dagster.ledger.database import lock_database
-from medkg_dagster.ledger.encoding import dump_json, from_json, storable, to_json
+from medkg_dagster.ledger.encoding import RowReader, dump_json, from_json, storable, to_json
 from medkg_dagster.ledger.fields import assign, lookup
 from medkg_dagster.ledger.models import HistoryEntry, Job, JobKey, JobStatus
 from medkg_dagster.ledger.schema import HISTORY, JOBS
@@ -19,6 +19,7 @@ from medkg_dagster.ledger.schema import HISTORY, JOBS
 _ABSENT = object()
 _LISTED = 10
 _COMPARED = 10_000
+_SHOWN = 80
 
 _OF_JOB = (JOBS.c.pipeline == bindparam("of_pipeline")) & (JOBS.c.job_id == bindparam("of_job_id"))
 _SELECT_JOB = select(JOBS).where(_OF_JOB)
@@ -132,7 +133,9 @@ def change_stages(connection: Connection, job: Job, stages: Sequence[str]) -> Jo
 
 def change_fields(connection: Connection, job: Job, changes: Mapping[str, Any], by: Attribution) -> Job:
     """Set fields of a locked job by dotted path; only what differs is written and recorded."""
-    fields = dict(job.fields)  # decoded by this transaction alone, so its objects may change in place
+    fields = dict(
+        require_readable(job).fields
+    )  # decoded by this transaction alone, so its objects may change in place
     recorded: dict[str, tuple[Any, Any]] = {}
     for path in sorted(changes):
         new = to_json(changes[path], f"field {path!r}")
@@ -148,7 +151,7 @@ def change_fields(connection: Connection, job: Job, changes: Mapping[str, Any], 
         {
             "of_pipeline": job.pipeline,
             "of_job_id": job.job_id,
-            "new_fields": dump_json(fields),
+            "new_fields": to_json(fields, f"what the fields of job '{job.key}' would be"),
             "now": by.at,
         },
     )
@@ -175,14 +178,22 @@ def list_history(connection: Connection, job: JobKey) -> tuple[HistoryEntry, ...
             row.pipeline,
             row.job_id,
             row.field,
-            from_json(row.old),
-            from_json(row.new),
+            _value_of(row.old),
+            _value_of(row.new),
             row.actor,
             row.at,
             row.reason,
         )
         for row in connection.execute(query)
     )
+
+
+def _value_of(text: str | None) -> Any:
+    """Return the value of an entry of the history; its beginning as it stands where it cannot be read."""
+    try:
+        return from_json(text)
+    except LedgerError as error:
+        return f"{(text or '')[:_SHOWN]} ... ({error})"
 
 
 def valid_status(status: str) -> JobStatus:
@@ -224,16 +235,33 @@ def _likely_ids(connection: Connection, job: JobKey) -> list[str]:
 
 
 def _job(row: Row[Any]) -> Job:
+    read = RowReader()
+    stages = None if row.pipeline_stages is None else read.json("pipeline_stages", row.pipeline_stages, list)
     return Job(
         pipeline=row.pipeline,
         job_id=row.job_id,
-        status=JobStatus(row.status),
+        status=read.member("status", JobStatus, row.status, JobStatus.FAILED),
         phase=row.phase,
-        request=from_json(row.request),
-        fields=from_json(row.fields),
+        request=read.json("request", row.request, dict),
+        fields=read.json("fields", row.fields, dict),
         attempts=row.attempts,
         error=row.error,
         created_at=row.created_at,
         updated_at=row.updated_at,
-        pipeline_stages=None if row.pipeline_stages is None else tuple(from_json(row.pipeline_stages)),
+        pipeline_stages=None if stages is None else tuple(map(str, stages)),
+        problem=read.problem,
     )
+
+
+def require_readable(job: Job) -> Job:
+    """Return a job of which everything can be read.
+
+    Raises:
+        LedgerError: Something cannot.
+    """
+    if job.problem is not None:
+        raise LedgerError(
+            f"ledger job '{job.key}' cannot be read, {job.problem}; put the row of ledger_jobs right in SQL, "
+            f"or end the job where it waits with `medkg ledger cancel {job.key} --reason WHY`"
+        )
+    return job

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from sqlalchemy import (
     Connection,
@@ -11,6 +11,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    delete,
     func,
     insert,
     literal_column,
@@ -20,9 +21,11 @@ from sqlalchemy import (
 )
 
 from medkg_dagster.domain.gates import ABSENT, look_up
-from medkg_dagster.ledger.encoding import dump_json, from_json, storable
+from medkg_dagster.errors import LedgerError
+from medkg_dagster.ledger.encoding import RowReader, dump_json, from_json, storable
 from medkg_dagster.ledger.models import GateDecision, JobKey, JobPhase, JobStatus, PhaseStatus
 from medkg_dagster.ledger.schema import HISTORY, PHASES
+from medkg_dagster.ledger.times import Clock, stamp
 
 # Written into the statement: a database matches a parameter with no partial index.
 _IS_WAITING = PHASES.c.status == literal_column(f"'{PhaseStatus.WAITING}'")
@@ -41,6 +44,7 @@ _INSERT_PHASE = insert(PHASES)
 
 _ALL_FIELDS = "fields"  # how the history calls a change made in SQL
 _REMEMBERED = 200
+LEASE_SECONDS = 60.0
 
 
 class PhaseKey(NamedTuple):
@@ -62,6 +66,46 @@ class PhaseKey(NamedTuple):
         return JobKey(self.pipeline, self.job_id)
 
 
+class OpenPhases(NamedTuple):
+    """Jobs that wait at one gate, or that one phase is to be started for.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        phase: The Dagster job.
+        gate: The gate in front of it; None where there is none.
+        jobs: How many jobs.
+        example: The id of one of them.
+    """
+
+    pipeline: str
+    phase: str
+    gate: str | None
+    jobs: int
+    example: str
+
+
+class Lease(NamedTuple):
+    """The time for which a starter is trusted to start a phase, were it to begin now.
+
+    Attributes:
+        now: The time.
+        until: When it would end. One that ends later was written by a clock that was ahead, and is none.
+    """
+
+    now: str
+    until: str
+
+    @classmethod
+    def by(cls, clock: Clock) -> Self:
+        """Return the lease that begins at a clock's time."""
+        return cls(stamp(clock), stamp(clock, LEASE_SECONDS))
+
+    def is_free(self, phase: JobPhase) -> bool:
+        """Say whether nobody is trusted to start a phase."""
+        until = phase.lease_until
+        return phase.starter is None or until is None or not self.now <= until <= self.until
+
+
 def find_phase(connection: Connection, key: PhaseKey) -> JobPhase | None:
     """Return a phase, or None where there is none; the caller holds the job."""
     row = connection.execute(_SELECT_PHASE, _place(key)).first()
@@ -78,50 +122,66 @@ def put_phase(connection: Connection, key: PhaseKey, values: dict[str, Any]) -> 
     return _phase(connection.execute(_SELECT_PHASE, place).one())
 
 
+def give_up(connection: Connection, key: PhaseKey, error: str, now: str) -> None:
+    """Say at a gate that a job cannot be looked at, and end its wait where its time is up.
+
+    What is wrong may lie in any of the job's rows, so nothing else of it is read or written.
+    """
+    shown = storable(error)
+    put_phase(connection, key, {"needs_check": 0, "checked_at": now, "observed": shown})
+    closed = {"status": PhaseStatus.TIMED_OUT.value, "closed_as": JobStatus.FAILED.value}
+    closed |= {"opened_at": now, "opened_by": "gate", "reason": shown}
+    connection.execute(_UPDATE_PHASE.where(_IS_WAITING, PHASES.c.deadline <= now), {**_place(key), **closed})
+
+
 def list_phases(connection: Connection, job: JobKey) -> tuple[JobPhase, ...]:
     """Return the phases of a job, in the order they came to be."""
     query = select(PHASES).where(PHASES.c.pipeline == job.pipeline, PHASES.c.job_id == job.job_id)
     return tuple(map(_phase, connection.execute(query.order_by(PHASES.c.since, PHASES.c.phase))))
 
 
-def jobs_to_check(
-    connection: Connection, pipeline: str, phase: str, checked_before: str, limit: int
+def jobs_to_check(  # noqa: PLR0917 - where, which, from when to when, how many
+    connection: Connection, pipeline: str, phase: str, checked_before: str, now: str, limit: int
 ) -> list[str]:
-    """Return ids of waiting jobs whose fields changed since the last look, the longest unseen first."""
+    """Return ids of waiting jobs whose fields changed since the last look, the longest unseen first.
+
+    A look in the future was one by a clock that was ahead; it does not count.
+    """
+    checked = PHASES.c.checked_at
     query = (
         _waiting_ids(pipeline, phase)
-        .where(
-            _NEEDS_CHECK,
-            or_(PHASES.c.checked_at.is_(None), PHASES.c.checked_at <= checked_before),
-        )
-        .order_by(PHASES.c.checked_at)
+        .where(_NEEDS_CHECK, or_(checked.is_(None), checked <= checked_before, checked > now))
+        .order_by(checked)
     )
     return list(connection.scalars(query.limit(limit)))
 
 
 def overdue_jobs(connection: Connection, pipeline: str, phase: str, now: str, limit: int) -> list[str]:
-    """Return ids of waiting jobs whose deadline has passed, the longest overdue first."""
-    query = (
-        _waiting_ids(pipeline, phase)
-        .where(PHASES.c.deadline.is_not(None), PHASES.c.deadline <= now)
-        .order_by(PHASES.c.deadline)
-    )
-    return list(connection.scalars(query.limit(limit)))
+    """Return ids of waiting jobs whose deadline has passed, or that began to wait in the future.
+
+    The longest overdue come first. A clock that was ahead has put off the end of the others' wait.
+    """
+    deadline = PHASES.c.deadline
+    waiting = _waiting_ids(pipeline, phase).where(deadline.is_not(None)).limit(limit)
+    return [
+        *connection.scalars(waiting.where(deadline <= now).order_by(deadline)),
+        *connection.scalars(waiting.where(PHASES.c.since > now)),
+    ]
 
 
-def has_due_phases(connection: Connection, phase: str, pipeline: str | None, now: str) -> bool:
+def has_due_phases(connection: Connection, phase: str, pipeline: str | None, lease: Lease) -> bool:
     """Say whether there are phases to start that nobody is starting."""
-    return connection.execute(_due(phase, pipeline, now).limit(1)).first() is not None
+    return connection.execute(_due(phase, pipeline, lease).limit(1)).first() is not None
 
 
 def hold_due_phases(
-    connection: Connection, phase: str, pipeline: str | None, now: str, limit: int
+    connection: Connection, phase: str, pipeline: str | None, lease: Lease, limit: int
 ) -> list[JobPhase]:
     """Return phases to start that nobody is starting, the longest due first.
 
     They are held until the transaction ends; those that another one holds are left to it.
     """
-    query = _due(phase, pipeline, now).order_by(PHASES.c.opened_at, PHASES.c.pipeline, PHASES.c.job_id)
+    query = _due(phase, pipeline, lease).order_by(PHASES.c.opened_at, PHASES.c.pipeline, PHASES.c.job_id)
     return [_phase(row) for row in connection.execute(query.limit(limit).with_for_update(skip_locked=True))]
 
 
@@ -135,6 +195,35 @@ def waiting_phases(
             query = query.where(column == value)
     query = query.order_by(PHASES.c.since, PHASES.c.pipeline, PHASES.c.job_id).limit(limit)
     return tuple(map(_phase, connection.execute(query)))
+
+
+def open_phases(connection: Connection) -> list[OpenPhases]:
+    """Return what waits at gates or is to be started, by pipeline and phase."""
+    columns = (PHASES.c.pipeline, PHASES.c.phase, PHASES.c.gate)
+    query = (
+        select(*columns, func.count(), func.min(PHASES.c.job_id))
+        .where(or_(_IS_WAITING, _IS_DUE))
+        .group_by(*columns)
+        .order_by(PHASES.c.pipeline, PHASES.c.phase)
+    )
+    return [OpenPhases(*row) for row in connection.execute(query)]
+
+
+def delete_phase(connection: Connection, key: PhaseKey) -> None:
+    """Remove a phase; the caller holds the job."""
+    connection.execute(delete(PHASES).where(_OF_PHASE), _place(key))
+
+
+def jobs_at_gate(connection: Connection, pipeline: str, gate: str, job_id: str | None) -> list[PhaseKey]:
+    """Return the phases of jobs that wait at a gate, or that it has been opened for or decided ahead."""
+    query = select(PHASES.c.pipeline, PHASES.c.job_id, PHASES.c.phase).where(
+        PHASES.c.pipeline == pipeline,
+        PHASES.c.gate == gate,
+        PHASES.c.status.in_([PhaseStatus.WAITING.value, PhaseStatus.DUE.value, PhaseStatus.EXPECTED.value]),
+    )
+    if job_id is not None:
+        query = query.where(PHASES.c.job_id == job_id)
+    return [PhaseKey(*row) for row in connection.execute(query.order_by(PHASES.c.job_id))]
 
 
 def decided_phases(connection: Connection, pipeline: str | None, limit: int) -> tuple[JobPhase, ...]:
@@ -198,15 +287,19 @@ def _has_changed(changed: str, old: str | None, new: str | None, path: str) -> b
 
 
 def _text_at(value: str | None, path: str) -> str | None:
-    found = look_up({"": from_json(value)}, f".{path}")
+    try:
+        found = look_up({"": from_json(value)}, f".{path}")
+    except LedgerError:
+        return None  # nothing that can be read was there
     return None if found is ABSENT else dump_json(found)
 
 
-def _due(phase: str, pipeline: str | None, now: str) -> Select[Any]:
+def _due(phase: str, pipeline: str | None, lease: Lease) -> Select[Any]:
+    until = PHASES.c.lease_until
     query = select(PHASES).where(
         _IS_DUE,
         PHASES.c.phase == phase,
-        or_(PHASES.c.starter.is_(None), PHASES.c.lease_until.is_(None), PHASES.c.lease_until < now),
+        or_(PHASES.c.starter.is_(None), until.is_(None), until < lease.now, until > lease.until),
     )
     return query if pipeline is None else query.where(PHASES.c.pipeline == pipeline)
 
@@ -220,25 +313,32 @@ def _place(key: PhaseKey) -> dict[str, Any]:
 
 
 def _phase(row: Row[Any]) -> JobPhase:
+    read = RowReader()
+    decision, closed_as = row.decision, row.closed_as
+    if decision is not None:
+        decision = read.member("decision", GateDecision, decision, GateDecision.REJECTED)
+    if closed_as is not None:
+        closed_as = read.member("closed_as", JobStatus, closed_as, JobStatus.FAILED)
     return JobPhase(
         pipeline=row.pipeline,
         job_id=row.job_id,
         phase=row.phase,
         gate=row.gate,
-        status=PhaseStatus(row.status),
+        status=read.member("status", PhaseStatus, row.status, PhaseStatus.CANCELLED),
         attempt=row.attempt,
         since=row.since,
         deadline=row.deadline,
         timeout_seconds=row.timeout_seconds,
         observed=row.observed,
-        baseline=from_json(row.baseline),
-        decision=None if row.decision is None else GateDecision(row.decision),
+        baseline=None if row.baseline is None else read.json("baseline", row.baseline, dict),
+        decision=decision,
         opened_at=row.opened_at,
         opened_by=row.opened_by,
         reason=row.reason,
         starter=row.starter,
         lease_until=row.lease_until,
         run_id=row.run_id,
-        closed_as=None if row.closed_as is None else JobStatus(row.closed_as),
+        closed_as=closed_as,
         is_work=bool(row.is_work),
+        problem=read.problem,
     )
