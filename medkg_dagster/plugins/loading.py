@@ -34,10 +34,14 @@ class LoadGuard:
 
     Args:
         limit_seconds: The longest time of one call.
+
+    Attributes:
+        seconds: How long the last call took.
     """
 
     def __init__(self, limit_seconds: float) -> None:
         self.limit_seconds = limit_seconds
+        self.seconds = 0.0
         self._sending = threading.Lock()
         self._stopped = threading.Event()
         self._watched: tuple[str, float] | None = None
@@ -78,7 +82,8 @@ class LoadGuard:
             PluginExitError: It raised something that is no `Exception`; an interrupt by a person passes.
             Exception: It raised one.
         """
-        self._watched = (who, time.monotonic())
+        start = time.monotonic()
+        self._watched = (who, start)
         try:
             return work()
         except (Exception, KeyboardInterrupt):
@@ -90,6 +95,7 @@ class LoadGuard:
         finally:
             # From here on a signal that comes too late is ignored.
             self._watched = None
+            self.seconds = time.monotonic() - start
 
     def _watch(self) -> None:
         reported: tuple[tuple[str, float] | None, float] = None, 0.0

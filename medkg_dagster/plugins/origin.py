@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib.metadata import Distribution, EntryPoint, EntryPoints, distributions, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions
 
 from medkg_dagster.errors import Problem
 from medkg_dagster.plugins.loading import error_text
@@ -109,46 +110,71 @@ class InstalledEntryPoints:
     def __init__(self) -> None:
         self._distributions = Distributions()
         self._problems: list[Problem] = []
-
-    @functools.cached_property
-    def _select(self) -> Callable[..., EntryPoints]:
-        try:
-            return entry_points().select
-        except Exception:  # noqa: BLE001 - one damaged distribution must not hide all others
-            return EntryPoints(self._readable()).select
+        self._read: set[tuple[str, str]] = set()
 
     def of(self, group: str) -> list[tuple[Origin, EntryPoint]]:
         """Return the entry points of a group."""
-        return [(self._distributions.origin(point), point) for point in self._select(group=group)]
+        return [(origin, point) for origin, point in self._found if point.group == group]
 
     def problems(self) -> tuple[Problem, ...]:
-        """Return what is wrong with distributions whose entry points cannot be read."""
-        _ = self._select
+        """Return what is wrong with distributions: files that cannot be read, two versions in one folder."""
+        _ = self._found
         return tuple(self._problems)
 
-    def _readable(self) -> Iterator[EntryPoint]:
-        """Read one distribution after the other, as `entry_points` does: of one name the first counts."""
-        seen: set[str] = set()
+    @functools.cached_property
+    def _found(self) -> list[tuple[Origin, EntryPoint]]:
+        # The standard library stops at the first damaged file, and leaves out what an empty folder hides.
+        found: list[tuple[Origin, EntryPoint]] = []
         for distribution in distributions():
-            name, version, _ = self._distributions.describe(distribution)
-            if name in seen:
-                continue
-            seen.update({name} - {UNKNOWN})
+            points: list[EntryPoint] = []
+            damage = ""
             try:
-                yield from distribution.entry_points
-            except Exception as error:  # noqa: BLE001 - see above
-                if _may_be_a_plugin(distribution):
-                    self._problems.append(
-                        Problem(
-                            f"its {_FILE} cannot be read: {error_text(error)}; no plugin of it is found",
-                            subject=f"distribution {name} {version} in {distribution.locate_file('')}",
-                            hint="reinstall or uninstall it",
-                        )
-                    )
+                text = distribution.read_text(_FILE) or ""
+                points = [point for point in _parsed(text) if point.group.startswith(_GROUPS)]
+            except (ValueError, OSError) as error:
+                damage = error_text(error)
+            if (points or damage) and not self._is_hidden(distribution):
+                name, version, record_hash = self._distributions.describe(distribution)
+                found += [
+                    (Origin(point.name, point.value, name, version, record_hash), point) for point in points
+                ]
+                if damage:
+                    message = f"its {_FILE} cannot be read: {damage}; no plugin of it is found, and Dagster"
+                    self._tell(distribution, f"{message} may not start", "reinstall or uninstall it")
+        return found
+
+    def _is_hidden(self, distribution: Distribution) -> bool:
+        """Whether one of the same name comes before it on the path; a folder that is left over is none."""
+        name, version, _ = self._distributions.describe(distribution)
+        folder = os.path.realpath(str(distribution.locate_file("")))
+        for other in distributions(name=name) if name != UNKNOWN else ():
+            other_name, other_version, _ = self._distributions.describe(other)
+            is_beside = os.path.realpath(str(other.locate_file(""))) == folder
+            if is_beside and other_version == version:
+                # The path may name its folder twice.
+                is_known = (folder, name) in self._read
+                self._read.add((folder, name))
+                return is_known
+            if other_name != UNKNOWN:
+                if is_beside:
+                    message = f"version {other_version} of it is in the same folder, and counts"
+                    self._tell(distribution, message, "uninstall both and install one")
+                return True
+        return False
+
+    def _tell(self, distribution: Distribution, message: str, hint: str) -> None:
+        name, version, _ = self._distributions.describe(distribution)
+        subject = f"distribution {name} {version} in {distribution.locate_file('')}"
+        self._problems.append(Problem(message, subject=subject, hint=hint))
 
 
-def _may_be_a_plugin(distribution: Distribution) -> bool:
-    try:
-        return _GROUPS in (distribution.read_text(_FILE) or "")
-    except (UnicodeDecodeError, OSError):
-        return True
+def _parsed(text: str) -> Iterator[EntryPoint]:
+    group = None
+    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
+        name, equals, value = line.partition("=")
+        if line.startswith("[") and line.endswith("]"):
+            group = line.strip("[]")
+        elif line and not line.startswith("#"):
+            if group is None or not equals or line.startswith("["):
+                raise ValueError(f"line {number} is {line[:80]!r}, not a [group] or name = value below one")
+            yield EntryPoint(name.strip(), value.strip(), group)

@@ -7,6 +7,7 @@ import traceback
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import EntryPoint
 from typing import Any, Generic, TypeVar
 
@@ -14,12 +15,14 @@ from medkg_dagster.errors import ConfigError, MedkgError, PluginTimeoutError, Pr
 from medkg_dagster.plugins import LoadGuard, Origin
 from medkg_dagster.plugins.events import Outcome, PluginEvent, PluginLoad
 from medkg_dagster.plugins.loading import collector_paused, error_text, load_target
+from medkg_dagster.plugins.surroundings import kept_surroundings
 
 T = TypeVar("T")
 
 MAX_LISTED = 10
 """So many different problems of one entry point are listed one by one; the others are counted."""
 
+_QUICKER = "let it import and connect inside its builder, or raise load_seconds in plugins.yaml"
 _REINSTALL = "upgrade or uninstall the distribution, or tell its authors"
 
 
@@ -86,6 +89,11 @@ class Imported(Generic[T]):
         self.events.append(PluginEvent(origin, Outcome.REJECTED, details=message))
         self.causes.append(error)
 
+    def remark(self, origin: Origin, message: str, hint: str = _REINSTALL) -> None:
+        """Take note of what an entry point did besides; what it offers counts all the same."""
+        self.problems.append(problem_of(origin, message, hint=hint))
+        self.causes.append(None)
+
 
 def import_plugins(
     kind: PluginKind[T], points: Iterable[tuple[Origin, EntryPoint]], load_seconds: float
@@ -104,17 +112,19 @@ def import_plugins(
             for origin, point in points:
                 start = time.perf_counter()
                 try:
-                    guard.run(str(origin), lambda: _collect(kind, origin, point, offers))  # noqa: B023 - called at once
+                    with kept_surroundings(partial(imported.remark, origin)):
+                        guard.run(str(origin), lambda: _collect(kind, origin, point, offers))  # noqa: B023 - called at once
                 except PluginTimeoutError as error:
                     message = f"took longer than {load_seconds:g} s to load and was interrupted"
-                    hint = (
-                        "let it import and connect inside its builder, or raise load_seconds in plugins.yaml"
-                    )
-                    imported.reject(origin, message, error, hint)
+                    imported.reject(origin, message, error, _QUICKER)
                 except kind.error as error:
                     imported.reject(origin, str(error), error)
                 except Exception as error:  # noqa: BLE001 - whatever a plugin breaks, the others must load
                     imported.reject(origin, f"cannot be loaded: {error_text(error)}", error)
+                else:
+                    if guard.seconds > load_seconds:
+                        message = f"took {guard.seconds:.0f} s to load, which nothing could interrupt"
+                        imported.remark(origin, message, _QUICKER)
                 imported.loads.append(PluginLoad(origin, time.perf_counter() - start))
         _check(kind, offers, guard, imported)
     return imported

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint
@@ -15,6 +16,8 @@ from medkg_dagster.registry._collisions import settle
 from medkg_dagster.registry._importing import PluginKind, import_plugins
 
 T = TypeVar("T")
+
+_LOG = logging.getLogger("medkg.plugins")
 
 
 class PluginRegistry(Generic[T]):
@@ -229,11 +232,14 @@ class PluginRegistry(Generic[T]):
         for _, plugin in imported.plugins:
             called = self.kind.name_of(plugin)
             if called == name:
+                for problem in imported.problems:
+                    _LOG.warning("%s", problem)
+                self._problems |= dict.fromkeys(imported.problems)
                 return plugin
             imported.reject(
                 origin, f"names an object called {called!r}; name it {name!r}, like its entry point"
             )
-        problem, cause = imported.problems[0], imported.causes[0]
+        problem, cause = imported.problems[-1], imported.causes[-1]
         raise self.kind.error(
             f"{self.kind.label} {name!r}: {origin} {problem.message}; {problem.hint}"
         ) from cause

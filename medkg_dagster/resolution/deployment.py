@@ -100,11 +100,14 @@ def resolve_topologies(
     found = [*(factory.problems if problems is None else problems), *loaded.problems]
     plans = []
     overridden: list[PluginEvent] = []
+    known = set(factory.problems)
     with collector_paused(), LoadGuard(factory.registry.policy.load_seconds) as guard:
         resolved = [
             (pipeline, resolve_one(pipeline.topology, factory, loaded.policies, home, guard))
             for pipeline in loaded.pipelines
         ]
+    # An extension is imported when a pipeline asks for it.
+    found += [problem for problem in factory.problems if problem not in known]
     resolved_plans = [resolution.plan for _, resolution in resolved if resolution.plan]
     clashes = work_clashes(resolved_plans, factory.registry)
     for pipeline, resolution in resolved:

@@ -232,9 +232,83 @@ DAMAGED = [
         "is registered by entry point",
     ),
     Damage("an entry point without a name", POINTS, GROUP + b" = lab:register\n", ""),
-    Damage("no group", POINTS, b"lab = lab:register\n", ""),
+    Damage("no group", POINTS, b"lab = lab:register\n", UNREADABLE),
+    Damage(
+        "a bracket that is not closed", POINTS, GROUP.replace(b"]", b"") + b"lab = lab:register\n", UNREADABLE
+    ),
     Damage("no name", "METADATA", b"Metadata-Version: 2.1\n", ""),
     Damage("no metadata", "METADATA", b"", ""),
     Damage("metadata that is no text", "METADATA", b"\xff\xfe\x00", ""),
     Damage("a record that is no text", "RECORD", b"\xff\xfe\x00", ""),
 ]
+
+UNDONE = "of the whole process while it loads; that was put back"
+CARELESS = [
+    Row("ends the process at once", "import os\nos._exit(0)", ("cannot be loaded: SystemExit: os._exit(0)",)),
+    *(
+        Row(
+            f"changes the {what}",
+            f"import io, os, signal\n{source}\n" + registers("one()"),
+            (f"changes the {what} {UNDONE}",),
+            usable=("lab-type",),
+        )
+        for what, source in (
+            ("environment (HOME)", "os.environ['HOME'] = '/nowhere'"),
+            ("environment (PATH)", "del os.environ['PATH']"),
+            ("environment (MEDKG_HOME)", "os.environ['MEDKG_HOME'] = '/nowhere'"),
+            ("working directory", "os.chdir('/')"),
+            ("recursion limit", "sys.setrecursionlimit(5000)"),
+            ("import path", "del sys.path[1:]"),
+            ("signal handlers", "signal.signal(signal.SIGALRM, signal.SIG_IGN)"),
+            ("standard streams", "sys.stdout = io.StringIO()"),
+        )
+    ),
+    Row(
+        "leaves a thread running",
+        "import threading\nthreading.Thread(target=time.sleep, args=(300,), name='poller').start()\n"
+        + registers("one()"),
+        ("leaves the thread 'poller' running, which no command waits for when it ends",),
+        usable=("lab-type",),
+    ),
+    Row(
+        "takes its time and catches what interrupts it",
+        "late()\ntry:\n    time.sleep(600)\nexcept BaseException:\n    pass\n" + registers("one()"),
+        ("s to load, which nothing could interrupt",),
+        QUICK,
+        usable=("lab-type",),
+    ),
+    Row(
+        "adds a variable, an import path and a thread that ends",
+        "import os, threading\nos.environ.setdefault('LAB_THREADS', '1')\nsys.path.append('/lab')\n"
+        "helper = threading.Thread(target=str, daemon=False)\nhelper.start()\nhelper.join()\n"
+        + registers("one()"),
+        (),
+        usable=("lab-type",),
+    ),
+]
+"""What a plugin does to the process it is loaded in."""
+
+ROWS += CARELESS
+
+ENDLESS = [
+    Row(
+        "leaves a thread that never ends",
+        "import threading\nthreading.Thread(target=threading.Event().wait, name='poller').start()\n"
+        + registers("one()"),
+        ("leaves the thread 'poller' running",),
+    ),
+    Row(
+        "leaves a pool at work",
+        "import threading\nfrom concurrent.futures import ThreadPoolExecutor\n"
+        "POOL = ThreadPoolExecutor(1, 'pool')\nPOOL.submit(threading.Event().wait)\n" + registers("one()"),
+        ("leaves the thread 'pool_0' running",),
+    ),
+    Row("ends the process", "import os\nos._exit(0)", ("cannot be loaded: SystemExit: os._exit(0)",)),
+    Row(
+        "ends the process from a thread",
+        "import os, threading\nthreading.Thread(target=os._exit, args=(0,)).start()\n"
+        "threading.Event().wait(600)\n",
+        (),
+    ),
+]
+"""What would keep a command from ending, or end it before it has said anything."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
+import subprocess
 import sys
 
 import pytest
 
 from medkg_dagster_tests.deployments.installed import Site
-from medkg_dagster_tests.hostile.plugins_that_break_loading import DAMAGED, POINT, ROWS, Damage, Row
+from medkg_dagster_tests.hostile.plugins_that_break_loading import DAMAGED, ENDLESS, POINT, ROWS, Damage, Row
 
 IN_ORDER = "def register():\n    return one()\n"
 
@@ -28,6 +30,39 @@ def test_what_a_plugin_does_to_the_loading_is_told_and_the_rest_loads(site: Site
     assert [pipeline.name for pipeline in deployment.plan.pipelines] == ["good"]
     assert set(row.usable) <= set(deployment.factory.registry.stage_types)
     assert ("lab-type" in deployment.factory.registry) is ("lab-type" in row.usable)
+
+
+@pytest.mark.parametrize("row", ENDLESS, ids=lambda row: row.title)
+def test_check_ends_and_never_succeeds_whatever_a_plugin_does_to_its_process(site: Site, row: Row) -> None:
+    site.install("lab", row.source)
+
+    done = checked(site)
+
+    assert done.returncode == 1, done.stderr
+    assert all(expected in done.stdout for expected in row.expected), done.stdout
+
+
+def test_check_names_a_damaged_distribution_that_dagster_and_pydantic_do_not_get_past(site: Site) -> None:
+    site.install("lab", IN_ORDER, entry_points={"pydantic": {"lab": "lab:register"}})
+    (site.packages / "lab_plugin-1.0.dist-info" / "entry_points.txt").write_text("[pydantic]\nlab\n")
+
+    done = checked(site)
+
+    assert done.returncode == 1, done.stderr
+    assert "distribution lab-plugin 1.0 in" in done.stdout
+    assert "its entry_points.txt cannot be read" in done.stdout
+
+
+def checked(site: Site) -> subprocess.CompletedProcess[str]:
+    changes = {"MEDKG_HOME": str(site.home), "MEDKG_CONFIG": str(site.config), "MEDKG_STRICT": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "medkg_dagster.cli", "check"],
+        env=os.environ | changes | {"PYTHONPATH": str(site.packages)},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
 
 
 @pytest.mark.parametrize("damage", DAMAGED, ids=lambda damage: damage.title)

@@ -58,7 +58,7 @@ def test_a_file_that_cannot_be_read_hides_its_own_entry_points_only(site: Site, 
     assert found.problems() == (problem,)
 
 
-def test_a_damaged_file_that_is_of_no_plugin_is_no_problem_here(site: Site) -> None:
+def test_a_damaged_file_that_is_of_no_plugin_is_told_as_dagster_reads_it_too(site: Site) -> None:
     site.install("lab", "")
     site.install("lab_other", "", distribution="lab-other")
     damage(site, b"[console_scripts]\nlab\n", "lab_other-1.0")
@@ -66,7 +66,35 @@ def test_a_damaged_file_that_is_of_no_plugin_is_no_problem_here(site: Site) -> N
     found = InstalledEntryPoints()
 
     assert names(found) == ["lab"]
+    (problem,) = found.problems()
+    assert "line 2 is 'lab', not a [group] or name = value below one" in problem.message
+    assert "lab-other 1.0" in str(problem.subject)
+
+
+@pytest.mark.parametrize("folder", ["first", "site"])
+def test_a_folder_that_is_left_over_of_another_version_hides_nothing(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    site.install("lab", "")
+    (tmp_path / folder / "lab_plugin-0.9.dist-info").mkdir(parents=True)
+    monkeypatch.syspath_prepend(str(tmp_path / folder))
+
+    found = InstalledEntryPoints()
+
+    assert names(found) == ["lab"]
     assert found.problems() == ()
+
+
+def test_of_two_versions_in_one_folder_one_counts_and_the_other_is_told(site: Site) -> None:
+    site.install("lab", "")
+    site.install("lab", "", version="2.0")
+
+    found = InstalledEntryPoints()
+
+    assert names(found) == ["lab"]
+    (problem,) = found.problems()
+    assert "of it is in the same folder, and counts" in problem.message
+    assert {"1.0", "2.0"} <= set(f"{problem.message} {problem.subject}".split())
 
 
 def test_of_two_copies_of_a_distribution_the_first_on_the_path_counts(

@@ -9,12 +9,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
 
 from medkg_dagster import __version__
 from medkg_dagster.errors import ConfigError, StageRegistryError
+from medkg_dagster.plugins import InstalledEntryPoints
 from medkg_dagster.registry import STAGE_GROUP
 from medkg_dagster.stage_api import StageMetadata, write_key
 from medkg_dagster.stage_api._stage_types.rules import check_metadata
@@ -143,12 +143,11 @@ def _check_package(name: str, package: str) -> None:
 
 
 def _check_stage_type(stage_type: str, key: str) -> None:
-    for taken in entry_points(group=STAGE_GROUP):
+    for origin, taken in InstalledEntryPoints().of(STAGE_GROUP):
         if dagster_name(taken.name) == key:
-            owner = taken.dist.name if taken.dist else "another package"
             raise ConfigError(
-                f"stage type {stage_type!r} is taken by {owner} ({taken.name}); choose another with "
-                "--stage-type"
+                f"stage type {stage_type!r} is taken by {origin.distribution} ({taken.name}); choose another "
+                "with --stage-type"
             )
     if key == _INPUT_KEY:
         raise ConfigError(
