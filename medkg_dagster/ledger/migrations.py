@@ -1,64 +1,73 @@
 """The steps that bring a ledger of any older version to the current one.
 
-A released step is never edited: it is what made the ledgers that exist. Add a new one at the end.
+Tables, columns and indexes are made as the schema says; what a step does besides is written here. A released
+step is never edited: it is what made the ledgers that exist. Add a new one at the end.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
+from sqlalchemy import Column, Connection, Index, Table
+from sqlalchemy.schema import CreateColumn, CreateIndex
+
+from medkg_dagster.ledger.schema import METADATA, SCHEMA_VERSIONS, SINCE
 
 
 @dataclass(frozen=True, slots=True)
-class Statements:
+class Migration:
     """One step forward.
 
     Attributes:
-        sqlite: Its statements on SQLite.
-        postgresql: Its statements on PostgreSQL.
+        version: The version it leads to.
+        sqlite: What it does besides on SQLite, in statements.
+        postgresql: The same on PostgreSQL.
     """
 
-    sqlite: tuple[str, ...]
-    postgresql: tuple[str, ...]
+    version: int
+    sqlite: tuple[str, ...] = ()
+    postgresql: tuple[str, ...] = ()
 
     def __call__(self, connection: Connection) -> None:
         """Take the step."""
-        for statement in self.sqlite if connection.dialect.name == "sqlite" else self.postgresql:
+        for statement in (
+            *_structure(connection, self.version),
+            *(self.sqlite if connection.dialect.name == "sqlite" else self.postgresql),
+        ):
             connection.exec_driver_sql(statement)
 
 
-_TABLES = (
-    """CREATE TABLE ledger_jobs (
-        pipeline TEXT NOT NULL, job_id TEXT NOT NULL, status TEXT NOT NULL, phase TEXT,
-        request TEXT NOT NULL, fields TEXT NOT NULL, attempts INTEGER NOT NULL, error TEXT,
-        created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
-        PRIMARY KEY (pipeline, job_id))""",
-    "CREATE INDEX ledger_jobs_by_status ON ledger_jobs (status, pipeline)",
-    """CREATE TABLE ledger_history (
-        id {serial}, pipeline TEXT NOT NULL, job_id TEXT NOT NULL, field TEXT NOT NULL,
-        old TEXT, new TEXT, actor TEXT NOT NULL, at TEXT NOT NULL, reason TEXT)""",
-    "CREATE INDEX ledger_history_by_job ON ledger_history (pipeline, job_id)",
-    """CREATE TABLE ledger_document_outcomes (
-        id {serial}, pipeline TEXT NOT NULL, job_id TEXT NOT NULL, stage TEXT NOT NULL,
-        document_id TEXT NOT NULL, error_class TEXT NOT NULL, message TEXT NOT NULL,
-        details TEXT NOT NULL, at TEXT NOT NULL)""",
-    "CREATE INDEX ledger_outcomes_by_job ON ledger_document_outcomes (pipeline, job_id, stage)",
-    """CREATE TABLE ledger_stage_runs (
-        pipeline TEXT NOT NULL, job_id TEXT NOT NULL, stage TEXT NOT NULL, status TEXT NOT NULL,
-        run_id TEXT NOT NULL, output_count BIGINT, counts TEXT NOT NULL, succeeded BIGINT NOT NULL,
-        quarantined BIGINT NOT NULL, error TEXT, started_at TEXT NOT NULL, finished_at TEXT,
-        PRIMARY KEY (pipeline, job_id, stage))""",
-    """CREATE TABLE ledger_registration_audit (
-        id {serial}, at TEXT NOT NULL, distribution TEXT NOT NULL, version TEXT NOT NULL,
-        entry_point TEXT NOT NULL, outcome TEXT NOT NULL, details TEXT NOT NULL)""",
-    "CREATE INDEX ledger_registrations_by_source ON ledger_registration_audit (distribution, entry_point)",
-)
+def _structure(connection: Connection, version: int) -> list[str]:
+    """Return the statements that make what there is since a version."""
+    dialect, statements = connection.dialect, []
+    for table in METADATA.sorted_tables:
+        if table is SCHEMA_VERSIONS or _since(table) > version:
+            continue
+        columns = {
+            str(CreateColumn(column).compile(dialect=dialect)): _since(column)
+            for column in table.columns
+            if _since(column) <= version
+        }
+        if _since(table) == version:
+            key = ", ".join(column.name for column in table.primary_key)
+            # A number that SQLite counts up says so itself.
+            own = "" if any("PRIMARY KEY" in column for column in columns) else f", PRIMARY KEY ({key})"
+            statements.append(f"CREATE TABLE {table.name} ({', '.join(columns)}{own})")
+        else:
+            added = (column for column, since in columns.items() if since == version)
+            statements += [f"ALTER TABLE {table.name} ADD COLUMN {column}" for column in added]
+        indexes = sorted(table.indexes, key=lambda index: str(index.name))
+        statements += [
+            str(CreateIndex(index).compile(dialect=dialect)) for index in indexes if _since(index) == version
+        ]
+    return statements
+
+
+def _since(part: Table | Column[object] | Index) -> int:
+    return int(part.info.get(SINCE, 1))
+
+
 _APPEND_ONLY = ("ledger_history", "ledger_registration_audit")
-
-
-def _tables(serial: str) -> tuple[str, ...]:
-    return tuple(statement.replace("{serial}", serial) for statement in _TABLES)
 
 
 def _sqlite_guards() -> tuple[str, ...]:
@@ -85,30 +94,6 @@ def _postgresql_guards() -> tuple[str, ...]:
     )
 
 
-_PHASES = (
-    "ALTER TABLE ledger_jobs ADD COLUMN revision BIGINT NOT NULL DEFAULT 0",
-    """CREATE TABLE ledger_phases (
-        pipeline TEXT NOT NULL, job_id TEXT NOT NULL, phase TEXT NOT NULL, gate TEXT,
-        status TEXT NOT NULL, attempt INTEGER NOT NULL, since TEXT NOT NULL, deadline TEXT,
-        timeout_seconds DOUBLE PRECISION, stirred INTEGER NOT NULL, checked_at TEXT, observed TEXT,
-        baseline TEXT, decision TEXT, opened_at TEXT, opened_by TEXT, reason TEXT, starter TEXT,
-        lease_until TEXT, run_id TEXT,
-        PRIMARY KEY (pipeline, job_id, phase))""",
-    """CREATE INDEX ledger_phases_stirred ON ledger_phases (pipeline, phase, checked_at)
-        WHERE status = 'waiting' AND stirred = 1""",
-    """CREATE INDEX ledger_phases_overdue ON ledger_phases (pipeline, phase, deadline)
-        WHERE status = 'waiting' AND deadline IS NOT NULL""",
-    "CREATE INDEX ledger_phases_waiting ON ledger_phases (pipeline, phase, since) WHERE status = 'waiting'",
-    "CREATE INDEX ledger_phases_due ON ledger_phases (phase, pipeline, opened_at) WHERE status = 'due'",
-    """CREATE TABLE ledger_files (
-        pipeline TEXT NOT NULL, job_id TEXT NOT NULL, document_id TEXT NOT NULL, status TEXT NOT NULL,
-        url TEXT NOT NULL, path TEXT, sha256 TEXT, size BIGINT, media_type TEXT, etag TEXT,
-        last_modified TEXT, attempts INTEGER NOT NULL, seconds DOUBLE PRECISION NOT NULL,
-        error_class TEXT, error TEXT, at TEXT NOT NULL,
-        PRIMARY KEY (pipeline, job_id, document_id))""",
-    "CREATE INDEX ledger_files_by_url ON ledger_files (url, status)",
-    "CREATE TABLE ledger_turns (service TEXT NOT NULL PRIMARY KEY, next_at DOUBLE PRECISION NOT NULL)",
-)
 # Whoever changes fields, through this package or in SQL, marks the phases that wait, so that their gates are
 # checked again. A change that leaves the revision as it is was made in SQL by an outsider: recorded here.
 _SQLITE_OUTSIDERS = (
@@ -153,25 +138,12 @@ _POSTGRESQL_OUTSIDERS = (
         FOR EACH ROW EXECUTE FUNCTION ledger_take_fields()""",
 )
 
-_AUDIT = tuple(
-    f"ALTER TABLE ledger_registration_audit ADD COLUMN {column} TEXT NOT NULL DEFAULT ''"
-    for column in ("subject", "configured_by", "record_hash", "change")
-)
-
 _RUNS = (
-    "ALTER TABLE ledger_jobs ADD COLUMN pipeline_stages TEXT",
-    "ALTER TABLE ledger_phases ADD COLUMN closed_as TEXT",
-    "ALTER TABLE ledger_phases ADD COLUMN is_work INTEGER NOT NULL DEFAULT 0",
     # The only work there was while a job waits; and what a closed gate made of its job.
     "UPDATE ledger_phases SET is_work = 1 WHERE gate IS NULL AND phase = 'pdf_conversion'",
     """UPDATE ledger_phases SET closed_as = (SELECT status FROM ledger_jobs AS job
         WHERE job.pipeline = ledger_phases.pipeline AND job.job_id = ledger_phases.job_id)
         WHERE status IN ('rejected', 'timed_out')""",
-    """CREATE TABLE ledger_runs (
-        pipeline TEXT NOT NULL, job_id TEXT NOT NULL, run_id TEXT NOT NULL, job_name TEXT NOT NULL,
-        is_work INTEGER NOT NULL, status TEXT NOT NULL, error TEXT, began_at TEXT NOT NULL, ended_at TEXT,
-        PRIMARY KEY (pipeline, job_id, run_id))""",
-    "CREATE INDEX ledger_runs_by_end ON ledger_runs (pipeline, job_id, ended_at)",
 )
 
 CHANNEL = "medkg_ledger"
@@ -184,12 +156,9 @@ _NOTIFY = (
 )
 
 MIGRATIONS = (
-    Statements(
-        sqlite=_tables("INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT"),
-        postgresql=_tables("BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY"),
-    ),
-    Statements(sqlite=_sqlite_guards(), postgresql=_postgresql_guards()),
-    Statements(sqlite=_PHASES + _SQLITE_OUTSIDERS, postgresql=_PHASES + _POSTGRESQL_OUTSIDERS),
-    Statements(sqlite=_AUDIT, postgresql=_AUDIT),
-    Statements(sqlite=_RUNS, postgresql=_RUNS + _NOTIFY),
+    Migration(1),
+    Migration(2, _sqlite_guards(), _postgresql_guards()),
+    Migration(3, _SQLITE_OUTSIDERS, _POSTGRESQL_OUTSIDERS),
+    Migration(4),
+    Migration(5, _RUNS, _RUNS + _NOTIFY),
 )

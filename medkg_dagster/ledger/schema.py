@@ -1,10 +1,28 @@
-"""The ledger's tables as migrations leave them, for queries."""
+"""The ledger's tables, for queries and for the migrations that make them.
+
+`SINCE` says since which version of the ledger there is a table, column or index; without it, since the first.
+What a released version has is never edited: it is what the ledgers that exist were made with.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Float, Integer, MetaData, Table, Text
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Table, Text, text
 
 METADATA = MetaData()
+SINCE = "since"
+_GATES, _AUDIT, _RUNS = ({SINCE: version} for version in (3, 4, 5))
+
+
+def _number() -> Column[Any]:
+    # SQLite counts up what it calls INTEGER alone.
+    return Column("id", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=True)
+
+
+def _where(condition: str) -> dict[str, Any]:
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
 
 SCHEMA_VERSIONS = Table(
     "ledger_schema",
@@ -26,8 +44,9 @@ JOBS = Table(
     Column("error", Text),
     Column("created_at", Text, nullable=False),
     Column("updated_at", Text, nullable=False),
-    Column("revision", BigInteger, nullable=False),
-    Column("pipeline_stages", Text),
+    Column("revision", BigInteger, nullable=False, server_default=text("0"), info=_GATES),
+    Column("pipeline_stages", Text, info=_RUNS),
+    Index("ledger_jobs_by_status", "status", "pipeline"),
 )
 
 PHASES = Table(
@@ -54,8 +73,33 @@ PHASES = Table(
     Column("starter", Text),
     Column("lease_until", Text),
     Column("run_id", Text),
-    Column("closed_as", Text),
-    Column("is_work", Integer, nullable=False),
+    Column("closed_as", Text, info=_RUNS),
+    Column("is_work", Integer, nullable=False, server_default=text("0"), info=_RUNS),
+    info=_GATES,
+)
+Index(
+    "ledger_phases_stirred",
+    *(PHASES.c.pipeline, PHASES.c.phase, PHASES.c.checked_at),
+    info=_GATES,
+    **_where("status = 'waiting' AND stirred = 1"),
+)
+Index(
+    "ledger_phases_overdue",
+    *(PHASES.c.pipeline, PHASES.c.phase, PHASES.c.deadline),
+    info=_GATES,
+    **_where("status = 'waiting' AND deadline IS NOT NULL"),
+)
+Index(
+    "ledger_phases_waiting",
+    *(PHASES.c.pipeline, PHASES.c.phase, PHASES.c.since),
+    info=_GATES,
+    **_where("status = 'waiting'"),
+)
+Index(
+    "ledger_phases_due",
+    *(PHASES.c.phase, PHASES.c.pipeline, PHASES.c.opened_at),
+    info=_GATES,
+    **_where("status = 'due'"),
 )
 
 RUNS = Table(
@@ -70,6 +114,8 @@ RUNS = Table(
     Column("error", Text),
     Column("began_at", Text, nullable=False),
     Column("ended_at", Text),
+    Index("ledger_runs_by_end", "pipeline", "job_id", "ended_at", info=_RUNS),
+    info=_RUNS,
 )
 
 FILES = Table(
@@ -91,6 +137,8 @@ FILES = Table(
     Column("error_class", Text),
     Column("error", Text),
     Column("at", Text, nullable=False),
+    Index("ledger_files_by_url", "url", "status", info=_GATES),
+    info=_GATES,
 )
 
 TURNS = Table(
@@ -98,12 +146,13 @@ TURNS = Table(
     METADATA,
     Column("service", Text, primary_key=True),
     Column("next_at", Float, nullable=False),
+    info=_GATES,
 )
 
 HISTORY = Table(
     "ledger_history",
     METADATA,
-    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    _number(),
     Column("pipeline", Text, nullable=False),
     Column("job_id", Text, nullable=False),
     Column("field", Text, nullable=False),
@@ -112,12 +161,14 @@ HISTORY = Table(
     Column("actor", Text, nullable=False),
     Column("at", Text, nullable=False),
     Column("reason", Text),
+    Index("ledger_history_by_job", "pipeline", "job_id"),
+    sqlite_autoincrement=True,
 )
 
 DOCUMENT_OUTCOMES = Table(
     "ledger_document_outcomes",
     METADATA,
-    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    _number(),
     Column("pipeline", Text, nullable=False),
     Column("job_id", Text, nullable=False),
     Column("stage", Text, nullable=False),
@@ -126,6 +177,8 @@ DOCUMENT_OUTCOMES = Table(
     Column("message", Text, nullable=False),
     Column("details", Text, nullable=False),
     Column("at", Text, nullable=False),
+    Index("ledger_outcomes_by_job", "pipeline", "job_id", "stage"),
+    sqlite_autoincrement=True,
 )
 
 STAGE_RUNS = Table(
@@ -148,15 +201,17 @@ STAGE_RUNS = Table(
 REGISTRATIONS = Table(
     "ledger_registration_audit",
     METADATA,
-    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    _number(),
     Column("at", Text, nullable=False),
     Column("distribution", Text, nullable=False),
     Column("version", Text, nullable=False),
     Column("entry_point", Text, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("details", Text, nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("configured_by", Text, nullable=False),
-    Column("record_hash", Text, nullable=False),
-    Column("change", Text, nullable=False),
+    Column("subject", Text, nullable=False, server_default="", info=_AUDIT),
+    Column("configured_by", Text, nullable=False, server_default="", info=_AUDIT),
+    Column("record_hash", Text, nullable=False, server_default="", info=_AUDIT),
+    Column("change", Text, nullable=False, server_default="", info=_AUDIT),
+    Index("ledger_registrations_by_source", "distribution", "entry_point"),
+    sqlite_autoincrement=True,
 )
