@@ -50,6 +50,7 @@ _NO_LEDGER = SkipReason("There is no ledger yet.")
 def run_request(phase: JobPhase) -> RunRequest:
     """Return the request for a run of a phase; equal for equal attempts, so that it is carried out once."""
     return RunRequest(
+        # Dagster carries out a key once, for ever: without the attempt no retry would ever start.
         run_key=f"{phase.job_id}:{phase.gate or _START}:{phase.attempt}",
         job_name=phase.phase,
         tags=phase_tags(phase),

@@ -32,6 +32,7 @@ from dagster import (
 from medkg_dagster.errors import Problem
 from medkg_dagster.ledger import JobLedger
 from medkg_dagster.ledger.models import Registration
+from medkg_dagster.ledger.times import stamp, utc_now
 from medkg_dagster.plugins import OWN_DISTRIBUTION
 from medkg_dagster.resolution.plan import Plan, PluginReport
 from medkg_dagster.resolution.plugin_audit import audit_plugins, registrations
@@ -129,7 +130,9 @@ def load_report_sensor(plan: Plan, settings: Settings) -> SensorDefinition:
             found = hashlib.sha256("\n".join([*loaded, *map(str, stranded)]).encode()).hexdigest()
             if reported.found == found and reported.loaded_at >= plan.report.loaded_at:
                 return SkipReason("This load has been reported.")
-            news = _audit(plan, ledger, since=reported.audited_until)
+            # No later than now: a clock that was ahead would hide for as long what changes.
+            since = min(reported.audited_until, stamp(utc_now))
+            news = _audit(plan, ledger, since=since)
         verdicts = _verdicts(plan, news, stranded)
         return SensorResult(
             cursor=_Reported(

@@ -83,8 +83,8 @@ def gate_work_job(
             run = GateWorkRun(settings, extensions, pipeline, job_id, pipeline.work[work.name])
             ctx = run.execute(run_identity(context.run), given, context.log)
         except Exception as error:  # noqa: BLE001 - whatever it is, Dagster must not show the secrets it quotes
-            told = f"{type(error).__name__}: {text_of(error)}"
-            raise Failure(told, allow_retries=is_retryable(error)) from showable(error)
+            message = f"{type(error).__name__}: {text_of(error)}"
+            raise Failure(message, allow_retries=is_retryable(error)) from showable(error)
         context.add_output_metadata(described_metadata(ctx))
 
     @job(

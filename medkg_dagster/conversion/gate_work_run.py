@@ -81,8 +81,8 @@ class GateWorkRun:
                 fields = self._fields(ctx, waiting)
             except Exception as error:
                 # Whatever stopped it, the ledger must say so before Dagster does.
-                told = f"{type(error).__name__}: {text_of(error)}"
-                ledger.stage_runs.stop(key, name, run, selection, status=StageStatus.FAILED, error=told)
+                message = f"{type(error).__name__}: {text_of(error)}"
+                ledger.stage_runs.stop(key, name, run, selection, status=StageStatus.FAILED, error=message)
                 raise
             finally:
                 progress.close()

@@ -74,6 +74,7 @@ class GateTransaction(JobTransaction):
             "lease_until": None,
             "run_id": None,
         }
+        # Behind a gate these say since when the job waited and who opened it, which a retry must not forget.
         if self.phase is None or self.phase.gate is None:
             values |= {"since": self.now, "opened_at": self.now, "opened_by": actor}
         self.because = self.because or (actor, None)
@@ -104,6 +105,7 @@ class GateTransaction(JobTransaction):
         known = self.phase
         if known is None:
             return self.wait(rule, 1, keep_decision=False, actor=run.actor)
+        # An attempt that nobody was asked to start is still free.
         is_unused = known.status in {PhaseStatus.EXPECTED, PhaseStatus.WAITING}
         is_decided_ahead = known.status is PhaseStatus.EXPECTED
         attempt = known.attempt + (not is_unused)
@@ -135,6 +137,7 @@ class GateTransaction(JobTransaction):
             "since": self.now,
             "deadline": None if timeout is None else self.later(timeout),
             "timeout_seconds": timeout,
+            # Were the look below to fail, the sensor would look at its next tick.
             "needs_check": 1,
             "checked_at": None,
             "observed": None,
@@ -234,6 +237,7 @@ class GateTransaction(JobTransaction):
             reason = _REFUSED_AS.get(phase.status, "rejected")
             observed = f"{phase.reason} (by {phase.opened_by} at {phase.opened_at or phase.since})"
             raise GateConditionError(rule.gate, reason, expected, observed)
+        # Judged anew: the field that opened the gate may have been taken back before the run began.
         is_approved = phase is not None and phase.decision is GateDecision.APPROVED
         verdict = judge(condition, self.job.fields, None if phase is None else phase.baseline)
         if not is_approved and not (verdict.held and self.job.problem is None):
@@ -334,7 +338,7 @@ def refuse_superseded(phase: JobPhase, run: RunIdentity) -> None:
     Raises:
         SupersededRunError: It is not this run's turn.
     """
-    if run.attempt is None:
+    if run.attempt is None:  # a person launched it, knowing what he does
         return
     place = f"phase '{phase.phase}' of job '{phase.key}'"
     if run.attempt != phase.attempt:

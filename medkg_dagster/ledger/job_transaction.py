@@ -106,6 +106,7 @@ class JobTransaction:
         for run in run_rows.list_runs(self.connection, self.job.key, _COUNTED):
             if run.is_work == is_work and run.job_name not in others:
                 self._set_run(run, RunStatus.RETRIED, run.error)
+        # Work at a gate is no stage of the pipeline: that it is done again says nothing of those.
         for item in () if is_work else self.stage_runs():
             made_by = run_rows.find_run(self.connection, self.job.key, item.run_id)
             if item.status in _NOT_DONE and (made_by is None or made_by.job_name not in others):

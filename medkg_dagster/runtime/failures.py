@@ -79,13 +79,13 @@ class StepInterruptedError(DagsterError, DagsterExecutionInterruptedError):
     """
 
 
-class _ToldError(DagsterUserCodeProcessError):
-    """An error that Dagster shows as it is told here, and not as a trace of Dagster's own calls."""
+class _DescribedError(DagsterUserCodeProcessError):
+    """An error that Dagster shows as it is described here, and not as a trace of Dagster's own calls."""
 
     def __init__(self, *args: object) -> None:
         super().__init__(*args, user_code_process_error_infos=[])  # type: ignore[no-untyped-call]  # Dagster's
 
-    def tell(self, sentence: str, error: BaseException) -> None:
+    def describe(self, sentence: str, error: BaseException) -> None:
         """Say what Dagster is to show: a sentence, and the traceback of what nobody foresaw."""
         unforeseen = _unforeseen(error)
         cause = None
@@ -96,7 +96,7 @@ class _ToldError(DagsterUserCodeProcessError):
         self.user_code_process_error_infos = [shown]
 
 
-class StepFailedError(Failure, _ToldError):
+class StepFailedError(Failure, _DescribedError):
     """A step failed for good.
 
     Args:
@@ -109,10 +109,10 @@ class StepFailedError(Failure, _ToldError):
         self, sentence: str, error: BaseException, metadata: Mapping[str, MetadataValue[Any]] | None = None
     ) -> None:
         super().__init__(sentence, metadata, allow_retries=False)
-        self.tell(sentence, error)
+        self.describe(sentence, error)
 
 
-class StepRetryError(RetryRequested, _ToldError):
+class StepRetryError(RetryRequested, _DescribedError):
     """A step is tried again."""
 
 
@@ -137,7 +137,7 @@ def try_again(
         time.sleep(delay)
         delay = 0.0
     retry = StepRetryError(context.retry_number + 1, delay)
-    retry.tell(str(failure.description), error)
+    retry.describe(str(failure.description), error)
     raise retry from None
 
 

@@ -184,8 +184,8 @@ class _Step:
             progress.close()
         self.interrupts.check()
         refused = len(ctx.quarantined)
-        told = (planned.name, outcome.output_count, refused, outcome.seconds)
-        log.info("%s: %d out, %d documents quarantined, %.2f s", *told)
+        figures = (planned.name, outcome.output_count, refused, outcome.seconds)
+        log.info("%s: %d out, %d documents quarantined, %.2f s", *figures)
         self.record.finish(outcome, ctx)
         return Output(stored, RESULT, metadata=metadata)
 
@@ -229,18 +229,18 @@ class _Step:
         """Record that the attempt failed, and let Dagster know: for good, or to be tried again."""
         context, policy = self.dagster, self.runner.planned.policy
         retry = context.retry_number + 1
-        told = f"{type(error).__name__}: {text_of(error)}"
+        message = f"{type(error).__name__}: {text_of(error)}"
         failure = self._failure(error)
         if isinstance(error, SupersededRunError):
-            self.record.supersede(told)
+            self.record.supersede(message)
             raise failure from None
         if isinstance(error, GateConditionError):
-            self.record.stop(StageStatus.REFUSED, told, self._quarantined)
+            self.record.stop(StageStatus.REFUSED, message, self._quarantined)
             raise failure from None
         if not (is_retryable(error) and retry < policy.max_attempts and may_retry(context)):
-            self.record.stop(StageStatus.FAILED, told, self._quarantined)
+            self.record.stop(StageStatus.FAILED, message, self._quarantined)
             raise failure from None
-        self.record.stop(StageStatus.UP_FOR_RETRY, told, self._quarantined)
+        self.record.stop(StageStatus.UP_FOR_RETRY, message, self._quarantined)
         try_again(context, failure, error, retry_delay(policy.backoff, retry))
 
     def _failure(self, error: BaseException) -> StepFailedError:

@@ -118,10 +118,10 @@ class StepRecord:
 
 def _selection(pipeline: PipelinePlan, context: OpExecutionContext) -> RunSelection:
     """Return the stages that a run was asked for; of a re-execution from failure those it runs again."""
-    asked = {key.path[-1] for key in context.job_def.asset_layer.selected_asset_keys}
+    selected = {key.path[-1] for key in context.job_def.asset_layer.selected_asset_keys}
     if context.run.step_keys_to_execute is not None:
-        asked &= {key.rpartition(".")[2] for key in context.run.step_keys_to_execute}
-    stages = [stage.name for stage in pipeline.stages if dagster_name(stage.name) in asked]
+        selected &= {key.rpartition(".")[2] for key in context.run.step_keys_to_execute}
+    stages = [stage.name for stage in pipeline.stages if dagster_name(stage.name) in selected]
     downstream = pipeline.downstream
     return RunSelection(frozenset(stages), {stage: downstream[stage] for stage in stages})
 

@@ -154,8 +154,8 @@ def _print_job(job: Job, described: dict[str, Any]) -> None:
     _print_records("stages", _STAGE_RUNS, described["stage_runs"])
     if described["files"]:
         counts = Counter(file["status"] for file in described["files"])
-        told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
-        click.echo(f"\nfiles: {told} (which: medkg ledger files {_name(job)})")
+        listed = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+        click.echo(f"\nfiles: {listed} (which: medkg ledger files {_name(job)})")
     refused = described["quarantined"]
     _print_records(f"quarantined documents: {len(refused)}", _REFUSED, refused)
     _print_records(

@@ -181,6 +181,7 @@ def hold_due_phases(
 
     They are held until the transaction ends; those that another one holds are left to it.
     """
+    # Two daemons may tick at once on PostgreSQL; neither waits for what the other is about to take.
     query = _due(phase, pipeline, lease).order_by(PHASES.c.opened_at, PHASES.c.pipeline, PHASES.c.job_id)
     return [_phase(row) for row in connection.execute(query.limit(limit).with_for_update(skip_locked=True))]
 
