@@ -8,10 +8,7 @@ from typing import Any
 import click
 
 from medkg_dagster import __version__
-from medkg_dagster.cli.jobs.gate import gate
-from medkg_dagster.cli.jobs.run import run
-from medkg_dagster.cli.jobs.submit import submit
-from medkg_dagster.cli.jobs.summary import summary
+from medkg_dagster.cli.gate import gate
 from medkg_dagster.cli.knowledge import export, graph, search
 from medkg_dagster.cli.ledger import ledger
 from medkg_dagster.cli.ledger.changes import cancel, list_files, retry, set_fields
@@ -19,6 +16,9 @@ from medkg_dagster.cli.pipelines.plan import plan
 from medkg_dagster.cli.pipelines.stages import stages
 from medkg_dagster.cli.pipelines.yaml_files import check, migrate, schema
 from medkg_dagster.cli.plugin import plugin
+from medkg_dagster.cli.run import run
+from medkg_dagster.cli.submit import submit
+from medkg_dagster.cli.summary import summary
 from medkg_dagster.errors import MedkgError
 from medkg_dagster.settings import Settings
 

@@ -34,9 +34,8 @@ from medkg_dagster.ledger import JobLedger
 from medkg_dagster.ledger.models import Registration
 from medkg_dagster.ledger.times import stamp, utc_now
 from medkg_dagster.plugins import OWN_DISTRIBUTION
+from medkg_dagster.resolution.ledger_checks import audit_plugins, known_phases, registrations, stranded_jobs
 from medkg_dagster.resolution.plan import Plan, PluginReport
-from medkg_dagster.resolution.plugin_audit import audit_plugins, registrations
-from medkg_dagster.resolution.stranded_jobs import known_phases, stranded_jobs
 from medkg_dagster.settings import Settings
 from medkg_dagster.topology import names
 from medkg_dagster.topology.names import JOBS_GO_ON, PIPELINES_LOAD, PLUGINS_LOAD, PLUGINS_UNCHANGED

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from medkg_dagster.domain.value import Value
+from medkg_dagster.domain import Value
 
 _DOI = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|doi:)?(10\.\d{4,9}/\S+)", re.IGNORECASE)
 _PMCID = re.compile(r"(?:\S*/)?(?:PMC)?(\d{1,9})(?:\.\d+)?/?", re.IGNORECASE)

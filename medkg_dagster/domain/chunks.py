@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from medkg_dagster.domain.value import Value
+from medkg_dagster.domain import Value
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from enum import StrEnum
 
-from medkg_dagster.domain.value import Value
+from medkg_dagster.domain import Value
 
 
 class BlockKind(StrEnum):

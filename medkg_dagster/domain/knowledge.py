@@ -5,7 +5,7 @@ Categories and predicates are CURIEs of the Biolink Model (https://biolink.githu
 
 from __future__ import annotations
 
-from medkg_dagster.domain.value import Value
+from medkg_dagster.domain import Value
 
 
 class Entity(Value):

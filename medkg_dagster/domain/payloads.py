@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from medkg_dagster.domain.value import Value
+from medkg_dagster.domain import Value
 
 CONVERTED = ".ir.json"
 """The suffix of a PDF's sidecar file with the converted document, in place of the PDF's own."""

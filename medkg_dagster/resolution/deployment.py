@@ -12,7 +12,7 @@ from medkg_dagster.plugins import LoadGuard
 from medkg_dagster.plugins.events import Outcome, PluginEvent
 from medkg_dagster.plugins.loading import collector_paused
 from medkg_dagster.registry import ExtensionRegistry, StageFactory
-from medkg_dagster.resolution.gate_work import work_clashes
+from medkg_dagster.resolution.phase_cuts import work_clashes
 from medkg_dagster.resolution.pipeline_resolution import resolve_one
 from medkg_dagster.resolution.plan import PipelinePlan, Plan, PluginReport
 from medkg_dagster.resolution.requirements import requested_plugins

@@ -29,8 +29,8 @@ _NULL: JsonSchemaValue = {"type": "null"}
 _UNKNOWN: JsonSchemaValue = {"description": "Other forms may be accepted; loading the file checks them."}
 
 _SHORT_FORMS: Mapping[str, list[JsonSchemaValue]] = {
-    "domain.value.empty_list_for_none": [_NULL],
-    "domain.value.empty_dict_for_none": [_NULL],
+    "domain.empty_list_for_none": [_NULL],
+    "domain.empty_dict_for_none": [_NULL],
     "topology.models._tags_from_list": [{"type": "array", "items": {"type": "string"}}, _NULL],
     "topology.plugin_keys.expand_isolation": [
         {"const": "subprocess", "description": "A child process with the default limits."}

@@ -10,8 +10,7 @@ from pathlib import Path
 from medkg_dagster.errors import StageRegistryError, did_you_mean
 from medkg_dagster.plugins import LoadGuard
 from medkg_dagster.registry import RegisteredStage, StageFactory
-from medkg_dagster.resolution.gate_work import plan_work
-from medkg_dagster.resolution.phase_cuts import cut_phases, expand_conditions, plan_gates
+from medkg_dagster.resolution.phase_cuts import cut_phases, expand_conditions, plan_gates, plan_work
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage, Wire
 from medkg_dagster.resolution.requirements import unmet_requirements, why_not_registered
 from medkg_dagster.resolution.stage_config import (

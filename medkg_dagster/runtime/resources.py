@@ -9,8 +9,8 @@ from dagster import AssetKey, DagsterRun, Failure, InitResourceContext, Resource
 
 from medkg_dagster.ledger import Job, JobKey, JobLedger, RunIdentity
 from medkg_dagster.plugins.events import PluginEvent
+from medkg_dagster.resolution.ledger_checks import audit_plugins
 from medkg_dagster.resolution.plan import PipelinePlan
-from medkg_dagster.resolution.plugin_audit import audit_plugins
 from medkg_dagster.runtime.run_processes import process_tags
 from medkg_dagster.runtime.tags import ATTEMPT_TAG, PARTITION_TAG, PIPELINE_TAG
 from medkg_dagster.settings import Settings

@@ -1,5 +1,6 @@
 """All that a stage author imports; it knows nothing of Dagster."""
 
+from medkg_dagster.domain import Config, Value
 from medkg_dagster.domain.chunks import Chunk, EmbeddingBatch, IndexReceipt, chunk_id
 from medkg_dagster.domain.documents import (
     Annotation,
@@ -13,7 +14,6 @@ from medkg_dagster.domain.documents import (
 from medkg_dagster.domain.gates import GateClause, GateCondition, GateOperator
 from medkg_dagster.domain.knowledge import Claim, Edge, Entity, GraphReceipt, Node
 from medkg_dagster.domain.payloads import DownloadedFile, FileRecord, FileStatus, Payload, PayloadFormat
-from medkg_dagster.domain.value import Config, Value
 from medkg_dagster.errors import (
     ConfigError,
     DocumentError,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from medkg_dagster.domain.value import StrictModel, empty_list_for_none
+from medkg_dagster.domain import StrictModel, empty_list_for_none
 from medkg_dagster.stage_api import StageMetadata, SubprocessIsolation
 
 _METADATA_FIELDS = frozenset(field.name for field in dataclasses.fields(StageMetadata))

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from medkg_dagster.domain.value import StrictModel, empty_dict_for_none, empty_list_for_none
+from medkg_dagster.domain import StrictModel, empty_dict_for_none, empty_list_for_none
 from medkg_dagster.errors import Problem
 from medkg_dagster.plugins import PluginPolicy, Replacement
 from medkg_dagster.plugins.policy import LOAD_SECONDS

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from medkg_dagster.cli.ledger.assignments import user_name
+from medkg_dagster.cli.ledger.changes import user_name
 from medkg_dagster.domain.payloads import FileRecord, FileStatus
 from medkg_dagster.ledger import JobKey, JobStatus, PhaseStatus
 from medkg_dagster_tests.cli.conftest import BEHIND, FIRST, Medkg, ReviewedJob

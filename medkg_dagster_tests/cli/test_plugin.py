@@ -7,7 +7,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from medkg_dagster.cli import main
-from medkg_dagster.cli.plugin.project import describe_project
+from medkg_dagster.cli.plugin import describe_project
 
 
 @pytest.fixture(autouse=True)

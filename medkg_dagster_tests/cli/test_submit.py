@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from medkg_dagster.cli.jobs.follow import IdleWarning, follow
+from medkg_dagster.cli.follow import IdleWarning, follow
 from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines
 from medkg_dagster.ledger import JobKey, JobLedger, JobStatus, PhaseStatus
 from medkg_dagster.settings import Settings

@@ -27,9 +27,13 @@ from medkg_dagster.resolution.deployment import resolve_pipeline
 from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api import Document, GateCondition, hash_content
 from medkg_dagster.stages.parse import ParseConfig, ParseStage
-from medkg_dagster.stages.pdf_conversion import ConversionLimits, converting_process
+from medkg_dagster.stages.pdf_conversion import (
+    ConversionLimits,
+    ConversionReport,
+    convert_files,
+    converting_process,
+)
 from medkg_dagster.stages.pdf_conversion.converter import Converter
-from medkg_dagster.stages.pdf_conversion.pdf_files import ConversionReport, convert_files
 from medkg_dagster.topology.models import PipelineTopologyConfig, ResiliencePolicy
 
 PDFS = Path(__file__).parent.parent.parent / "medkg_dagster" / "corpus" / "documents" / "pdfs"

@@ -13,7 +13,7 @@ from medkg_dagster_tests.conftest import REPOSITORY
 from medkg_dagster_tests.docs.markdown import code_blocks
 from medkg_dagster_tests.surface.snapshot import PUBLIC_PACKAGES, SNAPSHOT, public_names, public_surface
 
-TEMPLATE = REPOSITORY / "medkg_dagster" / "cli" / "plugin" / "template"
+TEMPLATE = REPOSITORY / "medkg_dagster" / "cli" / "plugin_template"
 PACKAGES_WITH_PRIVATE_MODULES = ("medkg_dagster.stage_api", "medkg_dagster.registry")
 
 

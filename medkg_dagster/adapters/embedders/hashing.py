@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from medkg_dagster.adapters.embedders import model_name
-from medkg_dagster.adapters.function_words import FUNCTION_WORDS
 from medkg_dagster.stage_api import Config, Extension, ExtensionKind
 
 if TYPE_CHECKING:
@@ -31,6 +30,13 @@ _WORD = re.compile(r"[^\W_]+")
 _SHORTEST_NGRAM, _LONGEST_NGRAM = 3, 5
 _LONGEST_HASHED_WORD = 64
 _CACHED_WORDS = 200_000
+_FUNCTION_WORDS = (
+    "a an and are as at be been but by can did do does for from had has have he her his how if in into is it "
+    "its may more most no nor not of on or our she should so such than that the their them then there these "
+    "they this those to was we were what when where which while who will with would you"
+)
+FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
+"""English words that say nothing about a text's subject."""
 
 
 class HashingParameters(Config):
@@ -123,15 +129,10 @@ def _hash(feature: str) -> int:
     return int.from_bytes(blake2b(feature.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
-def _build(parameters: HashingParameters, home: object) -> HashingEmbedder:
-    del home
-    return HashingEmbedder(parameters)
-
-
 HASHING = Extension(
     kind=ExtensionKind.EMBEDDER,
     name="hashing",
     description="Lexical vectors by feature hashing of words and character n-grams; needs no model.",
     config_model=HashingParameters,
-    build=_build,
+    build=lambda parameters, _home: HashingEmbedder(parameters),
 )

@@ -6,7 +6,6 @@ import json
 import logging
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
@@ -191,15 +190,10 @@ def _read_key(secret: Secret | None) -> str | None:
     return key
 
 
-def _build(parameters: OpenAIParameters, home: Path) -> OpenAIEmbedder:
-    del home
-    return OpenAIEmbedder(parameters)
-
-
 OPENAI = Extension(
     kind=ExtensionKind.EMBEDDER,
     name="openai",
     description="An OpenAI-compatible HTTP endpoint, hosted or local.",
     config_model=OpenAIParameters,
-    build=_build,
+    build=lambda parameters, _home: OpenAIEmbedder(parameters),
 )

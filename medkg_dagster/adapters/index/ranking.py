@@ -6,7 +6,7 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from medkg_dagster.adapters.function_words import FUNCTION_WORDS
+from medkg_dagster.adapters.embedders.hashing import FUNCTION_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

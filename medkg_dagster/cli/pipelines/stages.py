@@ -52,7 +52,7 @@ def _show_audit(settings: Settings, subject: str | None, limit: int, *, as_json:
 
     from medkg_dagster.ledger import JobLedger
     from medkg_dagster.resolution import load_deployment
-    from medkg_dagster.resolution.plugin_audit import audit_plugins
+    from medkg_dagster.resolution.ledger_checks import audit_plugins
 
     report = load_deployment(settings).plan.report
     is_kept = JobLedger.exists(settings)

@@ -28,8 +28,7 @@ def check(ctx: click.Context) -> None:
     """
     from medkg_dagster.ledger import JobLedger
     from medkg_dagster.resolution import load_deployment
-    from medkg_dagster.resolution.plugin_audit import audit_plugins
-    from medkg_dagster.resolution.stranded_jobs import stranded_jobs
+    from medkg_dagster.resolution.ledger_checks import audit_plugins, stranded_jobs
 
     settings: Settings = ctx.obj
     deployment = load_deployment(settings)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from medkg_dagster.stage_api import Config, DownloadedFile, PayloadFormat, StageRegistration
-from medkg_dagster.stages.download.addresses.url_paths import parse_extractor
+from medkg_dagster.stages.download.url_paths import parse_extractor
 from medkg_dagster.stages.pdf_conversion import PDF_CONVERSION
 
 if TYPE_CHECKING:

@@ -23,14 +23,13 @@ from medkg_dagster.io.faults import may_pass
 from medkg_dagster.io.http import user_agent
 from medkg_dagster.stage_api import ExternalCalls
 from medkg_dagster.stages.download import DownloadConfig
-from medkg_dagster.stages.download.addresses.guard import AddressGuard
-from medkg_dagster.stages.download.addresses.web_addresses import read_address, show
+from medkg_dagster.stages.download.addresses import AddressGuard, read_address, show
+from medkg_dagster.stages.download.connections import GuardedBackend, open_pool
+from medkg_dagster.stages.download.file_store import FileStore
 from medkg_dagster.stages.download.host_queues import HostQueues
+from medkg_dagster.stages.download.responses import BusyServerError
 from medkg_dagster.stages.download.tasks import Bookkeeping, Ending, Task
-from medkg_dagster.stages.download.transfer.answers import BusyServerError
-from medkg_dagster.stages.download.transfer.connections import GuardedBackend, open_pool
-from medkg_dagster.stages.download.transfer.file_store import FileStore
-from medkg_dagster.stages.download.transfer.transfers import (
+from medkg_dagster.stages.download.transfers import (
     Fetched,
     Redirected,
     Reply,

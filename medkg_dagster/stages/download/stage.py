@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from medkg_dagster.errors import DocumentError, DownloadsDeferredError, list_names
 from medkg_dagster.stage_api import DownloadedFile, FileRecord, FileStatus, Payload, StageContext
 from medkg_dagster.stages.download import DownloadConfig
-from medkg_dagster.stages.download.addresses.url_paths import find_addresses, parse_extractor
-from medkg_dagster.stages.download.addresses.web_addresses import show
+from medkg_dagster.stages.download.addresses import show
 from medkg_dagster.stages.download.fetching import Fetcher
+from medkg_dagster.stages.download.file_store import FileStore
 from medkg_dagster.stages.download.tasks import Bookkeeping, Ending, Task, downloaded
-from medkg_dagster.stages.download.transfer.file_store import FileStore
+from medkg_dagster.stages.download.url_paths import find_addresses, parse_extractor
 
 FIELD = "pdf_downloaded"
 _HASHING_THREADS = 4

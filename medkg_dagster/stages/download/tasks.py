@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from medkg_dagster.domain.payloads import DownloadedFile, FileRecord, FileStatus
 from medkg_dagster.stage_api import StageContext, Stopwatch
 from medkg_dagster.stages.download import MEBIBYTE
-from medkg_dagster.stages.download.addresses.web_addresses import show
-from medkg_dagster.stages.download.transfer.file_store import FileStore
-from medkg_dagster.stages.download.transfer.transfers import Fetched
+from medkg_dagster.stages.download.addresses import show
+from medkg_dagster.stages.download.file_store import FileStore
+from medkg_dagster.stages.download.transfers import Fetched
 
 LEDGER_SECONDS = 1.0
 

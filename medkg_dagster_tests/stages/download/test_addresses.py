@@ -13,8 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medkg_dagster.errors import PermanentDownloadError
-from medkg_dagster.stages.download.addresses.guard import AddressGuard, why_not_public
-from medkg_dagster.stages.download.addresses.web_addresses import follow, read_address, show
+from medkg_dagster.stages.download.addresses import (
+    AddressGuard,
+    follow,
+    read_address,
+    show,
+    why_not_public,
+)
 from medkg_dagster_tests.stages.download.download_runs import record_of, records_of, refused, run
 from medkg_dagster_tests.stages.download.file_server import FileServer, pdf, whole
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from medkg_dagster.errors import UnreadableDocumentError, UnsafeDocumentError
 from medkg_dagster.stage_api import Payload, PayloadFormat
 from medkg_dagster.stages.download import DEFAULT_EXTRACTORS
-from medkg_dagster.stages.download.addresses.url_paths import UrlPath, find_addresses, parse_extractor
+from medkg_dagster.stages.download.url_paths import UrlPath, find_addresses, parse_extractor
 
 DEFAULTS = tuple(map(UrlPath.parse, DEFAULT_EXTRACTORS))
 

@@ -10,22 +10,20 @@ import httpcore
 
 from medkg_dagster.errors import PermanentDownloadError, TransientDownloadError
 from medkg_dagster.stages.download import MEBIBYTE, DownloadConfig
-from medkg_dagster.stages.download.addresses.web_addresses import WebAddress, follow, show
-from medkg_dagster.stages.download.transfer.answers import (
+from medkg_dagster.stages.download.addresses import WebAddress, follow, show
+from medkg_dagster.stages.download.connections import GuardedBackend
+from medkg_dagster.stages.download.file_store import FileStore, Partial
+from medkg_dagster.stages.download.responses import (
+    HEAD_BYTES,
     NETWORK_ERRORS,
+    TAIL_BYTES,
     Answer,
     connection_error,
-    status_error,
-)
-from medkg_dagster.stages.download.transfer.connections import GuardedBackend
-from medkg_dagster.stages.download.transfer.content import (
-    HEAD_BYTES,
-    TAIL_BYTES,
     describe_head,
     is_complete,
     recognise,
+    status_error,
 )
-from medkg_dagster.stages.download.transfer.file_store import FileStore, Partial
 
 WRITE_BYTES: Final = 512 * 1024
 NOTE_FROM_BYTES: Final = MEBIBYTE

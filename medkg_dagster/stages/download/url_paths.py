@@ -17,10 +17,11 @@ from urllib.parse import quote
 
 from medkg_dagster.errors import UnreadableDocumentError
 from medkg_dagster.stage_api import Payload
-from medkg_dagster.stages.download.addresses.web_addresses import is_absolute
+from medkg_dagster.stages.download.addresses import is_absolute
 
 if TYPE_CHECKING:
     from lxml import etree
+
 
 ANY = "*"
 _STEP = re.compile(r"(?P<name>[^.\[\]]+)(?P<filters>(?:\[[^\[\]=]+=[^\[\]]*\])*)")

@@ -13,7 +13,7 @@ from typing import Any
 import httpcore
 
 from medkg_dagster.errors import PermanentDownloadError
-from medkg_dagster.stages.download.addresses.guard import AddressGuard
+from medkg_dagster.stages.download.addresses import AddressGuard
 
 READ_BYTES = 256 * 1024
 """More than HTTP libraries ask for at once: threads then change turns a quarter as often."""

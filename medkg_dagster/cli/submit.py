@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medkg_dagster.cli.jobs.follow import follow
-from medkg_dagster.cli.ledger.assignments import parse_assignments, user_name
+from medkg_dagster.cli.follow import follow
+from medkg_dagster.cli.ledger.changes import parse_assignments, user_name
 from medkg_dagster.cli.output import echo_json
 from medkg_dagster.cli.pipelines import find_pipeline
 from medkg_dagster.errors import ConfigError, did_you_mean

@@ -1,4 +1,4 @@
-"""The files of a new plugin package, from templates that are part of this package."""
+"""`medkg plugin`: the way to a package with a stage type of one's own."""
 
 from __future__ import annotations
 
@@ -12,13 +12,10 @@ from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 
+import click
+
 from medkg_dagster import __version__
 from medkg_dagster.errors import ConfigError, StageRegistryError
-from medkg_dagster.plugins import InstalledEntryPoints
-from medkg_dagster.registry import STAGE_GROUP
-from medkg_dagster.stage_api import StageMetadata, write_key
-from medkg_dagster.stage_api._stage_types.rules import check_metadata
-from medkg_dagster.topology.names import dagster_name, is_reserved
 
 MAX_NAME = 80
 _DISTRIBUTION = re.compile(r"[A-Za-z](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
@@ -37,6 +34,32 @@ _FILES = {
     "config/orchestration/pipelines/$pipeline.yaml": "pipeline.txt",
     "config/orchestration/resilience.yaml": "resilience.txt",
 }
+
+
+@click.group()
+def plugin() -> None:
+    """Write stage types of your own."""
+
+
+@plugin.command()
+@click.argument("name")
+@click.option(
+    "--folder", type=click.Path(path_type=Path), help="Where to put it; by default a new folder called NAME."
+)
+@click.option("--stage-type", help="The name of the stage type in YAML; by default made from NAME.")
+def new(name: str, folder: Path | None, stage_type: str | None) -> None:
+    """Make a package with a stage type, its tests and a pipeline that uses it.
+
+    NAME is the name of the distribution, for example `medkg-reading-time`, which has the stage type
+    `reading-time` unless --stage-type names another. The folder must not exist, or be empty.
+    """
+    project = describe_project(name, stage_type)
+    target = write_project(project, folder if folder is not None else Path(name))
+    click.echo(f"made {project.distribution} with the stage type {project.stage_type} in {target}")
+    click.echo("Next, in that folder:")
+    click.echo("  pip install --editable '.[test]'")
+    click.echo("  pytest")
+    click.echo("  medkg check && dagster dev -m medkg_dagster.definitions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +156,8 @@ def _check_distribution(name: str) -> None:
 
 
 def _check_package(name: str, package: str) -> None:
+    from medkg_dagster.topology.names import is_reserved
+
     if is_reserved(package) or package in sys.stdlib_module_names:
         raise ConfigError(f"{name!r} cannot be the name of a package: {package!r} is reserved; add to it")
     if importlib.util.find_spec(package) is not None:
@@ -143,6 +168,12 @@ def _check_package(name: str, package: str) -> None:
 
 
 def _check_stage_type(stage_type: str, key: str) -> None:
+    from medkg_dagster.plugins import InstalledEntryPoints
+    from medkg_dagster.registry import STAGE_GROUP
+    from medkg_dagster.stage_api import StageMetadata, write_key
+    from medkg_dagster.stage_api._stage_types.rules import check_metadata
+    from medkg_dagster.topology.names import dagster_name, is_reserved
+
     for origin, taken in InstalledEntryPoints().of(STAGE_GROUP):
         if dagster_name(taken.name) == key:
             raise ConfigError(
@@ -174,7 +205,7 @@ def _write_files(project: PluginProject, folder: Path) -> None:
 
 def _render(project: PluginProject) -> Iterator[tuple[str, str]]:
     names = asdict(project)
-    templates = files("medkg_dagster") / "cli" / "plugin" / "template"
+    templates = files("medkg_dagster") / "cli" / "plugin_template"
     for path, template in _FILES.items():
         text = (templates / template).read_text(encoding="utf-8")
         yield string.Template(path).substitute(names), string.Template(text).substitute(names)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medkg_dagster.cli.jobs.follow import IdlePhases, follow
-from medkg_dagster.cli.jobs.submit import build_request, check_job_id, locate_path, source_options
-from medkg_dagster.cli.ledger.assignments import parse_assignments, user_name
+from medkg_dagster.cli.follow import IdlePhases, follow
+from medkg_dagster.cli.ledger.changes import parse_assignments, user_name
 from medkg_dagster.cli.pipelines import find_pipeline
+from medkg_dagster.cli.submit import build_request, check_job_id, locate_path, source_options
 from medkg_dagster.errors import ConfigError, did_you_mean
 from medkg_dagster.settings import DEFAULT_JOB_ID, Settings
 

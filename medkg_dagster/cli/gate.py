@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from medkg_dagster.cli.ledger import find_job, open_ledger, require_ledger
-from medkg_dagster.cli.ledger.assignments import user_name
+from medkg_dagster.cli.ledger.changes import user_name
 from medkg_dagster.cli.output import echo_json, echo_records, echo_table, seconds
 from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines
 from medkg_dagster.errors import ConfigError, did_you_mean

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from medkg_dagster.errors import StoreError
-from medkg_dagster.stages.download.transfer.content import SUFFIXES
 
 FILES = "files"
+_SUFFIXES = {"application/pdf": "pdf", "application/xml": "xml"}
 _PARTIAL = ".partial"
 _READ_BYTES = 1024 * 1024
 _DAY = 86400.0
@@ -164,7 +164,7 @@ class FileStore:
 
     def locate(self, sha256: str, media_type: str) -> str:
         """Return where a file belongs, relative to the folder for all data."""
-        return f"{FILES}/{sha256[:2]}/{sha256}.{SUFFIXES[media_type]}"
+        return f"{FILES}/{sha256[:2]}/{sha256}.{_SUFFIXES[media_type]}"
 
     def holds(self, sha256: str, media_type: str, size: int, *, verify: bool) -> bool:
         """Say whether a file is there with the right size and, where `verify` is set, the right bytes."""

@@ -1,1 +1,0 @@
-"""Addresses: found in payloads, read, and let through."""

@@ -1,1 +1,0 @@
-"""Transfers: a request, its answer, and the file it becomes."""
