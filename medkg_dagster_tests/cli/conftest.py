@@ -100,8 +100,8 @@ class ReviewedJob:
         run.finish()
 
     def go_through(self) -> None:
-        """Let a run through the open gate."""
-        run = self._run(("gate_review",), "r2")
+        """Let a run through the open gate, which goes on to `ir_validation`."""
+        run = self._run(("gate_review", "ir_validation"), "r2")
         run.attempt = self.phase.attempt
         run.begin("gate_review")
         self.ledger.phases.pass_gate(self.key, self.rule, run.identity)
