@@ -146,8 +146,11 @@ class InstalledEntryPoints:
     def _is_hidden(self, distribution: Distribution) -> bool:
         """Whether one of the same name comes before it on the path; a folder that is left over is none."""
         name, version, _ = self._distributions.describe(distribution)
+        others = [*distributions(name=name)] if name != UNKNOWN else []
+        if len(others) < 2:
+            return False
         folder = os.path.realpath(str(distribution.locate_file("")))
-        for other in distributions(name=name) if name != UNKNOWN else ():
+        for other in others:
             other_name, other_version, _ = self._distributions.describe(other)
             is_beside = os.path.realpath(str(other.locate_file(""))) == folder
             if is_beside and other_version == version:

@@ -34,7 +34,8 @@ def config(medkg: Medkg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return folder
 
 
-def test_check_counts_what_it_loaded(medkg: Medkg) -> None:
+def test_check_counts_what_it_loaded(medkg: Medkg, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDKG_PLUGINS", "off")
     result = medkg("check")
     assert result.exit_code == 0, result.output
     assert result.output == "4 pipelines, 10 stage types, no problems\n"
@@ -52,7 +53,10 @@ def test_check_prints_every_problem_with_file_and_line(medkg: Medkg, config: Pat
 
 
 @pytest.mark.filterwarnings("ignore:an earlier form:DeprecationWarning")
-def test_check_prints_earlier_forms_which_are_no_problems(medkg: Medkg, config: Path) -> None:
+def test_check_prints_earlier_forms_which_are_no_problems(
+    medkg: Medkg, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDKG_PLUGINS", "off")
     gate = "  - {name: gate_ok, type: gate, depends_on: [read]}\ngates:\n  - name: ok\n"
     condition = "    condition: {field: ok, equals: true}\n    timeout_seconds: 60\n"
     (config / "pipelines" / "small.yaml").write_text(PIPELINE + gate + condition)

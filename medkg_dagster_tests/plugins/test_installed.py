@@ -22,7 +22,8 @@ def damage(site: Site, content: bytes, name: str = "lab_plugin-1.0") -> Path:
 
 
 def names(found: InstalledEntryPoints, group: str = STAGES) -> list[str]:
-    return sorted(origin.entry_point for origin, _ in found.of(group) if not origin.is_own)
+    points = found.of(group)
+    return sorted(origin.entry_point for origin, _ in points if origin.distribution.startswith("lab-"))
 
 
 def test_entry_points_come_with_their_origins_and_nothing_is_imported(site: Site) -> None:

@@ -75,7 +75,7 @@ def load(folder: Path, bad: str, act: Callable[..., Any]) -> Plan:
     for item in (registration("plain"), registration("gate"), registration("picky", model=Picky)):
         registry.add(item)
     condition = Extension(ExtensionKind.GATE_CONDITION, "sign-off", "Signed.", NoParameters, act)
-    extensions = ExtensionRegistry()
+    extensions = ExtensionRegistry(PluginPolicy(closed="a test"))
     extensions.add(condition)
     return load_plan(folder, StageFactory(registry, extensions))
 
