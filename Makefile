@@ -62,8 +62,9 @@ docs: $(INSTALLED) ## Build the documentation into site/
 	$(BIN)/python -m mkdocs build --strict --quiet
 
 # The order of sets is the same at every run, as all else that tests draw; the processes they start find their modules compiled.
+# Tests that share what is costly to make stay in one process, which `loadgroup` alone heeds.
 pytest: $(INSTALLED)
-	env $(CLEAN) PYTHONHASHSEED=0 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+	env $(CLEAN) PYTHONHASHSEED=0 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 coverage: $(INSTALLED) ## Run the tests under coverage and list what no test runs
 	rm -f .coverage .coverage.*
@@ -85,7 +86,7 @@ test-pythons: ## Run the tests on every supported Python
 soak: $(INSTALLED) ## Draw other examples, seeds and moments of kills than `make test`, which takes minutes
 	@seed=$${MEDKG_TEST_SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; echo "MEDKG_TEST_SEED=$$seed"; \
 	env $(CLEAN) MEDKG_TEST_SEED=$$seed MEDKG_TEST_KILLS=$(KILLS) $(BIN)/python -m pytest \
-	  -n $(WORKERS) --dist worksteal --timeout 3600 --hypothesis-profile soak -m "hypothesis or chance" $(PYTEST_ARGS)
+	  -n $(WORKERS) --dist loadgroup --timeout 3600 --hypothesis-profile soak -m "hypothesis or chance" $(PYTEST_ARGS)
 
 dev: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml ## Open the Dagster UI (webserver and daemon) on loopback
 	$(BIN)/dagster dev --host $(HOST) --port $(PORT)

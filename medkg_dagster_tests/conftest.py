@@ -9,6 +9,17 @@ from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 
 REPOSITORY = Path(__file__).parent.parent
+# Folders and modules that take long; they come first, or one process of tests would be left with them.
+LONG = (
+    "examples",
+    "end_to_end",
+    "test_main_job.py",
+    "test_guide_plugins.py",
+    "test_random_topologies.py",
+    "benchmarks",
+)
+# Those whose tests share what is costly to make; they stay together in one process.
+SHARING = ("examples", "test_gated_jobs.py", "test_site.py")
 
 # Time is for pytest-timeout to limit: a busy machine is no fault of an example.
 _OF_ALL = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
@@ -33,11 +44,17 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(unseeded.stop)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what draws at random, and turn the order round where that is asked for."""
+    """Mark what draws at random; begin with what takes long; turn the order round where that is asked for."""
     for item in items:
         if "chance" in getattr(item, "fixturenames", ()):
             item.add_marker("chance")
+        for name in SHARING:
+            if name in item.path.parts:
+                item.add_marker(pytest.mark.xdist_group(name))
+    place = {name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: min(place.get(name, len(LONG)) for name in item.path.parts))
     if config.getoption("reversed"):
         items.reverse()
 

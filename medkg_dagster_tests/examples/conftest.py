@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,9 @@ GENERATED = "medkg-reading-time"
 def projects(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> dict[str, Path]:
     """Copies of the examples, and a project as `medkg plugin new` makes it."""
     folder = tmp_path_factory.mktemp("projects")
+    subprocess.run(
+        [sys.executable, "-m", "medkg_dagster.cli", "plugin", "new", GENERATED], cwd=folder, check=True
+    )
     copies = {
         name: copy_of(repository / "examples" / name, folder)
         for name in (STAGE_EXAMPLE, GATE_AND_SOURCE_EXAMPLE)
@@ -24,8 +29,6 @@ def projects(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> dict
 def environment(tmp_path_factory: pytest.TempPathFactory, projects: dict[str, Path]) -> Environment:
     """A virtual environment in which all of them are installed."""
     made = Environment.create(tmp_path_factory.mktemp("environment") / "venv")
-    target = projects[GENERATED]
-    made.run("-m", "medkg_dagster.cli", "plugin", "new", target.name, cwd=target.parent)
     made.install(*projects.values())
     return made
 

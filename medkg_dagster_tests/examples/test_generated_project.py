@@ -33,10 +33,7 @@ def test_its_own_tests_pass_as_generated(environment: Environment, projects: dic
     assert "4 passed" in run_own_tests(environment, projects[GENERATED])
 
 
-def test_the_checks_that_people_run_pass_as_generated(
-    environment: Environment, projects: dict[str, Path]
-) -> None:
-    del environment  # it made the project
+def test_the_checks_that_people_run_pass_as_generated(projects: dict[str, Path]) -> None:
     for command in (["check", "--no-cache"], ["format", "--no-cache", "--check"]):
         done = subprocess.run(
             [sys.executable, "-m", "ruff", *command, "--isolated", "."],
@@ -48,15 +45,23 @@ def test_the_checks_that_people_run_pass_as_generated(
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_it_and_the_examples_are_typed_to_the_strictest(
-    environment: Environment, projects: dict[str, Path], tmp_path: Path
-) -> None:
+# What plugins are typed against is the stage API, which shows nothing of Dagster's.
+MYPY = """\
+[mypy]
+strict = true
+[mypy-dagster.*]
+follow_imports = skip
+"""
+
+
+def test_it_and_the_examples_are_typed_to_the_strictest(projects: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "mypy.ini").write_text(MYPY)
     sources = [projects[name] / "src" for name in (GENERATED, STAGE_EXAMPLE, GATE_AND_SOURCE_EXAMPLE)]
     tests = [source.parent / "tests" for source in sources]
-    command = [sys.executable, "-m", "mypy", "--strict", "--config-file", "", "--cache-dir", str(tmp_path)]
+    command = [sys.executable, "-m", "mypy", "--config-file", "mypy.ini", "--cache-dir", str(tmp_path)]
     done = subprocess.run(
         [*command, *map(str, [*sources, *tests])],
-        env={"MYPYPATH": ":".join(map(str, sources)), "PATH": str(environment.folder / "bin")},
+        env={"MYPYPATH": ":".join(map(str, sources))},
         cwd=tmp_path,
         capture_output=True,
         text=True,
