@@ -19,7 +19,7 @@ from medkg_dagster.compiler.executors import build_executor
 from medkg_dagster.compiler.load_report import load_report_asset, load_report_checks, load_report_sensor
 from medkg_dagster.compiler.ops import SharedTypes
 from medkg_dagster.compiler.translator import PipelineAssets, PipelineTranslator, load_translator
-from medkg_dagster.conversion.gate_work_job import gate_work_job, gate_work_sensor
+from medkg_dagster.conversion import gate_work_job, gate_work_sensor
 from medkg_dagster.errors import Problem, TopologyError
 from medkg_dagster.ledger import JobLedger
 from medkg_dagster.plugins.loading import collector_paused

@@ -51,9 +51,7 @@ _VOLATILE = {"number", "chunk", "rowid"}
 
 processes = multiprocessing.get_context("forkserver")
 # All that a run worker imports but the definitions, which depend on the environment.
-processes.set_forkserver_preload(
-    ["medkg_dagster.compiler.compile_plan", "medkg_dagster.conversion.gate_work_run"]
-)
+processes.set_forkserver_preload(["medkg_dagster.compiler.compile_plan"])
 
 
 def run_phase(environment: Mapping[str, str], phase: str, tags: Mapping[str, str]) -> None:

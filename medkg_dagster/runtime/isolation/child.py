@@ -30,7 +30,7 @@ from medkg_dagster.registry import (
     StageFactory,
     StageRegistry,
 )
-from medkg_dagster.runtime.isolation.channel import Channel, LogSender, ProgressSender
+from medkg_dagster.runtime.isolation.channel import Channel, LogSender, ProgressSender, RemoteJobRecord
 from medkg_dagster.runtime.isolation.messages import (
     DeclaredType,
     Failed,
@@ -41,7 +41,6 @@ from medkg_dagster.runtime.isolation.messages import (
     plain_scalar,
     raised,
 )
-from medkg_dagster.runtime.isolation.remote_job import RemoteJobRecord
 from medkg_dagster.stage_api import ExternalCalls, StageContext, StageMetadata
 from medkg_dagster.stage_api._context import withhold_secrets
 from medkg_dagster.stage_api._invocation import StageOutcome, invoke

@@ -15,6 +15,7 @@ from typing import IO
 
 from medkg_dagster.errors import IsolatedStageError, StageLimitError
 from medkg_dagster.io.child_process import ChildProcess, describe_end
+from medkg_dagster.runtime.isolation.channel import answer
 from medkg_dagster.runtime.isolation.messages import (
     Call,
     Failed,
@@ -26,7 +27,6 @@ from medkg_dagster.runtime.isolation.messages import (
     StateValue,
     encode_frame,
 )
-from medkg_dagster.runtime.isolation.remote_job import answer
 from medkg_dagster.stage_api import StageContext, SubprocessIsolation
 from medkg_dagster.stage_api._redaction import redact
 

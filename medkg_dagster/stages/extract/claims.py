@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from medkg_dagster.stage_api import Claim, Document, Entity
-from medkg_dagster.stages.extract.negation import is_denied
 from medkg_dagster.stages.extract.relations import HEDGES, Relation, Role, relation_between
-from medkg_dagster.stages.extract.sentences import Sentence
+from medkg_dagster.stages.extract.sentences import Sentence, is_denied
 from medkg_dagster.stages.extract.terms import fold
 
 TEXT_SOURCE = "infores:medkg"

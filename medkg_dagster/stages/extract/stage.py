@@ -6,13 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from medkg_dagster.stage_api import Claim, Document, Entity, StageContext
 from medkg_dagster.stages.extract import ExtractConfig
-from medkg_dagster.stages.extract.abbreviations import ShortForms, find_definitions
 from medkg_dagster.stages.extract.claims import sentence_claims, trial_claims
-from medkg_dagster.stages.extract.matching import Matcher, Mention
-from medkg_dagster.stages.extract.negation import is_negated
-from medkg_dagster.stages.extract.sentences import Sentence, document_sentences
-from medkg_dagster.stages.extract.structured import CONDITION_ROLES, INTERVENTION_ROLES, ground
-from medkg_dagster.stages.extract.terms import load
+from medkg_dagster.stages.extract.mentions import Matcher, Mention, ShortForms, find_definitions
+from medkg_dagster.stages.extract.sentences import Sentence, document_sentences, is_negated
+from medkg_dagster.stages.extract.terms import CONDITION_ROLES, INTERVENTION_ROLES, ground, load
 
 Extracted = tuple[tuple[Entity, ...], tuple[Claim, ...]]
 

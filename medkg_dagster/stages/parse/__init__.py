@@ -90,8 +90,7 @@ class ParseStage:
             UnreadableDocumentError: The file could not be converted or cannot be parsed.
             UnsafeDocumentError: It is too large.
         """
-        from medkg_dagster.stages.parse.article_record import describe_record
-        from medkg_dagster.stages.parse.downloaded import as_payload, complete, read_converted
+        from medkg_dagster.stages.parse.articles import as_payload, complete, describe_record, read_converted
 
         document = read_converted(home / file.path)
         if document is None:
@@ -132,7 +131,7 @@ def _parser(form: PayloadFormat) -> Callable[[Payload, ParseConfig], Document]:
         case PayloadFormat.TEXT:
             from medkg_dagster.stages.parse.text import parse
         case PayloadFormat.ARTICLE_RECORD:
-            from medkg_dagster.stages.parse.article_record import parse
+            from medkg_dagster.stages.parse.articles import parse
     return parse
 
 

@@ -4,11 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medkg_dagster.stages.extract.abbreviations import find_definitions
-from medkg_dagster.stages.extract.matching import Matcher
-from medkg_dagster.stages.extract.negation import is_denied, is_negated
+from medkg_dagster.stages.extract.mentions import Matcher, find_definitions
 from medkg_dagster.stages.extract.relations import Role, relation_between
-from medkg_dagster.stages.extract.sentences import sentence_spans
+from medkg_dagster.stages.extract.sentences import is_denied, is_negated, sentence_spans
 from medkg_dagster.stages.extract.terms import Concept, Vocabulary
 
 MATCHER = Matcher(

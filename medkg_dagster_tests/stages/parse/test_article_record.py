@@ -9,7 +9,7 @@ import pytest
 
 from medkg_dagster.errors import UnreadableDocumentError, UnsafeDocumentError
 from medkg_dagster.stage_api import Document, PayloadFormat
-from medkg_dagster.stages.parse.article_record import describe_record, plain
+from medkg_dagster.stages.parse.articles import describe_record, plain
 from medkg_dagster_tests.stages.real_payloads import parse_one, payload
 
 OPENALEX = {

@@ -8,8 +8,7 @@ from medkg_dagster.errors import UnreadableDocumentError
 from medkg_dagster.stage_api import BlockKind, Document, Payload
 from medkg_dagster.stages.parse import ParseConfig
 from medkg_dagster.stages.parse.document_text import DocumentText, clean, make_document
-from medkg_dagster.stages.parse.xml import Element, parse_xml
-from medkg_dagster.stages.parse.xml.inline_text import inline_text, split_inline
+from medkg_dagster.stages.parse.xml import Element, inline_text, parse_xml, split_inline
 from medkg_dagster.stages.parse.xml.jats_front import read_metadata, read_title
 
 _SKIPPED = frozenset(

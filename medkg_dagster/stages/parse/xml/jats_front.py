@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 
 from medkg_dagster.stages.parse.document_text import Metadata, clean
-from medkg_dagster.stages.parse.xml import XLINK_HREF, Element, date_of, plain_text
-from medkg_dagster.stages.parse.xml.inline_text import inline_text
+from medkg_dagster.stages.parse.xml import XLINK_HREF, Element, date_of, inline_text, plain_text
 
 _NOTICE_TITLE = re.compile(
     r"(?:notice of retraction|retraction (?:notice|note)|statement of retraction)\b|retraction\s*[:\-–—]",

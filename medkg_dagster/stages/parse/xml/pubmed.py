@@ -9,8 +9,7 @@ from medkg_dagster.errors import UnreadableDocumentError
 from medkg_dagster.stage_api import Annotation, AnnotationRole, Document, Payload
 from medkg_dagster.stages.parse import ParseConfig
 from medkg_dagster.stages.parse.document_text import DocumentText, Metadata, clean, make_document
-from medkg_dagster.stages.parse.xml import Element, date_of, iso_date, parse_xml, plain_text
-from medkg_dagster.stages.parse.xml.inline_text import inline_text
+from medkg_dagster.stages.parse.xml import Element, date_of, inline_text, iso_date, parse_xml, plain_text
 
 _RECORDS = ("PubmedArticle", "PubmedBookArticle")
 _RETRACTED = {"retracted publication": "retracted article", "retraction of publication": "retraction notice"}

@@ -1,1 +1,0 @@
-"""Work that goes on while a ledger job waits at a gate."""
