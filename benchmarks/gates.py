@@ -87,7 +87,7 @@ def _rule(deployment: Running) -> GateRule:
 
 def _let_wait(ledger: JobLedger, rule: GateRule, job_id: str) -> None:
     ledger.jobs.ensure(JobKey(NAME, job_id), actor="benchmark")
-    ledger.phases.arrive(JobKey(NAME, job_id), rule, RunIdentity("benchmark"))
+    ledger.gates.arrive(JobKey(NAME, job_id), rule, RunIdentity("benchmark"))
 
 
 def _latency(deployment: Running, ledger: JobLedger, rule: GateRule, job_id: str) -> float:

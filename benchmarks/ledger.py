@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import create_engine, insert, update
 
 from benchmarks.figures import Bound, Figure
-from medkg_dagster.domain.gates import GateCondition
+from medkg_dagster.domain.gate_conditions import GateCondition
 from medkg_dagster.ledger import LEDGER_FILE, GateRule, JobKey, JobLedger, PhaseStatus
 from medkg_dagster.ledger.schema import JOBS, PHASES
 
@@ -135,9 +135,9 @@ def _look(ledger: JobLedger, home: Path, changed: int, unreadable: int, number: 
     engine.dispose()
     time.sleep(0.01)
     start = time.perf_counter()
-    review = ledger.phases.review(PIPELINE, RULE)
+    review = ledger.gates.review(PIPELINE, RULE)
     ledger.phases.take_due(RULE.phase, "sensor", pipeline=PIPELINE)
-    ledger.phases.waiting_mark(PIPELINE, RULE.phase)
+    ledger.gates.waiting_mark(PIPELINE, RULE.phase)
     seconds = time.perf_counter() - start
     if (review.looked, review.opened, len(review.problems)) != (changed + unreadable, 0, unreadable):
         raise RuntimeError(

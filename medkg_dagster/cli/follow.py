@@ -136,7 +136,7 @@ def _stage_steps(runs: tuple[StageRun, ...]) -> Iterator[Step]:
 
 
 def _phase_steps(pipeline: PipelinePlan, phases: tuple[JobPhase, ...]) -> Iterator[Step]:
-    from medkg_dagster.domain.gates import describe_condition
+    from medkg_dagster.domain.gate_conditions import describe_condition
     from medkg_dagster.ledger import PhaseStatus
 
     for phase in phases:

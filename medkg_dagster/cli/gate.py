@@ -37,8 +37,8 @@ def list_gates(settings: Settings, pipeline: str | None, limit: int, as_json: bo
     plan = load_pipelines(settings)
     pipeline = find_pipeline(plan, pipeline).name if pipeline else None
     with open_ledger(settings) as book:
-        waiting = [_describe(plan, phase) for phase in book.phases.waiting(pipeline, limit=limit)]
-        ahead = [_describe(plan, phase) for phase in book.phases.decided_ahead(pipeline, limit=limit)]
+        waiting = [_describe(plan, phase) for phase in book.gates.waiting(pipeline, limit=limit)]
+        ahead = [_describe(plan, phase) for phase in book.gates.decided_ahead(pipeline, limit=limit)]
     if as_json:
         echo_json([*waiting, *ahead])
         return
@@ -164,7 +164,7 @@ def move(  # noqa: PLR0917 - one parameter per option of the command
     planned = find_pipeline(load_pipelines(settings), pipeline)
     target = gate_rule(find_gate(planned, new_gate))
     with open_ledger(settings) as book:
-        moved = book.phases.move(planned.name, gate_name, target, job_id=job_id, actor=by, reason=reason)
+        moved = book.gates.move(planned.name, gate_name, target, job_id=job_id, actor=by, reason=reason)
     if not moved:
         raise ConfigError(
             f"no job of pipeline '{planned.name}' waits at gate '{gate_name}'; "
@@ -192,7 +192,7 @@ def _decide(  # noqa: PLR0917 - where, which, what, by whom: the order in which 
         by, reason = who
         phases = book.phases.of_job(found.key)
         before = next((phase for phase in phases if phase.phase == planned.job_name), None)
-        return before, book.phases.decide(
+        return before, book.gates.decide(
             found.key,
             gate_rule(planned),
             decision,
@@ -216,7 +216,7 @@ def find_gate(pipeline: PipelinePlan, name: str) -> PlannedGate:
 
 
 def _describe(plan: Plan, phase: JobPhase) -> dict[str, Any]:
-    from medkg_dagster.domain.gates import describe_condition
+    from medkg_dagster.domain.gate_conditions import describe_condition
 
     pipeline = next((item for item in plan.pipelines if item.name == phase.pipeline), None)
     planned = pipeline.find_gate(phase.gate or "") if pipeline else None

@@ -21,7 +21,7 @@ from dagster import (
 )
 
 from medkg_dagster.compiler.translator import PipelineAssets
-from medkg_dagster.domain.gates import describe_condition
+from medkg_dagster.domain.gate_conditions import describe_condition
 from medkg_dagster.ledger import JobLedger, JobPhase, Review
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedGate
 from medkg_dagster.runtime.ledger_job_record import gate_rule
@@ -141,9 +141,9 @@ def _look(
 
     def look() -> tuple[Sequence[JobPhase], str]:
         nonlocal total
-        total += ledger.phases.review(pipeline.name, gate_rule(gate))
+        total += ledger.gates.review(pipeline.name, gate_rule(gate))
         due = ledger.phases.take_due(gate.job_name, starter, pipeline=pipeline.name, limit=STARTS_PER_TICK)
-        return due, ledger.phases.waiting_mark(pipeline.name, gate.job_name)
+        return due, ledger.gates.waiting_mark(pipeline.name, gate.job_name)
 
     due, mark = look()
     if due or mark == NOBODY_WAITS or hold_seconds <= 0:
@@ -171,7 +171,7 @@ def waiting_check(assets: PipelineAssets, gate: PlannedGate, settings: Settings)
     )
     def no_job_waits() -> AssetCheckResult:
         with JobLedger.of(settings) as ledger:
-            mark = ledger.phases.waiting_mark(assets.pipeline.name, gate.job_name)
+            mark = ledger.gates.waiting_mark(assets.pipeline.name, gate.job_name)
             evaluation = _waiting_check(ledger, assets, gate, mark)[0]
         return AssetCheckResult(
             passed=evaluation.passed, severity=evaluation.severity, metadata=evaluation.metadata
@@ -193,7 +193,7 @@ def _waiting_check(
     ledger: JobLedger, assets: PipelineAssets, gate: PlannedGate, mark: str
 ) -> list[AssetCheckEvaluation]:
     count = int(mark.split(maxsplit=1)[0])
-    waiting = ledger.phases.waiting(assets.pipeline.name, gate.job_name, limit=TABLE_ROWS)
+    waiting = ledger.gates.waiting(assets.pipeline.name, gate.job_name, limit=TABLE_ROWS)
     rows = [
         {
             "job": phase.job_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from medkg_dagster.domain.gates import ABSENT, RESERVED_FIELDS, look_up
+from medkg_dagster.domain.gate_conditions import ABSENT, RESERVED_FIELDS, look_up
 from medkg_dagster.errors import LedgerError
 
 

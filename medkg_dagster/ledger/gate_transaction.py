@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection
 
-from medkg_dagster.domain.gates import GateVerdict, describe_condition, judge, observed_fields
+from medkg_dagster.domain.gate_conditions import GateVerdict, describe_condition, judge, observed_fields
 from medkg_dagster.errors import GateConditionError, GateReason, LedgerError, SupersededRunError
+from medkg_dagster.io.sql import Database
 from medkg_dagster.ledger.encoding import dump_json
 from medkg_dagster.ledger.job_transaction import JobTransaction
 from medkg_dagster.ledger.models import (
@@ -348,3 +350,12 @@ def refuse_superseded(phase: JobPhase, run: RunIdentity) -> None:
         )
     if phase.status is PhaseStatus.STARTED and phase.run_id not in {None, run.run_id, *run.lineage}:
         raise SupersededRunError(f"{place} was begun by run {phase.run_id} already; nothing needs to be done")
+
+
+@contextmanager
+def changing(database: Database, clock: Clock, key: PhaseKey) -> Iterator[GateTransaction]:
+    """Change one phase in a transaction of its own, and let its job stand as that says."""
+    with database.writing() as connection:
+        change = GateTransaction(connection, clock, key)
+        yield change
+        change.conclude()

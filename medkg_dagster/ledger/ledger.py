@@ -14,6 +14,7 @@ from medkg_dagster.settings import Settings
 if TYPE_CHECKING:
     from medkg_dagster.io.sql import Database
     from medkg_dagster.ledger.files import FileLedger
+    from medkg_dagster.ledger.gates import GateLedger
     from medkg_dagster.ledger.jobs import JobTable
     from medkg_dagster.ledger.phases import PhaseLedger
     from medkg_dagster.ledger.registrations import RegistrationLedger
@@ -130,10 +131,17 @@ class JobLedger:
 
     @property
     def phases(self) -> PhaseLedger:
-        """The phases of jobs: submitting, waiting at gates, starting."""
+        """The phases of jobs: submitting, starting, cancelling, and beginning anew."""
         from medkg_dagster.ledger.phases import PhaseLedger
 
         return PhaseLedger(self._database, self._clock)
+
+    @property
+    def gates(self) -> GateLedger:
+        """The gates that jobs wait at: opening them, and going through."""
+        from medkg_dagster.ledger.gates import GateLedger
+
+        return GateLedger(self._database, self._clock)
 
     @property
     def files(self) -> FileLedger:

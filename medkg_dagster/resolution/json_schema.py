@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticSerializationError
 
-from medkg_dagster.domain.gates import GateClause
+from medkg_dagster.domain.gate_conditions import GateClause
 from medkg_dagster.registry import StageRegistry
 from medkg_dagster.stage_api import StageMetadata
 from medkg_dagster.stage_api._stage_types.metadata import qualified_name
@@ -45,11 +45,11 @@ _CONSTRAINTS: Mapping[str, JsonSchemaValue] = {
         "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(-[A-Za-z0-9][A-Za-z0-9._-]*)?$"
     },
     "topology.models._check_stages": {"minItems": 1},
-    "domain.gates._check_clauses": {"minItems": 1},
+    "domain.gate_conditions._check_clauses": {"minItems": 1},
 }
 """What our own validators demand beyond the type they stand behind, where a schema can say it."""
 
-_SHORT_CONDITION = "domain.gates.GateCondition._expand_short_form"
+_SHORT_CONDITION = "domain.gate_conditions.GateCondition._expand_short_form"
 _SECTIONS = re.compile(r"\n+(?:Args|Attributes|Example|Examples|Raises|Returns):\n.*", re.DOTALL)
 _ATTRIBUTE = re.compile(r"^    (\w+): (.*(?:\n {5,}.*)*)", re.MULTILINE)
 

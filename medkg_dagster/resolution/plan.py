@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from medkg_dagster.domain.gates import GateCondition
+from medkg_dagster.domain.gate_conditions import GateCondition
 from medkg_dagster.errors import Problem
 from medkg_dagster.plugins import Origin
 from medkg_dagster.plugins.events import PluginEvent

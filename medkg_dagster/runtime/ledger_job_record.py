@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from medkg_dagster.domain.gates import GateCondition
+from medkg_dagster.domain.gate_conditions import GateCondition
 from medkg_dagster.domain.payloads import FileRecord
 from medkg_dagster.errors import ConfigError, did_you_mean
 from medkg_dagster.ledger import GateRule, JobKey, JobLedger, RunIdentity
@@ -55,7 +55,7 @@ class LedgerJobRecord:
             known = did_you_mean(gate, [item.name for item in self.pipeline.gates])
             raise ConfigError(f"pipeline '{self.pipeline.name}' has no gate '{gate}'; {known}")
         rule = GateRule(planned.job_name, gate, condition)
-        return self.ledger.phases.pass_gate(JobKey(self.pipeline.name, self.job_id), rule, self.run)
+        return self.ledger.gates.pass_gate(JobKey(self.pipeline.name, self.job_id), rule, self.run)
 
     def files(self) -> Mapping[str, FileRecord]:
         """Return what is remembered of this job's files, by document id."""

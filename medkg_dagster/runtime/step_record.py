@@ -75,7 +75,7 @@ class StepRecord:
         elif self.stage == gate.stage:
             phases.check_turn(key, gate.job_name, self.run)
         elif gate.stage not in self.selection.stages:
-            phases.check_gate(key, gate_rule(gate))
+            self.ledger.gates.check_gate(key, gate_rule(gate))
         self.ledger.stage_runs.begin(key, self.stage, self.run)
 
     def finish(self, outcome: StageOutcome, ctx: StageContext) -> None:

@@ -11,7 +11,7 @@ from medkg_dagster.domain.documents import (
     Section,
     hash_content,
 )
-from medkg_dagster.domain.gates import GateClause, GateCondition, GateOperator
+from medkg_dagster.domain.gate_conditions import GateClause, GateCondition, GateOperator
 from medkg_dagster.domain.knowledge import Claim, Edge, Entity, GraphReceipt, Node
 from medkg_dagster.domain.payloads import DownloadedFile, FileRecord, FileStatus, Payload, PayloadFormat
 from medkg_dagster.errors import (

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from medkg_dagster.domain.gates import GateCondition
+from medkg_dagster.domain.gate_conditions import GateCondition
 from medkg_dagster.domain.payloads import FileRecord, FileStatus
 from medkg_dagster.errors import StateError
 from medkg_dagster.stage_api._redaction import holds_secret, redacted
@@ -95,7 +95,7 @@ class InMemoryJobRecord:
 
     def pass_gate(self, gate: str, condition: GateCondition) -> GatePassage:
         """Check a gate against the fields."""
-        from medkg_dagster.domain.gates import describe_condition, judge
+        from medkg_dagster.domain.gate_conditions import describe_condition, judge
         from medkg_dagster.errors import GateConditionError
 
         verdict = judge(condition, self.values, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from typing import Any
 
-from medkg_dagster.domain.gates import describe_condition
+from medkg_dagster.domain.gate_conditions import describe_condition
 from medkg_dagster.errors import ConfigError
 from medkg_dagster.stage_api import (
     Config,

@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from medkg_dagster.domain import StrictModel, empty_dict_for_none, empty_list_for_none
-from medkg_dagster.domain.gates import GateCondition
+from medkg_dagster.domain.gate_conditions import GateCondition
 from medkg_dagster.topology.explain import CUSTOM_TAG, FIELDS_TAG
 from medkg_dagster.topology.names import Name, dagster_name
 from medkg_dagster.topology.plugin_keys import (

@@ -9,7 +9,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from medkg_dagster.cli import main
-from medkg_dagster.domain.gates import GateCondition
+from medkg_dagster.domain.gate_conditions import GateCondition
 from medkg_dagster.ledger import GateApproach, GateRule, Job, JobKey, JobLedger, JobPhase
 from medkg_dagster.registry import ExtensionRegistry
 from medkg_dagster.stage_api import (
@@ -104,7 +104,7 @@ class ReviewedJob:
         run = self._run(("gate_review", "ir_validation"), "r2")
         run.attempt = self.phase.attempt
         run.begin("gate_review")
-        self.ledger.phases.pass_gate(self.key, self.rule, run.identity)
+        self.ledger.gates.pass_gate(self.key, self.rule, run.identity)
         run.end("gate_review", output_count=0, succeeded=0)
 
     def _run(self, stages: Sequence[str], run_id: str, *gates: GateApproach) -> LedgerRun:
@@ -115,7 +115,7 @@ class ReviewedJob:
         """Let a sensor look at the job when its time is long up."""
         later = datetime.now(UTC) + timedelta(days=1)
         with JobLedger.open(Path(self.ledger.place).parent, clock=lambda: later) as ledger:
-            assert ledger.phases.review("reviewed", self.rule).timed_out == 1
+            assert ledger.gates.review("reviewed", self.rule).timed_out == 1
 
 
 @pytest.fixture

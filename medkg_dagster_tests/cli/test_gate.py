@@ -186,7 +186,7 @@ def test_a_job_that_cannot_be_read_is_shown_as_such_by_every_command(
     deep = '{"a":' * 900 + "1" + "}" * 900
     with sqlite3.connect(home / "ledger.sqlite") as connection:
         connection.execute("UPDATE ledger_jobs SET fields = ?", [deep])
-    reviewed.ledger.phases.review("reviewed", reviewed.rule)
+    reviewed.ledger.gates.review("reviewed", reviewed.rule)
 
     assert "cannot be judged" in gated_medkg("gate", "list").output
     shown = gated_medkg("ledger", "show", "reviewed/spring")

@@ -180,7 +180,7 @@ def test_following_tells_every_step_once_until_the_job_succeeded(
     follower.sees("waits at gate review for review.approved equals True or")
     reviewed.ledger.jobs.set_fields(JobKey("reviewed", "spring"), {"review.approved": True}, actor="ann")
     time.sleep(0.01)
-    reviewed.ledger.phases.review("reviewed", reviewed.rule)
+    reviewed.ledger.gates.review("reviewed", reviewed.rule)
     follower.sees("gate review is open: ")
     reviewed.go_through()
     reviewed.run_stages("ir_validation", run_id="r2")

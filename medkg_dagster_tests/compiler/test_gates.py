@@ -169,7 +169,7 @@ def test_a_sensor_asks_again_for_a_run_that_never_came_with_the_same_key_and_lat
         gated.run("reviewed", pipeline=REVIEWED)
         now += timedelta(seconds=2)
         book.jobs.set_fields(JobKey("reviewed", "default"), {"review.approved": True}, actor="ann")
-        first = book.phases.review("reviewed", _rule(gated))
+        first = book.gates.review("reviewed", _rule(gated))
         taken = book.phases.take_due(BEHIND, "sensor", pipeline="reviewed")
         assert first.opened == 1
         assert book.phases.take_due(BEHIND, "sensor", pipeline="reviewed") == ()
@@ -216,7 +216,7 @@ def test_a_submitted_job_is_started_with_its_partition_and_request(
 
 def test_a_rejected_gate_lets_nobody_through(gated: Deployment, ledger: JobLedger) -> None:
     gated.run("reviewed", pipeline=REVIEWED)
-    ledger.phases.decide(
+    ledger.gates.decide(
         JobKey("reviewed", "default"),
         _rule(gated),
         GateDecision.REJECTED,
@@ -252,7 +252,7 @@ def test_a_job_that_waits_too_long_ends_as_the_gate_says(
 
     later = datetime.now(UTC) + timedelta(seconds=61)
     with JobLedger.open(gated.home, clock=lambda: later) as book:
-        review = book.phases.review("reviewed", _rule(gated, pipeline))
+        review = book.gates.review("reviewed", _rule(gated, pipeline))
         job = book.jobs.get(JobKey("reviewed", "default"))
 
     assert review.timed_out == 1
@@ -265,12 +265,12 @@ def test_a_retried_timeout_waits_once_more_and_then_goes_on(gated: Deployment) -
     now = datetime.now(UTC) + timedelta(seconds=3601)
     rule = _rule(gated)
     with JobLedger.open(gated.home, clock=lambda: now) as book:
-        book.phases.review("reviewed", rule)
+        book.gates.review("reviewed", rule)
         book.phases.retry(JobKey("reviewed", "default"), BEHIND, rule, actor="ann", reason="found it")
         waiting = book.jobs.get(JobKey("reviewed", "default")).status
         book.jobs.set_fields(JobKey("reviewed", "default"), {"review.approved": True}, actor="ann")
         now += timedelta(seconds=10)
-        book.phases.review("reviewed", rule)
+        book.gates.review("reviewed", rule)
         (phase,) = book.phases.take_due(BEHIND, "sensor")
 
     assert waiting is JobStatus.WAITING

@@ -175,7 +175,7 @@ def test_jobs_whose_gate_is_gone_are_named_and_their_wait_ends(settings: Setting
         for job_id, timeout in (("patient", None), ("hasty", 0.000001)):
             ledger.phases.submit(JobKey("papers", job_id), "papers", {}, actor="ann")
             ledger.phases.begin(JobKey("papers", job_id), "papers", RunIdentity("r1"))
-            ledger.phases.arrive(JobKey("papers", job_id), gate(timeout=timeout), RunIdentity("r1"))
+            ledger.gates.arrive(JobKey("papers", job_id), gate(timeout=timeout), RunIdentity("r1"))
 
     stranded = checks(tick(CLEAN, settings, first.cursor))[JOBS_GO_ON]
     broken = checks(tick(dataclasses.replace(CLEAN, problems=(BROKEN_FILE,)), settings))[JOBS_GO_ON]

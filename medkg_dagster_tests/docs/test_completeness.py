@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 
 from medkg_dagster import errors
 from medkg_dagster.cli import main
-from medkg_dagster.domain.gates import GateOperator
+from medkg_dagster.domain.gate_conditions import GateOperator
 from medkg_dagster.ledger.models import JobStatus, StageStatus
 from medkg_dagster.ledger.schema import METADATA as LEDGER_TABLES
 from medkg_dagster.registry import STAGE_GROUP, ExtensionRegistry, RegisteredStage, StageFactory

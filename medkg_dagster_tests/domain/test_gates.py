@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from medkg_dagster.domain.gates import (
+from medkg_dagster.domain.gate_conditions import (
     ABSENT,
     GateClause,
     GateCondition,

@@ -96,7 +96,7 @@ class Starter:
         def look() -> tuple[Job, JobPhase | None] | None:
             with self.deployment.ledger() as ledger:
                 # Does nothing until the gate's `poll_interval_seconds` have passed since the last review.
-                ledger.phases.review(PIPELINE, self.rule)
+                ledger.gates.review(PIPELINE, self.rule)
                 phases = ledger.phases.of_job(JobKey(PIPELINE, job_id))
                 job = ledger.jobs.get(JobKey(PIPELINE, job_id))
             due = next((phase for phase in phases if phase.status is PhaseStatus.DUE), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from medkg_dagster.domain.gates import GateCondition
+from medkg_dagster.domain.gate_conditions import GateCondition
 from medkg_dagster.ledger import (
     GateDecision,
     GateRule,
@@ -17,6 +17,7 @@ from medkg_dagster.ledger import (
     Review,
     RunIdentity,
 )
+from medkg_dagster.ledger.gates import GateLedger
 from medkg_dagster.ledger.phases import PhaseLedger
 from medkg_dagster.stage_api import GatePassage
 from medkg_dagster_tests.ledger.conftest import FakeClock
@@ -50,6 +51,10 @@ class GatedJob:
         return self.ledger.phases
 
     @property
+    def gates(self) -> GateLedger:
+        return self.ledger.gates
+
+    @property
     def job(self) -> Job:
         return self.ledger.jobs.get(JobKey(PIPELINE, self.job_id))
 
@@ -70,7 +75,7 @@ class GatedJob:
     def arrive(self, run_id: str = "r1") -> JobPhase:
         """Let a run of the first phase bring the job to its gate."""
         self.phases.begin(JobKey(PIPELINE, self.job_id), FIRST, RunIdentity(run_id))
-        return self.phases.arrive(JobKey(PIPELINE, self.job_id), self.rule, RunIdentity(run_id, 1))
+        return self.gates.arrive(JobKey(PIPELINE, self.job_id), self.rule, RunIdentity(run_id, 1))
 
     def set(self, value: Any = True, path: str = "ready", by: str = "ocr") -> None:
         self.ledger.jobs.set_fields(JobKey(PIPELINE, self.job_id), {path: value}, actor=by)
@@ -78,7 +83,7 @@ class GatedJob:
     def review(self, after: float = 2.0) -> Review:
         """Look at the gate, some seconds later so that nothing was looked at just now."""
         self.clock.advance(after)
-        return self.phases.review(PIPELINE, self.rule)
+        return self.gates.review(PIPELINE, self.rule)
 
     def approve(self, by: str = "ann", reason: str = "checked", **options: Any) -> JobPhase:
         return self._decide(GateDecision.APPROVED, by, reason, **options)
@@ -92,7 +97,7 @@ class GatedJob:
     def go_through(
         self, run_id: str = "r2", attempt: int | None = None, lineage: tuple[str, ...] = ()
     ) -> GatePassage:
-        return self.phases.pass_gate(
+        return self.gates.pass_gate(
             JobKey(PIPELINE, self.job_id), self.rule, RunIdentity(run_id, attempt, lineage)
         )
 
@@ -106,6 +111,6 @@ class GatedJob:
         return [(item.old, item.new, item.actor) for item in entries if item.field == "gates.ready"]
 
     def _decide(self, decision: GateDecision, by: str, reason: str, **options: Any) -> JobPhase:
-        return self.phases.decide(
+        return self.gates.decide(
             JobKey(PIPELINE, self.job_id), self.rule, decision, actor=by, reason=reason, **options
         )

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from medkg_dagster.domain.gates import GateClause, GateCondition
+from medkg_dagster.domain.gate_conditions import GateClause, GateCondition
 from medkg_dagster.errors import LedgerError
 from medkg_dagster.io.sql import Database, sqlite_url
 from medkg_dagster.ledger import (
@@ -99,7 +99,7 @@ def test_a_ledger_from_before_gates_keeps_all_it_has_and_learns_to_wait(url: str
         assert ledger.phases.of_job(JobKey("auto", "old")) == ()
         ledger.jobs.set_fields(JobKey("auto", "old"), {"ready": True}, actor="me")
         rule = GateRule("auto__after_ready", "ready", GateCondition(clauses=(READY,)))
-        phase = ledger.phases.arrive(JobKey("auto", "old"), rule, RunIdentity("r1"))
+        phase = ledger.gates.arrive(JobKey("auto", "old"), rule, RunIdentity("r1"))
     assert (phase.status, phase.opened_by) == (PhaseStatus.DUE, "me")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medkg_dagster.domain.gates import RESERVED_FIELDS
+from medkg_dagster.domain.gate_conditions import RESERVED_FIELDS
 from medkg_dagster.ledger.encoding import from_json, storable, to_json
 from medkg_dagster.ledger.fields import assign, flatten, lookup
 from medkg_dagster.ledger.models import Job

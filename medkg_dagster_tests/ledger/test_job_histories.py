@@ -91,7 +91,7 @@ class OneJob(RuleBasedStateMachine):
             return
         if live.stage == "gate_ready":
             try:
-                self.ledger.phases.pass_gate(KEY, self.job.rule, live.run.identity)
+                self.ledger.gates.pass_gate(KEY, self.job.rule, live.run.identity)
             except GateConditionError as error:
                 live.run.stop("gate_ready", StageStatus.REFUSED, str(error))
                 self.live.remove(live)

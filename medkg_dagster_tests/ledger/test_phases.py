@@ -33,7 +33,7 @@ def test_a_job_that_arrives_waits_with_its_deadline(job: GatedJob) -> None:
     assert (phase.status, phase.attempt, phase.since) == (PhaseStatus.WAITING, 1, at(0))
     assert (phase.deadline, phase.observed) == (at(TIMEOUT), "ready equals True: absent")
     assert (job.job.status, job.job.phase) == (JobStatus.WAITING, "ready")
-    assert job.phases.waiting(PIPELINE) == (phase,)
+    assert job.gates.waiting(PIPELINE) == (phase,)
 
 
 def test_a_gate_without_timeout_has_no_deadline(job: GatedJob) -> None:
@@ -49,12 +49,12 @@ def test_a_job_whose_field_was_set_before_it_arrives_does_not_wait(job: GatedJob
     phase = job.arrive()
 
     assert (phase.status, phase.opened_by, phase.opened_at) == (PhaseStatus.DUE, "ocr", phase.since)
-    assert job.phases.waiting(PIPELINE) == ()
+    assert job.gates.waiting(PIPELINE) == ()
 
 
 def test_arriving_at_an_unknown_job_is_refused(timed: JobLedger) -> None:
     with pytest.raises(UnknownJobError):
-        timed.phases.arrive(JobKey(PIPELINE, "gone"), gate(), RunIdentity("r1"))
+        timed.gates.arrive(JobKey(PIPELINE, "gone"), gate(), RunIdentity("r1"))
     with pytest.raises(UnknownJobError):
         timed.phases.of_job(JobKey(PIPELINE, "gone"))
 
@@ -121,7 +121,7 @@ def test_a_look_is_bounded_and_the_next_one_goes_on(timed: JobLedger, clock: Fak
         job.arrive()
         job.set()
     clock.advance(2)
-    found = [timed.phases.review(PIPELINE, gate(), limit=2).opened for _ in range(4)]
+    found = [timed.gates.review(PIPELINE, gate(), limit=2).opened for _ in range(4)]
 
     assert found == [2, 2, 1, 0]
 
@@ -130,7 +130,7 @@ def test_the_gate_of_another_pipeline_or_phase_is_left_alone(waiting: GatedJob) 
     waiting.set()
     waiting.clock.advance(2)
 
-    assert waiting.phases.review("other", waiting.rule) == Review(0, 0, 0)
+    assert waiting.gates.review("other", waiting.rule) == Review(0, 0, 0)
     assert waiting.phase.status is PhaseStatus.WAITING
 
 
@@ -232,14 +232,14 @@ def test_the_last_decision_ahead_counts_and_saying_it_twice_is_once(job: GatedJo
 
 
 def test_what_was_decided_ahead_is_listed_until_the_job_arrives(job: GatedJob) -> None:
-    assert job.phases.decided_ahead() == ()
+    assert job.gates.decided_ahead() == ()
     phase = job.approve()
-    assert job.phases.decided_ahead() == job.phases.decided_ahead(PIPELINE) == (phase,)
-    assert job.phases.decided_ahead("other") == ()
+    assert job.gates.decided_ahead() == job.gates.decided_ahead(PIPELINE) == (phase,)
+    assert job.gates.decided_ahead("other") == ()
 
     job.arrive()
 
-    assert job.phases.decided_ahead() == ()
+    assert job.gates.decided_ahead() == ()
 
 
 def test_a_decision_ahead_counts_once(job: GatedJob) -> None:
@@ -382,13 +382,13 @@ def test_a_closed_gate_lets_nobody_through_though_the_condition_holds(waiting: G
         waiting.go_through()
     assert caught.value.reason == closed
     with pytest.raises(GateConditionError):
-        waiting.phases.check_gate(JobKey(PIPELINE, "j1"), waiting.rule)
+        waiting.gates.check_gate(JobKey(PIPELINE, "j1"), waiting.rule)
 
 
 def test_checking_a_gate_writes_nothing(waiting: GatedJob) -> None:
     waiting.set()
     before = waiting.phase
-    waiting.phases.check_gate(JobKey(PIPELINE, "j1"), waiting.rule)
+    waiting.gates.check_gate(JobKey(PIPELINE, "j1"), waiting.rule)
 
     assert waiting.phase == before
 
@@ -398,21 +398,21 @@ def test_what_went_through_a_gate_may_come_again_though_its_field_has_changed(wa
     waiting.go_through()
     waiting.set(False)
 
-    waiting.phases.check_gate(JobKey(PIPELINE, "j1"), waiting.rule)
+    waiting.gates.check_gate(JobKey(PIPELINE, "j1"), waiting.rule)
 
 
 def test_the_mark_of_who_waits_changes_with_them(job: GatedJob) -> None:
-    marks = [job.phases.waiting_mark(PIPELINE, BEHIND)]
+    marks = [job.gates.waiting_mark(PIPELINE, BEHIND)]
     job.arrive()
-    marks.append(job.phases.waiting_mark(PIPELINE, BEHIND))
+    marks.append(job.gates.waiting_mark(PIPELINE, BEHIND))
     job.clock.advance(1)
     job.arrive()
-    marks.append(job.phases.waiting_mark(PIPELINE, BEHIND))
+    marks.append(job.gates.waiting_mark(PIPELINE, BEHIND))
     job.reject()
 
     assert [mark.split()[0] for mark in marks] == ["0", "1", "1"]
     assert len(set(marks)) == 3
-    assert job.phases.waiting_mark(PIPELINE, BEHIND) == marks[0]
+    assert job.gates.waiting_mark(PIPELINE, BEHIND) == marks[0]
 
 
 def test_phases_are_listed_in_the_order_they_came_to_be(waiting: GatedJob) -> None:

@@ -161,7 +161,7 @@ def test_a_statement_over_many_jobs_stirs_and_records_each_of_them(
     sql("UPDATE ledger_jobs SET fields = '{\"ready\": true}'")
     clock.advance(2)
 
-    assert timed.phases.review(PIPELINE, gate()) == Review(3, 3, 0)
+    assert timed.gates.review(PIPELINE, gate()) == Review(3, 3, 0)
     assert [timed.jobs.history(JobKey(PIPELINE, one.job_id))[-2].field for one in jobs] == ["fields"] * 3
 
 

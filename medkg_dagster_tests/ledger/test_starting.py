@@ -428,7 +428,7 @@ def test_two_who_look_at_the_same_gate_open_it_once(timed: JobLedger, clock: Fak
 
     def look() -> None:
         start.wait(60)
-        opened.append(timed.phases.review(PIPELINE, gate()).opened)
+        opened.append(timed.gates.review(PIPELINE, gate()).opened)
 
     threads = [threading.Thread(target=look) for _ in range(STARTERS)]
     for thread in threads:

@@ -71,18 +71,18 @@ def test_a_job_that_cannot_be_read_is_marked_and_the_others_go_on(
     jobs["good"].set()
     clock.advance(2)
 
-    review = timed.phases.review(PIPELINE, gate())
+    review = timed.gates.review(PIPELINE, gate())
 
     assert (review.opened, list(review.problems)) == (1, ["bad"])
-    marked = {item.job_id: item.observed or "" for item in timed.phases.waiting()}
+    marked = {item.job_id: item.observed or "" for item in timed.gates.waiting()}
     assert marked["bad"].startswith("cannot be judged: ")
-    assert timed.phases.review(PIPELINE, gate()).looked == 0
+    assert timed.gates.review(PIPELINE, gate()).looked == 0
 
     clock.advance(TIMEOUT)
-    timed.phases.review(PIPELINE, gate())
+    timed.gates.review(PIPELINE, gate())
 
     assert status(timed) == {"good": PhaseStatus.DUE, "late": PhaseStatus.TIMED_OUT}
-    assert not timed.phases.waiting()
+    assert not timed.gates.waiting()
     assert {job.job_id for job in timed.jobs.list()} >= {"good", "late"}
     assert [phase.job_id for phase in jobs["good"].take()] == ["good"]
 
@@ -95,8 +95,8 @@ def test_a_phase_that_cannot_be_read_stops_nobody(
     jobs["good"].set()
     clock.advance(2)
 
-    assert timed.phases.review(PIPELINE, gate()).opened == 1
-    assert "perhaps" in str([item.problem for item in timed.phases.waiting()]) or column == "baseline"
+    assert timed.gates.review(PIPELINE, gate()).opened == 1
+    assert "perhaps" in str([item.problem for item in timed.gates.waiting()]) or column == "baseline"
     assert status(timed)["good"] is PhaseStatus.DUE
 
 
@@ -201,7 +201,7 @@ def test_jobs_at_a_gate_that_was_renamed_are_moved_to_another(
     ahead.submit()
     ahead.approve(reason="read")
 
-    moved = timed.phases.move(PIPELINE, "ready", renamed, job_id=None, actor="ann", reason="renamed")
+    moved = timed.gates.move(PIPELINE, "ready", renamed, job_id=None, actor="ann", reason="renamed")
 
     assert {phase.job_id: (phase.gate, phase.status) for phase in moved} == {
         "ahead": ("signed", PhaseStatus.EXPECTED),
@@ -214,5 +214,5 @@ def test_jobs_at_a_gate_that_was_renamed_are_moved_to_another(
     assert jobs["good"].gate_history()[-1][1:] == ("moved to signed", "ann")
     jobs["good"].set()
     clock.advance(2)
-    assert timed.phases.review(PIPELINE, renamed).opened == 1
-    assert timed.phases.move(PIPELINE, "ready", renamed, job_id=None, actor="ann", reason="again") == ()
+    assert timed.gates.review(PIPELINE, renamed).opened == 1
+    assert timed.gates.move(PIPELINE, "ready", renamed, job_id=None, actor="ann", reason="again") == ()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ConfigDict
 
-from medkg_dagster.domain.gates import GateClause, GateCondition, GateOperator
+from medkg_dagster.domain.gate_conditions import GateClause, GateCondition, GateOperator
 from medkg_dagster.plugins import LoadGuard
 from medkg_dagster.resolution.phase_cuts import expand_conditions
 from medkg_dagster.stage_api import Extension, ExtensionKind

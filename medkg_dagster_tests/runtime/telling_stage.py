@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from medkg_dagster.domain.gates import GateCondition
+from medkg_dagster.domain.gate_conditions import GateCondition
 from medkg_dagster.stage_api import (
     Config,
     Extensions,

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from medkg_dagster.domain.gates import GateCondition
+from medkg_dagster.domain.gate_conditions import GateCondition
 from medkg_dagster.errors import (
     BatchFailedError,
     BatchInterruptedError,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from medkg_dagster.domain.gates import GateClause, GateCondition
+from medkg_dagster.domain.gate_conditions import GateClause, GateCondition
 from medkg_dagster.errors import GateConditionError
 from medkg_dagster.stage_api import PayloadFormat, hash_content
 from medkg_dagster.stage_api.testing import (

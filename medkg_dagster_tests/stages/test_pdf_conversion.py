@@ -327,9 +327,7 @@ def test_a_finished_conversion_says_so_in_the_ledger_and_sets_bad_ones_aside(tmp
         ledger.jobs.ensure(JobKey("papers", "job"), actor="test")
         ledger.files.put(JobKey("papers", "job"), files)
         ledger.phases.plan_work(JobKey("papers", "job"), "pdf_conversion", actor="test")
-        ledger.phases.arrive(
-            JobKey("papers", "job"), GateRule("behind", "ready", condition), RunIdentity("r")
-        )
+        ledger.gates.arrive(JobKey("papers", "job"), GateRule("behind", "ready", condition), RunIdentity("r"))
 
         conversion = GateWorkRun(
             Settings(tmp_path, tmp_path), factory.extensions, pipeline, "job", pipeline.work["pdf_conversion"]

@@ -242,7 +242,7 @@ def _require_arrival(book: JobLedger, pipeline: PipelinePlan, job: Job, gate: Pl
 
 def _warnings(settings: Settings, job: Job, changes: dict[str, Any]) -> list[str]:
     """Say which gates look at the changed fields and cannot make sense of the new values."""
-    from medkg_dagster.domain.gates import judge
+    from medkg_dagster.domain.gate_conditions import judge
 
     pipelines = [item for item in load_pipelines(settings).pipelines if item.name == job.pipeline]
     found = []

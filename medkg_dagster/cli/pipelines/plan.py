@@ -9,7 +9,7 @@ import click
 
 from medkg_dagster.cli.output import echo_json, echo_table
 from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines
-from medkg_dagster.domain.gates import describe_condition
+from medkg_dagster.domain.gate_conditions import describe_condition
 from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from sqlalchemy import (
     update,
 )
 
-from medkg_dagster.domain.gates import ABSENT, look_up
+from medkg_dagster.domain.gate_conditions import ABSENT, look_up
 from medkg_dagster.errors import LedgerError
 from medkg_dagster.ledger.encoding import RowReader, dump_json, from_json, storable
 from medkg_dagster.ledger.models import GateDecision, JobKey, JobPhase, JobStatus, PhaseStatus

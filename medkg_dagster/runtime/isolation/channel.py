@@ -21,7 +21,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from medkg_dagster.domain.gates import GateCondition
+from medkg_dagster.domain.gate_conditions import GateCondition
 from medkg_dagster.domain.payloads import FileRecord
 from medkg_dagster.errors import IsolatedStageError, LedgerError, MedkgError
 from medkg_dagster.io.faults import may_pass

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from medkg_dagster.domain.chunks import Chunk, chunk_id
 from medkg_dagster.domain.documents import Annotation, Block, BlockKind, Document, Section, hash_content
-from medkg_dagster.domain.gates import GateCondition
+from medkg_dagster.domain.gate_conditions import GateCondition
 from medkg_dagster.domain.payloads import Payload, PayloadFormat
 from medkg_dagster.stage_api._stage_types.views import TopologyView
 
