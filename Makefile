@@ -34,9 +34,9 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-$(DAGSTER_HOME)/dagster.yaml: dagster.yaml
+$(DAGSTER_HOME)/dagster.yaml: config/dagster.yaml
 	@mkdir -p $(DAGSTER_HOME)
-	@cp dagster.yaml $@
+	@cp $< $@
 
 demo: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml ## Run the main job on the bundled corpus and show what it made
 	@$(BIN)/medkg run auto
@@ -89,7 +89,7 @@ soak: $(INSTALLED) ## Draw other examples, seeds and moments of kills than `make
 	  -n $(WORKERS) --dist loadgroup --timeout 3600 --hypothesis-profile soak -m "hypothesis or chance" $(PYTEST_ARGS)
 
 dev: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml ## Open the Dagster UI (webserver and daemon) on loopback
-	$(BIN)/dagster dev --host $(HOST) --port $(PORT)
+	@$(BIN)/python scripts/dev.py $(HOST) $(PORT)
 
 bench: $(INSTALLED) ## Measure the figures the documentation states, as ratios side by side
 	env $(CLEAN) $(BIN)/python -m benchmarks

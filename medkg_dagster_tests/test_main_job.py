@@ -44,7 +44,7 @@ def run(repository: Path, tmp_path: Path) -> Run:
 def dagster_home(repository: Path, tmp_path: Path) -> str:
     home = tmp_path / "dagster"
     home.mkdir()
-    shutil.copy(repository / "dagster.yaml", home)
+    shutil.copy(repository / "config" / "dagster.yaml", home)
     return str(home)
 
 

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,11 +20,15 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from dagster import DagsterInstance
+
 from medkg_dagster.settings import Settings
 
 CORPUS = Path(__file__).parent.parent / "medkg_dagster" / "corpus" / "documents" / "pdfs"
 BIN = Path(sys.executable).parent
 DAEMON_ENDS_WITHIN = 30
+# It says every 30 seconds that it is there.
+DAEMON_HEARD_WITHIN = 45.0
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
@@ -97,16 +102,17 @@ def served(folder: Path) -> Iterator[str]:
 @contextmanager
 def daemon(home: Path) -> Iterator[None]:
     """Run Dagster's daemon, which ticks the sensors, unless one runs for this instance already."""
-    command = str(BIN / "dagster-daemon")
-    alive = subprocess.run([command, "liveness-check"], capture_output=True, check=False)  # noqa: S603 - our own command
-    if alive.returncode == 0:
-        print("a daemon runs already; it will start the job")
+    if daemon_runs():
+        print("a daemon runs already; it will start the job", flush=True)
         yield
         return
     log = home / "demo-pdf" / "daemon.log"
     with log.open("ab") as stream:
         process = subprocess.Popen(  # noqa: S603 - our own command
-            [command, "run", "-m", "medkg_dagster.definitions"], stdout=stream, stderr=stream, env=os.environ
+            [str(BIN / "dagster-daemon"), "run", "-m", "medkg_dagster.definitions"],
+            stdout=stream,
+            stderr=stream,
+            env=os.environ,
         )
     print(f"started a daemon, which logs to {log}", flush=True)
     try:
@@ -117,6 +123,25 @@ def daemon(home: Path) -> Iterator[None]:
             process.wait(DAEMON_ENDS_WITHIN)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+def daemon_runs() -> bool:
+    """Say whether a daemon calls sensors; of one that was heard of lately, whether it is heard of again."""
+    with DagsterInstance.get() as instance:
+
+        def heard_at() -> float:
+            heartbeat = instance.get_daemon_heartbeats().get("SENSOR")
+            return heartbeat.timestamp if heartbeat else 0.0
+
+        before = heard_at()
+        until = before + DAEMON_HEARD_WITHIN
+        if time.time() < until:
+            print("looking whether a daemon still runs", flush=True)
+        while time.time() < until:
+            if heard_at() > before:
+                return True
+            time.sleep(0.5)
+    return False
 
 
 if __name__ == "__main__":

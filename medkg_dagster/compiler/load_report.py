@@ -36,6 +36,7 @@ from medkg_dagster.ledger.times import stamp, utc_now
 from medkg_dagster.plugins import OWN_DISTRIBUTION
 from medkg_dagster.resolution.ledger_checks import audit_plugins, known_phases, registrations, stranded_jobs
 from medkg_dagster.resolution.plan import Plan, PluginReport
+from medkg_dagster.runtime.ticks import TICK_SECONDS
 from medkg_dagster.settings import Settings
 from medkg_dagster.topology import names
 from medkg_dagster.topology.names import JOBS_GO_ON, PIPELINES_LOAD, PLUGINS_LOAD, PLUGINS_UNCHANGED
@@ -118,7 +119,7 @@ def load_report_sensor(plan: Plan, settings: Settings) -> SensorDefinition:
         name=names.LOAD_REPORT_SENSOR,
         description="Shows what became of pipeline files and plugins as checks; starts no run.",
         default_status=DefaultSensorStatus.RUNNING,
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=TICK_SECONDS,
     )
     def load_report(context: SensorEvaluationContext) -> SensorResult | SkipReason:
         reported = _Reported.read(context.cursor)

@@ -104,6 +104,8 @@ def dagster_home(home: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / _INSTANCE_FILE
     if not settings.exists():
-        shipped = _PACKAGE / _INSTANCE_FILE
-        shutil.copyfile(shipped if shipped.exists() else _PACKAGE.parent / _INSTANCE_FILE, settings)
+        shipped = _PACKAGE / "config" / _INSTANCE_FILE
+        shutil.copyfile(
+            shipped if shipped.exists() else _PACKAGE.parent / "config" / _INSTANCE_FILE, settings
+        )
     return folder

@@ -78,7 +78,7 @@ class Running:
         for name, text in pipelines.items():
             (target / name).write_text(text)
         (self.home / "dagster").mkdir(parents=True)
-        settings = (REPOSITORY / "dagster.yaml").read_text()
+        settings = (REPOSITORY / "config" / "dagster.yaml").read_text()
         shipped_timeout = "start_timeout_seconds: 60"
         assert shipped_timeout in settings
         settings = settings.replace(shipped_timeout, f"start_timeout_seconds: {start_timeout_seconds}")

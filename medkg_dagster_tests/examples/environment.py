@@ -87,7 +87,7 @@ class Deployment:
         shutil.copytree(pipelines, orchestration / "pipelines")
         shutil.copy(repository / "config" / "orchestration" / "resilience.yaml", orchestration)
         (folder / "home" / "dagster").mkdir(parents=True)
-        shutil.copy(repository / "dagster.yaml", folder / "home" / "dagster")
+        shutil.copy(repository / "config" / "dagster.yaml", folder / "home" / "dagster")
         return cls(environment, folder)
 
     @property

@@ -25,7 +25,7 @@ def deployment(
     made = Deployment(environment, tmp_path_factory.mktemp("generated"))
     shutil.copytree(projects[GENERATED] / "config", made.folder / "config")
     (made.home / "dagster").mkdir(parents=True)
-    shutil.copy(repository / "dagster.yaml", made.home / "dagster")
+    shutil.copy(repository / "config" / "dagster.yaml", made.home / "dagster")
     return made
 
 
