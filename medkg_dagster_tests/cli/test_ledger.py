@@ -39,6 +39,7 @@ def test_a_job_shows_fields_stages_quarantine_and_history(medkg: Medkg) -> None:
         assert expected in shown
     described = json.loads(medkg("ledger", "show", "auto/default", "--json").stdout)
     assert [run["stage"] for run in described["stage_runs"]] == ["parse", "chunk"]
+    assert [(run["run_id"], run["status"]) for run in described["runs"]] == [("r1", "succeeded")]
     assert described["quarantined"][0]["document_id"] == "PMID:9"
 
 

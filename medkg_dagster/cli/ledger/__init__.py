@@ -119,6 +119,7 @@ def describe_job(book: JobLedger, job: Job) -> dict[str, Any]:
     return {
         **asdict(job),
         "phases": _phases(book, job),
+        "runs": [asdict(run) for run in book.runs.of_job(key)],
         "stage_runs": [asdict(run) for run in book.stage_runs.of_job(key)],
         "quarantined": [asdict(outcome) for outcome in book.stage_runs.outcomes(key)],
         "files": [record.model_dump(mode="json") for record in book.files.of_job(key)],
@@ -151,6 +152,7 @@ def _print_job(job: Job, described: dict[str, Any]) -> None:
                 click.echo(f"  {path} = {json.dumps(value, ensure_ascii=False)}")
     phases = [{**item, "observed": item["reason"] or item["observed"]} for item in described["phases"]]
     _print_records("phases", _PHASES, phases)
+    _print_records("runs", _RUNS, described["runs"])
     _print_records("stages", _STAGE_RUNS, described["stage_runs"])
     if described["files"]:
         counts = Counter(file["status"] for file in described["files"])
@@ -178,6 +180,14 @@ _PHASES = {
     "OPENED": "opened_at",
     "BY": "opened_by",
     "OBSERVED OR REASON": "observed",
+}
+_RUNS = {
+    "RUN": "run_id",
+    "JOB": "job_name",
+    "STATUS": "status",
+    "BEGAN": "began_at",
+    "ENDED": "ended_at",
+    "ERROR": "error",
 }
 _STAGE_RUNS = {
     "STAGE": "stage",
