@@ -102,12 +102,7 @@ def gate_work_job(
 
 
 def gate_work_sensor(work: WorkAtGate, settings: Settings) -> SensorDefinition:
-    """Return the sensor that starts the work when a job has come to wait for it.
-
-    Args:
-        work: The work.
-        settings: Where the ledger is.
-    """
+    """Return the sensor that starts the work when a job has come to wait for it."""
 
     @sensor(
         name=work.name,
@@ -168,11 +163,6 @@ class GateWorkRun:
 
     def execute(self, run: RunIdentity, options: Mapping[str, Any], log: logging.Logger) -> StageContext:
         """Do the work, and set the fields it returns.
-
-        Args:
-            run: The run.
-            options: What the launchpad says.
-            log: Where progress is logged.
 
         Returns:
             The context of the work, with what it counted and described.

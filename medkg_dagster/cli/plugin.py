@@ -125,9 +125,6 @@ def write_project(project: PluginProject, folder: Path) -> Path:
         project: Its names.
         folder: Where; it must not exist, or be empty.
 
-    Returns:
-        The folder.
-
     Raises:
         ConfigError: The folder holds something, or cannot be written.
     """

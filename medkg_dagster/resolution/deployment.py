@@ -53,13 +53,7 @@ def load_deployment(settings: Settings) -> Deployment:
 
 
 def deploy(loaded: LoadedTopologies, policy: LoadedPluginPolicy, home: Path) -> Deployment:
-    """Load the plugins that are let in or requested, and resolve the pipelines.
-
-    Args:
-        loaded: The pipelines.
-        policy: What is let in.
-        home: The folder for all data.
-    """
+    """Load the plugins that are let in or requested, and resolve the pipelines."""
     requested = requested_plugins(pipeline.topology for pipeline in loaded.pipelines)
     factory = StageFactory.load_plugins(policy.policy, requested)
     plan = resolve_topologies(loaded, factory, home, (*policy.problems, *factory.problems))
@@ -132,11 +126,6 @@ def resolve_pipeline(
     policies: Mapping[str, ResiliencePolicy],
 ) -> PipelinePlan:
     """Resolve one pipeline.
-
-    Args:
-        topology: The pipeline.
-        factory: The stage types and extensions.
-        policies: The resilience policies by name.
 
     Raises:
         StageResolutionError: It cannot be resolved; the message holds every reason.

@@ -21,9 +21,6 @@ def audit_plugins(events: Iterable[PluginEvent], ledger: JobLedger) -> tuple[Reg
     Args:
         events: Everything that became of plugins in this load.
         ledger: The open ledger.
-
-    Returns:
-        The records that were added.
     """
     added = ledger.registrations.record(registrations(events))
     gone = {entry.key[:2] for entry in added if entry.outcome == Outcome.REMOVED and not entry.subject}
@@ -69,12 +66,7 @@ def describe_registration(entry: Registration) -> str:
 
 
 def stranded_jobs(pipelines: Sequence[PipelinePlan], ledger: JobLedger) -> list[Problem]:
-    """Return a problem for each gate or phase that jobs wait for and that is defined no longer.
-
-    Args:
-        pipelines: The pipelines that there are.
-        ledger: The open ledger.
-    """
+    """Return a problem for each gate or phase that jobs wait for and that is defined no longer."""
     known = known_phases(pipelines)
     names = {pipeline.name for pipeline in pipelines}
     found = []

@@ -24,13 +24,7 @@ def requested_plugins(topologies: Iterable[PipelineTopologyConfig]) -> frozenset
 def unmet_requirements(
     topology: PipelineTopologyConfig, registry: StageRegistry, extensions: ExtensionRegistry
 ) -> Iterator[Finding]:
-    """Yield a finding for each requirement that what is installed does not meet.
-
-    Args:
-        topology: The pipeline.
-        registry: The stage types.
-        extensions: The extensions.
-    """
+    """Yield a finding for each requirement that what is installed does not meet."""
     for index, item in enumerate(topology.plugins.stages):
         path = ("plugins", "stages", index)
         entry = registry.find(item.type)

@@ -56,10 +56,6 @@ def stored_names(contract: StageMetadata, metadata: StageMetadata) -> dict[str, 
 def override(metadata: StageMetadata, overrides: MetadataOverrides) -> OverriddenMetadata:
     """Apply a stage's overrides.
 
-    Args:
-        metadata: The stage type's.
-        overrides: What the stage says.
-
     Raises:
         StageRegistryError: The result breaks a rule that the original had to keep too.
     """

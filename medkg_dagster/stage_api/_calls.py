@@ -34,7 +34,7 @@ class ExternalCalls:
     known to come again, and so is no reason to wait. May be used by many threads at once.
 
     `call` does all of it. Who makes calls in threads of their own and must not wait in them uses `admit`
-    before and `settle` after each call instead.
+    before and `record_outcome` after each call instead.
 
     Attributes:
         timeout_seconds: How long one attempt of one call may take, None for no limit; the caller hands it to
@@ -82,9 +82,9 @@ class ExternalCalls:
         try:
             result = work()
         except BaseException as error:
-            self.settle(service, failed=may_pass(error) is not False, cause=error)
+            self.record_outcome(service, failed=may_pass(error) is not False, cause=error)
             raise
-        self.settle(service, failed=False)
+        self.record_outcome(service, failed=False)
         return result
 
     def attempts(self, wanted: int) -> int:
@@ -99,7 +99,7 @@ class ExternalCalls:
         return wanted if self.max_attempts is None else min(wanted, self.max_attempts)
 
     def admit(self, service: str) -> float:
-        """Take a turn for one call; `settle` must follow when the call is over.
+        """Take a turn for one call; `record_outcome` must follow when the call is over.
 
         Args:
             service: What is called.
@@ -119,7 +119,7 @@ class ExternalCalls:
                 return self._own_turn(circuit)
         return self.reserve(redact(service), 1 / self.rate_limit_per_second)
 
-    def settle(self, service: str, *, failed: bool, cause: BaseException | None = None) -> None:
+    def record_outcome(self, service: str, *, failed: bool, cause: BaseException | None = None) -> None:
         """Say how an admitted call went.
 
         Args:

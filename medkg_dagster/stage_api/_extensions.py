@@ -234,8 +234,8 @@ class Extension:
         try:
             return self.config_model.model_validate(parameters), wrong
         except ValidationError as error:
-            told = {path for path, _ in wrong}
-            items = [item for item in error.errors() if item["loc"] not in told]
+            known = {path for path, _ in wrong}
+            items = [item for item in error.errors() if item["loc"] not in known]
             return None, wrong + [self._explain(item, parameters) for item in items]
 
     def _parameter(self, path: tuple[str | int, ...]) -> str:

@@ -79,9 +79,6 @@ def invoke(
         ctx: The context to give it; it collects the quarantined documents.
         inputs: State key to value.
 
-    Returns:
-        The outcome.
-
     Raises:
         StageContractError: `execute` does not take the inputs, the handler wrote foreign keys or missed its
             own, a value is an iterator, the counter lies, or the stage tried to end the process.

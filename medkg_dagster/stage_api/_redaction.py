@@ -128,9 +128,6 @@ def _changed(values: dict[str, Any]) -> dict[str, Any]:
 def showable(error: BaseException) -> BaseException:
     """Return an error whose text and causes may be logged and stored.
 
-    Args:
-        error: Any error.
-
     Returns:
         The error itself; where it or one of its causes quotes a revealed value, or quotes configuration that
         was refused, a stand-in with the same class name, traceback and causes.

@@ -16,9 +16,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, ValidationError, core_schema
 
 from medkg_dagster.errors import ConfigError
-from medkg_dagster.stage_api._redaction import holds_secret, redact, remember
-
-__all__ = ["Secret", "holds_secret", "redact", "secret_fields"]
+from medkg_dagster.stage_api._redaction import remember
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _WAY_OUT = "write `{env: NAME}` and set the variable"

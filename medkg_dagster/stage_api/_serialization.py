@@ -42,11 +42,6 @@ def encoding_of(value_type: Any) -> str:
 def dump_value(key: str, value: Any, value_type: Any) -> bytes:
     """Serialize one value.
 
-    Args:
-        key: The state key, for messages.
-        value: The value.
-        value_type: Its declared type.
-
     Returns:
         Bytes that `load_value` turns back into an equal value.
 
@@ -74,14 +69,6 @@ def dump_value(key: str, value: Any, value_type: Any) -> bytes:
 
 def load_value(key: str, content: bytes, value_type: Any) -> Any:
     """Deserialize one value.
-
-    Args:
-        key: The state key, for messages.
-        content: What `dump_value` returned.
-        value_type: The declared type.
-
-    Returns:
-        The value.
 
     Raises:
         StateError: The bytes are damaged or were written for another type.

@@ -51,9 +51,6 @@ def without_clashes(
 ) -> tuple[tuple[LoadedPipeline, ...], tuple[Problem, ...]]:
     """Keep the pipelines whose names in Dagster are free; a file called like its pipeline chooses first.
 
-    Args:
-        pipelines: Valid ones.
-
     Returns:
         Those that are kept, in order of name, and a problem for each of the others.
     """

@@ -44,8 +44,8 @@ def validated(
     try:
         made = model.model_validate(value, context=context)
     except ValidationError as error:
-        told = {finding.path for finding in findings}
-        findings += (finding for finding in explain(error, model, prefix) if finding.path not in told)
+        known = {finding.path for finding in findings}
+        findings += (finding for finding in explain(error, model, prefix) if finding.path not in known)
     return (None if findings else made), findings
 
 

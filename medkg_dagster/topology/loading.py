@@ -108,10 +108,6 @@ def load_pipelines(config: Path | ConfigFiles) -> LoadedTopologies:
 def load_pipeline(file: Path, policies: LoadedPolicies) -> tuple[LoadedPipeline | None, tuple[Problem, ...]]:
     """Load one pipeline file.
 
-    Args:
-        file: The file.
-        policies: The policies its stages may name.
-
     Returns:
         The pipeline, None where it has problems; and all its problems in line order.
     """

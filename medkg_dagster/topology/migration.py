@@ -51,9 +51,6 @@ class Migration:
 def migrate_file(file: Path) -> Migration:
     """Read a pipeline file and rewrite its text in today's form; nothing is written.
 
-    Args:
-        file: The file.
-
     Raises:
         TopologyError: It is not valid YAML.
         ConfigError: It cannot be rewritten without losing something, or `ruamel.yaml` is not installed.

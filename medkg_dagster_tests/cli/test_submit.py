@@ -235,23 +235,23 @@ def test_following_tells_of_another_attempt(
     assert follower.ends() == 0
 
 
-def test_a_job_that_nobody_starts_is_told_once(
+def test_a_job_that_nobody_starts_is_warned_once(
     reviewed: ReviewedJob, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told: list[str] = []
+    warnings: list[str] = []
 
-    def is_told() -> bool:
-        told.append(capsys.readouterr().err)
-        return "does a daemon run" in "".join(told)
+    def is_warned() -> bool:
+        warnings.append(capsys.readouterr().err)
+        return "does a daemon run" in "".join(warnings)
 
     follower = Follower(settings, patience=0.0)
-    wait_for(is_told, "the warning")
+    wait_for(is_warned, "the warning")
     time.sleep(0.3)  # for some more looks
     reviewed.run_stages("ingest", fail=True)
 
     assert follower.ends() == 1
-    is_told()
-    assert "".join(told).count("does a daemon run") == 1
+    is_warned()
+    assert "".join(warnings).count("does a daemon run") == 1
 
 
 def test_waiting_ends_with_the_jobs_outcome(gated_medkg: Medkg, reviewed: ReviewedJob) -> None:

@@ -31,7 +31,7 @@ class Server:
 
     url: str
     replies: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
-    asked: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
+    requests: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def server() -> Iterator[Server]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            live.asked.append((self.command, self.path, dict(self.headers.items()), body))
+            live.requests.append((self.command, self.path, dict(self.headers.items()), body))
             status, headers, content = live.replies.pop(0) if len(live.replies) > 1 else live.replies[0]
             self.send_response(status)
             for name, value in {**headers, "Content-Length": str(len(content))}.items():
@@ -135,7 +135,7 @@ def test_a_wait_the_server_asks_for_comes_before_ones_own(server: Server) -> Non
     with client(clock) as asking:
         assert asking.get(server.url, {"q": "a b"}, read) == [1]
     assert clock.naps == [1.0, 7.0]
-    assert [path for _, path, _, _ in server.asked] == ["/x?q=a+b"] * 3
+    assert [path for _, path, _, _ in server.requests] == ["/x?q=a+b"] * 3
 
 
 def test_a_service_may_have_passing_statuses_of_its_own(server: Server) -> None:
@@ -156,7 +156,7 @@ def test_a_missing_thing_is_an_answer_only_where_it_may_be(server: Server) -> No
         assert asking.get(server.url, {}, read, missing=lambda: "none") == "none"
         with pytest.raises(SourceError, match="status 404, the service says: no such study"):
             asking.get(server.url, {}, read)
-    assert len(server.asked) == 2
+    assert len(server.requests) == 2
 
 
 def test_a_pace_of_ones_own_holds_for_attempts_too(server: Server) -> None:
@@ -179,15 +179,15 @@ def test_every_attempt_is_one_call_of_the_guard_and_counts_for_its_circuit(serve
     with client(guard=calls) as asking, pytest.raises(CircuitOpenError, match=r"127\.0\.0\.1 failed 2 times"):
         asking.get(server.url, {}, read)
     assert turns == ["127.0.0.1"] * 2
-    assert len(server.asked) == 2
+    assert len(server.requests) == 2
 
 
 def test_a_secret_is_sent_and_never_told(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     server.replies = [(500, {}, KEY.encode()), (401, {}, f"{KEY} is wrong".encode())]
     with client(secret=KEY) as asking, pytest.raises(SourceError, match=r"says: \*\*\* is wrong") as caught:
         asking.post(server.url, {"input": ["a"]}, read)
-    assert [headers["Authorization"] for _, _, headers, _ in server.asked] == [f"Bearer {KEY}"] * 2
-    assert json.loads(server.asked[0][3]) == {"input": ["a"]}
+    assert [headers["Authorization"] for _, _, headers, _ in server.requests] == [f"Bearer {KEY}"] * 2
+    assert json.loads(server.requests[0][3]) == {"input": ["a"]}
     assert KEY not in str(caught.value) + caplog.text
 
 
@@ -205,4 +205,4 @@ def test_a_reply_without_end_is_cut(server: Server, monkeypatch: pytest.MonkeyPa
     server.replies = [(200, {}, b" " * 2000)]
     with client() as asking, pytest.raises(SourceError, match="more than 1000 bytes"):
         asking.get(server.url, {}, read)
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1

@@ -87,7 +87,7 @@ def test_a_service_that_is_away_loses_no_document(deployment: Deployment) -> Non
     assert job.status is JobStatus.FAILED
     assert "at doc-4: SourceError: " in str(job.error)
     assert [item.document_id for item in outcomes] == ["doc-2"]
-    assert sum(asked.path == "/doc-4" for asked in server.asked) == 3
+    assert sum(request.path == "/doc-4" for request in server.requests) == 3
 
 
 def test_a_service_that_comes_back_in_time_costs_an_attempt_and_nothing_else(deployment: Deployment) -> None:
@@ -124,7 +124,7 @@ def test_a_circuit_that_opens_is_said_once_in_the_log_of_the_run(deployment: Dep
     said = [entry.user_message for entry in deployment.instance.all_logs(result.run_id)]
     assert len([line for line in said if "is left alone" in line]) == 1
     assert all("first: PassingFaultError: status 503" in error for error in refused[1:])
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 def test_a_path_that_is_not_there_is_looked_for_once(deployment: Deployment) -> None:
@@ -153,4 +153,4 @@ def test_a_request_that_is_refused_is_made_once(deployment: Deployment, status: 
         result = deployment.run("asking", pipeline=PIPELINE, check=False)
 
     assert not result.success
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1

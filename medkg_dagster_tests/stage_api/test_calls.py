@@ -137,23 +137,23 @@ def test_only_one_call_tries_a_service_that_was_left_alone() -> None:
     calls.admit("api.example.org")
     with pytest.raises(CircuitOpenError):
         calls.admit("api.example.org")
-    calls.settle("api.example.org", failed=False)
+    calls.record_outcome("api.example.org", failed=False)
 
     assert calls.admit("api.example.org") == 0
 
 
 def test_turns_can_be_shared_with_others() -> None:
     clock = Clock()
-    asked: list[tuple[str, float]] = []
+    turns: list[tuple[str, float]] = []
 
     def reserve(service: str, interval: float) -> float:
-        asked.append((service, interval))
+        turns.append((service, interval))
         return 3.0
 
     calls = ExternalCalls(rate_limit_per_second=2, clock=clock, sleep=clock.pass_time, reserve=reserve)
 
     assert calls.call("api.example.org", clock) == 3.0
-    assert asked == [("api.example.org", 0.5)]
+    assert turns == [("api.example.org", 0.5)]
 
 
 def test_without_a_limit_no_turn_is_taken() -> None:
@@ -167,7 +167,7 @@ def test_threads_share_pace_and_circuit() -> None:
 
     with ThreadPoolExecutor(8) as threads:
         waits = sorted(threads.map(lambda _: calls.admit("api.example.org"), range(200)))
-        list(threads.map(lambda _: calls.settle("api.example.org", failed=True), range(200)))
+        list(threads.map(lambda _: calls.record_outcome("api.example.org", failed=True), range(200)))
 
     assert waits == pytest.approx([turn / 1000 for turn in range(200)])
     calls.failure_threshold = 200

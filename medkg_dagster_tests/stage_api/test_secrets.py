@@ -23,8 +23,8 @@ from typing_extensions import TypedDict
 from medkg_dagster.errors import ConfigError, StateError
 from medkg_dagster.stage_api import Payload, PayloadFormat, Secret
 from medkg_dagster.stage_api import _redaction as memory
-from medkg_dagster.stage_api._redaction import redact, revealed_names, showable
-from medkg_dagster.stage_api._secrets import holds_secret, secret_fields
+from medkg_dagster.stage_api._redaction import holds_secret, redact, revealed_names, showable
+from medkg_dagster.stage_api._secrets import secret_fields
 from medkg_dagster.stage_api._serialization import dump_value, load_value
 from medkg_dagster.topology.explain import explain
 

@@ -56,8 +56,8 @@ for line in sys.stdin:
         while True:
             pass
     if "full" in path:
-        told = {"error_class": "OSError", "message": "No space left on device", "may_pass": True}
-        print(json.dumps(told), flush=True)
+        answer = {"error_class": "OSError", "message": "No space left on device", "may_pass": True}
+        print(json.dumps(answer), flush=True)
         continue
     if "leaves" in path:
         print("no more", file=sys.stderr)

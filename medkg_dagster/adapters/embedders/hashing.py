@@ -57,11 +57,7 @@ class HashingParameters(Config):
 
 
 class HashingEmbedder:
-    """Makes lexical vectors by signed feature hashing.
-
-    Args:
-        parameters: Dimension and weights.
-    """
+    """Makes lexical vectors by signed feature hashing."""
 
     lexical = True
 
@@ -73,9 +69,6 @@ class HashingEmbedder:
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the lexical vectors of texts.
-
-        Args:
-            texts: Any texts.
 
         Returns:
             float32 of shape (texts, dimension); rows of length 1, or 0 for a text without words.
@@ -112,8 +105,8 @@ class HashingEmbedder:
 def _words(text: str) -> list[str]:
     folded = unicodedata.normalize("NFKC", text).casefold()
     words = _WORD.findall(folded)
-    telling = [word for word in words if word not in FUNCTION_WORDS]
-    return telling or words
+    content_words = [word for word in words if word not in FUNCTION_WORDS]
+    return content_words or words
 
 
 def _ngrams(word: str) -> list[str]:

@@ -43,10 +43,6 @@ class OnnxParameters(Config):
 class OnnxEmbedder:
     """Runs a sentence model; vectors are means over its tokens, of unit length.
 
-    Args:
-        parameters: Where the model is.
-        home: The folder for all data.
-
     Raises:
         ConfigError: The extra is not installed, a file is missing or is no model.
     """

@@ -109,11 +109,7 @@ class OpenAIEmbedder:
         return vectors
 
     def using(self, calls: ExternalCalls) -> OpenAIEmbedder:
-        """Return the same embedder, its requests made through the stage's guard.
-
-        Args:
-            calls: The guard.
-        """
+        """Return the same embedder, its requests made through the stage's guard."""
         return OpenAIEmbedder(self._parameters, calls)
 
     def _ask(self, texts: list[str]) -> NDArray[np.float32]:

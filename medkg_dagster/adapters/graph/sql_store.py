@@ -57,9 +57,6 @@ class SqlGraph:
                 nor at the end of one of its edges is not kept.
             edges: Edges, merged by id.
 
-        Returns:
-            What is in the graph now.
-
         Raises:
             StoreError: An edge has no node or no document, or the database cannot be written.
         """
@@ -88,15 +85,7 @@ class SqlGraph:
         return tuple(sorted(found, key=lambda node: (node.id != name, node.id.casefold() != wanted, node.id)))
 
     def close_names(self, name: str, limit: int = 5) -> tuple[str, ...]:
-        """Return names of the graph that are spelled like a name that was not found.
-
-        Args:
-            name: What was looked for.
-            limit: How many names to return at most.
-
-        Returns:
-            The closest names first.
-        """
+        """Return names of the graph that are spelled like a name that was not found, the closest first."""
         names = {row.folded_name: row.name for row in self._read(select(NODES.c.folded_name, NODES.c.name))}
         wanted = name.strip().casefold()
         close = difflib.get_close_matches(wanted, sorted(names), n=limit)
@@ -105,10 +94,6 @@ class SqlGraph:
 
     def neighbours(self, curie: str, limit: int) -> tuple[Neighbour, ...]:
         """Return the edges of a node with the nodes at their other ends.
-
-        Args:
-            curie: The node.
-            limit: How many edges to return at most.
 
         Returns:
             Statements before mentions, then by predicate, node and id.
@@ -140,9 +125,6 @@ class SqlGraph:
 
         Args:
             folder: Where to; it is made if need be.
-
-        Returns:
-            The two files.
 
         Raises:
             StoreError: The graph cannot be read or a file cannot be written; the old one is still there.

@@ -30,9 +30,6 @@ def full_text_query(text: str) -> str | None:
     and is also found written `PD1`; `PD1` is also found written `PD-1`. The longer parts of a compound are
     searched for on their own as well: they add to the rank.
 
-    Args:
-        text: Any text.
-
     Returns:
         The expression; None for a text without letters and digits.
     """

@@ -35,9 +35,6 @@ class SqliteIndex:
     """Keeps chunks, full text and vectors in `<home>/index.sqlite`.
 
     The file is opened at first use; a search does not create it.
-
-    Args:
-        home: The folder for all data.
     """
 
     def __init__(self, home: Path) -> None:
@@ -53,9 +50,6 @@ class SqliteIndex:
         Args:
             chunks: All chunks of their documents.
             embeddings: One vector for each of them, matched by chunk id.
-
-        Returns:
-            What is in the index now.
 
         Raises:
             StoreError: Chunks and vectors do not fit together, or the file cannot be written.

@@ -145,9 +145,6 @@ def load_json(name: str, content: bytes) -> Any:
         name: What is parsed, for messages.
         content: UTF-8, or UTF-16/32 with a byte order mark.
 
-    Returns:
-        The value.
-
     Raises:
         UnreadableDocumentError: Truncated, mis-encoded or not JSON.
         UnsafeDocumentError: Nested too deeply to be read.

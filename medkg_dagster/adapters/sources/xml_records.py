@@ -50,10 +50,6 @@ class _Span:
 def find_records(name: str, content: bytes) -> list[XmlRecord]:
     """Find every JATS article and PubMed record of an XML file.
 
-    Args:
-        name: The file's name, for messages.
-        content: The file's bytes.
-
     Returns:
         The records in file order; a file that is one JATS article is returned byte for byte.
 

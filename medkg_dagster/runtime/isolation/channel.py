@@ -71,11 +71,7 @@ _RESULTS: Mapping[str, Any] = {
 
 
 class Channel:
-    """The socket to the step; many threads may send and call at once.
-
-    Args:
-        connection: The socket.
-    """
+    """The socket to the step; many threads may send and call at once."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -216,10 +212,6 @@ class RemoteJobRecord:
 
 def answer(ctx: StageContext, call: Call) -> Answer:
     """Carry out a call in the step.
-
-    Args:
-        ctx: The context of the step.
-        call: What the child process asks for.
 
     Returns:
         The result, or the error to raise in the child process.

@@ -68,12 +68,6 @@ class StageProcess:
     def run(self, opening: Iterable[bytes]) -> Finished | Failed:
         """Start the process, talk to it until it has ended, and see that it has.
 
-        Args:
-            opening: The frames to begin with.
-
-        Returns:
-            What the stage came to.
-
         Raises:
             StageLimitError: It took too long.
             IsolatedStageError: The process ended before it said anything, or said what is no message.

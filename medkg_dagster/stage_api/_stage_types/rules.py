@@ -57,9 +57,6 @@ def check_registration(registration: Any) -> StageRegistration:
 def check_metadata(metadata: StageMetadata) -> None:
     """Check that metadata, as registered or as overridden in YAML, would compile.
 
-    Args:
-        metadata: The description of a stage type.
-
     Raises:
         StageRegistryError: A name would not fit Dagster, or a callable cannot be called as it will be.
     """
@@ -90,9 +87,6 @@ def takes_topology(builder: StageBuilder) -> bool:
     """Say whether a builder takes `(topology, definition)` rather than `(definition)`.
 
     A builder that could be called either way gets the definition alone.
-
-    Args:
-        builder: The builder.
 
     Raises:
         StageRegistryError: It is not callable, is asynchronous, or takes something else.
@@ -158,9 +152,6 @@ def _described(value: Any) -> str:
 
 def offered_registrations(plugin: Any) -> Iterator[Any]:
     """Call what an entry point names and yield what it registers, one by one and not yet checked.
-
-    Args:
-        plugin: What the entry point names.
 
     Raises:
         StageRegistryError: It is no function without arguments, returns something else than registrations,

@@ -80,12 +80,7 @@ class Attempt:
 
 
 def attempt(bench: Bench, home: Path) -> Attempt:
-    """Run a stage and judge every step of it.
-
-    Args:
-        bench: What it is run with.
-        home: The folder for all data.
-    """
+    """Run a stage and judge every step of it."""
     made = Attempt()
     findings = made.findings
     metadata = bench.registration.metadata

@@ -21,11 +21,7 @@ _ADDRESSES_TRIED = 4
 
 
 class GuardedBackend(httpcore.NetworkBackend):
-    """Opens connections to the very addresses that were checked, so that a second look-up cannot differ.
-
-    Args:
-        guard: Resolves and checks host names.
-    """
+    """Opens connections to the very addresses that were checked, so that a second look-up cannot differ."""
 
     def __init__(self, guard: AddressGuard) -> None:
         self._guard = guard

@@ -209,7 +209,7 @@ class Fetcher:
         try:
             result = self._results.get(timeout=self._nap())
             while True:
-                self._settle(*result)
+                self._handle_outcome(*result)
                 result = self._results.get_nowait()
         except queue.Empty:
             return
@@ -223,14 +223,14 @@ class Fetcher:
             moments += [moment for moment in (self._queues.next_moment(),) if moment is not None]
         return min(max(min(moments, default=now + _LONGEST_NAP) - now, 0.0), _LONGEST_NAP)
 
-    def _settle(self, host: str, task: Task, outcome: Reply | Exception, seconds: float) -> None:
+    def _handle_outcome(self, host: str, task: Task, outcome: Reply | Exception, seconds: float) -> None:
         self._active -= 1
         self._queues.release(host)
         task.seconds += seconds
         task.admitted = False
         is_fault = isinstance(outcome, TransientDownloadError) and not isinstance(outcome, BusyServerError)
         cause = outcome if isinstance(outcome, Exception) else None
-        self._calls.settle(host, failed=is_fault, cause=cause)
+        self._calls.record_outcome(host, failed=is_fault, cause=cause)
         if isinstance(outcome, Fetched):
             self._succeed(task, outcome)
         elif isinstance(outcome, Unchanged):

@@ -141,11 +141,7 @@ def vars_of(origin: Origin) -> dict[str, Any]:
 
 
 class FileStore:
-    """The folder `files` of the folder for all data.
-
-    Args:
-        home: The folder for all data.
-    """
+    """The folder `files` of the folder for all data."""
 
     def __init__(self, home: Path) -> None:
         self._home = home

@@ -219,10 +219,6 @@ def is_complete(media_type: str, tail: bytes) -> bool:
 def decoded(parts: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     """Undo a content encoding, a bounded piece at a time.
 
-    Args:
-        parts: The body as sent.
-        encoding: The value of `Content-Encoding`.
-
     Yields:
         Pieces of at most 256 KiB, whatever the compressed bytes unfold to.
 

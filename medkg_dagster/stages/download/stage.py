@@ -32,10 +32,6 @@ class DownloadStage:
     def execute(self, ctx: StageContext, *, payloads: tuple[Payload, ...]) -> tuple[DownloadedFile, ...]:
         """Fetch a batch; what was fetched before is not fetched again.
 
-        Args:
-            ctx: The surroundings of this run.
-            payloads: The documents.
-
         Returns:
             The files, one for each document that has one, in the documents' order.
 

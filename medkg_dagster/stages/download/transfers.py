@@ -86,16 +86,7 @@ class _StartOverError(Exception):
 
 
 class Transfers:
-    """Makes requests; used by many threads at once.
-
-    Args:
-        config: Limits.
-        store: Where files go.
-        backend: Opens connections.
-        pool: Keeps them.
-        read_timeout: Longest wait for the next bytes.
-        user_agent: The `User-Agent` of requests.
-    """
+    """Makes requests; used by many threads at once."""
 
     def __init__(
         self,

@@ -74,9 +74,6 @@ class Matcher:
 
         Args:
             text: The text; offsets count its Unicode code points.
-
-        Returns:
-            The mentions.
         """
         return tuple(_leftmost_longest(self._candidates(text)))
 
@@ -154,9 +151,6 @@ class Definition:
 
 def find_definitions(text: str) -> Iterator[Definition]:
     """Yield the abbreviations that a sentence defines, in order.
-
-    Args:
-        text: The sentence.
 
     Yields:
         The definitions; offsets point into the sentence.

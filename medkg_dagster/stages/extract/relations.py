@@ -210,9 +210,6 @@ def relation_between(left: Role, words: str, right: Role) -> Relation | None:
         left: What stands first.
         words: The text between the two.
         right: What stands second.
-
-    Returns:
-        The first relation that fits.
     """
     rules = RELATIONS.get((left, right), ())
     return next((relation for relation in rules if relation.words.fullmatch(words)), None)

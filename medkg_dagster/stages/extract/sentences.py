@@ -82,14 +82,7 @@ class Sentence:
 
 
 def document_sentences(document: Document) -> tuple[Sentence, ...]:
-    """Split a document's blocks into sentences; each line of a table counts as one.
-
-    Args:
-        document: The document.
-
-    Returns:
-        The sentences in reading order.
-    """
+    """Split a document's blocks into sentences; each line of a table counts as one."""
     found: list[Sentence] = []
     for section in document.sections:
         for block in section.blocks:
@@ -101,9 +94,6 @@ def document_sentences(document: Document) -> tuple[Sentence, ...]:
 
 def sentence_spans(text: str) -> Iterator[tuple[int, int]]:
     """Yield where the sentences of a block stand; together they hold all of it but white space.
-
-    Args:
-        text: The block's text.
 
     Yields:
         First character and one past the last one of each sentence.

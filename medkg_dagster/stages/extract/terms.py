@@ -110,9 +110,6 @@ class Vocabulary:
 def fold(text: str) -> str:
     """Return text in lower case with simple hyphens, apostrophes and spaces, of the very same length.
 
-    Args:
-        text: Any text.
-
     Returns:
         The text to compare with; character `i` of it stands for character `i` of `text`.
     """
@@ -146,9 +143,6 @@ def load(path: Path | None) -> Vocabulary:
 
     Args:
         path: The TSV file; None for the bundled one.
-
-    Returns:
-        The vocabulary.
 
     Raises:
         ConfigError: The file is missing, unreadable or wrong; the message names the line.

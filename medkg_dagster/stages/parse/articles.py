@@ -50,10 +50,6 @@ class _Piece:
 def parse(payload: Payload, config: ParseConfig) -> Document:
     """Parse the record of an article into its title and abstract.
 
-    Args:
-        payload: One record as JSON.
-        config: The stage's configuration.
-
     Returns:
         The document, named by the best identifier of the record.
 
@@ -84,9 +80,6 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
 
 def describe_record(payload: Payload) -> ArticleRecord:
     """Return what the record of an article says.
-
-    Args:
-        payload: One record as JSON.
 
     Raises:
         UnreadableDocumentError: The content is no JSON object.
@@ -149,9 +142,6 @@ def _piece(parts: list[str], *, is_heading: bool) -> Iterator[_Piece]:
 
 def read_converted(file: Path) -> Document | None:
     """Read the sidecar file that a converter left; None where it left none.
-
-    Args:
-        file: The downloaded file.
 
     Raises:
         UnreadableDocumentError: The converter could not convert it, or left what is no valid document.

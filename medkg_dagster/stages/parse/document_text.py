@@ -102,11 +102,7 @@ class DocumentText:
         self._append(clean(text), kind)
 
     def table(self, rows: Iterable[Iterable[str]]) -> None:
-        """Add a table, its rows on lines and its cells separated by tabs; an empty one adds nothing.
-
-        Args:
-            rows: The cells' texts, row by row.
-        """
+        """Add a table, its rows on lines and its cells separated by tabs; an empty one adds nothing."""
         lines = ("\t".join(clean(cell) for cell in row).rstrip("\t") for row in rows)
         self._append("\n".join(line for line in lines if line.strip()), BlockKind.TABLE)
 
@@ -200,16 +196,22 @@ class Metadata:
     retracted: str | None = None
 
 
+def list_items(lines: Iterable[str], bullet: re.Pattern[str]) -> list[tuple[BlockKind, list[str]]]:
+    """Return a paragraph's blocks, line by line: one that begins with a bullet begins a list item."""
+    items: list[tuple[BlockKind, list[str]]] = []
+    for line in lines:
+        match = bullet.match(line)
+        if match:
+            items.append((BlockKind.LIST_ITEM, [line[match.end() :]]))
+        elif items:
+            items[-1][1].append(line)
+        else:
+            items.append((BlockKind.PARAGRAPH, [line]))
+    return items
+
+
 def make_document(payload: Payload, builder: DocumentText, metadata: Metadata) -> Document:
     """Lay out the text and make the document.
-
-    Args:
-        payload: The payload it was parsed from.
-        builder: Its text.
-        metadata: The rest.
-
-    Returns:
-        The document.
 
     Raises:
         UnreadableDocumentError: The payload has neither a title nor any text.

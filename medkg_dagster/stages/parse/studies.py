@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from medkg_dagster.stage_api import Annotation, AnnotationRole, BlockKind, Document, Payload
 from medkg_dagster.stages.parse import ParseConfig
-from medkg_dagster.stages.parse.document_text import DocumentText, Metadata, make_document
+from medkg_dagster.stages.parse.document_text import DocumentText, Metadata, list_items, make_document
 from medkg_dagster.stages.parse.study_record import (
     Record,
     StudyRecord,
@@ -80,16 +80,7 @@ def _write_markup(builder: DocumentText, text: str) -> None:
 
 
 def _items(paragraph: str) -> list[tuple[BlockKind, list[str]]]:
-    items: list[tuple[BlockKind, list[str]]] = []
-    for line in filter(None, map(str.strip, paragraph.splitlines())):
-        match = _BULLET.match(line)
-        if match:
-            items.append((BlockKind.LIST_ITEM, [line[match.end() :]]))
-        elif items:
-            items[-1][1].append(line)
-        else:
-            items.append((BlockKind.PARAGRAPH, [line]))
-    return items
+    return list_items(filter(None, map(str.strip, paragraph.splitlines())), _BULLET)
 
 
 def _named(intervention: Record) -> str:
@@ -240,12 +231,6 @@ def mesh_ui(identifier: str) -> str:
 
     MeSH gave out six digits up to D066448 and C588420 and nine digits after that, so `D000009404` can
     only be `D009404`, while `D000069283` is what MeSH itself writes.
-
-    Args:
-        identifier: `D` or `C` and digits.
-
-    Returns:
-        The identifier as MeSH writes it.
     """
     kind, number = identifier[0], int(identifier[1:])
     return f"{kind}{number:06}" if number <= _LAST_SIX_DIGITS[kind] else f"{kind}{number:09}"

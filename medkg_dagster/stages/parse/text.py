@@ -6,9 +6,9 @@ import codecs
 import re
 
 from medkg_dagster.errors import UnreadableDocumentError
-from medkg_dagster.stage_api import BlockKind, Document, Payload
+from medkg_dagster.stage_api import Document, Payload
 from medkg_dagster.stages.parse import ParseConfig
-from medkg_dagster.stages.parse.document_text import DocumentText, Metadata, make_document
+from medkg_dagster.stages.parse.document_text import DocumentText, Metadata, list_items, make_document
 
 _MARKDOWN_HEADING = re.compile(r"(#{1,6})\s+(\S.*?)\s*#*$")
 _LIST_ITEM = re.compile(r"(?:[-*•‣–]|\d{1,2}[.)])\s+(?=\S)")
@@ -19,13 +19,6 @@ MAX_HEADING_CHARACTERS = 80
 
 def parse(payload: Payload, config: ParseConfig) -> Document:
     """Parse a text file.
-
-    Args:
-        payload: The payload.
-        config: The stage's configuration.
-
-    Returns:
-        The document, with a `sha256:` id.
 
     Raises:
         UnreadableDocumentError: The bytes are not UTF-8, nor UTF-16 with a byte order mark, or empty.
@@ -117,14 +110,5 @@ def _heading_level(line: str, *, alone: bool) -> int:
 
 def _flush(builder: DocumentText, lines: list[str]) -> None:
     """Add a paragraph; lines that begin with a bullet or number become list items."""
-    items: list[tuple[BlockKind, list[str]]] = []
-    for line in lines:
-        match = _LIST_ITEM.match(line)
-        if match:
-            items.append((BlockKind.LIST_ITEM, [line[match.end() :]]))
-        elif items:
-            items[-1][1].append(line)
-        else:
-            items.append((BlockKind.PARAGRAPH, [line]))
-    for kind, parts in items:
+    for kind, parts in list_items(lines, _LIST_ITEM):
         builder.block(" ".join(parts), kind)

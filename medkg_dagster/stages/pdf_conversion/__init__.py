@@ -132,9 +132,6 @@ def convert_files(
         retry_failed: Whether to try again what failed before.
         command: The converting process and its arguments; this package's own by default.
 
-    Returns:
-        The report.
-
     Raises:
         StoreError: What is worth another try met a conversion; what was converted stays.
     """
@@ -172,14 +169,14 @@ def _describe_converter(parse_config: Mapping[str, Any]) -> str:
 
 def _converted_by(path: Path) -> str | None:
     try:
-        return _read_beside(path, CONVERTED_BY).decode()
+        return _read_sidecar(path, CONVERTED_BY).decode()
     except FileNotFoundError:
         return None
     except (RefusedFileError, UnicodeDecodeError):
         return ""  # nobody's; it is replaced
 
 
-def _read_beside(path: Path, suffix: str) -> bytes:
+def _read_sidecar(path: Path, suffix: str) -> bytes:
     return read_regular(path.with_suffix(suffix), _MAX_NOTE_BYTES, within=path.parent)
 
 
@@ -196,7 +193,7 @@ def _is_pdf(file: FileRecord) -> bool:
 
 def _earlier_failure(path: Path) -> ConversionFailure | None:
     try:
-        said = json.loads(_read_beside(path, CONVERSION_FAILED))
+        said = json.loads(_read_sidecar(path, CONVERSION_FAILED))
         return ConversionFailure(str(said["error_class"]), str(said["message"]))
     except (FileNotFoundError, RefusedFileError, ValueError, KeyError, TypeError):
         return None

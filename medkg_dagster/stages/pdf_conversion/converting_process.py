@@ -41,10 +41,6 @@ def main() -> None:
 def convert(stage: ParseStage, path: Path) -> dict[str, str | bool] | None:
     """Write the IR of a PDF into its sidecar file.
 
-    Args:
-        stage: A stage of type `parse`.
-        path: The PDF.
-
     Returns:
         None, or why it could not be done and whether that may pass. A lack of memory may not: it is limited.
     """

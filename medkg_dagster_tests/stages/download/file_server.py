@@ -32,7 +32,7 @@ def sha256(content: bytes) -> str:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ReceivedRequest:
     """One request that came."""
 
     path: str
@@ -52,8 +52,8 @@ class Conversation(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         files = self.server.files
         with files.lock:
-            files.asked.append(Asked(self.path, headers, time.monotonic()))
-            turn = sum(asked.path == self.path for asked in files.asked)
+            files.requests.append(ReceivedRequest(self.path, headers, time.monotonic()))
+            turn = sum(request.path == self.path for request in files.requests)
             files.active += 1
             files.most_active = max(files.most_active, files.active)
         try:
@@ -111,14 +111,14 @@ class FileServer:
 
     Attributes:
         behaviours: What answers each path.
-        asked: The requests that came, in order.
+        requests: The requests that came, in order.
         active: Requests being answered.
         most_active: The most there were at once.
         closing: Set when the server goes.
     """
 
     behaviours: dict[str, Behaviour] = field(default_factory=dict)
-    asked: list[Asked] = field(default_factory=list)
+    requests: list[ReceivedRequest] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
     active: int = 0
     most_active: int = 0
@@ -161,7 +161,7 @@ class FileServer:
 
     def count(self, path: str) -> int:
         """Return how often a path was asked for."""
-        return sum(asked.path == path for asked in self.asked)
+        return sum(request.path == path for request in self.requests)
 
 
 def whole(body: bytes, **headers: str) -> Behaviour:
@@ -172,12 +172,12 @@ def whole(body: bytes, **headers: str) -> Behaviour:
         if conversation.headers.get("If-None-Match") == etag:
             conversation.answer(304, ETag=etag)
             return
-        asked = conversation.headers.get("Range", "")
+        range_header = conversation.headers.get("Range", "")
         is_same = conversation.headers.get("If-Range", etag) == etag
-        if not asked or not is_same:
+        if not range_header or not is_same:
             conversation.answer(200, body, ETag=etag, **headers)
             return
-        start = int(asked.removeprefix("bytes=").rstrip("-"))
+        start = int(range_header.removeprefix("bytes=").rstrip("-"))
         if start >= len(body):
             conversation.answer(416, Content_Range=f"bytes */{len(body)}")
             return

@@ -134,7 +134,7 @@ def test_loopback_is_not_fetched_from_by_default(tmp_path: Path) -> None:
         assert "127.0.0.1 leads to 127.0.0.1, which is loopback" in refused(
             tmp_path, url, allow_private_hosts=[]
         )
-        assert server.asked == []
+        assert server.requests == []
 
 
 def test_one_private_address_among_several_is_enough_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,13 +150,13 @@ def test_one_private_address_among_several_is_enough_to_refuse(monkeypatch: pyte
 def test_a_name_is_looked_up_once_for_a_connection_and_that_address_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    resolved: list[str] = []
     real = socket.getaddrinfo
 
     def rebinding(host: str, port: int, *args: Any, **options: Any) -> Any:
-        asked.append(host)
+        resolved.append(host)
         # The name leads to the server at first, and to nowhere when asked again.
-        address = {"papers.test": "127.0.0.1" if asked.count(host) == 1 else "127.0.0.9"}.get(host, host)
+        address = {"papers.test": "127.0.0.1" if resolved.count(host) == 1 else "127.0.0.9"}.get(host, host)
         return real(address, port, *args, **options)
 
     with FileServer() as server:
@@ -165,8 +165,8 @@ def test_a_name_is_looked_up_once_for_a_connection_and_that_address_is_used(
         files, _ = run(tmp_path, records_of(urls), max_per_host=1, allow_private_hosts=["127.0.0.1"])
 
         assert len(files) == 5
-        assert asked.count("papers.test") == 1
-        assert {request.headers["host"] for request in server.asked} == {f"papers.test:{server.port}"}
+        assert resolved.count("papers.test") == 1
+        assert {request.headers["host"] for request in server.requests} == {f"papers.test:{server.port}"}
 
 
 def test_proxies_of_the_environment_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,7 +202,7 @@ def test_a_harmless_encoding_nobody_asked_for_is_undone(server: FileServer, tmp_
     files, _ = run(tmp_path, [record_of(url)])
 
     assert files[0].sha256 == sha256(BIG)
-    assert server.asked[0].headers["accept-encoding"] == "identity"
+    assert server.requests[0].headers["accept-encoding"] == "identity"
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_redirects_without_end_are_refused(server: FileServer, tmp_path: Path) -
     server.serve("/b", redirect("/a"))
 
     assert "more than 5 redirects" in refused(tmp_path, url)
-    assert len(server.asked) == 6
+    assert len(server.requests) == 6
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_a_server_that_asks_to_wait_is_waited_for(server: FileServer, tmp_path: 
     files, _ = run(tmp_path, [record_of(url)])
 
     assert len(files) == 1
-    assert server.asked[1].moment - server.asked[0].moment >= 1
+    assert server.requests[1].moment - server.requests[0].moment >= 1
 
 
 def test_its_other_files_wait_too_and_other_hosts_do_not(server: FileServer, tmp_path: Path) -> None:
@@ -58,10 +58,10 @@ def test_its_other_files_wait_too_and_other_hosts_do_not(server: FileServer, tmp
 
     files, _ = run(tmp_path, records_of([busy, same, other]), max_per_host=1)
 
-    moments = {asked.path: asked.moment for asked in server.asked}
+    moments = {request.path: request.moment for request in server.requests}
     assert len(files) == 3
     assert moments["/c"] < moments["/b"]
-    assert moments["/b"] - server.asked[0].moment >= 1
+    assert moments["/b"] - server.requests[0].moment >= 1
 
 
 def test_a_server_that_asks_to_wait_too_long_is_left_for_later(server: FileServer, tmp_path: Path) -> None:
@@ -70,14 +70,15 @@ def test_a_server_that_asks_to_wait_too_long_is_left_for_later(server: FileServe
     with pytest.raises(DownloadsDeferredError, match="3 of 3 files are left"):
         run(tmp_path, records_of(urls), max_per_host=1)
 
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
-    ("asked", "seconds"), [("7", 7.0), (" 7 ", 7.0), ("", None), ("soon", None), ("-1", None), ("1.5", None)]
+    ("retry_after_header", "seconds"),
+    [("7", 7.0), (" 7 ", 7.0), ("", None), ("soon", None), ("-1", None), ("1.5", None)],
 )
-def test_waits_are_read_as_seconds(asked: str, seconds: float | None) -> None:
-    assert retry_after(asked) == seconds
+def test_waits_are_read_as_seconds(retry_after_header: str, seconds: float | None) -> None:
+    assert retry_after(retry_after_header) == seconds
 
 
 def test_waits_are_read_as_dates() -> None:
@@ -251,18 +252,18 @@ def test_requests_keep_the_pace_all_processes_share(server: FileServer, tmp_path
 
     assert len(files) == 4
     assert turns == [("127.0.0.1", 0.05)] * 4
-    assert server.asked[-1].moment - started >= 0.15
+    assert server.requests[-1].moment - started >= 0.15
 
 
 @dataclass
 class WatchedJob(InMemoryJobRecord):
     """Notes when it is told of files, and by which thread."""
 
-    told: list[tuple[threading.Thread, int]] = field(default_factory=list)
+    writes: list[tuple[threading.Thread, int]] = field(default_factory=list)
 
     def record_files(self, records: Iterable[FileRecord]) -> None:
         kept = list(records)
-        self.told.append((threading.current_thread(), len(kept)))
+        self.writes.append((threading.current_thread(), len(kept)))
         InMemoryJobRecord.record_files(self, kept)
 
 
@@ -278,19 +279,19 @@ def test_the_ledger_is_told_while_files_come_in_by_one_thread(server: FileServer
     urls = [server.serve("/a", whole(pdf(1))), server.serve("/b", after_the_first_was_recorded)]
     run(tmp_path, records_of(urls), job, read_timeout_seconds=90)
 
-    assert [count for _, count in job.told] == [1, 1]
-    assert {thread for thread, _ in job.told} == {threading.main_thread()}
+    assert [count for _, count in job.writes] == [1, 1]
+    assert {thread for thread, _ in job.writes} == {threading.main_thread()}
 
 
 def test_progress_is_told_in_files(server: FileServer, tmp_path: Path) -> None:
-    told: list[tuple[int, int | None, str]] = []
+    reports: list[tuple[int, int | None, str]] = []
     ctx = context(tmp_path)
-    ctx.report_progress = lambda done, total, unit: told.append((done, total, unit))
+    ctx.report_progress = lambda done, total, unit: reports.append((done, total, unit))
     urls = [server.serve(f"/{number}", whole(pdf(number))) for number in range(3)]
 
     stage().execute(ctx, payloads=records_of(urls))
 
-    assert told == [(1, 3, "files"), (2, 3, "files"), (3, 3, "files")]
+    assert reports == [(1, 3, "files"), (2, 3, "files"), (3, 3, "files")]
 
 
 def test_a_run_of_a_later_job_uses_what_is_stored(server: FileServer, tmp_path: Path) -> None:

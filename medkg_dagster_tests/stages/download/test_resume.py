@@ -63,8 +63,8 @@ def test_a_broken_transfer_goes_on_where_it_stopped(server: FileServer, tmp_path
     files, ctx = run(tmp_path, [record_of(url)])
 
     assert files[0].sha256 == sha256(BIG)
-    assert server.asked[1].headers["range"] == f"bytes={AFTER}-"
-    assert server.asked[1].headers["if-range"] == f'"{sha256(BIG)[:16]}"'
+    assert server.requests[1].headers["range"] == f"bytes={AFTER}-"
+    assert server.requests[1].headers["if-range"] == f'"{sha256(BIG)[:16]}"'
     assert ctx.described["bytes_downloaded"] == len(BIG)
     assert partials_under(tmp_path) == []
 
@@ -148,7 +148,7 @@ def test_without_a_strong_validator_a_transfer_starts_over(server: FileServer, t
     files, _ = run(tmp_path, [record_of(url)])
 
     assert files[0].sha256 == sha256(BIG)
-    assert "range" not in server.asked[1].headers
+    assert "range" not in server.requests[1].headers
 
 
 def test_a_date_is_a_validator_too(server: FileServer, tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_a_date_is_a_validator_too(server: FileServer, tmp_path: Path) -> None:
     files, _ = run(tmp_path, [record_of(url)])
 
     assert files[0].sha256 == sha256(BIG)
-    assert server.asked[1].headers["if-range"] == date
+    assert server.requests[1].headers["if-range"] == date
 
 
 def test_bytes_of_an_earlier_start_of_the_machine_are_not_trusted(server: FileServer, tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_bytes_of_an_earlier_start_of_the_machine_are_not_trusted(server: FileSe
     files, _ = run(tmp_path, [record_of(url)])
 
     assert files[0].sha256 == sha256(BIG)
-    assert "range" not in server.asked[1].headers
+    assert "range" not in server.requests[1].headers
 
 
 @pytest.mark.parametrize("note", ["", "{", "[]", '{"url": 1}', "\x00"])
@@ -264,11 +264,11 @@ def test_kills_at_any_moment_lose_nothing(server: FileServer, tmp_path: Path, ch
     bodies = [pdf(number, chance.choice((1000, 300_000, 1_500_000))) for number in range(24)]
     urls = [server.serve(f"/{number}", whole(body)) for number, body in enumerate(bodies)]
     for _ in range(4):
-        asked = len(server.asked)
+        seen = len(server.requests)
         child = start(tmp_path, urls)
         deadline = time.monotonic() + 60
-        wanted = asked + chance.randrange(1, 24)
-        while len(server.asked) < wanted and child.poll() is None and time.monotonic() < deadline:
+        wanted = seen + chance.randrange(1, 24)
+        while len(server.requests) < wanted and child.poll() is None and time.monotonic() < deadline:
             time.sleep(0.001)
         child.kill()
         child.communicate()

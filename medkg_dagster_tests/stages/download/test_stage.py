@@ -314,7 +314,7 @@ def test_revalidation_keeps_what_has_not_changed(server: FileServer, tmp_path: P
     again, ctx = run(tmp_path, payloads, job, revalidate=True)
 
     assert again == first
-    assert "if-none-match" in server.asked[1].headers
+    assert "if-none-match" in server.requests[1].headers
     assert ctx.described["files_reused"] == 1
 
 
@@ -386,10 +386,10 @@ def test_secrets_of_an_address_are_used_and_never_shown(
 
     files, ctx = run(tmp_path, records_of([login, bad]), give_up_after=1)
 
-    assert any(asked.headers.get("authorization", "").startswith("Basic ") for asked in server.asked)
+    assert any(request.headers.get("authorization", "").startswith("Basic ") for request in server.requests)
     assert "page=2" in files[0].url
-    told = [str(files), str(ctx.job.files()), json.dumps(rows(ctx)), str(ctx.quarantined), caplog.text]
-    assert not [text for text in told if "s3cr3t" in text]
+    shown = [str(files), str(ctx.job.files()), json.dumps(rows(ctx)), str(ctx.quarantined), caplog.text]
+    assert not [text for text in shown if "s3cr3t" in text]
 
 
 def test_addresses_that_differ_in_a_secret_only_are_not_taken_for_one_another(

@@ -144,9 +144,6 @@ def _letters(text: str) -> str:
 def find_doi(pages: Sequence[Sequence[str]]) -> str | None:
     """Return the article's own DOI, not one it cites.
 
-    Args:
-        pages: The lines of each page.
-
     Returns:
         The DOI that page one prints, the one most pages repeat where there are several; else the one
         that stands beside "cite this article"; None where neither is there.

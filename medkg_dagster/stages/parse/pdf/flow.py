@@ -67,9 +67,6 @@ def flow_text(placed: Sequence[PlacedLine], usual: float, *, skip: frozenset[int
         placed: Lines in reading order.
         usual: See `body_size`.
         skip: Positions of lines to leave out.
-
-    Returns:
-        The flow; words hyphenated at a line's end are whole again.
     """
     bold_body = _mostly_bold(placed, usual)
     vocabulary = _vocabulary(placed)

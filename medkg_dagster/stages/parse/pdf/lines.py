@@ -56,9 +56,6 @@ class _Character:
 def read_lines(text_page: Any) -> list[Line]:
     """Read the lines of a page in the order of its content stream; rotated text is left out.
 
-    Args:
-        text_page: A pypdfium2 text page.
-
     Returns:
         The lines; one is cut where a gap as wide as that between columns opens.
     """

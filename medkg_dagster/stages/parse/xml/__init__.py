@@ -43,13 +43,6 @@ _TEX_BODY = re.compile(r"\\begin\{document\}(.*?)\\end\{document\}", re.DOTALL)
 def parse_xml(content: bytes, origin: str) -> Element:
     """Parse XML safely; namespaces are dropped from element names, comments and instructions are removed.
 
-    Args:
-        content: The bytes of one XML document.
-        origin: Where it came from, for messages.
-
-    Returns:
-        The root element.
-
     Raises:
         UnsafeDocumentError: It declares entities of its own, or is nested or sized beyond all reason.
         UnreadableDocumentError: It is not well-formed; the message gives line and column.
@@ -192,10 +185,6 @@ def inline_text(element: Element, *, skip: frozenset[str] = frozenset()) -> str:
     Superscript and subscript are joined to their word, a numeric superscript after a digit is written
     with a caret (`10^5`); superscript citations, footnotes and footnote marks are left out, other cross
     references keep their text; formulas keep one textual form.
-
-    Args:
-        element: An element with mixed content.
-        skip: Further elements to leave out.
 
     Returns:
         The text, white space as it stands in the source.

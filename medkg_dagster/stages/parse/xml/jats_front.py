@@ -35,9 +35,6 @@ def read_metadata(article: Element) -> Metadata:
 
     Args:
         article: An `article` with `front/article-meta`.
-
-    Returns:
-        Its metadata.
     """
     meta = article.find("front/article-meta")
     assert meta is not None
