@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import random
 import shutil
 import signal
 import socket
@@ -12,13 +13,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+from dagster import DagsterInstance
 
 from medkg_dagster.ledger import Job, JobKey, JobLedger, JobStatus
 
@@ -84,6 +86,13 @@ class Running:
         settings = settings.replace(shipped_timeout, f"start_timeout_seconds: {start_timeout_seconds}")
         (self.home / "dagster" / "dagster.yaml").write_text(settings)
 
+    def create_storages(self) -> None:
+        """Make Dagster's databases: of two processes that make them at once, one fails."""
+        with DagsterInstance.from_config(str(self.home / "dagster")) as instance:
+            instance.get_runs(limit=1)
+            instance.all_instigator_state()
+            instance.get_asset_keys(limit=1)
+
     def ledger(self) -> JobLedger:
         """Open the deployment's ledger."""
         return JobLedger.open(self.home)
@@ -110,18 +119,19 @@ class Running:
             if seen is not None:
                 return seen
             assert time.monotonic() < deadline, f"waited {patience:.0f} s for {what}"
-            time.sleep(0.2)
+            time.sleep(0.1)
 
     def wait_for_job(self, pipeline: str, job_id: str, *statuses: JobStatus) -> Job:
         """Wait until a job is in one of the statuses, or has ended where none is named."""
         wanted = set(statuses) or ENDED
 
-        def look() -> Job | None:
-            with self.ledger() as ledger:
-                job = ledger.jobs.get(JobKey(pipeline, job_id))
-            return job if job.status in wanted else None
+        with self.ledger() as ledger:
 
-        return self.wait(f"{pipeline}/{job_id} to be {', '.join(sorted(wanted))}", look)
+            def look() -> Job | None:
+                job = ledger.jobs.get(JobKey(pipeline, job_id))
+                return job if job.status in wanted else None
+
+            return self.wait(f"{pipeline}/{job_id} to be {', '.join(sorted(wanted))}", look)
 
 
 @contextmanager
@@ -156,6 +166,15 @@ def end(started: subprocess.Popen[bytes]) -> None:
             continue
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on, and that no connection going out is given meanwhile."""
+    for port in random.SystemRandom().sample(range(15_000, 32_000), 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port of 100 is free")
+
+
 DAGSTER_DEV = ("dagster", "dev", "-m", "medkg_dagster.definitions")
 
 
@@ -164,9 +183,8 @@ def served(
     deployment: Running, command: tuple[str, ...] = DAGSTER_DEV, cwd: Path | None = None
 ) -> Iterator[str]:
     """Run webserver, daemon and code server, as `make dev` does by default; give the webserver's address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    deployment.create_storages()
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     on_loopback = ("--host", "127.0.0.1", "--port", str(port))
     with process(

@@ -1,25 +1,29 @@
-"""Processes killed at random moments: what is left behind is repaired by running again."""
+"""Processes killed at moments drawn at random: what is left behind is repaired by running again."""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import multiprocessing
+import multiprocessing.connection
 import os
 import random
 import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
+from sqlalchemy import Connection, Engine, event
 
 from medkg_dagster.ledger import (
     Job,
@@ -45,30 +49,79 @@ FIRST = "pdf_two_phase"
 BEHIND = "pdf_two_phase__after_pdf_ir_ready"
 PHASES = {FIRST, CONVERSION, BEHIND}
 # `make soak` asks for more.
-KILLS_OF_EACH_PHASE = int(os.environ.get("MEDKG_TEST_KILLS", "1"))
+KILLS_OF_EACH_PHASE = int(os.environ.get("MEDKG_TEST_KILLS", "2"))
 PDFS = REPOSITORY / "medkg_dagster" / "corpus" / "documents" / "pdfs"
 _VOLATILE = {"number", "chunk", "rowid"}
+CRASHED = 99
+"""What a process ends with where it was told to crash."""
 
 processes = multiprocessing.get_context("forkserver")
 # All that a run worker imports but the definitions, which depend on the environment.
 processes.set_forkserver_preload(["medkg_dagster.compiler.compile_plan"])
 
 
-def run_phase(environment: Mapping[str, str], phase: str, tags: Mapping[str, str]) -> None:
-    """Carry out the run of a phase as a run worker does; the target of a process of its own."""
+def at_write_points(act: Callable[[], None]) -> None:
+    """Have this process act before each of its writes that others can see from then on.
+
+    They are the commits of databases, Dagster's among them, and files that get or lose a name.
+    """
+
+    def committing(connection: Connection) -> None:
+        changes = getattr(connection.connection.driver_connection, "total_changes", None)
+        if changes != connection.info.get("changes", 0):
+            connection.info["changes"] = changes
+            act()
+
+    def named(what: str, _arguments: object) -> None:
+        if what in {"os.rename", "os.remove"}:  # `os.replace` tells of itself as the former
+            act()
+
+    event.listen(Engine, "commit", committing)
+    sys.addaudithook(named)
+
+
+def run_phase(
+    environment: Mapping[str, str],
+    phase: str,
+    tags: Mapping[str, str],
+    told: multiprocessing.connection.Connection,
+    crash_at: int | None,
+) -> None:
+    """Carry out the run of a phase as a run worker does; the target of a process of its own.
+
+    Args:
+        environment: Environment variables of the deployment.
+        phase: Whose run it is.
+        tags: The tags of the run.
+        told: Is told of each write point.
+        crash_at: At that write point, counted from 0, the process ends by itself.
+    """
     os.setsid()
     os.environ.update(environment)
-    from dagster import DagsterInstance
-
     from medkg_dagster.definitions import defs
+
+    passed = itertools.count()
+
+    def pass_point() -> None:
+        if next(passed) == crash_at:
+            os._exit(CRASHED)
+        with suppress(BrokenPipeError):  # nobody listens to what a killed process has left behind
+            told.send_bytes(b".")
 
     config = {}
     if phase == CONVERSION:
         place = {"pipeline": tags[PIPELINE_TAG], "job_id": tags[JOB_TAG], "workers": 1}
         config = {"ops": {"convert_pdfs": {"config": place}}}
+    job = defs.resolve_job_def(phase)
+    at_write_points(pass_point)
     with DagsterInstance.get() as instance:
-        job = defs.resolve_job_def(phase)
         job.execute_in_process(instance=instance, tags=dict(tags), run_config=config, raise_on_error=False)
+
+
+def tags_of(phase: JobPhase) -> dict[str, str]:
+    """Return the tags of a phase's run."""
+    place = JOB_TAG if phase.phase == CONVERSION else PARTITION_TAG
+    return {place: phase.job_id, PIPELINE_TAG: PIPELINE, ATTEMPT_TAG: str(phase.attempt)}
 
 
 class Starter:
@@ -104,20 +157,30 @@ class Starter:
 
         return self.deployment.wait(f"{job_id} to end or to have a phase that is due", look)
 
-    def start(self, phase: JobPhase, kill_after: float | None) -> bool:
-        """Run a phase; return whether it was killed."""
-        place = JOB_TAG if phase.phase == CONVERSION else PARTITION_TAG
-        tags = {place: phase.job_id, PIPELINE_TAG: PIPELINE, ATTEMPT_TAG: str(phase.attempt)}
-        worker = processes.Process(target=run_phase, args=(self.deployment.environment, phase.phase, tags))
+    def start(
+        self, phase: JobPhase, kill_at: int | None = None, crash_at: int | None = None
+    ) -> tuple[bool, int]:
+        """Run a phase; return whether it was cut short, and how many write points it had told of.
+
+        Args:
+            phase: The phase.
+            kill_at: The process is killed as soon as it has told of so many write points.
+            crash_at: It ends by itself at that one, where it comes to it.
+        """
+        listening, told = processes.Pipe(duplex=False)
+        arguments = (self.deployment.environment, phase.phase, tags_of(phase), told, crash_at)
+        worker = processes.Process(target=run_phase, args=arguments)
         worker.start()
-        worker.join(kill_after)
-        if not worker.is_alive():
-            assert worker.exitcode == 0, phase
-            return False
-        assert worker.pid is not None
-        os.kill(worker.pid, signal.SIGKILL)
+        told.close()
+        points = 0
+        with listening, suppress(EOFError):  # the end of the process, and of what it has started
+            while points != kill_at:
+                listening.recv_bytes()
+                points += 1
+            worker.kill()
         worker.join()
-        return True
+        assert worker.exitcode in {0, CRASHED, -signal.SIGKILL}, phase
+        return worker.exitcode != 0, points
 
     def repair(self, job_id: str) -> None:
         """Do what the sensor of failed runs and then `medkg ledger retry` do after a kill."""
@@ -140,61 +203,67 @@ class Starter:
 
 @pytest.fixture
 def records(tmp_path: Path) -> Iterator[Path]:
-    """Records of the bundled PDFs, which a loopback server has."""
-    folder = tmp_path / "served"
-    shutil.copytree(PDFS, folder)
-    with file_server(folder) as address:
-        listed = [
-            {"doi": f"10.5555/kill.{path.stem}", "title": path.stem, "pdf_url": f"{address}/{path.name}"}
-            for path in sorted(folder.glob("*.pdf"))
-        ]
-        file = tmp_path / "records.json"
-        file.write_text(json.dumps(listed))
+    with served_records(tmp_path) as file:
         yield file
 
 
 @contextmanager
-def prepared(folder: Path) -> Iterator[Starter]:
+def served_records(folder: Path) -> Iterator[Path]:
+    """Give a file with the records of the bundled PDFs, which a loopback server has."""
+    shutil.copytree(PDFS, folder / "served")
+    with file_server(folder / "served") as address:
+        listed = [
+            {"doi": f"10.5555/kill.{path.stem}", "title": path.stem, "pdf_url": f"{address}/{path.name}"}
+            for path in sorted(PDFS.glob("*.pdf"))
+        ]
+        file = folder / "records.json"
+        file.write_text(json.dumps(listed))
+        yield file
+
+
+def prepared(folder: Path) -> Running:
     deployment = Running(folder)
     shipped = REPOSITORY / "config" / "orchestration" / "pipelines" / "pdf-two-phase.yaml"
     deployment.prepare({"pdf-two-phase.yaml": shipped.read_text()})
-    yield Starter(deployment)
+    return deployment
 
 
-def complete(starter: Starter, job_id: str) -> tuple[Job, dict[str, float]]:
-    """Run a job undisturbed to its end; return it with the seconds each phase took."""
-    seconds: dict[str, float] = {}
+def complete(starter: Starter, job_id: str) -> tuple[Job, dict[str, int]]:
+    """Run a job undisturbed to its end; return it with the write points of each phase."""
+    points: dict[str, int] = {}
     while True:
         job, phase = starter.due(job_id)
         if phase is None:
-            return job, seconds
-        start = time.monotonic()
-        starter.start(phase, None)
-        seconds[phase.phase] = time.monotonic() - start
+            return job, points
+        points[phase.phase] = starter.start(phase)[1]
 
 
 def test_kills_of_every_phase_leave_the_stores_of_an_undisturbed_run(
     tmp_path: Path, records: Path, chance: random.Random
 ) -> None:
-    with prepared(tmp_path / "calm") as calm:
-        calm.submit("job-0", records)
-        job, seconds = complete(calm, "job-0")
-        assert job.status is JobStatus.SUCCEEDED
+    calm = Starter(prepared(tmp_path / "calm"))
+    calm.submit("job-0", records)
+    job, points = complete(calm, "job-0")
+    assert job.status is JobStatus.SUCCEEDED
     kills: Counter[str] = Counter()
     number = 0
-    with prepared(tmp_path / "killed") as killed:
-        killed.submit("job-0", records)
-        while min(kills[phase] for phase in PHASES) < KILLS_OF_EACH_PHASE:
-            job, phase = killed.due(f"job-{number}")
-            if phase is None:
-                assert job.status is JobStatus.SUCCEEDED, job
-                number += 1
-                killed.submit(f"job-{number}", records)
-                continue
-            if killed.start(phase, chance.uniform(0.0, 2 * seconds[phase.phase])):
-                kills[phase.phase] += 1
-                killed.repair(f"job-{number}")
-        jobs = [complete(killed, f"job-{index}")[0] for index in range(number + 1)]
+    killed = Starter(prepared(tmp_path / "killed"))
+    killed.submit("job-0", records)
+    while min(kills[phase] for phase in PHASES) < KILLS_OF_EACH_PHASE:
+        job, phase = killed.due(f"job-{number}")
+        if phase is None:
+            assert job.status is JobStatus.SUCCEEDED, job
+            number += 1
+            killed.submit(f"job-{number}", records)
+            continue
+        is_due = kills[phase.phase] < KILLS_OF_EACH_PHASE
+        was_killed, told = killed.start(phase, chance.randrange(points[phase.phase]) if is_due else None)
+        if was_killed:
+            kills[phase.phase] += 1
+            killed.repair(f"job-{number}")
+        else:
+            points[phase.phase] = told or 1  # fewer, where it finds most of its work done
+    jobs = [complete(killed, f"job-{index}")[0] for index in range(number + 1)]
 
     print(f"{dict(kills)} in {number + 1} jobs")
     assert {job.status for job in jobs} == {JobStatus.SUCCEEDED}
@@ -213,6 +282,8 @@ stages:
 gates:
   - {name: approval, condition: {field: approved, equals: true}}
 """
+# How far a job has come when the daemon crashes: runs that it has, and stages that have begun.
+MOMENTS = ((0, 0), (1, 0), (1, 1), (1, 2), (2, 2), (2, 3))
 CRASHES = 3
 
 
@@ -222,13 +293,15 @@ def test_crashes_of_daemon_and_runs_start_no_phase_twice_and_lose_no_job(
     deployment = Running(tmp_path)
     # A run whose daemon died before its process began is not waited for long.
     deployment.prepare({"ready.yaml": READY}, start_timeout_seconds=20)
+    deployment.create_storages()
     jobs = [f"job-{number}" for number in range(CRASHES)]
     daemon = [str(BIN / "dagster-daemon"), "run", "-m", "medkg_dagster.definitions"]
-    for job_id in jobs:
+    for job_id, moment in zip(jobs, chance.sample(MOMENTS, CRASHES), strict=True):
         deployment.medkg("submit", "ready", "--job-id", job_id)
         deployment.medkg("ledger", "set", f"ready/{job_id}", "approved=true", "--by", "ann")
+        begun = time.time()
         with process(deployment, *daemon, log="daemon.log") as started:
-            time.sleep(chance.uniform(3.0, 9.0))
+            wait_until_it_has_come_to(moment, deployment, job_id, begun)
             os.killpg(started.pid, signal.SIGKILL)  # the daemon, its code server and every run at work
 
     with process(deployment, *daemon, log="daemon.log"):
@@ -243,6 +316,28 @@ def test_crashes_of_daemon_and_runs_start_no_phase_twice_and_lose_no_job(
         assert not instance.get_runs(filters=RunsFilter(statuses=[DagsterRunStatus.STARTED]))
     assert set(runs.values()) == {1}, runs
     assert {job_id for _, job_id, _ in runs} == set(jobs)
+
+
+def wait_until_it_has_come_to(
+    moment: tuple[int, int], deployment: Running, job_id: str, begun: float
+) -> None:
+    """Wait until a daemon that began at a time calls sensors, and a job has come so far or has ended."""
+    key = JobKey("ready", job_id)
+    with (
+        DagsterInstance.from_config(str(deployment.home / "dagster")) as instance,
+        deployment.ledger() as ledger,
+    ):
+
+        def look() -> bool | None:
+            beat = instance.get_daemon_heartbeats().get("SENSOR")
+            if beat is None or beat.timestamp < begun:
+                return None
+            runs = instance.get_runs(filters=RunsFilter(tags={PARTITION_TAG: job_id}))
+            come_to = (len(runs), len(ledger.stage_runs.of_job(key)))
+            has_come = all(there >= wanted for there, wanted in zip(come_to, moment, strict=True))
+            return has_come or ledger.jobs.get(key).status in ENDED or None
+
+        deployment.wait(f"{job_id} to come to {moment}", look)
 
 
 def contents(home: Path) -> dict[str, Any]:

@@ -28,10 +28,10 @@ def test_pdfs_are_converted_and_parsed_behind_the_gate_of_the_original_form(
     starter = Starter(deployment)
     starter.submit("original", records)
 
-    job, seconds = complete(starter, "original")
+    job, points = complete(starter, "original")
 
     assert job.status is JobStatus.SUCCEEDED, job.error
-    assert list(seconds) == ["pdf_two_phase", "pdf_conversion", "pdf_two_phase__after_pdf_ir_ready"]
+    assert list(points) == ["pdf_two_phase", "pdf_conversion", "pdf_two_phase__after_pdf_ir_ready"]
     with closing(deployment.ledger()) as ledger:
         made = {
             run.stage: run.output_count or 0 for run in ledger.stage_runs.of_job(JobKey(PIPELINE, "original"))
