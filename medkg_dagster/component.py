@@ -29,7 +29,7 @@ from dagster.components.scaffold.scaffold import NoParams
 
 from medkg_dagster.errors import ConfigError
 from medkg_dagster.settings import Settings, absolute_path, check_home
-from medkg_dagster.topology.loading import ConfigFiles
+from medkg_dagster.topology.pipeline_files import ConfigFiles
 
 _FIRST_PIPELINE = """\
 name: {name}
@@ -247,7 +247,7 @@ def _compose(places: tuple[_Place, ...], project: Path) -> _Deployment:
     # Dagster imports this module wherever the package is installed, also for projects without pipelines.
     from medkg_dagster.compiler.compile_plan import compile_plan
     from medkg_dagster.resolution import deploy
-    from medkg_dagster.topology.loading import load_pipelines
+    from medkg_dagster.topology.pipeline_files import load_pipelines
     from medkg_dagster.topology.plugins_file import load_plugin_policy
 
     settings = _settings(places, project)

@@ -54,6 +54,7 @@ class GateClause(BaseModel):
         value: What it is compared with; none for `exists` and `changed`, a list for `in`.
     """
 
+    # The ledger keeps conditions as JSON, which has neither infinity nor NaN.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     field: str = Field(pattern=_FIELD_PATH)
@@ -67,6 +68,7 @@ class GateClause(BaseModel):
             raise PydanticCustomError(
                 "clause", "'{name}' is a job's own and no field; choose another name", {"name": name}
             )
+        # Null is a value to compare with, so that None does not tell whether one was written.
         given = "value" in self.model_fields_set
         if self.operator in _WITHOUT_VALUE and given:
             raise PydanticCustomError(
@@ -80,6 +82,7 @@ class GateClause(BaseModel):
             raise PydanticCustomError("clause", "the value must be JSON: a finite number, text in quotes ...")
         if self.operator is GateOperator.IN and not (isinstance(self.value, list | tuple) and self.value):
             raise PydanticCustomError("clause", "the operator 'in' needs a list of values")
+        # In Python a boolean is an integer, and would have an order.
         if self.operator in _ORDERING and (
             isinstance(self.value, bool) or not isinstance(self.value, int | float | str)
         ):
@@ -288,6 +291,7 @@ def _is_ordered(operator: GateOperator, value: Any, expected: Any) -> bool:
 
 
 def _is_same(one: Any, other: Any) -> bool:
+    # Python's own comparison takes True for 1 and, inside lists and objects, would do so unseen.
     if _json_type(one) != _json_type(other):
         return False
     if isinstance(one, Mapping):

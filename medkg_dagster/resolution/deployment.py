@@ -18,8 +18,8 @@ from medkg_dagster.resolution.plan import PipelinePlan, Plan, PluginReport
 from medkg_dagster.resolution.requirements import requested_plugins
 from medkg_dagster.settings import Settings
 from medkg_dagster.topology.clashes import LoadedPipeline
-from medkg_dagster.topology.loading import LoadedTopologies, load_pipelines
 from medkg_dagster.topology.models import PipelineTopologyConfig, ResiliencePolicy
+from medkg_dagster.topology.pipeline_files import LoadedTopologies, load_pipelines
 from medkg_dagster.topology.plugins_file import LoadedPluginPolicy, load_plugin_policy
 from medkg_dagster.topology.structure import Finding
 

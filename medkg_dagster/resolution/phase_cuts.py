@@ -101,7 +101,8 @@ def cut_phases(
     members: dict[int | None, list[str]] = {None: [], **{at: [] for at in order if at in gate_at}}
     findings = []
     for index in order:
-        last = _last_gates(index, list(gate_at), ancestors)
+        before = [at for at in gate_at if at == index or ancestors[index] >> at & 1]
+        last = furthest_downstream(before, ancestors)
         if len(last) > 1:
             gates = " and ".join(f"'{gate_at[at]}'" for at in last)
             findings.append(
@@ -166,11 +167,6 @@ def plan_gates(
             )
         )
     return tuple(planned)
-
-
-def _last_gates(index: int, gates: Sequence[int], ancestors: Sequence[int]) -> list[int]:
-    """Return the gates at or upstream of a stage that have no other such gate downstream of them."""
-    return furthest_downstream([at for at in gates if at == index or ancestors[index] >> at & 1], ancestors)
 
 
 def plan_work(

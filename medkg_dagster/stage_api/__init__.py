@@ -27,7 +27,13 @@ from medkg_dagster.errors import (
     UnsafeDocumentError,
 )
 from medkg_dagster.stage_api._calls import ExternalCalls
-from medkg_dagster.stage_api._context import QuarantinedDocument, StageContext, Stopwatch
+from medkg_dagster.stage_api._context import (
+    QuarantinedDocument,
+    StageContext,
+    StageDefinitionView,
+    Stopwatch,
+    TopologyView,
+)
 from medkg_dagster.stage_api._extensions import (
     Embedder,
     Extension,
@@ -58,7 +64,6 @@ from medkg_dagster.stage_api._stage_types.registration import (
     StageRegistration,
     write_key,
 )
-from medkg_dagster.stage_api._stage_types.views import StageDefinitionView, TopologyView
 from medkg_dagster.stage_api._stage_types.work_at_gates import WaitingJob, WorkAtGate
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What a stage is given while it runs."""
+"""What a stage is given: views of its pipeline's YAML when it is built, and its context while it runs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from medkg_dagster.domain.gate_conditions import GateCondition
 from medkg_dagster.errors import BatchInterruptedError, MedkgError
 from medkg_dagster.io.faults import is_of_document, may_pass
 from medkg_dagster.stage_api._calls import ExternalCalls
@@ -183,3 +184,46 @@ class Stopwatch:
     def seconds(self) -> float:
         """Seconds since the stopwatch was made."""
         return time.perf_counter() - self._start
+
+
+class StageDefinitionView(Protocol):
+    """What a builder sees of its stage's YAML, with the configuration of this very run."""
+
+    @property
+    def name(self) -> str:
+        """The stage's name in its pipeline."""
+
+    @property
+    def type(self) -> str:
+        """The stage type."""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The stage's configuration: YAML, then the job's request, then the launchpad, the later winning."""
+
+
+class GateView(Protocol):
+    """What a builder sees of a gate's YAML."""
+
+    @property
+    def name(self) -> str:
+        """The gate's name."""
+
+    @property
+    def condition(self) -> GateCondition:
+        """When it opens."""
+
+
+class TopologyView(Protocol):
+    """What a builder that takes `(topology, definition)` sees of its pipeline's YAML."""
+
+    @property
+    def name(self) -> str:
+        """The pipeline's name."""
+
+    @property
+    def gates(self) -> Sequence[GateView]:
+        """The pipeline's gates."""
+
+    def gate_stage(self, gate: str) -> str | None:
+        """Return the name of the stage that checks a gate."""

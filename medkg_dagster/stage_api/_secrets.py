@@ -60,7 +60,7 @@ class Secret:
         del source, handler
         return core_schema.no_info_plain_validator_function(
             _validate,
-            serialization=core_schema.plain_serializer_function_ser_schema(_reference),
+            serialization=core_schema.plain_serializer_function_ser_schema(dataclasses.asdict),
         )
 
     @classmethod
@@ -89,10 +89,6 @@ def secret_fields(model: type[BaseModel]) -> list[str]:
             values would stand in YAML, in requests and in the run's configuration.
     """
     return list(dict.fromkeys(_plain_secrets(model, "", frozenset())))
-
-
-def _reference(secret: Secret) -> dict[str, str]:
-    return {"env": secret.env}
 
 
 def _validate(value: Any) -> Secret:

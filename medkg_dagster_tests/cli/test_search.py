@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medkg_dagster.cli import main
-from medkg_dagster.cli.knowledge import query_words, snippet
+from medkg_dagster.cli.stores import query_words, snippet
 from medkg_dagster_tests.cli.conftest import Medkg, index_texts
 
 words = st.lists(st.text(alphabet="abcdeé", min_size=1, max_size=9), max_size=200)

@@ -24,8 +24,8 @@ from medkg_dagster.stage_api import (
     StageMetadata,
     StageRegistration,
 )
-from medkg_dagster.topology.loading import LoadedPolicies, LoadedTopologies, parse_pipeline
 from medkg_dagster.topology.models import ResiliencePolicy
+from medkg_dagster.topology.pipeline_files import LoadedPolicies, LoadedTopologies, parse_pipeline
 from medkg_dagster_tests.compiler.deployment import Stage
 
 KEYS = "abcd"

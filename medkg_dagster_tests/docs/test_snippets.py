@@ -19,8 +19,8 @@ from medkg_dagster.ledger import LEDGER_FILE, JobLedger
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import load_plan, resolve_pipeline
 from medkg_dagster.resolution.plan import PipelinePlan
-from medkg_dagster.topology.loading import LoadedPolicies, load_policies, parse_pipeline
 from medkg_dagster.topology.models import StageDefinition
+from medkg_dagster.topology.pipeline_files import LoadedPolicies, load_policies, parse_pipeline
 from medkg_dagster_tests.docs.markdown import CodeBlock, anchors, code_blocks, links, pages, read
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

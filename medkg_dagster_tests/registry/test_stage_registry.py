@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from medkg_dagster.errors import StageConfigError, StageRegistryError, StageResolutionError
 from medkg_dagster.registry import StageFactory, StageRegistry
 from medkg_dagster.stage_api import StageRegistration
-from medkg_dagster.topology import PipelineTopologyConfig, StageDefinition
+from medkg_dagster.topology.models import PipelineTopologyConfig, StageDefinition
 from medkg_dagster_tests.registry.stage_types import FakeStage, build, metadata, registration
 
 PIPELINE = PipelineTopologyConfig.model_validate(

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from medkg_dagster.errors import Problem, StageResolutionError
 from medkg_dagster.registry import StageFactory, StageRegistry
 from medkg_dagster.resolution import Plan, load_plan, resolve_pipeline
-from medkg_dagster.topology import PipelineTopologyConfig, ResiliencePolicy
+from medkg_dagster.topology.models import PipelineTopologyConfig, ResiliencePolicy
 from medkg_dagster_tests.registry.stage_types import registration
 
 POLICIES = {"default": ResiliencePolicy()}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from medkg_dagster.errors import StageResolutionError
 from medkg_dagster.registry import StageFactory, StageRegistry
 from medkg_dagster.resolution import PipelinePlan, load_plan, resolve_pipeline
-from medkg_dagster.topology import PipelineTopologyConfig, ResiliencePolicy
+from medkg_dagster.topology.models import PipelineTopologyConfig, ResiliencePolicy
 from medkg_dagster_tests.registry.stage_types import registration
 
 POLICIES = {"default": ResiliencePolicy()}

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from medkg_dagster.topology import (
+from medkg_dagster.topology.models import ResiliencePolicy
+from medkg_dagster.topology.pipeline_files import (
+    ConfigFiles,
     LoadedPolicies,
-    ResiliencePolicy,
-    load_pipeline,
     load_pipelines,
     parse_pipeline,
 )
@@ -269,14 +269,16 @@ def test_all_errors_of_a_file_come_at_once_in_line_order() -> None:
 def test_a_file_that_is_no_text_or_too_much_is_refused(
     tmp_path: Path, content: bytes, line: int | None, message: str
 ) -> None:
-    file = tmp_path / "p.yaml"
-    file.write_bytes(content)
+    files = ConfigFiles.of(tmp_path)
+    files.folders[0].mkdir(parents=True)
+    (files.folders[0] / "p.yaml").write_bytes(content)
+    files.resilience.write_text("policies: {}\n")
 
-    pipeline, problems = load_pipeline(file, POLICIES)
+    loaded = load_pipelines(files)
 
-    assert pipeline is None
-    assert [problem.line for problem in problems] == [line]
-    assert message in problems[0].message
+    assert loaded.pipelines == ()
+    assert [problem.line for problem in loaded.problems] == [line]
+    assert message in loaded.problems[0].message
 
 
 def test_an_alias_bomb_is_refused_before_it_expands() -> None:

@@ -9,15 +9,15 @@ import pytest
 
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import Plan, load_plan
-from medkg_dagster.topology import (
-    LoadedPipeline,
+from medkg_dagster.topology.clashes import LoadedPipeline
+from medkg_dagster.topology.legacy_forms import READERS, WITHOUT_PARSED
+from medkg_dagster.topology.models import ResiliencePolicy
+from medkg_dagster.topology.pipeline_files import (
     LoadedPolicies,
     LoadedTopologies,
-    ResiliencePolicy,
     load_pipelines,
     parse_pipeline,
 )
-from medkg_dagster.topology.legacy_forms import READERS, WITHOUT_PARSED
 
 POLICIES = LoadedPolicies({"default": ResiliencePolicy()}, frozenset(), ())
 

@@ -7,11 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from medkg_dagster.topology import (
+from medkg_dagster.topology.models import PipelineTopologyConfig, ResiliencePolicy
+from medkg_dagster.topology.pipeline_files import (
     LoadedPolicies,
     LoadedTopologies,
-    PipelineTopologyConfig,
-    ResiliencePolicy,
     load_pipelines,
     load_policies,
     parse_pipeline,

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from medkg_dagster.errors import ConfigError, TopologyError
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import load_plan
-from medkg_dagster.topology import LoadedPolicies, PipelineTopologyConfig, ResiliencePolicy, parse_pipeline
 from medkg_dagster.topology.migration import migrate_file
+from medkg_dagster.topology.models import PipelineTopologyConfig, ResiliencePolicy
+from medkg_dagster.topology.pipeline_files import LoadedPolicies, parse_pipeline
 
 POLICIES = LoadedPolicies({"default": ResiliencePolicy()}, frozenset(), ())
 

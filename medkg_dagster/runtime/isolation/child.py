@@ -56,11 +56,13 @@ _MEBIBYTE = 1 << 20
 def main() -> None:
     """Run one stage and send what comes of it."""
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))
+    # A crash in a library leaves no exception; its stack on standard error is all there is to quote.
     faulthandler.enable()
     _redact_what_is_printed()
     start, contents = channel.receive_stage()
     channel.listen()
     _send_logs(channel)
+    # `-m` puts the working directory first, where the step may not import from.
     sys.path[:] = start.import_path
     limit_resources(start)
     ctx = _context(start, channel)
@@ -73,6 +75,7 @@ def main() -> None:
         _flush()
         channel.send(Finished(output_count=outcome.output_count, report=report))
     except BaseException as error:  # noqa: BLE001 - whatever a plugin raises, the step must be told
+        # Where memory ran out, reporting it needs some: the limit goes, and the frames hold the values.
         lift_memory_limit()
         traceback.clear_frames(error.__traceback__)
         _flush()

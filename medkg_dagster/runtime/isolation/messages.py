@@ -274,7 +274,7 @@ def known_error(error: RaisedError) -> MedkgError | None:
     kind = getattr(errors, error.known_as or "", None)
     if not isinstance(kind, type) or not issubclass(kind, MedkgError):
         return None
-    if issubclass(kind, TopologyError):
+    if issubclass(kind, TopologyError):  # made of problems, not of a text
         return TopologyError([Problem(error.message)])
     made: MedkgError = kind(*error.arguments)
     made.is_retryable = error.is_retryable

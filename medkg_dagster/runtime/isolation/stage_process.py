@@ -34,10 +34,11 @@ LONGEST_LINE = 2_000
 SHOWN_LINES = 1_000
 TAIL_BYTES = 2_000
 FRAME_BYTES = 1 << 20
+"""What a message may have beyond the value it is about: a log line, a traceback, a table."""
 
 _CHILD = "medkg_dagster.runtime.isolation.child"
 _RECEIVED_BYTES = 1 << 18
-_TICK_SECONDS = 0.5
+_TICK_SECONDS = 0.5  # a channel that a process of the stage holds open never closes: its end is polled
 _GRACE_SECONDS = 1.0
 _DRAINED_BYTES = 1 << 20
 

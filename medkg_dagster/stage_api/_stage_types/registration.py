@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from pydantic import BaseModel
 
 from medkg_dagster.errors import StageContractError, StageRegistryError
+from medkg_dagster.stage_api._context import StageDefinitionView
 from medkg_dagster.stage_api._stage_types.metadata import (
     API_VERSION,
     OutputCounter,
@@ -19,7 +20,6 @@ from medkg_dagster.stage_api._stage_types.metadata import (
     SubprocessIsolation,
     qualified_name,
 )
-from medkg_dagster.stage_api._stage_types.views import StageDefinitionView
 from medkg_dagster.stage_api._stage_types.work_at_gates import WorkAtGate
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)

@@ -10,8 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from medkg_dagster.errors import StageRegistryError
-from medkg_dagster.stage_api._context import StageContext
-from medkg_dagster.stage_api._stage_types.views import StageDefinitionView
+from medkg_dagster.stage_api._context import StageContext, StageDefinitionView
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*", re.ASCII)
 

@@ -15,12 +15,12 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from medkg_dagster.errors import MedkgError, Problem
+from medkg_dagster.stage_api._context import TopologyView
 from medkg_dagster.stage_api._extensions import Extension
 from medkg_dagster.stage_api._secrets import secret_fields
 from medkg_dagster.stage_api._stage_types.metadata import StageMetadata, qualified_name
 from medkg_dagster.stage_api._stage_types.registration import StagePlugin, StageRegistration
 from medkg_dagster.stage_api._stage_types.rules import takes_topology
-from medkg_dagster.stage_api._stage_types.views import TopologyView
 from medkg_dagster.stage_api.testing._attempt import Attempt, Findings, attempt
 from medkg_dagster.stage_api.testing._differences import find_difference
 from medkg_dagster.stage_api.testing._examples import example_topology

@@ -11,7 +11,7 @@ from medkg_dagster.domain.chunks import Chunk, chunk_id
 from medkg_dagster.domain.documents import Annotation, Block, BlockKind, Document, Section, hash_content
 from medkg_dagster.domain.gate_conditions import GateCondition
 from medkg_dagster.domain.payloads import Payload, PayloadFormat
-from medkg_dagster.stage_api._stage_types.views import TopologyView
+from medkg_dagster.stage_api._context import TopologyView
 
 _SOURCE = "infores:user-supplied"
 _TEXT = "Melanoma was treated with vemurafenib in 20 patients."

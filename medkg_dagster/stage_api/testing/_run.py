@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from medkg_dagster.domain.payloads import FileRecord
 from medkg_dagster.errors import ConfigError, StageConfigError, StageRegistryError, did_you_mean
-from medkg_dagster.stage_api._context import Described, QuarantinedDocument, StageContext
+from medkg_dagster.stage_api._context import Described, QuarantinedDocument, StageContext, TopologyView
 from medkg_dagster.stage_api._extensions import CONTEXT_KEY, Extension, Extensions
 from medkg_dagster.stage_api._invocation import invoke
 from medkg_dagster.stage_api._job_record import InMemoryJobRecord
@@ -29,7 +29,6 @@ from medkg_dagster.stage_api._stage_types.rules import (
     offered_registrations,
     takes_topology,
 )
-from medkg_dagster.stage_api._stage_types.views import TopologyView
 from medkg_dagster.stage_api.testing._examples import example_topology
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})

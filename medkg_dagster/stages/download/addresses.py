@@ -138,6 +138,7 @@ def follow(url: str, location: str) -> str:
         raise PermanentDownloadError(
             f"{show(url)}: redirects to the unprotected {show(str(target))}; give an https address"
         )
+    # A login is meant for the host it was given with, and no header carries a fragment.
     return str(target.copy_with(username=None, password=None, fragment=None))
 
 
@@ -215,6 +216,7 @@ class AddressGuard:
             OSError: The name could not be resolved.
         """
         try:
+            # Without the type each address comes once for every kind of socket.
             answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except UnicodeError as error:
             raise PermanentDownloadError(f"{host!r} is no host name; correct the address") from error

@@ -12,7 +12,6 @@ from typing import Any
 
 import httpcore
 
-from medkg_dagster.errors import PermanentDownloadError
 from medkg_dagster.stages.download.addresses import AddressGuard
 
 READ_BYTES = 256 * 1024
@@ -82,10 +81,6 @@ class GuardedBackend(httpcore.NetworkBackend):
             return GuardedStream(stream, self)
         raise failure
 
-    def connect_unix_socket(self, *_arguments: Any, **_options: Any) -> httpcore.NetworkStream:
-        """Refuse: no address leads to a local socket."""
-        raise PermanentDownloadError("local sockets are not fetched from")
-
     def opened(self, stream: httpcore.NetworkStream) -> None:
         """Remember a connection, so that `stop` can end its waits."""
         with self._lock:
@@ -103,6 +98,7 @@ class GuardedBackend(httpcore.NetworkBackend):
         with self._lock:
             if self._tls is None:
                 self._tls = httpx.create_ssl_context()
+                # A server that is offered HTTP/2 may choose it, and this client does not speak it.
                 self._tls.set_alpn_protocols(["http/1.1"])
             return self._tls
 
@@ -158,6 +154,6 @@ def open_pool(backend: GuardedBackend, max_connections: int) -> httpcore.Connect
         ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
         max_connections=max_connections,
         max_keepalive_connections=max_connections,
-        keepalive_expiry=5.0,
+        keepalive_expiry=5.0,  # as long as Apache keeps one; a request into a closing connection is lost
         network_backend=backend,
     )

@@ -186,6 +186,7 @@ class Fetcher:
         )
         self._active += 1
         if self._active > len(self._threads):
+            # A daemon: a transfer that does not notice `stop` must not keep the process alive.
             thread = threading.Thread(target=self._work, name=f"download-{self._active}", daemon=True)
             self._threads.append(thread)
             thread.start()

@@ -86,6 +86,7 @@ class Partial:
         """Write down where the bytes come from, so that another attempt can go on."""
         if self.origin is None or self._has_note:
             return
+        # Not forced to the disk: what another boot wrote is not gone on with anyway.
         temporary = self.path.with_suffix(".new")
         temporary.write_text(json.dumps(vars_of(self.origin)))
         temporary.replace(_note_of(self.path))
@@ -124,6 +125,7 @@ class Partial:
 
     def move_to(self, final: Path) -> None:
         """Make the bytes last, then visible under their final name."""
+        # In this order: after a power cut a name may last and the bytes behind it not.
         os.fsync(self.descriptor)
         self.path.replace(final)
         self._forget_note()

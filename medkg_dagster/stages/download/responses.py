@@ -86,6 +86,7 @@ class Answer:
     def length(self) -> int | None:
         """Bytes of the body as declared; None where they are not, or count what is encoded."""
         declared = self.headers.get("content-length", "")
+        # `isdigit` alone takes a superscript two for a digit, which `int` refuses.
         return int(declared) if declared.isascii() and declared.isdigit() and self._is_plain else None
 
     @property
@@ -101,6 +102,7 @@ class Answer:
     @property
     def validator(self) -> str:
         """What `If-Range` can ask for: a strong entity tag or a date; empty without."""
+        # A weak tag (`W/"..."`) never matches in `If-Range` (RFC 9110, 13.1.5).
         etag = self.etag or ""
         return etag if etag.startswith('"') else self.last_modified or ""
 

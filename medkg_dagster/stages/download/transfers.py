@@ -113,6 +113,7 @@ class Transfers:
         self._headers = [
             ("User-Agent", user_agent),
             ("Accept", ", ".join((*config.accept, "*/*;q=0.1"))),
+            # A range counts bytes as they are sent: only plain ones can be gone on with.
             ("Accept-Encoding", "identity"),
         ]
         self._received = 0
@@ -174,12 +175,13 @@ class Transfers:
 
     @staticmethod
     def _carries_file(answer: Answer, partial: Partial | None) -> bool:
+        # 203 is 200 through a proxy that changed something; 206 without a range is no answer to the request.
         return answer.status in (200, 203) or (answer.status == _PARTIAL_CONTENT and partial is not None)
 
     def _reply_without_file(self, request: Request, answer: Answer, partial: Partial | None) -> Reply:
         """Return or raise what an answer says that carries no file."""
         if partial is not None:
-            if answer.status == 416:
+            if answer.status == 416:  # the file is no longer than what is there of it
                 partial.discard()
                 raise _StartOverError
             self._store.keep(request.candidate, partial)

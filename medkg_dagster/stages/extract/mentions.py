@@ -188,7 +188,8 @@ def _long_form_start(text: str, start: int, end: int, short: str) -> int | None:
         wanted = characters[index].lower()
         position -= 1
         while position >= start and (
-            text[position].lower() != wanted or (index == 0 and _in_word(text, position))
+            text[position].lower() != wanted
+            or (index == 0 and text[max(0, position - 1) : position].isalnum())
         ):
             position -= 1
         if position < start:
@@ -197,10 +198,6 @@ def _long_form_start(text: str, start: int, end: int, short: str) -> int | None:
     if len(long) <= len(short) or short in re.split(r"[\s\-]", long):
         return None
     return position
-
-
-def _in_word(text: str, position: int) -> bool:
-    return position > 0 and text[position - 1].isalnum()
 
 
 class ShortForms:

@@ -150,7 +150,8 @@ def convert_files(
         else:
             pending.append(file)
             _begin(home / path, converter)
-    command = command or _command(limits, parse_config or {})
+    options = json.dumps(dict(parse_config or {}))
+    command = command or [sys.executable, "-m", _PROCESS, str(limits.memory_bytes), options]
     for done, (file, failure) in enumerate(_convert_all(pending, home, limits, command), start=1):
         if failure is not None:
             path = str(file.path)
@@ -202,10 +203,6 @@ def _earlier_failure(path: Path) -> ConversionFailure | None:
 def _record_failure(path: Path, failure: ConversionFailure) -> None:
     said = {"error_class": failure.error_class, "message": failure.message}
     write_atomically(path.with_suffix(CONVERSION_FAILED), json.dumps(said, ensure_ascii=False).encode())
-
-
-def _command(limits: ConversionLimits, parse_config: Mapping[str, Any]) -> list[str]:
-    return [sys.executable, "-m", _PROCESS, str(limits.memory_bytes), json.dumps(dict(parse_config))]
 
 
 def _convert_all(

@@ -257,14 +257,11 @@ def _formula(element: Element) -> str:
     """Return one textual form of a formula: MathML, else TeX without its preamble, else plain text."""
     math = next(element.iter("math"), None)
     if math is not None:
-        return "".join("".join(token.split()) for token in _math_tokens(math))
+        leaves = (node for node in math.iter() if len(node) == 0 and node.tag != "annotation")
+        return "".join("".join(plain_text(leaf).split()) for leaf in leaves)
     tex = element if element.tag == "tex-math" else next(element.iter("tex-math"), None)
     if tex is not None:
         source = plain_text(tex)
         body = _TEX_BODY.search(source)
         return (body.group(1) if body else source).strip().strip("$").strip()
     return inline_text(element)
-
-
-def _math_tokens(math: Element) -> list[str]:
-    return [plain_text(node) for node in math.iter() if len(node) == 0 and node.tag != "annotation"]

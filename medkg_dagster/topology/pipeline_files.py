@@ -105,15 +105,6 @@ def load_pipelines(config: Path | ConfigFiles) -> LoadedTopologies:
     return LoadedTopologies(unique, loaded.policies, tuple(problems))
 
 
-def load_pipeline(file: Path, policies: LoadedPolicies) -> tuple[LoadedPipeline | None, tuple[Problem, ...]]:
-    """Load one pipeline file.
-
-    Returns:
-        The pipeline, None where it has problems; and all its problems in line order.
-    """
-    return _to_pipeline(read_yaml(file), policies)
-
-
 def parse_pipeline(
     text: str, file: Path, policies: LoadedPolicies
 ) -> tuple[LoadedPipeline | None, tuple[Problem, ...]]:
