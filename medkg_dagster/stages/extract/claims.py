@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+
+import ahocorasick_rs
 
 from medkg_dagster.stage_api import Claim, Document, Entity
 from medkg_dagster.stages.extract.relations import HEDGES, Relation, Role, relation_between
@@ -47,6 +49,7 @@ _ROLES = {
     "biolink:GeneFamily": Role.GENE,
 }
 _PLACEBO = "MESH:D010919"
+_WORD = re.compile(r"\w")
 _AND = r"and|or|and/or|plus|as well as|and with|and to|and by"
 _WITH = r"with|with or without|in combination with|combined with|added to|followed by"
 _LISTING = r"\s*(?:,|(?:,\s*)?(?:{words}))\s+(?:(?!in |not )[\w\-]+\s+){{0,2}}|\s*[/+]\s*"
@@ -105,8 +108,7 @@ def trial_claims(
         One claim a pair, with the sentence that names both, else the record's own sentence on all its
         conditions and interventions; a pair with neither is left out.
     """
-    folded = [fold(document.text[place.start : place.end]) for place in sentences]
-    found = {entity.surface: _naming(entity, folded) for entity in (*interventions, *conditions)}
+    named = _naming(document, sentences, (*interventions, *conditions))
     summary = _summary(document)
     done: set[tuple[str, str]] = set()
     for intervention in interventions:
@@ -114,9 +116,8 @@ def trial_claims(
             pair = (intervention.curie, condition.curie)
             if intervention.curie in {_PLACEBO, condition.curie} or pair in done:
                 continue
-            named = found[intervention.surface]
-            both = [number for number in named if number in found[condition.surface]]
-            evidence = sentences[both[0]] if both else summary
+            both = named[intervention.surface] & named[condition.surface]
+            evidence = sentences[min(both)] if both else summary
             if evidence:
                 done.add(pair)
                 statement = _Statement(pair[0], TESTED, pair[1], False, "trial_record", TRIALS_SOURCE)
@@ -131,10 +132,25 @@ def _summary(document: Document) -> Sentence | None:
     return None
 
 
-def _naming(entity: Entity, folded: Sequence[str]) -> dict[int, None]:
-    names = [re.escape(fold(name)) for name in (entity.surface, entity.name)]
-    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(names)})(?!\w)")
-    return dict.fromkeys(number for number, text in enumerate(folded) if pattern.search(text))
+def _naming(
+    document: Document, sentences: Sequence[Sentence], entities: Iterable[Entity]
+) -> dict[str, set[int]]:
+    """Return by surface the numbers of the sentences that hold an entity's surface or name as words."""
+    found: dict[str, set[int]] = {}
+    surfaces: dict[str, dict[str, None]] = {}
+    for entity in entities:
+        found[entity.surface] = set()
+        for name in filter(None, map(fold, (entity.surface, entity.name))):
+            surfaces.setdefault(name, {})[entity.surface] = None
+    names = list(surfaces)
+    automaton = ahocorasick_rs.AhoCorasick(names, matchkind=ahocorasick_rs.MatchKind.Standard)
+    for number, place in enumerate(sentences if names else ()):
+        text = fold(document.text[place.start : place.end])
+        for which, start, end in automaton.find_matches_as_indexes(text, overlapping=True):
+            if not (start and _WORD.match(text, start - 1)) and not _WORD.match(text, end):
+                for surface in surfaces[names[which]]:
+                    found[surface].add(number)
+    return found
 
 
 def sentence_claims(

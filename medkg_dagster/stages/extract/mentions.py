@@ -9,6 +9,7 @@ of them at the start of a word.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -22,7 +23,9 @@ _WORD = re.compile(r"\w")
 _PLURAL_STEM = 4
 _BRACKETS = re.compile(r"[(\[]([^()\[\]]{2,60})[)\]]")
 _SHORT = re.compile(r"[^\W_][\w\-/.+αβγκ]*(?: [\w\-/.+]+)?")
-_MAX_SHORT = 10
+_MIN_SHORT, _MAX_SHORT = 2, 10
+_MAX_LONG = 1000
+_WORD_START = re.compile(r"(?<![\w-])[^\W_]")
 _LONG_WORD = re.compile(r"\w{4,}")
 
 
@@ -159,7 +162,9 @@ def find_definitions(text: str) -> Iterator[Definition]:
         short = re.split(r"[,;]", match.group(1), maxsplit=1)[0].strip()
         if not _is_short_form(short):
             continue
-        end = len(text[: match.start()].rstrip())
+        end = match.start()
+        while end and text[end - 1].isspace():
+            end -= 1
         start = _long_form_start(text, _window_start(text, end, short), end, short)
         if start is not None:
             yield Definition(short, start, end, match.start(1) + match.group(1).index(short))
@@ -167,7 +172,7 @@ def find_definitions(text: str) -> Iterator[Definition]:
 
 def _is_short_form(text: str) -> bool:
     return (
-        2 <= len(text) <= _MAX_SHORT
+        _MIN_SHORT <= len(text) <= _MAX_SHORT
         and _SHORT.fullmatch(text) is not None
         and any(character.isupper() for character in text)
     )
@@ -176,8 +181,9 @@ def _is_short_form(text: str) -> bool:
 def _window_start(text: str, end: int, short: str) -> int:
     """A long form has at most min(|short| + 5, 2 |short|) words."""
     words = min(len(short) + 5, len(short) * 2)
-    starts = [match.start() for match in re.finditer(r"\S+", text[:end])]
-    return starts[max(0, len(starts) - words)] if starts else end
+    first = max(0, end - _MAX_LONG)
+    starts = [match.start() for match in re.finditer(r"\S+", text[first:end])]
+    return first + starts[max(0, len(starts) - words)] if starts else end
 
 
 def _long_form_start(text: str, start: int, end: int, short: str) -> int | None:
@@ -209,7 +215,6 @@ class ShortForms:
 
     def __init__(self) -> None:
         self._meanings: dict[str, Concept | None] = {}
-        self._pattern: re.Pattern[str] | None = None
 
     def learn(self, text: str, definitions: Iterable[Definition], mentions: Sequence[Mention]) -> None:
         """Take in the definitions of a sentence.
@@ -219,12 +224,14 @@ class ShortForms:
             definitions: The abbreviations it defines.
             mentions: The concepts it names.
         """
+        ending = {mention.end: mention for mention in mentions}
+        beginning = {mention.start: mention for mention in mentions}
         for definition in definitions:
-            concept = _grounded(definition, mentions)
-            if concept is None and _agrees(text, definition, mentions):
-                continue
-            self._meanings[definition.short] = concept
-            self._pattern = None
+            long, short = ending.get(definition.end), beginning.get(definition.defined_at)
+            if long is not None and long.start <= definition.start:
+                self._meanings[definition.short] = long.concept
+            elif short is None or not _agrees(text, definition, short.concept):
+                self._meanings[definition.short] = None
 
     def apply(self, text: str, mentions: Sequence[Mention]) -> tuple[Mention, ...]:
         """Return a sentence's mentions with its short forms read as this document defines them.
@@ -239,31 +246,32 @@ class ShortForms:
         if not self._meanings:
             return tuple(mentions)
         kept = [mention for mention in mentions if text[mention.start : mention.end] not in self._meanings]
-        taken = [(mention.start, mention.end) for mention in kept]
+        begins = [mention.start for mention in kept]
+        found = []
         for start, end, concept in self._occurrences(text):
-            if concept and not any(start < stop and begin < end for begin, stop in taken):
-                kept.append(Mention(start, end, concept))
-        return tuple(sorted(kept, key=lambda mention: mention.start))
+            before = bisect_left(begins, end) - 1
+            if concept and (before < 0 or kept[before].end <= start):
+                found.append(Mention(start, end, concept))
+        return tuple(sorted([*kept, *found], key=lambda mention: mention.start))
 
     def _occurrences(self, text: str) -> Iterator[tuple[int, int, Concept | None]]:
-        if self._pattern is None:
-            longest_first = sorted(self._meanings, key=lambda short: (-len(short), short))
-            self._pattern = re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, longest_first))})s?(?!\w)")
-        for match in self._pattern.finditer(text):
-            yield match.start(), match.end(), self._meanings[match.group(1)]
+        """Yield the places of short forms, the longest that fits, without overlap; a plural `s` is part."""
+        done = 0
+        for match in _WORD_START.finditer(text):
+            start = match.start()
+            for length in range(_MAX_SHORT, _MIN_SHORT - 1, -1) if start >= done else ():
+                short = text[start : start + length]
+                if short not in self._meanings:
+                    continue
+                end = start + len(short)
+                end += text.startswith("s", end)
+                if not _WORD.match(text, end):
+                    done = end
+                    yield start, end, self._meanings[short]
+                    break
 
 
-def _grounded(definition: Definition, mentions: Sequence[Mention]) -> Concept | None:
-    for mention in mentions:
-        if mention.end == definition.end and mention.start <= definition.start:
-            return mention.concept
-    return None
-
-
-def _agrees(text: str, definition: Definition, mentions: Sequence[Mention]) -> bool:
+def _agrees(text: str, definition: Definition, concept: Concept) -> bool:
     """Whether the vocabulary's own reading of the short form shares a word with the unknown long form."""
     long = set(_LONG_WORD.findall(fold(text[definition.start : definition.end])))
-    for mention in mentions:
-        if mention.start == definition.defined_at:
-            return any(long & set(_LONG_WORD.findall(fold(name))) for name in mention.concept.names)
-    return False
+    return any(long & set(_LONG_WORD.findall(fold(name))) for name in concept.names)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from medkg_dagster.stage_api import BlockKind, Document
 
 # What may end a sentence: the mark, closing quotes and brackets (and a citation such as [12]), white space.
-_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?:\[[\d,;–\-\s]+\])?(\s+)(?=[\"'“‘(\[]*[^\W_a-zà-öø-ÿ])")
+_END = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’)\]]*(?:\[[\d,;–\-\s]+\])?(\s+)(?=[\"'“‘(\[]*[^\W_a-zà-öø-ÿ])")
 # "J", "J. R" and "Smith J" are initials, "hepatitis B" is none.
 _INITIAL = re.compile(r"(?:^|[^\w\s]\s|\b[A-Z]\w*\s)[A-Z]$")
 _LOOK_BACK = 40
@@ -36,6 +36,8 @@ _MAY_END = frozenset({"etc", "al", "a.m", "p.m", "u.s", "u.k", "inc", "ltd", "co
 _NUMBERED = frozenset({"al", "no", "nos", "fig", "figs", "tab", "ref", "refs", "eq", "eqs", "sec", "vol"})
 BEFORE_WORDS = 8
 AFTER_WORDS = 5
+_NEAR = 300
+"""So many characters hold these words and a look-alike at their edge."""
 
 _LOOK_ALIKES = re.compile(
     r"\b(?:not only|not just|not necessarily|no (?:significant |clear |apparent )?(?:increase|change|"
@@ -115,7 +117,7 @@ def _inside(text: str, start: int, match: re.Match[str]) -> bool:
     after = text[match.end()]
     if len(word) == 1 and word.isupper():
         return after.isupper() and _INITIAL.search(before) is not None
-    if _LIST_NUMBER.fullmatch(text[start : match.start()].strip()):
+    if match.start() - start <= _LOOK_BACK and _LIST_NUMBER.fullmatch(text[start : match.start()].strip()):
         return True
     lower = word.lower()
     if lower in _NUMBERED and after.isdigit():
@@ -150,13 +152,16 @@ def is_negated(sentence: str, start: int, end: int) -> bool:
     Returns:
         True for "no evidence of colitis", False for "not only colitis".
     """
-    before = _blank_look_alikes(sentence[:start].lower())
+    first, last = max(0, start - _NEAR), end + _NEAR
+    before, after = sentence[first:start].lower(), sentence[end:last].lower()
+    # A word that is cut in two is none.
+    before = _blank_look_alikes(before.partition(" ")[2] if first else before)
     for opening in list(_STOP.finditer(before))[-1:]:
         before = before[opening.end() :]
     scope = " ".join(before.split()[-BEFORE_WORDS:])
     if _BEFORE.search(scope):
         return True
-    after = _blank_look_alikes(sentence[end:].lower())
+    after = _blank_look_alikes(after.rpartition(" ")[0] if last < len(sentence) else after)
     stop = _STOP.search(after)
     after = after[: stop.start()] if stop else after
     return _AFTER.search(" ".join(after.split()[: AFTER_WORDS + 4])) is not None

@@ -9,7 +9,7 @@ from medkg_dagster.stages.extract import ExtractConfig
 from medkg_dagster.stages.extract.claims import sentence_claims, trial_claims
 from medkg_dagster.stages.extract.mentions import Matcher, Mention, ShortForms, find_definitions
 from medkg_dagster.stages.extract.sentences import Sentence, document_sentences, is_negated
-from medkg_dagster.stages.extract.terms import CONDITION_ROLES, INTERVENTION_ROLES, ground, load
+from medkg_dagster.stages.extract.terms import CONDITION_ROLES, INTERVENTION_ROLES, ground, load, medicines
 
 Extracted = tuple[tuple[Entity, ...], tuple[Claim, ...]]
 
@@ -45,7 +45,10 @@ class ExtractStage:
     def _structured(
         self, document: Document, sentences: Sequence[Sentence]
     ) -> tuple[list[Entity], list[Claim]]:
-        grounded = [(note.role, ground(document, note, self._vocabulary)) for note in document.annotations]
+        listed = medicines(document)
+        grounded = [
+            (note.role, ground(document.id, note, self._vocabulary, listed)) for note in document.annotations
+        ]
         entities = [entity for _, entity in grounded if entity]
         interventions = [entity for role, entity in grounded if entity and role in INTERVENTION_ROLES]
         conditions = [entity for role, entity in grounded if entity and role in CONDITION_ROLES]

@@ -50,6 +50,8 @@ _DOSE = re.compile(
     r"hydrochloride)\b)\s*$",
     re.IGNORECASE,
 )
+_MAX_NAME = 300
+"""A longer one is the name of nothing; each pattern would look at all of it from each of its characters."""
 _PREFIX = re.compile(
     r"^(?:drug|biological|procedure|radiation|device|other|behavioral)\s*:\s*", re.IGNORECASE
 )
@@ -196,13 +198,25 @@ def _concept(line: str, place: str) -> Concept:
     return Concept(curie, name, category, tuple(other for other in others if other != name))
 
 
-def ground(document: Document, annotation: Annotation, vocabulary: Vocabulary) -> Entity | None:
+def medicines(document: Document) -> str:
+    """Return the folded names of the medicines that a record lists, each on a line."""
+    return "\n".join(
+        fold(note.name)
+        for note in document.annotations
+        if note.role is AnnotationRole.INTERVENTION and note.intervention_type in _MEDICINES
+    )
+
+
+def ground(
+    document_id: str, annotation: Annotation, vocabulary: Vocabulary, listed_medicines: str
+) -> Entity | None:
     """Make the entity of an annotation.
 
     Args:
-        document: The document.
+        document_id: The document's id.
         annotation: What its source assigned.
         vocabulary: Names and identifiers that are known.
+        listed_medicines: What `medicines` returns of the document.
 
     Returns:
         The entity, without offsets; None where the annotation has neither an identifier nor a known name.
@@ -211,10 +225,10 @@ def ground(document: Document, annotation: Annotation, vocabulary: Vocabulary) -
     if concept is None and annotation.curie is None:
         return None
     return Entity(
-        document_id=document.id,
+        document_id=document_id,
         curie=concept.curie if concept else str(annotation.curie),
         name=concept.name if concept else annotation.name,
-        category=concept.category if concept else _category(document, annotation),
+        category=concept.category if concept else _category(annotation, listed_medicines),
         surface=annotation.name,
         method="structured",
     )
@@ -232,29 +246,18 @@ def _known(annotation: Annotation, vocabulary: Vocabulary) -> Concept | None:
 def _written(name: str) -> tuple[str, ...]:
     """Return a name as written, and without dose, form and kind ("Drug: Nivolumab 3 mg/kg")."""
     bare = _PREFIX.sub("", name.strip())
-    while (shorter := _DOSE.sub("", bare)) != bare and shorter:
+    while len(bare) <= _MAX_NAME and (shorter := _DOSE.sub("", bare)) != bare and shorter:
         bare = shorter
     return tuple(dict.fromkeys((name.strip(), bare)))
 
 
-def _category(document: Document, annotation: Annotation) -> str:
+def _category(annotation: Annotation, listed_medicines: str) -> str:
     """Return a category that is true for every concept the field can hold."""
     if annotation.role in CONDITION_ROLES:
         return "biolink:DiseaseOrPhenotypicFeature"
     if annotation.role is AnnotationRole.CHEMICAL or str(annotation.curie).startswith("MESH:C"):
         return "biolink:ChemicalEntity"
     if annotation.role in INTERVENTION_ROLES:
-        return (
-            "biolink:ChemicalEntity" if _is_medicine(document, annotation) else "biolink:ClinicalIntervention"
-        )
+        is_medicine = fold(annotation.name) in listed_medicines
+        return "biolink:ChemicalEntity" if is_medicine else "biolink:ClinicalIntervention"
     return "biolink:NamedThing"
-
-
-def _is_medicine(document: Document, annotation: Annotation) -> bool:
-    """Whether the record lists a medicine of that name."""
-    name = fold(annotation.name)
-    return any(
-        other.intervention_type in _MEDICINES and name in fold(other.name)
-        for other in document.annotations
-        if other.role is AnnotationRole.INTERVENTION
-    )

@@ -10,7 +10,7 @@ from medkg_dagster.stage_api import Document, Payload
 from medkg_dagster.stages.parse import ParseConfig
 from medkg_dagster.stages.parse.document_text import DocumentText, Metadata, list_items, make_document
 
-_MARKDOWN_HEADING = re.compile(r"(#{1,6})\s+(\S.*?)\s*#*$")
+_MARKDOWN_HEADING = re.compile(r"(#{1,6})\s+(\S.*)$")
 _LIST_ITEM = re.compile(r"(?:[-*•‣–]|\d{1,2}[.)])\s+(?=\S)")
 _UNDERLINE = re.compile(r"(?:={3,}|-{3,})$")
 MAX_TITLE_CHARACTERS = 300
@@ -38,7 +38,7 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
             paragraph = []
         if level:
             match = _MARKDOWN_HEADING.match(stripped)
-            builder.section(match.group(2) if match else stripped, level)
+            builder.section(_heading(match) if match else stripped, level)
         elif stripped:
             paragraph.append(stripped)
     return make_document(payload, builder, Metadata(id=None, source="infores:user-supplied"))
@@ -84,7 +84,7 @@ def _title(lines: list[str]) -> tuple[str, list[str]]:
     for number, line in enumerate(lines):
         if stripped := line.strip():
             match = _MARKDOWN_HEADING.match(stripped)
-            title = match.group(2) if match else stripped
+            title = _heading(match) if match else stripped
             if len(title) > MAX_TITLE_CHARACTERS:
                 return "", lines[number:]
             rest = lines[number + 1 :]
@@ -92,6 +92,12 @@ def _title(lines: list[str]) -> tuple[str, list[str]]:
                 rest = rest[1:]
             return title, rest
     return "", []
+
+
+def _heading(match: re.Match[str]) -> str:
+    """Return a heading's text without the marks that may close it."""
+    text = match.group(2)
+    return text.rstrip("#").rstrip() or text[0]
 
 
 def _heading_level(line: str, *, alone: bool) -> int:
