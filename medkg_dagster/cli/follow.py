@@ -70,7 +70,7 @@ def follow(  # noqa: PLR0917 - what, and then how to tell it
             time.sleep(pause)
     except KeyboardInterrupt:
         click.echo(
-            f"\nmedkg: no longer following; the job goes on: medkg ledger show {pipeline.name}/{job_id}",
+            f"\nmedkg: no longer following; the job goes on: `medkg ledger show {pipeline.name}/{job_id}`",
             err=True,
         )
         return INTERRUPTED
@@ -171,5 +171,5 @@ def _conclude(job: Job, echo: Echo) -> int:
     echo(f"{place}: {job.status}")
     if job.error:
         echo(paragraph(job.error, indent="  "))
-    echo(f"  medkg ledger show {place} tells more; medkg ledger retry {place} starts it again")
+    echo(f"  `medkg ledger show {place}` tells more; `medkg ledger retry {place}` starts it again")
     return _FAILED

@@ -9,7 +9,7 @@ import click
 
 from medkg_dagster.cli.ledger import find_job, open_ledger, require_ledger
 from medkg_dagster.cli.ledger.changes import user_name
-from medkg_dagster.cli.output import echo_json, echo_records, echo_table, seconds
+from medkg_dagster.cli.output import echo_json, echo_records, echo_table, paragraph, seconds
 from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines
 from medkg_dagster.errors import ConfigError, did_you_mean
 from medkg_dagster.settings import Settings
@@ -37,7 +37,10 @@ def list_gates(settings: Settings, pipeline: str | None, limit: int, as_json: bo
     plan = load_pipelines(settings)
     pipeline = find_pipeline(plan, pipeline).name if pipeline else None
     with open_ledger(settings) as book:
-        waiting = [_describe(plan, phase) for phase in book.gates.waiting(pipeline, limit=limit)]
+        waiting = [
+            _describe(plan, phase) | {"error": book.jobs.get(phase.key).error}
+            for phase in book.gates.waiting(pipeline, limit=limit)
+        ]
         ahead = [_describe(plan, phase) for phase in book.gates.decided_ahead(pipeline, limit=limit)]
     if as_json:
         echo_json([*waiting, *ahead])
@@ -63,6 +66,12 @@ def _print_waiting(rows: list[dict[str, Any]]) -> None:
             for row in rows
         ],
     )
+    for row in rows:
+        if row["error"]:
+            job = f"{row['pipeline']}/{row['job_id']}"
+            again = f"`medkg ledger retry {job}`"
+            hint = "" if again in row["error"] else f"; {again} starts it again"
+            click.echo("\n" + paragraph(f"{job}: what it waits for failed: {row['error']}{hint}", indent=""))
 
 
 def _print_decided(rows: list[dict[str, Any]]) -> None:

@@ -58,8 +58,12 @@ def one_line(text: str) -> str:
 
 
 def paragraph(text: str, indent: str = "   ") -> str:
-    """Return text as one wrapped, indented paragraph."""
-    return textwrap.fill(one_line(text), WIDTH, initial_indent=indent, subsequent_indent=indent)
+    """Return text as one wrapped, indented paragraph; what is to be typed, in backticks, stays whole."""
+    whole = re.sub(
+        "`[^`]+`", lambda named: named.group().replace(" ", "\0").replace("-", "\1"), one_line(text)
+    )
+    wrapped = textwrap.fill(whole, WIDTH, initial_indent=indent, subsequent_indent=indent)
+    return wrapped.replace("\0", " ").replace("\1", "-")
 
 
 def highlight(text: str, words: Iterable[str]) -> str:

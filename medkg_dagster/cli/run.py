@@ -11,7 +11,8 @@ import click
 from medkg_dagster.cli.follow import IdlePhases, follow
 from medkg_dagster.cli.ledger.changes import parse_assignments, user_name
 from medkg_dagster.cli.pipelines import find_pipeline
-from medkg_dagster.cli.submit import build_request, check_job_id, locate_path, source_options
+from medkg_dagster.cli.submit import build_request, locate_path, source_options
+from medkg_dagster.domain.job_ids import check_job_id
 from medkg_dagster.errors import ConfigError, did_you_mean
 from medkg_dagster.settings import DEFAULT_JOB_ID, Settings
 
@@ -32,7 +33,7 @@ _LOG_LINES = 15
     "--config",
     "config_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Options of stages in a file, as for `dagster job execute --config`; --set wins over it.",
+    help="Options of stages in a file, as for `dagster job execute --config FILE`; --set wins over it.",
 )
 @click.option("--job-id", default=DEFAULT_JOB_ID, show_default=True, help="The job's id.")
 @click.option("--by", default=user_name, help="Who asks; the user's name by default.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,17 +15,15 @@ from medkg_dagster.cli.follow import follow
 from medkg_dagster.cli.ledger.changes import parse_assignments, user_name
 from medkg_dagster.cli.output import echo_json
 from medkg_dagster.cli.pipelines import find_pipeline
+from medkg_dagster.domain.job_ids import check_job_id
 from medkg_dagster.errors import ConfigError, did_you_mean
 from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
-    from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
+    from medkg_dagster.resolution.plan import PipelinePlan
     from medkg_dagster.stage_api import Extensions
 
 Command = Callable[..., Any]
-
-MAX_JOB_ID = 200
-_JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+=-]*", re.ASCII)
 
 
 def source_options(command: Command) -> Command:
@@ -125,6 +122,8 @@ def build_request(
     Raises:
         ConfigError: A stage, option, adapter or parameter is wrong.
     """
+    from medkg_dagster.runtime.requests import check_given, requested_config
+
     request: dict[str, Any] = {}
     if adapter is not None:
         request["adapter"] = adapter
@@ -143,48 +142,11 @@ def build_request(
         by_stage.setdefault(stage, {})[option] = value
     if by_stage:
         request["stages"] = by_stage
-    for planned in pipeline.stages:
-        _check(pipeline, planned, request, extensions)
+    given = {planned.name: requested_config(request, planned) for planned in pipeline.stages}
+    check_given(pipeline, given, extensions)
     return request
-
-
-def check_job_id(job_id: str) -> str:
-    """Return a job id that is fit for a partition key and a file name.
-
-    Raises:
-        ConfigError: It is not.
-    """
-    if not _JOB_ID.fullmatch(job_id) or "..." in job_id or len(job_id) > MAX_JOB_ID:
-        raise ConfigError(
-            f"job id {job_id!r} cannot be used; write letters, digits and . _ : @ + = -, beginning with a "
-            f"letter or digit, without three dots in a row, at most {MAX_JOB_ID} characters"
-        )
-    return job_id
 
 
 def new_job_id(pipeline: str) -> str:
     """Return an id that no job has."""
     return f"{pipeline}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
-
-
-def _check(
-    pipeline: PipelinePlan, planned: PlannedStage, request: dict[str, Any], extensions: Extensions
-) -> None:
-    from medkg_dagster.plugins import LoadGuard
-    from medkg_dagster.plugins.policy import LOAD_SECONDS
-    from medkg_dagster.resolution.stage_config import check_config
-    from medkg_dagster.runtime.requests import requested_config
-
-    requested = requested_config(request, planned)
-    if not requested:
-        return
-    config = {**planned.definition.config, **requested}
-    with LoadGuard(LOAD_SECONDS) as guard:
-        _, findings = check_config(planned.metadata, config, (planned.name,), extensions, guard)
-    if findings:
-        reasons = "; ".join(
-            f"{'.'.join(map(str, finding.path))}: {finding.message}"
-            + (f" ({finding.hint})" if finding.hint else "")
-            for finding in findings
-        )
-        raise ConfigError(f"pipeline '{pipeline.name}' cannot work on this: {reasons}")

@@ -60,7 +60,7 @@ def summary(settings: Settings, pipeline: str, job: str, as_json: bool) -> None:
     for label, count in counts.items():
         click.echo(f"  {label:<12}{count:>9,}")
     if quarantined:
-        click.echo(f"  {'quarantined':<12}{quarantined:>9,}  (why: medkg ledger show {pipeline}/{job})")
+        click.echo(f"  {'quarantined':<12}{quarantined:>9,}  (why: `medkg ledger show {pipeline}/{job}`)")
     click.echo(f"in {settings.home}")
     for file, size in files:
         click.echo(f"  {file.name:<20}{size / 1_000_000:>8.1f} MB")

@@ -117,6 +117,7 @@ def compile_plan(
                     plan.pipelines,
                     one_process_jobs | chosen_assets,
                     plan.report.events,
+                    factory.extensions,
                 ),
             },
             executor=executor if is_default_executor else None,

@@ -1,5 +1,6 @@
 """Sensors that start the phases of ledger jobs, and show which jobs wait."""
 
+import logging
 import time
 from collections.abc import Sequence
 
@@ -22,7 +23,9 @@ from dagster import (
 
 from medkg_dagster.compiler.translator import PipelineAssets
 from medkg_dagster.domain.gate_conditions import describe_condition
-from medkg_dagster.ledger import JobLedger, JobPhase, Review
+from medkg_dagster.domain.job_ids import check_job_id
+from medkg_dagster.errors import ConfigError
+from medkg_dagster.ledger import JobLedger, JobPhase, Review, RunIdentity, RunStatus
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedGate
 from medkg_dagster.runtime.ledger_job_record import gate_rule
 from medkg_dagster.runtime.materialization import TABLE_ROWS, rows_table
@@ -73,13 +76,14 @@ def submission_sensor(pipeline: PipelinePlan, settings: Settings) -> SensorDefin
         default_status=DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=TICK_SECONDS,
     )
-    def submissions(_context: SensorEvaluationContext) -> SensorResult | SkipReason:
+    def submissions(context: SensorEvaluationContext) -> SensorResult | SkipReason:
         if not JobLedger.exists(settings):
             return _NO_LEDGER
         with JobLedger.of(settings) as ledger:
-            due = ledger.phases.take_due(
+            taken = ledger.phases.take_due(
                 pipeline.phases[0].job_name, name, pipeline=pipeline.name, limit=STARTS_PER_TICK
             )
+            due = [phase for phase in taken if _can_start(ledger, phase, context.log)]
         return _start(pipeline, due) if due else SkipReason("Nothing was submitted.")
 
     return submissions
@@ -178,6 +182,18 @@ def waiting_check(assets: PipelineAssets, gate: PlannedGate, settings: Settings)
         )
 
     return no_job_waits
+
+
+def _can_start(ledger: JobLedger, phase: JobPhase, log: logging.Logger) -> bool:
+    """Say whether Dagster takes a job's id; where not, end the job: it would refuse all of a tick."""
+    try:
+        check_job_id(phase.job_id)
+    except ConfigError as error:
+        log.error("%s: %s", phase.key, error)
+        run = RunIdentity(f"{phase.starter}, attempt {phase.attempt}", phase.attempt, job_name=phase.phase)
+        ledger.runs.end(phase.key, run, RunStatus.FAILED, str(error))
+        return False
+    return True
 
 
 def _start(pipeline: PipelinePlan, due: Sequence[JobPhase]) -> SensorResult:

@@ -30,6 +30,9 @@ class JobTable:
             key: The job.
             request: What to work on; JSON values.
             actor: Who or what asks for it.
+
+        Raises:
+            ConfigError: No job can have that id.
         """
         with self._database.reading() as connection:
             known = job_rows.find_job(connection, key)

@@ -45,6 +45,7 @@ class PhaseLedger:
             actor: Who asks.
 
         Raises:
+            ConfigError: No job can have that id.
             LedgerError: There is a job of that id with another request.
         """
         with self._database.writing() as connection:

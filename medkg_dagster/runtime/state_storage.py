@@ -21,6 +21,7 @@ from dagster import (
     io_manager,
 )
 
+from medkg_dagster.domain.job_ids import file_name
 from medkg_dagster.errors import StateError
 from medkg_dagster.io.atomic_files import write_atomically
 from medkg_dagster.stage_api._serialization import dump_value, encoding_of, load_value
@@ -104,7 +105,7 @@ class StateIOManager(UPathIOManager):
 
     def make_safe_partition_path(self, base_path: "UPath", partition: str) -> "UPath":
         """Join a partition key so that no key, whatever it holds, leaves the folder of its asset."""
-        return base_path / _escape(partition)
+        return base_path / file_name(partition)
 
     def dump_to_path(self, context: OutputContext, obj: bytes, path: "UPath") -> None:
         """Write one stage's state; see `store`."""
@@ -195,15 +196,6 @@ def _refused(error: OSError, what: str) -> StateError:
 def _asset(context: InputContext | OutputContext) -> tuple[str, str]:
     *_, pipeline, stage = context.asset_key.path  # a deployment may put a prefix before them
     return pipeline, stage
-
-
-def _escape(partition: str) -> str:
-    """Percent-encode whatever a file system could read as more than a name."""
-    safe = "".join(
-        char if char.isalnum() or char in "-_=+@," or (char == "." and index > 0) else f"%{ord(char):02X}"
-        for index, char in enumerate(partition)
-    )
-    return safe or "%"
 
 
 def _write(path: "UPath", content: bytes) -> None:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from dagster import MetadataValue, OpExecutionContext, Output
 
-from medkg_dagster.errors import GateConditionError, MedkgError, StageResolutionError, SupersededRunError
+from medkg_dagster.errors import (
+    ConfigError,
+    GateConditionError,
+    MedkgError,
+    StageResolutionError,
+    SupersededRunError,
+)
 from medkg_dagster.ledger import StageStatus
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage, Wire
@@ -25,7 +31,7 @@ from medkg_dagster.runtime.failures import (
 from medkg_dagster.runtime.materialization import output_metadata, quarantine_table
 from medkg_dagster.runtime.policies import external_calls, is_retryable, retry_delay
 from medkg_dagster.runtime.progress import RunProgress
-from medkg_dagster.runtime.requests import requested_config
+from medkg_dagster.runtime.requests import given_config
 from medkg_dagster.runtime.resources import LedgerJob
 from medkg_dagster.runtime.state_storage import StateIOManager, StoredState, archive_state, load_reference
 from medkg_dagster.runtime.step_record import StepRecord
@@ -64,7 +70,10 @@ class StepRunner:
             StepFailedError: The stage failed, and trying again could not help.
             StepRetryError: The stage failed, and is to be tried again.
         """
-        step = _Step.of(self, context)
+        ledger_job: LedgerJob | ConfigError = getattr(context.resources, LEDGER_JOB_RESOURCE)
+        if isinstance(ledger_job, ConfigError):
+            raise StepFailedError(text_of(ledger_job), ledger_job)
+        step = _Step.of(self, context, ledger_job)
         with step.recorded():
             output = step.execute(inputs)
         yield output
@@ -135,6 +144,7 @@ class _Step:
         dagster: Dagster's side of it.
         record: The ledger's side of it.
         home: The folder for all data.
+        problem: What is wrong with what the run was asked for; the stage does not begin then.
         interrupts: Whether the run is to stop.
         ctx: What the stage is given; None until that is made.
     """
@@ -143,15 +153,15 @@ class _Step:
     dagster: OpExecutionContext
     record: StepRecord
     home: Path
+    problem: ConfigError | None
     interrupts: InterruptWatch = field(default_factory=InterruptWatch)
     ctx: StageContext | None = None
 
     @classmethod
-    def of(cls, runner: StepRunner, context: OpExecutionContext) -> "_Step":
+    def of(cls, runner: StepRunner, context: OpExecutionContext, ledger_job: LedgerJob) -> "_Step":
         """Return the attempt that Dagster asks for."""
-        ledger_job: LedgerJob = getattr(context.resources, LEDGER_JOB_RESOURCE)
         record = StepRecord.of(ledger_job, runner.pipeline, runner.planned.name, context)
-        return cls(runner, context, record, ledger_job.home)
+        return cls(runner, context, record, ledger_job.home, ledger_job.problem)
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
@@ -173,6 +183,8 @@ class _Step:
         """Run the stage to its end."""
         planned, log = self.runner.planned, self.dagster.log
         self.record.begin()
+        if self.problem is not None:
+            raise self.problem
         progress = RunProgress(planned.name, log)
         try:
             ctx = self.ctx = self._context(progress)
@@ -216,9 +228,9 @@ class _Step:
 
     def _configured(self) -> StageDefinition:
         """Return the definition with this run's configuration: launchpad over request over YAML."""
-        planned = self.runner.planned
-        requested = requested_config(self.record.job.request, planned)
-        config = {**planned.definition.config, **requested, **_launchpad_config(self.dagster)}
+        planned, request = self.runner.planned, self.record.job.request
+        given = given_config(self.runner.pipeline, planned, request, self.dagster.run.run_config)
+        config = {**planned.definition.config, **given}
         return planned.definition.model_copy(update={"config": config})
 
     @property
@@ -257,8 +269,9 @@ class _Step:
             metadata["quarantined"] = quarantine_table(self._quarantined)
         text = text_of(error)
         described = text if isinstance(error, MedkgError) else f"{type(error).__name__}: {text}"
-        sentence = f"stage {planned.name!r} ({_described_type(planned)}): {described}"
-        return StepFailedError(sentence, error, metadata)
+        if error is not self.problem:
+            described = f"stage {planned.name!r} ({_described_type(planned)}): {described}"
+        return StepFailedError(described, error, metadata)
 
 
 def _described_type(planned: PlannedStage) -> str:
@@ -268,18 +281,6 @@ def _described_type(planned: PlannedStage) -> str:
     if origin is None or origin.is_own:
         return stage_type
     return f"{stage_type} of {origin.distribution} {origin.version}"
-
-
-def _launchpad_config(context: OpExecutionContext) -> dict[str, Any]:
-    """Return the configuration a person or sensor gave this run for this op, defaults left out.
-
-    The op's own config has the defaults filled in, and so cannot tell a choice from a default.
-    """
-    node: Any = context.run.run_config
-    for name in context.op_handle.path:
-        node = (node.get("ops") or {}).get(name) if isinstance(node, Mapping) else None
-    config = node.get("config") if isinstance(node, Mapping) else None
-    return dict(config) if isinstance(config, Mapping) else {}
 
 
 def _input_source(wire: Wire, writer: PlannedStage) -> "InputSource | None":

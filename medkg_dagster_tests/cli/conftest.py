@@ -167,7 +167,7 @@ def ledger_home(home: Path) -> Path:
         run.finish("parse", output_count=2, succeeded=2, quarantined=[bad], counts={"document": 2})
         run.finish("chunk", output_count=5, succeeded=2, counts={"chunks": 5})
         ledger.jobs.ensure(JobKey("clinical-trials", "default"), actor="test")
-        ledger.jobs.ensure(JobKey("clinical-trials", "melanoma/2026"), actor="test")
+        ledger.jobs.ensure(JobKey("clinical-trials", "melanoma:2026"), actor="test")
     return home
 
 

@@ -12,7 +12,7 @@ def test_jobs_are_listed_and_filtered(medkg: Medkg) -> None:
     listed = [line.split()[:2] for line in medkg("ledger", "list").output.splitlines()]
     assert listed == [
         ["JOB", "STATUS"],
-        ["clinical-trials/melanoma/2026", "submitted"],
+        ["clinical-trials/melanoma:2026", "submitted"],
         ["clinical-trials/default", "submitted"],
         ["auto/default", "succeeded"],
     ]
@@ -52,8 +52,8 @@ def test_an_id_that_several_pipelines_use_is_ambiguous_until_a_pipeline_is_named
 
 
 def test_an_id_may_hold_a_slash(medkg: Medkg) -> None:
-    for job in ("melanoma/2026", "clinical-trials/melanoma/2026"):
-        assert medkg("ledger", "show", job).output.startswith("clinical-trials/melanoma/2026: submitted")
+    for job in ("melanoma:2026", "clinical-trials/melanoma:2026"):
+        assert medkg("ledger", "show", job).output.startswith("clinical-trials/melanoma:2026: submitted")
 
 
 def test_an_unknown_job_names_the_closest_one(medkg: Medkg) -> None:

@@ -103,16 +103,32 @@ def test_what_the_pipeline_cannot_work_on_is_refused_before_anything_is_written(
 
 
 @pytest.mark.parametrize(
-    "job_id", ["", "a...b", "a b", "a/b", "../a", ".a", "a\nb", "a\tb", "ä", "-a", "x" * 201, "a\x00b"]
+    "job_id",
+    [
+        "",
+        "a...b",
+        "a b",
+        "a/b",
+        "../a",
+        ".a",
+        "a\nb",
+        "a\tb",
+        "ä",
+        "-a",
+        "x" * 201,
+        "a\x00b",
+        "a" + ":" * 120,
+    ],
 )
 def test_an_id_that_is_no_partition_key_or_path_is_refused_with_the_rule(
     gated_medkg: Medkg, home: Path, job_id: str
 ) -> None:
-    refused = gated_medkg("submit", "reviewed", "--job-id", job_id)
+    for command in ("submit", "run"):
+        refused = gated_medkg(command, "reviewed", "--job-id", job_id)
 
-    assert refused.exit_code == 1
-    assert "letters, digits and . _ : @ + = -" in refused.stderr
-    assert not home.exists()
+        assert refused.exit_code == 1
+        assert "letters, digits and . _ : @ + = -" in refused.stderr
+        assert not home.exists()
 
 
 @pytest.mark.parametrize("job_id", ["a", "PMC-2026.01", "x" * 200, "2026-01-31T10:00:00", "a@b=c+d_e"])
@@ -285,6 +301,6 @@ def test_an_interrupt_ends_the_following_and_not_the_job(reviewed: ReviewedJob, 
             started.kill()
 
     assert started.returncode == 130
-    assert "the job goes on: medkg ledger show reviewed/spring" in error
+    assert "the job goes on: `medkg ledger show reviewed/spring`" in error
     assert "Traceback" not in error
     assert reviewed.job.status is JobStatus.WAITING

@@ -1,5 +1,6 @@
 """Pipelines with gates on a real Dagster instance, their sensors called as the daemon calls them."""
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -212,6 +213,24 @@ def test_a_submitted_job_is_started_with_its_partition_and_request(
     assert gated.seen[-1] == {"adapter": "from_request", "separator": "+"}
     assert ledger.jobs.get(JobKey("reviewed", "trial-7")).status is JobStatus.WAITING
     assert tick(gated, "reviewed__submissions").run_requests == []
+
+
+def test_a_job_of_an_id_that_dagster_refuses_ends_and_keeps_no_other_from_starting(
+    gated: Deployment, ledger: JobLedger
+) -> None:
+    for job_id in ("bad", "good"):
+        ledger.phases.submit(JobKey("reviewed", job_id), "reviewed", {}, actor="ann")
+    with sqlite3.connect(gated.home / "ledger.sqlite") as others:
+        others.execute("PRAGMA foreign_keys = OFF")
+        for table in ("ledger_jobs", "ledger_phases"):
+            others.execute(f"UPDATE {table} SET job_id = 'a...b' WHERE job_id = 'bad'")
+
+    (request,) = tick(gated, "reviewed__submissions").run_requests
+
+    assert request.tags["dagster/partition"] == "good"
+    job = ledger.jobs.get(JobKey("reviewed", "a...b"))
+    assert job.status is JobStatus.FAILED
+    assert "three dots in a row" in str(job.error)
 
 
 def test_a_rejected_gate_lets_nobody_through(gated: Deployment, ledger: JobLedger) -> None:

@@ -2,12 +2,14 @@
 
 from typing import Any
 
-from dagster import AssetKey, TableMetadataValue
+import pytest
+from dagster import AssetKey, DagsterEventType, ExecuteInProcessResult, TableMetadataValue
+from pydantic import BaseModel, Field
 
 from medkg_dagster.errors import RejectedDocumentError, SourceError, StageContractError
 from medkg_dagster.ledger import JobKey, JobLedger, JobStatus
 from medkg_dagster.stage_api import StageContext
-from medkg_dagster_tests.compiler.deployment import Deployment, ReadConfig
+from medkg_dagster_tests.compiler.deployment import PIPELINE, Deployment, ReadConfig
 
 PARTITION = {"dagster/partition": "by-hand"}
 
@@ -62,6 +64,83 @@ def test_launchpad_configuration_wins_over_the_request_and_the_request_over_yaml
         {"adapter": "from_request", **expected},
         {"adapter": "from_launchpad", **expected},
     ]
+
+
+def described(result: ExecuteInProcessResult) -> list[str]:
+    """Return what the page of the run says of each step that failed."""
+    return [
+        str(
+            event.step_failure_data.user_failure_data
+            and event.step_failure_data.user_failure_data.description
+        )
+        for event in result.all_events
+        if event.event_type is DagsterEventType.STEP_FAILURE
+    ]
+
+
+@pytest.mark.parametrize("way", ["launchpad", "request"])
+def test_a_wrong_value_of_any_stage_is_one_sentence_before_the_first_stage_begins(
+    deployment: Deployment, way: str
+) -> None:
+    class CountConfig(BaseModel):
+        least: int = Field(default=1, ge=1)
+
+    deployment.register(
+        "count",
+        "total",
+        lambda _ctx, _config, words: len(words),
+        dependencies=("read",),
+        value_type=int,
+        counter=int,
+        config_model=CountConfig,
+    )
+    key = JobKey("word-count", "default")
+    with JobLedger.open(deployment.home) as ledger:
+        ledger.jobs.ensure(key, {"stages": {"count": {"least": 0}}} if way == "request" else {}, actor="test")
+    launchpad = {"ops": {"word_count__stages": {"ops": {"count": {"config": {"least": 0}}}}}}
+
+    result = deployment.run(check=False, run_config=launchpad if way == "launchpad" else {})
+
+    sentence = (
+        "pipeline 'word-count' cannot work on this: "
+        "count.least: 'least': Input should be greater than or equal to 1, got 0"
+    )
+    assert described(result) == [sentence]
+    assert deployment.seen == []
+    with JobLedger.open(deployment.home) as ledger:
+        job = ledger.jobs.get(key)
+    assert (job.status, job.error) == (JobStatus.FAILED, f"read: ConfigError: {sentence}")
+
+
+def test_a_wrong_value_of_a_stage_that_does_not_run_is_left_to_the_run_that_runs_it(
+    deployment: Deployment,
+) -> None:
+    deployment.register("count", None, lambda _ctx, _config: 0, config_model=ReadConfig)
+    pipeline = PIPELINE.replace(", depends_on: [read]", "")
+    with JobLedger.open(deployment.home) as ledger:
+        ledger.jobs.ensure(
+            JobKey("word-count", "default"), {"stages": {"count": {"separator": 1}}}, actor="test"
+        )
+
+    assert deployment.run(pipeline=pipeline, asset_selection=[AssetKey(["word_count", "read"])]).success
+    assert not deployment.run(
+        pipeline=pipeline, check=False, asset_selection=[AssetKey(["word_count", "count"])]
+    ).success
+
+
+@pytest.mark.parametrize("job_id", ["x" * 300, "a" + ":" * 120, "a/b ../c"])
+def test_a_run_for_an_id_that_no_job_can_have_is_refused_in_one_sentence_and_leaves_nothing(
+    deployment: Deployment, job_id: str
+) -> None:
+    result = deployment.run(check=False, tags={"dagster/partition": job_id})
+
+    (sentence,) = described(result)
+    assert sentence.startswith(f"job id '{job_id[:200]}")
+    assert "letters, digits and . _ : @ + = -" in sentence
+    assert deployment.seen == []
+    assert deployment.instance.get_dynamic_partitions("word-count") == []
+    with JobLedger.open(deployment.home) as ledger:
+        assert ledger.jobs.list() == ()
 
 
 def test_a_passing_fault_is_tried_again_as_the_policy_says(deployment: Deployment) -> None:

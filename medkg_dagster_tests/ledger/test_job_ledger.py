@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from medkg_dagster.errors import LedgerError, UnknownJobError
+from medkg_dagster.errors import ConfigError, LedgerError, UnknownJobError
 from medkg_dagster.ledger import (
     JobKey,
     JobLedger,
@@ -53,8 +53,23 @@ def test_an_unknown_job_names_the_closest_one(book: JobLedger) -> None:
 
 
 def test_a_job_needs_a_pipeline_and_an_id(ledger: JobLedger) -> None:
-    with pytest.raises(LedgerError, match="one of them is empty"):
+    with pytest.raises(ConfigError, match="job id '' cannot be used"):
         ledger.jobs.ensure(JobKey("auto", ""), actor="test")
+    with pytest.raises(LedgerError, match="needs a pipeline"):
+        ledger.jobs.ensure(JobKey("", "default"), actor="test")
+
+
+@pytest.mark.parametrize("job_id", ["x" * 300, "a" + ":" * 120, "a/b ../c", "a...b"])
+def test_no_way_in_makes_a_job_of_an_id_that_is_no_file_name_and_partition_key(
+    ledger: JobLedger, job_id: str
+) -> None:
+    key = JobKey("auto", job_id)
+
+    with pytest.raises(ConfigError, match="letters, digits and"):
+        ledger.jobs.ensure(key, actor="test")
+    with pytest.raises(ConfigError, match="letters, digits and"):
+        ledger.phases.submit(key, "auto", {}, actor="test")
+    assert ledger.jobs.list() == ()
 
 
 def test_every_method_that_takes_a_job_refuses_an_unknown_one(ledger: JobLedger) -> None:

@@ -157,7 +157,7 @@ def _print_job(job: Job, described: dict[str, Any]) -> None:
     if described["files"]:
         counts = Counter(file["status"] for file in described["files"])
         listed = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
-        click.echo(f"\nfiles: {listed} (which: medkg ledger files {_name(job)})")
+        click.echo(f"\nfiles: {listed} (which: `medkg ledger files {_name(job)}`)")
     refused = described["quarantined"]
     _print_records(f"quarantined documents: {len(refused)}", _REFUSED, refused)
     _print_records(

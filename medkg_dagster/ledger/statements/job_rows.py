@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
+from medkg_dagster.domain.job_ids import check_job_id
 from medkg_dagster.errors import LedgerError, UnknownJobError, did_you_mean
 from medkg_dagster.ledger.database import lock_database
 from medkg_dagster.ledger.encoding import RowReader, dump_json, from_json, storable, to_json
@@ -44,9 +45,15 @@ class Attribution:
 
 
 def add_job(connection: Connection, job: JobKey, request: Mapping[str, Any], by: Attribution) -> Job:
-    """Add a job unless it is there already, and return it as it stands."""
-    if not all(job):
-        raise LedgerError("a ledger job needs a pipeline and an id; one of them is empty")
+    """Add a job unless it is there already, and return it as it stands.
+
+    Raises:
+        ConfigError: No job can have that id.
+        LedgerError: No pipeline is named.
+    """
+    if not job.pipeline:
+        raise LedgerError("a ledger job needs a pipeline; its name is empty")
+    check_job_id(job.job_id)
     lock_database(connection)
     known = find_job(connection, job)
     if known is not None:
