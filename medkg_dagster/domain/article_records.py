@@ -12,12 +12,12 @@ from typing import Any
 
 from medkg_dagster.domain import Value
 
-_DOI = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|doi:)?(10\.\d{4,9}/\S+)", re.IGNORECASE)
-_PMCID = re.compile(r"(?:\S*/)?(?:PMC)?(\d{1,9})(?:\.\d+)?/?", re.IGNORECASE)
-_PMID = re.compile(r"(?:\S*/)?(\d{1,9})/?")
+_DOI = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|doi:)?(10\.[0-9]{4,9}/\S+)", re.IGNORECASE)
+_PMCID = re.compile(r"(?:\S*/)?(?:PMC)?([0-9]{1,9})(?:\.[0-9]+)?/?", re.IGNORECASE)
+_PMID = re.compile(r"(?:\S*/)?([0-9]{1,9})/?")
 _CURIE = re.compile(r"(PMCID|PMID|DOI):(\S+)", re.IGNORECASE)
-_OPENALEX = re.compile(r"(?:https?://openalex\.org/)?(W\d+)")
-_DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
+_OPENALEX = re.compile(r"(?:https?://openalex\.org/)?(W[0-9]+)")
+_DATE = re.compile(r"[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?")
 _PAGES: tuple[tuple[str, ...], ...] = (
     ("resultList", "result"),
     ("message", "items"),

@@ -37,7 +37,7 @@ def is_gone(process: str) -> bool:
     """
     place, _, host = process.rpartition("@")
     pid, _, started = place.partition("+")
-    if host != socket.gethostname() or not pid.isdecimal():
+    if host != socket.gethostname() or not (pid.isascii() and pid.isdecimal()):
         return False
     try:
         os.kill(int(pid), 0)

@@ -34,7 +34,7 @@ Status = Literal[
     "WITHDRAWN",
     "WITHHELD",
 ]
-NctId = Annotated[str, StringConstraints(pattern=r"^NCT\d{8}$")]
+NctId = Annotated[str, StringConstraints(pattern=r"^NCT[0-9]{8}$")]
 
 
 class ClinicalTrialsParameters(Config):

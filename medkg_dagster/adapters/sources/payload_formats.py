@@ -19,7 +19,7 @@ from medkg_dagster.errors import (
     UnsafeDocumentError,
 )
 
-_NCT_ID = re.compile(r"NCT\d{8}")
+_NCT_ID = re.compile(r"NCT[0-9]{8}")
 _PDF_HEADER = re.compile(rb"%PDF-\d\.\d")
 _PDF_HEADER_WITHIN = 1024
 _SPACE = b" \t\r\n"

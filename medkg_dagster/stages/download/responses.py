@@ -23,7 +23,7 @@ NETWORK_ERRORS = (
 )
 _DRAINED_BYTES = 64 * 1024
 _LONGEST_VALIDATOR = 512
-_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 _PLAIN = ("", "identity", "none", "binary", "utf-8")  # the last three are no encodings, but are met
 TOO_MANY_REQUESTS = 429
 _MEANINGS = {

@@ -33,7 +33,7 @@ _HEADED_CRITERIA = re.compile(
     r"((?:key |main |major )?(?:inclusion|exclusion) criteria:)\s*(\S.*)$", re.IGNORECASE
 )
 _LAST_SIX_DIGITS = {"D": 66448, "C": 588420}
-_MESH_ID = re.compile(r"[DC]\d{6,9}")
+_MESH_ID = re.compile(r"[DC][0-9]{6,9}")
 
 
 def parse(payload: Payload, config: ParseConfig) -> Document:

@@ -11,9 +11,9 @@ from medkg_dagster.errors import UnreadableDocumentError
 from medkg_dagster.stage_api import Payload
 from medkg_dagster.stages.parse.text import decode
 
-_NCT_ID = re.compile(r"NCT\d{8}")
+_NCT_ID = re.compile(r"NCT[0-9]{8}")
 _ESCAPED = re.compile(r"\\([\\`*_{}\[\]<>()#+\-.!~|&^$])")
-_DATE = re.compile(r"\d{4}(?:-\d{2}){0,2}")
+_DATE = re.compile(r"[0-9]{4}(?:-[0-9]{2}){0,2}")
 _REGISTRY_PREFIXES = {"EUDRACT_NUMBER": "EudraCT", "CTIS": "CTIS"}
 
 Record = Mapping[str, Any]

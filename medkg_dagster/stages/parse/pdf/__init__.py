@@ -17,7 +17,7 @@ from medkg_dagster.stages.parse.pdf.flow import CAPTION, Flow, body_size, flow_t
 from medkg_dagster.stages.parse.pdf.layout import Page, PlacedLine, drop_furniture, reading_order
 from medkg_dagster.stages.parse.pdf.lines import read_lines
 
-_DOI = re.compile(r"\b10\.\d{4,9}/[-._;()/:A-Za-z0-9]+[A-Za-z0-9)]")
+_DOI = re.compile(r"\b10\.[0-9]{4,9}/[-._;()/:A-Za-z0-9]+[A-Za-z0-9)]")
 _CITE = re.compile(r"cite this (?:article|paper)", re.IGNORECASE)
 _NO_TITLE = re.compile(
     r"untitled|microsoft word|powerpoint|\.(?:docx?|pdf|indd|tex|dvi|qxd|rtf|xml)\b|\d+\.\.\d+"
@@ -161,7 +161,7 @@ def find_doi(pages: Sequence[Sequence[str]]) -> str | None:
 def _dois(lines: Sequence[str]) -> list[str]:
     """Return the DOIs in lines; one that breaks after a dot, slash or hyphen goes on in the next line."""
     text = "\n".join(line.strip() for line in lines)
-    text = re.sub(r"(10\.\d{4,9}/\S*[./\-_])\n(?=[A-Za-z0-9])", r"\1", text)
+    text = re.sub(r"(10\.[0-9]{4,9}/\S*[./\-_])\n(?=[A-Za-z0-9])", r"\1", text)
     found = [match.group() for match in _DOI.finditer(text)]
     return [doi if doi.count("(") >= doi.count(")") else doi.rstrip(")") for doi in found]
 

@@ -148,6 +148,11 @@ _MONTHS = {
 }
 
 
+def is_number(text: str) -> bool:
+    """Whether a text is digits, as identifiers and dates have them: those of other scripts are none."""
+    return text.isascii() and text.isdecimal()
+
+
 def iso_date(year: str | None, month: str | None, day: str | None) -> str | None:
     """Return an ISO 8601 date as precise as its parts allow.
 
@@ -160,13 +165,13 @@ def iso_date(year: str | None, month: str | None, day: str | None) -> str | None
         `2016-03-01`, `2016-03`, `2016`, or None without a year.
     """
     year, month, day = (part.strip() if part else "" for part in (year, month, day))
-    if not re.fullmatch(r"\d{4}", year):
+    if not re.fullmatch(r"[0-9]{4}", year):
         return None
-    number = int(month) if month.isdecimal() else _MONTHS.get(month[:3].lower(), 0)
+    number = int(month) if is_number(month) else _MONTHS.get(month[:3].lower(), 0)
     if not 1 <= number <= 12:
         return year
     last_day = calendar.monthrange(int(year), number)[1] if year > "0000" else 0
-    if not day.isdecimal() or not 1 <= int(day) <= last_day:
+    if not is_number(day) or not 1 <= int(day) <= last_day:
         return f"{year}-{number:02}"
     return f"{year}-{number:02}-{int(day):02}"
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from medkg_dagster.stages.parse.document_text import Metadata, clean
-from medkg_dagster.stages.parse.xml import XLINK_HREF, Element, date_of, inline_text, plain_text
+from medkg_dagster.stages.parse.xml import XLINK_HREF, Element, date_of, inline_text, is_number, plain_text
 
 _NOTICE_TITLE = re.compile(
     r"(?:notice of retraction|retraction (?:notice|note)|statement of retraction)\b|retraction\s*[:\-–—]",
@@ -56,11 +56,11 @@ def _identifiers(meta: Element) -> dict[str, str]:
     found: dict[str, str] = {}
     for element in meta.iterfind("article-id"):
         kind, value = element.get("pub-id-type", ""), clean(plain_text(element))
-        if kind in {"pmc", "pmcid"} and (digits := re.fullmatch(r"(?:PMC)?(\d+)", value)):
+        if kind in {"pmc", "pmcid"} and (digits := re.fullmatch(r"(?:PMC)?([0-9]+)", value)):
             found.setdefault("PMCID", f"PMC{digits.group(1)}")
-        elif kind == "pmid" and value.isdecimal():
+        elif kind == "pmid" and is_number(value):
             found.setdefault("PMID", value)
-        elif kind == "doi" and (doi := re.search(r"10\.\d{4,9}/\S+", value)):
+        elif kind == "doi" and (doi := re.search(r"10\.[0-9]{4,9}/\S+", value)):
             found.setdefault("DOI", doi.group())
     return found
 

@@ -9,7 +9,15 @@ from medkg_dagster.errors import UnreadableDocumentError
 from medkg_dagster.stage_api import Annotation, AnnotationRole, Document, Payload
 from medkg_dagster.stages.parse import ParseConfig
 from medkg_dagster.stages.parse.document_text import DocumentText, Metadata, clean, make_document
-from medkg_dagster.stages.parse.xml import Element, date_of, inline_text, iso_date, parse_xml, plain_text
+from medkg_dagster.stages.parse.xml import (
+    Element,
+    date_of,
+    inline_text,
+    is_number,
+    iso_date,
+    parse_xml,
+    plain_text,
+)
 
 _RECORDS = ("PubmedArticle", "PubmedBookArticle")
 _RETRACTED = {"retracted publication": "retracted article", "retraction of publication": "retraction notice"}
@@ -26,7 +34,7 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
     record = _record(parse_xml(payload.content, payload.origin), payload.origin)
     citation = record.find("BookDocument" if record.tag == "PubmedBookArticle" else "MedlineCitation")
     pmid = clean(plain_text(citation.find("PMID"))) if citation is not None else ""
-    if citation is None or not pmid.isdecimal():
+    if citation is None or not is_number(pmid):
         raise UnreadableDocumentError(f"{payload.origin}: the {record.tag} has no PMID")
     article = citation.find("Article")
     article = citation if article is None else article
@@ -115,7 +123,9 @@ def _date(article: Element) -> str | None:
         if found := date_of(element):
             return found
         if element is not None:
-            year = re.search(r"\b(\d{4})\b(?:\s+([A-Z][a-z]{2}))?", plain_text(element.find("MedlineDate")))
+            year = re.search(
+                r"\b([0-9]{4})\b(?:\s+([A-Z][a-z]{2}))?", plain_text(element.find("MedlineDate"))
+            )
             if year:
                 return iso_date(year.group(1), year.group(2), None)
     return None
