@@ -53,16 +53,7 @@ def gate_work_job(
     executor: ExecutorDefinition,
     options: Mapping[str, Field],
 ) -> JobDefinition:
-    """Return the job that does declared work for one ledger job.
-
-    Args:
-        work: The work.
-        plan: The plan.
-        settings: Where the ledger is.
-        extensions: The extensions that are let in.
-        executor: Executes the job's one step.
-        options: The config schema of the work's options.
-    """
+    """Return the job that does declared work for one ledger job."""
     pipelines = {pipeline.name: pipeline for pipeline in plan.pipelines if work.name in pipeline.work}
 
     @op(

@@ -92,10 +92,6 @@ class PluginProject:
 def describe_project(name: str, stage_type: str | None = None) -> PluginProject:
     """Return the names of a new package, all of them fit for use.
 
-    Args:
-        name: The distribution's name.
-        stage_type: The stage type; None makes it from the name.
-
     Raises:
         ConfigError: A name cannot be used; the message says why.
     """

@@ -16,12 +16,7 @@ _WARNED_OF = {Outcome.REJECTED, Outcome.BLOCKED, Outcome.REPLACED, Outcome.REMOV
 
 
 def audit_plugins(events: Iterable[PluginEvent], ledger: JobLedger) -> tuple[Registration, ...]:
-    """Append to the audit what differs from the last load, and log it.
-
-    Args:
-        events: Everything that became of plugins in this load.
-        ledger: The open ledger.
-    """
+    """Append to the audit what differs from the last load, and log it."""
     added = ledger.registrations.record(registrations(events))
     gone = {entry.key[:2] for entry in added if entry.outcome == Outcome.REMOVED and not entry.subject}
     for entry in added:

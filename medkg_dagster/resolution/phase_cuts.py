@@ -27,12 +27,6 @@ def expand_conditions(
 
     Plugins' code runs here, once, and never in the daemon that looks at waiting jobs.
 
-    Args:
-        topology: The pipeline.
-        extensions: The extensions.
-        home: The folder for all data.
-        guard: Ends what an extension does not end itself.
-
     Returns:
         The pipeline with conditions on fields only, the condition of each gate by name, and what is wrong.
     """

@@ -30,9 +30,6 @@ class ArrayValue(Protocol):
 def encoding_of(value_type: Any) -> str:
     """Return the format a value type is stored in, also its file extension.
 
-    Args:
-        value_type: A type out of `StageMetadata.state_types`.
-
     Returns:
         `npz` for arrays and values made of arrays, else `json.zst`.
     """

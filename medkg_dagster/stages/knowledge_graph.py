@@ -180,22 +180,8 @@ def _document_node(name: str, documents: dict[str, Document]) -> Node:
 
 
 def _claim_edge(claim: Claim) -> Edge:
-    return Edge(
-        id=claim.id,
-        subject=claim.subject,
-        predicate=claim.predicate,
-        object=claim.object,
-        negated=claim.negated,
-        primary_knowledge_source=claim.primary_knowledge_source,
-        knowledge_level=claim.knowledge_level,
-        agent_type=claim.agent_type,
-        publications=(claim.document_id,),
-        supporting_text=claim.sentence,
-        document_id=claim.document_id,
-        document_hash=claim.document_hash,
-        start=claim.start,
-        end=claim.end,
-    )
+    shared = claim.model_dump(include=set(Edge.model_fields))
+    return Edge(**shared, publications=(claim.document_id,), supporting_text=claim.sentence)
 
 
 def _mentions(documents: dict[str, Document], entities: Sequence[Entity]) -> Iterator[Edge]:

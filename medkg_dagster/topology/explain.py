@@ -50,13 +50,7 @@ def validated(
 
 
 def explain(error: ValidationError, model: type[BaseModel], prefix: Place = ()) -> Iterator[Finding]:
-    """Turn a validation error into findings.
-
-    Args:
-        error: What `model.model_validate` raised.
-        model: The model.
-        prefix: The place in the file of what was validated.
-    """
+    """Turn a validation error into findings."""
     for item in error.errors(include_url=False):
         location = tuple(part for part in item["loc"] if part not in _TAGS)
         kind = item["type"]

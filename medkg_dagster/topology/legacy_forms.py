@@ -132,11 +132,7 @@ LegacyForm = KeyOutsideCondition | MissingParse
 
 
 def legacy_forms(value: Mapping[str, Any]) -> list[LegacyForm]:
-    """Return the earlier forms in a pipeline.
-
-    Args:
-        value: The content of a pipeline file, valid or not.
-    """
+    """Return the earlier forms in the content of a pipeline file, valid or not."""
     return [*_keys_outside_conditions(value), *_missing_parses(value)]
 
 

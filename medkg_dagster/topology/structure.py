@@ -76,12 +76,7 @@ class Finding:
 
 
 def structure_findings(stages: Sequence[StageShape], gates: Sequence[GateShape]) -> list[Finding]:
-    """Return everything that keeps stages and gates from making a graph.
-
-    Args:
-        stages: In the order of the file.
-        gates: In the order of the file.
-    """
+    """Return everything that keeps stages and gates from making a graph."""
     if len(stages) > MAX_STAGES or len(gates) > MAX_STAGES:
         return [Finding(("stages",), f"a pipeline has at most {MAX_STAGES} stages and gates", "split it")]
     findings = [

@@ -74,9 +74,6 @@ class OnnxEmbedder:
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the vectors of texts, see `Embedder.embed`.
 
-        Args:
-            texts: Any texts, run through the model in one go.
-
         Returns:
             float32 of shape (texts, dimension), rows of length 1, or 0 for an empty text.
 

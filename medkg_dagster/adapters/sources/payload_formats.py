@@ -170,12 +170,6 @@ def load_json(name: str, content: bytes) -> Any:
 def split_studies(name: str, origin: str, value: Any, source: str) -> Iterator[Payload | Refused]:
     """Yield one payload per ClinicalTrials.gov v2 study: a study, an array of them, or an API page.
 
-    Args:
-        name: What the value came from, for ids and messages.
-        origin: The path or URL, for the record.
-        value: Parsed JSON.
-        source: The adapter's name.
-
     Yields:
         Payloads in order, and the items that are no studies.
 
@@ -202,12 +196,6 @@ def split_studies(name: str, origin: str, value: Any, source: str) -> Iterator[P
 
 def study_payload(name: str, origin: str, study: Any, source: str) -> Payload:
     """Make the payload of one study: keys sorted, so that the same study always has the same bytes.
-
-    Args:
-        name: Where the study stands, for messages.
-        origin: The path or URL, for the record.
-        study: The parsed study.
-        source: The adapter's name.
 
     Returns:
         The payload, its id `clinicaltrials:NCT...`.

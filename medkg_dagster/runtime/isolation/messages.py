@@ -214,11 +214,7 @@ def encode_frame(message: Message, content: bytes = b"") -> bytes:
 
 
 class FrameBuffer:
-    """Puts frames together from bytes as they come.
-
-    Args:
-        max_bytes: The longest frame that is taken; None for any.
-    """
+    """Puts frames together from bytes as they come."""
 
     def __init__(self, max_bytes: int | None = None) -> None:
         self._max_bytes = max_bytes

@@ -34,9 +34,6 @@ _KIND = re.compile(r"[A-Za-z0-9_.-]{1,50}", re.ASCII)
 def check_registration(registration: Any) -> StageRegistration:
     """Return a registration that holds to the rules.
 
-    Args:
-        registration: What a plugin returned or a caller passed.
-
     Raises:
         StageRegistryError: It is no registration, or its metadata would not compile.
     """

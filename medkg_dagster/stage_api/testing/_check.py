@@ -199,11 +199,7 @@ def _named(registration: object) -> str:
 
 
 def config_problems(model: type[BaseModel]) -> Iterator[Problem]:
-    """Yield what is wrong with a config model and the models inside it.
-
-    Args:
-        model: The `config_model` of a stage type.
-    """
+    """Yield what is wrong with a config model and the models inside it."""
     name = f"config model {qualified_name(model)}"
     for path, nested in _models(model, "", frozenset()):
         place = f"{name}, field {path!r}" if path else name

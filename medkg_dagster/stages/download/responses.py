@@ -160,13 +160,7 @@ class BusyServerError(TransientDownloadError):
 
 
 def status_error(url: str, status: int, headers: Mapping[str, str]) -> DownloadError:
-    """Return the error a status stands for.
-
-    Args:
-        url: The address, for people.
-        status: A status that is no success.
-        headers: The reply's headers, names in lower case.
-    """
+    """Return the error that a status stands for, which is no success; names of headers are in lower case."""
     meaning = f" ({_MEANINGS[status]})" if status in _MEANINGS else ""
     message = f"{url}: status {status}{meaning}"
     wait = retry_after(headers.get("retry-after", ""))

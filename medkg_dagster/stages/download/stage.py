@@ -19,11 +19,7 @@ _HASHING_THREADS = 4
 
 
 class DownloadStage:
-    """Fetches the file of each document that has an address and none yet.
-
-    Args:
-        config: What is fetched, from where, and how patiently.
-    """
+    """Fetches the file of each document that has an address and none yet."""
 
     def __init__(self, config: DownloadConfig) -> None:
         self._config = config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from medkg_dagster.domain.payloads import DownloadedFile, FileRecord, FileStatus
 from medkg_dagster.stage_api import StageContext, Stopwatch
@@ -78,13 +78,9 @@ class Task:
             status=FileStatus.STORED,
             url=show(self.address),
             path=store.locate(fetched.sha256, fetched.media_type),
-            sha256=fetched.sha256,
-            size=fetched.size,
-            media_type=fetched.media_type,
-            etag=fetched.etag,
-            last_modified=fetched.last_modified,
             attempts=self.attempts,
             seconds=round(self.seconds, 3),
+            **asdict(fetched),
         )
 
     def unstored_record(self, status: FileStatus, error: Exception) -> FileRecord:
@@ -102,18 +98,7 @@ class Task:
 
 def downloaded(record: FileRecord) -> DownloadedFile:
     """Return the file of a record with status `stored`."""
-    assert record.path is not None
-    assert record.sha256 is not None
-    assert record.size is not None
-    assert record.media_type is not None
-    return DownloadedFile(
-        document_id=record.document_id,
-        url=record.url,
-        path=record.path,
-        sha256=record.sha256,
-        size=record.size,
-        media_type=record.media_type,
-    )
+    return DownloadedFile(**{name: getattr(record, name) for name in DownloadedFile.model_fields})
 
 
 @dataclass(frozen=True, slots=True)

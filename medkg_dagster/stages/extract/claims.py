@@ -98,12 +98,6 @@ def trial_claims(
 ) -> Iterator[Claim]:
     """Yield that a trial tests each of its interventions in each of its conditions.
 
-    Args:
-        document: A trial record.
-        interventions: Its grounded interventions; a placebo is none.
-        conditions: Its grounded conditions.
-        sentences: Its sentences.
-
     Yields:
         One claim a pair, with the sentence that names both, else the record's own sentence on all its
         conditions and interventions; a pair with neither is left out.
@@ -157,12 +151,6 @@ def sentence_claims(
     document: Document, place: Sentence, entities: Sequence[Entity], negation: bool
 ) -> Iterator[Claim]:
     """Yield what one sentence states about the concepts it mentions.
-
-    Args:
-        document: The document.
-        place: The sentence.
-        entities: The mentions in it, in order.
-        negation: Whether denials are marked.
 
     Yields:
         The claims.

@@ -217,13 +217,7 @@ class ShortForms:
         self._meanings: dict[str, Concept | None] = {}
 
     def learn(self, text: str, definitions: Iterable[Definition], mentions: Sequence[Mention]) -> None:
-        """Take in the definitions of a sentence.
-
-        Args:
-            text: The sentence.
-            definitions: The abbreviations it defines.
-            mentions: The concepts it names.
-        """
+        """Take in the definitions of a sentence."""
         ending = {mention.end: mention for mention in mentions}
         beginning = {mention.start: mention for mention in mentions}
         for definition in definitions:
@@ -235,10 +229,6 @@ class ShortForms:
 
     def apply(self, text: str, mentions: Sequence[Mention]) -> tuple[Mention, ...]:
         """Return a sentence's mentions with its short forms read as this document defines them.
-
-        Args:
-            text: The sentence.
-            mentions: What the vocabulary finds in it.
 
         Returns:
             The mentions, in order and without overlap.

@@ -204,12 +204,6 @@ HEDGES = re.compile(
 
 
 def relation_between(left: Role, words: str, right: Role) -> Relation | None:
-    """Return what the words between two mentions state, if anything.
-
-    Args:
-        left: What stands first.
-        words: The text between the two.
-        right: What stands second.
-    """
+    """Return what the words between two mentions state, if anything."""
     rules = RELATIONS.get((left, right), ())
     return next((relation for relation in rules if relation.words.fullmatch(words)), None)

@@ -144,11 +144,6 @@ def _stripped(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 def is_negated(sentence: str, start: int, end: int) -> bool:
     """Whether a mention stands under a negation.
 
-    Args:
-        sentence: The sentence.
-        start: First character of the mention in the sentence.
-        end: One past the last character.
-
     Returns:
         True for "no evidence of colitis", False for "not only colitis".
     """

@@ -47,13 +47,6 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
 def decode(content: bytes, origin: str) -> str:
     """Decode text strictly.
 
-    Args:
-        content: The bytes.
-        origin: Where they came from, for messages.
-
-    Returns:
-        The text without its byte order mark.
-
     Raises:
         UnreadableDocumentError: The message names the offset of the first byte that does not fit.
     """

@@ -29,10 +29,6 @@ _NO_TITLE = re.compile(
 def parse(payload: Payload, config: ParseConfig) -> Document:
     """Parse a PDF.
 
-    Args:
-        payload: The bytes of a PDF with a text layer.
-        config: The stage's configuration.
-
     Returns:
         The document, named by the DOI printed on its first page, else by the hash of its bytes.
 

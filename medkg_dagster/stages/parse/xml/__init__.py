@@ -202,10 +202,6 @@ def inline_text(element: Element, *, skip: frozenset[str] = frozenset()) -> str:
 def split_inline(element: Element, blocks: frozenset[str]) -> Iterator[str | Element]:
     """Yield the text of a paragraph and the block elements that stand directly in it, in order.
 
-    Args:
-        element: An element with mixed content.
-        blocks: The tags of block elements.
-
     Yields:
         Text as from `inline_text`, and elements with one of the tags.
     """

@@ -31,11 +31,7 @@ def read_title(article: Element) -> str:
 
 
 def read_metadata(article: Element) -> Metadata:
-    """Return what the article says about itself.
-
-    Args:
-        article: An `article` with `front/article-meta`.
-    """
+    """Return what the article says about itself."""
     meta = article.find("front/article-meta")
     assert meta is not None
     identifiers = _identifiers(meta)
