@@ -50,11 +50,15 @@ class Launcher:
         return self.process.stdout.readline().strip() == DAEMON_RUNS.encode()
 
     def run(self, phase: JobPhase) -> None:
-        """Let the process run a phase, which the caller has claimed; it goes on by itself."""
+        """Let the process run a phase, which the caller has claimed; it goes on by itself.
+
+        One that ends meanwhile does not hear it, which shows in `has_ended` and in its log.
+        """
         assert self.process.stdin is not None
         requested = {"job": phase.phase, "tags": phase_tags(phase)}
-        self.process.stdin.write(json.dumps(requested).encode() + b"\n")
-        self.process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # for a command it would be the end, without a word
+            self.process.stdin.write(json.dumps(requested).encode() + b"\n")
+            self.process.stdin.flush()
 
 
 @contextmanager
