@@ -9,7 +9,7 @@ import click
 
 from medkg_dagster import __version__
 from medkg_dagster.cli.gate import gate
-from medkg_dagster.cli.ledger import ledger
+from medkg_dagster.cli.ledger import ledger, summary
 from medkg_dagster.cli.ledger.changes import cancel, list_files, retry, set_fields
 from medkg_dagster.cli.pipelines.plan import plan
 from medkg_dagster.cli.pipelines.stages import stages
@@ -18,7 +18,6 @@ from medkg_dagster.cli.plugin import plugin
 from medkg_dagster.cli.run import run
 from medkg_dagster.cli.stores import export, graph, search
 from medkg_dagster.cli.submit import submit
-from medkg_dagster.cli.summary import summary
 from medkg_dagster.errors import MedkgError
 from medkg_dagster.settings import Settings
 

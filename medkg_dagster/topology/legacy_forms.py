@@ -65,7 +65,7 @@ class KeyOutsideCondition:
     name: object
 
     def __str__(self) -> str:
-        return f"'{self.path[-1]}' stands beside the condition of the gate '{self.name}'; {_IN_CONDITION}"
+        return f"'{self.path[-1]}' stands outside the condition of the gate '{self.name}'; {_IN_CONDITION}"
 
     def apply(self, value: dict[str, Any], lines: dict[YamlPath, int]) -> None:
         """Move it, in the pipeline and in the lines of its keys."""

@@ -119,10 +119,10 @@ def test_each_earlier_form_of_the_original_files_is_named_with_its_line(original
 
 
 def test_keys_of_a_condition_may_stand_beside_it() -> None:
-    beside = "    timeout_seconds: 900\n    poll_interval_seconds: 10\n"
+    outside = "    timeout_seconds: 900\n    poll_interval_seconds: 10\n"
     parse = "  - {name: parse, type: parse, depends_on: [gate_ready]}\n"
 
-    (gate,) = loaded(DOWNLOADED + parse + READY + beside).topology.gates
+    (gate,) = loaded(DOWNLOADED + parse + READY + outside).topology.gates
 
     inside = "{field: ready, equals: true, timeout_seconds: 900, poll_interval_seconds: 10}"
     today = loaded_as_it_is(DOWNLOADED + parse + f"gates:\n  - name: ready\n    condition: {inside}\n")
@@ -260,7 +260,7 @@ def test_a_key_both_beside_a_condition_and_in_it_is_a_problem() -> None:
 
 
 def test_a_warning_names_file_and_line() -> None:
-    with pytest.warns(DeprecationWarning, match="'timeout_seconds' stands beside") as caught:
+    with pytest.warns(DeprecationWarning, match="'timeout_seconds' stands outside") as caught:
         parse_pipeline(DOWNLOADED + READY + "    timeout_seconds: 9\n", Path("articles.yaml"), POLICIES)
 
     assert [(str(warning.filename), warning.lineno) for warning in caught] == [("articles.yaml", 10)]

@@ -263,9 +263,9 @@ def pipelines(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
             earlier.append({**reader, "depends_on": [stage if without_parse[number] else parse["name"]]})
         resume = {"resume_stage": parse["name"]} if draw(st.booleans()) else {}
         resumed = {"resume_stage": f"r{number}_0"} if resume and without_parse[number] else resume
-        beside, condition = draw(KEYS), {"field": f"f{number}", "equals": True}
-        conditions[0].append({"name": f"g{number}", **resumed, **beside, "condition": condition})
-        conditions[1].append({"name": f"g{number}", **resume, "condition": {**condition, **beside}})
+        outside, condition = draw(KEYS), {"field": f"f{number}", "equals": True}
+        conditions[0].append({"name": f"g{number}", **resumed, **outside, "condition": condition})
+        conditions[1].append({"name": f"g{number}", **resume, "condition": {**condition, **outside}})
     head = {"name": "generated", "version": "2025-01-01"}
     return (
         {**head, "stages": earlier, "gates": conditions[0]},
