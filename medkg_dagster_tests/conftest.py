@@ -19,7 +19,7 @@ LONG = (
     "benchmarks",
 )
 # Those whose tests share what is costly to make; they stay together in one process.
-SHARING = ("examples", "test_gated_jobs.py", "test_site.py")
+SHARING = ("examples", "test_dev.py", "test_gated_jobs.py", "test_main_job.py", "test_site.py")
 
 # Time is for pytest-timeout to limit: a busy machine is no fault of an example.
 _OF_ALL = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
+from dagster import DagsterInstance
 
 from medkg_dagster.ledger import JobKey, JobStatus
 from medkg_dagster_tests.end_to_end.running import REPOSITORY, Running, ask, file_server, served
@@ -22,6 +24,13 @@ gates:
   - name: approval
     condition: {{field: approved, equals: true, timeout_seconds: {timeout}, on_timeout: {on_timeout}}}
 """
+PLAIN = """\
+name: plain
+version: "2026-01-01"
+stages:
+  - {name: ingest, type: ingest, config: {params: {include: ["trials/*"]}}}
+  - {name: parse, type: parse, depends_on: [ingest]}
+"""
 PDFS = REPOSITORY / "medkg_dagster" / "corpus" / "documents" / "pdfs"
 
 
@@ -36,6 +45,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Running:
     running.prepare(
         {
             **pipelines,
+            "plain.yaml": PLAIN,
             "reviewed.yaml": REVIEWED.format(name="reviewed", timeout=3600, on_timeout="fail"),
             "pdf-two-phase.yaml": shipped.read_text(),
         }
@@ -155,6 +165,30 @@ def test_a_job_that_waits_too_long_ends_as_its_gate_says(
     refused = deployment.medkg("gate", "approve", f"late-{outcome}/late", "approval", *decision, check=False)
     assert refused.returncode == 1
     assert "medkg ledger retry" in refused.stderr
+
+
+@pytest.mark.usefixtures("webserver")
+def test_where_a_daemon_runs_it_starts_the_job_that_medkg_run_follows(deployment: Running) -> None:
+    wait_for_heartbeat(deployment)
+
+    done = deployment.medkg("run", "plain")
+
+    assert done.stdout.endswith("plain/default succeeded\n")
+    with deployment.ledger() as ledger:
+        (phase,) = ledger.phases.of_job(JobKey("plain", "default"))
+    # One that has no time for it, on a machine that is overloaded, is not waited for.
+    assert (phase.starter == "plain__submissions") != ("the daemon does not start it" in done.stderr), phase
+
+
+def wait_for_heartbeat(deployment: Running) -> None:
+    """Wait until the daemon has just said that it calls sensors, which it does every 30 seconds."""
+    with DagsterInstance.from_config(str(deployment.home / "dagster")) as instance:
+
+        def look() -> bool | None:
+            beat = instance.get_daemon_heartbeats().get("SENSOR")
+            return (beat is not None and time.time() - beat.timestamp < 5) or None
+
+        deployment.wait("a heartbeat of the daemon", look)
 
 
 def test_pdfs_are_downloaded_converted_and_written_to_the_graph_with_nobody_watching(
