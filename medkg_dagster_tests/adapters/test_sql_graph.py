@@ -258,6 +258,6 @@ def test_two_processes_write_at_once_and_both_succeed(tmp_path: Path, repository
         subprocess.Popen([sys.executable, "-c", WRITER, str(file), name, str(repository)]) for name in "12"
     ]
 
-    assert [writer.wait(timeout=120) for writer in writers] == [0, 0]
+    assert [writer.wait(timeout=480) for writer in writers] == [0, 0]
     with closing(SqlGraph(file)) as store:
         assert len(store.neighbours(DRUG.id, 100)) == 50

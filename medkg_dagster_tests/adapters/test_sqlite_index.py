@@ -327,7 +327,7 @@ def test_two_processes_that_write_at_the_same_time_both_succeed(tmp_path: Path) 
         writer.stdin.flush()
 
     for writer in writers:
-        writer.communicate(timeout=120)
+        writer.communicate(timeout=480)
         assert writer.returncode == 0
     assert len(texts(tmp_path)) == 400
 
@@ -349,7 +349,7 @@ def test_a_kill_in_the_middle_of_an_upsert_leaves_the_earlier_state(
         assert writer.poll() is None, "the writer ended before it could be killed"
         time.sleep(0.001)
     os.kill(writer.pid, signal.SIGKILL)
-    writer.wait(timeout=60)
+    writer.wait(timeout=480)
 
     assert dump(tmp_path) == before
     assert index.upsert(CHUNKS, embed(CHUNKS)).chunks_indexed == 3

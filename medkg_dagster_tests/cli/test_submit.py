@@ -171,12 +171,12 @@ class Follower:
         wait_for(lambda: any(text in line for line in self.lines), f"{text!r} in {self.lines}")
 
     def ends(self) -> int | None:
-        self._thread.join(60)
+        self._thread.join(240)
         return self.code
 
 
 def wait_for(seen: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not seen():
         assert time.monotonic() < deadline, f"waited for {what}"
         time.sleep(0.02)
@@ -296,7 +296,7 @@ def test_an_interrupt_ends_the_following_and_not_the_job(reviewed: ReviewedJob, 
             reviewed.wait_at_the_gate()
             assert any("waits at gate review" in line for line in iter(started.stdout.readline, ""))
             started.send_signal(signal.SIGINT)
-            _, error = started.communicate(timeout=60)
+            _, error = started.communicate(timeout=480)
         finally:
             started.kill()
 

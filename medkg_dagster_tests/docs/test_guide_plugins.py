@@ -53,7 +53,7 @@ class Guide:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=480,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr

@@ -26,7 +26,7 @@ from medkg_dagster.ledger import Job, JobKey, JobLedger, JobStatus
 
 REPOSITORY = Path(__file__).parent.parent.parent
 BIN = Path(sys.executable).parent
-PATIENCE = 240.0
+PATIENCE = 480.0
 ENDED = {
     JobStatus.SUCCEEDED,
     JobStatus.FAILED,
@@ -194,7 +194,7 @@ def served(
         def is_up() -> bool | None:
             assert started.poll() is None, (deployment.folder / "dev.log").read_text()[-3000:]
             try:
-                return httpx.get(f"{address}/server_info", timeout=5).is_success or None
+                return httpx.get(f"{address}/server_info", timeout=60).is_success or None
             except httpx.TransportError:
                 return None
 
@@ -204,7 +204,7 @@ def served(
 
 def ask(address: str, query: str, **variables: Any) -> Any:
     """Ask the webserver's GraphQL."""
-    answer = httpx.post(f"{address}/graphql", json={"query": query, "variables": variables}, timeout=60)
+    answer = httpx.post(f"{address}/graphql", json={"query": query, "variables": variables}, timeout=PATIENCE)
     answer.raise_for_status()
     said = answer.json()
     assert "errors" not in said, said

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from medkg_dagster.ledger import JobKey
-from medkg_dagster_tests.end_to_end.running import BIN, REPOSITORY, Running, served
+from medkg_dagster_tests.end_to_end.running import BIN, PATIENCE, REPOSITORY, Running, served
 
 DG_DEV = ("dg", "dev")
 
@@ -32,7 +32,7 @@ def dg(deployment: Running, *arguments: str) -> subprocess.CompletedProcess[str]
         check=False,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE,
     )
 
 
@@ -61,4 +61,4 @@ def test_dg_launches_a_job_of_the_checkout(deployment: Running) -> None:
 
 def test_dg_serves_the_ui_of_the_checkout(deployment: Running) -> None:
     with served(deployment, DG_DEV, cwd=REPOSITORY) as address:
-        assert httpx.get(f"{address}/server_info", timeout=10).is_success
+        assert httpx.get(f"{address}/server_info", timeout=PATIENCE).is_success

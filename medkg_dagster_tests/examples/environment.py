@@ -10,7 +10,7 @@ import venv
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE = 180.0
+PATIENCE = 480.0
 _SETTINGS = ("MEDKG_", "DAGSTER_", "PYTHON", "PIP_")
 
 

@@ -61,7 +61,7 @@ def checked(site: Site) -> subprocess.CompletedProcess[str]:
         check=False,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=480,
     )
 
 

@@ -52,7 +52,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def until(condition: Callable[[], bool], seconds: float = 240) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -89,7 +89,7 @@ def test_a_child_that_ends_takes_along_all_that_it_started(tmp_path: Path) -> No
     with ChildProcess(python(code, str(tmp_path / "pids"))) as child:
         pids = family(tmp_path / "pids")
 
-        assert child.wait(20) == 7
+        assert child.wait(240) == 7
         assert not any(map(is_running, pids))
 
 
@@ -101,9 +101,9 @@ def test_a_parent_that_is_killed_takes_the_whole_family_along(tmp_path: Path, ho
         pids = family(tmp_path / "pids")
 
         parent.send_signal(how)
-        parent.wait(20)
+        parent.wait(240)
 
-    until(lambda: not any(map(is_running, pids)), 5)
+    until(lambda: not any(map(is_running, pids)))
 
 
 @linux
@@ -113,9 +113,9 @@ def test_a_kill_of_the_parents_process_group_does_too(tmp_path: Path) -> None:
         pids = family(tmp_path / "pids")
 
         os.killpg(parent.pid, signal.SIGKILL)
-        parent.wait(20)
+        parent.wait(240)
 
-    until(lambda: not any(map(is_running, pids)), 5)
+    until(lambda: not any(map(is_running, pids)))
 
 
 @linux
@@ -130,7 +130,7 @@ def test_a_parent_killed_at_any_moment_of_the_start_leaves_nothing(tmp_path: Pat
             time.sleep(delay)
             parent.kill()
 
-    until(lambda: not running_with(str(tmp_path)), 5)
+    until(lambda: not running_with(str(tmp_path)))
 
 
 def running_with(argument: str) -> list[str]:
@@ -152,8 +152,8 @@ def test_a_child_does_not_outlive_a_killed_supervisor() -> None:
 
         os.kill(supervisor, signal.SIGKILL)
 
-        until(lambda: not is_running(pid), 5)
-        assert child.wait(5) == -signal.SIGKILL
+        until(lambda: not is_running(pid))
+        assert child.wait(240) == -signal.SIGKILL
 
 
 def run_in_a_daemonic_process(file: str) -> None:
@@ -168,7 +168,7 @@ def test_it_works_inside_a_daemonic_process_as_workers_of_celery_are(tmp_path: P
         target=run_in_a_daemonic_process, args=(str(tmp_path / "said"),), daemon=True
     )
     worker.start()
-    worker.join(30)
+    worker.join(240)
 
     assert (tmp_path / "said").read_text() == "from the child\n"
 
@@ -195,14 +195,14 @@ def test_the_end_of_the_thread_that_started_it_does_not_end_the_child() -> None:
 )
 def test_it_is_told_how_a_child_ended(code: str, said: str) -> None:
     with ChildProcess(python(code)) as child:
-        assert describe_end(child.wait(20)) == said
+        assert describe_end(child.wait(240)) == said
 
 
 def test_a_command_that_does_not_exist_says_so() -> None:
     with ChildProcess(["/no/such/program"]) as child:
         assert child.stderr is not None
         assert b"/no/such/program cannot be started" in child.stderr.read()
-        assert child.wait(20) == 127
+        assert child.wait(240) == 127
 
 
 def test_descriptors_are_handed_on_and_closed_where_the_child_closes_them() -> None:
@@ -226,7 +226,7 @@ def test_too_much_processor_time_ends_a_child(for_good: bool) -> None:
     code = LIMITED + f"limit_cpu(1, for_good={for_good})\nwhile True: pass"
 
     with ChildProcess(python(code)) as child:
-        assert describe_end(child.wait(60)) == "by signal SIGXCPU"
+        assert describe_end(child.wait(240)) == "by signal SIGXCPU"
 
 
 @linux
@@ -235,7 +235,7 @@ def test_processor_time_is_counted_from_the_last_limit_on() -> None:
     code = LIMITED + "import time\n" + f"limit_cpu(1, for_good=False)\n{spend}" * 3
 
     with ChildProcess(python(code)) as child:
-        assert child.wait(60) == 0
+        assert child.wait(240) == 0
 
 
 @linux
@@ -245,4 +245,4 @@ def test_more_memory_than_allowed_is_not_given() -> None:
     with ChildProcess(python(code)) as child:
         assert child.stderr is not None
         assert b"MemoryError" in child.stderr.read()
-        assert child.wait(20) == 1
+        assert child.wait(240) == 1

@@ -154,7 +154,7 @@ def test_who_takes_the_lock_is_alone(address: str | Path) -> None:
             waiting.start()
             assert not begun.wait(0.3)
             connection.execute(insert(BOOKS).values(title="Volume 1"))
-        waiting.join(30)
+        waiting.join(240)
         assert titles(database) == ["Volume 1", "Volume 2"]
 
 
@@ -195,7 +195,7 @@ def test_processes_that_open_a_new_one_at_once_all_write(address: str | Path, re
         opener.stdin.write("go\n")
         opener.stdin.flush()
     for opener in openers:
-        opener.communicate(timeout=120)
+        opener.communicate(timeout=480)
         assert opener.returncode == 0
     with closing(Database(SHELF, address)) as database:
         assert len(titles(database)) == 60

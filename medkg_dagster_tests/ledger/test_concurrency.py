@@ -11,7 +11,7 @@ UPDATES = 100
 
 
 def write_fields(url: str, worker: int, start: Barrier) -> None:
-    start.wait(60)
+    start.wait(240)
     with JobLedger.connect(url) as ledger:
         ledger.jobs.ensure(JobKey("auto", "shared"), {"worker": worker}, actor=f"worker {worker}")
         for number in range(UPDATES):
@@ -27,7 +27,7 @@ def run_workers(url: str) -> None:
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(120)
+        worker.join(240)
     assert [worker.exitcode for worker in workers] == [0] * PROCESSES
 
 

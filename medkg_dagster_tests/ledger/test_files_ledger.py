@@ -135,13 +135,13 @@ def test_two_never_have_the_same_turn(files: FileLedger) -> None:
     start = threading.Barrier(8)
 
     def reserve() -> None:
-        start.wait(60)
+        start.wait(240)
         waits.extend(files.reserve_turn("a.example", 1) for _ in range(5))
 
     threads = [threading.Thread(target=reserve) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(240)
 
     assert sorted(waits) == pytest.approx(range(40))

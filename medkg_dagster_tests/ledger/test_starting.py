@@ -373,7 +373,7 @@ def test_threads_that_take_at_once_never_take_the_same(timed: JobLedger, clock: 
     start = threading.Barrier(STARTERS)
 
     def take(starter: str) -> None:
-        start.wait(60)
+        start.wait(240)
         for _ in range(JOBS):
             taken.extend(phase.job_id for phase in timed.phases.take_due(FIRST, starter, limit=3))
 
@@ -381,7 +381,7 @@ def test_threads_that_take_at_once_never_take_the_same(timed: JobLedger, clock: 
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(240)
 
     assert sorted(taken) == sorted(f"j{number}" for number in range(JOBS))
 
@@ -389,7 +389,7 @@ def test_threads_that_take_at_once_never_take_the_same(timed: JobLedger, clock: 
 def take_all(url: str, starter: str, start: Barrier, taken: "Queue[str]") -> None:
     with JobLedger.connect(url) as ledger:
         ledger.jobs.list()
-        start.wait(60)
+        start.wait(240)
         for _ in range(JOBS):
             for phase in ledger.phases.take_due(FIRST, starter, limit=3):
                 taken.put(f"{phase.job_id}:{phase.attempt}")
@@ -407,9 +407,9 @@ def test_processes_that_take_at_once_never_take_the_same(url: str) -> None:
     ]
     for starter in starters:
         starter.start()
-    found = [taken.get(timeout=60) for _ in range(JOBS)]
+    found = [taken.get(timeout=480) for _ in range(JOBS)]
     for starter in starters:
-        starter.join(60)
+        starter.join(240)
 
     assert sorted(found) == sorted(f"j{number}:1" for number in range(JOBS))
     assert taken.empty()
@@ -427,14 +427,14 @@ def test_two_who_look_at_the_same_gate_open_it_once(timed: JobLedger, clock: Fak
     start = threading.Barrier(STARTERS)
 
     def look() -> None:
-        start.wait(60)
+        start.wait(240)
         opened.append(timed.gates.review(PIPELINE, gate()).opened)
 
     threads = [threading.Thread(target=look) for _ in range(STARTERS)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(240)
 
     assert len(opened) == STARTERS
     assert sum(opened) == JOBS

@@ -71,7 +71,7 @@ def test_definitions_are_imported_and_plugins_resolved_under(tracer: tuple[str, 
         check=False,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=480,
     )
 
     assert done.returncode == 0, done.stderr

@@ -223,7 +223,7 @@ def test_a_stage_is_isolated_inside_a_daemonic_process_too(tmp_path: Path) -> No
         target=in_a_daemonic_process, args=(tmp_path,), daemon=True
     )
     worker.start()
-    worker.join(60)
+    worker.join(240)
 
     assert (tmp_path / "words").read_text() == "A"
 
@@ -571,13 +571,13 @@ def test_the_child_process_ends_with_its_step(tmp_path: Path, how: str) -> None:
             step.kill()
         else:
             step.send_signal(2)
-        step.wait(20)
+        step.wait(240)
 
     until(lambda: not any(map(is_running, pids)))
 
 
 def until(condition: Any) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 240
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)

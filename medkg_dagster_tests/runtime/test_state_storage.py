@@ -116,7 +116,7 @@ def test_a_process_killed_while_writing_leaves_the_earlier_state(tmp_path: Path)
         "write_atomically(target, b'half a state')\n"
     )
 
-    killed = subprocess.run([sys.executable, "-c", script], env=os.environ, check=False, timeout=60)
+    killed = subprocess.run([sys.executable, "-c", script], env=os.environ, check=False, timeout=480)
 
     assert killed.returncode == -9
     assert read(tmp_path, "claims") == (1, 2)

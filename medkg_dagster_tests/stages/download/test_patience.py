@@ -199,7 +199,7 @@ def test_a_slow_host_does_not_hold_up_others(server: FileServer, tmp_path: Path)
     waits: list[bool] = []
 
     def slow(conversation: Conversation, turn: int) -> None:
-        waits.append(done.wait(60))
+        waits.append(done.wait(240))
         whole(pdf())(conversation, turn)
 
     def last(conversation: Conversation, turn: int) -> None:
@@ -223,7 +223,7 @@ def test_no_host_and_no_run_gets_more_requests_at_once_than_allowed(
     together = threading.Barrier(3)
 
     def slow(conversation: Conversation, turn: int) -> None:
-        together.wait(60)
+        together.wait(240)
         pause.wait(0.02)
         whole(pdf())(conversation, turn)
 
@@ -271,7 +271,7 @@ def test_the_ledger_is_told_while_files_come_in_by_one_thread(server: FileServer
     job = WatchedJob()
 
     def after_the_first_was_recorded(conversation: Conversation, turn: int) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while "doc:0" not in job.records and time.monotonic() < deadline:
             time.sleep(0.01)
         whole(pdf(2))(conversation, turn)
