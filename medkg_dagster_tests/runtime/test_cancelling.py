@@ -16,9 +16,6 @@ from medkg_dagster_tests.end_to_end.running import PATIENCE, Running
 
 KEY = JobKey("long", "default")
 POLICY = "backoff: {strategy: none, initial: 600.0, maximum: 600.0, jitter: false}"
-SECONDS_TO_END = 30.0
-"""Far less than any stage takes, and far more than a run needs to stop on a busy machine."""
-
 # Whoever started the tests may have told their processes to ignore interrupts.
 EXECUTE = """
 import os, signal, sys
@@ -63,7 +60,7 @@ def stop(
         deployment.wait("the second stage", lambda: mark.exists() or started.poll() is not None or None)
         for _ in range(times):
             os.killpg(started.pid, sent)
-        return started.wait(SECONDS_TO_END), log.read_text()
+        return started.wait(PATIENCE), log.read_text()
     finally:
         if started.poll() is None:
             os.killpg(started.pid, signal.SIGKILL)

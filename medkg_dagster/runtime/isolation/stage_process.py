@@ -40,6 +40,7 @@ _CHILD = "medkg_dagster.runtime.isolation.child"
 _RECEIVED_BYTES = 1 << 18
 _TICK_SECONDS = 0.5  # a channel that a process of the stage holds open never closes: its end is polled
 _GRACE_SECONDS = 1.0
+_EXIT_SECONDS = 10.0  # a busy machine takes its time to say how a process ended
 _DRAINED_BYTES = 1 << 20
 
 
@@ -170,7 +171,7 @@ class StageProcess:
         if self._end is not None:
             return None
         try:
-            return process.wait(_GRACE_SECONDS)
+            return process.wait(_EXIT_SECONDS)
         except subprocess.TimeoutExpired:
             return None
 
