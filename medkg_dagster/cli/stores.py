@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -241,9 +242,8 @@ def find_nodes(store: GraphStore, wanted: str) -> Sequence[Node]:
     if exact or nodes:
         return exact or nodes
     names = ", ".join(store.close_names(wanted, CLOSE_NAMES)) if isinstance(store, SuggestsNames) else ""
-    hint = (
-        f"close names: {names}" if names else f'try `medkg search "{wanted}"` for documents that mention it'
-    )
+    search = f"try `medkg search {shlex.quote(wanted)}` for documents that mention it"
+    hint = f"close names: {names}" if names else search
     raise StoreError(f"the graph has no node {wanted!r}; {hint}")
 
 

@@ -65,7 +65,7 @@ def check_given(
         with LoadGuard(LOAD_SECONDS) as guard:
             _, findings = check_config(planned.metadata, config, (planned.name,), extensions, guard)
         for finding in findings:
-            place = ".".join(map(str, finding.path))
-            reasons.append(f"{place}: {finding.message}" + (f" ({finding.hint})" if finding.hint else ""))
+            hint = f" ({finding.hint})" if finding.hint else ""
+            reasons.append(f"stage '{planned.name}': {finding.message}{hint}")
     if reasons:
         raise ConfigError(f"pipeline '{pipeline.name}' cannot work on this: {'; '.join(reasons)}")

@@ -7,6 +7,7 @@ reading. A file that is valid as today's form is never changed.
 from __future__ import annotations
 
 import itertools
+import shlex
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -159,7 +160,7 @@ def read_forms(source: YamlSource) -> tuple[YamlSource, tuple[Problem, ...]]:
     notes = []
     for form in forms:
         message = f"an earlier form, accepted until {ACCEPTED_UNTIL}: {form}"
-        hint = f"or run `medkg migrate {source.file}`"
+        hint = f"or run `medkg migrate {shlex.quote(str(source.file))}`"
         notes.append(Problem(message, file=source.file, line=source.lines.line(form.path), hint=hint))
         form.apply(value, lines)
     notes.sort(key=lambda note: note.line or 0)

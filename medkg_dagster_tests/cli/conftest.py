@@ -194,7 +194,7 @@ def index_texts(home: Path, model: str | None = None) -> None:
         )
         for document, (title, text) in TEXTS.items()
     )
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     embedder = ExtensionRegistry().find(ExtensionKind.EMBEDDER, "hashing").open({}, home)
     vectors = embedder.embed([chunk.text for chunk in chunks])
     batch = EmbeddingBatch(
@@ -236,7 +236,7 @@ def graph_home(home: Path) -> Path:
             ]
         )
     ]
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     with closing(ExtensionRegistry().find(ExtensionKind.GRAPH_STORE, "sql").open({}, home)) as store:
         store.upsert(["PMID:1"], {"PMID:1": nodes}, edges)
     return home

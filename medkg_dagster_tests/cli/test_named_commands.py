@@ -222,7 +222,7 @@ def test_a_pipeline_in_an_earlier_form_is_rewritten_by_the_way_out_that_the_chec
     shell: Shell, gated_medkg: Medkg, tmp_path: Path
 ) -> None:
     folder = tmp_path / "config" / "orchestration" / "pipelines"
-    (folder / "legacy.yaml").write_text(EARLIER)
+    (folder / "my earlier one.yaml").write_text(EARLIER)
 
     checked = gated_medkg("check")
 
@@ -236,3 +236,10 @@ def test_where_there_is_no_ledger_yet_a_job_is_submitted_by_the_way_out(gated_me
     assert "`medkg submit`" in refused.output
     assert gated_medkg("submit", "reviewed").exit_code == 0
     assert gated_medkg("ledger", "list").exit_code == 0
+
+
+@pytest.mark.usefixtures("graph_home", "indexed_home")
+def test_a_node_that_is_not_there_is_searched_for_by_the_way_out(shell: Shell, medkg: Medkg) -> None:
+    refused = medkg("graph", "stevens' rash")
+
+    assert shell.way_out(refused.stderr, "medkg search").exit_code == 0

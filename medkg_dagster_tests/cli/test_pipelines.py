@@ -139,6 +139,7 @@ def test_looking_makes_no_ledger_and_the_audit_of_this_load_is_shown_without_one
     shown = medkg("stages", "--audit")
     assert "TIME" in shown.stdout
     assert "there is no ledger yet" in shown.stderr
+    assert medkg("stages", "--audit", "no-such-package").stdout == "no such records\n"
     assert not home.exists()
 
 

@@ -103,7 +103,7 @@ def test_a_wrong_value_of_any_stage_is_one_sentence_before_the_first_stage_begin
 
     sentence = (
         "pipeline 'word-count' cannot work on this: "
-        "count.least: 'least': Input should be greater than or equal to 1, got 0"
+        "stage 'count': 'least': Input should be greater than or equal to 1, got 0"
     )
     assert described(result) == [sentence]
     assert deployment.seen == []

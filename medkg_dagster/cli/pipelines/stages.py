@@ -64,6 +64,8 @@ def _show_audit(settings: Settings, subject: str | None, limit: int, *, as_json:
     if as_json:
         echo_json([asdict(entry) for entry in entries])
         return
+    if not entries:
+        click.echo("no such records")
     echo_table(
         ("TIME", "OUTCOME", "WHAT", "DISTRIBUTION", "VERSION", "FILES", "CHANGE", "BY", "DETAILS"),
         [
