@@ -61,16 +61,7 @@ def deploy(loaded: LoadedTopologies, policy: LoadedPluginPolicy, home: Path) -> 
 
 
 def load_plan(config: Path, factory: StageFactory, problems: Sequence[Problem] | None = None) -> Plan:
-    """Load every pipeline of a configuration folder and resolve it against a factory of one's own.
-
-    Args:
-        config: The configuration folder.
-        factory: The stage types.
-        problems: Problems of plugins; the factory's own by default.
-
-    Returns:
-        The pipelines that could be resolved, and every problem: of plugins, of files, of resolution.
-    """
+    """Load every pipeline of a configuration folder and resolve it against a factory of one's own."""
     return resolve_topologies(load_pipelines(config), factory, problems=problems)
 
 

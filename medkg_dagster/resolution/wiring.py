@@ -57,17 +57,7 @@ def find_writers(reader: int, writers: Writers, ancestors: Sequence[int]) -> lis
 
 
 def nearest_writers(reader: int, writers: Sequence[int], ancestors: Sequence[int]) -> list[int]:
-    """Return the writers of a key upstream of a stage that have no other such writer downstream of them.
-
-    Args:
-        reader: The stage's position.
-        writers: Positions of all stages that write the key.
-        ancestors: For each position a bit mask of what is upstream of it.
-
-    Returns:
-        One position where the wire is clear, none where nothing writes the key, several where it is
-        ambiguous.
-    """
+    """Return the nearest writers of a key upstream of a stage: those with no other such writer below them."""
     return furthest_downstream([writer for writer in writers if ancestors[reader] >> writer & 1], ancestors)
 
 

@@ -111,9 +111,6 @@ class ClinicalTrialsSource:
         Args:
             ctx: The surroundings of this run; studies that cannot be used are quarantined there.
 
-        Yields:
-            Payloads.
-
         Raises:
             SourceError: The service cannot be reached or does not speak the API; names URL and status.
         """

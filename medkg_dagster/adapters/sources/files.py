@@ -79,9 +79,6 @@ class FileSource:
         Args:
             ctx: The surroundings of this run; files that are no documents are quarantined there.
 
-        Yields:
-            Payloads.
-
         Raises:
             SourceError: The path does not exist or cannot be read, or holds too many files.
         """

@@ -150,11 +150,7 @@ def _naming(
 def sentence_claims(
     document: Document, place: Sentence, entities: Sequence[Entity], negation: bool
 ) -> Iterator[Claim]:
-    """Yield what one sentence states about the concepts it mentions.
-
-    Yields:
-        The claims.
-    """
+    """Yield what one sentence states about the concepts it mentions."""
     text = document.text[place.start : place.end]
     if len(text) > MAX_SENTENCE or HEDGES.search(text):
         return

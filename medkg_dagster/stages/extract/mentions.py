@@ -228,11 +228,7 @@ class ShortForms:
                 self._meanings[definition.short] = None
 
     def apply(self, text: str, mentions: Sequence[Mention]) -> tuple[Mention, ...]:
-        """Return a sentence's mentions with its short forms read as this document defines them.
-
-        Returns:
-            The mentions, in order and without overlap.
-        """
+        """Return a sentence's mentions in order and without overlap, short forms read as defined so far."""
         if not self._meanings:
             return tuple(mentions)
         kept = [mention for mention in mentions if text[mention.start : mention.end] not in self._meanings]
