@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import statistics
 import tempfile
@@ -112,8 +113,11 @@ def measure_waiting(jobs: int = 10_000, changed_jobs: int = 100, repeats: int = 
     """
     with tempfile.TemporaryDirectory() as folder, JobLedger.open(Path(folder)) as ledger:
         _let_wait(ledger, Path(folder), jobs)
+        numbers = itertools.count()  # a field that is set to what it is does not change
         for changed, unreadable in ((0, 0), (changed_jobs, 0), (changed_jobs, changed_jobs)):
-            seconds = [_look(ledger, Path(folder), changed, unreadable, n) for n in range(repeats)]
+            seconds = [
+                _look(ledger, Path(folder), changed, unreadable, next(numbers)) for _ in range(repeats)
+            ]
             title = f"a look at {jobs:,} waiting jobs, {changed or 'none'} changed"
             title += f", {unreadable} cannot be read" if unreadable else ""
             yield Figure.value(title, "s", statistics.median(seconds), 1.0, "one tick of a sensor")
