@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -89,6 +90,17 @@ def test_a_folder_without_a_model_is_a_config_error(tmp_path: Path, content: byt
         (tmp_path / "model.onnx").write_bytes(content)
 
     with pytest.raises(ConfigError, match=r"model\.onnx"):
+        OnnxEmbedder(OnnxParameters(folder=tmp_path), tmp_path)
+
+
+@needs_runtime
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json"])
+def test_a_pipe_in_place_of_a_file_of_the_model_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    write_model(tmp_path, np.eye(4))
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+
+    with pytest.raises(ConfigError, match=f"has no {name}"):
         OnnxEmbedder(OnnxParameters(folder=tmp_path), tmp_path)
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import csv
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,24 @@ def test_a_wrong_vocabulary_is_one_error_with_file_and_line(
 def test_a_missing_vocabulary_is_one_error_that_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.tsv: No such file.*bundled"):
         load(tmp_path / "nowhere.tsv")
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (os.mkfifo, "it is a pipe, not a regular file"),
+        (lambda path: path.symlink_to("/dev/zero"), "it is a device, not a regular file"),
+        (lambda path: path.symlink_to(path), "Too many levels of symbolic links"),
+    ],
+    ids=["pipe", "device", "loop"],
+)
+def test_a_vocabulary_that_is_no_regular_file_is_not_waited_for(
+    tmp_path: Path, make: Callable[[Path], None], reason: str
+) -> None:
+    make(tmp_path / "special.tsv")
+
+    with pytest.raises(ConfigError, match=reason):
+        load(tmp_path / "special.tsv")
 
 
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
