@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM, signal.SIGCHLD)
@@ -16,8 +17,19 @@ _OURS = ("MEDKG_", "DAGSTER_")
 """Variables that are no business of a plugin even where they were not set."""
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the process is like before plugins are loaded into it."""
+
+    environment: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+    path: list[str] = field(default_factory=lambda: list(sys.path))
+    shared: dict[str, Any] = field(
+        default_factory=lambda: {name: read() for name, (read, _) in _SHARED.items()}
+    )
+
+
 @contextmanager
-def kept_surroundings(tell: Callable[[str], None]) -> Iterator[None]:
+def kept_surroundings(before: Surroundings, tell: Callable[[str], None]) -> Iterator[None]:
     """Undo what a plugin's code does to the process while it loads, so that it harms nobody else.
 
     A thread that it leaves running becomes a daemon, or it would keep every process that loads the plugin
@@ -25,10 +37,9 @@ def kept_surroundings(tell: Callable[[str], None]) -> Iterator[None]:
     is done in C, or later, is not noticed.
 
     Args:
+        before: What is put back.
         tell: Called with a sentence about each thing that was undone.
     """
-    environment, path = dict(os.environ), list(sys.path)
-    before = {name: read() for name, (read, _) in _SHARED.items()}
     started: list[threading.Thread] = []
     loading: int | None = threading.get_ident()
     process = os.getpid()
@@ -52,10 +63,10 @@ def kept_surroundings(tell: Callable[[str], None]) -> Iterator[None]:
             yield
     finally:
         loading = None  # who has taken hold of what was put in the place of the two is not affected later
-        changed = [*_changed_variables(environment), *_missing_entries(path)]
+        changed = [*_changed_variables(before.environment), *_missing_entries(before.path)]
         for name, (read, put_back) in _SHARED.items():
-            if read() != before[name]:
-                put_back(before[name])
+            if read() != before.shared[name]:
+                put_back(before.shared[name])
                 changed.append(name)
         for name in changed:
             tell(f"changes the {name} of the whole process while it loads; that was put back")
@@ -67,8 +78,11 @@ def kept_surroundings(tell: Callable[[str], None]) -> Iterator[None]:
 
 def _changed_variables(before: dict[str, str]) -> Iterator[str]:
     # A variable that is new stays, as libraries set defaults of their own.
-    names = {*before, *(name for name in os.environ if name.startswith(_OURS))}
-    changed = sorted(name for name in names if os.environ.get(name) != before.get(name))
+    now = dict(os.environ)
+    if now == before:
+        return
+    names = {*before, *(name for name in now if name.startswith(_OURS))}
+    changed = sorted(name for name in names if now.get(name) != before.get(name))
     for name in changed:
         os.environ.pop(name, None)
         os.environ.update({name: before[name]} if name in before else {})

@@ -15,7 +15,7 @@ from medkg_dagster.errors import ConfigError, MedkgError, PluginTimeoutError, Pr
 from medkg_dagster.plugins import LoadGuard, Origin
 from medkg_dagster.plugins.events import Outcome, PluginEvent, PluginLoad
 from medkg_dagster.plugins.loading import collector_paused, error_text, load_target
-from medkg_dagster.plugins.surroundings import kept_surroundings
+from medkg_dagster.plugins.surroundings import Surroundings, kept_surroundings
 
 T = TypeVar("T")
 
@@ -108,11 +108,12 @@ def import_plugins(
     imported: Imported[T] = Imported()
     offers: list[tuple[Origin, Any]] = []
     with LoadGuard(load_seconds) as guard:
+        surroundings = Surroundings()
         with collector_paused():
             for origin, point in points:
                 start = time.perf_counter()
                 try:
-                    with kept_surroundings(partial(imported.remark, origin)):
+                    with kept_surroundings(surroundings, partial(imported.remark, origin)):
                         guard.run(str(origin), lambda: _collect(kind, origin, point, offers))  # noqa: B023 - called at once
                 except PluginTimeoutError as error:
                     message = f"took longer than {load_seconds:g} s to load and was interrupted"
