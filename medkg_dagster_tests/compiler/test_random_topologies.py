@@ -28,6 +28,8 @@ from medkg_dagster.topology.models import ResiliencePolicy
 from medkg_dagster.topology.pipeline_files import LoadedPolicies, LoadedTopologies, parse_pipeline
 from medkg_dagster_tests.compiler.deployment import Stage
 
+# `make soak` looks at more of them.
+MORE = 1 if settings().derandomize else 25
 KEYS = "abcd"
 NEW_KEYS = "abwxyz"
 POLICIES = {"default": ResiliencePolicy(max_attempts=1)}
@@ -218,7 +220,7 @@ def run(plan: Plan, factory: StageFactory, home: Path) -> None:
         assert ledger.jobs.get(JobKey(pipeline.name, "default")).status.value == "succeeded"
 
 
-@settings(max_examples=300, deadline=None, print_blob=True)
+@settings(max_examples=100 * MORE)
 @given(pipelines())
 def test_a_pipeline_resolves_just_where_every_input_has_one_nearest_writer(drawn: Drawn) -> None:
     note(drawn.yaml)
@@ -235,7 +237,7 @@ def test_a_pipeline_resolves_just_where_every_input_has_one_nearest_writer(drawn
             assert wires[stage.name] == {key: next(iter(names)) for key, names in expected.items() if names}
 
 
-@settings(max_examples=25, deadline=None, print_blob=True)
+@settings(max_examples=12 * MORE)
 @given(pipelines().filter(is_resolvable))
 def test_what_resolves_compiles_and_runs_and_every_stage_gets_what_its_nearest_writer_wrote(
     drawn: Drawn,
