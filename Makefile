@@ -11,8 +11,10 @@ PYTEST_ARGS ?=
 # As many test processes as there are cores; 0 runs the tests in one, for a debugger.
 WORKERS ?= auto
 PYTHONS ?= 3.11 3.12 3.13
-# Of each phase, by `make soak`.
+# By `make soak`: of each phase in the tests, then of processes of a deployment, and crashes at write points.
 KILLS ?= 10
+PROCESS_KILLS ?= 100
+CRASHES ?= 1000
 # Tests have folders of their own.
 CLEAN := -u MEDKG_HOME -u DAGSTER_HOME -u PYTHONDONTWRITEBYTECODE
 export MEDKG_HOME DAGSTER_HOME
@@ -83,10 +85,11 @@ test-pythons: ## Run the tests on every supported Python
 	done
 
 # A seed that is named repeats what was drawn by it, except for the examples of Hypothesis, which prints how to repeat one.
-soak: $(INSTALLED) ## Draw other examples, seeds and moments of kills than `make test`, which takes minutes
+soak: $(INSTALLED) ## Draw other examples, seeds and moments of kills than `make test`, for hours
 	@seed=$${MEDKG_TEST_SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; echo "MEDKG_TEST_SEED=$$seed"; \
 	env $(CLEAN) MEDKG_TEST_SEED=$$seed MEDKG_TEST_KILLS=$(KILLS) $(BIN)/python -m pytest \
-	  -n $(WORKERS) --dist loadgroup --timeout 3600 --hypothesis-profile soak -m "hypothesis or chance" $(PYTEST_ARGS)
+	  -n $(WORKERS) --dist loadgroup --timeout 3600 --hypothesis-profile soak -m "hypothesis or chance" $(PYTEST_ARGS) && \
+	env $(CLEAN) $(BIN)/python scripts/soak_kills.py --seed $$seed --kills $(PROCESS_KILLS) --crashes $(CRASHES)
 
 dev: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml ## Open the Dagster UI (webserver and daemon) on loopback
 	@$(BIN)/python scripts/dev.py $(HOST) $(PORT)
