@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
 from medkg_dagster_tests.docs.markdown import CodeBlock, code_blocks
 from medkg_dagster_tests.end_to_end.checkout import Terminal, copy_checkout
-from medkg_dagster_tests.end_to_end.running import REPOSITORY
 
+INSTEAD = {
+    "make test": "make --dry-run test",  # this test is part of it
+    "make dev": "make --dry-run dev",  # it serves until it is interrupted: see `test_dev.py`
+    "medkg run clinical-trials": "medkg plan clinical-trials",  # it asks ClinicalTrials.gov
+}
 _SIZE = re.compile(r"\d+(?:\\)?\.\d+\\ MB")
 
 
@@ -22,47 +24,6 @@ _SIZE = re.compile(r"\d+(?:\\)?\.\d+\\ MB")
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
     with closing(Terminal(copy_checkout(tmp_path / "medkg_dagster"))) as opened:
         yield opened
-
-
-@pytest.fixture
-def studies() -> Iterator[str]:
-    """What ClinicalTrials.gov would answer, on loopback."""
-    page = (
-        REPOSITORY / "medkg_dagster" / "corpus" / "documents" / "trials" / "api_page_advanced_melanoma.json"
-    )
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(page.read_bytes())
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name the base class gives
-            del format, args
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/api/v2"
-        server.shutdown()
-
-
-def others(studies: str) -> dict[str, tuple[str, Callable[[Terminal, str], tuple[int, str]]]]:
-    """Return what is not typed as it stands: why, and what is done instead."""
-    query = f"--param query_cond=melanoma --param base_url={studies}"
-    return {
-        "make test": (
-            "this test is part of it",
-            lambda terminal, line: terminal.type(line, instead="make --dry-run test"),
-        ),
-        "make dev": (
-            "it serves until it is interrupted: see `test_dev.py`",
-            lambda terminal, line: terminal.type(line, instead="make --dry-run dev"),
-        ),
-        "medkg run clinical-trials": (
-            "it asks ClinicalTrials.gov",
-            lambda terminal, line: terminal.type(line, instead=f"{line} {query}"),
-        ),
-    }
 
 
 def pattern_of(shown: str) -> str:
@@ -79,8 +40,7 @@ def typed(block: CodeBlock) -> Iterator[tuple[str, int, str]]:
 
 
 @pytest.mark.timeout(1800)
-def test_the_readme_can_be_typed_from_top_to_bottom(terminal: Terminal, studies: str) -> None:
-    instead = others(studies)
+def test_the_readme_can_be_typed_from_top_to_bottom(terminal: Terminal) -> None:
     for block in code_blocks():
         if block.page != "README.md":
             continue
@@ -90,14 +50,13 @@ def test_the_readme_can_be_typed_from_top_to_bottom(terminal: Terminal, studies:
             assert re.search(pattern_of(block.text), terminal.said["make demo"]), terminal.said["make demo"]
         elif block.language == "console":
             for line, wanted, shown in typed(block):
-                do = instead.pop(line)[1] if line in instead else Terminal.type
-                code, output = do(terminal, line)
+                code, output = terminal.type(line, instead=INSTEAD.get(line))
                 place = f"README.md:{block.line}: {line}\n{output}"
                 assert code == wanted, f"{place}\n{terminal.complaints}"
                 assert not shown.strip() or re.fullmatch(pattern_of(shown), output.strip()), place
-    assert set(instead) == set()
 
     said = terminal.said
+    assert INSTEAD.keys() <= said.keys()
     assert re.search(r"cut_off|RejectedDocument|UnreadableDocument", said["medkg ledger show auto/papers"])
     assert "auto/papers succeeded" in said["medkg run auto --job-id papers --param path=papers"]
     assert "reviewed/spring succeeded" in said["medkg run reviewed --job-id spring"]
