@@ -44,15 +44,19 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(unseeded.stop)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let tests that share what is costly stay in one process; when all are collected it is too late."""
+    for name in SHARING:
+        if name in item.path.relative_to(REPOSITORY).parts:
+            item.add_marker(pytest.mark.xdist_group(name))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what draws at random; begin with what takes long; turn the order round where that is asked for."""
     for item in items:
         if "chance" in getattr(item, "fixturenames", ()):
             item.add_marker("chance")
-        for name in SHARING:
-            if name in item.path.parts:
-                item.add_marker(pytest.mark.xdist_group(name))
     place = {name: number for number, name in enumerate(LONG)}
     items.sort(key=lambda item: min(place.get(name, len(LONG)) for name in item.path.parts))
     if config.getoption("reversed"):

@@ -37,9 +37,11 @@ with open(sys.argv[1] + ".new", "w") as file:
 os.rename(sys.argv[1] + ".new", sys.argv[1])
 """
 SLEEPING_FAMILY = FAMILY + "time.sleep(600)\n"
+# Whoever started the tests may have told their processes to ignore signals, as shells do in the background.
 PARENT = """
-import sys, time
+import signal, sys, time
 from medkg_dagster.io.child_process import ChildProcess
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
 with ChildProcess([sys.executable, "-c", sys.argv[1], sys.argv[2]]) as child:
     child.wait()
 """
