@@ -79,11 +79,13 @@ class JobLedger:
     @staticmethod
     def check_address(settings: Settings) -> None:
         """Refuse a deployment whose `MEDKG_LEDGER_URL` cannot be right; nothing is opened."""
+        if settings.ledger_url is None:
+            return
+        # Loading definitions calls this, and SQLAlchemy takes half a second of processor time to import.
         from medkg_dagster.io.sql import check_address
         from medkg_dagster.ledger.database import ledger_kind
 
-        if settings.ledger_url is not None:
-            check_address(ledger_kind(""), settings.ledger_url)
+        check_address(ledger_kind(""), settings.ledger_url)
 
     @staticmethod
     def exists(settings: Settings) -> bool:
