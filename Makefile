@@ -64,7 +64,8 @@ docs: $(INSTALLED) ## Build the documentation into site/
 	$(BIN)/python -m mkdocs build --strict --quiet
 
 # The order of sets is the same at every run, as all else that tests draw; the processes they start find their modules compiled.
-# Tests that share what is costly to make stay in one process, which `loadgroup` alone heeds.
+# `loadgroup` keeps tests that share what is costly to make in one process; pytest-xdist 3.8 does not under pytest 9.2,
+# whose node ids it cannot mark, and each process makes it then.
 pytest: $(INSTALLED)
 	env $(CLEAN) PYTHONHASHSEED=0 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 

@@ -124,9 +124,11 @@ def load_report_sensor(plan: Plan, settings: Settings) -> SensorDefinition:
     def load_report(context: SensorEvaluationContext) -> SensorResult | SkipReason:
         reported = _Reported.read(context.cursor)
         with JobLedger.of(settings) as ledger:
-            if not has_broken_files:  # what a file defines that cannot be loaded at the moment may come back
-                ledger.gates.time_out_stranded(known_phases(plan.pipelines))
             stranded = stranded_jobs(plan.pipelines, ledger)
+            # What a file defines that cannot be loaded at the moment may come back.
+            if stranded and not has_broken_files:
+                ledger.gates.time_out_stranded(known_phases(plan.pipelines))
+                stranded = stranded_jobs(plan.pipelines, ledger)
             found = hashlib.sha256("\n".join([*loaded, *map(str, stranded)]).encode()).hexdigest()
             if reported.found == found and reported.loaded_at >= plan.report.loaded_at:
                 return SkipReason("This load has been reported.")

@@ -86,7 +86,8 @@ def ledger_job_resource(
             tags = {PIPELINE_TAG: pipeline}
             if run.job_name in one_process_jobs:
                 tags |= process_tags(run.run_id)
-            context.instance.add_run_tags(run.run_id, tags)
+            if not tags.items() <= run.tags.items():
+                context.instance.add_run_tags(run.run_id, tags)
             if not context.instance.has_dynamic_partition(pipeline, job_id):
                 context.instance.add_dynamic_partitions(pipeline, [job_id])
             plan = plans.get(pipeline)
