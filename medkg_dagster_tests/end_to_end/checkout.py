@@ -12,25 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
 
 import httpx
 
-from medkg_dagster_tests.end_to_end.running import PATIENCE, REPOSITORY, end
+from medkg_dagster_tests.end_to_end.running import OWN_SESSION, PATIENCE, REPOSITORY, end
 from medkg_dagster_tests.examples.environment import Environment
 
 _CONFIGURED = ("MEDKG_", "DAGSTER_", "PYTHON", "VIRTUAL_ENV", "PORT", "HOST", "MAKE", "MFLAGS", "PYTEST_")
 _FILES = ("README.md", "LICENSE", "Makefile", "pyproject.toml", "requirements.lock", "workspace.yaml")
 _FOLDERS = ("config", "docs", "examples", "medkg_dagster", "scripts")
-
-
-def _take_signals() -> None:
-    """Let a process be interrupted and ended, also where the tests themselves run in the background."""
-    for sent in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(sent, signal.SIG_DFL)
-
-
-OWN_SESSION: dict[str, Any] = {"start_new_session": True, "preexec_fn": _take_signals}
 
 
 def environment(folder: Path) -> dict[str, str]:

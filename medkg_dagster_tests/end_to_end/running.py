@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
 import random
@@ -134,6 +135,24 @@ class Running:
             return self.wait(f"{pipeline}/{job_id} to be {', '.join(sorted(wanted))}", look)
 
 
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
+
+
+def _end_with_the_tests() -> None:
+    """Let a process be interrupted and ended, also where the tests themselves run in the background.
+
+    On Linux it is asked to end when the tests are killed.
+    """
+    for sent in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sent, signal.SIG_DFL)
+    if sys.platform == "linux":
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+OWN_SESSION: dict[str, Any] = {"start_new_session": True, "preexec_fn": _end_with_the_tests}
+
+
 @contextmanager
 def process(
     deployment: Running, *command: str, log: str, cwd: Path | None = None
@@ -146,7 +165,7 @@ def process(
             cwd=cwd or deployment.folder,
             stdout=stream,
             stderr=stream,
-            start_new_session=True,
+            **OWN_SESSION,
         )
     try:
         yield started

@@ -41,7 +41,15 @@ from medkg_dagster.resolution import load_plan
 from medkg_dagster.resolution.plan import PipelinePlan
 from medkg_dagster.runtime.ledger_job_record import gate_rule
 from medkg_dagster.runtime.tags import ATTEMPT_TAG, JOB_TAG, PARTITION_TAG, PIPELINE_TAG
-from medkg_dagster_tests.end_to_end.running import BIN, ENDED, REPOSITORY, Running, file_server, process
+from medkg_dagster_tests.end_to_end.running import (
+    BIN,
+    ENDED,
+    OWN_SESSION,
+    REPOSITORY,
+    Running,
+    file_server,
+    process,
+)
 
 PIPELINE = "pdf-two-phase"
 CONVERSION = "pdf_conversion"
@@ -395,7 +403,7 @@ def test_a_killed_step_process_is_tried_again_as_its_policy_says(tmp_path: Path)
 
     with (tmp_path / "run.log").open("wb") as log:
         worker = subprocess.Popen(
-            command, env=environment, cwd=tmp_path, stdout=log, stderr=log, start_new_session=True
+            command, env=environment, cwd=tmp_path, stdout=log, stderr=log, **OWN_SESSION
         )
     victim = deployment.wait("a step process", lambda: step_process(worker.pid))
     os.kill(victim, signal.SIGKILL)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from medkg_dagster.io.child_process import ChildProcess, describe_end
+from medkg_dagster.io.child_supervisor import PARENT_CHECK_SECONDS
 
 # Starts a grandchild in a session of its own and one whose parent ends, then writes the ids of all.
 FAMILY = """
@@ -86,10 +87,12 @@ def test_stopping_a_child_ends_all_that_it_started(tmp_path: Path) -> None:
 
 @linux
 def test_a_child_that_ends_takes_along_all_that_it_started(tmp_path: Path) -> None:
-    code = FAMILY + "time.sleep(0.5); os._exit(7)\n"
+    code = FAMILY + "sys.stdin.read(); os._exit(7)\n"
 
-    with ChildProcess(python(code, str(tmp_path / "pids"))) as child:
+    with ChildProcess(python(code, str(tmp_path / "pids")), stdin=subprocess.PIPE) as child:
         pids = family(tmp_path / "pids")
+        assert child.stdin is not None
+        child.stdin.close()
 
         assert child.wait(240) == 7
         assert not any(map(is_running, pids))
@@ -180,9 +183,8 @@ def test_the_end_of_the_thread_that_started_it_does_not_end_the_child() -> None:
     thread = threading.Thread(target=lambda: children.append(ChildProcess(["sleep", "600"])))
     thread.start()
     thread.join()
-    time.sleep(0.6)
-    with children[0] as child:
-        assert child.poll() is None
+    with children[0] as child, pytest.raises(subprocess.TimeoutExpired):
+        child.wait(3 * PARENT_CHECK_SECONDS)
 
 
 @pytest.mark.parametrize(
