@@ -6,6 +6,7 @@ import re
 import types
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel
@@ -33,6 +34,26 @@ class Mistyped:
     hint: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    """What a value may be, as far as scalars in it are held to a type.
+
+    Attributes:
+        models: The models that a mapping may be of.
+        values: What the values of a mapping may be.
+        items: What the items of a list may be.
+        scalars: The types a scalar may have; empty where it may be anything.
+    """
+
+    models: tuple[type[BaseModel], ...] = ()
+    values: tuple[_Meaning, ...] = ()
+    items: tuple[_Meaning, ...] = ()
+    scalars: frozenset[Any] = frozenset()
+
+
+_NOTHING = _Meaning()
+
+
 def find_mistyped(model: type[BaseModel], value: Any, path: Place = ()) -> Iterator[Mistyped]:
     """Find scalars that a model would take although they are of another type than its fields say.
 
@@ -46,41 +67,72 @@ def find_mistyped(model: type[BaseModel], value: Any, path: Place = ()) -> Itera
     """
     if not isinstance(value, Mapping):
         return
+    for name, alias, meaning in _fields(model, model.__pydantic_complete__):
+        key = alias if alias in value else name
+        if key in value:
+            yield from _check(meaning, value[key], (*path, str(key)))
+
+
+# A folder of pipelines asks for the same few models again and again. A model is looked at anew once it is
+# complete: before that its annotations may be names of classes that are not there yet.
+@lru_cache(maxsize=1024)
+def _fields(model: type[BaseModel], _is_complete: bool) -> tuple[tuple[str, str | None, _Meaning], ...]:
+    """Return name, alias and meaning of the fields that hold scalars to a type."""
     converters = {
         field
         for decorator in model.__pydantic_decorators__.field_validators.values()
         if decorator.info.mode != "after"
         for field in decorator.info.fields
     }
-    for name, field in model.model_fields.items():
-        key = field.alias if field.alias in value else name
-        if key in value and not converters & {name, "*"}:
-            yield from _check(field.annotation, field.metadata, value[key], (*path, str(key)))
+    meanings = (
+        (name, field.alias, _meaning(field.annotation, field.metadata))
+        for name, field in model.model_fields.items()
+        if not converters & {name, "*"}
+    )
+    return tuple(found for found in meanings if found[2] != _NOTHING)
 
 
-def _check(annotation: Any, metadata: Any, value: Any, path: Place) -> Iterator[Mistyped]:
+def _meaning(annotation: Any, metadata: Iterable[Any] = ()) -> _Meaning:
+    members = list(_members(annotation))
+    pairs = [
+        get_args(member)[1]
+        for member in members
+        if issubclass(_origin(member), Mapping) and len(get_args(member)) == 2
+    ]
+    lists = [
+        get_args(member)[0]
+        for member in members
+        if issubclass(_origin(member), list | tuple | set | frozenset) and get_args(member)
+    ]
+    kinds = [member for member in members if member is not type(None)]
+    # Only a class can be looked up: an annotation may hold what has no hash.
+    is_scalar = all(isinstance(kind, type) and kind in _SCALARS for kind in kinds)
+    return _Meaning(
+        tuple(member for member in members if _is_model(member)),
+        tuple(inner for inner in map(_meaning, pairs) if inner != _NOTHING),
+        tuple(inner for inner in map(_meaning, lists) if inner != _NOTHING),
+        frozenset(kinds) if is_scalar and not _converts(metadata) else frozenset(),
+    )
+
+
+def _check(meaning: _Meaning, value: Any, path: Place) -> Iterator[Mistyped]:
     if isinstance(value, Mapping):
-        members = list(_members(annotation))
-        models = [member for member in members if _is_model(member)]
+        models = meaning.models
         if models:
             meant = min(models, key=lambda model: len(value.keys() - model.model_fields.keys()))
             yield from find_mistyped(meant, value, path)
-        for member in members:
-            if issubclass(_origin(member), Mapping) and len(get_args(member)) == 2:
-                for key, item in value.items():
-                    yield from _check(get_args(member)[1], (), item, (*path, key))
+        for inner in meaning.values:
+            for key, item in value.items():
+                yield from _check(inner, item, (*path, key))
     elif isinstance(value, list | tuple):
-        for member in _members(annotation):
-            if issubclass(_origin(member), list | tuple | set | frozenset) and get_args(member):
-                for position, item in enumerate(value):
-                    yield from _check(get_args(member)[0], (), item, (*path, position))
-    elif not any(hasattr(item, "func") and not isinstance(item, AfterValidator) for item in metadata):
-        kinds = set(_members(annotation)) - {type(None)}
-        if kinds and kinds <= _SCALARS and (said := _judge(kinds, value)):
-            yield Mistyped(path, *said)
+        for inner in meaning.items:
+            for position, item in enumerate(value):
+                yield from _check(inner, item, (*path, position))
+    elif meaning.scalars and (said := _judge(meaning.scalars, value)):
+        yield Mistyped(path, *said)
 
 
-def _judge(kinds: set[Any], value: Any) -> tuple[str, str] | None:
+def _judge(kinds: frozenset[Any], value: Any) -> tuple[str, str] | None:
     """Return what is to be said of a scalar and how to write it, None where it may stay."""
     if isinstance(value, bool):
         wrong = bool not in kinds
@@ -120,8 +172,7 @@ def _members(annotation: Any) -> Iterator[Any]:
     if origin is Annotated:
         inner, *metadata = get_args(annotation)
         # What is converted first may be anything.
-        converts = any(hasattr(item, "func") and not isinstance(item, AfterValidator) for item in metadata)
-        if converts and inner in _SCALARS:
+        if _converts(metadata) and inner in _SCALARS:
             yield Any
         else:
             yield from _members(inner)
@@ -132,6 +183,10 @@ def _members(annotation: Any) -> Iterator[Any]:
         yield from {type(choice) for choice in get_args(annotation)}
     else:
         yield annotation
+
+
+def _converts(metadata: Iterable[Any]) -> bool:
+    return any(hasattr(item, "func") and not isinstance(item, AfterValidator) for item in metadata)
 
 
 def _origin(annotation: Any) -> type:

@@ -30,6 +30,7 @@ class Outer(BaseModel):
     also_converted: int = 1
     choice: Literal[1, 2] | None = None
     anything: Any = None
+    unhashable: dict[str, Annotated[list[Annotated[int, {}]], {}]] | int = 0
 
     @field_validator("also_converted", mode="before")
     @classmethod
@@ -49,6 +50,7 @@ class Outer(BaseModel):
         ({"inner": {"flag": "yes"}}, ("inner", "flag")),
         ({"inner": {"flag": 1}}, ("inner", "flag")),
         ({"called": "1"}, ("called",)),
+        ({"unhashable": {"x": ["1"]}}, ("unhashable", "x", 0)),
     ],
 )
 def test_what_would_be_converted_is_found_at_its_place(value: Any, path: tuple[str | int, ...]) -> None:
@@ -87,3 +89,13 @@ def test_a_scalar_that_passes_is_of_the_type_its_field_says(value: Any) -> None:
         if not list(find_mistyped(Inner, {field: value})):
             assert isinstance(value, types)
             assert isinstance(value, bool) is (types == (bool,))
+
+
+def test_a_model_is_looked_at_anew_once_the_classes_it_names_are_known() -> None:
+    class Early(BaseModel):
+        later: "Later | None" = None  # type: ignore[name-defined]  # noqa: F821, UP037 - known later
+
+    value = {"later": {"ratio": "1"}}
+    assert not list(find_mistyped(Early, value))
+    Early.model_rebuild(_types_namespace={"Later": Inner})
+    assert [found.path for found in find_mistyped(Early, value)] == [("later", "ratio")]
