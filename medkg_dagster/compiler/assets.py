@@ -1,5 +1,6 @@
 """One graph, one set of assets and one job per phase for each pipeline."""
 
+from functools import cache
 from typing import Any
 
 from dagster import (
@@ -43,7 +44,12 @@ class _StateOutput(OutputMapping):
     def get_definition(self, is_dynamic: bool) -> OutputDefinition:
         """Return the graph's output; stages have no dynamic ones."""
         del is_dynamic
-        return OutputDefinition(name=self.graph_output_name, io_manager_key=STATE_RESOURCE)
+        return _output(self.graph_output_name)
+
+
+@cache
+def _output(name: str) -> OutputDefinition:
+    return OutputDefinition(name=name, io_manager_key=STATE_RESOURCE)
 
 
 def build_assets(assets: PipelineAssets, factory: StageFactory, types: SharedTypes) -> AssetsDefinition:
@@ -55,34 +61,21 @@ def build_assets(assets: PipelineAssets, factory: StageFactory, types: SharedTyp
         types: The code location's Dagster types.
     """
     pipeline = assets.pipeline
-    by_output: dict[str, Any] = {
-        f"{plural}_by_output_name": assets.by_output(attribute)
-        for plural, attribute in (
-            ("keys", "key"),
-            ("descriptions", "description"),
-            ("metadata", "metadata"),
-            ("tags", "tags"),
-            ("owners", "owners"),
-        )
-    }
-    groups = {spec.key: spec.group_name for spec in assets.specs.values() if spec.group_name}
-    shared = set(groups.values()) if len(groups) == len(assets.specs) else set()
-    group = shared.pop() if len(shared) == 1 else None
-    made = AssetsDefinition.from_graph(
-        _build_graph(pipeline, factory, types),
-        internal_asset_deps={
-            dagster_name(stage.name): {assets.key(name) for name in _upstream(stage)}
-            for stage in pipeline.stages
-        },
-        partitions_def=DynamicPartitionsDefinition(name=partition_set_name(pipeline.name)),
+    partitions = DynamicPartitionsDefinition(name=partition_set_name(pipeline.name))
+    return AssetsDefinition(
+        node_def=_build_graph(pipeline, factory, types),
+        keys_by_input_name={},
+        keys_by_output_name={dagster_name(stage.name): assets.key(stage.name) for stage in pipeline.stages},
         can_subset=True,
-        group_name=group,
-        code_versions_by_output_name={
-            dagster_name(stage.name): stage.code_version for stage in pipeline.stages
-        },
-        **by_output,
+        specs=[
+            assets.specs[stage.name].replace_attributes(
+                deps=[assets.key(name) for name in _upstream(stage)],
+                partitions_def=partitions,
+                code_version=stage.code_version,
+            )
+            for stage in pipeline.stages
+        ],
     )
-    return made if group is not None else made.with_attributes(group_names_by_key=groups)
 
 
 def build_jobs(

@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
+from medkg_dagster.runtime.dagster_internals import as_definition_schema
 from medkg_dagster.stage_api import Secret
 
 _SCALARS: Mapping[Any, Any] = {str: str, int: int, float: float, bool: bool}
@@ -29,7 +30,10 @@ _DEEPEST = 20
 
 
 class ConfigSchemas:
-    """Config schemas of a code location, one for all stages with the same model and the same values."""
+    """Config schemas of a code location, one for all stages with the same model and the same values.
+
+    They are as Dagster keeps them, or it would look for the defaults in each for every op.
+    """
 
     def __init__(self) -> None:
         self._known: dict[tuple[type[BaseModel] | None, str], Any] = {}
@@ -38,7 +42,7 @@ class ConfigSchemas:
         """Return what `config_schema` returns, made once."""
         key = (model, repr(config))
         if key not in self._known:
-            self._known[key] = config_schema(model, config)
+            self._known[key] = as_definition_schema(config_schema(model, config))
         return self._known[key]
 
 

@@ -10,12 +10,17 @@ from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
 from medkg_dagster.runtime.state_storage import STATE_KEY, StateType
 from medkg_dagster.runtime.step import RESULT, StepRunner
+from medkg_dagster.stage_api import StageMetadata
 from medkg_dagster.stage_api._stage_types.metadata import qualified_name
 from medkg_dagster.topology.names import LEDGER_JOB_RESOURCE, STATE_RESOURCE, op_name, order_input_name
 
+_ORDER = In(Nothing)
+
 
 class SharedTypes:
-    """Dagster types by name and value type; one object each, because Dagster refuses two of one name.
+    """Dagster types by name and value type, one object each, because Dagster refuses two of one name.
+
+    Inputs and outputs of ops are shared too, for Dagster looks into a type for each of them.
 
     Attributes:
         config_schemas: The config schemas that stages share.
@@ -25,6 +30,8 @@ class SharedTypes:
         self.config_schemas = ConfigSchemas()
         self._known: dict[tuple[str, str], DagsterType] = {}
         self._names: dict[str, int] = {}
+        self._inputs: dict[str, In] = {}
+        self._outputs: dict[tuple[str, str, str], Out] = {}
 
     def get(self, key: str, value_type: Any) -> DagsterType:
         """Return the Dagster type of a state key whose value has this type."""
@@ -40,6 +47,24 @@ class SharedTypes:
             )
             self._known[(key, described)] = known
         return known
+
+    def input(self, key: str, value_type: Any) -> In:
+        """Return an op's input of a state key whose value has this type."""
+        known = self.get(key, value_type)
+        if known.key not in self._inputs:
+            self._inputs[known.key] = In(known, metadata={STATE_KEY: key})
+        return self._inputs[known.key]
+
+    def output(self, metadata: StageMetadata) -> Out:
+        """Return the one output of an op, by all that a stage may say of it."""
+        names, described = "_and_".join(metadata.state_keys), metadata.description
+        key = (names, metadata.stage_type, described)
+        if key not in self._outputs:
+            state = self.get(f"{names}_state", metadata.stage_type) if names else Nothing
+            self._outputs[key] = Out(
+                state, description=described, is_required=True, io_manager_key=STATE_RESOURCE
+            )
+        return self._outputs[key]
 
 
 def build_op(
@@ -58,28 +83,16 @@ def build_op(
     """
     writers = {stage.name: stage.metadata for stage in pipeline.stages}
     ins = {
-        wire.argument: In(
-            types.get(wire.state_key, writers[wire.source].state_types.get(wire.state_key, Any)),
-            metadata={STATE_KEY: wire.state_key},
-        )
+        wire.argument: types.input(wire.state_key, writers[wire.source].state_types.get(wire.state_key, Any))
         for wire in planned.wires
     }
-    ins |= {order_input_name(name): In(Nothing) for name in planned.order_after}
+    ins |= {order_input_name(name): _ORDER for name in planned.order_after}
     metadata = planned.metadata
-    state = (
-        types.get("_and_".join(metadata.state_keys) + "_state", metadata.stage_type)
-        if metadata.state_keys
-        else Nothing
-    )
     return OpDefinition(
         compute_fn=StepRunner(pipeline, planned, factory),
         name=op_name(pipeline.name, planned.name),
         ins=ins,
-        outs={
-            RESULT: Out(
-                state, description=metadata.description, is_required=True, io_manager_key=STATE_RESOURCE
-            )
-        },
+        outs={RESULT: types.output(metadata)},
         description=metadata.description,
         config_schema=types.config_schemas.get(metadata.config_model, planned.definition.config),
         required_resource_keys={LEDGER_JOB_RESOURCE},

@@ -9,7 +9,7 @@ from dagster import AssetKey, AssetSpec
 
 from medkg_dagster.errors import ConfigError
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
-from medkg_dagster.topology.names import asset_path, dagster_name, group_name
+from medkg_dagster.topology.names import asset_path, group_name
 
 _LONGEST_TAG = 63
 
@@ -31,7 +31,8 @@ class PipelineTranslator:
 
         The last two parts of the key stay `pipeline` and `stage`, because jobs, the ledger and stored state
         know the asset by them; what stands before them is free. What the asset depends on, its partitions
-        and its code version come from the pipeline whatever is said here.
+        and its code version come from the pipeline whatever is said here; all else, such as an automation
+        condition, is the asset's.
 
         Args:
             pipeline: The pipeline's plan.
@@ -88,10 +89,6 @@ class PipelineAssets:
     def key(self, stage: str) -> AssetKey:
         """Return the asset that a stage materializes."""
         return self.specs[stage].key
-
-    def by_output(self, attribute: str) -> dict[str, object]:
-        """Return an attribute of every asset, by the output of the graph that makes it."""
-        return {dagster_name(name): getattr(spec, attribute) for name, spec in self.specs.items()}
 
 
 def load_translator(target: str | None) -> PipelineTranslator:

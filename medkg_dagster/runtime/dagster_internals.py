@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from dagster import RepositoryDefinition
 from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
+from dagster._core.definitions.definition_config_schema import (
+    convert_user_facing_definition_config_schema as as_definition_schema,
+)
 from dagster._core.definitions.output import OutputDefinition
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.errors import DagsterUserCodeProcessError
@@ -31,6 +34,7 @@ __all__ = [
     "StepDependencyConfig",
     "StepOutputHandle",
     "UnresolvedAssetJobDefinition",
+    "as_definition_schema",
     "capture_interrupts",
     "repository_snapshot",
 ]

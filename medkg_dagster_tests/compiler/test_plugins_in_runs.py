@@ -21,6 +21,7 @@ stages:
   - {name: read, type: read, metadata_overrides: {state_key: tokens, kinds: [s3], description: Reads tokens.}}
   - {name: count, type: count, depends_on: [read]}
 """
+TOLD_APART = f"{RENAMED}  - {{name: other, type: read, metadata_overrides: {{state_key: tokens}}}}\n"
 SHADOWED = """\
 name: word-count
 version: "2026-01-01"
@@ -56,6 +57,14 @@ def test_overridden_labels_and_texts_are_those_of_the_asset(deployment: Deployme
     node = graph.get(AssetKey(["word_count", "read"]))
     assert node.kinds == {"s3"}
     assert node.description == "Reads tokens."
+
+
+def test_stages_of_one_type_have_the_texts_that_each_of_them_says(deployment: Deployment) -> None:
+    ops = deployment.definitions(TOLD_APART).resolve_job_def("word_count").graph.iterate_node_defs()
+
+    described = {op.name: op.output_def_named("result").description for op in ops if op.has_output("result")}
+    assert described["word_count__read"] == "Reads tokens."
+    assert described["word_count__other"] == "The test stage read."
 
 
 def test_a_plugin_can_be_put_between_two_stages_by_giving_its_output_their_name(

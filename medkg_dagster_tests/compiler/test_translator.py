@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from dagster import AssetKey, AssetSpec, DagsterInstance
+from dagster import AssetKey, AssetSpec, AutomationCondition, DagsterInstance
 
 from medkg_dagster import PipelineTranslator, __version__
 from medkg_dagster.compiler.compile_plan import compile_plan
@@ -43,6 +43,7 @@ class Oncology(PipelineTranslator):
             owners=["team:oncology"],
             tags={**spec.tags, "domain": "oncology"},
             description=f"{spec.description} For oncology.",
+            automation_condition=AutomationCondition.on_missing(),
         )
 
 
@@ -78,7 +79,7 @@ def test_an_asset_names_the_distribution_and_version_that_provide_its_stage_type
     assert (spec.group_name, list(spec.owners)) == ("gated_notes", ["team:text-team"])
 
 
-def test_a_translator_changes_prefix_group_owners_tags_and_description(settings: Settings) -> None:
+def test_what_a_translator_says_of_an_asset_is_what_dagster_has(settings: Settings) -> None:
     deployment = load_deployment(settings)
     named = replace(settings, translator=f"{HERE}:Oncology")
     definitions = compile_plan(deployment.plan, deployment.factory, named)
@@ -91,6 +92,7 @@ def test_a_translator_changes_prefix_group_owners_tags_and_description(settings:
     assert (spec.group_name, list(spec.owners)) == ("others", ["team:oncology"])
     assert spec.tags["domain"] == "oncology"
     assert (spec.description or "").endswith("For oncology.")
+    assert spec.automation_condition == AutomationCondition.on_missing()
     assert [dep.asset_key for dep in spec.deps] == [AssetKey(["oncology", "gated_notes", "ingest"])]
 
 
