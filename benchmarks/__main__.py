@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from benchmarks import (
@@ -61,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     figures = []
     print(HEADER, flush=True)
     for name in arguments.names or BENCHMARKS:
-        for figure in BENCHMARKS[name]():
+        for figure in _measured(name):
             figures.append(figure)
             print(figure.row(), flush=True)
     if arguments.json:
@@ -70,6 +73,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     missed = sum(figure.is_missed for figure in figures)
     held = sum(figure.target is not None for figure in figures)
     print(f"{held - missed} of {held} targets reached")
+
+
+def _measured(name: str) -> Iterator[Figure]:
+    """Measure in a process of its own, so that no figure depends on the benchmarks before it."""
+    context = multiprocessing.get_context("spawn")
+    receiving, sending = context.Pipe(duplex=False)
+    child = context.Process(target=_send, args=(name, sending))
+    child.start()
+    sending.close()
+    with suppress(EOFError):
+        while True:
+            yield receiving.recv()
+    child.join()
+    if child.exitcode:
+        raise SystemExit(child.exitcode)
+
+
+def _send(name: str, sending: Connection) -> None:
+    for figure in BENCHMARKS[name]():
+        sending.send(figure)
 
 
 def _summary(benchmark: Callable[[], Iterator[Figure]]) -> str:

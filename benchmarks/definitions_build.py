@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from dagster import (
     Out,
     Output,
     OutputMapping,
+    RepositoryDefinition,
     ResourceDefinition,
     RetryPolicy,
     Shape,
@@ -34,7 +36,7 @@ from dagster import (
     serialize_value,
 )
 
-from benchmarks.figures import Figure, cpu_seconds, in_turn
+from benchmarks.figures import Figure, cpu_seconds, in_own_process, in_turn
 from medkg_dagster.compiler.compile_plan import compile_plan
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import Plan, load_plan
@@ -72,44 +74,57 @@ def measure(
         served_pipelines: How many pipelines are served.
         served_repeats: Rounds of serving that count.
     """
+    for ours, count, rounds, target in (
+        (Side.FROM_PLAN, pipelines, repeats, 1.2),
+        (Side.FROM_FILES, pipelines, repeats, 1.12),
+        (Side.SERVED, served_pipelines, served_repeats, 1.2),
+    ):
+        reference = Side.SERVED_BY_HAND if ours is Side.SERVED else Side.BY_HAND
+        with tempfile.TemporaryDirectory() as folder:
+            config = write_pipelines(Path(folder), count)
+            pair = in_turn(
+                in_own_process(_seconds, ours, config, count),
+                in_own_process(_seconds, reference, config, count),
+                rounds,
+            )
+        yield Figure.ratio(f"definitions of {count} pipelines of 8 stages, {ours}", "s CPU", pair, target)
+
+
+class Side(StrEnum):
+    """What is measured."""
+
+    FROM_PLAN = "from the plan"
+    FROM_FILES = "from YAML files"
+    BY_HAND = "by hand"
+    SERVED = "from YAML files, all jobs resolved and served"
+    SERVED_BY_HAND = "by hand, served"
+
+
+def _seconds(side: Side, config: Path, pipelines: int) -> float:
     factory = StageFactory.load_plugins()
-    yield from _built(factory, pipelines, repeats)
-    yield _served(factory, served_pipelines, served_repeats)
+    plan = load_plan(config, factory)
+    fields = {stage.name: _field_count(stage.metadata.config_model) for stage in plan.pipelines[0].stages}
+    if side is not Side.FROM_PLAN:
+        del plan  # nothing that only one side needs stays while the other is measured
+    works: dict[Side, Callable[[], object]] = {
+        Side.FROM_PLAN: lambda: _resolve(_compiled(plan, factory, config)),
+        Side.FROM_FILES: lambda: _resolve(_compiled(load_plan(config, factory), factory, config)),
+        Side.BY_HAND: lambda: _resolve(by_hand(pipelines, fields)),
+        # What a code server does when it starts: load, resolve all jobs, and describe the location.
+        Side.SERVED: lambda: _serve(_compiled(load_plan(config, factory), factory, config)),
+        Side.SERVED_BY_HAND: lambda: _serve(by_hand(pipelines, fields)),
+    }
+    return cpu_seconds(works[side])
 
 
-def _built(factory: StageFactory, pipelines: int, repeats: int) -> Iterator[Figure]:
-    with tempfile.TemporaryDirectory() as folder:
-        config = write_pipelines(Path(folder), pipelines)
-        plan = load_plan(config, factory)
-        fields = {stage.name: _field_count(stage.metadata.config_model) for stage in plan.pipelines[0].stages}
-        hand = _seconds(lambda: by_hand(pipelines, fields))
-        compiled = in_turn(_seconds(lambda: _compiled(plan, factory, config)), hand, repeats)
-        whole = in_turn(
-            _seconds(lambda: _compiled(load_plan(config, factory), factory, config)), hand, repeats
-        )
-    for name, pair, target in (("from the plan", compiled, 1.2), ("from YAML files", whole, 1.12)):
-        yield Figure.ratio(f"definitions of {pipelines} pipelines of 8 stages, {name}", "s CPU", pair, target)
-
-
-def _served(factory: StageFactory, pipelines: int, repeats: int) -> Figure:
-    """Measure what a code server does when it starts: load, resolve all jobs, and describe the location."""
-    with tempfile.TemporaryDirectory() as folder:
-        config = write_pipelines(Path(folder), pipelines)
-        first = load_plan(config, factory).pipelines[0]
-        fields = {stage.name: _field_count(stage.metadata.config_model) for stage in first.stages}
-        pair = in_turn(
-            lambda: cpu_seconds(lambda: _serve(_compiled(load_plan(config, factory), factory, config))),
-            lambda: cpu_seconds(lambda: _serve(by_hand(pipelines, fields))),
-            repeats,
-        )
-    name = f"definitions of {pipelines} pipelines of 8 stages, from YAML files, all jobs resolved and served"
-    return Figure.ratio(name, "s CPU", pair, 1.2)
+def _resolve(definitions: Definitions) -> RepositoryDefinition:
+    repository = definitions.get_repository_def()
+    repository.get_all_jobs()
+    return repository
 
 
 def _serve(definitions: Definitions) -> str:
-    repository = definitions.get_repository_def()
-    repository.get_all_jobs()
-    return serialize_value(repository_snapshot(repository))
+    return serialize_value(repository_snapshot(_resolve(definitions)))
 
 
 def write_pipelines(folder: Path, count: int) -> Path:
@@ -225,10 +240,6 @@ def _pipeline_by_hand(name: str, types: dict[str, DagsterType], fields: dict[str
 
 def _compiled(plan: Plan, factory: StageFactory, config: Path) -> Definitions:
     return compile_plan(plan, factory, Settings(config / "home", config))
-
-
-def _seconds(build: Callable[[], Definitions]) -> Callable[[], float]:
-    return lambda: cpu_seconds(lambda: build().get_repository_def().get_all_jobs())
 
 
 def _field_count(model: Any) -> int:

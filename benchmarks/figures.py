@@ -1,9 +1,11 @@
 """What a benchmark yields, and the alternating measurement all of them use."""
 
 import gc
+import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -166,6 +168,25 @@ def in_turn(ours: Callable[[], float], reference: Callable[[], float], repeats: 
         statistics.median(mine / other for mine, other in rounds),
         statistics.median(mine - other for mine, other in rounds),
     )
+
+
+def in_own_process(measured: Callable[..., float], *arguments: object) -> Callable[[], float]:
+    """Return a measurement that is made in a new process each time, so that none before it changes it.
+
+    How often the collector runs, for example, depends on all that a process holds.
+
+    Args:
+        measured: Returns one measurement; its module is imported before the process begins.
+        arguments: What it is given.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([measured.__module__])
+
+    def measure() -> float:
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            return pool.submit(measured, *arguments).result()
+
+    return measure
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
