@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _measured(name: str) -> Iterator[Figure]:
     """Measure in a process of its own, so that no figure depends on the benchmarks before it."""
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     receiving, sending = context.Pipe(duplex=False)
     child = context.Process(target=_send, args=(name, sending))
     child.start()
