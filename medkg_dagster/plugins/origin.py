@@ -6,6 +6,8 @@ import functools
 import hashlib
 import io
 import os
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import Distribution, EntryPoint, distributions
@@ -93,6 +95,13 @@ def _text(distribution: Distribution, file: str) -> str:
         return ""
 
 
+def _folder_name(distribution: Distribution) -> str:
+    """Return the name in the name of a distribution's folder, normalized; empty where it has no folder."""
+    # The path is private; the public name would be read from METADATA, of everything that is installed.
+    stem = str(getattr(distribution, "_path", "")).rpartition(os.sep)[2].rpartition(".")[0]
+    return re.sub(r"[-_.]+", "-", stem.partition("-")[0]).lower()
+
+
 def _headers(text: str) -> dict[str, str]:
     headers: dict[str, str] = {}
     for line in io.StringIO(text):
@@ -125,7 +134,9 @@ class InstalledEntryPoints:
     def _found(self) -> list[tuple[Origin, EntryPoint]]:
         # The standard library stops at the first damaged file, and leaves out what an empty folder hides.
         found: list[tuple[Origin, EntryPoint]] = []
-        for distribution in distributions():
+        everything = [*distributions()]
+        folders = Counter(map(_folder_name, everything))
+        for distribution in everything:
             points: list[EntryPoint] = []
             damage = ""
             try:
@@ -133,7 +144,10 @@ class InstalledEntryPoints:
                 points = [point for point in _parsed(text) if point.group.startswith(_GROUPS)]
             except (ValueError, OSError) as error:
                 damage = error_text(error)
-            if (points or damage) and not self._is_hidden(distribution):
+            if not points and not damage:
+                continue
+            folder = _folder_name(distribution)
+            if (folder and folders[folder] == 1) or not self._is_hidden(distribution):
                 name, version, record_hash = self._distributions.describe(distribution)
                 found += [
                     (Origin(point.name, point.value, name, version, record_hash), point) for point in points

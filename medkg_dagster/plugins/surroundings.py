@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -22,6 +22,7 @@ class Surroundings:
     """What the process is like before plugins are loaded into it."""
 
     environment: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+    encoded: dict[Any, Any] = field(default_factory=lambda: dict(_encoded_environment()))
     path: list[str] = field(default_factory=lambda: list(sys.path))
     shared: dict[str, Any] = field(
         default_factory=lambda: {name: read() for name, (read, _) in _SHARED.items()}
@@ -63,7 +64,7 @@ def kept_surroundings(before: Surroundings, tell: Callable[[str], None]) -> Iter
             yield
     finally:
         loading = None  # who has taken hold of what was put in the place of the two is not affected later
-        changed = [*_changed_variables(before.environment), *_missing_entries(before.path)]
+        changed = [*_changed_variables(before), *_missing_entries(before.path)]
         for name, (read, put_back) in _SHARED.items():
             if read() != before.shared[name]:
                 put_back(before.shared[name])
@@ -76,16 +77,23 @@ def kept_surroundings(before: Surroundings, tell: Callable[[str], None]) -> Iter
             tell(f"leaves the thread {thread.name!r} running, which no command waits for when it ends")
 
 
-def _changed_variables(before: dict[str, str]) -> Iterator[str]:
+def _encoded_environment() -> Mapping[Any, Any]:
+    # To decode every variable after each plugin would cost more than all else here.
+    return getattr(os.environ, "_data", os.environ)
+
+
+def _changed_variables(surroundings: Surroundings) -> Iterator[str]:
     # A variable that is new stays, as libraries set defaults of their own.
-    now = dict(os.environ)
-    if now == before:
+    if _encoded_environment() == surroundings.encoded:
         return
+    before, now = surroundings.environment, dict(os.environ)
     names = {*before, *(name for name in now if name.startswith(_OURS))}
     changed = sorted(name for name in names if now.get(name) != before.get(name))
     for name in changed:
         os.environ.pop(name, None)
         os.environ.update({name: before[name]} if name in before else {})
+    surroundings.encoded.clear()
+    surroundings.encoded.update(_encoded_environment())
     if changed:
         yield f"environment ({', '.join(changed)})"
 

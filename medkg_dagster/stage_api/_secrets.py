@@ -19,6 +19,7 @@ from medkg_dagster.errors import ConfigError
 from medkg_dagster.stage_api._redaction import remember
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_SCALARS = (str, int, float, bool, type(None))
 _WAY_OUT = "write `{env: NAME}` and set the variable"
 
 
@@ -117,6 +118,8 @@ def _refuse(message: str) -> NoReturn:
 
 
 def _plain_secrets(annotation: Any, path: str, within: frozenset[Any]) -> Iterator[str]:
+    if annotation in _SCALARS:
+        return
     origin = typing.get_origin(annotation)
     if _is_plain_secret(annotation) or _is_plain_secret(origin):
         yield path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import threading
 import time
@@ -18,6 +19,7 @@ import pytest
 from medkg_dagster.errors import PluginExitError, PluginTimeoutError
 from medkg_dagster.plugins import LoadGuard
 from medkg_dagster.plugins.loading import error_text, load_target
+from medkg_dagster.plugins.surroundings import Surroundings, kept_surroundings
 from medkg_dagster_tests.clock import LOAD_SECONDS, late
 
 
@@ -265,3 +267,18 @@ def test_an_entry_point_gives_what_it_names() -> None:
 def test_an_entry_point_that_names_no_path_says_how_one_is_written(value: str) -> None:
     with pytest.raises(ImportError, match="is no path; write 'module:attribute'"):
         load_target(EntryPoint("x", value, "g"))
+
+
+def test_each_change_of_the_environment_is_put_back_and_what_is_new_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("EARLIER", "as it was")
+    monkeypatch.setenv("NEW", "")  # so that it is taken away again
+    monkeypatch.delenv("NEW")
+    surroundings, told = Surroundings(), list[str]()
+    for value in ("one", "two"):
+        with kept_surroundings(surroundings, told.append):
+            os.environ |= {"EARLIER": value, "NEW": value}
+        assert (os.environ["EARLIER"], os.environ["NEW"]) == ("as it was", value)
+    assert len(told) == 2
+    assert all("environment (EARLIER)" in sentence for sentence in told)
