@@ -66,11 +66,11 @@ class _RecordingExecutor(Executor):
         """Execute the steps of a run."""
         try:
             yield from self._executor.execute(plan_context, execution_plan)
-        except Exception:
-            self._record(plan_context, is_cancelled=False)
-            raise
         except INTERRUPTS:
             self._record(plan_context, is_cancelled=True)
+            raise
+        except Exception:
+            self._record(plan_context, is_cancelled=False)
             raise
 
     def _record(self, plan_context: PlanOrchestrationContext, *, is_cancelled: bool) -> None:

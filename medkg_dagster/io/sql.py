@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from medkg_dagster.errors import ConfigError, MedkgError
+from medkg_dagster.io.interrupts import HeldInterrupts
 
 BUSY_TIMEOUT_SECONDS = 60.0
 _WRITES = "medkg_writes"
@@ -151,17 +152,13 @@ class Database:
             self.close()
             raise
 
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self) -> AbstractContextManager[Connection]:
         """Open a transaction that reads one consistent state."""
-        with self.explained(), self._reader.begin() as connection:
-            yield connection
+        return self._transaction(self._reader)
 
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self) -> AbstractContextManager[Connection]:
         """Open a transaction that writes; on SQLite it holds off every other writer from its start."""
-        with self.explained(), self._writer.begin() as connection:
-            yield connection
+        return self._transaction(self._writer)
 
     @contextmanager
     def watching(self, channel: str) -> Iterator[Callable[[float], None]]:
@@ -204,6 +201,12 @@ class Database:
             raise kind.error(f"{kind.name} {self.place}: {cause}{_hint(kind, cause)}") from error
         except SQLAlchemyError as error:
             raise kind.error(f"{kind.name} {self.place}: {error}") from error
+
+    @contextmanager
+    def _transaction(self, engine: Engine) -> Iterator[Connection]:
+        held = HeldInterrupts()
+        with self.explained(), held, engine.begin() as connection, held.let_through():
+            yield connection
 
     def _engine(self, url: URL) -> Engine:
         if url.get_backend_name() != "sqlite":

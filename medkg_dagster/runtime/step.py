@@ -180,7 +180,11 @@ class _Step:
                     self.interrupts.check()
                     self._end(error)
         except INTERRUPTS:
-            self.record.cancel()
+            try:
+                self.record.cancel()
+            except MedkgError as error:
+                # The executor tells the ledger once more, and the sensor of ended runs after it.
+                self.dagster.log.error("the ledger does not know yet that the run was cancelled: %s", error)
             raise StepInterruptedError(f"run {self.record.run.run_id} was cancelled") from None
 
     def execute(self, inputs: Mapping[str, Any]) -> Output[Any]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, create_engine, insert, select
@@ -295,3 +299,40 @@ def test_an_address_that_leads_nowhere_is_explained_without_its_password(
     with pytest.raises(error, match=said) as caught:
         Database(SHELF, address)
     assert "s3cret" not in str(caught.value) + str(caught.value.__cause__)
+
+
+def interrupt_at(line: int) -> Callable[[FrameType, str, object], Any]:
+    """Return a trace function that interrupts when so many lines have been run."""
+    passed = itertools.count()
+
+    def trace(_frame: FrameType, what: str, _argument: object) -> Any:
+        if what == "line" and next(passed) == line:
+            signal.raise_signal(signal.SIGINT)
+        return trace
+
+    return trace
+
+
+def test_an_interrupt_at_any_line_of_a_transaction_leaves_no_lock_behind(tmp_path: Path) -> None:
+    with closing(Database(SHELF, tmp_path / "shelf.sqlite")) as database:
+        add(database, "before")
+        interrupted = 0
+        outside, handler = sys.gettrace(), signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            for line in itertools.count():
+                try:
+                    sys.settrace(interrupt_at(line))
+                    add(database, f"at line {line}")
+                    sys.settrace(outside)
+                    break
+                except KeyboardInterrupt:
+                    # Its traceback keeps all that the transaction had.
+                    sys.settrace(outside)
+                    with closing(sqlite3.connect(tmp_path / "shelf.sqlite", timeout=0)) as other:
+                        other.execute("BEGIN IMMEDIATE")
+                    interrupted += 1
+        finally:
+            sys.settrace(outside)
+            signal.signal(signal.SIGINT, handler)
+
+    assert interrupted > 100
