@@ -40,6 +40,7 @@ from medkg_dagster.runtime.ticks import STARTS_PER_TICK, TICK_SECONDS
 from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api import Extensions, StageContext, WaitingJob, WorkAtGate
 from medkg_dagster.stage_api._context import withhold_secrets
+from medkg_dagster.stage_api._job_record import refuse_secrets
 from medkg_dagster.stage_api._redaction import showable, text_of
 from medkg_dagster.topology.names import STATE_RESOURCE
 
@@ -161,6 +162,7 @@ class GateWorkRun:
         Raises:
             SupersededRunError: Another run does it, or there is a later attempt.
             StageContractError: The work did not return the field that it declares, or called `sys.exit`.
+            StateError: A field holds a secret.
             Exception: Whatever the work raises.
         """
         key, name = JobKey(self.pipeline.name, self.job_id), self.work.declared.name
@@ -184,31 +186,33 @@ class GateWorkRun:
             )
             model = self.work.declared.options_model
             try:
-                waiting = WaitingJob(
-                    stage.definition,
-                    self.pipeline.topology.stages,
-                    model.model_validate(options) if model else None,
-                    run.attempt or 1,
+                try:
+                    waiting = WaitingJob(
+                        stage.definition,
+                        self.pipeline.topology.stages,
+                        model.model_validate(options) if model else None,
+                        run.attempt or 1,
+                    )
+                    fields = self._fields(ctx, waiting)
+                finally:
+                    progress.close()
+                    withhold_secrets(ctx)
+                # One change: work that is said to be done must not leave its job at the gate.
+                ledger.stage_runs.finish(
+                    key,
+                    name,
+                    run,
+                    selection,
+                    output_count=ctx.succeeded,
+                    succeeded=ctx.succeeded,
+                    quarantined=ctx.quarantined,
+                    fields=fields,
                 )
-                fields = self._fields(ctx, waiting)
             except Exception as error:
                 # Whatever stopped it, the ledger must say so before Dagster does.
                 message = f"{type(error).__name__}: {text_of(error)}"
                 ledger.stage_runs.stop(key, name, run, selection, status=StageStatus.FAILED, error=message)
                 raise
-            finally:
-                progress.close()
-                withhold_secrets(ctx)
-            ledger.stage_runs.finish(
-                key,
-                name,
-                run,
-                selection,
-                output_count=ctx.succeeded,
-                succeeded=ctx.succeeded,
-                quarantined=ctx.quarantined,
-            )
-            ctx.job.set_fields(fields, reason=f"{name} is done")
         return ctx
 
     def _fields(self, ctx: StageContext, job: WaitingJob) -> Mapping[str, Any]:
@@ -225,4 +229,5 @@ class GateWorkRun:
                 f"work at gates {declared.name!r} must return the fields of the job to set, "
                 f"{declared.sets!r} among them; it returned {type(fields).__name__}"
             )
+        refuse_secrets(fields)
         return fields

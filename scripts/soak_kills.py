@@ -7,7 +7,9 @@ index and graph, the files, and how job, phases and stages stand in the ledger.
 from __future__ import annotations
 
 import argparse
-import multiprocessing.connection
+import functools
+import gc
+import multiprocessing
 import os
 import random
 import shutil
@@ -15,29 +17,32 @@ import signal
 import subprocess
 import tempfile
 import time
+import traceback
+import unittest.mock
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from dagster import DagsterInstance
+from dagster import DagsterEvent, DagsterInstance, execute_job
+from dagster._core.definitions.reconstruct import ReconstructableRepository
 
 from medkg_dagster.ledger import JobKey, JobPhase, JobStatus
 from medkg_dagster.runtime.tags import ATTEMPT_TAG, PARTITION_TAG
 from medkg_dagster.settings import EXECUTORS
 from medkg_dagster_tests.end_to_end.running import BIN, Running, process
 from medkg_dagster_tests.end_to_end.test_kills import (
-    CRASHED,
     MOMENTS,
     PHASES,
     PIPELINE,
     READY,
     Starter,
+    at_write_points,
+    config_of,
     contents,
     prepared,
     processes,
-    run_phase,
     served_records,
     tags_of,
     wait_until_it_has_come_to,
@@ -45,68 +50,98 @@ from medkg_dagster_tests.end_to_end.test_kills import (
 
 JOB = "job-0"
 DAEMON = (str(BIN / "dagster-daemon"), "run", "-m", "medkg_dagster.definitions")
+FORK = multiprocessing.get_context("fork")
+CRASHED, RETRIED = 99, 98
+"""What a run's process ends with: where it was told to, and where it had to try a step again."""
 
 
-def serve_runs(
-    environment: Mapping[str, str],
-    orders: multiprocessing.connection.Connection,
-    told: multiprocessing.connection.Connection,
-) -> None:
-    """Load the definitions and carry out each run that is ordered in a fork; the target of a process."""
-    os.environ.update(environment)
-    import medkg_dagster.definitions  # noqa: F401 - it depends on the environment
+class Forks(Starter):
+    """Carries out runs in forks of this process, which has loaded all they need.
 
-    with suppress(EOFError):
-        while True:
-            phase, tags, crash_at = orders.recv()
-            child = os.fork()
-            if not child:
-                try:
-                    run_phase({}, phase, tags, told, crash_at)
-                    os._exit(0)
-                finally:
-                    os._exit(1)
-            told.send_bytes(f"begun {child}".encode())
-            _, status = os.waitpid(child, 0)
-            told.send_bytes(f"ended {os.waitstatus_to_exitcode(status)}".encode())
+    Runs in process keep Dagster's own records in memory, which no other run reads; steps that have processes
+    of their own need them on disk. Such a process is forked from that of its run.
 
+    Attributes:
+        passed: How many write points the last run and its steps have passed.
+    """
 
-class ForkingStarter(Starter):
-    """Starts runs in forks of one process, which spares each of them the imports."""
-
-    def __init__(self, deployment: Running) -> None:
+    def __init__(self, deployment: Running, executor: str) -> None:
         super().__init__(deployment)
-        orders, self._orders = processes.Pipe(duplex=False)
-        self._told, told = processes.Pipe(duplex=False)
-        self._server = processes.Process(target=serve_runs, args=(deployment.environment, orders, told))
-        self._server.start()
+        os.environ.update(deployment.environment | {"MEDKG_EXECUTOR": executor})
+        from medkg_dagster.definitions import defs
 
-    def start(
-        self, phase: JobPhase, kill_at: int | None = None, crash_at: int | None = None
-    ) -> tuple[bool, int]:
-        """Run a phase, see `Starter.start`; what a run that is cut short has started ends with it."""
-        self._orders.send((phase.phase, tags_of(phase), crash_at))
-        points, child = 0, 0
-        while True:
-            if child and kill_at is not None and points >= kill_at:
-                os.kill(child, signal.SIGKILL)
-                kill_at = None
-            what, _, number = self._told.recv_bytes().partition(b" ")
-            if what == b"begun":
-                child = int(number)
-            elif what == b"ended":
-                with suppress(ProcessLookupError):
-                    os.killpg(child, signal.SIGKILL)
-                if int(number) not in {0, CRASHED, -signal.SIGKILL}:
-                    raise AssertionError(f"the run of {phase} ended with {int(number)}")
-                return int(number) != 0, points
-            else:
-                points += 1
+        self._defs = defs
+        self._memory = DagsterInstance.ephemeral()
+        self._is_in_process = executor == "in_process"
+        self.passed = FORK.Value("i")
 
-    def close(self) -> None:
-        """End the process."""
-        self._orders.close()
-        self._server.join()
+    def warm(self, records: Path) -> None:
+        """Carry out a job in this process, and leave no trace of it in the deployment."""
+        aside = Path(shutil.copytree(self.deployment.home, self.deployment.folder / "aside"))
+        self.submit("warm", records)
+        while (phase := self.due("warm")[1]) is not None:
+            self._in_process(phase)
+        restore(self.deployment, aside)
+        gc.collect()
+        gc.freeze()  # what is not looked at by the collector is not copied either
+
+    def carry_out(self, phase: JobPhase, at: int | None = None, delay: float | None = None) -> bool:
+        """Run a phase; return whether it was cut short, or a step of it.
+
+        Args:
+            phase: The phase.
+            at: The write point, counted from 0, at which the process that comes to it ends.
+            delay: After how many seconds it is killed, instead of ending there by itself.
+        """
+        self.passed.value = 0
+        child = os.fork()
+        if not child:
+            try:
+                os.setsid()
+                log = os.open(self.deployment.folder / "runs.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+                os.dup2(log, 2)
+                at_write_points(functools.partial(self._pass_point, at, delay))
+                events = self._in_process(phase) if self._is_in_process else self._in_processes(phase)
+                os._exit(RETRIED if any(event.is_step_up_for_retry for event in events) else 0)
+            finally:
+                traceback.print_exc()
+                os._exit(1)
+        _, status = os.waitpid(child, 0)
+        with suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)  # the processes of its steps
+        code = os.waitstatus_to_exitcode(status)
+        if code not in {0, RETRIED, CRASHED, -signal.SIGALRM}:
+            raise AssertionError(f"the run of {phase} ended with {code}; see runs.log")
+        return code != 0
+
+    def _pass_point(self, at: int | None, delay: float | None) -> None:
+        if signal.getitimer(signal.ITIMER_REAL)[0]:
+            return  # it must not be killed while it has the lock
+        with self.passed.get_lock():
+            number = self.passed.value
+            self.passed.value += 1
+        if number == at:
+            if delay is None:
+                os._exit(CRASHED)
+            signal.setitimer(signal.ITIMER_REAL, delay)  # nobody handles the signal
+
+    def _in_process(self, phase: JobPhase) -> Sequence[DagsterEvent]:
+        tags = tags_of(phase)
+        config = config_of(phase.phase, tags)
+        job = self._defs.resolve_job_def(phase.phase)
+        return job.execute_in_process(instance=self._memory, tags=tags, run_config=config).all_events
+
+    def _in_processes(self, phase: JobPhase) -> Sequence[DagsterEvent]:
+        tags = tags_of(phase)
+        config = config_of(phase.phase, tags)
+        code = ReconstructableRepository.for_module("medkg_dagster.definitions", "defs")
+        job = code.get_reconstructable_job(phase.phase)
+        with (
+            unittest.mock.patch.object(multiprocessing, "get_context", return_value=FORK),
+            DagsterInstance.get() as instance,
+            execute_job(job, instance, run_config=config, tags=tags, raise_on_error=True) as result,
+        ):
+            return result.all_events
 
 
 def state(deployment: Running) -> dict[str, Any]:
@@ -129,52 +164,71 @@ def restore(deployment: Running, snapshot: Path) -> None:
     shutil.copytree(snapshot, deployment.home)
 
 
-def crash(folder: Path, chance: random.Random, number: int) -> None:
-    """Cut phases short so many times: three of four by themselves at a write point, else killed after one."""
-    deployment = prepared(folder / "deployment")
-    with served_records(folder) as records, closing(ForkingStarter(deployment)) as starter:
-        deployment.create_storages()
-        starter.submit(JOB, records)
-        points: dict[str, int] = {}
-        before, after = {}, {}
+def crash(deployment: Running, records: Path, chance: random.Random, number: int, executor: str) -> None:
+    """Cut phases short so many times, at each write point once and then at any; the target of a process."""
+    starter = Forks(deployment, executor)
+    starter.warm(records)
+    starter.submit(JOB, records)
+    points: dict[str, int] = {}
+    before, after = {}, {}
+    _, phase = starter.due(JOB)
+    while phase is not None:
+        name = phase.phase
+        before[name] = Path(shutil.copytree(deployment.home, deployment.folder / f"before_{name}"))
+        starter.carry_out(phase)
+        points[name] = starter.passed.value
         _, phase = starter.due(JOB)
-        while phase is not None:
-            name = phase.phase
-            before[name] = Path(shutil.copytree(deployment.home, folder / f"before_{name}"))
-            _, points[name] = starter.start(phase)
-            _, phase = starter.due(JOB)
-            after[name] = state(deployment)
-        print(f"write points: {points}", flush=True)
-        if set(points) != PHASES or after[name]["job"] != (JobStatus.SUCCEEDED, None):
-            raise AssertionError(f"the undisturbed job is not as it should be: {after[name]['job']}")
+        after[name] = state(deployment)
+    print(f"{executor}: write points: {points}", flush=True)
+    if set(points) != PHASES or after[name]["job"] != (JobStatus.SUCCEEDED, None):
+        raise AssertionError(f"the undisturbed job is not as it should be: {after[name]['job']}")
 
-        crashes: Counter[str] = Counter()
-        while crashes.total() < number:
-            name = chance.choices(list(points), list(points.values()))[0]
-            restore(deployment, before[name])
+    crashes: Counter[str] = Counter()
+    places = [(name, place) for name, count in points.items() for place in range(count)]
+    chance.shuffle(places)
+    each_once = iter(places)
+    told = 0
+    while crashes.total() < number:
+        name, first = next(each_once, None) or chance.choice(places)
+        restore(deployment, before[name])
+        _, phase = starter.due(JOB)
+        then = [
+            (chance.randrange(points[name]), chance.choice((None, chance.uniform(0.001, 0.05))))
+            for _ in range(chance.choice((0, 0, 0, 1, 2)))
+        ]
+        to_come: list[tuple[int, float | None]] = [(first, None), *then]
+        history = []
+        while phase is not None and phase.phase == name:
+            place, wait = to_come.pop(0) if to_come else (None, None)
+            if starter.carry_out(phase, place, wait):
+                history.append((place, wait))
+                starter.repair(JOB)
+            else:
+                to_come.clear()  # it had less to do than the first time
             _, phase = starter.due(JOB)
-            history: list[tuple[str, int | None]] = []
-            limit = chance.choice((1, 1, 1, 2, 3))
-            while phase is not None and phase.phase == name:
-                place = chance.randrange(points[name]) if len(history) < limit else None
-                is_kill = bool(chance.randrange(4) == 0)
-                cut, _ = starter.start(phase, place if is_kill else None, None if is_kill else place)
-                if cut:
-                    history.append(("killed after" if is_kill else "crashed at", place))
-                    starter.repair(JOB)
-                elif place is not None:
-                    limit = len(history)  # it had less to do than the first time
-                _, phase = starter.due(JOB)
-            crashes[name] += len(history)
-            found = state(deployment)
-            if found != after[name]:
-                different = {
-                    key: (found[key], after[name][key]) for key in found if found[key] != after[name][key]
-                }
-                raise AssertionError(f"{name} {history}: found and expected are {different}")
-            if crashes.total() // 50 != (crashes.total() - len(history)) // 50:
-                print(f"{crashes.total()} crashes: {dict(crashes)}", flush=True)
-    print(f"{crashes.total()} crashes, none of which left a trace: {dict(crashes)}")
+        crashes[name] += len(history)
+        found = state(deployment)
+        if found != after[name]:
+            different = {
+                key: (found[key], after[name][key]) for key in found if found[key] != after[name][key]
+            }
+            raise AssertionError(f"{name} {history}: found and expected are {different}")
+        if crashes.total() >= told + 50:
+            told = crashes.total()
+            print(f"{told} crashes: {dict(crashes)}, {sum(os.times()[:4]):.0f} s", flush=True)
+    print(f"{executor}: {crashes.total()} crashes, none of which left a trace: {dict(crashes)}")
+
+
+def crashes(folder: Path, chance: random.Random, number: int, executor: str) -> None:
+    """Have a process without threads, which the server of records needs, cut phases short."""
+    deployment = prepared(folder)
+    deployment.create_storages()
+    with served_records(folder) as records:
+        worker = processes.Process(target=crash, args=(deployment, records, chance, number, executor))
+        worker.start()
+        worker.join()
+    if worker.exitcode:
+        raise SystemExit(1)
 
 
 def of_deployment(home: Path) -> list[int]:
@@ -300,8 +354,11 @@ def main() -> None:
     print(f"seed {given.seed}", flush=True)
     chance = random.Random(given.seed)  # noqa: S311 - guards nothing
     with scratch(given.folder) as folder:
-        if given.crashes:
-            crash(folder / "crashes", chance, given.crashes)
+        for executor, share in zip(
+            EXECUTORS, (given.crashes - given.crashes // 4, given.crashes // 4), strict=True
+        ):
+            if share:
+                crashes(folder / f"crashes_{executor}", chance, share, executor)
         for executor in EXECUTORS if given.kills else ():
             kill(folder / executor, chance, given.kills // len(EXECUTORS), executor)
 

@@ -144,6 +144,11 @@ class JobTransaction:
         self.job = job_rows.change_job(self.connection, self.job, changes, by)
         return self.job
 
+    def change_fields(self, changes: Mapping[str, Any], actor: str, reason: str) -> None:
+        """Set fields of the job by dotted path; only what differs is written and recorded."""
+        by = job_rows.Attribution(actor, self.now, reason)
+        self.job = job_rows.change_fields(self.connection, self.job, changes, by)
+
     def _set_run(self, run: JobRun, status: RunStatus, error: str | None) -> JobRun:
         ended_at = None if status is RunStatus.STARTED else self.now
         changed = replace(run, status=status, error=error, ended_at=ended_at)

@@ -78,11 +78,12 @@ class StageRunLedger:
         quarantined: Sequence[QuarantinedDocument] = (),
         counts: Mapping[str, int] | None = None,
         gates: Sequence[GateApproach] = (),
+        fields: Mapping[str, Any] | None = None,
     ) -> None:
         """Record that a stage did its work, and let the job come to the gates it was the last in front of.
 
         Ignored where another run has begun the stage since. All of it is one change: what is killed at any
-        moment has either not finished the stage, or has brought the job to its gates.
+        moment has either not finished the stage, or has brought the job to its gates and set its fields.
 
         Args:
             key: The job.
@@ -94,6 +95,7 @@ class StageRunLedger:
             quarantined: Documents refused; they take the place of an earlier run's.
             counts: The number of values per state key, and other counts worth keeping.
             gates: The gates that the stage stands in front of.
+            fields: Fields of the job to set by dotted path, as gates that are waited at ask for; JSON values.
         """
         values = {
             "status": StageStatus.FINISHED.value,
@@ -102,7 +104,10 @@ class StageRunLedger:
             "succeeded": succeeded,
             "error": None,
         }
-        self._end(StageKey(*key, stage), run, selection, values=values, quarantined=quarantined, gates=gates)
+        of_stage = StageKey(*key, stage)
+        self._end(
+            of_stage, run, selection, values=values, quarantined=quarantined, gates=gates, fields=fields
+        )
 
     def stop(
         self,
@@ -150,6 +155,7 @@ class StageRunLedger:
         values: dict[str, Any],
         quarantined: Sequence[QuarantinedDocument],
         gates: Sequence[GateApproach] = (),
+        fields: Mapping[str, Any] | None = None,
     ) -> None:
         with self._database.writing() as connection:
             change = JobTransaction(connection, self._clock, key.job)
@@ -158,6 +164,8 @@ class StageRunLedger:
                 ended = {"quarantined": len(quarantined), "finished_at": change.now}
                 stage_rows.put_stage_run(connection, key, {**values, **ended, "run_id": run.run_id})
                 stage_rows.replace_outcomes(connection, key, quarantined, change.now)
+                if fields:
+                    change.change_fields(fields, run.actor, f"{key.stage} is done")
             runs = {item.stage: item for item in change.stage_runs()}
             because = values["error"]
             for gate in gates:

@@ -122,6 +122,19 @@ class InMemoryJobRecord:
         return 0.0
 
 
+def refuse_secrets(fields: Mapping[str, Any]) -> None:
+    """Refuse fields of a job that hold a revealed secret.
+
+    Raises:
+        StateError: One does; a field without it would be false.
+    """
+    name = holds_secret(json.dumps(fields, default=str))
+    if name is not None:
+        raise StateError(
+            f"fields {', '.join(map(repr, fields))} hold the secret {name}; the ledger keeps no secrets"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class RedactedJobRecord:
     """A job record that no revealed secret passes; every stage gets its job through one.
@@ -140,13 +153,9 @@ class RedactedJobRecord:
         """Set fields by dotted path.
 
         Raises:
-            StateError: A value holds a secret that the stage revealed; a field without it would be false.
+            StateError: A value holds a secret that the stage revealed.
         """
-        name = holds_secret(json.dumps(changes, default=str))
-        if name is not None:
-            raise StateError(
-                f"fields {', '.join(map(repr, changes))} hold the secret {name}; the ledger keeps no secrets"
-            )
+        refuse_secrets(changes)
         self.record.set_fields(changes, redacted(reason))
 
     def pass_gate(self, gate: str, condition: GateCondition) -> GatePassage:

@@ -150,6 +150,16 @@ def test_the_sensor_starts_the_work_the_work_sets_the_field_and_the_gate_opens(
     assert ledger.jobs.get(SCAN).status is JobStatus.SUCCEEDED
 
 
+def test_work_is_done_and_its_field_is_set_at_one_moment(scans: Deployment, ledger: JobLedger) -> None:
+    # Killed in between, it would count as done, and its job would wait at the gate for ever.
+    scans.run("scans", pipeline=SCANS)
+    start(scans, *tick(scans, "ocr").run_requests)
+
+    (work,) = [run for run in ledger.runs.of_job(SCAN) if run.is_work]
+    changes = [entry for entry in ledger.jobs.history(SCAN) if entry.field == "ocr.pages"]
+    assert [(entry.at, entry.reason) for entry in changes] == [(work.ended_at, "ocr is done")]
+
+
 def test_what_the_work_described_and_set_aside_is_shown_with_its_run(
     scans: Deployment,
 ) -> None:
@@ -199,17 +209,32 @@ def forget(_ctx: StageContext, _job: WaitingJob) -> Mapping[str, Any]:
     return {"ocr.page": 2}
 
 
+def misplace(_ctx: StageContext, _job: WaitingJob) -> Mapping[str, Any]:
+    return {"ocr.pages": object()}
+
+
+def betray(_ctx: StageContext, _job: WaitingJob) -> Mapping[str, Any]:
+    return {"ocr.pages": Secret(env="OCR_TOKEN").reveal()}
+
+
 @pytest.mark.parametrize(
     ("execute", "message"),
     [
         (fail, "ConfigError: no scanner"),
         (leave, r"StageContractError: work at gates 'ocr' called sys\.exit\(3\)"),
         (forget, r"StageContractError: work at gates 'ocr' must return .* 'ocr.pages' among them"),
+        (misplace, r"LedgerError: field 'ocr.pages' .*object"),
+        (betray, r"StateError: fields 'ocr.pages' hold the secret OCR_TOKEN; the ledger keeps no secrets"),
     ],
 )
 def test_work_that_fails_is_told_in_the_ledger_and_the_job_waits_on(
-    scans: Deployment, ledger: JobLedger, execute: Recognise, message: str
+    scans: Deployment,
+    ledger: JobLedger,
+    monkeypatch: pytest.MonkeyPatch,
+    execute: Recognise,
+    message: str,
 ) -> None:
+    monkeypatch.setenv("OCR_TOKEN", "a-secret-of-the-service")
     use(scans, scan_type(execute))
     scans.run("scans", pipeline=SCANS)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import multiprocessing
 import multiprocessing.connection
@@ -60,8 +59,6 @@ PHASES = {FIRST, CONVERSION, BEHIND}
 KILLS_OF_EACH_PHASE = int(os.environ.get("MEDKG_TEST_KILLS", "2"))
 PDFS = REPOSITORY / "medkg_dagster" / "corpus" / "documents" / "pdfs"
 _VOLATILE = {"number", "chunk", "rowid"}
-CRASHED = 99
-"""What a process ends with where it was told to crash."""
 
 processes = multiprocessing.get_context("forkserver")
 # All that a run worker imports but the definitions, which depend on the environment.
@@ -93,7 +90,6 @@ def run_phase(
     phase: str,
     tags: Mapping[str, str],
     told: multiprocessing.connection.Connection,
-    crash_at: int | None,
 ) -> None:
     """Carry out the run of a phase as a run worker does; the target of a process of its own.
 
@@ -102,28 +98,29 @@ def run_phase(
         phase: Whose run it is.
         tags: The tags of the run.
         told: Is told of each write point.
-        crash_at: At that write point, counted from 0, the process ends by itself.
     """
     os.setsid()
     os.environ.update(environment)
     from medkg_dagster.definitions import defs
 
-    passed = itertools.count()
-
     def pass_point() -> None:
-        if next(passed) == crash_at:
-            os._exit(CRASHED)
         with suppress(BrokenPipeError):  # nobody listens to what a killed process has left behind
             told.send_bytes(b".")
 
-    config = {}
-    if phase == CONVERSION:
-        place = {"pipeline": tags[PIPELINE_TAG], "job_id": tags[JOB_TAG], "workers": 1}
-        config = {"ops": {"convert_pdfs": {"config": place}}}
     job = defs.resolve_job_def(phase)
     at_write_points(pass_point)
     with DagsterInstance.get() as instance:
-        job.execute_in_process(instance=instance, tags=dict(tags), run_config=config, raise_on_error=False)
+        job.execute_in_process(
+            instance=instance, tags=dict(tags), run_config=config_of(phase, tags), raise_on_error=False
+        )
+
+
+def config_of(phase: str, tags: Mapping[str, str]) -> dict[str, Any]:
+    """Return the config of a phase's run with such tags."""
+    if phase != CONVERSION:
+        return {}
+    place = {"pipeline": tags[PIPELINE_TAG], "job_id": tags[JOB_TAG], "workers": 1}
+    return {"ops": {"convert_pdfs": {"config": place}}}
 
 
 def tags_of(phase: JobPhase) -> dict[str, str]:
@@ -165,18 +162,15 @@ class Starter:
 
         return self.deployment.wait(f"{job_id} to end or to have a phase that is due", look)
 
-    def start(
-        self, phase: JobPhase, kill_at: int | None = None, crash_at: int | None = None
-    ) -> tuple[bool, int]:
+    def start(self, phase: JobPhase, kill_at: int | None = None) -> tuple[bool, int]:
         """Run a phase; return whether it was cut short, and how many write points it had told of.
 
         Args:
             phase: The phase.
             kill_at: The process is killed as soon as it has told of so many write points.
-            crash_at: It ends by itself at that one, where it comes to it.
         """
         listening, told = processes.Pipe(duplex=False)
-        arguments = (self.deployment.environment, phase.phase, tags_of(phase), told, crash_at)
+        arguments = (self.deployment.environment, phase.phase, tags_of(phase), told)
         worker = processes.Process(target=run_phase, args=arguments)
         worker.start()
         told.close()
@@ -187,7 +181,7 @@ class Starter:
                 points += 1
             worker.kill()
         worker.join()
-        assert worker.exitcode in {0, CRASHED, -signal.SIGKILL}, phase
+        assert worker.exitcode in {0, -signal.SIGKILL}, phase
         return worker.exitcode != 0, points
 
     def repair(self, job_id: str) -> None:
@@ -232,7 +226,8 @@ def served_records(folder: Path) -> Iterator[Path]:
 def prepared(folder: Path) -> Running:
     deployment = Running(folder)
     shipped = REPOSITORY / "config" / "orchestration" / "pipelines" / "pdf-two-phase.yaml"
-    deployment.prepare({"pdf-two-phase.yaml": shipped.read_text()})
+    eager = shipped.read_text().replace("poll_interval_seconds: 1\n", "poll_interval_seconds: 0.01\n")
+    deployment.prepare({"pdf-two-phase.yaml": eager})
     return deployment
 
 
