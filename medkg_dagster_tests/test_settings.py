@@ -103,3 +103,26 @@ def test_definitions_that_cannot_be_loaded_end_with_the_sentence_alone(
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.startswith(sentence)
     assert ended.stderr.count("\n") == 1
+
+
+def test_a_run_configuration_that_dagster_refuses_ends_with_its_sentences_alone(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text(
+        "ops: {auto__stages: {ops: {chunk: {config: {max_characters: many, overlapp: 1}}}}}\n"
+    )
+    given = os.environ | {"MEDKG_HOME": str(tmp_path), "MEDKG_PLUGINS": "off"}
+    command = ("-m", "dagster", "job", "execute", "-m", "medkg_dagster.definitions", "-j", "auto")
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", *command, "-c", "run.yaml"],
+        env=given,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    said = ended.stderr.splitlines()
+    assert len(said) == 3
+    assert said[0] == "medkg: Error in config for job auto"
+    assert any("max_characters" in line and '"many"' in line for line in said)
+    assert any('unexpected config entry "overlapp"' in line for line in said)
