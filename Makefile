@@ -8,8 +8,9 @@ DAGSTER_HOME ?= $(MEDKG_HOME)/dagster
 HOST ?= 127.0.0.1
 PORT ?= 3000
 PYTEST_ARGS ?=
-# As many test processes as there are cores; 0 runs the tests in one, for a debugger.
-WORKERS ?= auto
+# Two test processes for each core, as most of what takes long is waiting; 0 runs the tests in one, for a debugger.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * len(os.sched_getaffinity(0)))' 2>/dev/null || echo auto)
+SHARED := --dist loadfile --no-loadscope-reorder
 PYTHONS ?= 3.11 3.12 3.13
 # By `make soak`: of each phase in the tests, then of processes of a deployment, and crashes at write points.
 KILLS ?= 10
@@ -64,10 +65,9 @@ docs: $(INSTALLED) ## Build the documentation into site/
 	$(BIN)/python -m mkdocs build --strict --quiet
 
 # The order of sets is the same at every run, as all else that tests draw; the processes they start find their modules compiled.
-# `loadgroup` keeps tests that share what is costly to make in one process; pytest-xdist 3.8 does not under pytest 9.2,
-# whose node ids it cannot mark, and each process makes it then.
+# Tests of one file, which share what is costly to make, stay in one process; `conftest.py` has those that take long first.
 pytest: $(INSTALLED)
-	env $(CLEAN) PYTHONHASHSEED=0 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	env $(CLEAN) PYTHONHASHSEED=0 $(BIN)/python -m pytest -n $(WORKERS) $(SHARED) $(PYTEST_ARGS)
 
 coverage: $(INSTALLED) ## Run the tests under coverage and list what no test runs
 	rm -f .coverage .coverage.*
@@ -89,7 +89,7 @@ test-pythons: ## Run the tests on every supported Python
 soak: $(INSTALLED) ## Draw other examples, seeds and moments of kills than `make test`, for hours
 	@seed=$${MEDKG_TEST_SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; echo "MEDKG_TEST_SEED=$$seed"; \
 	env $(CLEAN) MEDKG_TEST_SEED=$$seed MEDKG_TEST_KILLS=$(KILLS) $(BIN)/python -m pytest \
-	  -n $(WORKERS) --dist loadgroup --timeout 3600 --hypothesis-profile soak -m "hypothesis or chance" $(PYTEST_ARGS) && \
+	  -n $(WORKERS) $(SHARED) --timeout 3600 --hypothesis-profile soak -m "hypothesis or chance" $(PYTEST_ARGS) && \
 	env $(CLEAN) $(BIN)/python scripts/soak_kills.py --seed $$seed --kills $(PROCESS_KILLS) --crashes $(CRASHES)
 
 dev: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml ## Open the Dagster UI (webserver and daemon) on loopback

@@ -11,15 +11,22 @@ from hypothesis.internal.conjecture import providers
 REPOSITORY = Path(__file__).parent.parent
 # Folders and modules that take long; they come first, or one process of tests would be left with them.
 LONG = (
-    "examples",
+    "test_kills.py",
+    "test_run_command.py",
+    "test_gated_jobs.py",
+    "test_readme.py",
     "end_to_end",
     "test_main_job.py",
-    "test_guide_plugins.py",
-    "test_random_topologies.py",
+    "test_cancelling.py",
+    "examples",
+    "test_secrets_in_runs.py",
+    "test_isolation.py",
     "benchmarks",
+    "test_pdf_conversion.py",
+    "test_tracers.py",
+    "test_random_topologies.py",
+    "test_guide_plugins.py",
 )
-# Those whose tests share what is costly to make; they stay together in one process.
-SHARING = ("examples", "test_dev.py", "test_gated_jobs.py", "test_main_job.py", "test_site.py")
 
 # Time is for pytest-timeout to limit: a busy machine is no fault of an example.
 _OF_ALL = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
@@ -42,13 +49,6 @@ def pytest_configure(config: pytest.Config) -> None:
         unseeded = mock.patch.object(providers, "is_local_module_file", return_value=False)
         unseeded.start()
         config.add_cleanup(unseeded.stop)
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Let tests that share what is costly stay in one process; when all are collected it is too late."""
-    for name in SHARING:
-        if name in item.path.relative_to(REPOSITORY).parts:
-            item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.hookimpl(tryfirst=True)

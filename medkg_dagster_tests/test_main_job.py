@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from medkg_dagster_tests.end_to_end.running import copy_instance
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 JOB = ("dagster", "job", "execute", "-m", "medkg_dagster.definitions", "-j", "auto")
@@ -53,11 +55,8 @@ def ran(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def dagster_home(repository: Path, tmp_path: Path) -> str:
-    home = tmp_path / "dagster"
-    home.mkdir()
-    shutil.copy(repository / "config" / "dagster.yaml", home)
-    return str(home)
+def dagster_home(tmp_path: Path) -> str:
+    return str(copy_instance(tmp_path / "dagster"))
 
 
 def ingest_config(folder: Path, path: Path | str) -> Path:
@@ -163,13 +162,13 @@ def test_a_missing_corpus_path_is_one_clear_error(run: Run, tmp_path: Path) -> N
     assert "failed" in run("medkg", "ledger", "show", "auto/default").stdout
 
 
-@pytest.mark.parametrize("with_home", [False, True], ids=["without DAGSTER_HOME", "with DAGSTER_HOME"])
-def test_the_dagster_commands_work_from_the_checkout(run: Run, dagster_home: str, with_home: bool) -> None:
-    extra = {"DAGSTER_HOME": dagster_home} if with_home else {}
-
-    assert "auto" in run("dagster", "job", "list", **extra).stdout
-    assert "auto/kg" in run("dagster", "asset", "list", "-m", "medkg_dagster.definitions", **extra).stdout
-    run("dagster", "definitions", "validate", **extra)
+def test_the_dagster_commands_work_from_the_checkout_with_and_without_dagster_home(
+    run: Run, dagster_home: str
+) -> None:
+    assert "auto" in run("dagster", "job", "list").stdout
+    listed = run("dagster", "asset", "list", "-m", "medkg_dagster.definitions", DAGSTER_HOME=dagster_home)
+    assert "auto/kg" in listed.stdout
+    run("dagster", "definitions", "validate", DAGSTER_HOME=dagster_home)
 
 
 def test_steps_in_processes_of_their_own_give_the_same_stores(

@@ -222,7 +222,6 @@ def crash(deployment: Running, records: Path, chance: random.Random, number: int
 def crashes(folder: Path, chance: random.Random, number: int, executor: str) -> None:
     """Have a process without threads, which the server of records needs, cut phases short."""
     deployment = prepared(folder)
-    deployment.create_storages()
     with served_records(folder) as records:
         worker = processes.Process(target=crash, args=(deployment, records, chance, number, executor))
         worker.start()
@@ -247,7 +246,6 @@ def kill(folder: Path, chance: random.Random, number: int, executor: str) -> Non
     os.environ["MEDKG_EXECUTOR"] = executor
     deployment = Running(folder)
     deployment.prepare({"ready.yaml": READY}, start_timeout_seconds=20)
-    deployment.create_storages()
     jobs: list[str] = []
     killed: Counter[str] = Counter()
     while killed.total() < number:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import functools
 import os
@@ -11,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -38,6 +40,27 @@ ENDED = {
 }
 
 T = TypeVar("T")
+
+
+@functools.cache
+def _new_instance() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="medkg-dagster-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    shutil.copy(REPOSITORY / "config" / "dagster.yaml", folder)
+    with DagsterInstance.from_config(str(folder)) as instance:
+        instance.get_runs(limit=1)
+        instance.all_instigator_state()
+        instance.get_asset_keys(limit=1)
+    return folder
+
+
+def copy_instance(folder: Path) -> Path:
+    """Make a DAGSTER_HOME with the shipped settings; return it.
+
+    Its databases are there already: making them takes longer than a run, and of two processes that make them
+    at once, one fails.
+    """
+    return Path(shutil.copytree(_new_instance(), folder))
 
 
 @dataclass(frozen=True)
@@ -80,19 +103,11 @@ class Running:
         shutil.copy(shipped, target.parent / "resilience.yaml")
         for name, text in pipelines.items():
             (target / name).write_text(text)
-        (self.home / "dagster").mkdir(parents=True)
-        settings = (REPOSITORY / "config" / "dagster.yaml").read_text()
+        settings = copy_instance(self.home / "dagster") / "dagster.yaml"
         shipped_timeout = "start_timeout_seconds: 60"
-        assert shipped_timeout in settings
-        settings = settings.replace(shipped_timeout, f"start_timeout_seconds: {start_timeout_seconds}")
-        (self.home / "dagster" / "dagster.yaml").write_text(settings)
-
-    def create_storages(self) -> None:
-        """Make Dagster's databases: of two processes that make them at once, one fails."""
-        with DagsterInstance.from_config(str(self.home / "dagster")) as instance:
-            instance.get_runs(limit=1)
-            instance.all_instigator_state()
-            instance.get_asset_keys(limit=1)
+        text = settings.read_text()
+        assert shipped_timeout in text
+        settings.write_text(text.replace(shipped_timeout, f"start_timeout_seconds: {start_timeout_seconds}"))
 
     def ledger(self) -> JobLedger:
         """Open the deployment's ledger."""
@@ -202,7 +217,6 @@ def served(
     deployment: Running, command: tuple[str, ...] = DAGSTER_DEV, cwd: Path | None = None
 ) -> Iterator[str]:
     """Run webserver, daemon and code server, as `make dev` does by default; give the webserver's address."""
-    deployment.create_storages()
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     on_loopback = ("--host", "127.0.0.1", "--port", str(port))

@@ -1,36 +1,47 @@
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from medkg_dagster_tests.end_to_end.running import REPOSITORY
 from medkg_dagster_tests.examples.environment import Deployment, Environment, copy_of
 
 STAGE_EXAMPLE = "medkg-stage-example"
 GATE_AND_SOURCE_EXAMPLE = "medkg-gate-and-source-example"
 GENERATED = "medkg-reading-time"
+PROJECTS = (STAGE_EXAMPLE, GATE_AND_SOURCE_EXAMPLE, GENERATED)
 
 
 @pytest.fixture(scope="session")
-def projects(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> dict[str, Path]:
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder of all processes of tests, with the projects and the environment they are installed in."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / "examples"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "made").exists():
+            command = [sys.executable, "-m", "medkg_dagster.cli", "plugin", "new", GENERATED]
+            subprocess.run(command, cwd=folder, check=True)
+            for name in (STAGE_EXAMPLE, GATE_AND_SOURCE_EXAMPLE):
+                copy_of(REPOSITORY / "examples" / name, folder)
+            Environment.create(folder / "venv").install(*(folder / name for name in PROJECTS))
+            (folder / "made").touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def projects(shared: Path) -> dict[str, Path]:
     """Copies of the examples, and a project as `medkg plugin new` makes it."""
-    folder = tmp_path_factory.mktemp("projects")
-    subprocess.run(
-        [sys.executable, "-m", "medkg_dagster.cli", "plugin", "new", GENERATED], cwd=folder, check=True
-    )
-    copies = {
-        name: copy_of(repository / "examples" / name, folder)
-        for name in (STAGE_EXAMPLE, GATE_AND_SOURCE_EXAMPLE)
-    }
-    return {**copies, GENERATED: folder / GENERATED}
+    return {name: shared / name for name in PROJECTS}
 
 
 @pytest.fixture(scope="session")
-def environment(tmp_path_factory: pytest.TempPathFactory, projects: dict[str, Path]) -> Environment:
+def environment(shared: Path) -> Environment:
     """A virtual environment in which all of them are installed."""
-    made = Environment.create(tmp_path_factory.mktemp("environment") / "venv")
-    made.install(*projects.values())
-    return made
+    return Environment(shared / "venv")
 
 
 @pytest.fixture(scope="session")

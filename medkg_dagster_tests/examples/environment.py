@@ -10,6 +10,8 @@ import venv
 from dataclasses import dataclass
 from pathlib import Path
 
+from medkg_dagster_tests.end_to_end.running import copy_instance
+
 PATIENCE = 480.0
 _SETTINGS = ("MEDKG_", "DAGSTER_", "PYTHON", "PIP_")
 
@@ -86,8 +88,7 @@ class Deployment:
         orchestration = folder / "config" / "orchestration"
         shutil.copytree(pipelines, orchestration / "pipelines")
         shutil.copy(repository / "config" / "orchestration" / "resilience.yaml", orchestration)
-        (folder / "home" / "dagster").mkdir(parents=True)
-        shutil.copy(repository / "config" / "dagster.yaml", folder / "home" / "dagster")
+        copy_instance(folder / "home" / "dagster")
         return cls(environment, folder)
 
     @property

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from medkg_dagster.ledger import JobKey, JobLedger
+from medkg_dagster_tests.end_to_end.running import copy_instance
 from medkg_dagster_tests.examples.conftest import GATE_AND_SOURCE_EXAMPLE, GENERATED, STAGE_EXAMPLE
 from medkg_dagster_tests.examples.environment import Deployment, Environment, run_own_tests
 
@@ -19,13 +20,11 @@ def deployment(
     tmp_path_factory: pytest.TempPathFactory,
     environment: Environment,
     projects: dict[str, Path],
-    repository: Path,
 ) -> Deployment:
     """The project's own config folder, with data elsewhere."""
     made = Deployment(environment, tmp_path_factory.mktemp("generated"))
     shutil.copytree(projects[GENERATED] / "config", made.folder / "config")
-    (made.home / "dagster").mkdir(parents=True)
-    shutil.copy(repository / "config" / "dagster.yaml", made.home / "dagster")
+    copy_instance(made.home / "dagster")
     return made
 
 
