@@ -21,7 +21,7 @@ import traceback
 import unittest.mock
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -194,7 +194,7 @@ def crash(deployment: Running, records: Path, chance: random.Random, number: int
         _, phase = starter.due(JOB)
         then = [
             (chance.randrange(points[name]), chance.choice((None, chance.uniform(0.001, 0.05))))
-            for _ in range(chance.choice((0, 0, 0, 1, 2)))
+            for _ in range(chance.choice((0, 1, 2)))
         ]
         to_come: list[tuple[int, float | None]] = [(first, None), *then]
         history = []
@@ -230,14 +230,28 @@ def crashes(folder: Path, chance: random.Random, number: int, executor: str) -> 
         raise SystemExit(1)
 
 
-def of_deployment(home: Path) -> list[int]:
-    """Return the processes of a deployment: daemon, code server, run workers, steps and commands."""
-    found = []
+# A process of a deployment by what its command line holds; the first that fits.
+KINDS = {
+    "dagster-daemon": "daemon",
+    "api grpc": "code server",
+    "forkserver": "step, or what forks them",
+    "spawn_main": "run worker",
+    "medkg submit": "writer",
+    "medkg ledger": "writer",
+}
+
+
+def of_deployment(home: Path) -> dict[str, list[int]]:
+    """Return the processes of a deployment by kind."""
+    found: dict[str, list[int]] = {}
     wanted = f"MEDKG_HOME={home}".encode()
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if wanted in (entry / "environ").read_bytes().split(b"\0") and int(entry.name) != os.getpid():
-                found.append(int(entry.name))
+            if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                line = (entry / "cmdline").read_text().replace("\0", " ")
+                kind = next((kind for sign, kind in KINDS.items() if sign in line), None)
+                if kind is not None:
+                    found.setdefault(kind, []).append(int(entry.name))
     return found
 
 
@@ -253,29 +267,36 @@ def kill(folder: Path, chance: random.Random, number: int, executor: str) -> Non
         with process(deployment, *DAEMON, log="daemon.log") as daemon:
             while daemon.poll() is None and killed.total() < number:
                 jobs.append(f"job-{len(jobs)}")
-                submission, approval = writes(jobs[-1])
-                begun(deployment, submission).wait()
-                setting = begun(deployment, approval)
                 moment = chance.choice((None, *MOMENTS))
+                writers = []
+                for words in writes(jobs[-1]):
+                    writers.append((words, begun(deployment, words)))
+                    if moment is not None:
+                        writers[-1][1].wait()
                 if moment is not None:
-                    setting.wait()
                     wait_until_it_has_come_to(moment, deployment, jobs[-1], since)
                 time.sleep(chance.uniform(0.0, 2.0))
-                victim = chance.choice(of_deployment(deployment.home))
-                with suppress(OSError):  # it may have ended
-                    line = Path(f"/proc/{victim}/cmdline").read_text().replace("\0", " ")
+                there = of_deployment(deployment.home)
+                kind = min(there, key=lambda kind: (killed[kind], chance.random()))
+                victim = chance.choice(there[kind])
+                with suppress(ProcessLookupError):  # it has ended
                     os.kill(victim, signal.SIGKILL)
-                    killed[shown(line)] += 1
+                    killed[kind] += 1
                 if victim == daemon.pid:
                     daemon.wait()
-                setting.wait()
+                for words, writer in writers:
+                    while writer.wait():  # a command that was killed is given again
+                        writer = begun(deployment, words)  # noqa: PLW2901 - it takes the place of the other
     print(f"{executor}: {killed.total()} kills among {len(jobs)} jobs: {dict(killed)}", flush=True)
-    for job_id in jobs:  # a command that was killed is given again
-        for words in writes(job_id):
-            begun(deployment, words).wait()
     with process(deployment, *DAEMON, log="daemon.log"):
-        for job_id in jobs:
-            while deployment.wait_for_job("ready", job_id).status is not JobStatus.SUCCEEDED:
+        left = jobs
+        while left:
+            left = [
+                job_id
+                for job_id in left
+                if deployment.wait_for_job("ready", job_id).status is not JobStatus.SUCCEEDED
+            ]
+            for job_id in left:
                 deployment.medkg("ledger", "retry", f"ready/{job_id}")
     check(deployment, jobs)
 
@@ -316,31 +337,6 @@ def begun(deployment: Running, words: Sequence[str]) -> subprocess.Popen[bytes]:
         )
 
 
-def shown(line: str) -> str:
-    """Name a process by what tells it from the others."""
-    known = (
-        "dagster-daemon",
-        "grpc",
-        "execute_run",
-        "spawn_main",
-        "forkserver",
-        "resource_tracker",
-        "submit",
-        "set",
-    )
-    return next((name for name in known if name in line), line[:60])
-
-
-@contextmanager
-def scratch(keep: Path | None) -> Iterator[Path]:
-    """Give the folder that is named, or one that is gone afterwards."""
-    if keep is not None:
-        yield keep
-    else:
-        with tempfile.TemporaryDirectory() as made:
-            yield Path(made)
-
-
 def main() -> None:
     """Read the arguments, and print the seed."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -348,17 +344,19 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=100, help="processes of a deployment that are killed")
     parser.add_argument("--seed", default=str(random.SystemRandom().randrange(2**32)))
     parser.add_argument("--folder", type=Path, help="an empty folder that is kept, for a look at what failed")
+    parser.add_argument("--executors", nargs="+", choices=EXECUTORS, default=EXECUTORS)
     given = parser.parse_args()
     print(f"seed {given.seed}", flush=True)
     chance = random.Random(given.seed)  # noqa: S311 - guards nothing
-    with scratch(given.folder) as folder:
-        for executor, share in zip(
-            EXECUTORS, (given.crashes - given.crashes // 4, given.crashes // 4), strict=True
-        ):
-            if share:
-                crashes(folder / f"crashes_{executor}", chance, share, executor)
-        for executor in EXECUTORS if given.kills else ():
-            kill(folder / executor, chance, given.kills // len(EXECUTORS), executor)
+    with tempfile.TemporaryDirectory() as made:
+        folder = given.folder or Path(made)
+        for executor in given.executors:
+            # A step that has a process of its own takes longer.
+            share = {"in_process": 3, "multiprocess": 1}[executor] / 4 if len(given.executors) > 1 else 1
+            if given.crashes:
+                crashes(folder / f"crashes_{executor}", chance, round(given.crashes * share), executor)
+            if given.kills:
+                kill(folder / f"kills_{executor}", chance, given.kills // len(given.executors), executor)
 
 
 if __name__ == "__main__":
