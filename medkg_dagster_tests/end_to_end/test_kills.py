@@ -189,11 +189,15 @@ class Starter:
         with self.deployment.ledger() as ledger:
             key = JobKey(PIPELINE, job_id)
             phases = {phase.phase: phase for phase in ledger.phases.of_job(key)}
-            for run in ledger.runs.of_job(key):
-                if run.status is not RunStatus.STARTED:
-                    continue
-                phase = phases[run.job_name]
-                identity = RunIdentity(run.run_id, phase.attempt, job_name=run.job_name)
+            runs = {run.run_id: run for run in ledger.runs.of_job(key)}
+            at_work = {run.run_id: run.job_name for run in runs.values() if run.status is RunStatus.STARTED}
+            # The ledger hears of a run's phase before it does of the run.
+            begun = {
+                phase.run_id: name for name, phase in phases.items() if phase.run_id not in {None, *runs}
+            }
+            for run_id, job_name in (at_work | begun).items():
+                phase = phases[job_name]
+                identity = RunIdentity(str(run_id), phase.attempt, job_name=job_name)
                 job = ledger.runs.end(key, identity, RunStatus.FAILED, "killed")
                 if phase.is_work:
                     if job.status is JobStatus.WAITING and job.error:
