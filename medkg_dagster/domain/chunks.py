@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from medkg_dagster.domain import Value
+from medkg_dagster.errors import StoreError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,6 +75,30 @@ class EmbeddingBatch:
     def __len__(self) -> int:
         return len(self.chunk_ids)
 
+    def by_chunk(self, chunks: Sequence[Chunk]) -> dict[str, NDArray[np.float32]]:
+        """Return the vector of each of the chunks, which are all that the batch is of.
+
+        Raises:
+            StoreError: Chunks and vectors do not fit together.
+        """
+        rows = len(self.vectors)
+        if rows != len(self.chunk_ids):
+            raise StoreError(f"{rows} vectors for {len(self.chunk_ids)} chunk ids; run the embed stage again")
+        wanted, present = {chunk.id for chunk in chunks}, set(self.chunk_ids)
+        if wanted != present:
+            named = ", ".join(sorted(wanted ^ present)[:3])
+            raise StoreError(
+                f"chunks and vectors do not fit together: {len(wanted - present)} chunks have no vector and "
+                f"{len(present - wanted)} vectors have no chunk (first: {named}); run the embed stage again"
+            )
+        return dict(zip(self.chunk_ids, self.vectors, strict=True))
+
+    def of_chunks(self, chunk_ids: Collection[str]) -> EmbeddingBatch:
+        """Return the part of the batch that is of some chunks."""
+        rows = [row for row, chunk in enumerate(self.chunk_ids) if chunk in chunk_ids]
+        ids = tuple(self.chunk_ids[row] for row in rows)
+        return EmbeddingBatch(ids, self.vectors[rows], self.model, self.lexical)
+
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return plain NumPy arrays (no object dtype) that `from_arrays` turns back into an equal batch."""
         import numpy as np
@@ -114,3 +139,25 @@ class IndexReceipt(Value):
     chunks_indexed: int
     chunks_removed: int
     embedding_model: str
+
+
+def index_hashes(
+    documents: Iterable[str], chunks: Sequence[Chunk], embeddings: EmbeddingBatch
+) -> dict[str, str]:
+    """Return for each document the hash of all that an index is given of it.
+
+    Args:
+        documents: The documents' CURIEs, also of those without chunks.
+        chunks: All chunks of these documents.
+        embeddings: One vector for each of them.
+
+    Raises:
+        StoreError: Chunks and vectors do not fit together.
+    """
+    vectors = embeddings.by_chunk(chunks)
+    hashes = {name: hashlib.sha256(embeddings.model.encode()) for name in documents}
+    for chunk in sorted(chunks, key=lambda chunk: chunk.id):
+        digest = hashes[chunk.document_id]
+        digest.update(repr(tuple(chunk.model_dump().values())).encode("utf-8", "backslashreplace"))
+        digest.update(vectors[chunk.id].astype("<f4").tobytes())
+    return {document: digest.hexdigest() for document, digest in hashes.items()}

@@ -5,6 +5,9 @@ Categories and predicates are CURIEs of the Biolink Model (https://biolink.githu
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable, Mapping
+
 from medkg_dagster.domain import Value
 
 
@@ -138,3 +141,25 @@ class GraphReceipt(Value):
     nodes_written: int
     edges_written: int
     edges_removed: int
+
+
+def graph_hashes(
+    documents: Iterable[str], nodes: Mapping[str, Iterable[Node]], edges: Iterable[Edge]
+) -> dict[str, str]:
+    """Return for each document the hash of all that a graph is given of it.
+
+    Args:
+        documents: CURIEs of the documents.
+        nodes: By document what it says about nodes.
+        edges: Edges; those of other documents are left out.
+    """
+    said: dict[str, list[str]] = {
+        name: [repr(tuple(node.model_dump().values())) for node in nodes.get(name, ())] for name in documents
+    }
+    for edge in edges:
+        if edge.document_id in said:
+            said[edge.document_id].append(repr(tuple(edge.model_dump().values())))
+    return {
+        name: hashlib.sha256("\n".join(sorted(rows)).encode("utf-8", "backslashreplace")).hexdigest()
+        for name, rows in said.items()
+    }

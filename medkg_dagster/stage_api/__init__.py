@@ -35,6 +35,8 @@ from medkg_dagster.stage_api._context import (
     TopologyView,
 )
 from medkg_dagster.stage_api._extensions import (
+    DocumentGraphStore,
+    DocumentIndexStore,
     Embedder,
     Extension,
     ExtensionKind,
@@ -78,6 +80,8 @@ __all__ = [
     "ConfigError",
     "Document",
     "DocumentError",
+    "DocumentGraphStore",
+    "DocumentIndexStore",
     "DownloadedFile",
     "Edge",
     "Embedder",

@@ -6,7 +6,7 @@ An entry point of a group below names an `Extension`. Only the chosen one is imp
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -125,6 +125,29 @@ class IndexStore(Protocol):
         """Release files and connections."""
 
 
+class DocumentIndexStore(IndexStore, Protocol):
+    """An index store that knows its documents: of an extension that says `keeps_documents`."""
+
+    def held(self) -> Mapping[str, str]:
+        """Return its documents, also those without chunks, each with the hash it was written with."""
+
+    def apply(
+        self,
+        changed: Mapping[str, str],
+        removed: Collection[str],
+        chunks: Sequence[Chunk],
+        embeddings: EmbeddingBatch,
+    ) -> IndexReceipt:
+        """Write some documents and take others out; each changes whole or not at all.
+
+        Args:
+            changed: The documents to write, also those without chunks, each with the hash of its input.
+            removed: The documents to take out, known or not.
+            chunks: All chunks of the changed documents.
+            embeddings: One vector for each of them.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Neighbour:
     """One edge seen from a node.
@@ -170,6 +193,29 @@ class GraphStore(Protocol):
         """Release files and connections."""
 
 
+class DocumentGraphStore(GraphStore, Protocol):
+    """A graph store that knows its documents: of an extension that says `keeps_documents`."""
+
+    def held(self) -> Mapping[str, str]:
+        """Return its documents, also those without edges, each with the hash it was written with."""
+
+    def apply(
+        self,
+        changed: Mapping[str, str],
+        removed: Collection[str],
+        nodes: Mapping[str, Sequence[Node]],
+        edges: Sequence[Edge],
+    ) -> GraphReceipt:
+        """Write some documents and take others out; each changes whole or not at all.
+
+        Args:
+            changed: The documents to write, also those without edges, each with the hash of its input.
+            removed: The documents to take out, known or not.
+            nodes: What each changed document says about nodes, as for `upsert`.
+            edges: The edges of the changed documents, merged by id.
+        """
+
+
 class NoParameters(BaseModel):
     """The configuration of an extension that has none."""
 
@@ -188,6 +234,8 @@ class Extension:
         build: `(parameters, home) -> object`, where `home` is the folder for all data; called inside a
             step or a command, never while definitions load, so heavy imports belong in here. Only that of a
             gate condition is called at load time: it returns the `GateCondition` that the parameters mean.
+        keeps_documents: Of a store: whether it has `held` and `apply`, so that a run writes only what changed
+            and takes out what is withdrawn. A store without them keeps what it was once given.
     """
 
     kind: ExtensionKind
@@ -195,6 +243,7 @@ class Extension:
     description: str
     config_model: type[BaseModel]
     build: Callable[[Any, Path], Any]
+    keeps_documents: bool = False
 
     def open(self, parameters: dict[str, Any], home: Path) -> Any:
         """Validate parameters and build the part.

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from operator import attrgetter
 from typing import Any, Self
 
 from pydantic import Field, ValidationInfo, model_validator
 
+from medkg_dagster.domain.chunks import index_hashes
 from medkg_dagster.stage_api import (
     Chunk,
     Config,
+    Document,
+    DocumentIndexStore,
     EmbeddingBatch,
     ExtensionKind,
     IndexReceipt,
-    IndexStore,
     StageContext,
     StageRegistration,
     check_extension,
 )
+from medkg_dagster.stages.store_difference import compare_store
 
 
 class IndexConfig(Config):
@@ -45,17 +49,28 @@ class IndexStage:
         self._config = config
 
     def execute(
-        self, ctx: StageContext, chunks: tuple[Chunk, ...], embedding_batch: EmbeddingBatch
+        self,
+        ctx: StageContext,
+        chunks: tuple[Chunk, ...],
+        embedding_batch: EmbeddingBatch,
+        document: tuple[Document, ...] | None = None,
     ) -> IndexReceipt:
-        """Write the whole batch in one transaction; the same batch again changes nothing.
+        """Write what the store does not hold yet, in one transaction; the same batch again changes nothing.
+
+        Documents, where the pipeline has them here, make those known that have no chunks.
 
         Raises:
             StoreError: The store cannot be opened or written, or chunks and vectors do not fit together.
         """
         extension = ctx.extensions.find(ExtensionKind.INDEX_STORE, self._config.store)
-        store: IndexStore = extension.open(self._config.params, ctx.home)
+        documents = {*(chunk.document_id for chunk in chunks), *(item.id for item in document or ())}
+        store: DocumentIndexStore = extension.open(self._config.params, ctx.home)
         with closing(store):
-            receipt = store.upsert(chunks, embedding_batch)
+            if extension.keeps_documents:
+                given = index_hashes(documents, chunks, embedding_batch)
+                receipt = _write_difference(ctx, store, given, chunks, embedding_batch)
+            else:
+                receipt = store.upsert(chunks, embedding_batch)
         ctx.succeeded += receipt.documents
         ctx.report_progress(receipt.chunks_indexed, receipt.chunks_indexed, "chunks")
         ctx.log.info(
@@ -68,6 +83,21 @@ class IndexStage:
         return receipt
 
 
+def _write_difference(
+    ctx: StageContext,
+    store: DocumentIndexStore,
+    given: Mapping[str, str],
+    chunks: Sequence[Chunk],
+    embeddings: EmbeddingBatch,
+) -> IndexReceipt:
+    difference = compare_store(ctx, store.held(), given)
+    new = [chunk for chunk in chunks if chunk.document_id in difference.changed]
+    vectors = embeddings.of_chunks({chunk.id for chunk in new})
+    receipt = store.apply(difference.changed, difference.removed, new, vectors)
+    held = len({chunk.id for chunk in chunks if chunk.document_id in difference.current})
+    return receipt.model_copy(update={"documents": len(difference.current), "chunks_indexed": held})
+
+
 def register() -> StageRegistration:
     """Register the stage type."""
     return StageRegistration.of(
@@ -78,5 +108,6 @@ def register() -> StageRegistration:
         state_types={"index_receipt": IndexReceipt},
         output_counter=attrgetter("chunks_indexed"),
         dependencies=("chunk", "embed"),
+        optional_dependencies=("parse",),
         kinds=("python", "sqlite"),
     )

@@ -16,21 +16,23 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, ValidationInfo, model_validator
 
+from medkg_dagster.domain.knowledge import graph_hashes
 from medkg_dagster.errors import DocumentError
 from medkg_dagster.stage_api import (
     Claim,
     Config,
     Document,
+    DocumentGraphStore,
     Edge,
     Entity,
     ExtensionKind,
     GraphReceipt,
-    GraphStore,
     Node,
     StageContext,
     StageRegistration,
     check_extension,
 )
+from medkg_dagster.stages.store_difference import compare_store
 
 if TYPE_CHECKING:
     from medkg_dagster.stages.extract.sentences import Sentence
@@ -88,7 +90,7 @@ class KnowledgeGraphStage:
         claims: tuple[Claim, ...],
         document: tuple[Document, ...] | None = None,
     ) -> GraphReceipt:
-        """Write the whole batch in one transaction; the same batch again changes nothing.
+        """Write what the store does not hold yet, in one transaction; the same batch again changes nothing.
 
         Documents, where the pipeline has them here, give titles and the sentences of mentions; without them
         only claims become edges.
@@ -107,9 +109,12 @@ class KnowledgeGraphStage:
             del nodes[name]
         edges = tuple(edge for edge in edges if edge.document_id in nodes)
         extension = ctx.extensions.find(ExtensionKind.GRAPH_STORE, self._config.store)
-        store: GraphStore = extension.open(self._config.params, ctx.home)
+        store: DocumentGraphStore = extension.open(self._config.params, ctx.home)
         with closing(store):
-            receipt = store.upsert(tuple(nodes), nodes, edges)
+            if extension.keeps_documents:
+                receipt = _write_difference(ctx, store, nodes, edges)
+            else:
+                receipt = store.upsert(tuple(nodes), nodes, edges)
         ctx.succeeded += receipt.documents
         ctx.report_progress(receipt.nodes_written, receipt.nodes_written, "nodes")
         ctx.log.info(
@@ -120,6 +125,29 @@ class KnowledgeGraphStage:
             receipt.edges_removed,
         )
         return receipt
+
+
+def _write_difference(
+    ctx: StageContext,
+    store: DocumentGraphStore,
+    nodes: Mapping[str, Sequence[Node]],
+    edges: Sequence[Edge],
+) -> GraphReceipt:
+    difference = compare_store(ctx, store.held(), graph_hashes(nodes, nodes, edges))
+    changed = difference.changed
+    said = {name: nodes[name] for name in changed}
+    new = [edge for edge in edges if edge.document_id in changed]
+    receipt = store.apply(changed, difference.removed, said, new)
+    current = difference.current
+    ends = {end for edge in edges if edge.document_id in current for end in (edge.subject, edge.object)}
+    written = len({edge.id for edge in edges if edge.document_id in current})
+    return receipt.model_copy(
+        update={
+            "documents": len(current),
+            "nodes_written": len(ends | current),
+            "edges_written": written,
+        }
+    )
 
 
 def merge_nodes(nodes: Iterable[Node]) -> tuple[Node, ...]:

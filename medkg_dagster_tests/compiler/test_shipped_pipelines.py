@@ -24,7 +24,7 @@ WIRES = {
     "ir_validation": {"document": "parse"},
     "chunk": {"document": "ir_validation"},
     "embed": {"chunks": "chunk"},
-    "index": {"chunks": "chunk", "embedding_batch": "embed"},
+    "index": {"chunks": "chunk", "embedding_batch": "embed", "document": "ir_validation"},
     "extract": {"document": "ir_validation"},
     "kg": {"entities": "extract", "claims": "extract", "document": "ir_validation", "after_index": "index"},
 }

@@ -6,7 +6,10 @@ import sys
 from dataclasses import dataclass
 
 import pytest
+from click.testing import CliRunner
 
+from medkg_dagster.cli import main
+from medkg_dagster.stage_api import ExtensionKind
 from medkg_dagster_tests.deployments.installed import Site
 
 SOURCES = "medical_kg.orchestration.sources"
@@ -163,3 +166,15 @@ def test_a_built_in_source_stays_unless_the_deployment_says_so(site: Site) -> No
     assert deployment.plan.problems == ()
     events = {(event.subject, event.outcome.value) for event in deployment.plan.report.events}
     assert {("source files", "registered"), ("source files", "replaced")} <= events
+
+
+def test_check_names_the_stores_of_plugins_that_take_no_document_out(site: Site) -> None:
+    group = ExtensionKind.INDEX_STORE.value
+    site.install("lab_old", extension("INDEX_STORE"), entry_points={group: {"lab": "lab_old:LAB"}})
+
+    done = CliRunner().invoke(main, ["check"], env={"MEDKG_CONFIG": str(site.config), "MEDKG_HOME": "none"})
+
+    assert (done.exit_code, done.stderr) == (0, "")
+    named, summary = done.stdout.splitlines()
+    assert "index store 'lab' does not say `keeps_documents`: documents that are withdrawn stay" in named
+    assert summary == "1 pipelines, 10 stage types, no problems"

@@ -40,4 +40,5 @@ SQL_GRAPH = Extension(
     description="Nodes and edges as SQL tables: one SQLite file, or PostgreSQL by URL.",
     config_model=SqlGraphParameters,
     build=_build,
+    keeps_documents=True,
 )

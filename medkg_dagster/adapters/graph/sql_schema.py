@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    literal,
+    select,
+)
 from sqlalchemy.dialects.postgresql import VARCHAR
 
 from medkg_dagster.errors import StoreError
@@ -64,12 +76,32 @@ EDGES = Table(
     sqlite_with_rowid=False,
 )
 
+# What the graph holds of which document.
+DOCUMENTS = Table(
+    "graph_documents",
+    METADATA,
+    Column("id", _ID, primary_key=True),
+    Column("input_hash", String, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+
+def _make_tables(connection: Connection) -> None:
+    METADATA.create_all(connection, [NODES, CONTRIBUTIONS, EDGES])
+
+
+def _know_documents(connection: Connection) -> None:
+    DOCUMENTS.create(connection)
+    # No input has the empty hash, so the next run writes anew what an earlier release wrote.
+    known = select(CONTRIBUTIONS.c.document_id, literal("")).distinct()
+    connection.execute(DOCUMENTS.insert().from_select(["id", "input_hash"], known))
+
 
 GRAPH = DatabaseKind(
     name="graph",
     error=StoreError,
     version=VersionTable(VERSION),
-    migrations=(METADATA.create_all,),
+    migrations=(_make_tables, _know_documents),
     tables=METADATA.tables.keys(),
     lock=0x6D6B6767,
     restore="move the file away together with its -wal and -shm files and run the knowledge-graph stage "

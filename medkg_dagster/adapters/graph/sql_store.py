@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Row, Table, delete, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from medkg_dagster.adapters.graph.sql_schema import CONTRIBUTIONS, EDGES, GRAPH, NODES
+from medkg_dagster.adapters.graph.sql_schema import CONTRIBUTIONS, DOCUMENTS, EDGES, GRAPH, NODES
+from medkg_dagster.domain.knowledge import graph_hashes
 from medkg_dagster.errors import StoreError
 from medkg_dagster.io.atomic_files import replacing
 from medkg_dagster.io.sql import Database, check_address, lock_writers
@@ -60,21 +61,53 @@ class SqlGraph:
         Raises:
             StoreError: An edge has no node or no document, or the database cannot be written.
         """
-        rows = _contributions(documents, nodes, edges)
+        return self.apply(graph_hashes(documents, nodes, edges), (), nodes, edges)
+
+    def held(self) -> Mapping[str, str]:
+        """Return the documents of the graph, each with the hash of what it was given of it.
+
+        Raises:
+            StoreError: The database cannot be read.
+        """
+        return {row.id: row.input_hash for row in self._read(select(DOCUMENTS))}
+
+    def apply(
+        self,
+        changed: Mapping[str, str],
+        removed: Collection[str],
+        nodes: Mapping[str, Sequence[Node]],
+        edges: Sequence[Edge],
+    ) -> GraphReceipt:
+        """Write some documents and take others out, in one transaction.
+
+        Args:
+            changed: The documents to write, also those without edges, each with the hash of its input.
+            removed: The documents to take out, known or not.
+            nodes: What each changed document says about nodes, as for `upsert`.
+            edges: The edges of the changed documents, merged by id.
+
+        Raises:
+            StoreError: An edge has no node or no document, or the database cannot be written.
+        """
+        rows = _contributions(changed, nodes, edges)
         by_id = {edge.id: edge for edge in edges}
+        touched = {*changed, *removed}
         with self._database.writing() as connection:
             lock_writers(connection, GRAPH.lock)
-            removed = _remove_edges(connection, documents, by_id)
+            stale = _remove_edges(connection, touched, by_id)
             _write(connection, EDGES, [_edge_row(edge) for edge in by_id.values()])
-            touched = _replace_contributions(connection, documents, rows)
-            _refresh_nodes(connection, touched)
+            _refresh_nodes(connection, _replace_contributions(connection, touched, rows))
+            for some in _portions(sorted(touched - changed.keys())):
+                connection.execute(delete(DOCUMENTS).where(DOCUMENTS.c.id.in_(some)))
+            known = [{"id": name, "input_hash": digest} for name, digest in changed.items()]
+            _write(connection, DOCUMENTS, known)
         return GraphReceipt(
             store="sql",
             location=self._location,
-            documents=len(set(documents)),
+            documents=len(changed),
             nodes_written=len({row["node_id"] for row in rows}),
             edges_written=len(by_id),
-            edges_removed=removed,
+            edges_removed=stale,
         )
 
     def find(self, name: str) -> tuple[Node, ...]:

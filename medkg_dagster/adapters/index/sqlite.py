@@ -24,4 +24,5 @@ SQLITE_INDEX = Extension(
     description="One SQLite file in the data folder: full text (FTS5, BM25) and vectors, hybrid search.",
     config_model=NoParameters,
     build=_build,
+    keeps_documents=True,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from sqlalchemy import Connection
 
 from medkg_dagster.errors import StoreError
@@ -71,8 +73,16 @@ _VERSION_1 = (
 )
 
 
-def _make_tables(connection: Connection) -> None:
-    for statement in _VERSION_1:
+# What the index holds of which document, also of one without chunks. No input has the empty hash, so the next
+# run writes anew what an earlier release wrote.
+_VERSION_2 = (
+    "CREATE TABLE documents (id TEXT PRIMARY KEY, input_hash TEXT NOT NULL) WITHOUT ROWID",
+    "INSERT INTO documents SELECT DISTINCT document_id, '' FROM chunks",
+)
+
+
+def _execute(statements: tuple[str, ...], connection: Connection) -> None:
+    for statement in statements:
         connection.exec_driver_sql(statement)
 
 
@@ -80,7 +90,7 @@ INDEX = DatabaseKind(
     name="index",
     error=StoreError,
     version=VersionPragma(0x6D6B6769),  # "mkgi"
-    migrations=(_make_tables,),
+    migrations=(partial(_execute, _VERSION_1), partial(_execute, _VERSION_2)),
     tables=(),
     restore="move the file away together with its -wal and -shm files and run the index stage again, which "
     "builds it anew",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from medkg_dagster.adapters.index.ranking import full_text_query, nearest
 from medkg_dagster.adapters.index.sqlite_schema import INDEX
+from medkg_dagster.domain.chunks import index_hashes
 from medkg_dagster.errors import StoreError
 from medkg_dagster.io.sql import Database
 from medkg_dagster.stage_api import Chunk, EmbeddingBatch, IndexReceipt, SearchHit
@@ -54,20 +55,62 @@ class SqliteIndex:
         Raises:
             StoreError: Chunks and vectors do not fit together, or the file cannot be written.
         """
-        vectors = _vectors_by_chunk(chunks, embeddings)
+        documents = {chunk.document_id for chunk in chunks}
+        return self.apply(index_hashes(documents, chunks, embeddings), (), chunks, embeddings)
+
+    def held(self) -> Mapping[str, str]:
+        """Return the documents of the index, each with the hash of what it was given of it.
+
+        Raises:
+            StoreError: The file cannot be read.
+        """
+        if not self._path.exists():
+            return {}
+        with self._open().reading() as transaction:
+            return dict(_driver(transaction).execute("SELECT id, input_hash FROM documents").fetchall())
+
+    def apply(
+        self,
+        changed: Mapping[str, str],
+        removed: Collection[str],
+        chunks: Sequence[Chunk],
+        embeddings: EmbeddingBatch,
+    ) -> IndexReceipt:
+        """Write some documents and take others out, in one transaction.
+
+        Args:
+            changed: The documents to write, also those without chunks, each with the hash of its input.
+            removed: The documents to take out, known or not.
+            chunks: All chunks of the changed documents.
+            embeddings: One vector for each of them, matched by chunk id.
+
+        Raises:
+            StoreError: Chunks, vectors and documents do not fit together, or the file cannot be written.
+        """
+        vectors = embeddings.by_chunk(chunks)
         by_id = {chunk.id: chunk for chunk in chunks}
-        documents = sorted({chunk.document_id for chunk in chunks})
+        if strange := {chunk.document_id for chunk in chunks} - changed.keys():
+            raise StoreError(f"chunks of {min(strange)}, which is not among the changed documents")
+        gone = set(removed) - changed.keys()
         with self._open().writing() as transaction:
             connection = _driver(transaction)
-            removed = _remove_stale(connection, documents, by_id)
+            stale = _remove_stale(connection, sorted(gone | changed.keys()), by_id)
             _write_chunks(connection, by_id.values())
             _write_vectors(connection, embeddings, vectors)
+            connection.executemany("DELETE FROM documents WHERE id = ?", ((name,) for name in gone))
+            connection.executemany(
+                """
+                INSERT INTO documents (id, input_hash) VALUES (?, ?) ON CONFLICT (id) DO UPDATE
+                SET input_hash = excluded.input_hash WHERE input_hash <> excluded.input_hash
+                """,
+                changed.items(),
+            )
         return IndexReceipt(
             store="sqlite",
             location=FILE_NAME,
-            documents=len(documents),
+            documents=len(changed),
             chunks_indexed=len(by_id),
-            chunks_removed=removed,
+            chunks_removed=stale,
             embedding_model=embeddings.model,
         )
 
@@ -130,22 +173,6 @@ def _driver(transaction: Connection) -> sqlite3.Connection:
     connection = transaction.connection.driver_connection
     assert isinstance(connection, sqlite3.Connection)
     return connection
-
-
-def _vectors_by_chunk(chunks: Sequence[Chunk], embeddings: EmbeddingBatch) -> dict[str, NDArray[np.float32]]:
-    rows = len(embeddings.vectors)
-    if rows != len(embeddings.chunk_ids):
-        raise StoreError(
-            f"{rows} vectors for {len(embeddings.chunk_ids)} chunk ids; run the embed stage again"
-        )
-    wanted, present = {chunk.id for chunk in chunks}, set(embeddings.chunk_ids)
-    if wanted != present:
-        named = ", ".join(sorted(wanted ^ present)[:3])
-        raise StoreError(
-            f"chunks and vectors do not fit together: {len(wanted - present)} chunks have no vector and "
-            f"{len(present - wanted)} vectors have no chunk (first: {named}); run the embed stage again"
-        )
-    return dict(zip(embeddings.chunk_ids, embeddings.vectors, strict=True))
 
 
 def _remove_stale(connection: sqlite3.Connection, documents: list[str], kept: dict[str, Chunk]) -> int:

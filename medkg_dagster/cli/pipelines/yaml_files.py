@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from medkg_dagster.errors import ConfigError
 from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
+    from medkg_dagster.stage_api import Extensions
     from medkg_dagster.topology.migration import Migration
 
 OF = ("pipeline", "resilience", "plugins")
@@ -24,7 +27,7 @@ def check(ctx: click.Context) -> None:
     """Load every pipeline and plugin, and print each problem with its file and line.
 
     The exit code is 1 where there is any problem, so a build can rely on it. An earlier form of a pipeline
-    file is none: it is printed with what to write instead.
+    file is none: it is printed with what to write instead. So is a store that takes no document out.
     """
     from medkg_dagster.ledger import JobLedger
     from medkg_dagster.resolution import load_deployment
@@ -38,7 +41,7 @@ def check(ctx: click.Context) -> None:
         with JobLedger.of(settings) as ledger:
             audit_plugins(plan.report.events, ledger)
             problems += stranded_jobs(plan.pipelines, ledger)
-    for item in (*problems, *plan.deprecations):
+    for item in (*problems, *plan.deprecations, *_stores_that_keep_all(factory.extensions)):
         click.echo(str(item))
     found = f"{len(plan.pipelines)} pipelines, {len(factory.registry.stage_types)} stage types"
     if problems:
@@ -46,6 +49,20 @@ def check(ctx: click.Context) -> None:
         ctx.exit(1)
     earlier = f", {len(plan.deprecations)} earlier forms" if plan.deprecations else ""
     click.echo(f"{found}, no problems{earlier}")
+
+
+def _stores_that_keep_all(extensions: Extensions) -> Iterator[str]:
+    from medkg_dagster.stage_api import ExtensionKind
+
+    for kind in (ExtensionKind.INDEX_STORE, ExtensionKind.GRAPH_STORE):
+        for name in extensions.names(kind):
+            # One that cannot be loaded is a problem of the pipeline that names it.
+            with suppress(ConfigError):
+                if not extensions.find(kind, name).keeps_documents:
+                    yield (
+                        f"{kind.label} '{name}' does not say `keeps_documents`: documents that are withdrawn "
+                        "stay in it; its authors can add `held` and `apply`"
+                    )
 
 
 @click.command()
