@@ -35,7 +35,7 @@ from medkg_dagster.runtime.policies import external_calls, is_retryable
 from medkg_dagster.runtime.progress import RunProgress
 from medkg_dagster.runtime.resources import run_identity
 from medkg_dagster.runtime.run_processes import process_tags
-from medkg_dagster.runtime.tags import ATTEMPT_TAG, JOB_TAG, PIPELINE_TAG
+from medkg_dagster.runtime.tags import work_config, work_tags
 from medkg_dagster.runtime.ticks import STARTS_PER_TICK, TICK_SECONDS
 from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api import Extensions, StageContext, WaitingJob, WorkAtGate
@@ -123,15 +123,10 @@ def _find(pipelines: Mapping[str, PipelinePlan], name: str, work: str) -> Pipeli
 
 
 def _run_request(work: WorkAtGate, phase: JobPhase) -> RunRequest:
-    config = {"pipeline": phase.pipeline, "job_id": phase.job_id}
     return RunRequest(
         run_key=f"{phase.pipeline}:{phase.job_id}:{phase.attempt}",
-        run_config={"ops": {work.op_name: {"config": config}}},
-        tags={
-            PIPELINE_TAG: phase.pipeline,
-            JOB_TAG: phase.job_id,
-            ATTEMPT_TAG: str(phase.attempt),
-        },
+        run_config=work_config(phase, work.op_name),
+        tags=work_tags(phase),
     )
 
 

@@ -146,12 +146,12 @@ class Attendant:
     Args:
         home: The folder for all data.
         book: The open ledger.
-        pipeline: The pipeline's plan; work that goes on while a job waits at a gate is left to the daemon.
+        pipeline: The pipeline's plan.
         stack: Closes what was opened, at the end.
     """
 
     def __init__(self, home: Path, book: JobLedger, pipeline: PipelinePlan, stack: ExitStack) -> None:
-        self._jobs = {phase.job_name for phase in pipeline.phases}
+        self._pipeline = pipeline
         self._home = home
         self._book = book
         self._stack = stack
@@ -160,6 +160,7 @@ class Attendant:
         self._idle = IdlePhases(DAEMON_PATIENCE_SECONDS if self._has_daemon else 0.0)
         self._running: JobPhase | None = None
         self._has_ended = False
+        self._worked = False
 
     def __call__(self, job: Job, phases: tuple[JobPhase, ...]) -> int | None:
         """Look at a job that has not ended; return the exit code where there is nothing to wait for."""
@@ -167,8 +168,7 @@ class Attendant:
 
         if self._running is not None:
             return self._look_at_process(job, phases)
-        own = tuple(phase for phase in phases if phase.phase in self._jobs)
-        for phase in self._idle.find(own):
+        for phase in self._idle.find(phases):
             self._start(phase)
             return None
         if job.status is JobStatus.WAITING and not self._has_daemon:
@@ -189,7 +189,8 @@ class Attendant:
         starter = f"medkg run {self._launched.process.pid}"
         claimed = self._book.phases.claim(phase.key, phase.phase, starter)
         if claimed is not None and claimed.starter == starter:
-            self._launched.run(claimed)
+            work = self._pipeline.work.get(phase.phase)
+            self._launched.run(claimed, work.declared if work else None)
             self._running, self._has_ended = claimed, False
 
     def _look_at_process(self, job: Job, phases: tuple[JobPhase, ...]) -> int | None:
@@ -202,6 +203,7 @@ class Attendant:
             return None
         started, self._running = self._running, None
         phase = next((item for item in phases if item.phase == started.phase), started)
+        self._worked = self._worked or phase.is_work
         never_began = phase.status is PhaseStatus.DUE and phase.starter is not None
         is_open = phase.status is not PhaseStatus.DUE and job.status is JobStatus.RUNNING
         return self._lost(phase) if never_began or is_open else None
@@ -226,7 +228,15 @@ class Attendant:
         click.echo("\n".join([*lines, f"medkg: {phase.key}: {error}", f"medkg: its log is {log}"]), err=True)
         return 1
 
-    def _waits(self, job: Job) -> int:
+    def _waits(self, job: Job) -> int | None:
+        """Look at the gate where the wait may be over, as the daemon would; else leave the job waiting."""
+        from medkg_dagster.runtime.ledger_job_record import gate_rule
+
+        gate = self._pipeline.find_gate(str(job.phase))
+        if self._worked and gate is not None:
+            # It looks at nothing until the gate's `poll_interval_seconds` have passed since the last time.
+            self._worked = not self._book.gates.review(job.key.pipeline, gate_rule(gate)).looked
+            return None
         click.echo(
             f"{job.key} waits at gate '{job.phase}', and no daemon runs that would look at it: "
             "`medkg gate list` shows what it waits for, `make dev` goes on by itself, and "

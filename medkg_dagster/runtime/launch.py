@@ -13,7 +13,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from medkg_dagster.ledger import JobPhase
-from medkg_dagster.runtime.tags import phase_tags
+from medkg_dagster.runtime.tags import phase_tags, work_config, work_tags
+from medkg_dagster.stage_api import WorkAtGate
 
 DAEMON_RUNS = "daemon"
 NO_DAEMON = "no daemon"
@@ -49,13 +50,21 @@ class Launcher:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip() == DAEMON_RUNS.encode()
 
-    def run(self, phase: JobPhase) -> None:
+    def run(self, phase: JobPhase, work: WorkAtGate | None = None) -> None:
         """Let the process run a phase, which the caller has claimed; it goes on by itself.
 
         One that ends meanwhile does not hear it, which shows in `has_ended` and in its log.
+
+        Args:
+            phase: The phase.
+            work: What it is of, where it is work that goes on while the job waits at a gate.
         """
         assert self.process.stdin is not None
-        requested = {"job": phase.phase, "tags": phase_tags(phase)}
+        requested = {
+            "job": phase.phase,
+            "tags": work_tags(phase) if work else phase_tags(phase),
+            "config": work_config(phase, work.op_name) if work else {},
+        }
         with contextlib.suppress(BrokenPipeError):  # for a command it would be the end, without a word
             self.process.stdin.write(json.dumps(requested).encode() + b"\n")
             self.process.stdin.flush()

@@ -35,9 +35,11 @@ def main() -> None:
         requested = json.loads(line)
         if Settings.from_environment().executor == "in_process":
             job = defs.resolve_job_def(requested["job"])
-            result = job.execute_in_process(instance=instance, tags=requested["tags"], raise_on_error=False)
+            result = job.execute_in_process(
+                requested["config"], instance=instance, tags=requested["tags"], raise_on_error=False
+            )
             sys.exit(0 if result.success else 1)
-    _execute_in_processes(module, requested)
+    _execute_in_processes(module, requested, Path(log).with_suffix(".json"))
 
 
 def _daemon_runs(instance: "DagsterInstance") -> bool:
@@ -52,9 +54,11 @@ def _answer(text: str) -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 
-def _execute_in_processes(module: str, requested: dict[str, Any]) -> None:
-    """Become the command of Dagster's that gives each step a process."""
+def _execute_in_processes(module: str, requested: dict[str, Any], config: Path) -> None:
+    """Become the command of Dagster's that gives each step a process; it reads configuration from a file."""
+    config.write_text(json.dumps(requested["config"]))
     job = ["job", "execute", "-m", module, "-j", requested["job"], "--tags", json.dumps(requested["tags"])]
+    job += ["--config", str(config)]
     os.execv(sys.executable, [sys.executable, "-m", "dagster", *job])  # noqa: S606 - our own command
 
 

@@ -1,5 +1,7 @@
 """Tags that tell of a run which part of which ledger job it works on."""
 
+from typing import Any
+
 from medkg_dagster.ledger import JobPhase
 
 PARTITION_TAG = "dagster/partition"
@@ -26,3 +28,13 @@ def phase_tags(phase: JobPhase) -> dict[str, str]:
         PIPELINE_TAG: phase.pipeline,
         ATTEMPT_TAG: str(phase.attempt),
     }
+
+
+def work_tags(phase: JobPhase) -> dict[str, str]:
+    """Return the tags of a run that is to do what goes on while a job waits; it has no partition."""
+    return {PIPELINE_TAG: phase.pipeline, JOB_TAG: phase.job_id, ATTEMPT_TAG: str(phase.attempt)}
+
+
+def work_config(phase: JobPhase, op_name: str) -> dict[str, Any]:
+    """Return the configuration of that run."""
+    return {"ops": {op_name: {"config": {"pipeline": phase.pipeline, "job_id": phase.job_id}}}}

@@ -124,7 +124,11 @@ def test_a_job_that_waits_at_a_gate_without_a_daemon_is_left_waiting_and_the_way
     assert len(runs(deployment)) == 2
 
 
-def test_what_goes_on_while_a_job_waits_is_left_to_the_daemon(deployment: Running) -> None:
+@pytest.mark.parametrize("executor", ["in_process", "multiprocess"])
+def test_what_goes_on_while_a_job_waits_is_done_without_a_daemon_too(
+    deployment: Running, monkeypatch: pytest.MonkeyPatch, executor: str
+) -> None:
+    monkeypatch.setenv("MEDKG_EXECUTOR", executor)
     folder = deployment.folder / "config" / "orchestration" / "pipelines"
     shipped = REPOSITORY / "config" / "orchestration" / "pipelines" / "pdf-two-phase.yaml"
     (folder / shipped.name).write_bytes(shipped.read_bytes())
@@ -133,13 +137,17 @@ def test_what_goes_on_while_a_job_waits_is_left_to_the_daemon(deployment: Runnin
         record = {"doi": "10.5555/medkg.run", "title": "A PDF", "pdf_url": f"{address}/{pdf}"}
         (deployment.folder / "records.json").write_text(json.dumps([record]))
 
-        waiting = deployment.medkg(
+        done = deployment.medkg(
             *("run", "pdf-two-phase", "--adapter", "files", "--param", "path=records.json"),
             *("--set", 'download.allow_private_hosts=["127.0.0.1"]'),
-            check=False,
         )
 
-    assert (waiting.returncode, "waits at gate 'pdf_ir_ready'" in waiting.stdout) == (3, True)
+    assert done.stdout.endswith("pdf-two-phase/default succeeded\n")
+    assert [name for name, _ in runs(deployment)] == [
+        "pdf_two_phase__after_pdf_ir_ready",
+        "pdf_conversion",
+        "pdf_two_phase",
+    ]
 
 
 def test_a_gate_that_is_open_already_is_gone_through(deployment: Running) -> None:
