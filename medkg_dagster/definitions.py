@@ -1,14 +1,13 @@
 """The composition root: settings, plugins, pipelines, and the Dagster definitions made of them."""
 
+import gc
 import sys
 from typing import Any
 
 from dagster import DagsterInvalidConfigError
 
-from medkg_dagster.compiler.compile_plan import compile_plan
 from medkg_dagster.errors import MedkgError
-from medkg_dagster.resolution import load_deployment
-from medkg_dagster.settings import Settings
+from medkg_dagster.plugins.loading import collector_paused
 
 _refused: MedkgError | None = None
 _previous_hook = sys.excepthook
@@ -28,9 +27,16 @@ def _say_what_is_wrong(kind: type[BaseException], error: BaseException, tracebac
 
 sys.excepthook = _say_what_is_wrong
 try:
-    settings = Settings.from_environment()
-    deployment = load_deployment(settings)
-    defs = compile_plan(deployment.plan, deployment.factory, settings)
+    with collector_paused():
+        from medkg_dagster.compiler.compile_plan import compile_plan
+        from medkg_dagster.resolution import load_deployment
+        from medkg_dagster.settings import Settings
+
+        settings = Settings.from_environment()
+        deployment = load_deployment(settings)
+        defs = compile_plan(deployment.plan, deployment.factory, settings)
+        # All of it stays until the process ends, and the collector would go through it again and again.
+        gc.freeze()
 except MedkgError as error:
     _refused = error
     raise

@@ -3,15 +3,18 @@
 It never imports Dagster, and each command imports only what it needs, so that it starts fast.
 """
 
+import gc
 import os
-from importlib.metadata import entry_points
 
 try:
-    entry_points()
+    import medkg_dagster.domain  # noqa: F401 - defines the first model
 except Exception:  # noqa: BLE001 - whatever a damaged distribution raises; `medkg check` names it
-    # pydantic looks for plugins of its own when the first model is defined, and does not get past that file.
+    # pydantic looks for plugins of its own when that is defined, and does not get past the damaged file.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
 
 from medkg_dagster.cli.root import main
+
+# What a command makes, it needs until it ends: to look for garbage at every turn would only cost time.
+gc.set_threshold(100_000)
 
 __all__ = ["main"]

@@ -13,7 +13,6 @@ whatever session it has moved to. So it has no children left if and only if ever
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import resource
 import select
@@ -142,6 +141,8 @@ def _end_as(status: int | None) -> None:
 
 def _prctl(option: int, value: int) -> None:
     if sys.platform == "linux":
+        import ctypes  # by the supervisor alone, not by everybody who starts one
+
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 

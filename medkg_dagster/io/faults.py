@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
-import sqlite3
-import ssl
-import subprocess
+import sys
 
 from medkg_dagster.errors import (
     ConfigError,
@@ -90,12 +88,12 @@ def is_of_document(error: Exception) -> bool:
 def _judge(error: BaseException) -> bool | None:  # noqa: PLR0911 - one return per kind of error reads best
     if isinstance(error, (*_BROKEN_CODE, *_BROKEN_PATH)):
         return False
-    if isinstance(error, subprocess.TimeoutExpired):
+    if _is_of("subprocess", "TimeoutExpired", error):
         # A program that came to no end on one document will not on the same one again.
         return None
-    if isinstance(error, MemoryError | ssl.SSLError | TimeoutError | ConnectionError):
+    if isinstance(error, MemoryError | TimeoutError | ConnectionError) or _is_of("ssl", "SSLError", error):
         return True
-    if isinstance(error, sqlite3.Error):
+    if _is_of("sqlite3", "Error", error):
         code = getattr(error, "sqlite_errorcode", None)
         return True if code is not None and code & 0xFF in _PASSING_SQLITE else None
     status = _status(error)
@@ -109,6 +107,12 @@ def _judge(error: BaseException) -> bool | None:  # noqa: PLR0911 - one return p
         return may_pass(reason)
     names = [kind.__name__ for kind in type(error).__mro__ if kind.__module__ != "builtins"]
     return True if any(map(_PASSING_NAME.search, names)) else None
+
+
+def _is_of(module: str, name: str, error: BaseException) -> bool:
+    # Who raised the error has imported the module; imported here, it would delay every command.
+    kind = getattr(sys.modules.get(module), name, None)
+    return kind is not None and isinstance(error, kind)
 
 
 def _status(error: BaseException) -> int | None:

@@ -13,7 +13,6 @@ from medkg_dagster.cli.ledger import find_job, open_ledger
 from medkg_dagster.cli.output import echo_json, echo_records
 from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines
 from medkg_dagster.errors import ConfigError, LedgerError, did_you_mean
-from medkg_dagster.ledger.encoding import MAX_DEPTH
 from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,6 +42,8 @@ def parse_assignments(texts: Iterable[str], what: str, *, as_text: bool = False)
         try:
             values[name] = value if as_text else _parse(value)
         except RecursionError:
+            from medkg_dagster.ledger.encoding import MAX_DEPTH
+
             raise ConfigError(f"{what} {name!r} is nested deeper than {MAX_DEPTH} levels") from None
     return values
 

@@ -8,11 +8,10 @@ import logging
 import queue
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,7 +20,9 @@ from medkg_dagster.io.atomic_files import write_atomically
 from medkg_dagster.io.regular_files import RefusedFileError, read_regular
 from medkg_dagster.stage_api import QuarantinedDocument, StageContext, WaitingJob, WorkAtGate
 from medkg_dagster.stage_api._context import ProgressReporter
-from medkg_dagster.stages.pdf_conversion.converter import ConversionFailure, Converter
+
+if TYPE_CHECKING:
+    from medkg_dagster.stages.pdf_conversion.converter import ConversionFailure
 
 NAME = "pdf_conversion"
 PDF_IR_READY = "pdf_ir_ready"
@@ -193,6 +194,8 @@ def _is_pdf(file: FileRecord) -> bool:
 
 
 def _earlier_failure(path: Path) -> ConversionFailure | None:
+    from medkg_dagster.stages.pdf_conversion.converter import ConversionFailure
+
     try:
         said = json.loads(_read_sidecar(path, CONVERSION_FAILED))
         return ConversionFailure(str(said["error_class"]), str(said["message"]))
@@ -211,6 +214,11 @@ def _convert_all(
     """Convert with a few processes, each kept for as long as it behaves; yield as they finish."""
     if not files:
         return
+    # Whoever loads definitions imports this module; processes start only here.
+    from concurrent.futures import ThreadPoolExecutor
+
+    from medkg_dagster.stages.pdf_conversion.converter import ConversionFailure, Converter
+
     workers = max(1, min(limits.workers, len(files)))
     todo: queue.SimpleQueue[FileRecord] = queue.SimpleQueue()
     for file in files:
