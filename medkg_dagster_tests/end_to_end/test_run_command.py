@@ -79,17 +79,6 @@ def test_without_a_folder_for_dagster_the_run_shows_where_make_dev_looks(deploym
     assert "telemetry:\n  enabled: false" in (deployment.home / "dagster" / "dagster.yaml").read_text()
 
 
-def test_each_step_has_a_process_of_its_own_where_the_settings_say_so(
-    deployment: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MEDKG_EXECUTOR", "multiprocess")
-
-    done = deployment.medkg("run", "plain", "--param", "path=note.txt")
-
-    assert done.stdout.endswith("plain/default succeeded\n")
-    assert runs(deployment) == [("plain", DagsterRunStatus.SUCCESS)]
-
-
 def test_a_job_that_has_ended_runs_again(deployment: Running) -> None:
     command = ("run", "plain", "--param", "path=note.txt", "--job-id", "notes")
     deployment.medkg(*command)

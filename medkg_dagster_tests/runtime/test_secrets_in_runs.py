@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 import zstandard
-from dagster import DagsterEventType, ExecuteInProcessResult, TableMetadataValue
-from dagster import instance_for_test as file_based_instance
+from dagster import DagsterEventType, DagsterInstance, ExecuteInProcessResult, TableMetadataValue
 from pydantic import BaseModel, ConfigDict
 
 from medkg_dagster.compiler.config_schema import config_schema
@@ -29,6 +28,7 @@ from medkg_dagster.stage_api import (
 )
 from medkg_dagster.stage_api import _redaction as memory
 from medkg_dagster_tests.compiler.deployment import POLICIES, Deployment
+from medkg_dagster_tests.end_to_end.running import copy_instance
 from medkg_dagster_tests.runtime import telling_stage
 
 CORE = "hunter2Correct4711"
@@ -60,8 +60,7 @@ def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Depl
     monkeypatch.setattr(memory, "_revealed", {})
     monkeypatch.setattr(memory, "_known", None)
     monkeypatch.setenv("MEDKG_TEST_TOKEN", VALUE)
-    (tmp_path / "dagster").mkdir()
-    with file_based_instance(temp_dir=str(tmp_path / "dagster")) as instance:
+    with DagsterInstance.from_config(str(copy_instance(tmp_path / "dagster"))) as instance:
         yield Deployment(tmp_path, instance)
 
 
