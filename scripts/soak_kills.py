@@ -50,6 +50,8 @@ from medkg_dagster_tests.end_to_end.test_kills import (
 
 JOB = "job-0"
 DAEMON = (str(BIN / "dagster-daemon"), "run", "-m", "medkg_dagster.definitions")
+# Of the crashes; steps that have processes of their own take longer.
+SHARES = {"in_process": 3, "multiprocess": 1}
 FORK = multiprocessing.get_context("fork")
 CRASHED, RETRIED = 99, 98
 """What a run's process ends with: where it was told to, and where it had to try a step again."""
@@ -187,6 +189,7 @@ def crash(deployment: Running, records: Path, chance: random.Random, number: int
     places = [(name, place) for name, count in points.items() for place in range(count)]
     chance.shuffle(places)
     each_once = iter(places)
+    crashed_at = set()
     told = 0
     while crashes.total() < number:
         name, first = next(each_once, None) or chance.choice(places)
@@ -202,6 +205,7 @@ def crash(deployment: Running, records: Path, chance: random.Random, number: int
             place, wait = to_come.pop(0) if to_come else (None, None)
             if starter.carry_out(phase, place, wait):
                 history.append((place, wait))
+                crashed_at.add((name, place))
                 starter.repair(JOB)
             else:
                 to_come.clear()  # it had less to do than the first time
@@ -216,7 +220,8 @@ def crash(deployment: Running, records: Path, chance: random.Random, number: int
         if crashes.total() >= told + 50:
             told = crashes.total()
             print(f"{told} crashes: {dict(crashes)}, {sum(os.times()[:4]):.0f} s", flush=True)
-    print(f"{executor}: {crashes.total()} crashes, none of which left a trace: {dict(crashes)}")
+    covered = f"at {len(crashed_at & {*places})} of {len(places)} write points"
+    print(f"{executor}: {crashes.total()} crashes {covered}, none of which left a trace: {dict(crashes)}")
 
 
 def crashes(folder: Path, chance: random.Random, number: int, executor: str) -> None:
@@ -351,10 +356,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made:
         folder = given.folder or Path(made)
         for executor in given.executors:
-            # A step that has a process of its own takes longer.
-            share = {"in_process": 3, "multiprocess": 1}[executor] / 4 if len(given.executors) > 1 else 1
             if given.crashes:
-                crashes(folder / f"crashes_{executor}", chance, round(given.crashes * share), executor)
+                number = given.crashes * SHARES[executor] // sum(SHARES[item] for item in given.executors)
+                crashes(folder / f"crashes_{executor}", chance, number, executor)
             if given.kills:
                 kill(folder / f"kills_{executor}", chance, given.kills // len(given.executors), executor)
 
