@@ -7,14 +7,13 @@ import gc
 import os
 
 try:
+    # What a command makes, it needs until it ends: to look for garbage at every turn would only cost time.
+    gc.set_threshold(100_000)
     import medkg_dagster.domain  # noqa: F401 - defines the first model
 except Exception:  # noqa: BLE001 - whatever a damaged distribution raises; `medkg check` names it
     # pydantic looks for plugins of its own when that is defined, and does not get past the damaged file.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
 
 from medkg_dagster.cli.root import main
-
-# What a command makes, it needs until it ends: to look for garbage at every turn would only cost time.
-gc.set_threshold(100_000)
 
 __all__ = ["main"]

@@ -38,7 +38,7 @@ def stages(settings: Settings, stage_type: str | None, as_json: bool, audit: boo
     if factory.problems:
         click.echo(f"medkg: {len(factory.problems)} problems with plugins, see `medkg check`", err=True)
     names = [stage_type] if stage_type else factory.registry.stage_types
-    found = [describe_type(factory, name) for name in names]
+    found = [describe_type(factory, name, with_config=as_json or bool(stage_type)) for name in names]
     if as_json:
         echo_json(found[0] if stage_type else found)
     elif stage_type:
@@ -85,8 +85,8 @@ def _show_audit(settings: Settings, subject: str | None, limit: int, *, as_json:
     )
 
 
-def describe_type(factory: StageFactory, name: str) -> dict[str, Any]:
-    """Return a stage type's metadata, origin and config fields as plain values.
+def describe_type(factory: StageFactory, name: str, *, with_config: bool = True) -> dict[str, Any]:
+    """Return a stage type's metadata, origin and, if wanted, config fields as plain values.
 
     Raises:
         ConfigError: Its plugin is not let in, or could not be loaded.
@@ -101,7 +101,7 @@ def describe_type(factory: StageFactory, name: str) -> dict[str, Any]:
     return {
         **metadata.to_dict(),
         "origin": describe_origin(factory, name),
-        "config": describe_config(metadata.config_model),
+        "config": describe_config(metadata.config_model) if with_config else None,
     }
 
 
