@@ -87,7 +87,7 @@ def _measured(name: str) -> Iterator[Figure]:
             yield receiving.recv()
     child.join()
     if child.exitcode:
-        raise SystemExit(child.exitcode)
+        raise SystemExit(f"the benchmark {name} ended with {child.exitcode}")
 
 
 def _send(name: str, sending: Connection) -> None:
