@@ -174,7 +174,17 @@ class UnsafeDocumentError(DocumentError):
 
 
 class RejectedDocumentError(DocumentError):
-    """A document can be read but must not be used: empty, duplicate or retracted."""
+    """A document can be read but must not be used: empty, duplicate or retracted.
+
+    That is an outcome of the document and no fault of the batch: `max_failure_ratio` does not count it.
+
+    Attributes:
+        status: What becomes of the document: `quarantined`, `superseded` or `retracted`.
+    """
+
+    def __init__(self, message: str = "", status: str = "quarantined") -> None:
+        self.status = status
+        super().__init__(message)
 
 
 class DownloadError(DocumentError):

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from medkg_dagster import __version__
+from medkg_dagster.cli.documents import documents
 from medkg_dagster.cli.gate import gate
 from medkg_dagster.cli.ledger import ledger, summary
 from medkg_dagster.cli.ledger.changes import cancel, list_files, retry, set_fields
@@ -74,6 +75,7 @@ for _command in (
     submit,
     gate,
     ledger,
+    documents,
     search,
     graph,
     export,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Annotated
@@ -45,6 +46,11 @@ class Payload(Value):
     content: bytes
     source: str
     origin: str
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 (hex) of the bytes."""
+        return hashlib.sha256(self.content).hexdigest()
 
 
 class FileStatus(StrEnum):

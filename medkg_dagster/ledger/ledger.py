@@ -13,6 +13,7 @@ from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
     from medkg_dagster.io.sql import Database
+    from medkg_dagster.ledger.documents import DocumentLedger
     from medkg_dagster.ledger.files import FileLedger
     from medkg_dagster.ledger.gates import GateLedger
     from medkg_dagster.ledger.jobs import JobTable
@@ -25,7 +26,7 @@ LEDGER_FILE = "ledger.sqlite"
 
 
 class JobLedger:
-    """Jobs, their history, stage runs and quarantined documents, in SQLite or PostgreSQL.
+    """Jobs, their history, stage runs and documents, in SQLite or PostgreSQL.
 
     Every method is one transaction and may be repeated without changing anything further. Several
     processes may write at once. Close the ledger, or use it as a context manager.
@@ -151,6 +152,13 @@ class JobLedger:
         from medkg_dagster.ledger.files import FileLedger
 
         return FileLedger(self._database, self._clock)
+
+    @property
+    def documents(self) -> DocumentLedger:
+        """The documents, and which requests hold them."""
+        from medkg_dagster.ledger.documents import DocumentLedger
+
+        return DocumentLedger(self._database, self._clock)
 
     def watching(self) -> AbstractContextManager[Callable[[float], None]]:
         """Give a function that waits until something in the ledger changes, at most so many seconds."""

@@ -161,4 +161,5 @@ MIGRATIONS = (
     Migration(3, _SQLITE_OUTSIDERS, _POSTGRESQL_OUTSIDERS),
     Migration(4),
     Migration(5, _RUNS, _RUNS + _NOTIFY),
+    Migration(6),
 )

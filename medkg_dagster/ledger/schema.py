@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Tabl
 
 METADATA = MetaData()
 SINCE = "since"
-_GATES, _AUDIT, _RUNS = ({SINCE: version} for version in (3, 4, 5))
+_GATES, _AUDIT, _RUNS, _DOCUMENTS = ({SINCE: version} for version in (3, 4, 5, 6))
 
 
 def _number() -> Column[Any]:
@@ -196,6 +196,64 @@ STAGE_RUNS = Table(
     Column("error", Text),
     Column("started_at", Text, nullable=False),
     Column("finished_at", Text),
+)
+
+REQUESTS = Table(
+    "ledger_requests",
+    METADATA,
+    Column("pipeline", Text, primary_key=True),
+    Column("request", Text, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("parameters", Text, nullable=False),
+    info=_DOCUMENTS,
+)
+
+LISTINGS = Table(
+    "ledger_listings",
+    METADATA,
+    Column("pipeline", Text, primary_key=True),
+    Column("job_id", Text, primary_key=True),
+    Column("stage", Text, primary_key=True),
+    Column("request", Text, nullable=False),
+    Column("is_full", Integer, nullable=False),
+    Column("at", Text, nullable=False),
+    info=_DOCUMENTS,
+)
+
+HOLDINGS = Table(
+    "ledger_holdings",
+    METADATA,
+    Column("pipeline", Text, primary_key=True),
+    Column("request", Text, primary_key=True),
+    Column("item", Text, primary_key=True),
+    Column("origin", Text, nullable=False),
+    Column("content_hash", Text, nullable=False),
+    Column("document_id", Text),
+    Column("status", Text, nullable=False),
+    Column("stage", Text),
+    Column("reason", Text),
+    Column("unlisted_at", Text),
+    Index("ledger_holdings_by_document", "document_id", info=_DOCUMENTS),
+    Index("ledger_holdings_by_item", "pipeline", "item", info=_DOCUMENTS),
+    info=_DOCUMENTS,
+)
+
+DOCUMENTS = Table(
+    "ledger_documents",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("url", Text),
+    Column("content_hash", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("reason", Text),
+    Column("decided_by", Text),
+    Column("since", Text, nullable=False),
+    Column("changed_at", Text, nullable=False),
+    Index("ledger_documents_by_status", "status", info=_DOCUMENTS),
+    info=_DOCUMENTS,
 )
 
 REGISTRATIONS = Table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -22,7 +22,7 @@ from medkg_dagster.ledger.models import (
     StageRun,
     StageStatus,
 )
-from medkg_dagster.ledger.statements import job_rows, stage_rows
+from medkg_dagster.ledger.statements import document_rows, job_rows, stage_rows
 from medkg_dagster.ledger.statements.phase_rows import PhaseKey
 from medkg_dagster.ledger.statements.stage_rows import StageKey
 from medkg_dagster.ledger.times import Clock
@@ -79,6 +79,7 @@ class StageRunLedger:
         counts: Mapping[str, int] | None = None,
         gates: Sequence[GateApproach] = (),
         fields: Mapping[str, Any] | None = None,
+        passed: Collection[str] = (),
     ) -> None:
         """Record that a stage did its work, and let the job come to the gates it was the last in front of.
 
@@ -96,6 +97,7 @@ class StageRunLedger:
             counts: The number of values per state key, and other counts worth keeping.
             gates: The gates that the stage stands in front of.
             fields: Fields of the job to set by dotted path, as gates that are waited at ask for; JSON values.
+            passed: The documents that the stage let pass.
         """
         values = {
             "status": StageStatus.FINISHED.value,
@@ -106,7 +108,12 @@ class StageRunLedger:
         }
         of_stage = StageKey(*key, stage)
         self._end(
-            of_stage, run, selection, values=values, quarantined=quarantined, gates=gates, fields=fields
+            *(of_stage, run, selection),
+            values=values,
+            quarantined=quarantined,
+            gates=gates,
+            fields=fields,
+            passed=passed,
         )
 
     def stop(
@@ -156,6 +163,7 @@ class StageRunLedger:
         quarantined: Sequence[QuarantinedDocument],
         gates: Sequence[GateApproach] = (),
         fields: Mapping[str, Any] | None = None,
+        passed: Collection[str] = (),
     ) -> None:
         with self._database.writing() as connection:
             change = JobTransaction(connection, self._clock, key.job)
@@ -164,6 +172,8 @@ class StageRunLedger:
                 ended = {"quarantined": len(quarantined), "finished_at": change.now}
                 stage_rows.put_stage_run(connection, key, {**values, **ended, "run_id": run.run_id})
                 stage_rows.replace_outcomes(connection, key, quarantined, change.now)
+                if values["status"] == StageStatus.FINISHED:
+                    document_rows.record_outcomes(connection, key, quarantined, passed, change.now)
                 if fields:
                     change.change_fields(fields, run.actor, f"{key.stage} is done")
             runs = {item.stage: item for item in change.stage_runs()}

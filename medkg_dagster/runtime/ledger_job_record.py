@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from medkg_dagster.domain.gate_conditions import GateCondition
+from medkg_dagster.domain.holdings import DocumentStatus, Listing, ListingOutcome, ParsedDocument
 from medkg_dagster.domain.payloads import FileRecord
 from medkg_dagster.errors import ConfigError, did_you_mean
 from medkg_dagster.ledger import GateRule, JobKey, JobLedger, RunIdentity
@@ -69,6 +70,18 @@ class LedgerJobRecord:
     def record_files(self, records: Iterable[FileRecord]) -> None:
         """Remember what became of files."""
         self.ledger.files.put(JobKey(self.pipeline.name, self.job_id), records)
+
+    def record_listing(self, listing: Listing) -> ListingOutcome:
+        """Let the pipeline hold what a source listed, in place of what it held for the same parameters."""
+        return self.ledger.documents.record_listing(JobKey(self.pipeline.name, self.job_id), listing)
+
+    def record_documents(self, documents: Sequence[ParsedDocument]) -> None:
+        """Remember which documents the listed payloads were found to be."""
+        self.ledger.documents.record_documents(self.pipeline.name, documents)
+
+    def standing(self, document_ids: Sequence[str]) -> Mapping[str, DocumentStatus]:
+        """Return the status of those of the documents that the ledger knows."""
+        return self.ledger.documents.standing(document_ids)
 
     def reserve_call(self, service: str, interval: float) -> float:
         """Take the next free turn to call a service, among all who share the ledger."""

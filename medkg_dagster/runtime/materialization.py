@@ -1,12 +1,14 @@
 """What a materialization shows: counts, time, refused documents, and a look at what was made."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dagster import MetadataValue, TableColumn, TableRecord, TableSchema
 from pydantic import BaseModel
 
+from medkg_dagster.domain.holdings import DocumentStatus
 from medkg_dagster.stage_api import QuarantinedDocument, StageContext
 from medkg_dagster.stage_api._context import Described, Scalar
 from medkg_dagster.stage_api._invocation import StageOutcome
@@ -42,6 +44,9 @@ def output_metadata(ctx: StageContext, outcome: StageOutcome) -> dict[str, Metad
         "documents_succeeded": MetadataValue.int(ctx.succeeded),
         "documents_quarantined": MetadataValue.int(len(ctx.quarantined)),
     }
+    for status, count in Counter(item.status for item in ctx.quarantined if not item.is_fault).items():
+        if status is not DocumentStatus.QUARANTINED:
+            metadata[f"documents_{status.value}"] = MetadataValue.int(count)
     metadata |= described_metadata(ctx)
     for key, value in outcome.state.items():
         if isinstance(value, Sequence):

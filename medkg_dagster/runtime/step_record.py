@@ -20,7 +20,7 @@ from medkg_dagster.resolution.plan import PipelinePlan, PlannedGate
 from medkg_dagster.runtime.dagster_internals import capture_interrupts
 from medkg_dagster.runtime.ledger_job_record import LedgerJobRecord, gate_rule
 from medkg_dagster.runtime.resources import LedgerJob, run_identity
-from medkg_dagster.stage_api import QuarantinedDocument, StageContext
+from medkg_dagster.stage_api import Document, QuarantinedDocument, StageContext
 from medkg_dagster.stage_api._invocation import StageOutcome
 from medkg_dagster.topology.names import dagster_name
 
@@ -88,8 +88,9 @@ class StepRecord:
             output_count=outcome.output_count,
             succeeded=ctx.succeeded,
             quarantined=ctx.quarantined,
-            counts=_state_counts(outcome.state),
+            counts=_state_counts(outcome.state) | _described_counts(ctx),
             gates=[_approach(gate) for gate in self.pipeline.gates if self.stage in gate.upstream],
+            passed=_passed(outcome.state),
         )
 
     def supersede(self, error: str) -> None:
@@ -140,3 +141,14 @@ def _state_counts(state: Mapping[str, Any]) -> dict[str, int]:
             numbers = ((name, getattr(value, name)) for name in type(value).model_fields)
             counts |= {name: number for name, number in numbers if type(number) is int}
     return counts
+
+
+def _described_counts(ctx: StageContext) -> dict[str, int]:
+    """Return the whole numbers that a stage described."""
+    return {name: value for name, value in ctx.described.items() if type(value) is int}
+
+
+def _passed(state: Mapping[str, Any]) -> set[str]:
+    """Return the ids of the documents in a stage's state."""
+    values = (value for value in state.values() if isinstance(value, tuple | list))
+    return {item.id for value in values for item in value if isinstance(item, Document)}

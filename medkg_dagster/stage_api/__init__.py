@@ -35,18 +35,13 @@ from medkg_dagster.stage_api._context import (
     TopologyView,
 )
 from medkg_dagster.stage_api._extensions import (
-    DocumentGraphStore,
-    DocumentIndexStore,
     Embedder,
     Extension,
     ExtensionKind,
     Extensions,
-    GraphStore,
-    IndexStore,
-    Neighbour,
+    ListingSource,
     NoParameters,
     RemoteEmbedder,
-    SearchHit,
     Source,
     check_extension,
 )
@@ -67,6 +62,14 @@ from medkg_dagster.stage_api._stage_types.registration import (
     write_key,
 )
 from medkg_dagster.stage_api._stage_types.work_at_gates import WaitingJob, WorkAtGate
+from medkg_dagster.stage_api._stores import (
+    DocumentGraphStore,
+    DocumentIndexStore,
+    GraphStore,
+    IndexStore,
+    Neighbour,
+    SearchHit,
+)
 
 __all__ = [
     "API_VERSION",
@@ -104,6 +107,7 @@ __all__ = [
     "IndexReceipt",
     "IndexStore",
     "JobRecord",
+    "ListingSource",
     "MedkgError",
     "Neighbour",
     "NoParameters",

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from medkg_dagster.domain.gate_conditions import GateCondition
-from medkg_dagster.errors import BatchInterruptedError, MedkgError
+from medkg_dagster.domain.holdings import DocumentStatus
+from medkg_dagster.errors import BatchInterruptedError, MedkgError, RejectedDocumentError
 from medkg_dagster.io.faults import is_of_document, may_pass
 from medkg_dagster.stage_api._calls import ExternalCalls
 from medkg_dagster.stage_api._extensions import Extensions, GivenExtensions
@@ -46,6 +47,8 @@ class QuarantinedDocument:
         error_class: The exception's class name.
         message: What was wrong.
         details: The traceback of an unexpected error; empty for one raised on purpose.
+        status: What becomes of the document.
+        is_fault: Whether it counts for `max_failure_ratio`; a document that must not be used does not.
     """
 
     document_id: str
@@ -53,6 +56,8 @@ class QuarantinedDocument:
     error_class: str
     message: str
     details: str = ""
+    status: DocumentStatus = DocumentStatus.QUARANTINED
+    is_fault: bool = True
 
 
 @dataclass(slots=True)
@@ -125,10 +130,14 @@ class StageContext:
         shown = showable(error)
         details = "" if isinstance(error, MedkgError) else "".join(traceback.format_exception(shown))
         message = str(shown) or type(error).__name__
+        status, is_fault = DocumentStatus.QUARANTINED, True
+        if isinstance(error, RejectedDocumentError):
+            status, is_fault = DocumentStatus(error.status), False
+        kind = type(error).__name__
         self.quarantined.append(
-            QuarantinedDocument(document_id, self.stage, type(error).__name__, message, details)
+            QuarantinedDocument(document_id, self.stage, kind, message, details, status, is_fault)
         )
-        self.log.warning("quarantined %s: %s: %s", document_id, type(error).__name__, message)
+        self.log.warning("%s %s: %s: %s", status.value, document_id, kind, message)
 
     def for_each(
         self,

@@ -6,7 +6,7 @@ An entry point of a group below names an `Extension`. Only the chosen one is imp
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from medkg_dagster.domain.chunks import Chunk, EmbeddingBatch, IndexReceipt
-from medkg_dagster.domain.knowledge import Edge, GraphReceipt, Node
 from medkg_dagster.domain.payloads import Payload
 from medkg_dagster.domain.scalar_types import Place, find_mistyped, named_field
 from medkg_dagster.errors import ConfigError, did_you_mean
@@ -63,6 +61,21 @@ class Source(Protocol):
         """
 
 
+@runtime_checkable
+class ListingSource(Source, Protocol):
+    """A source that can say whether it listed all it has: then what it no longer lists is withdrawn.
+
+    Of other sources nothing is: what they fetch is taken for what has changed.
+    """
+
+    @property
+    def lists_all(self) -> bool:
+        """Whether what `fetch` gave is all there is; asked when it was read to its end.
+
+        False where it was limited, or where a part could not be read.
+        """
+
+
 class Embedder(Protocol):
     """Turns texts into vectors."""
 
@@ -87,133 +100,6 @@ class RemoteEmbedder(Embedder, Protocol):
 
     def using(self, calls: ExternalCalls) -> Embedder:
         """Return an embedder that makes its requests through `calls`, within its attempts and seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class SearchHit:
-    """One result of a search.
-
-    Attributes:
-        chunk: The chunk that was found.
-        score: Reciprocal rank fusion score; only the order means anything.
-        bm25_rank: Rank among full-text matches, from 1; None where the text did not match.
-        vector_rank: Rank among vector neighbours, from 1; None where it was not among them.
-    """
-
-    chunk: Chunk
-    score: float
-    bm25_rank: int | None
-    vector_rank: int | None
-
-
-class IndexStore(Protocol):
-    """Keeps chunks and their vectors searchable."""
-
-    def upsert(self, chunks: Sequence[Chunk], embeddings: EmbeddingBatch) -> IndexReceipt:
-        """Write chunks in one transaction; chunks of other versions of the same documents are removed.
-
-        Writing the same chunks again changes nothing.
-        """
-
-    def search(self, query: str, vector: NDArray[np.float32] | None, limit: int) -> tuple[SearchHit, ...]:
-        """Return the best chunks for a query, text and vector ranks fused; any text is a valid query."""
-
-    def embedding_model(self) -> str | None:
-        """The model whose vectors are stored; None for an empty index."""
-
-    def close(self) -> None:
-        """Release files and connections."""
-
-
-class DocumentIndexStore(IndexStore, Protocol):
-    """An index store that knows its documents: of an extension that says `keeps_documents`."""
-
-    def held(self) -> Mapping[str, str]:
-        """Return its documents, also those without chunks, each with the hash it was written with."""
-
-    def apply(
-        self,
-        changed: Mapping[str, str],
-        removed: Collection[str],
-        chunks: Sequence[Chunk],
-        embeddings: EmbeddingBatch,
-    ) -> IndexReceipt:
-        """Write some documents and take others out; each changes whole or not at all.
-
-        Args:
-            changed: The documents to write, also those without chunks, each with the hash of its input.
-            removed: The documents to take out, known or not.
-            chunks: All chunks of the changed documents.
-            embeddings: One vector for each of them.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbour:
-    """One edge seen from a node.
-
-    Attributes:
-        edge: The edge with its evidence.
-        node: The node at the other end.
-        outgoing: Whether the node that was asked for is the edge's subject.
-    """
-
-    edge: Edge
-    node: Node
-    outgoing: bool
-
-
-class GraphStore(Protocol):
-    """Keeps nodes and edges."""
-
-    def upsert(
-        self, documents: Sequence[str], nodes: Mapping[str, Sequence[Node]], edges: Sequence[Edge]
-    ) -> GraphReceipt:
-        """Write nodes and edges in one transaction; older edges of the given documents are removed.
-
-        The graph depends on the latest version of each document only: not on the order of batches, nor on
-        what was said before.
-
-        Args:
-            documents: CURIEs of every document of the batch, also those without edges.
-            nodes: By document what it says about nodes: about itself and about both ends of its edges.
-            edges: Edges, merged by id.
-        """
-
-    def find(self, name: str) -> tuple[Node, ...]:
-        """Return the nodes with this CURIE or name (case-insensitive), best first."""
-
-    def neighbours(self, curie: str, limit: int) -> tuple[Neighbour, ...]:
-        """Return the edges of a node with the nodes at their other ends."""
-
-    def export_kgx(self, folder: Path) -> tuple[Path, Path]:
-        """Write `nodes.jsonl` and `edges.jsonl` in the KGX format, sorted by id, each atomically."""
-
-    def close(self) -> None:
-        """Release files and connections."""
-
-
-class DocumentGraphStore(GraphStore, Protocol):
-    """A graph store that knows its documents: of an extension that says `keeps_documents`."""
-
-    def held(self) -> Mapping[str, str]:
-        """Return its documents, also those without edges, each with the hash it was written with."""
-
-    def apply(
-        self,
-        changed: Mapping[str, str],
-        removed: Collection[str],
-        nodes: Mapping[str, Sequence[Node]],
-        edges: Sequence[Edge],
-    ) -> GraphReceipt:
-        """Write some documents and take others out; each changes whole or not at all.
-
-        Args:
-            changed: The documents to write, also those without edges, each with the hash of its input.
-            removed: The documents to take out, known or not.
-            nodes: What each changed document says about nodes, as for `upsert`.
-            edges: The edges of the changed documents, merged by id.
-        """
 
 
 class NoParameters(BaseModel):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from medkg_dagster.domain.holdings import DocumentStatus
 from medkg_dagster.errors import (
     BatchFailedError,
     MedkgError,
@@ -215,11 +216,15 @@ def _count(metadata: StageMetadata, output: Any) -> int:
 
 
 def _refuse_failed_batch(metadata: StageMetadata, ctx: StageContext) -> None:
-    failed = len(ctx.quarantined)
-    seen = failed + ctx.succeeded
+    faults = [item for item in ctx.quarantined if item.is_fault]
+    seen = len(ctx.quarantined) + ctx.succeeded
+    if not ctx.succeeded:
+        # That none of a batch can be used is worth a failure; that all were retracted is how things are.
+        faults = [item for item in ctx.quarantined if item.status is DocumentStatus.QUARANTINED]
+    failed = len(faults)
     if not failed or (ctx.succeeded and failed / seen <= metadata.max_failure_ratio):
         return
-    first = ctx.quarantined[0]
+    first = faults[0]
     raise BatchFailedError(
         f"{failed} of {seen} documents failed in stage {ctx.stage!r} of pipeline {ctx.pipeline!r}, "
         f"job {ctx.job_id!r}; at most {metadata.max_failure_ratio:.0%} may. "

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from medkg_dagster.domain.gate_conditions import GateCondition
+from medkg_dagster.domain.holdings import DocumentStatus, Listing, ListingOutcome, ParsedDocument
 from medkg_dagster.domain.payloads import FileRecord, FileStatus
 from medkg_dagster.errors import StateError
 from medkg_dagster.stage_api._redaction import holds_secret, redacted
@@ -54,6 +55,15 @@ class JobRecord(Protocol):
 
     def record_files(self, records: Iterable[FileRecord]) -> None:
         """Remember what became of files; a later record of a document takes the place of the earlier."""
+
+    def record_listing(self, listing: Listing) -> ListingOutcome:
+        """Let the pipeline hold what a source listed, in place of what it held for the same parameters."""
+
+    def record_documents(self, documents: Sequence[ParsedDocument]) -> None:
+        """Remember which documents the listed payloads were found to be."""
+
+    def standing(self, document_ids: Sequence[str]) -> Mapping[str, DocumentStatus]:
+        """Return the status of those of the documents that the ledger knows."""
 
     def reserve_call(self, service: str, interval: float) -> float:
         """Take the next free turn to call a service, among all who share the ledger.
@@ -116,6 +126,19 @@ class InMemoryJobRecord:
         """Remember what became of files."""
         self.records |= {record.document_id: record for record in records}
 
+    def record_listing(self, listing: Listing) -> ListingOutcome:
+        """Return that all is new: nothing is remembered."""
+        count = len(listing.items)
+        return ListingOutcome(current=count, new=count, changed=0, withdrawn=0, waiting=0)
+
+    def record_documents(self, documents: Sequence[ParsedDocument]) -> None:
+        """Remember nothing."""
+
+    def standing(self, document_ids: Sequence[str]) -> Mapping[str, DocumentStatus]:
+        """Return nothing: no document is known."""
+        del document_ids
+        return {}
+
     def reserve_call(self, service: str, interval: float) -> float:
         """Return 0: nobody else calls."""
         del service, interval
@@ -174,6 +197,18 @@ class RedactedJobRecord:
     def record_files(self, records: Iterable[FileRecord]) -> None:
         """Remember what became of files."""
         self.record.record_files(redacted(tuple(records)))
+
+    def record_listing(self, listing: Listing) -> ListingOutcome:
+        """Let the pipeline hold what a source listed."""
+        return self.record.record_listing(redacted(listing))
+
+    def record_documents(self, documents: Sequence[ParsedDocument]) -> None:
+        """Remember which documents the listed payloads were found to be."""
+        self.record.record_documents(redacted(tuple(documents)))
+
+    def standing(self, document_ids: Sequence[str]) -> Mapping[str, DocumentStatus]:
+        """Return the status of those of the documents that the ledger knows."""
+        return self.record.standing(redacted(tuple(document_ids)))
 
     def reserve_call(self, service: str, interval: float) -> float:
         """Take the next free turn to call a service."""

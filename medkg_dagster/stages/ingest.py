@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 from pydantic import Field, ValidationInfo, model_validator
 
+from medkg_dagster.domain.holdings import DocumentStatus, ListedItem, Listing
 from medkg_dagster.errors import PermanentSourceError, RejectedDocumentError
 from medkg_dagster.stage_api import (
     Config,
     ExtensionKind,
+    ListingSource,
     Payload,
     Source,
     StageContext,
@@ -64,10 +67,41 @@ class IngestStage:
         if not payloads and not ctx.quarantined:
             raise PermanentSourceError(
                 f"source '{self._config.adapter}' found no documents with parameters {self._config.params}; "
-                f"check that the place is not empty and that no filter excludes everything"
+                "check that the place is not empty and that no filter excludes everything; what it gave "
+                "before stays, `medkg documents withdraw` takes it out"
             )
+        self._list(ctx, payloads, is_full=isinstance(source, ListingSource) and source.lists_all)
         ctx.log.info("fetched %d payloads, refused %d", len(payloads), len(ctx.quarantined))
         return tuple(payloads)
+
+    def _list(self, ctx: StageContext, payloads: Sequence[Payload], *, is_full: bool) -> None:
+        """Let the ledger know what the source has now, and show what that changed."""
+        items = (
+            ListedItem(id=payload.id, origin=payload.origin, content_hash=payload.content_hash)
+            for payload in payloads
+        )
+        listing = Listing(
+            stage=ctx.stage,
+            source=self._config.adapter,
+            parameters=self._config.params,
+            items=tuple(items),
+            is_full=is_full,
+            refused={item.document_id: item.message for item in ctx.quarantined},
+        )
+        found = ctx.job.record_listing(listing)
+        for name, count in found.model_dump().items():
+            ctx.describe(f"documents_{name}", count)
+        ctx.log.info(
+            "%d current, %d new, %d changed, %d withdrawn%s",
+            *(found.current, found.new, found.changed, found.withdrawn),
+            "" if is_full else "; the listing is not all the source has, so nothing is taken for gone",
+        )
+        if found.waiting:
+            ctx.log.warning(
+                "%d of %d documents are listed no more: too many to go by themselves, they stay for now; "
+                "where that is right, `medkg documents withdraw --unlisted %s` takes them out",
+                *(found.waiting, found.current, ctx.pipeline),
+            )
 
 
 def register() -> StageRegistration:
@@ -86,5 +120,6 @@ def register() -> StageRegistration:
 
 def _duplicate(payload: Payload, first_origin: str) -> RejectedDocumentError:
     return RejectedDocumentError(
-        f"{payload.origin}: {payload.id} was already fetched from {first_origin}; the first copy is used"
+        f"{payload.origin}: {payload.id} was already fetched from {first_origin}; the first copy is used",
+        DocumentStatus.SUPERSEDED,
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
+from medkg_dagster.domain.holdings import DocumentStatus
 from medkg_dagster.errors import RejectedDocumentError, UnreadableDocumentError
 from medkg_dagster.stage_api import (
     Config,
@@ -70,11 +71,13 @@ class IrValidationStage:
             self.check(candidate)
             if candidate.id in ids:
                 raise RejectedDocumentError(
-                    f"duplicate: the batch already holds a document with the id {candidate.id}"
+                    f"duplicate: the batch already holds a document with the id {candidate.id}",
+                    DocumentStatus.SUPERSEDED,
                 )
             if candidate.content_hash in hashes:
                 raise RejectedDocumentError(
-                    f"duplicate: title and text are the same as those of {hashes[candidate.content_hash]}"
+                    f"duplicate: title and text are the same as those of {hashes[candidate.content_hash]}",
+                    DocumentStatus.SUPERSEDED,
                 )
             ids.add(candidate.id)
             hashes[candidate.content_hash] = candidate.id
@@ -104,7 +107,9 @@ class IrValidationStage:
         if garbled := _encoding_problem(document, self._config.max_garbled_share):
             raise UnreadableDocumentError(f"{document.id}: {garbled}")
         if document.retracted and self._config.reject_retracted:
-            raise RejectedDocumentError(f"{document.id}: retracted: it is a {document.retracted}")
+            raise RejectedDocumentError(
+                f"{document.id}: retracted: it is a {document.retracted}", DocumentStatus.RETRACTED
+            )
 
 
 def _offset_problems(document: Document) -> Iterator[str]:

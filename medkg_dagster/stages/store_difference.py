@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
+from medkg_dagster.domain.holdings import DocumentStatus
 from medkg_dagster.stage_api import StageContext
 
 
@@ -26,13 +27,35 @@ class StoreDifference:
 def compare_store(ctx: StageContext, held: Mapping[str, str], given: Mapping[str, str]) -> StoreDifference:
     """Compare a batch with the store itself, whatever earlier runs were to have done.
 
+    What the ledger knows as not current is not written, and taken out where the store has it, of whichever
+    batch it is. What the ledger does not know stays: nobody said that it is gone.
+
     Args:
         ctx: The stage's surroundings; the counts are described there.
         held: What the store holds: document to the hash of its input.
         given: The same of the batch.
     """
-    changed = {name: digest for name, digest in given.items() if held.get(name) != digest}
+    standing = ctx.job.standing(sorted(held.keys() | given.keys()))
+    gone = {name for name, status in standing.items() if status is not DocumentStatus.CURRENT}
+    current = given.keys() - gone
+    changed = {name: given[name] for name in sorted(current) if held.get(name) != given[name]}
+    removed = gone & held.keys()
     new = len(changed.keys() - held.keys())
-    ctx.describe("documents_new", new)
-    ctx.describe("documents_changed", len(changed) - new)
-    return StoreDifference(changed, frozenset(), given.keys())
+    unknown = sorted(held.keys() - standing.keys() - given.keys())
+    counts = {
+        "current": len((held.keys() | current) - gone),
+        "new": new,
+        "changed": len(changed) - new,
+        "withdrawn": len(removed),
+        "held_by_nobody": len(unknown),
+    }
+    for name, count in counts.items():
+        ctx.describe(f"documents_{name}", count)
+    ctx.log.info("%d current, %d new, %d changed, %d withdrawn", *list(counts.values())[:4])
+    if unknown and standing:
+        ctx.log.warning(
+            "the store holds %d documents that no source is known to hold, the first is %s: run the job that "
+            "brought them once more, or take them out with `medkg documents withdraw`",
+            *(len(unknown), unknown[0]),
+        )
+    return StoreDifference(changed, removed, current)

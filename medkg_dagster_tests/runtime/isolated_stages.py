@@ -22,6 +22,7 @@ from medkg_dagster.errors import (
     RejectedDocumentError,
     SourceError,
     TransientDownloadError,
+    UnreadableDocumentError,
 )
 from medkg_dagster.stage_api import (
     EmbeddingBatch,
@@ -195,7 +196,9 @@ def tell_secrets(config: ActConfig, ctx: StageContext, _notes: object) -> list[s
 def quarantine(_config: ActConfig, ctx: StageContext, notes: tuple[Note, ...]) -> list[str]:
     def check(note: Note) -> str:
         if "bad" in note.words:
-            raise RejectedDocumentError("it is bad")
+            raise UnreadableDocumentError("it is bad")
+        if "gone" in note.words:
+            raise RejectedDocumentError("it is gone", "retracted")
         return " ".join(note.words)
 
     kept = ctx.for_each(notes, check, document_id=lambda note: note.words[0])

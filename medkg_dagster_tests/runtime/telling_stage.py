@@ -61,7 +61,8 @@ class TellStage:
         for refused in errors:
             ctx.log.error("refused", exc_info=refused)
             ctx.quarantine(f"refused {secret}", ValueError(str(refused)))
-        ctx.quarantined.append(QuarantinedDocument(*[f"by hand {secret}"] * 5))
+        told = f"by hand {secret}"
+        ctx.quarantined.append(QuarantinedDocument(told, told, told, told, told))
         ctx.described[f"by hand {secret}"] = f"by hand {secret}"
         ctx.succeeded += 1000
         if self._config.fails:

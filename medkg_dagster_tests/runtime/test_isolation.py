@@ -329,15 +329,18 @@ def test_logs_and_progress_come_to_the_step(tmp_path: Path, caplog: pytest.LogCa
 def test_quarantined_documents_and_descriptions_come_to_the_step(tmp_path: Path) -> None:
     ctx = make_ctx(tmp_path)
 
-    outcome = act("quarantine", ctx, Note(words=["good"]), Note(words=["x", "bad"]))
+    notes = (Note(words=words) for words in (["good"], ["x", "bad"], ["y", "gone"]))
+    outcome = act("quarantine", ctx, *notes)
 
     assert outcome.state["words"] == ["good"]
-    (refused,) = ctx.quarantined
+    refused, retracted = ctx.quarantined
     assert (refused.document_id, refused.stage, refused.error_class) == (
         "x",
         "acting",
-        "RejectedDocumentError",
+        "UnreadableDocumentError",
     )
+    assert (refused.status, refused.is_fault) == ("quarantined", True)
+    assert (retracted.status, retracted.is_fault) == ("retracted", False)
     assert ctx.succeeded == 1
     assert ctx.described == {
         "kept": 1,

@@ -6,8 +6,8 @@ import pytest
 
 from medkg_dagster.errors import (
     BatchFailedError,
-    RejectedDocumentError,
     StageContractError,
+    UnreadableDocumentError,
 )
 from medkg_dagster.stage_api import StageContext, StageMetadata, write_key
 from medkg_dagster.stage_api._invocation import StageOutcome, invoke
@@ -77,7 +77,7 @@ def refuse_first(refused: int) -> Callable[..., list[int]]:
     def execute(ctx: StageContext) -> list[int]:
         def work(number: int) -> int:
             if number < refused:
-                raise RejectedDocumentError(f"document {number} is empty")
+                raise UnreadableDocumentError(f"document {number} is empty")
             return number
 
         return ctx.for_each(range(10), work, document_id=str)

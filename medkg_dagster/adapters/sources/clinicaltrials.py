@@ -104,6 +104,12 @@ class ClinicalTrialsSource:
         self._parameters = parameters
         self._client = client
         self._base_url = parameters.base_url.rstrip("/")
+        self._lists_all = True
+
+    @property
+    def lists_all(self) -> bool:
+        """Whether no study was left out for `max_studies`."""
+        return self._lists_all
 
     def fetch(self, ctx: StageContext) -> Iterator[Payload]:
         """Yield one payload per study, in the order of the service.
@@ -116,6 +122,7 @@ class ClinicalTrialsSource:
         """
         from medkg_dagster.io.http import HttpClient
 
+        self._lists_all = len(self._parameters.nct_ids) <= self._parameters.max_studies
         client = self._client or HttpClient(
             requests_per_second=self._parameters.requests_per_second,
             timeout=self._parameters.timeout or ctx.calls.timeout_seconds,
@@ -151,6 +158,7 @@ class ClinicalTrialsSource:
                 yield payload
             if len(fetched) >= self._parameters.max_studies:
                 ctx.log.info("stopped at max_studies = %d", self._parameters.max_studies)
+                self._lists_all = False
                 return
 
     def _studies(self, client: HttpClient, ctx: StageContext) -> Iterator[tuple[str, Any]]:

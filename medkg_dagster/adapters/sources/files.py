@@ -72,6 +72,12 @@ class FileSource:
     def __init__(self, parameters: FilesParameters, name: str = "files") -> None:
         self._parameters = parameters
         self._name = name
+        self._lists_all = True
+
+    @property
+    def lists_all(self) -> bool:
+        """Whether every folder and file could be read."""
+        return self._lists_all
 
     def fetch(self, ctx: StageContext) -> Iterator[Payload]:
         """Yield one payload per document, files in order of their relative paths.
@@ -82,6 +88,7 @@ class FileSource:
         Raises:
             SourceError: The path does not exist or cannot be read, or holds too many files.
         """
+        self._lists_all = True
         if self._parameters.path is None:
             with as_file(files("medkg_dagster") / "corpus" / "documents") as folder:
                 yield from self._fetch_from(folder, CORPUS_ORIGIN, ctx)
@@ -133,7 +140,7 @@ class FileSource:
                     ctx.log.info("%s leads to a folder that is read already; left out", folder)
                     continue
                 seen.add(target)
-            for path in sorted(_entries(root, folder, ctx)):
+            for path in sorted(self._entries(root, folder, ctx)):
                 relative = path.relative_to(root).as_posix()
                 if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where it may not look
                     if self._parameters.recursive:
@@ -162,24 +169,24 @@ class FileSource:
         try:
             content = read_regular(path, limit, within=within, option="max_file_bytes")
         except OSError as error:
-            raise _refused(name, error) from error
+            raise self._refused(name, error) from error
         return _gunzip(name, content, limit) if content.startswith(_GZIP_MARK) else content
 
+    def _entries(self, root: Path, folder: Path, ctx: StageContext) -> list[Path]:
+        try:
+            resolve_link(folder, root)
+            return [path for path in folder.iterdir() if not path.name.startswith(".")]
+        except OSError as error:
+            name = _printable(folder.relative_to(root).as_posix())
+            ctx.quarantine(name, self._refused(name, error))
+            return []
 
-def _entries(root: Path, folder: Path, ctx: StageContext) -> list[Path]:
-    try:
-        resolve_link(folder, root)
-        return [path for path in folder.iterdir() if not path.name.startswith(".")]
-    except OSError as error:
-        name = _printable(folder.relative_to(root).as_posix())
-        ctx.quarantine(name, _refused(name, error))
-        return []
-
-
-def _refused(name: str, error: OSError) -> DocumentError:
-    if isinstance(error, RefusedFileError):
-        return UnsafeDocumentError(f"{name}: is not read: {_printable(str(error.strerror))}")
-    return UnreadableDocumentError(f"{name}: cannot be read: {error.strerror or error}")
+    def _refused(self, name: str, error: OSError) -> DocumentError:
+        if isinstance(error, RefusedFileError):
+            return UnsafeDocumentError(f"{name}: is not read: {_printable(str(error.strerror))}")
+        # What is in there now is not known: what it held before is not gone.
+        self._lists_all = False
+        return UnreadableDocumentError(f"{name}: cannot be read: {error.strerror or error}")
 
 
 def _gunzip(name: str, content: bytes, limit: int) -> bytes:

@@ -22,6 +22,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from medkg_dagster.domain.gate_conditions import GateCondition
+from medkg_dagster.domain.holdings import DocumentStatus, Listing, ListingOutcome, ParsedDocument
 from medkg_dagster.domain.payloads import FileRecord
 from medkg_dagster.errors import IsolatedStageError, LedgerError, MedkgError
 from medkg_dagster.io.faults import may_pass
@@ -55,6 +56,9 @@ _ARGUMENTS: Mapping[str, Any] = {
     "files": tuple[()],
     "stored_files": tuple[tuple[str, ...]],
     "record_files": tuple[tuple[FileRecord, ...]],
+    "record_listing": tuple[Listing],
+    "record_documents": tuple[tuple[ParsedDocument, ...]],
+    "standing": tuple[tuple[str, ...]],
     "reserve_call": _Turn,
     TAKE_TURN: _Turn,
 }
@@ -65,6 +69,9 @@ _RESULTS: Mapping[str, Any] = {
     "files": dict[str, FileRecord],
     "stored_files": dict[str, FileRecord],
     "record_files": None,
+    "record_listing": ListingOutcome,
+    "record_documents": None,
+    "standing": dict[str, DocumentStatus],
     "reserve_call": float,
     TAKE_TURN: float,
 }
@@ -196,6 +203,18 @@ class RemoteJobRecord:
     def record_files(self, records: Iterable[FileRecord]) -> None:
         """Remember what became of files."""
         self._call("record_files", tuple(records))
+
+    def record_listing(self, listing: Listing) -> ListingOutcome:
+        """Let the pipeline hold what a source listed, in place of what it held for the same parameters."""
+        return self._call("record_listing", listing)  # type: ignore[no-any-return] # see above
+
+    def record_documents(self, documents: Sequence[ParsedDocument]) -> None:
+        """Remember which documents the listed payloads were found to be."""
+        self._call("record_documents", tuple(documents))
+
+    def standing(self, document_ids: Sequence[str]) -> Mapping[str, DocumentStatus]:
+        """Return the status of those of the documents that the ledger knows."""
+        return self._call("standing", tuple(document_ids))  # type: ignore[no-any-return] # see above
 
     def reserve_call(self, service: str, interval: float) -> float:
         """Take the next free turn to call a service, among all who share the ledger."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from medkg_dagster.domain.holdings import ParsedDocument
 from medkg_dagster.errors import UnsafeDocumentError
 from medkg_dagster.stage_api import (
     Config,
@@ -67,10 +68,13 @@ class ParseStage:
         `downloaded_files` were fetched for the payloads; it is None in a pipeline without a download.
         """
         files = {file.document_id: file for file in downloaded_files or ()}
+        found: list[ParsedDocument] = []
 
         def work(payload: Payload) -> Document:
             file = files.get(payload.id)
-            return self.parse(payload) if file is None else self.parse_file(payload, file, ctx.home)
+            document = self.parse(payload) if file is None else self.parse_file(payload, file, ctx.home)
+            found.append(_parsed(payload, document))
+            return document
 
         used = [
             payload
@@ -79,7 +83,9 @@ class ParseStage:
         ]
         if downloaded_files is not None:
             ctx.describe("without_file", len(payloads) - len(used))
-        return tuple(ctx.for_each(used, work, document_id=lambda payload: payload.id))
+        documents = tuple(ctx.for_each(used, work, document_id=lambda payload: payload.id))
+        ctx.job.record_documents(found)
+        return documents
 
     def parse_file(self, payload: Payload, file: DownloadedFile, home: Path) -> Document:
         """Parse the file that was fetched for a payload, as converted where it was.
@@ -116,6 +122,18 @@ class ParseStage:
                 "split the file or raise max_content_bytes"
             )
         return _parser(payload.format)(payload, self._config)
+
+
+def _parsed(payload: Payload, document: Document) -> ParsedDocument:
+    return ParsedDocument(
+        item=payload.id,
+        item_hash=payload.content_hash,
+        id=document.id,
+        title=document.title,
+        source=document.source,
+        url=document.url,
+        content_hash=document.content_hash,
+    )
 
 
 def _parser(form: PayloadFormat) -> Callable[[Payload, ParseConfig], Document]:

@@ -1,0 +1,185 @@
+"""`medkg documents`: what is held, from where, and what is to be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from medkg_dagster.cli.ledger import require_ledger
+from medkg_dagster.cli.ledger.changes import user_name
+from medkg_dagster.cli.output import echo_json, echo_records, one_line, seconds
+from medkg_dagster.cli.stores import GRAPH_FILE, INDEX_FILE, load_extensions
+from medkg_dagster.domain.holdings import DocumentStatus
+from medkg_dagster.settings import Settings
+
+if TYPE_CHECKING:
+    from medkg_dagster.domain.holdings import KnownDocument
+    from medkg_dagster.ledger import JobLedger
+
+_COLUMNS = {"DOCUMENT": "id", "STATUS": "status", "ORIGIN": "origin", "TITLE": "title", "REASON": "reason"}
+
+
+@click.group()
+def documents() -> None:
+    """Look at documents, take them out of index and graph, and let them in again."""
+
+
+@documents.command("list")
+@click.option("--status", type=click.Choice([status.value for status in DocumentStatus]), help="Only these.")
+@click.option("--source", help="Only of this source, for example infores:pubmed.")
+@click.option("--text", help="Only those with this text in id, title, file or address.")
+@click.option("--pipeline", help="Only those that a source of this pipeline holds.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="Documents to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def list_documents(  # noqa: PLR0917 - one parameter per option of the command
+    settings: Settings,
+    status: str | None,
+    source: str | None,
+    text: str | None,
+    pipeline: str | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """List documents with their status, the file or address they came from, and why they are not current."""
+    with _ledger(settings) as ledger:
+        found = ledger.documents.list(status=status, source=source, text=text, pipeline=pipeline, limit=limit)
+    if as_json:
+        echo_json([item.model_dump(mode="json") for item in found])
+        return
+    echo_records(_COLUMNS, [item.model_dump(mode="json") for item in found])
+    more = f"; --limit {limit} reached, there may be more" if len(found) == limit else ""
+    click.echo(f"{len(found)} documents{more}")
+
+
+@documents.command("show")
+@click.argument("document")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def show_document(settings: Settings, document: str, as_json: bool) -> None:
+    """Show DOCUMENT: its status and why, who holds it, and which of the built-in stores has it."""
+    with _ledger(settings) as ledger:
+        known, held = ledger.documents.get(document), ledger.documents.holdings(document)
+    stores = [name for name, ids in _stored(settings).items() if document in ids]
+    if as_json:
+        described = [item.model_dump(mode="json") for item in held]
+        echo_json({**known.model_dump(mode="json"), "holdings": described, "stores": stores})
+        return
+    _print_document(known)
+    click.echo(f"  from {one_line(known.origin) or '-'}, first seen {seconds(known.since)}")
+    click.echo(f"  in {' and '.join(stores) or 'no built-in store'}")
+    columns = {"PIPELINE": "pipeline", "SOURCE": "source", "ITEM": "item", "STATUS": "status"}
+    more = {"ORIGIN": "origin", "UNLISTED": "unlisted_at"}
+    echo_records({**columns, **more}, [item.model_dump(mode="json") for item in held], "  ")
+
+
+@documents.command("withdraw")
+@click.argument("names", nargs=-1, metavar="DOCUMENT...")
+@click.option("--unlisted", metavar="PIPELINE", help="All that the sources of this pipeline list no more.")
+@click.option("--reason", help="Why; it is shown with the document.")
+@click.option("--by", default=user_name, help="Who says so; the user's name by default.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def withdraw_documents(  # noqa: PLR0917 - one parameter per option of the command
+    settings: Settings,
+    names: tuple[str, ...],
+    unlisted: str | None,
+    reason: str | None,
+    by: str,
+    as_json: bool,
+) -> None:
+    """Take DOCUMENTs out of index and graph now, and keep them out whatever sources list.
+
+    With --unlisted it takes out what waits for your word: documents that the sources of a pipeline list no
+    more, too many to go by themselves. Those come back when they are listed again.
+
+    The stores with their default parameters change at once; others with the next run of their pipeline.
+    """
+    if bool(names) == bool(unlisted):
+        raise click.UsageError("name documents, or a pipeline with --unlisted")
+    with _ledger(settings) as ledger:
+        if unlisted:
+            gone = ledger.documents.accept_unlisted(unlisted)
+            found = tuple(ledger.documents.get(name) for name in gone)
+        else:
+            stored = {name for ids in _stored(settings).values() for name in ids}
+            why = reason or f"withdrawn by {by}"
+            found = ledger.documents.withdraw(names, actor=by, reason=why, stored=stored)
+    _take_out(settings, [item.id for item in found])
+    _print_all(found, as_json)
+
+
+@documents.command("restore")
+@click.argument("names", nargs=-1, required=True, metavar="DOCUMENT...")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def restore_documents(settings: Settings, names: tuple[str, ...], as_json: bool) -> None:
+    """Take back that DOCUMENTs were withdrawn or set aside; the next run of their pipeline judges them again.
+
+    A document that no source lists stays withdrawn: put its file back and run the pipeline.
+    """
+    with _ledger(settings) as ledger:
+        found = ledger.documents.restore(names)
+        pipelines = sorted({item.pipeline for name in names for item in ledger.documents.holdings(name)})
+    _print_all(found, as_json)
+    if pipelines and not as_json:
+        runs = ", ".join(f"`medkg run {pipeline}`" for pipeline in pipelines)
+        click.echo(f"the next run writes them to the stores: {runs}")
+
+
+@contextmanager
+def _ledger(settings: Settings) -> Iterator[JobLedger]:
+    from medkg_dagster.ledger import JobLedger
+
+    require_ledger(settings)
+    with JobLedger.of(settings) as ledger:
+        yield ledger
+
+
+def _stored(settings: Settings) -> dict[str, set[str]]:
+    """Return by built-in store the documents it holds."""
+    from medkg_dagster.stage_api import ExtensionKind
+
+    extensions, found = load_extensions(settings), {}
+    for kind, name, file in (
+        (ExtensionKind.INDEX_STORE, "sqlite", INDEX_FILE),
+        (ExtensionKind.GRAPH_STORE, "sql", GRAPH_FILE),
+    ):
+        if (settings.home / file).is_file():
+            with closing(extensions.find(kind, name).open({}, settings.home)) as store:
+                found[file] = set(store.held())
+    return found
+
+
+def _take_out(settings: Settings, names: Sequence[str]) -> None:
+    import numpy as np
+
+    from medkg_dagster.stage_api import EmbeddingBatch, ExtensionKind
+
+    extensions, home = load_extensions(settings), settings.home
+    if names and (home / INDEX_FILE).is_file():
+        nothing = EmbeddingBatch((), np.zeros((0, 0), np.float32), "", lexical=True)
+        with closing(extensions.find(ExtensionKind.INDEX_STORE, "sqlite").open({}, home)) as index:
+            index.apply({}, names, (), nothing)
+    if names and (home / GRAPH_FILE).is_file():
+        with closing(extensions.find(ExtensionKind.GRAPH_STORE, "sql").open({}, home)) as graph:
+            graph.apply({}, names, {}, ())
+
+
+def _print_all(found: Sequence[KnownDocument], as_json: bool) -> None:
+    if as_json:
+        echo_json([item.model_dump(mode="json") for item in found])
+        return
+    for item in found:
+        _print_document(item)
+    if not found:
+        click.echo("nothing waits to be withdrawn")
+
+
+def _print_document(known: KnownDocument) -> None:
+    why = f": {one_line(known.reason)}" if known.reason else ""
+    title = f"  {one_line(known.title)}" if known.title else ""
+    click.echo(f"{known.id}{title}\n  {known.status.value}{why}")

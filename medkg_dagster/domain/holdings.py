@@ -1,0 +1,153 @@
+"""What a source lists, what became of it, and the documents it stands for."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from medkg_dagster.domain import Value
+
+
+class DocumentStatus(StrEnum):
+    """Whether a document is shown, or why it is not."""
+
+    CURRENT = "current"
+    """A source holds it, and nothing speaks against it."""
+    QUARANTINED = "quarantined"
+    """It cannot be used: unreadable or empty."""
+    SUPERSEDED = "superseded"
+    """Another document stands in its place: a duplicate, or a later version under another id."""
+    RETRACTED = "retracted"
+    """It was retracted, or is the notice of a retraction."""
+    WITHDRAWN = "withdrawn"
+    """No source lists it any more, or somebody withdrew it."""
+
+
+class ListedItem(Value):
+    """One payload of a listing.
+
+    Attributes:
+        id: The payload's id.
+        origin: The file or URL it came from.
+        content_hash: SHA-256 (hex) of its bytes.
+    """
+
+    id: str
+    origin: str
+    content_hash: str
+
+
+class Listing(Value):
+    """What a source gave for one request: a source with its parameters.
+
+    Attributes:
+        stage: The stage that asked.
+        source: The source's name.
+        parameters: Its parameters as written.
+        items: What it gave.
+        is_full: Whether that is all it has, so that what it no longer lists is gone.
+        refused: What it has and could not be used: name to reason.
+    """
+
+    stage: str
+    source: str
+    parameters: dict[str, Any]
+    items: tuple[ListedItem, ...]
+    is_full: bool
+    refused: dict[str, str] = Field(default_factory=dict)
+
+
+class ListingOutcome(Value):
+    """What a listing changed.
+
+    Attributes:
+        current: Items the request holds now.
+        new: Those it did not hold before.
+        changed: Those whose content is another now.
+        withdrawn: Items it held and lists no more, taken from it.
+        waiting: Items it lists no more and holds still: too many to go without somebody's word.
+    """
+
+    current: int
+    new: int
+    changed: int
+    withdrawn: int
+    waiting: int
+
+
+class ParsedDocument(Value):
+    """The document that a payload was found to be.
+
+    Attributes:
+        item: The payload's id.
+        item_hash: SHA-256 (hex) of the payload's bytes.
+        id: The document's CURIE.
+        title: Its title.
+        source: Its infores CURIE.
+        url: Its landing page.
+        content_hash: Its content hash.
+    """
+
+    item: str
+    item_hash: str
+    id: str
+    title: str
+    source: str
+    url: str | None
+    content_hash: str
+
+
+class KnownDocument(Value):
+    """A document as the ledger knows it.
+
+    Attributes:
+        id: Its CURIE.
+        title: Its title; empty where only a store knew it.
+        source: Its infores CURIE.
+        origin: The file or URL it came from.
+        url: Its landing page.
+        content_hash: Its content hash when it was parsed last.
+        status: Whether it is shown.
+        reason: Why it is not; None for one that is current.
+        decided_by: Who withdrew it; None where nobody did.
+        since: When it was first known.
+        changed_at: When its status or content changed last.
+    """
+
+    id: str
+    title: str
+    source: str
+    origin: str
+    url: str | None
+    content_hash: str
+    status: DocumentStatus
+    reason: str | None
+    decided_by: str | None
+    since: str
+    changed_at: str
+
+
+class Holding(Value):
+    """One item that a request holds.
+
+    Attributes:
+        pipeline: The pipeline that asks for it.
+        source: The source's name.
+        parameters: Its parameters as written.
+        item: The payload's id.
+        origin: The file or URL it came from.
+        status: What became of it.
+        reason: Why it is not current.
+        unlisted_at: Since when the source lists it no more; it is held until somebody accepts that.
+    """
+
+    pipeline: str
+    source: str
+    parameters: dict[str, Any]
+    item: str
+    origin: str
+    status: DocumentStatus
+    reason: str | None
+    unlisted_at: str | None

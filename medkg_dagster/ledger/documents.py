@@ -1,0 +1,142 @@
+"""The documents of a ledger: where they came from, who holds them, whether they are shown and why not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from medkg_dagster.domain.holdings import (
+    DocumentStatus,
+    Holding,
+    KnownDocument,
+    Listing,
+    ListingOutcome,
+    ParsedDocument,
+)
+from medkg_dagster.errors import LedgerError
+from medkg_dagster.io.sql import Database
+from medkg_dagster.ledger.models import JobKey
+from medkg_dagster.ledger.statements import document_rows
+from medkg_dagster.ledger.times import Clock, stamp
+
+
+class DocumentLedger:
+    """The documents of a ledger, and the requests that hold them.
+
+    A request is a source of a pipeline with its parameters, whichever job asks: a later listing of the same
+    request takes the place of the earlier. Every method is one transaction and may raise `LedgerError`.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def record_listing(self, key: JobKey, listing: Listing) -> ListingOutcome:
+        """Let a request hold what was listed.
+
+        After a full listing it holds no more what is not listed. Where that were more than one item and more
+        than a fifth of what it holds, all of it is held on until somebody accepts it, or it is listed again.
+
+        Args:
+            key: The job that asks.
+            listing: What was listed.
+        """
+        with self._database.writing() as connection:
+            return document_rows.record_listing(connection, key, listing, stamp(self._clock))
+
+    def record_documents(self, pipeline: str, documents: Iterable[ParsedDocument]) -> None:
+        """Remember which documents the payloads of a pipeline were found to be."""
+        with self._database.writing() as connection:
+            document_rows.record_documents(connection, pipeline, documents, stamp(self._clock))
+
+    def standing(self, names: Sequence[str]) -> dict[str, DocumentStatus]:
+        """Return the status of those of the documents that the ledger knows."""
+        with self._database.reading() as connection:
+            return document_rows.standing(connection, names)
+
+    def list(
+        self,
+        *,
+        status: str | None = None,
+        source: str | None = None,
+        text: str | None = None,
+        pipeline: str | None = None,
+        limit: int = 100,
+    ) -> tuple[KnownDocument, ...]:
+        """Return documents by id.
+
+        Args:
+            status: Only of this status.
+            source: Only of this infores CURIE.
+            text: Only those with this text in id, title or origin, in any case.
+            pipeline: Only those that a request of this pipeline holds.
+            limit: At most so many.
+        """
+        with self._database.reading() as connection:
+            return document_rows.list_documents(
+                connection, status=status, source=source, text=text, pipeline=pipeline, limit=limit
+            )
+
+    def get(self, name: str) -> KnownDocument:
+        """Return a document.
+
+        Raises:
+            LedgerError: The ledger knows none of that id.
+        """
+        return self._find([name])[0]
+
+    def holdings(self, name: str) -> tuple[Holding, ...]:
+        """Return the items that are a document, and who holds them."""
+        with self._database.reading() as connection:
+            return document_rows.list_holdings(connection, name)
+
+    def withdraw(
+        self, names: Sequence[str], *, actor: str, reason: str, stored: Collection[str] = ()
+    ) -> tuple[KnownDocument, ...]:
+        """Let documents be withdrawn, whatever sources list, until somebody restores them.
+
+        Args:
+            names: Their ids.
+            actor: Who withdraws them.
+            reason: Why.
+            stored: Those that a store is known to hold; the ledger need not know them.
+
+        Raises:
+            LedgerError: One of them is known to nobody; then none is withdrawn.
+        """
+        self._find([name for name in names if name not in stored])
+        with self._database.writing() as connection:
+            document_rows.withdraw(connection, names, actor, reason, stamp(self._clock))
+        return self._find(names)
+
+    def accept_unlisted(self, pipeline: str) -> tuple[str, ...]:
+        """Withdraw what the sources of a pipeline list no more and what waits for somebody's word.
+
+        Returns:
+            The documents that nothing holds any more.
+        """
+        with self._database.writing() as connection:
+            return tuple(document_rows.accept_unlisted(connection, pipeline, stamp(self._clock)))
+
+    def restore(self, names: Sequence[str]) -> tuple[KnownDocument, ...]:
+        """Take back that documents were withdrawn or set aside; the next run judges them again.
+
+        Returns:
+            The documents as they stand then: one that no source lists stays withdrawn.
+
+        Raises:
+            LedgerError: One of them is not known; then none is restored.
+        """
+        self._find(names)
+        with self._database.writing() as connection:
+            document_rows.restore(connection, names, stamp(self._clock))
+        return self._find(names)
+
+    def _find(self, names: Sequence[str]) -> tuple[KnownDocument, ...]:
+        with self._database.reading() as connection:
+            found = {item.id: item for item in document_rows.find_documents(connection, names)}
+        for name in names:
+            if name not in found:
+                raise LedgerError(
+                    f"the ledger knows no document {name!r}; `medkg documents list --text WORDS` looks for it"
+                )
+        return tuple(found[name] for name in names)

@@ -1,0 +1,142 @@
+"""`medkg documents`: what is held and shown, and taking documents out of the stores at once."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from medkg_dagster.domain.holdings import ListedItem, Listing, ParsedDocument
+from medkg_dagster.ledger import JobKey, JobLedger
+from medkg_dagster_tests.cli.conftest import TEXTS, Medkg
+
+NAMES = (*TEXTS, "PMID:3")
+
+
+def list_files(ledger: JobLedger, *names: str) -> None:
+    """Let the pipeline `auto` hold a file for each document."""
+    items = tuple(
+        ListedItem(id=f"{name[5:]}.xml", origin=f"papers/{name[5:]}.xml", content_hash="h") for name in names
+    )
+    parsed = [
+        ParsedDocument(
+            item=f"{name[5:]}.xml",
+            item_hash="h",
+            id=name,
+            title=TEXTS.get(name, ("Another", ""))[0],
+            source="infores:pubmed",
+            url=None,
+            content_hash="h",
+        )
+        for name in names
+    ]
+    listing = Listing(
+        stage="ingest", source="files", parameters={"path": "papers"}, items=items, is_full=True
+    )
+    ledger.documents.record_listing(JobKey("auto", "default"), listing)
+    ledger.documents.record_documents("auto", parsed)
+
+
+@pytest.fixture
+def ledger(indexed_home: Path, graph_home: Path) -> Iterator[JobLedger]:
+    """A ledger that knows three documents; the index holds two of them, the graph one."""
+    assert indexed_home == graph_home
+    with JobLedger.open(indexed_home) as opened:
+        list_files(opened, *NAMES)
+        yield opened
+
+
+def ids(medkg: Medkg, *options: str) -> list[str]:
+    return [item["id"] for item in json.loads(medkg("documents", "list", "--json", *options).stdout)]
+
+
+@pytest.mark.usefixtures("ledger")
+def test_documents_are_listed_with_their_files(medkg: Medkg) -> None:
+    shown = medkg("documents", "list").stdout.splitlines()
+
+    assert [line.split()[:3] for line in shown[:2]] == [
+        ["DOCUMENT", "STATUS", "ORIGIN"],
+        ["PMID:1", "current", "papers/1.xml"],
+    ]
+    assert shown[-1] == "3 documents"
+    assert medkg("documents", "list", "--limit", "1").stdout.endswith(
+        "1 documents; --limit 1 reached, there may be more\n"
+    )
+    assert ids(medkg, "--text", "dabrafenib") == ["PMID:1"]
+    assert (
+        ids(medkg, "--status", "retracted")
+        == ids(medkg, "--source", "x")
+        == ids(medkg, "--pipeline", "x")
+        == []
+    )
+
+
+@pytest.mark.usefixtures("ledger")
+def test_a_document_is_shown_with_who_holds_it_and_where_it_is(medkg: Medkg) -> None:
+    shown = medkg("documents", "show", "PMID:1").stdout
+    described = json.loads(medkg("documents", "show", "PMID:2", "--json").stdout)
+
+    assert "in index.sqlite and graph.sqlite" in shown
+    assert "auto" in shown
+    assert described["stores"] == ["index.sqlite"]
+    assert [held["origin"] for held in described["holdings"]] == ["papers/2.xml"]
+
+
+@pytest.mark.usefixtures("ledger")
+def test_a_withdrawn_document_is_found_no_more_and_a_restored_one_after_the_next_run(medkg: Medkg) -> None:
+    done = medkg("documents", "withdraw", "PMID:1", "--reason", "not ours", "--by", "ann")
+
+    assert done.stdout == "PMID:1  Dabrafenib in melanoma\n  withdrawn: not ours\n"
+    assert "nothing found" in medkg("search", "dabrafenib").stdout
+    assert medkg("graph", "MESH:C561627").exit_code == 1
+    assert json.loads(medkg("documents", "show", "PMID:1", "--json").stdout)["stores"] == []
+    again = medkg("documents", "restore", "PMID:1")
+    assert again.stdout.splitlines() == [
+        "PMID:1  Dabrafenib in melanoma",
+        "  current",
+        "the next run writes them to the stores: `medkg run auto`",
+    ]
+
+
+def test_what_waits_to_be_withdrawn_goes_by_the_named_command(medkg: Medkg, ledger: JobLedger) -> None:
+    list_files(ledger, "PMID:3")
+    assert "dabrafenib" in medkg("search", "dabrafenib").stdout.lower()
+
+    done = medkg("documents", "withdraw", "--unlisted", "auto")
+
+    assert done.stdout.count("withdrawn: no source lists it any more") == 2
+    assert ids(medkg, "--status", "withdrawn") == ["PMID:1", "PMID:2"]
+    assert "nothing indexed" in medkg("search", "dabrafenib").stderr
+    assert medkg("documents", "withdraw", "--unlisted", "auto").stdout == "nothing waits to be withdrawn\n"
+
+
+def test_a_document_that_only_a_store_knows_can_be_withdrawn(medkg: Medkg, indexed_home: Path) -> None:
+    JobLedger.open(indexed_home).close()
+
+    assert medkg("documents", "withdraw", "PMID:1").exit_code == 0
+    assert ids(medkg) == ["PMID:1"]
+    assert "nothing found" in medkg("search", "dabrafenib").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("withdraw",), "name documents, or a pipeline with --unlisted"),
+        (("withdraw", "PMID:1", "--unlisted", "auto"), "name documents, or a pipeline with --unlisted"),
+        (("withdraw", "PMID:99"), "the ledger knows no document 'PMID:99'"),
+        (("restore", "PMID:99"), "the ledger knows no document 'PMID:99'"),
+        (("show", "PMID:99"), "the ledger knows no document 'PMID:99'"),
+    ],
+)
+@pytest.mark.usefixtures("ledger")
+def test_what_cannot_be_done_is_said(medkg: Medkg, arguments: tuple[str, ...], said: str) -> None:
+    done = medkg("documents", *arguments)
+
+    assert done.exit_code != 0
+    assert said in done.stderr
+    assert ids(medkg, "--status", "current") == list(NAMES)
+
+
+def test_without_a_ledger_there_are_no_documents_and_none_is_made(medkg: Medkg, home: Path) -> None:
+    assert "there is no ledger yet in" in medkg("documents", "list").stderr
+    assert not home.exists()

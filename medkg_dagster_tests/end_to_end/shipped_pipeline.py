@@ -1,0 +1,99 @@
+"""The shipped pipeline `auto` in this process, on folders of articles, and what its stores hold."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dagster import DagsterInstance, ExecuteInProcessResult, JobDefinition
+
+from medkg_dagster.compiler.compile_plan import compile_plan
+from medkg_dagster.ledger import JobLedger
+from medkg_dagster.registry import StageFactory
+from medkg_dagster.resolution import load_plan
+from medkg_dagster.settings import Settings
+
+CONFIG = Path(__file__).parent.parent.parent / "config"
+SENTENCES = (
+    "Nivolumab improved survival in patients with melanoma.",
+    "Vemurafenib was associated with colitis in adults with melanoma.",
+    "Metformin reduced mortality in patients with diabetes mellitus.",
+    "Ipilimumab treats melanoma, and colitis was a frequent adverse event.",
+)
+INDEX_ROWS = (
+    "SELECT id, input_hash FROM documents ORDER BY id",
+    """SELECT chunks.id, document_id, document_hash, title, section, ordinal, text, vector, models.model
+    FROM chunks JOIN vectors ON chunk = chunks.number JOIN models ON models.number = vectors.model
+    ORDER BY chunks.id""",
+)
+GRAPH_ROWS = tuple(
+    f"SELECT * FROM {table} ORDER BY 1, 2"
+    for table in ("nodes", "node_contributions", "edges", "graph_documents")
+)
+
+
+def article(number: int, version: int = 0, *, retracted: bool = False) -> str:
+    """Return a PubMed record; another version says something else."""
+    kind = "Retracted Publication" if retracted else "Journal Article"
+    said = SENTENCES[(number + version) % len(SENTENCES)]
+    return (
+        f"<PubmedArticleSet><PubmedArticle><MedlineCitation><PMID>{number}</PMID><Article>"
+        f"<ArticleTitle>Article {number}, version {version}</ArticleTitle>"
+        f"<Abstract><AbstractText>{said} This is article {number}.</AbstractText></Abstract>"
+        f"<PublicationTypeList><PublicationType>{kind}</PublicationType></PublicationTypeList>"
+        "</Article></MedlineCitation></PubmedArticle></PubmedArticleSet>"
+    )
+
+
+def write_article(folder: Path, number: int, version: int = 0, *, retracted: bool = False) -> Path:
+    """Write a PubMed record as a file of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{number}.xml"
+    file.write_text(article(number, version, retracted=retracted))
+    return file
+
+
+@dataclass(frozen=True)
+class AutoPipeline:
+    """The pipeline, compiled once; each home has data of its own."""
+
+    job: JobDefinition
+    home: Path
+
+    @classmethod
+    def compiled(cls, home: Path) -> AutoPipeline:
+        """Compile the shipped pipelines for a home."""
+        factory = StageFactory.load_plugins()
+        definitions = compile_plan(load_plan(CONFIG, factory), factory, Settings(home=home, config=CONFIG))
+        return cls(definitions.resolve_job_def("auto"), home)
+
+    def run(self, folder: Path, *, check: bool = True) -> ExecuteInProcessResult:
+        """Run it on a folder."""
+        ingest = {"config": {"adapter": "files", "params": {"path": str(folder)}}}
+        with DagsterInstance.ephemeral() as instance:
+            return self.job.execute_in_process(
+                run_config={"ops": {"auto__stages": {"ops": {"ingest": ingest}}}},
+                instance=instance,
+                raise_on_error=check,
+            )
+
+    def ledger(self) -> JobLedger:
+        """Open its ledger."""
+        return JobLedger.open(self.home)
+
+    def rows(self) -> list[list[tuple[Any, ...]]]:
+        """Return all that index and graph hold, by its meaning: without the numbers of rows."""
+        return [
+            rows_of(self.home / name, queries)
+            for name, some in (("index.sqlite", INDEX_ROWS), ("graph.sqlite", GRAPH_ROWS))
+            for queries in some
+        ]
+
+
+def rows_of(file: Path, query: str) -> list[tuple[Any, ...]]:
+    """Return the rows of a query."""
+    with closing(sqlite3.connect(file)) as connection:
+        return connection.execute(query).fetchall()

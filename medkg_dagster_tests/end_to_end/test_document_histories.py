@@ -1,0 +1,237 @@
+"""After any history of folders, people and crashes the stores are those of a clean build."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from sqlalchemy import Connection
+
+from medkg_dagster.domain.holdings import DocumentStatus
+from medkg_dagster.io.sql import Database
+from medkg_dagster.ledger import JobKey, JobLedger, RunIdentity, RunSelection
+from medkg_dagster.registry import StageFactory
+from medkg_dagster.resolution import load_plan
+from medkg_dagster.resolution.plan import PipelinePlan
+from medkg_dagster.runtime.step import StepRunner
+from medkg_dagster.runtime.step_record import StepRecord
+from medkg_dagster.stage_api import StageContext
+from medkg_dagster_tests.end_to_end.shipped_pipeline import (
+    CONFIG,
+    GRAPH_ROWS,
+    INDEX_ROWS,
+    rows_of,
+    write_article,
+)
+
+ARTICLES = st.sampled_from((1, 2, 3))
+FOLDERS = st.sampled_from(("spring", "autumn"))
+ALWAYS = 9
+"""An article that stays in every folder: an empty one is not listed at all."""
+LOG = logging.getLogger("test")
+
+
+class CrashError(BaseException):
+    """The process is gone."""
+
+
+@cache
+def shipped() -> tuple[StageFactory, PipelinePlan]:
+    """Return the plan of the shipped pipeline `auto`."""
+    factory = StageFactory.load_plugins()
+    plan = load_plan(CONFIG, factory)
+    return factory, next(pipeline for pipeline in plan.pipelines if pipeline.name == "auto")
+
+
+class Home:
+    """A data folder, and runs of the pipeline on it: every step as in a run of Dagster, without Dagster."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ledger = JobLedger.open(folder)
+        self._runs = 0
+
+    def run(self, papers: Path) -> None:
+        factory, plan = shipped()
+        self._runs += 1
+        run = RunIdentity(f"run {self._runs}", job_name="auto")
+        job = self.ledger.jobs.ensure(JobKey("auto", papers.name), actor="test")
+        selection = RunSelection(frozenset(plan.stage_names), plan.downstream)
+        states: dict[str, Mapping[str, Any]] = {}
+        for planned in plan.stages:
+            record = StepRecord(self.ledger, job, plan, planned.name, run, selection)
+            record.begin()
+            ctx = StageContext(
+                *(plan.name, planned.name, papers.name, self.folder, LOG),
+                job=record.of_job,
+                extensions=factory.extensions,
+            )
+            config = {"params": {"path": str(papers)}} if planned.name == "ingest" else {}
+            definition = planned.definition.model_copy(
+                update={"config": {**planned.definition.config, **config}}
+            )
+            inputs = {wire.argument: states[wire.source][wire.state_key] for wire in planned.wires}
+            outcome = StepRunner(plan, planned, factory).call(definition, ctx, inputs)
+            record.finish(outcome, ctx)
+            states[planned.name] = outcome.state
+
+    def rows(self) -> list[list[tuple[object, ...]]]:
+        """Return all that index and graph hold."""
+        return [
+            rows_of(self.folder / name, query)
+            for name, queries in (("index.sqlite", INDEX_ROWS), ("graph.sqlite", GRAPH_ROWS))
+            for query in queries
+        ]
+
+    def shown(self) -> set[str]:
+        """Return the documents that index or graph hold."""
+        found = {name for (name, _) in rows_of(self.folder / "index.sqlite", INDEX_ROWS[0])}
+        return found | {name for (name, _) in rows_of(self.folder / "graph.sqlite", GRAPH_ROWS[-1])}
+
+
+@contextmanager
+def crashing(at: int, *, written: bool) -> Iterator[None]:
+    """Let the process be gone at its n-th write: right behind it, or just before it is committed."""
+    count = 0
+    original = Database.writing
+
+    def writing(database: Database) -> AbstractContextManager[Connection]:
+        @contextmanager
+        def transaction() -> Iterator[Connection]:
+            nonlocal count
+            count += 1
+            is_last = count == at
+            with original(database) as connection:
+                yield connection
+                if is_last and not written:
+                    raise CrashError
+            if is_last:
+                raise CrashError
+
+        return transaction()
+
+    with mock.patch.object(Database, "writing", writing):
+        try:
+            yield
+        except CrashError:
+            return
+
+
+class Histories(RuleBasedStateMachine):
+    """Two folders that share articles, a person who withdraws and restores, and runs that may crash."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.place = Path(tempfile.mkdtemp())
+        self.home = Home(self.place / "home")
+        self.versions = dict.fromkeys((1, 2, 3, ALWAYS), 0)
+        self.retracted: set[int] = set()
+        self.withdrawn: set[str] = set()
+        self.order: list[str] = []
+        self.ran_whole = False
+        for folder, numbers in (("spring", (1, 2, ALWAYS)), ("autumn", (2, 3, ALWAYS))):
+            for number in numbers:
+                self.write(folder, number)
+            self.run(folder)
+
+    def teardown(self) -> None:
+        if hasattr(self, "place"):
+            self.settle()
+            self.home.ledger.close()
+            shutil.rmtree(self.place)
+
+    def file(self, folder: str, number: int) -> Path:
+        return self.place / folder / f"{number}.xml"
+
+    def write(self, folder: str, number: int) -> None:
+        retracted = number in self.retracted
+        write_article(self.place / folder, number, self.versions[number], retracted=retracted)
+
+    def rewrite(self, number: int) -> None:
+        for folder in ("spring", "autumn"):
+            if self.file(folder, number).exists():
+                self.write(folder, number)
+        self.ran_whole = False
+
+    @rule(folder=FOLDERS, number=ARTICLES)
+    def add(self, folder: str, number: int) -> None:
+        self.write(folder, number)
+        self.ran_whole = False
+
+    @rule(folder=FOLDERS, number=ARTICLES)
+    def delete(self, folder: str, number: int) -> None:
+        self.file(folder, number).unlink(missing_ok=True)
+        self.ran_whole = False
+
+    @rule(number=ARTICLES)
+    def change(self, number: int) -> None:
+        self.versions[number] += 1
+        self.rewrite(number)
+
+    @rule(number=ARTICLES)
+    def retract_or_reinstate(self, number: int) -> None:
+        self.retracted ^= {number}
+        self.rewrite(number)
+
+    @rule(number=ARTICLES)
+    def withdraw_or_restore(self, number: int) -> None:
+        name = f"PMID:{number}"
+        if name not in self.home.ledger.documents.standing([name]):
+            return
+        self.ran_whole = False
+        if name in self.withdrawn:
+            self.home.ledger.documents.restore([name])
+            self.withdrawn.remove(name)
+        else:
+            self.home.ledger.documents.withdraw([name], actor="ann", reason="x")
+            self.withdrawn.add(name)
+
+    @rule(folder=FOLDERS)
+    def run(self, folder: str) -> None:
+        self.home.run(self.place / folder)
+        self.order = [*(name for name in self.order if name != folder), folder]
+        self.ran_whole = True
+
+    @rule(folder=FOLDERS, at=st.integers(1, 40), written=st.booleans())
+    def crash(self, folder: str, at: int, written: bool) -> None:
+        with crashing(at, written=written):
+            self.home.run(self.place / folder)
+        self.order = [*(name for name in self.order if name != folder), folder]
+        self.ran_whole = False
+
+    @precondition(lambda self: getattr(self, "ran_whole", False))
+    @invariant()
+    def what_is_shown_is_current(self) -> None:
+        standing = self.home.ledger.documents.standing(sorted(self.home.shown()))
+        assert set(standing.values()) <= {DocumentStatus.CURRENT}
+        assert standing.keys() == self.home.shown()
+
+    def settle(self) -> None:
+        """Run everything to its end, accept what waits, and compare with a clean build."""
+        for _ in range(2):
+            for folder in self.order:
+                self.home.run(self.place / folder)
+            self.home.ledger.documents.accept_unlisted("auto")
+        clean = Home(self.place / "clean")
+        for folder in self.order:
+            clean.run(self.place / folder)
+        if self.order:
+            names = sorted(self.withdrawn)
+            clean.ledger.documents.withdraw(names, actor="ann", reason="x", stored=self.withdrawn)
+            clean.run(self.place / self.order[-1])
+            assert self.home.rows() == clean.rows()
+        clean.ledger.close()
+
+
+TestDocumentHistories = Histories.TestCase
+TestDocumentHistories.settings = settings(max_examples=16, stateful_step_count=8)

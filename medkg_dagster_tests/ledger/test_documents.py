@@ -1,0 +1,341 @@
+"""The ledger knows documents: who holds them, and what became of them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from medkg_dagster.domain.holdings import (
+    DocumentStatus,
+    ListedItem,
+    Listing,
+    ListingOutcome,
+    ParsedDocument,
+)
+from medkg_dagster.errors import LedgerError
+from medkg_dagster.ledger import JobKey, JobLedger
+from medkg_dagster.stage_api import QuarantinedDocument
+from medkg_dagster_tests.ledger.stage_histories import LedgerRun
+
+KEY = JobKey("auto", "default")
+STAGES = ("ingest", "parse", "ir_validation")
+CURRENT, QUARANTINED, SUPERSEDED, RETRACTED, WITHDRAWN = DocumentStatus
+
+
+@dataclass
+class Folder:
+    """A folder as a source lists it: name to text; each file is the document of its name."""
+
+    ledger: JobLedger
+    path: str = "/papers"
+    files: dict[str, str] = field(default_factory=dict)
+
+    def listed(self, *, is_full: bool = True, key: JobKey = KEY, **refused: str) -> ListingOutcome:
+        """List it, and parse what was listed."""
+        items = [
+            ListedItem(id=name, origin=f"{self.path}/{name}", content_hash=text)
+            for name, text in self.files.items()
+        ]
+        listing = Listing(
+            stage="ingest",
+            source="files",
+            parameters={"path": self.path},
+            items=tuple(items),
+            is_full=is_full,
+            refused=refused,
+        )
+        found = self.ledger.documents.record_listing(key, listing)
+        self.ledger.documents.record_documents(key.pipeline, map(self.parsed, self.files))
+        return found
+
+    def parsed(self, name: str, document: str | None = None) -> ParsedDocument:
+        return ParsedDocument(
+            item=name,
+            item_hash=self.files[name],
+            id=document or f"DOC:{name}",
+            title=f"Title of {name}",
+            source="infores:user-supplied",
+            url=None,
+            content_hash=self.files[name],
+        )
+
+
+@pytest.fixture
+def folder(ledger: JobLedger) -> Folder:
+    ledger.jobs.ensure(KEY, actor="test")
+    return Folder(ledger, files=dict.fromkeys("abcdefghij", "v1"))
+
+
+def statuses(ledger: JobLedger, names: Iterable[str]) -> list[DocumentStatus]:
+    return [ledger.documents.get(f"DOC:{name}").status for name in names]
+
+
+def set_aside(
+    folder: Folder, name: str, status: DocumentStatus, *, passed: str = "", stage: str = STAGES[-1]
+) -> None:
+    """Let a run set a document aside in a stage, and let others pass."""
+    run = LedgerRun(folder.ledger, KEY, STAGES)
+    item = QuarantinedDocument(f"DOC:{name}", stage, "RejectedDocumentError", "a reason", "", status, False)
+    run.finish(stage, quarantined=[item] if name else [], passed=[f"DOC:{one}" for one in passed])
+
+
+def test_what_is_listed_and_parsed_is_current(ledger: JobLedger, folder: Folder) -> None:
+    found = folder.listed()
+
+    assert (found.current, found.new, found.changed, found.withdrawn, found.waiting) == (10, 10, 0, 0, 0)
+    known = ledger.documents.get("DOC:a")
+    assert (known.status, known.title, known.origin) == (CURRENT, "Title of a", "/papers/a")
+    (holding,) = ledger.documents.holdings("DOC:a")
+    assert (holding.pipeline, holding.source, holding.parameters) == ("auto", "files", {"path": "/papers"})
+    assert ledger.documents.standing(["DOC:a", "DOC:unknown"]) == {"DOC:a": CURRENT}
+
+
+def test_what_a_full_listing_lacks_is_withdrawn_whoever_asked(ledger: JobLedger, folder: Folder) -> None:
+    folder.listed()
+    del folder.files["a"]
+    folder.files |= {"b": "v2", "k": "v1"}
+
+    found = folder.listed(key=JobKey("auto", "another job"))
+
+    assert (found.current, found.new, found.changed, found.withdrawn) == (10, 1, 1, 1)
+    assert statuses(ledger, "abk") == [WITHDRAWN, CURRENT, CURRENT]
+    assert ledger.documents.get("DOC:b").content_hash == "v2"
+
+
+def test_what_is_not_full_or_empty_takes_nothing_out(ledger: JobLedger, folder: Folder) -> None:
+    folder.listed()
+    del folder.files["a"]
+    folder.listed(is_full=False)
+    folder.files = {}
+    folder.listed()
+
+    assert {one.status for one in ledger.documents.list()} == {CURRENT}
+
+
+def test_more_than_a_fifth_waits_to_be_accepted_or_listed_again(ledger: JobLedger, folder: Folder) -> None:
+    folder.listed()
+    gone = {name: folder.files.pop(name) for name in "abc"}
+
+    found = folder.listed()
+
+    assert (found.withdrawn, found.waiting, found.current) == (0, 3, 10)
+    assert statuses(ledger, "abc") == [CURRENT] * 3
+    assert all(holding.unlisted_at for name in gone for holding in ledger.documents.holdings(f"DOC:{name}"))
+    folder.files["a"] = gone["a"]
+    folder.listed(is_full=False)
+    assert ledger.documents.accept_unlisted("another pipeline") == ()
+    assert ledger.documents.accept_unlisted("auto") == ("DOC:b", "DOC:c")
+    assert statuses(ledger, "abc") == [CURRENT, WITHDRAWN, WITHDRAWN]
+
+
+def test_two_of_ten_are_a_fifth_and_one_of_any_number_goes_too(ledger: JobLedger, folder: Folder) -> None:
+    folder.listed()
+    for name in "ab":
+        del folder.files[name]
+    assert folder.listed().withdrawn == 2
+    folder.files = {"c": "v1", "d": "v1"}
+    folder.listed()
+    ledger.documents.accept_unlisted("auto")
+    del folder.files["c"]
+
+    assert folder.listed().withdrawn == 1
+
+
+def test_what_another_request_or_pipeline_holds_stays(ledger: JobLedger, folder: Folder) -> None:
+    folder.listed()
+    other = Folder(ledger, "/other", {"a": "v1"})
+    other.listed(key=JobKey("papers", "default"))
+    del folder.files["a"]
+
+    folder.listed()
+    assert statuses(ledger, "a") == [CURRENT]
+    other.files = {"z": "v1"}
+    other.listed(key=JobKey("papers", "default"))
+
+    assert statuses(ledger, "a") == [WITHDRAWN]
+
+
+def test_a_file_that_cannot_be_used_any_more_stays_with_the_reason(ledger: JobLedger, folder: Folder) -> None:
+    folder.listed()
+    before = folder.files.pop("a")
+
+    folder.listed(a="a: a broken gzip file")
+    known = ledger.documents.get("DOC:a")
+    folder.files["a"] = before
+    folder.listed()
+
+    assert (known.status, known.reason) == (QUARANTINED, "a: a broken gzip file")
+    assert statuses(ledger, "a") == [CURRENT]
+
+
+def test_a_file_with_another_document_in_it_supersedes_the_first(ledger: JobLedger, folder: Folder) -> None:
+    folder.listed()
+
+    ledger.documents.record_documents("auto", [folder.parsed("a", "DOC:new")])
+
+    known = ledger.documents.get("DOC:a")
+    assert (known.status, known.reason) == (SUPERSEDED, "/papers/a is DOC:new now")
+    assert ledger.documents.get("DOC:new").status is CURRENT
+
+
+def test_a_document_of_other_bytes_than_those_listed_is_left_out(ledger: JobLedger, folder: Folder) -> None:
+    folder.listed()
+    late = folder.parsed("a", "DOC:late")
+    folder.files["a"] = "v2"
+    folder.listed()
+
+    ledger.documents.record_documents("auto", [late])
+
+    assert ledger.documents.standing(["DOC:late"]) == {}
+
+
+@pytest.mark.parametrize("status", [QUARANTINED, SUPERSEDED, RETRACTED])
+def test_what_a_stage_sets_aside_is_not_current_until_it_lets_it_pass(
+    ledger: JobLedger, folder: Folder, status: DocumentStatus
+) -> None:
+    folder.listed()
+
+    set_aside(folder, "a", status, passed="bcdefghij")
+    known = ledger.documents.get("DOC:a")
+    set_aside(folder, "", status, passed="abcdefghij", stage="parse")
+    still = statuses(ledger, "a")
+    set_aside(folder, "", status, passed="abcdefghij")
+
+    assert (known.status, known.reason) == (status, "a reason")
+    assert still == [status]
+    assert ledger.documents.get("DOC:a").reason is None
+    assert statuses(ledger, "ab") == [CURRENT, CURRENT]
+
+
+def test_of_two_forms_one_that_passes_is_enough_unless_the_other_is_retracted(
+    ledger: JobLedger, folder: Folder
+) -> None:
+    folder.listed()
+
+    set_aside(folder, "a", QUARANTINED, passed="a")
+    assert statuses(ledger, "a") == [CURRENT]
+    set_aside(folder, "a", RETRACTED, passed="a")
+
+    assert statuses(ledger, "a") == [RETRACTED]
+
+
+def test_what_is_set_aside_is_that_of_the_job_and_no_file_of_the_same_name(
+    ledger: JobLedger, folder: Folder
+) -> None:
+    folder.listed()
+    elsewhere = JobKey("auto", "elsewhere")
+    other = Folder(ledger, "/other", {"a": "another text"})
+    other.listed(key=elsewhere)
+    ledger.jobs.ensure(elsewhere, actor="test")
+    ledger.documents.record_documents("auto", [other.parsed("a", "DOC:other")])
+    item = QuarantinedDocument("a", "parse", "UnreadableDocumentError", "broken")
+
+    LedgerRun(ledger, elsewhere, STAGES).finish("parse", quarantined=[item])
+
+    assert statuses(ledger, ["a", "other"]) == [CURRENT, QUARANTINED]
+
+
+def test_one_copy_that_is_retracted_is_enough_though_another_job_lets_its_copy_pass(
+    ledger: JobLedger, folder: Folder
+) -> None:
+    folder.listed()
+    elsewhere = JobKey("auto", "elsewhere")
+    ledger.jobs.ensure(elsewhere, actor="test")
+    Folder(ledger, "/other", {"a": "v1"}).listed(key=elsewhere)
+    set_aside(folder, "a", RETRACTED)
+
+    LedgerRun(ledger, elsewhere, STAGES).finish(STAGES[-1], passed=["DOC:a"])
+
+    assert statuses(ledger, "a") == [RETRACTED]
+
+
+def test_a_stage_that_failed_sets_no_document_aside(ledger: JobLedger, folder: Folder) -> None:
+    folder.listed()
+    item = QuarantinedDocument("DOC:a", "parse", "UnreadableDocumentError", "broken")
+
+    LedgerRun(ledger, KEY, STAGES).fail("parse", quarantined=[item])
+
+    assert statuses(ledger, "a") == [CURRENT]
+
+
+def test_what_somebody_withdrew_stays_so_whatever_is_listed_until_it_is_restored(
+    ledger: JobLedger, folder: Folder
+) -> None:
+    folder.listed()
+
+    (known,) = ledger.documents.withdraw(["DOC:a"], actor="ann", reason="not ours to show")
+    folder.listed()
+    set_aside(folder, "", CURRENT, passed="a")
+
+    assert ledger.documents.get("DOC:a") == known
+    assert (known.status, known.reason, known.decided_by) == (WITHDRAWN, "not ours to show", "ann")
+    (restored,) = ledger.documents.restore(["DOC:a"])
+    assert (restored.status, restored.reason, restored.decided_by) == (CURRENT, None, None)
+
+
+def test_what_no_source_lists_cannot_be_restored(ledger: JobLedger, folder: Folder) -> None:
+    folder.listed()
+    ledger.documents.withdraw(["DOC:a"], actor="ann", reason="x")
+    del folder.files["a"]
+    folder.listed()
+
+    (known,) = ledger.documents.restore(["DOC:a"])
+
+    assert (known.status, known.reason) == (WITHDRAWN, "no source lists it any more")
+
+
+def test_what_only_a_store_knows_can_be_withdrawn_and_what_nobody_knows_cannot(ledger: JobLedger) -> None:
+    ledger.documents.withdraw(["DOC:old"], actor="ann", reason="x", stored={"DOC:old"})
+
+    assert ledger.documents.get("DOC:old").status is WITHDRAWN
+    for change in (
+        lambda: ledger.documents.withdraw(["DOC:no"], actor="ann", reason="x"),
+        lambda: ledger.documents.restore(["DOC:no"]),
+        lambda: ledger.documents.get("DOC:no"),
+    ):
+        with pytest.raises(LedgerError, match=r"knows no document 'DOC:no'.*medkg documents list"):
+            change()
+
+
+def test_documents_are_found_by_status_source_text_and_pipeline(ledger: JobLedger, folder: Folder) -> None:
+    folder.listed()
+    ledger.documents.withdraw(["DOC:a"], actor="ann", reason="x")
+
+    def found(**wanted: str) -> list[str]:
+        return [one.id for one in ledger.documents.list(**wanted)]  # type: ignore[arg-type] # all are texts
+
+    assert found(status="withdrawn") == ["DOC:a"]
+    assert found(text="TITLE OF B") == found(text="papers/b") == ["DOC:b"]
+    assert found(text="%") == []
+    assert len(found(source="infores:user-supplied", pipeline="auto")) == 10
+    assert found(pipeline="other") == []
+    assert len(ledger.documents.list(limit=3)) == 3
+
+
+def test_the_work_of_a_listing_grows_with_what_is_listed_and_not_with_its_square(tmp_path: Path) -> None:
+    def steps(count: int) -> int:
+        with JobLedger.open(tmp_path / str(count)) as ledger:
+            folder = Folder(ledger, files={f"{number:05}": "v1" for number in range(count)})
+            folder.listed()
+            names = [name for name in folder.files if name[-1] != "0"]
+            folder.files = {name: "v2" if name[-1] == "1" else "v1" for name in names}
+            counted = 0
+
+            def count_steps() -> int:
+                nonlocal counted
+                counted += 1
+                return 0
+
+            with ledger._database.reading() as connection:
+                driver = connection.connection.driver_connection
+                assert isinstance(driver, sqlite3.Connection)
+                driver.set_progress_handler(count_steps, 10)
+            assert folder.listed().withdrawn == count // 10
+            assert counted
+            return counted
+
+    assert steps(2400) < 3 * steps(1200)
