@@ -22,7 +22,7 @@ from medkg_dagster.stage_api import (
     StageRegistration,
     check_extension,
 )
-from medkg_dagster.stages.store_difference import compare_store
+from medkg_dagster.stages.store_difference import compare_store, gone_meanwhile
 
 
 class IndexConfig(Config):
@@ -94,8 +94,11 @@ def _write_difference(
     new = [chunk for chunk in chunks if chunk.document_id in difference.changed]
     vectors = embeddings.of_chunks({chunk.id for chunk in new})
     receipt = store.apply(difference.changed, difference.removed, new, vectors)
-    held = len({chunk.id for chunk in chunks if chunk.document_id in difference.current})
-    return receipt.model_copy(update={"documents": len(difference.current), "chunks_indexed": held})
+    if gone := gone_meanwhile(ctx, difference.changed):
+        store.apply({}, gone, (), vectors.of_chunks(()))
+    current = difference.current - gone
+    held = len({chunk.id for chunk in chunks if chunk.document_id in current})
+    return receipt.model_copy(update={"documents": len(current), "chunks_indexed": held})
 
 
 def register() -> StageRegistration:

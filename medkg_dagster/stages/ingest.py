@@ -91,6 +91,7 @@ class IngestStage:
         found = ctx.job.record_listing(listing)
         for name, count in found.model_dump().items():
             ctx.describe(f"documents_{name}", count)
+        ctx.describe("listing_is_full", is_full)
         ctx.log.info(
             "%d current, %d new, %d changed, %d withdrawn%s",
             *(found.current, found.new, found.changed, found.withdrawn),

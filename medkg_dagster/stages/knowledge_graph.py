@@ -32,7 +32,7 @@ from medkg_dagster.stage_api import (
     StageRegistration,
     check_extension,
 )
-from medkg_dagster.stages.store_difference import compare_store
+from medkg_dagster.stages.store_difference import compare_store, gone_meanwhile
 
 if TYPE_CHECKING:
     from medkg_dagster.stages.extract.sentences import Sentence
@@ -138,7 +138,9 @@ def _write_difference(
     said = {name: nodes[name] for name in changed}
     new = [edge for edge in edges if edge.document_id in changed]
     receipt = store.apply(changed, difference.removed, said, new)
-    current = difference.current
+    if gone := gone_meanwhile(ctx, changed):
+        store.apply({}, gone, {}, ())
+    current = difference.current - gone
     ends = {end for edge in edges if edge.document_id in current for end in (edge.subject, edge.object)}
     written = len({edge.id for edge in edges if edge.document_id in current})
     return receipt.model_copy(

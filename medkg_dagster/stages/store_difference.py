@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from medkg_dagster.domain.holdings import DocumentStatus
@@ -36,7 +36,7 @@ def compare_store(ctx: StageContext, held: Mapping[str, str], given: Mapping[str
         given: The same of the batch.
     """
     standing = ctx.job.standing(sorted(held.keys() | given.keys()))
-    gone = {name for name, status in standing.items() if status is not DocumentStatus.CURRENT}
+    gone = _not_current(standing)
     current = given.keys() - gone
     changed = {name: given[name] for name in sorted(current) if held.get(name) != given[name]}
     removed = gone & held.keys()
@@ -59,3 +59,16 @@ def compare_store(ctx: StageContext, held: Mapping[str, str], given: Mapping[str
             *(len(unknown), unknown[0]),
         )
     return StoreDifference(changed, removed, current)
+
+
+def gone_meanwhile(ctx: StageContext, written: Iterable[str]) -> set[str]:
+    """Return those of the documents written just now that are not current any more.
+
+    Who takes a document out tells the ledger first and the store afterwards. So what is current still is to
+    stay, or is yet to be taken out by whoever tells the ledger next.
+    """
+    return _not_current(ctx.job.standing(sorted(written)))
+
+
+def _not_current(standing: Mapping[str, DocumentStatus]) -> set[str]:
+    return {name for name, status in standing.items() if status is not DocumentStatus.CURRENT}

@@ -165,6 +165,22 @@ def test_fetching_stops_at_max_studies(service: Service) -> None:
     assert len(service.queries) == 1
 
 
+@pytest.mark.parametrize(
+    ("parameters", "is_all"),
+    [({}, True), ({"max_studies": 2}, False), ({"nct_ids": ["NCT99990001", "NCT99990002"]}, True)],
+)
+def test_a_listing_is_all_there_is_unless_it_was_cut_off(
+    service: Service, parameters: dict[str, Any], is_all: bool
+) -> None:
+    listed = {"studies": [study(1), study(2), study(3)]}
+    service.answer(study(1) if parameters.get("nct_ids") else listed)
+    checked = ClinicalTrialsParameters(base_url=service.url, requests_per_second=1000, **parameters)
+    source = ClinicalTrialsSource(checked)
+
+    assert list(source.fetch(context()))
+    assert source.lists_all is is_all
+
+
 def test_named_studies_are_fetched_one_by_one_and_missing_ones_quarantined(service: Service) -> None:
     service.answer(study(1), Reply(b"not found", 404), study(3))
     payloads, ctx = fetch(service, nct_ids=["NCT99990001", "NCT99990002", "NCT99990003", "NCT99990001"])

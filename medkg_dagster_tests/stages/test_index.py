@@ -1,4 +1,6 @@
 import logging
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,11 +10,12 @@ from pydantic import ValidationError
 
 from medkg_dagster.adapters.index.sqlite import SQLITE_INDEX
 from medkg_dagster.adapters.index.sqlite_store import SqliteIndex
+from medkg_dagster.domain.holdings import DocumentStatus
 from medkg_dagster.errors import StoreError
-from medkg_dagster.stage_api import StageContext
+from medkg_dagster.stage_api import IndexReceipt, InMemoryJobRecord, StageContext
 from medkg_dagster.stage_api._extensions import GivenExtensions
 from medkg_dagster.stages.index import IndexConfig, IndexStage, register
-from medkg_dagster_tests.adapters.test_sqlite_index import CHUNKS, dump, embed
+from medkg_dagster_tests.adapters.test_sqlite_index import CHUNKS, dump, embed, make_chunk
 from medkg_dagster_tests.stages.installed import EXTENSIONS, INSTALLED
 from medkg_dagster_tests.stages.test_ir_validation import document
 
@@ -87,3 +90,58 @@ def test_a_store_that_does_not_know_its_documents_is_given_the_whole_batch(tmp_p
 
     assert (receipt.documents, receipt.chunks_indexed) == (3, 3)
     assert ctx.described == {}
+
+
+class WatchedJob(InMemoryJobRecord):
+    """A ledger job that says at each call how documents stand then."""
+
+    def __init__(self, *answers: dict[str, DocumentStatus]) -> None:
+        super().__init__()
+        self.answers = list(answers)
+
+    def standing(self, document_ids: Sequence[str]) -> dict[str, DocumentStatus]:
+        answer = self.answers.pop(0)
+        return {name: status for name, status in answer.items() if name in document_ids}
+
+
+def write_index(home: Path, job: WatchedJob) -> tuple[StageContext, IndexReceipt]:
+    ctx = StageContext("auto", "index", "default", home, job=job, extensions=EXTENSIONS)
+    return ctx, IndexStage(IndexConfig()).execute(ctx, tuple(CHUNKS), embed(CHUNKS))
+
+
+def test_what_is_not_current_is_taken_out_and_not_written(tmp_path: Path) -> None:
+    known = dict.fromkeys(("PMID:1", "PMID:2", "PMID:3"), DocumentStatus.CURRENT)
+    write_index(tmp_path, WatchedJob(known, known))
+    gone = known | {"PMID:1": DocumentStatus.RETRACTED}
+
+    ctx, receipt = write_index(tmp_path, WatchedJob(gone, gone))
+
+    assert (receipt.documents, receipt.chunks_indexed, receipt.chunks_removed) == (2, 2, 1)
+    counts = {name: ctx.described[f"documents_{name}"] for name in ("current", "new", "changed", "withdrawn")}
+    assert counts == {"current": 2, "new": 0, "changed": 0, "withdrawn": 1}
+
+
+def test_what_somebody_withdraws_while_it_is_written_does_not_stay(tmp_path: Path) -> None:
+    known = dict.fromkeys(("PMID:1", "PMID:2", "PMID:3"), DocumentStatus.CURRENT)
+
+    _, receipt = write_index(tmp_path, WatchedJob(known, known | {"PMID:1": DocumentStatus.WITHDRAWN}))
+
+    assert (receipt.documents, receipt.chunks_indexed) == (2, 2)
+    with closing(SqliteIndex(tmp_path)) as index:
+        assert index.held().keys() == {"PMID:2", "PMID:3"}
+
+
+def test_what_nobody_is_known_to_hold_stays_and_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(SqliteIndex(tmp_path)) as index:
+        old = [make_chunk("An article of an earlier release.", "PMID:old")]
+        index.upsert(old, embed(old))
+    known = dict.fromkeys(("PMID:1", "PMID:2", "PMID:3"), DocumentStatus.CURRENT)
+
+    ctx, _ = write_index(tmp_path, WatchedJob(known, known))
+
+    assert ctx.described["documents_held_by_nobody"] == 1
+    assert "no source is known to hold, the first is PMID:old" in caplog.text
+    with closing(SqliteIndex(tmp_path)) as index:
+        assert "PMID:old" in index.held()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,18 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from medkg_dagster.domain.holdings import Listing, ListingOutcome
 from medkg_dagster.errors import SourceError
-from medkg_dagster.stage_api import PayloadFormat, StageContext
+from medkg_dagster.stage_api import (
+    Extension,
+    ExtensionKind,
+    InMemoryJobRecord,
+    NoParameters,
+    Payload,
+    PayloadFormat,
+    StageContext,
+)
+from medkg_dagster.stage_api._extensions import GivenExtensions
 from medkg_dagster.stages.ingest import IngestConfig, register
 from medkg_dagster_tests.stages.installed import EXTENSIONS, INSTALLED
 
@@ -100,3 +111,86 @@ def test_folder_of_bad_files_only_is_quarantine_not_an_empty_source(tmp_path: Pa
     ctx = context()
     assert register().builder(Definition({"params": {"path": str(tmp_path)}})).execute(ctx) == ()
     assert len(ctx.quarantined) == 1
+
+
+class ListedJob(InMemoryJobRecord):
+    """A ledger job that keeps what was listed, and says that some of it waits to be withdrawn."""
+
+    def __init__(self, waiting: int = 0) -> None:
+        super().__init__()
+        self.waiting = waiting
+        self.listings: list[Listing] = []
+
+    def record_listing(self, listing: Listing) -> ListingOutcome:
+        self.listings.append(listing)
+        return ListingOutcome(current=9, new=1, changed=0, withdrawn=0, waiting=self.waiting)
+
+
+def listed(folder: Path, job: ListedJob, **params: Any) -> StageContext:
+    ctx = StageContext("auto", "ingest", "default", Path("unused"), job=job, extensions=EXTENSIONS)
+    register().builder(Definition({"params": {"path": str(folder), **params}})).execute(ctx)
+    return ctx
+
+
+def test_the_ledger_is_told_what_the_source_has_and_what_of_it_is_of_no_use(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one")
+    (tmp_path / "b.zip").write_bytes(b"PK\x03\x04")
+    job = ListedJob()
+
+    ctx = listed(tmp_path, job)
+
+    (listing,) = job.listings
+    assert (listing.stage, listing.source, listing.parameters) == ("ingest", "files", {"path": str(tmp_path)})
+    assert [(item.id, item.origin) for item in listing.items] == [("a.txt", f"{tmp_path}/a.txt")]
+    assert listing.refused.keys() == {"b.zip"}
+    assert listing.is_full
+    assert ctx.described["listing_is_full"] is True
+    assert (ctx.described["documents_current"], ctx.described["documents_new"]) == (9, 1)
+
+
+def test_a_folder_with_a_file_that_cannot_be_read_is_no_full_listing(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one")
+    (tmp_path / "loop.txt").symlink_to(tmp_path / "loop.txt")
+    job = ListedJob()
+
+    ctx = listed(tmp_path, job)
+
+    assert not job.listings[0].is_full
+    assert ctx.described["listing_is_full"] is False
+
+
+def test_a_file_that_is_too_large_does_not_hide_what_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one")
+    (tmp_path / "b.txt").write_text("x" * 100)
+    job = ListedJob()
+
+    listed(tmp_path, job, max_file_bytes=50)
+
+    assert job.listings[0].is_full
+
+
+def test_what_waits_to_be_withdrawn_is_told_with_the_command_that_takes_it_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a.txt").write_text("one")
+
+    listed(tmp_path, ListedJob(waiting=4))
+
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "4 of 9 documents are listed no more" in warning
+    assert "`medkg documents withdraw --unlisted auto`" in warning
+
+
+def test_of_a_source_that_does_not_say_that_it_lists_all_nothing_is_gone(tmp_path: Path) -> None:
+    class Feed:
+        def fetch(self, ctx: StageContext) -> Iterator[Payload]:
+            del ctx
+            yield Payload(id="a", format=PayloadFormat.TEXT, content=b"text", source="feed", origin="feed:a")
+
+    feed = Extension(ExtensionKind.SOURCE, "feed", "A feed.", NoParameters, lambda *_: Feed())
+    job = ListedJob()
+    ctx = StageContext("auto", "ingest", "default", tmp_path, job=job, extensions=GivenExtensions([feed]))
+
+    register().builder(Definition({"adapter": "feed"})).execute(ctx)
+
+    assert not job.listings[0].is_full
