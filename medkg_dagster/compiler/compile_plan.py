@@ -70,9 +70,8 @@ def compile_plan(
         for note in plan.deprecations:
             logging.getLogger("medkg").warning("%s", note)
         executor = build_executor(settings)
-        one_process_jobs = (
-            plan.job_names | plan.work.keys() if settings.executor == "in_process" else frozenset()
-        )
+        own_jobs = plan.job_names | plan.work.keys()
+        one_process_jobs = own_jobs if settings.executor == "in_process" else frozenset()
         chosen_assets = frozenset(
             {IMPLICIT_ASSET_JOB_NAME} if one_process_jobs and is_default_executor else ()
         )
@@ -108,7 +107,7 @@ def compile_plan(
                 load_report_sensor(plan, settings),
                 *_job_sensors([assets for assets, _ in compiled], settings),
                 *(gate_work_sensor(work, settings) for work in works),
-                ended_run_sensor(settings, one_process_jobs),
+                ended_run_sensor(settings, own_jobs),
             ],
             resources={
                 STATE_RESOURCE: state_io_manager(settings.home / "state", plan.state_types),

@@ -35,7 +35,7 @@ _AT_WORK = (DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING)
 _ENDED_BADLY = {DagsterRunStatus.FAILURE: RunStatus.FAILED, DagsterRunStatus.CANCELED: RunStatus.CANCELLED}
 
 
-def ended_run_sensor(settings: Settings, one_process_jobs: AbstractSet[str]) -> SensorDefinition:
+def ended_run_sensor(settings: Settings, own_jobs: AbstractSet[str]) -> SensorDefinition:
     """Return the sensor that tells the ledger of runs which failed, were cancelled, or were lost.
 
     A run is lost when its process is gone, as after a crash of the machine. Dagster's default launcher does
@@ -43,7 +43,7 @@ def ended_run_sensor(settings: Settings, one_process_jobs: AbstractSet[str]) -> 
 
     Args:
         settings: Where the ledger is.
-        one_process_jobs: Dagster jobs whose runs keep all steps in one process.
+        own_jobs: Dagster jobs whose runs name the process that carries them out.
     """
 
     @sensor(
@@ -53,7 +53,7 @@ def ended_run_sensor(settings: Settings, one_process_jobs: AbstractSet[str]) -> 
         minimum_interval_seconds=TICK_SECONDS,
     )
     def ended_runs(context: SensorEvaluationContext) -> SensorResult | SkipReason:
-        for run in lost_runs(context.instance, one_process_jobs):
+        for run in lost_runs(context.instance, own_jobs):
             context.log.warning("run %s of %s: its process is gone", run.run_id, run.job_name)
             context.instance.report_run_failed(run, "The process that carried out this run is gone.")
         if not JobLedger.exists(settings):
@@ -82,19 +82,19 @@ def ended_run_sensor(settings: Settings, one_process_jobs: AbstractSet[str]) -> 
     return ended_runs
 
 
-def lost_runs(instance: DagsterInstance, one_process_jobs: AbstractSet[str]) -> Sequence[DagsterRun]:
+def lost_runs(instance: DagsterInstance, own_jobs: AbstractSet[str]) -> Sequence[DagsterRun]:
     """Return runs that are said to be at work and whose process is gone.
 
     Args:
         instance: The Dagster instance.
-        one_process_jobs: Dagster jobs whose runs keep all steps in one process, so that each names it.
+        own_jobs: Dagster jobs whose runs name the process that carries them out.
     """
     records = instance.get_run_records(filters=RunsFilter(statuses=list(_AT_WORK)), limit=RUNS_PER_TICK)
     return [
         record.dagster_run
         for record in records
         if is_gone(process_of(record.dagster_run.run_id, record.dagster_run.tags))
-        or (record.dagster_run.job_name in one_process_jobs and _names_no_process(record))
+        or (record.dagster_run.job_name in own_jobs and _names_no_process(record))
     ]
 
 

@@ -22,6 +22,7 @@ from medkg_dagster.runtime.dagster_internals import (
     capture_interrupts,
 )
 from medkg_dagster.runtime.failures import INTERRUPTS
+from medkg_dagster.runtime.run_processes import process_tags
 from medkg_dagster.settings import Settings
 
 # Forked from a server that has Dagster loaded already, a step process starts about four times faster.
@@ -63,7 +64,9 @@ class _RecordingExecutor(Executor):
     def execute(
         self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
     ) -> Iterator[DagsterEvent]:
-        """Execute the steps of a run."""
+        """Execute the steps of a run, which names the process that carries it out."""
+        # Steps may have processes of their own, which cannot tell whether this one is still there.
+        plan_context.instance.add_run_tags(plan_context.run_id, process_tags(plan_context.run_id))
         try:
             yield from self._executor.execute(plan_context, execution_plan)
         except INTERRUPTS:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus
 
-from medkg_dagster.ledger import JobKey, JobStatus, PhaseStatus
+from medkg_dagster.compiler.ended_runs import lost_runs, record_end
+from medkg_dagster.ledger import JobKey, JobStatus, PhaseStatus, RunStatus
 from medkg_dagster_tests.end_to_end.running import PATIENCE, Running
 
 KEY = JobKey("long", "default")
@@ -122,6 +123,28 @@ def test_being_asked_to_end_and_impatience_are_interrupts_too(tmp_path: Path, ex
 
     assert code != 0, log
     assert_cancelled(deployment, log)
+
+
+@pytest.mark.parametrize("executor", ["in_process", "multiprocess"])
+def test_a_run_whose_process_was_killed_is_found_among_those_that_are_said_to_be_at_work(
+    tmp_path: Path, executor: str
+) -> None:
+    deployment = prepare(tmp_path, "sleep")
+    started = start(deployment, executor)
+    mark = deployment.home / "second.mark"
+    deployment.wait("the second stage", lambda: mark.exists() or started.poll() is not None or None)
+
+    with DagsterInstance.from_config(str(deployment.home / "dagster")) as instance:
+        assert lost_runs(instance, frozenset({"long"})) == []
+        os.killpg(started.pid, signal.SIGKILL)
+        started.wait(PATIENCE)
+        (lost,) = lost_runs(instance, frozenset({"long"}))
+
+    with deployment.ledger() as ledger:
+        assert ledger.jobs.get(KEY).status is JobStatus.RUNNING
+        record_end(ledger, lost, RunStatus.FAILED)
+        assert ledger.jobs.get(KEY).status is JobStatus.FAILED
+        assert ledger.phases.retry(KEY, "long", None, actor="test", reason="x").status is PhaseStatus.DUE
 
 
 def test_a_job_whose_step_process_is_lost_at_every_attempt_has_failed(tmp_path: Path) -> None:
