@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from medkg_dagster.cli.follow import IdlePhases, follow
+from medkg_dagster.cli.follow import LOOK_EVERY_SECONDS, IdlePhases, follow
 from medkg_dagster.cli.ledger.changes import parse_assignments, user_name
 from medkg_dagster.cli.pipelines import find_pipeline
 from medkg_dagster.cli.submit import build_request, locate_path, source_options
@@ -160,7 +161,7 @@ class Attendant:
         self._idle = IdlePhases(DAEMON_PATIENCE_SECONDS if self._has_daemon else 0.0)
         self._running: JobPhase | None = None
         self._has_ended = False
-        self._worked = False
+        self._worked_at: float | None = None
 
     def __call__(self, job: Job, phases: tuple[JobPhase, ...]) -> int | None:
         """Look at a job that has not ended; return the exit code where there is nothing to wait for."""
@@ -203,10 +204,20 @@ class Attendant:
             return None
         started, self._running = self._running, None
         phase = next((item for item in phases if item.phase == started.phase), started)
-        self._worked = self._worked or phase.is_work
+        self._worked_at = time.monotonic() if phase.is_work else None
         never_began = phase.status is PhaseStatus.DUE and phase.starter is not None
         is_open = phase.status is not PhaseStatus.DUE and job.status is JobStatus.RUNNING
-        return self._lost(phase) if never_began or is_open else None
+        return self._lost(phase) if never_began or is_open or self._runs_at_work(phase) else None
+
+    def _runs_at_work(self, phase: JobPhase) -> list[str]:
+        """Return the runs of a phase that have not said how they ended."""
+        from medkg_dagster.ledger import RunStatus
+
+        return [
+            run.run_id
+            for run in self._book.runs.of_job(phase.key)
+            if run.job_name == phase.phase and run.status is RunStatus.STARTED
+        ]
 
     def _lost(self, phase: JobPhase) -> int:
         """Tell the ledger and the user that the process ended without saying what became of the job."""
@@ -215,11 +226,7 @@ class Attendant:
         again = f"`medkg ledger retry {phase.key}` starts it again"
         error = f"the process that ran {phase.phase} ended early; {again}"
         # Its run may have begun, though none of its stages.
-        at_work = [
-            run.run_id
-            for run in self._book.runs.of_job(phase.key)
-            if run.job_name == phase.phase and run.status is RunStatus.STARTED
-        ]
+        at_work = self._runs_at_work(phase)
         run_id = next(iter(at_work), phase.run_id or f"{phase.starter}, attempt {phase.attempt}")
         run = RunIdentity(run_id, phase.attempt, job_name=phase.phase)
         self._book.runs.end(phase.key, run, RunStatus.FAILED, error)
@@ -233,10 +240,18 @@ class Attendant:
         from medkg_dagster.runtime.ledger_job_record import gate_rule
 
         gate = self._pipeline.find_gate(str(job.phase))
-        if self._worked and gate is not None:
+        if self._worked_at is not None and gate is not None:
             # It looks at nothing until the gate's `poll_interval_seconds` have passed since the last time.
-            self._worked = not self._book.gates.review(job.key.pipeline, gate_rule(gate)).looked
+            until = self._worked_at + gate.condition.poll_interval_seconds + 2 * LOOK_EVERY_SECONDS
+            if self._book.gates.review(job.key.pipeline, gate_rule(gate)).looked or time.monotonic() > until:
+                self._worked_at = None
             return None
+        if job.error is not None:
+            click.echo(
+                f"{job.key} waits at gate '{job.phase}' for what failed; "
+                f"`medkg ledger retry {job.key}` starts it again"
+            )
+            return 1
         click.echo(
             f"{job.key} waits at gate '{job.phase}', and no daemon runs that would look at it: "
             "`medkg gate list` shows what it waits for, `make dev` goes on by itself, and "

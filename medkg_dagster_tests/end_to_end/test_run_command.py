@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -113,23 +117,30 @@ def test_a_job_that_waits_at_a_gate_without_a_daemon_is_left_waiting_and_the_way
     assert len(runs(deployment)) == 2
 
 
+@contextmanager
+def records(deployment: Running) -> Iterator[tuple[str, ...]]:
+    """Let a deployment convert the bundled PDFs; give the options by which it fetches them from loopback."""
+    shipped = REPOSITORY / "config" / "orchestration" / "pipelines" / "pdf-two-phase.yaml"
+    shutil.copy(shipped, deployment.folder / "config" / "orchestration" / "pipelines")
+    with file_server(PDFS) as address:
+        listed = [
+            {"doi": f"10.5555/{path.stem}", "title": path.stem, "pdf_url": f"{address}/{path.name}"}
+            for path in sorted(PDFS.glob("*.pdf"))
+        ]
+        (deployment.folder / "records.json").write_text(json.dumps(listed))
+        yield (
+            *("--adapter", "files", "--param", "path=records.json"),
+            *("--set", 'download.allow_private_hosts=["127.0.0.1"]'),
+        )
+
+
 @pytest.mark.parametrize("executor", ["in_process", "multiprocess"])
 def test_what_goes_on_while_a_job_waits_is_done_without_a_daemon_too(
     deployment: Running, monkeypatch: pytest.MonkeyPatch, executor: str
 ) -> None:
     monkeypatch.setenv("MEDKG_EXECUTOR", executor)
-    folder = deployment.folder / "config" / "orchestration" / "pipelines"
-    shipped = REPOSITORY / "config" / "orchestration" / "pipelines" / "pdf-two-phase.yaml"
-    (folder / shipped.name).write_bytes(shipped.read_bytes())
-    with file_server(PDFS) as address:
-        pdf = next(PDFS.glob("*.pdf")).name
-        record = {"doi": "10.5555/medkg.run", "title": "A PDF", "pdf_url": f"{address}/{pdf}"}
-        (deployment.folder / "records.json").write_text(json.dumps([record]))
-
-        done = deployment.medkg(
-            *("run", "pdf-two-phase", "--adapter", "files", "--param", "path=records.json"),
-            *("--set", 'download.allow_private_hosts=["127.0.0.1"]'),
-        )
+    with records(deployment) as options:
+        done = deployment.medkg("run", "pdf-two-phase", *options)
 
     assert done.stdout.endswith("pdf-two-phase/default succeeded\n")
     assert [name for name, _ in runs(deployment)] == [
@@ -137,6 +148,45 @@ def test_what_goes_on_while_a_job_waits_is_done_without_a_daemon_too(
         "pdf_conversion",
         "pdf_two_phase",
     ]
+
+
+def test_a_conversion_that_is_killed_is_told_of_and_the_way_out_works(deployment: Running) -> None:
+    with records(deployment) as options:
+        deployment.ledger().close()  # its tables are there from now on
+        command = [str(BIN / "medkg"), "run", "pdf-two-phase", *options]
+        with subprocess.Popen(
+            command,
+            env=deployment.environment,
+            cwd=deployment.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as started:
+            with deployment.wait("the conversion to be at work", lambda: held_at_work(deployment)):
+                for child in Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text().split():
+                    os.kill(int(child), signal.SIGKILL)
+            _, said = started.communicate(timeout=480)
+
+        assert started.returncode == 1
+        assert "the process that ran pdf_conversion ended early" in said
+        named = re.search(r"`medkg (ledger retry [^`]*)`", said)
+        assert named is not None
+        deployment.medkg(*named[1].split())
+        done = deployment.medkg("run", "pdf-two-phase")
+
+    assert done.stdout.endswith("pdf-two-phase/default succeeded\n")
+
+
+def held_at_work(deployment: Running) -> closing[sqlite3.Connection] | None:
+    """Keep the ledger from hearing that the conversion has done its work, where it has begun."""
+    connection = sqlite3.connect(deployment.home / "ledger.sqlite", timeout=60, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    if connection.execute(
+        "SELECT 1 FROM ledger_stage_runs WHERE stage = 'pdf_conversion' AND status = 'started'"
+    ).fetchone():
+        return closing(connection)
+    connection.close()
+    return None
 
 
 def test_a_gate_that_is_open_already_is_gone_through(deployment: Running) -> None:

@@ -113,7 +113,7 @@ def retry(  # noqa: PLR0917 - one parameter per option of the command
         pipeline = find_pipeline(plan, found.pipeline)
         _require_stopped(found, force=force)
         if phase_name is None:
-            phase_name = failed_work(book, pipeline, found)
+            phase_name = failed_work(book, pipeline, found, force=force)
         if phase_name is None:
             _require_ended(found, force=force)
             phase_name = failed_phase(book, pipeline, found).job_name
@@ -167,14 +167,17 @@ def list_files(settings: Settings, job: str, as_json: bool) -> None:
     echo_records(columns, [{**item, "sha256": (item["sha256"] or "")[:12]} for item in described])
 
 
-def failed_work(book: JobLedger, pipeline: PipelinePlan, job: Job) -> str | None:
-    """Return the work that a waiting job waits for and that failed; None where none did."""
-    from medkg_dagster.ledger import JobStatus
+def failed_work(book: JobLedger, pipeline: PipelinePlan, job: Job, *, force: bool) -> str | None:
+    """Return the work that a waiting job waits for and that failed, or is said to go on where forced."""
+    from medkg_dagster.ledger import JobStatus, RunStatus
 
-    if job.status is not JobStatus.WAITING or job.error is None:
+    if job.status is not JobStatus.WAITING:
         return None
-    runs = (run for run in book.runs.of_job(job.key) if run.is_work)
-    return next((run.job_name for run in runs if run.job_name in pipeline.work), None)
+    ended = {RunStatus.SUCCEEDED} if force else {RunStatus.SUCCEEDED, RunStatus.STARTED}
+    latest = {run.job_name: run for run in book.runs.of_job(job.key) if run.is_work}
+    return next(
+        (name for name, run in latest.items() if name in pipeline.work and run.status not in ended), None
+    )
 
 
 def failed_phase(book: JobLedger, pipeline: PipelinePlan, job: Job) -> Phase:
