@@ -181,6 +181,8 @@ def _members(annotation: Any) -> Iterator[Any]:
             yield from _members(member)
     elif origin is Literal:
         yield from {type(choice) for choice in get_args(annotation)}
+    elif hasattr(annotation, "__value__"):
+        yield from _members(annotation.__value__)
     else:
         yield annotation
 

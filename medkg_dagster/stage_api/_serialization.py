@@ -98,6 +98,8 @@ def _is_array_type(value_type: Any) -> bool:
     if isinstance(value_type, type) and hasattr(value_type, "from_arrays"):
         return True
     origin = getattr(value_type, "__origin__", value_type)
+    if hasattr(origin, "__value__"):  # the alias that NumPy's `NDArray` is from 2.5 on
+        origin = getattr(origin.__value__, "__origin__", origin.__value__)
     return getattr(origin, "__module__", "") == "numpy" and getattr(origin, "__name__", "") == "ndarray"
 
 

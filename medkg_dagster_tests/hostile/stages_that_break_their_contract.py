@@ -49,7 +49,7 @@ EXECUTE = [
     Row(
         "wants an input it does not depend on",
         stage("def execute(self, ctx, *, document): return ()"),
-        "does not take its inputs: missing a required argument: 'document'; write execute(self, ctx)",
+        "argument: 'document'; write execute(self, ctx)",
     ),
     Row("has no context", stage("def execute(self): return ()"), "does not take its inputs"),
     Row(
