@@ -1,6 +1,7 @@
 import json
 import re
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +185,7 @@ def test_a_job_that_cannot_be_read_is_shown_as_such_by_every_command(
 ) -> None:
     reviewed.wait_at_the_gate()
     deep = '{"a":' * 900 + "1" + "}" * 900
-    with sqlite3.connect(home / "ledger.sqlite") as connection:
+    with closing(sqlite3.connect(home / "ledger.sqlite")) as connection, connection:
         connection.execute("UPDATE ledger_jobs SET fields = ?", [deep])
     reviewed.ledger.gates.review("reviewed", reviewed.rule)
 

@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -220,7 +221,7 @@ def test_a_job_of_an_id_that_dagster_refuses_ends_and_keeps_no_other_from_starti
 ) -> None:
     for job_id in ("bad", "good"):
         ledger.phases.submit(JobKey("reviewed", job_id), "reviewed", {}, actor="ann")
-    with sqlite3.connect(gated.home / "ledger.sqlite") as others:
+    with closing(sqlite3.connect(gated.home / "ledger.sqlite")) as others, others:
         others.execute("PRAGMA foreign_keys = OFF")
         for table in ("ledger_jobs", "ledger_phases"):
             others.execute(f"UPDATE {table} SET job_id = 'a...b' WHERE job_id = 'bad'")

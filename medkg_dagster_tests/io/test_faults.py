@@ -15,6 +15,8 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -85,10 +87,15 @@ def nobody_listens() -> str:
 
 
 def locked_database() -> object:
-    with sqlite3.connect("file:locked?mode=memory&cache=shared", uri=True, timeout=0) as one:
+    shared = partial(sqlite3.connect, "file:locked?mode=memory&cache=shared", uri=True, timeout=0)
+    with closing(shared()) as one, closing(shared()) as two:
         one.executescript("BEGIN IMMEDIATE; CREATE TABLE held (x);")
-        two = sqlite3.connect("file:locked?mode=memory&cache=shared", uri=True, timeout=0)
         return two.execute("INSERT INTO held VALUES (1)")
+
+
+def refused_by_sqlite() -> object:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        return connection.execute("SELECT '")
 
 
 def refused_by_sqlalchemy() -> object:
@@ -170,7 +177,7 @@ UNKNOWN = [
     gzip.BadGzipFile("not a gzip file"),
     zipfile.BadZipFile("not a zip file"),
     caught(lambda: etree.fromstring(b"<a>")),
-    caught(lambda: sqlite3.connect(":memory:").execute("SELECT '")),
+    caught(refused_by_sqlite),
     caught(lambda: subprocess.run([sys.executable, "-c", "input()"], timeout=0.01, stdin=subprocess.PIPE)),  # noqa: PLW1510 - it never ends
     because_of(ValueError("odd"), KeyError("name")),
 ]
