@@ -90,7 +90,7 @@ def record_documents(
 ) -> None:
     """Remember which document each payload was found to be, whichever request of the pipeline holds it."""
     lock_database(connection)
-    by_item = {storable(one.item): one for one in documents}
+    by_item = {storable(one.item): one.model_copy(update={"id": storable(one.id)}) for one in documents}
     touched: set[str | None] = set()
     replaced: dict[str, Verdict] = {}
     origins: dict[str, str] = {}
