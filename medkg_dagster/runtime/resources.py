@@ -13,7 +13,7 @@ from medkg_dagster.plugins.events import PluginEvent
 from medkg_dagster.resolution.ledger_checks import audit_plugins
 from medkg_dagster.resolution.plan import PipelinePlan
 from medkg_dagster.runtime.requests import check_given, given_config
-from medkg_dagster.runtime.run_processes import process_tags
+from medkg_dagster.runtime.run_processes import end_with, process_of, process_tags, this_process
 from medkg_dagster.runtime.tags import ATTEMPT_TAG, PARTITION_TAG, PIPELINE_TAG
 from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api import Extensions
@@ -66,6 +66,12 @@ def ledger_job_resource(
         run = context.run
         if run is None or context.instance is None:
             raise Failure("a stage needs a run: launch its job or materialize its asset", allow_retries=False)
+        if run.job_name not in one_process_jobs:
+            # A step is given the run as it was before it began, and named its process.
+            begun = context.instance.get_run_by_id(run.run_id)
+            process = process_of(run.run_id, begun.tags) if begun else ""
+            if process and process != this_process():
+                end_with(process)
         job_id = run.tags.get(PARTITION_TAG)
         pipeline = run.tags.get(PIPELINE_TAG) or _pipeline_of(run.asset_selection, names)
         if not job_id or not pipeline:

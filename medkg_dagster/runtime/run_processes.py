@@ -1,12 +1,16 @@
 """Which process carries out a run, and whether it is still there."""
 
 import os
+import signal
 import socket
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from medkg_dagster.runtime.tags import PROCESS_TAG
 
+_WATCH_SECONDS = 1.0
 _START_TIME = 21 - 2  # field 22 of /proc/PID/stat, counted from the one behind the command's closing bracket
 
 
@@ -46,6 +50,24 @@ def is_gone(process: str) -> bool:
     except PermissionError:
         return False  # somebody else's: it is there
     return bool(started) and started != _start_time(int(pid))
+
+
+def end_with(process: str) -> None:
+    """Kill this process when another one of this machine is gone: the one whose work it does.
+
+    Without it a step goes on after its run is lost, beside the attempt that follows. A kill leaves what a
+    kill of the machine leaves, which the next attempt repairs.
+
+    Args:
+        process: What `this_process` returned there.
+    """
+
+    def watch() -> None:
+        while not is_gone(process):
+            time.sleep(_WATCH_SECONDS)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="medkg-run-watch", daemon=True).start()
 
 
 def _name(pid: int, started: str) -> str:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,7 @@ def test_being_asked_to_end_and_impatience_are_interrupts_too(tmp_path: Path, ex
     assert_cancelled(deployment, log)
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
 @pytest.mark.parametrize("executor", ["in_process", "multiprocess"])
 def test_a_run_whose_process_was_killed_is_found_among_those_that_are_said_to_be_at_work(
     tmp_path: Path, executor: str
@@ -136,7 +138,7 @@ def test_a_run_whose_process_was_killed_is_found_among_those_that_are_said_to_be
 
     with DagsterInstance.from_config(str(deployment.home / "dagster")) as instance:
         assert lost_runs(instance, frozenset({"long"})) == []
-        os.killpg(started.pid, signal.SIGKILL)
+        started.kill()
         started.wait(PATIENCE)
         (lost,) = lost_runs(instance, frozenset({"long"}))
 
@@ -145,6 +147,17 @@ def test_a_run_whose_process_was_killed_is_found_among_those_that_are_said_to_be
         record_end(ledger, lost, RunStatus.FAILED)
         assert ledger.jobs.get(KEY).status is JobStatus.FAILED
         assert ledger.phases.retry(KEY, "long", None, actor="test", reason="x").status is PhaseStatus.DUE
+    deployment.wait("the steps to end with their run", lambda: not in_session(started.pid) or None)
+
+
+def in_session(leader: int) -> list[int]:
+    """Return the processes of a session, without those that have ended and wait to be asked how."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(ProcessLookupError, FileNotFoundError):
+            if os.getsid(int(place.name)) == leader and (place / "cmdline").read_bytes():
+                found.append(int(place.name))
+    return found
 
 
 def test_a_job_whose_step_process_is_lost_at_every_attempt_has_failed(tmp_path: Path) -> None:
