@@ -57,6 +57,7 @@ def run(  # noqa: PLR0917 - one parameter per option of the command
     """
     from medkg_dagster.ledger import JobLedger
     from medkg_dagster.resolution import load_deployment
+    from medkg_dagster.runtime.launch import dagster_home
 
     settings: Settings = ctx.obj
     deployment = load_deployment(settings)
@@ -70,6 +71,7 @@ def run(  # noqa: PLR0917 - one parameter per option of the command
         configured | parse_assignments(options, "option"),
     )
     check_job_id(job_id)
+    dagster_home(settings.home)
     with JobLedger.of(settings) as book, ExitStack() as stack:
         submit_again(book, planned, job_id, request, by)
         attendant = Attendant(settings.home, book, planned, stack)

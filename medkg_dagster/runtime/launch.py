@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from medkg_dagster.errors import ConfigError
 from medkg_dagster.ledger import JobPhase
 from medkg_dagster.runtime.tags import phase_tags, work_config, work_tags
 from medkg_dagster.stage_api import WorkAtGate
@@ -109,10 +110,19 @@ def dagster_home(home: Path) -> Path:
 
     Args:
         home: The folder for all data.
+
+    Raises:
+        ConfigError: `DAGSTER_HOME` is not what Dagster asks for.
     """
     named = os.environ.get("DAGSTER_HOME")
     if named:
-        return Path(named)
+        folder = Path(named).expanduser()
+        if not (folder.is_absolute() and folder.is_dir()):
+            raise ConfigError(
+                f"DAGSTER_HOME names {named}, which is not the absolute path of a folder that exists; "
+                "make the folder, or unset it for the instance that `make dev` shows"
+            )
+        return folder
     folder = home / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / _INSTANCE_FILE

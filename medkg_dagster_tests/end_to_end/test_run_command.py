@@ -83,6 +83,26 @@ def test_without_a_folder_for_dagster_the_run_shows_where_make_dev_looks(deploym
     assert "telemetry:\n  enabled: false" in (deployment.home / "dagster" / "dagster.yaml").read_text()
 
 
+@pytest.mark.parametrize("named", ["relative", "/nowhere/at/all"])
+def test_a_folder_for_dagster_that_there_is_none_of_is_refused_before_anything_is_written(
+    deployment: Running, named: str
+) -> None:
+    refused = subprocess.run(
+        [BIN / "medkg", "run", "plain", "--param", "path=note.txt"],
+        env=deployment.environment | {"DAGSTER_HOME": named},
+        cwd=deployment.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=480,
+    )
+
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"medkg: DAGSTER_HOME names {named}, which is not the absolute path")
+    assert refused.stderr.count("\n") == 1
+    assert not (deployment.home / "ledger.sqlite").exists()
+
+
 def test_a_job_that_has_ended_runs_again(deployment: Running) -> None:
     command = ("run", "plain", "--param", "path=note.txt", "--job-id", "notes")
     deployment.medkg(*command)
