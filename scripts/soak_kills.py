@@ -57,6 +57,10 @@ CRASHED, RETRIED = 99, 98
 """What a run's process ends with: where it was told to, and where it had to try a step again."""
 
 
+UNKNOWN_STEP = b"was not known to be in flight"
+"""How Dagster fails a run with a step process that ends behind the step's last event."""
+
+
 class Forks(Starter):
     """Carries out runs in forks of this process, which has loaded all they need.
 
@@ -96,12 +100,13 @@ class Forks(Starter):
             delay: After how many seconds it is killed, instead of ending there by itself.
         """
         self.passed.value = 0
+        log = self.deployment.folder / "runs.log"
+        before = log.stat().st_size if log.exists() else 0
         child = os.fork()
         if not child:
             try:
                 os.setsid()
-                log = os.open(self.deployment.folder / "runs.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-                os.dup2(log, 2)
+                os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
                 at_write_points(functools.partial(self._pass_point, at, delay))
                 events = self._in_process(phase) if self._is_in_process else self._in_processes(phase)
                 os._exit(RETRIED if any(event.is_step_up_for_retry for event in events) else 0)
@@ -112,6 +117,8 @@ class Forks(Starter):
         with suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)  # the processes of its steps
         code = os.waitstatus_to_exitcode(status)
+        if code == 1 and at is not None and UNKNOWN_STEP in log.read_bytes()[before:]:
+            code = CRASHED
         if code not in {0, RETRIED, CRASHED, -signal.SIGALRM}:
             raise AssertionError(f"the run of {phase} ended with {code}; see runs.log")
         return code != 0
