@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import types
 from collections.abc import Iterable, Iterator, Mapping
@@ -153,6 +154,8 @@ def _judge(kinds: frozenset[Any], value: Any) -> tuple[str, str] | None:
 def _as_number(text: str) -> str:
     """Return a number as YAML reads it: `1e9`, for example, it takes for text."""
     number = float(text)
+    if not math.isfinite(number):
+        return f"{'-' if number < 0 else ''}.{'nan' if math.isnan(number) else 'inf'}"
     if number.is_integer() and abs(number) < 1e15:
         return str(int(number))
     written = repr(number)

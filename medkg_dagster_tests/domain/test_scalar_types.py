@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator
@@ -55,6 +56,16 @@ class Outer(BaseModel):
 )
 def test_what_would_be_converted_is_found_at_its_place(value: Any, path: tuple[str | int, ...]) -> None:
     assert [found.path for found in find_mistyped(Outer, value)] == [path]
+
+
+@pytest.mark.parametrize(
+    ("written", "instead"), [("NaN", ".nan"), ("inf", ".inf"), ("-Infinity", "-.inf"), ("1e9", "1000000000")]
+)
+def test_how_to_write_a_number_is_said_in_the_words_of_yaml(written: str, instead: str) -> None:
+    (found,) = find_mistyped(Outer, {"seconds": written})
+
+    assert found.hint == f"write {instead}, without quotes"
+    assert yaml.safe_load(instead) == pytest.approx(float(written), nan_ok=True)
 
 
 @pytest.mark.parametrize(
