@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from enum import StrEnum
 
+from pydantic import Field
+
 from medkg_dagster.domain import Value
 
 
@@ -78,6 +80,43 @@ class Annotation(Value):
     major: bool = False
 
 
+class Reference(Value):
+    """A work that a document cites, as its list of references has it.
+
+    Attributes:
+        identifiers: Identifiers by prefix (`PMID` -> `26492265`, `DOI` -> `10.1000/x`).
+        title: The work's title; empty where the source does not mark it.
+        year: Year of publication, where stated.
+        text: The whole entry as printed, on one line.
+    """
+
+    identifiers: dict[str, str] = Field(default_factory=dict)
+    title: str = ""
+    year: int | None = None
+    text: str = ""
+
+
+UNEXPLAINED = "unexplained"
+"""The key in `TextKept.left_out` of what no rule leaves out and the document has not."""
+
+
+class TextKept(Value):
+    """How much of its source a document holds, by a count of the source that is made apart from parsing.
+
+    Counted are the words of XML, JSON and text, the glyphs of a PDF; `found` is `kept` and all that is left
+    out.
+
+    Attributes:
+        found: What the source has.
+        kept: What of that the document holds, in its text or any other field.
+        left_out: What is not in it, by reason; what is lost without one is under `UNEXPLAINED`.
+    """
+
+    found: int
+    kept: int
+    left_out: dict[str, int] = Field(default_factory=dict)
+
+
 class Document(Value):
     """One document in the IR.
 
@@ -94,6 +133,8 @@ class Document(Value):
         text: The whole text that sections and every offset in the system point into.
         sections: Sections in reading order.
         annotations: Concepts the source assigned.
+        references: The works it cites, in source order; they are no part of the text.
+        text_kept: How much of its source is in it; None where nobody counted.
         retracted: Why the document must not be used as evidence (`retraction notice`,
             `retracted article`); None for a document in good standing.
         content_hash: SHA-256 (hex) over title and text, see `hash_content`.
@@ -110,6 +151,8 @@ class Document(Value):
     text: str
     sections: tuple[Section, ...]
     annotations: tuple[Annotation, ...] = ()
+    references: tuple[Reference, ...] = ()
+    text_kept: TextKept | None = None
     retracted: str | None = None
     content_hash: str
 

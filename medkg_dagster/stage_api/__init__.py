@@ -8,7 +8,9 @@ from medkg_dagster.domain.documents import (
     Block,
     BlockKind,
     Document,
+    Reference,
     Section,
+    TextKept,
     hash_content,
 )
 from medkg_dagster.domain.gate_conditions import GateClause, GateCondition, GateOperator
@@ -117,6 +119,7 @@ __all__ = [
     "Payload",
     "PayloadFormat",
     "QuarantinedDocument",
+    "Reference",
     "RejectedDocumentError",
     "RemoteEmbedder",
     "SearchHit",
@@ -135,6 +138,7 @@ __all__ = [
     "Stopwatch",
     "StoreError",
     "SubprocessIsolation",
+    "TextKept",
     "TopologyView",
     "UnreadableDocumentError",
     "UnsafeDocumentError",
