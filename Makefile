@@ -21,7 +21,7 @@ CLEAN := -u MEDKG_HOME -u DAGSTER_HOME -u PYTHONDONTWRITEBYTECODE
 export MEDKG_HOME DAGSTER_HOME
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: help install demo demo-pdf test lint types contracts docs pytest coverage test-pythons soak dev bench lock clean
+.PHONY: help install demo demo-pdf test lint types contracts docs pytest coverage test-pythons soak dev bench eval-parse lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -97,6 +97,9 @@ dev: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml ## Open the Dagster UI (webserver
 
 bench: $(INSTALLED) ## Measure the figures the documentation states, as ratios side by side
 	env $(CLEAN) $(BIN)/python -m benchmarks
+
+eval-parse: $(INSTALLED) ## Measure how much of real and of made documents parsing keeps
+	env $(CLEAN) $(BIN)/python -m evaluation
 
 lock: $(INSTALLED) ## Resolve the dependencies anew
 	$(BIN)/pip install --quiet uv

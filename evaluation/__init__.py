@@ -1,0 +1,1 @@
+"""How well documents are read, measured on real files and on made ones: `make eval-parse`."""
