@@ -53,7 +53,7 @@ def main() -> None:
         job_id = f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}"
         submit = [
             *(str(BIN / "medkg"), "submit", "pdf-two-phase", "--adapter", "files"),
-            *("--param", f"path={records}"),
+            *("--param", f"path={records}", "--param", "synthetic=true"),
             *("--set", 'download.allow_private_hosts=["127.0.0.1"]'),
             *("--job-id", job_id, "--wait"),
         ]

@@ -50,7 +50,7 @@ def list_documents(  # noqa: PLR0917 - one parameter per option of the command
     if as_json:
         echo_json([item.model_dump(mode="json") for item in found])
         return
-    echo_records(_COLUMNS, [item.model_dump(mode="json") for item in found])
+    echo_records(_COLUMNS, [{**item.model_dump(mode="json"), "status": _status(item)} for item in found])
     more = f"; --limit {limit} reached, there may be more" if len(found) == limit else ""
     click.echo(f"{len(found)} documents{more}")
 
@@ -78,6 +78,7 @@ def show_document(settings: Settings, document: str, as_json: bool) -> None:
 
 @documents.command("withdraw")
 @click.argument("names", nargs=-1, metavar="DOCUMENT...")
+@click.option("--synthetic", is_flag=True, help="All that is invented, such as the bundled corpus.")
 @click.option("--unlisted", metavar="PIPELINE", help="All that the sources of this pipeline list no more.")
 @click.option("--reason", help="Why; it is shown with the document.")
 @click.option("--by", default=user_name, help="Who says so; the user's name by default.")
@@ -86,6 +87,7 @@ def show_document(settings: Settings, document: str, as_json: bool) -> None:
 def withdraw_documents(  # noqa: PLR0917 - one parameter per option of the command
     settings: Settings,
     names: tuple[str, ...],
+    synthetic: bool,
     unlisted: str | None,
     reason: str | None,
     by: str,
@@ -94,13 +96,18 @@ def withdraw_documents(  # noqa: PLR0917 - one parameter per option of the comma
     """Take DOCUMENTs out of index and graph now, and keep them out whatever sources list.
 
     With --unlisted it takes out what waits for your word: documents that the sources of a pipeline list no
-    more, too many to go by themselves. Those come back when they are listed again.
+    more, too many to go by themselves. Those come back when they are listed again. With --synthetic it takes
+    out what is no evidence, before what is.
 
     The stores with their default parameters change at once; others with the next run of their pipeline.
     """
-    if bool(names) == bool(unlisted):
-        raise click.UsageError("name documents, or a pipeline with --unlisted")
+    if bool(names) + bool(unlisted) + synthetic != 1:
+        raise click.UsageError("name documents, or a pipeline with --unlisted, or take --synthetic")
     with _ledger(settings) as ledger:
+        if synthetic:
+            shown = ledger.documents.list(status=DocumentStatus.CURRENT, synthetic=True, limit=None)
+            names = tuple(item.id for item in shown)
+            reason = reason or "invented, no evidence"
         if unlisted:
             gone = ledger.documents.accept_unlisted(unlisted)
             found = tuple(ledger.documents.get(name) for name in gone)
@@ -113,15 +120,21 @@ def withdraw_documents(  # noqa: PLR0917 - one parameter per option of the comma
 
 
 @documents.command("restore")
-@click.argument("names", nargs=-1, required=True, metavar="DOCUMENT...")
+@click.argument("names", nargs=-1, metavar="DOCUMENT...")
+@click.option("--synthetic", is_flag=True, help="All that is invented and was withdrawn.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def restore_documents(settings: Settings, names: tuple[str, ...], as_json: bool) -> None:
+def restore_documents(settings: Settings, names: tuple[str, ...], synthetic: bool, as_json: bool) -> None:
     """Take back that DOCUMENTs were withdrawn or set aside; the next run of their pipeline judges them again.
 
     A document that no source lists stays withdrawn: put its file back and run the pipeline.
     """
+    if bool(names) == synthetic:
+        raise click.UsageError("name documents, or take --synthetic")
     with _ledger(settings) as ledger:
+        if synthetic:
+            gone = ledger.documents.list(status=DocumentStatus.WITHDRAWN, synthetic=True, limit=None)
+            names = tuple(item.id for item in gone)
         found = ledger.documents.restore(names)
         pipelines = sorted({item.pipeline for name in names for item in ledger.documents.holdings(name)})
     _print_all(found, as_json)
@@ -176,10 +189,14 @@ def _print_all(found: Sequence[KnownDocument], as_json: bool) -> None:
     for item in found:
         _print_document(item)
     if not found:
-        click.echo("nothing waits to be withdrawn")
+        click.echo("there are none")
+
+
+def _status(known: KnownDocument) -> str:
+    return f"{known.status.value}, synthetic" if known.synthetic else known.status.value
 
 
 def _print_document(known: KnownDocument) -> None:
     why = f": {one_line(known.reason)}" if known.reason else ""
     title = f"  {one_line(known.title)}" if known.title else ""
-    click.echo(f"{known.id}{title}\n  {known.status.value}{why}")
+    click.echo(f"{known.id}{title}\n  {_status(known)}{why}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -120,7 +121,8 @@ def _describe_hit(hit: SearchHit) -> dict[str, Any]:
 def _print_hit(number: int, hit: SearchHit, query: str) -> None:
     chunk = hit.chunk
     words = query_words(query)
-    place = " · ".join(part for part in (chunk.document_id, one_line(chunk.section)) if part)
+    parts = (chunk.document_id, one_line(chunk.section), "synthetic" if chunk.synthetic else "")
+    place = " · ".join(filter(None, parts))
     click.echo(f"{number}. {click.style(one_line(chunk.title) or '(untitled)', bold=True)}")
     click.echo(f"   {click.style(place, dim=True)}")
     click.echo(highlight(paragraph(snippet(chunk.text, words)), words))
@@ -212,7 +214,9 @@ def export_kgx(settings: Settings, folder: Path) -> None:
             raise StoreError(f"cannot write to {folder}: {error.strerror}; name another folder") from error
     for file in written:
         with file.open("rb") as lines:
-            click.echo(f"wrote {sum(1 for _ in lines):,} {file.stem} to {file.absolute()}")
+            marks = Counter(line.endswith(b'"synthetic": true}\n') for line in lines)
+        invented = f", {marks[True]:,} of them synthetic," if marks[True] else ""
+        click.echo(f"wrote {marks.total():,} {file.stem}{invented} to {file.absolute()}")
 
 
 @contextmanager
@@ -256,7 +260,9 @@ def _describe_neighbour(neighbour: Neighbour) -> dict[str, Any]:
 
 
 def _print_node(node: Node, edges: Sequence[Neighbour], limit: int) -> None:
-    click.echo(f"{click.style(one_line(node.name), bold=True)} ({node.id})  {', '.join(node.category)}")
+    mark = "  (synthetic)" if node.synthetic else ""
+    kinds = ", ".join(node.category)
+    click.echo(f"{click.style(one_line(node.name), bold=True)} ({node.id})  {kinds}{mark}")
     for neighbour in edges:
         edge = neighbour.edge
         predicate = edge.predicate.removeprefix("biolink:") + (" (negated)" if edge.negated else "")
@@ -265,6 +271,7 @@ def _print_node(node: Node, edges: Sequence[Neighbour], limit: int) -> None:
         click.echo(f"\n{arrow} {other}")
         click.echo(paragraph(f'"{edge.supporting_text}"'))
         source = f"{edge.document_id}, characters {edge.start}-{edge.end}, {edge.primary_knowledge_source}"
+        source += ", synthetic" if edge.synthetic else ""
         click.echo(f"   {click.style(source, dim=True)}")
     more = f"; --limit {limit} reached, there may be more" if len(edges) == limit else ""
     click.echo(f"\n{len(edges)} edges{more}")

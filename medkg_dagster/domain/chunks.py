@@ -28,6 +28,7 @@ class Chunk(Value):
         start: First character, an offset into the document's text.
         end: One past the last character.
         text: The text.
+        synthetic: Whether its document is invented.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Chunk(Value):
     start: int
     end: int
     text: str
+    synthetic: bool = False
 
 
 def chunk_id(document_id: str, document_hash: str, start: int, end: int) -> str:

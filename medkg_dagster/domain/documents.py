@@ -138,6 +138,7 @@ class Document(Value):
         retracted: Why the document must not be used as evidence (`retraction notice`,
             `retracted article`); None for a document in good standing.
         content_hash: SHA-256 (hex) over title and text, see `hash_content`.
+        synthetic: Whether it is invented, and no evidence; all that is made of it is marked so.
     """
 
     id: str
@@ -155,6 +156,7 @@ class Document(Value):
     text_kept: TextKept | None = None
     retracted: str | None = None
     content_hash: str
+    synthetic: bool = False
 
 
 def hash_content(title: str, text: str) -> str:

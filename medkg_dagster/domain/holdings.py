@@ -88,6 +88,7 @@ class ParsedDocument(Value):
         source: Its infores CURIE.
         url: Its landing page.
         content_hash: Its content hash.
+        synthetic: Whether it is invented.
     """
 
     item: str
@@ -97,6 +98,7 @@ class ParsedDocument(Value):
     source: str
     url: str | None
     content_hash: str
+    synthetic: bool = False
 
 
 class KnownDocument(Value):
@@ -109,6 +111,7 @@ class KnownDocument(Value):
         origin: The file or URL it came from.
         url: Its landing page.
         content_hash: Its content hash when it was parsed last.
+        synthetic: Whether it is invented, and no evidence.
         status: Whether it is shown.
         reason: Why it is not; None for one that is current.
         decided_by: Who withdrew it; None where nobody did.
@@ -122,6 +125,7 @@ class KnownDocument(Value):
     origin: str
     url: str | None
     content_hash: str
+    synthetic: bool
     status: DocumentStatus
     reason: str | None
     decided_by: str | None

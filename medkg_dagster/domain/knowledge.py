@@ -80,11 +80,13 @@ class Node(Value):
         id: CURIE.
         name: Preferred name.
         category: Biolink categories, the most specific first.
+        synthetic: Whether only invented documents speak of it.
     """
 
     id: str
     name: str
     category: tuple[str, ...]
+    synthetic: bool = False
 
 
 class Edge(Value):
@@ -105,6 +107,7 @@ class Edge(Value):
         document_hash: Content hash the offsets are valid for.
         start: First character of the sentence.
         end: One past the last character.
+        synthetic: Whether the document is invented.
     """
 
     id: str
@@ -121,6 +124,7 @@ class Edge(Value):
     document_hash: str
     start: int
     end: int
+    synthetic: bool = False
 
 
 class GraphReceipt(Value):

@@ -39,6 +39,7 @@ class Payload(Value):
         content: The bytes as fetched; one study, one article each (an API page is split by the source).
         source: The adapter that fetched it, for example `files` or `clinicaltrials`.
         origin: The file path or URL it came from.
+        synthetic: Whether it is invented, for a demonstration or a test, and no evidence.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Payload(Value):
     content: bytes
     source: str
     origin: str
+    synthetic: bool = False
 
     @property
     def content_hash(self) -> str:

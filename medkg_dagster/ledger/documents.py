@@ -60,7 +60,8 @@ class DocumentLedger:
         source: str | None = None,
         text: str | None = None,
         pipeline: str | None = None,
-        limit: int = 100,
+        synthetic: bool = False,
+        limit: int | None = 100,
     ) -> tuple[KnownDocument, ...]:
         """Return documents by id.
 
@@ -69,11 +70,18 @@ class DocumentLedger:
             source: Only of this infores CURIE.
             text: Only those with this text in id, title or origin, in any case.
             pipeline: Only those that a request of this pipeline holds.
-            limit: At most so many.
+            synthetic: Only those that are invented.
+            limit: At most so many; None for all.
         """
         with self._database.reading() as connection:
             return document_rows.list_documents(
-                connection, status=status, source=source, text=text, pipeline=pipeline, limit=limit
+                *(connection,),
+                status=status,
+                source=source,
+                text=text,
+                pipeline=pipeline,
+                synthetic=synthetic,
+                limit=limit,
             )
 
     def get(self, name: str) -> KnownDocument:

@@ -162,4 +162,5 @@ MIGRATIONS = (
     Migration(4),
     Migration(5, _RUNS, _RUNS + _NOTIFY),
     Migration(6),
+    Migration(7),
 )

@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Tabl
 
 METADATA = MetaData()
 SINCE = "since"
-_GATES, _AUDIT, _RUNS, _DOCUMENTS = ({SINCE: version} for version in (3, 4, 5, 6))
+_GATES, _AUDIT, _RUNS, _DOCUMENTS, _WORKS = ({SINCE: version} for version in (3, 4, 5, 6, 7))
 
 
 def _number() -> Column[Any]:
@@ -252,9 +252,11 @@ DOCUMENTS = Table(
     Column("decided_by", Text),
     Column("since", Text, nullable=False),
     Column("changed_at", Text, nullable=False),
+    Column("synthetic", Integer, nullable=False, server_default=text("0"), info=_WORKS),
     Index("ledger_documents_by_status", "status", info=_DOCUMENTS),
     info=_DOCUMENTS,
 )
+Index("ledger_documents_synthetic", DOCUMENTS.c.id, info=_WORKS, **_where("synthetic = 1"))
 
 REGISTRATIONS = Table(
     "ledger_registration_audit",

@@ -64,6 +64,11 @@ class IndexStage:
         """
         extension = ctx.extensions.find(ExtensionKind.INDEX_STORE, self._config.store)
         documents = {*(chunk.document_id for chunk in chunks), *(item.id for item in document or ())}
+        invented = {item.id for item in document or () if item.synthetic}
+        chunks = tuple(
+            chunk.model_copy(update={"synthetic": True}) if chunk.document_id in invented else chunk
+            for chunk in chunks
+        )
         store: DocumentIndexStore = extension.open(self._config.params, ctx.home)
         with closing(store):
             if extension.keeps_documents:

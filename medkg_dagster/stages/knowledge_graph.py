@@ -104,6 +104,12 @@ class KnowledgeGraphStage:
         for name, concepts in _concepts(entities).items():
             nodes[name] = merge_nodes((*nodes[name], *concepts))
         edges = merge_edges((*map(_claim_edge, claims), *_mentions(documents, entities)))
+        invented = {name for name, item in documents.items() if item.synthetic}
+        mark = {"synthetic": True}
+        nodes |= {name: tuple(node.model_copy(update=mark) for node in nodes[name]) for name in invented}
+        edges = tuple(
+            edge.model_copy(update=mark) if edge.document_id in invented else edge for edge in edges
+        )
         for name, error in _hanging(edges, nodes).items():
             ctx.quarantine(name, error)
             del nodes[name]

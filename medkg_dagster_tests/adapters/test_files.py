@@ -7,6 +7,7 @@ import io
 import json
 import os
 import zipfile
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -405,3 +406,17 @@ def test_real_files_of_other_formats_are_refused(shared_data: Path, folder: str)
     payloads, ctx = fetch(shared_data / folder)
     assert payloads == []
     assert all("UnreadableDocumentError" in refused.error_class for refused in ctx.quarantined)
+
+
+def test_the_bundled_corpus_and_copies_of_its_files_are_marked_as_invented(tmp_path: Path) -> None:
+    bundled = list(FILES.open({}, Path("unused")).fetch(context()))
+    page = files("medkg_dagster") / "corpus" / "documents" / "trials" / "api_page_advanced_melanoma.json"
+    (tmp_path / "copy.json").write_bytes(page.read_bytes())
+    (tmp_path / "own.json").write_text(json.dumps(study("NCT99990099")))
+
+    mixed = {payload.id: payload.synthetic for payload in fetch(tmp_path)[0]}
+
+    assert all(payload.synthetic for payload in bundled)
+    assert len(mixed) == 4
+    assert [name for name, synthetic in mixed.items() if not synthetic] == ["clinicaltrials:NCT99990099"]
+    assert all(payload.synthetic for payload in fetch(tmp_path, synthetic=True)[0])

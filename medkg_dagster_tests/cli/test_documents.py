@@ -13,7 +13,7 @@ from medkg_dagster_tests.cli.conftest import TEXTS, Medkg
 NAMES = (*TEXTS, "PMID:3")
 
 
-def list_files(ledger: JobLedger, *names: str) -> None:
+def list_files(ledger: JobLedger, *names: str, synthetic: tuple[str, ...] = ()) -> None:
     """Let the pipeline `auto` hold a file for each document."""
     items = tuple(
         ListedItem(id=f"{name[5:]}.xml", origin=f"papers/{name[5:]}.xml", content_hash="h") for name in names
@@ -27,6 +27,7 @@ def list_files(ledger: JobLedger, *names: str) -> None:
             source="infores:pubmed",
             url=None,
             content_hash="h",
+            synthetic=name in synthetic,
         )
         for name in names
     ]
@@ -107,7 +108,7 @@ def test_what_waits_to_be_withdrawn_goes_by_the_named_command(medkg: Medkg, ledg
     assert done.stdout.count("withdrawn: no source lists it any more") == 2
     assert ids(medkg, "--status", "withdrawn") == ["PMID:1", "PMID:2"]
     assert "nothing indexed" in medkg("search", "dabrafenib").stderr
-    assert medkg("documents", "withdraw", "--unlisted", "auto").stdout == "nothing waits to be withdrawn\n"
+    assert medkg("documents", "withdraw", "--unlisted", "auto").stdout == "there are none\n"
 
 
 def test_a_document_that_only_a_store_knows_can_be_withdrawn(medkg: Medkg, indexed_home: Path) -> None:
@@ -121,8 +122,13 @@ def test_a_document_that_only_a_store_knows_can_be_withdrawn(medkg: Medkg, index
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("withdraw",), "name documents, or a pipeline with --unlisted"),
-        (("withdraw", "PMID:1", "--unlisted", "auto"), "name documents, or a pipeline with --unlisted"),
+        (("withdraw",), "name documents, or a pipeline with --unlisted, or take --synthetic"),
+        (
+            ("withdraw", "PMID:1", "--unlisted", "auto"),
+            "name documents, or a pipeline with --unlisted, or take --synthetic",
+        ),
+        (("withdraw", "PMID:1", "--synthetic"), "name documents, or a pipeline with --unlisted"),
+        (("restore",), "name documents, or take --synthetic"),
         (("withdraw", "PMID:99"), "the ledger knows no document 'PMID:99'"),
         (("restore", "PMID:99"), "the ledger knows no document 'PMID:99'"),
         (("show", "PMID:99"), "the ledger knows no document 'PMID:99'"),
@@ -140,3 +146,15 @@ def test_what_cannot_be_done_is_said(medkg: Medkg, arguments: tuple[str, ...], s
 def test_without_a_ledger_there_are_no_documents_and_none_is_made(medkg: Medkg, home: Path) -> None:
     assert "there is no ledger yet in" in medkg("documents", "list").stderr
     assert not home.exists()
+
+
+def test_what_is_invented_goes_at_one_word_and_comes_back_at_another(medkg: Medkg, ledger: JobLedger) -> None:
+    list_files(ledger, *NAMES, synthetic=("PMID:1", "PMID:3"))
+
+    done = medkg("documents", "withdraw", "--synthetic")
+
+    assert done.stdout.count("withdrawn, synthetic: invented, no evidence") == 2
+    assert ids(medkg, "--status", "current") == ["PMID:2"]
+    assert "nothing found" in medkg("search", "dabrafenib").stdout
+    assert medkg("documents", "withdraw", "--synthetic").stdout == "there are none\n"
+    assert medkg("documents", "restore", "--synthetic").stdout.count("current, synthetic") == 2

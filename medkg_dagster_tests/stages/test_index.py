@@ -145,3 +145,16 @@ def test_what_nobody_is_known_to_hold_stays_and_is_told(
     assert "no source is known to hold, the first is PMID:old" in caplog.text
     with closing(SqliteIndex(tmp_path)) as index:
         assert "PMID:old" in index.held()
+
+
+def test_what_is_found_in_an_invented_document_says_so(tmp_path: Path) -> None:
+    ctx = StageContext("auto", "index", "default", tmp_path, extensions=EXTENSIONS)
+    invented = document("Nivolumab treats melanoma.").model_copy(update={"id": "PMID:1", "synthetic": True})
+
+    IndexStage(IndexConfig()).execute(ctx, tuple(CHUNKS), embed(CHUNKS), (invented,))
+
+    with closing(SqliteIndex(tmp_path)) as store:
+        found = [hit.chunk for chunk in CHUNKS for hit in store.search(chunk.text, None, 10)]
+    assert {chunk.document_id: chunk.synthetic for chunk in found} == {
+        chunk.document_id: chunk.document_id == "PMID:1" for chunk in CHUNKS
+    }

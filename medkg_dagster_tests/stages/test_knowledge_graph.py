@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from medkg_dagster.adapters.graph.sql_store import SqlGraph
 from medkg_dagster.registry import ExtensionRegistry
 from medkg_dagster.stage_api import (
     Document,
@@ -186,3 +188,25 @@ def test_the_stage_is_built_from_its_registration() -> None:
     assert isinstance(registration.builder(Definition()), KnowledgeGraphStage)
     assert registration.metadata.state_key == "graph_receipt"
     assert registration.metadata.optional_dependencies == ("parse",)
+
+
+def test_what_only_invented_documents_say_is_marked_in_graph_and_export(tmp_path: Path) -> None:
+    said = "Nivolumab treats melanoma."
+    invented = named(1, said, "Vemurafenib treats melanoma.").model_copy(update={"synthetic": True})
+    write(tmp_path, invented, named(2, said))
+
+    with closing(SqlGraph(tmp_path / "graph.sqlite")) as graph:
+        nodes, edges = graph.export_kgx(tmp_path)
+
+    def marked(file: Path, key: str) -> dict[str, set[bool]]:
+        found: dict[str, set[bool]] = {}
+        for item in map(json.loads, file.read_text().splitlines()):
+            found.setdefault(item[key], set()).add(item.get("synthetic", False))
+        return found
+
+    assert {name for name, marks in marked(nodes, "name").items() if True in marks} == {
+        "Article 1",
+        "Vemurafenib",
+    }
+    assert marked(edges, "supporting_text")[said] == {True, False}
+    assert marked(edges, "supporting_text")["Vemurafenib treats melanoma."] == {True}

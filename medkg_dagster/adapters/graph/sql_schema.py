@@ -27,6 +27,12 @@ _ID = String().with_variant(VARCHAR(collation="C"), "postgresql")
 
 VERSION = Table("graph_schema", METADATA, Column("version", Integer, nullable=False))
 
+
+def _synthetic() -> Column[bool]:
+    # A step of its own adds it: what SQLAlchemy calls a system column is left out where a table is made.
+    return Column("synthetic", Boolean, nullable=False, system=True)
+
+
 # Without row numbers the rows stand in the order of their keys: equal graphs are equal files, row by row.
 NODES = Table(
     "nodes",
@@ -36,6 +42,7 @@ NODES = Table(
     Column("folded_name", Text, nullable=False),
     Column("folded_id", Text, nullable=False),
     Column("category", Text, nullable=False),
+    _synthetic(),
     Index("nodes_by_name", "folded_name"),
     Index("nodes_by_folded_id", "folded_id"),
     sqlite_with_rowid=False,
@@ -49,6 +56,7 @@ CONTRIBUTIONS = Table(
     Column("node_id", _ID, primary_key=True),
     Column("name", Text, nullable=False),
     Column("category", Text, nullable=False),
+    _synthetic(),
     Index("contributions_by_node", "node_id"),
     sqlite_with_rowid=False,
 )
@@ -70,6 +78,7 @@ EDGES = Table(
     Column("document_hash", String, nullable=False),
     Column("start_offset", Integer, nullable=False),
     Column("end_offset", Integer, nullable=False),
+    _synthetic(),
     Index("edges_by_subject", "subject"),
     Index("edges_by_object", "object"),
     Index("edges_by_document", "document_id"),
@@ -97,11 +106,17 @@ def _know_documents(connection: Connection) -> None:
     connection.execute(DOCUMENTS.insert().from_select(["id", "input_hash"], known))
 
 
+def _mark_synthetic(connection: Connection) -> None:
+    for table in (NODES, CONTRIBUTIONS, EDGES):
+        added = "synthetic BOOLEAN NOT NULL DEFAULT false"
+        connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {added}")
+
+
 GRAPH = DatabaseKind(
     name="graph",
     error=StoreError,
     version=VersionTable(VERSION),
-    migrations=(_make_tables, _know_documents),
+    migrations=(_make_tables, _know_documents, _mark_synthetic),
     tables=METADATA.tables.keys(),
     lock=0x6D6B6767,
     restore="move the file away together with its -wal and -shm files and run the knowledge-graph stage "

@@ -208,6 +208,7 @@ def _contributions(
             "node_id": curie,
             "name": known[document][curie].name,
             "category": json.dumps(known[document][curie].category),
+            "synthetic": known[document][curie].synthetic,
         }
         for document, curie in sorted(needed)
     ]
@@ -245,13 +246,16 @@ def _replace_contributions(
 
 def _refresh_nodes(connection: Connection, touched: Sequence[str]) -> None:
     for some in _portions(touched):
-        found: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+        found: dict[str, list[tuple[tuple[str, ...], str, bool]]] = {}
         for row in connection.execute(select(CONTRIBUTIONS).where(CONTRIBUTIONS.c.node_id.in_(some))):
-            found.setdefault(row.node_id, []).append((tuple(json.loads(row.category)), row.name))
+            found.setdefault(row.node_id, []).append(
+                (tuple(json.loads(row.category)), row.name, row.synthetic)
+            )
         rows = []
         for curie, said in found.items():
-            category, name = min(said, key=lambda item: (-len(item[0]), item))
-            rows.append(_node_row(curie, name, category))
+            category, name, _ = min(said, key=lambda item: (-len(item[0]), item))
+            invented = all(synthetic for _, _, synthetic in said)
+            rows.append(_node_row(curie, name, category, synthetic=invented))
         _write(connection, NODES, rows)
         if gone := sorted(set(some) - found.keys()):
             connection.execute(delete(NODES).where(NODES.c.id.in_(gone)))
@@ -277,18 +281,19 @@ def _portions(items: Sequence[str]) -> Iterator[Sequence[str]]:
         yield items[start : start + _AT_ONCE]
 
 
-def _node_row(curie: str, name: str, category: Sequence[str]) -> dict[str, Any]:
+def _node_row(curie: str, name: str, category: Sequence[str], *, synthetic: bool) -> dict[str, Any]:
     return {
         "id": curie,
         "name": name,
         "folded_name": name.casefold(),
         "folded_id": curie.casefold(),
         "category": json.dumps(list(category)),
+        "synthetic": synthetic,
     }
 
 
 def _node(row: Row[Any]) -> Node:
-    return Node(id=row.id, name=row.name, category=tuple(json.loads(row.category)))
+    return Node(id=row.id, name=row.name, category=tuple(json.loads(row.category)), synthetic=row.synthetic)
 
 
 def _edge_row(edge: Edge) -> dict[str, Any]:
@@ -306,13 +311,17 @@ def _edge(row: Row[Any]) -> Edge:
 
 
 def _kgx_node(node: Node) -> dict[str, Any]:
-    return {"id": node.id, "category": list(node.category), "name": node.name}
+    return {"id": node.id, "category": list(node.category), "name": node.name, **_kgx_mark(node)}
 
 
 def _kgx_edge(edge: Edge) -> dict[str, Any]:
     """Return an edge as slots of the Biolink Model, and where its text stands in the first publication."""
-    slots = edge.model_dump(mode="json", exclude={"id", "document_id"})
-    return {"id": edge.id, "category": ["biolink:Association"], **slots}
+    slots = edge.model_dump(mode="json", exclude={"id", "document_id", "synthetic"})
+    return {"id": edge.id, "category": ["biolink:Association"], **slots, **_kgx_mark(edge)}
+
+
+def _kgx_mark(part: Node | Edge) -> dict[str, bool]:
+    return {"synthetic": True} if part.synthetic else {}
 
 
 def _write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> Path:

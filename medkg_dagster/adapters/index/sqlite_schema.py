@@ -81,6 +81,9 @@ _VERSION_2 = (
 )
 
 
+_VERSION_3 = ("ALTER TABLE chunks ADD COLUMN synthetic INTEGER NOT NULL DEFAULT 0",)
+
+
 def _execute(statements: tuple[str, ...], connection: Connection) -> None:
     for statement in statements:
         connection.exec_driver_sql(statement)
@@ -90,7 +93,7 @@ INDEX = DatabaseKind(
     name="index",
     error=StoreError,
     version=VersionPragma(0x6D6B6769),  # "mkgi"
-    migrations=(partial(_execute, _VERSION_1), partial(_execute, _VERSION_2)),
+    migrations=(partial(_execute, _VERSION_1), partial(_execute, _VERSION_2), partial(_execute, _VERSION_3)),
     tables=(),
     restore="move the file away together with its -wal and -shm files and run the index stage again, which "
     "builds it anew",

@@ -29,7 +29,9 @@ _CANDIDATES = 100
 _LEXICAL_WEIGHT = 0.05
 
 # In the order of the fields of `Chunk`.
-_COLUMNS = "id, document_id, document_hash, title, section, ordinal, start_offset, end_offset, text"
+_COLUMNS = (
+    "id, document_id, document_hash, title, section, ordinal, start_offset, end_offset, text, synthetic"
+)
 
 
 class SqliteIndex:
@@ -191,12 +193,12 @@ def _remove_stale(connection: sqlite3.Connection, documents: list[str], kept: di
 def _write_chunks(connection: sqlite3.Connection, chunks: Iterable[Chunk]) -> None:
     connection.executemany(
         f"""
-        INSERT INTO chunks ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        INSERT INTO chunks ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (id) DO UPDATE
         SET title = excluded.title, section = excluded.section,
-            ordinal = excluded.ordinal, text = excluded.text
-        WHERE (title, section, ordinal, text)
-            IS NOT (excluded.title, excluded.section, excluded.ordinal, excluded.text)
+            ordinal = excluded.ordinal, text = excluded.text, synthetic = excluded.synthetic
+        WHERE (title, section, ordinal, text, synthetic) IS NOT
+            (excluded.title, excluded.section, excluded.ordinal, excluded.text, excluded.synthetic)
         """,  # noqa: S608 - the columns are a constant of this module
         (tuple(chunk.model_dump().values()) for chunk in chunks),
     )

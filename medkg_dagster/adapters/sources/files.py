@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import hashlib
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,6 +61,11 @@ class FilesParameters(Config):
     max_files: int = Field(
         default=100_000, ge=1, description="A folder with more files than this is refused as a whole."
     )
+    synthetic: bool = Field(
+        default=False,
+        description="Whether the documents are invented; they are marked so in index and graph. The bundled "
+        "corpus and copies of its files always are.",
+    )
 
 
 class FileSource:
@@ -104,11 +111,12 @@ class FileSource:
             origin = _printable(f"{shown.rstrip('/')}/{relative}" if relative else shown)
             try:
                 content = self._read(name, path, within=root if relative else None)
+                synthetic = self._parameters.synthetic or _is_bundled(content)
                 for part in split_content(name, origin, content, self._name):
                     if isinstance(part, Refused):
                         ctx.quarantine(part.document_id, part.error)
                     else:
-                        yield part
+                        yield part.model_copy(update={"synthetic": True}) if synthetic else part
             except DocumentError as error:
                 ctx.quarantine(name, error)
 
@@ -187,6 +195,22 @@ class FileSource:
         # What is in there now is not known: what it held before is not gone.
         self._lists_all = False
         return UnreadableDocumentError(f"{name}: cannot be read: {error.strerror or error}")
+
+
+@cache
+def _bundled_files() -> Mapping[int, frozenset[str]]:
+    """Return the hashes of the files of the bundled corpus by their sizes."""
+    found: dict[int, set[str]] = {}
+    with as_file(files("medkg_dagster") / "corpus" / "documents") as folder:
+        for path in folder.rglob("*.*"):
+            content = path.read_bytes()
+            found.setdefault(len(content), set()).add(hashlib.sha256(content).hexdigest())
+    return {size: frozenset(hashes) for size, hashes in found.items()}
+
+
+def _is_bundled(content: bytes) -> bool:
+    hashes = _bundled_files().get(len(content))
+    return hashes is not None and hashlib.sha256(content).hexdigest() in hashes
 
 
 def _gunzip(name: str, content: bytes, limit: int) -> bytes:

@@ -234,6 +234,7 @@ def summary(settings: Settings, pipeline: str, job: str, as_json: bool) -> None:
     with open_ledger(settings) as book:
         status = book.jobs.get(key).status
         runs = book.stage_runs.of_job(key)
+        invented = len(book.documents.list(status="current", synthetic=True, limit=None))
     counts = totals(runs)
     quarantined = sum(run.quarantined for run in runs)
     files = data_files(settings.home)
@@ -245,6 +246,7 @@ def summary(settings: Settings, pipeline: str, job: str, as_json: bool) -> None:
                 "status": status,
                 **counts,
                 "quarantined": quarantined,
+                "synthetic": invented,
                 "home": settings.home,
                 "files": {file.name: size for file, size in files},
             }
@@ -255,6 +257,9 @@ def summary(settings: Settings, pipeline: str, job: str, as_json: bool) -> None:
         click.echo(f"  {label:<12}{count:>9,}")
     if quarantined:
         click.echo(f"  {'quarantined':<12}{quarantined:>9,}  (why: `medkg ledger show {pipeline}/{job}`)")
+    if invented:
+        out = f"{program()} documents withdraw --synthetic"
+        click.echo(f"  {'synthetic':<12}{invented:>9,}  (no evidence; `{out}` takes it out)")
     click.echo(f"in {settings.home}")
     for file, size in files:
         click.echo(f"  {file.name:<20}{size / 1_000_000:>8.1f} MB")

@@ -226,7 +226,8 @@ def list_documents(
     source: str | None = None,
     text: str | None = None,
     pipeline: str | None = None,
-    limit: int = 100,
+    synthetic: bool = False,
+    limit: int | None = 100,
 ) -> tuple[KnownDocument, ...]:
     """Return documents by id, those that fit."""
     query = select(DOCUMENTS).order_by(DOCUMENTS.c.id).limit(limit)
@@ -240,6 +241,8 @@ def list_documents(
     if pipeline is not None:
         held = select(HOLDINGS.c.document_id).where(HOLDINGS.c.pipeline == pipeline)
         query = query.where(DOCUMENTS.c.id.in_(held))
+    if synthetic:
+        query = query.where(DOCUMENTS.c.synthetic == 1)
     return tuple(map(_known, connection.execute(query)))
 
 
@@ -340,6 +343,7 @@ def _put_documents(
             "origin": origins[name],
             "url": None if one.url is None else storable(one.url),
             "content_hash": one.content_hash,
+            "synthetic": int(one.synthetic),
         }
         before = known.get(name)
         if before is None:

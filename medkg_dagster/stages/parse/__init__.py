@@ -101,6 +101,8 @@ class ParseStage:
         document = read_converted(home / file.path)
         if document is None:
             document = self.parse(as_payload(payload, file, home, self._config.max_content_bytes))
+        elif payload.synthetic:
+            document = document.model_copy(update={"synthetic": True})
         if payload.format is PayloadFormat.ARTICLE_RECORD:
             return complete(document, describe_record(payload))
         return document
@@ -133,6 +135,7 @@ def _parsed(payload: Payload, document: Document) -> ParsedDocument:
         source=document.source,
         url=document.url,
         content_hash=document.content_hash,
+        synthetic=document.synthetic,
     )
 
 

@@ -200,6 +200,7 @@ def as_payload(payload: Payload, file: DownloadedFile, home: Path, limit: int) -
         content=content,
         source=payload.source,
         origin=file.url,
+        synthetic=payload.synthetic,
     )
 
 

@@ -233,4 +233,5 @@ def make_document(payload: Payload, builder: DocumentText, metadata: Metadata) -
         annotations=tuple(dict.fromkeys(metadata.annotations)),
         retracted=metadata.retracted,
         content_hash=hash_content(builder.title, text),
+        synthetic=payload.synthetic,
     )
