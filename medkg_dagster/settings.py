@@ -15,6 +15,7 @@ DEFAULT_JOB_ID = "default"
 
 EXECUTORS = ("in_process", "multiprocess")
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CLASS = re.compile(r"\w+(\.\w+)*:\w+")
 
 
@@ -59,6 +60,11 @@ class Settings:
         given = os.environ if environ is None else environ
         # A variable that says nothing, as `MEDKG_HOME=` in a file of variables, is none.
         env = {name: value for name, value in given.items() if value.strip()}
+        for name in ("MEDKG_HOME", "MEDKG_CONFIG", "DAGSTER_HOME"):
+            if _CONTROL.search(env.get(name, "")):
+                raise ConfigError(
+                    f"{name} holds a line break or another control character; write its value without"
+                )
         base = Path.cwd() if cwd is None else cwd
         executor = env.get("MEDKG_EXECUTOR", "in_process")
         if executor not in EXECUTORS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -32,6 +33,7 @@ from medkg_dagster.io.interrupts import HeldInterrupts
 BUSY_TIMEOUT_SECONDS = 60.0
 _WRITES = "medkg_writes"
 _WATCH_SECONDS = 0.02
+_PORT = re.compile("[0-9]{1,5}")
 
 Migration = Callable[[Connection], None]
 """Brings the tables one version forward."""
@@ -355,8 +357,11 @@ def _parse(kind: DatabaseKind, address: str) -> URL:
         raise kind.address_error(
             f"{_address_of(kind)} is not a database URL; write for example postgresql://user@host/database"
         ) from None
-    # SQLAlchemy takes any number, in the digits of any script.
-    if url.port is not None and not (0 < url.port < 65_536 and f":{url.port}" in address):
+    ports = [port for given in url.normalized_query.get("port", ()) for port in given.split(",") if port]
+    if url.port is not None:
+        # SQLAlchemy takes any number, in the digits of any script.
+        ports.append(str(url.port) if f":{url.port}" in address else "")
+    if not all(_PORT.fullmatch(port) and 0 < int(port) < 65_536 for port in ports):
         raise kind.address_error(f"{_address_of(kind)} has a port that is no number from 1 to 65535")
     if url.drivername in {"postgres", "postgresql"}:
         url = url.set(drivername="postgresql+psycopg")
