@@ -11,6 +11,7 @@ from medkg_dagster.cli.ledger import find_job, open_ledger, require_ledger
 from medkg_dagster.cli.ledger.changes import user_name
 from medkg_dagster.cli.output import echo_json, echo_records, echo_table, paragraph, seconds
 from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines
+from medkg_dagster.cli.run import finds_daemon
 from medkg_dagster.errors import ConfigError, did_you_mean
 from medkg_dagster.settings import Settings
 
@@ -104,6 +105,7 @@ def approve(  # noqa: PLR0917 - one parameter per option of the command
         return
     require_ledger(settings)
     with launcher(settings.home) as started:
+        finds_daemon(started)
         click.echo(_approve(settings, job, gate_name, (by, reason), started))
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from contextlib import ExitStack
+from io import BufferedReader
+from itertools import dropwhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +14,7 @@ import click
 
 from medkg_dagster.cli.follow import LOOK_EVERY_SECONDS, IdlePhases, follow
 from medkg_dagster.cli.ledger.changes import parse_assignments, user_name
+from medkg_dagster.cli.output import one_line
 from medkg_dagster.cli.pipelines import find_pipeline
 from medkg_dagster.cli.submit import build_request, locate_path, source_options
 from medkg_dagster.domain.job_ids import check_job_id
@@ -26,6 +30,8 @@ WAITS = 3
 # A sensor's round takes five seconds; a daemon that was stopped is taken for one that runs for a while.
 DAEMON_PATIENCE_SECONDS = 20.0
 _LOG_LINES = 15
+_LONGEST_REASON = 400
+_OURS = "medkg: "
 
 
 @click.command()
@@ -57,7 +63,7 @@ def run(  # noqa: PLR0917 - one parameter per option of the command
     """
     from medkg_dagster.ledger import JobLedger
     from medkg_dagster.resolution import load_deployment
-    from medkg_dagster.runtime.launch import dagster_home
+    from medkg_dagster.runtime.launch import launcher
 
     settings: Settings = ctx.obj
     deployment = load_deployment(settings)
@@ -71,12 +77,33 @@ def run(  # noqa: PLR0917 - one parameter per option of the command
         configured | parse_assignments(options, "option"),
     )
     check_job_id(job_id)
-    dagster_home(settings.home)
-    with JobLedger.of(settings) as book, ExitStack() as stack:
+    with ExitStack() as stack:
+        launched = stack.enter_context(launcher(settings.home))
+        has_daemon = finds_daemon(launched)
+        book = stack.enter_context(JobLedger.of(settings))
         submit_again(book, planned, job_id, request, by)
-        attendant = Attendant(settings.home, book, planned, stack)
+        attendant = Attendant(settings.home, book, planned, launched, has_daemon, stack)
         code = follow(book, planned, job_id, attend=attendant)
     ctx.exit(code)
+
+
+def finds_daemon(launched: Launcher) -> bool:
+    """Wait until a launching process has loaded all that a run needs; say whether a daemon starts jobs.
+
+    Raises:
+        ConfigError: It ended instead: the definitions or Dagster's instance do not load.
+    """
+    answers = launched.process.stdout
+    assert isinstance(answers, BufferedReader)
+    if answers.peek(1):
+        return launched.sees_daemon()
+    launched.process.wait()
+    lines = launched.log.read_text(errors="replace").splitlines()
+    ours = [line.removeprefix(_OURS) for line in lines if line.startswith(_OURS)]
+    frames = next((at for at, line in enumerate(reversed(lines)) if line.startswith("Traceback")), 0)
+    raised = dropwhile(lambda line: line.startswith(" "), lines[len(lines) - frames :])
+    reason = textwrap.shorten(one_line(" ".join(ours or raised)), _LONGEST_REASON, placeholder=" ...")
+    raise ConfigError(f"nothing was begun, as Dagster does not start: {reason}; its log is {launched.log}")
 
 
 def read_config(file: Path, pipeline: PipelinePlan) -> dict[str, Any]:
@@ -111,11 +138,13 @@ def read_config(file: Path, pipeline: PipelinePlan) -> dict[str, Any]:
 
 def _only(value: Any, key: str, file: Path) -> dict[str, Any]:
     """Return the mapping under the only key there may be."""
-    found = value.get(key) if isinstance(value, dict) and len(value) == 1 else None
-    if not isinstance(found, dict):
+    found = value.get(key) if isinstance(value, dict) else None
+    others = [f"'{name}'" for name in value if name != key] if isinstance(value, dict) else []
+    if others or not isinstance(found, dict):
+        there = f", and not {', '.join(others)}" if others else ""
         raise ConfigError(
-            f"{file}: expected the one key '{key}' with a mapping; write "
-            "ops: {<pipeline>__stages: {ops: {<stage>: {config: {<option>: <value>}}}}}"
+            f"{file}: expected the one key '{key}' with a mapping{there}, as a job keeps options of stages "
+            "alone; write ops: {<pipeline>__stages: {ops: {<stage>: {config: {<option>: <value>}}}}}"
         )
     return found
 
@@ -150,16 +179,26 @@ class Attendant:
         home: The folder for all data.
         book: The open ledger.
         pipeline: The pipeline's plan.
+        launched: Waits to be told what to run.
+        has_daemon: Whether a daemon starts jobs.
         stack: Closes what was opened, at the end.
     """
 
-    def __init__(self, home: Path, book: JobLedger, pipeline: PipelinePlan, stack: ExitStack) -> None:
+    def __init__(  # noqa: PLR0917 - what to see to, and then by what
+        self,
+        home: Path,
+        book: JobLedger,
+        pipeline: PipelinePlan,
+        launched: Launcher,
+        has_daemon: bool,
+        stack: ExitStack,
+    ) -> None:
         self._pipeline = pipeline
         self._home = home
         self._book = book
         self._stack = stack
-        self._launched = self._launch()
-        self._has_daemon = self._launched.sees_daemon()
+        self._launched = launched
+        self._has_daemon = has_daemon
         self._idle = IdlePhases(DAEMON_PATIENCE_SECONDS if self._has_daemon else 0.0)
         self._running: JobPhase | None = None
         self._has_ended = False
@@ -178,17 +217,14 @@ class Attendant:
             return self._waits(job)
         return None
 
-    def _launch(self) -> Launcher:
+    def _start(self, phase: JobPhase) -> None:
         from medkg_dagster.runtime.launch import launcher
 
-        return self._stack.enter_context(launcher(self._home))
-
-    def _start(self, phase: JobPhase) -> None:
         if self._has_daemon:
             click.echo("medkg: the daemon does not start it; it runs here", err=True)
             self._has_daemon = False
         if self._launched.has_ended:
-            self._launched = self._launch()
+            self._launched = self._stack.enter_context(launcher(self._home))
         starter = f"medkg run {self._launched.process.pid}"
         claimed = self._book.phases.claim(phase.key, phase.phase, starter)
         if claimed is not None and claimed.starter == starter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import ctypes
 import functools
 import os
@@ -23,8 +24,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+from click.testing import CliRunner, Result
 from dagster import DagsterInstance
 
+from medkg_dagster.cli import main
 from medkg_dagster.ledger import Job, JobKey, JobLedger, JobStatus
 
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -113,18 +116,11 @@ class Running:
         """Open the deployment's ledger."""
         return JobLedger.open(self.home)
 
-    def medkg(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a console command."""
-        done = subprocess.run(
-            [str(BIN / "medkg"), *arguments],
-            env=self.environment,
-            cwd=self.folder,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-        )
-        assert not check or done.returncode == 0, done.stdout + done.stderr
+    def medkg(self, *arguments: str, check: bool = True) -> Result:
+        """Give a console command, in this process: what it starts are processes of their own."""
+        with contextlib.chdir(self.folder):
+            done = CliRunner().invoke(main, arguments, env=self.environment, catch_exceptions=False)
+        assert not check or done.exit_code == 0, done.output
         return done
 
     def wait(self, what: str, look: Callable[[], T | None], patience: float = PATIENCE) -> T:

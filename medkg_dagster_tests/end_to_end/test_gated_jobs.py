@@ -163,7 +163,7 @@ def test_a_job_that_waits_too_long_ends_as_its_gate_says(
     assert job.status is status
     decision = ("--by", "ann", "--reason", "too late")
     refused = deployment.medkg("gate", "approve", f"late-{outcome}/late", "approval", *decision, check=False)
-    assert refused.returncode == 1
+    assert refused.exit_code == 1
     assert "medkg ledger retry" in refused.stderr
 
 
