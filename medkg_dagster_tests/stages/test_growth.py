@@ -107,6 +107,42 @@ RECORDS: dict[str, tuple[PayloadFormat, Callable[[int], str]]] = {
             "<table-wrap><table>" + "<tr><td>a</td><td>b</td></tr>" * (size // 29) + "</table></table-wrap>"
         ),
     ),
+    "citation marks": (
+        PayloadFormat.JATS_XML,
+        lambda size: article("<p>a" + "([<xref ref-type='bibr'>1</xref>, " * (size // 38) + "</p>"),
+    ),
+    "scripts": (
+        PayloadFormat.JATS_XML,
+        lambda size: article("<p>" + "1<sup>2</sup>" * (size // 13) + "</p>"),
+    ),
+    "footnotes": (
+        PayloadFormat.JATS_XML,
+        lambda size: article("<p>" + "a<fn><p>x</p></fn>" * (size // 18) + "</p>"),
+    ),
+    "cells that span": (
+        PayloadFormat.JATS_XML,
+        lambda size: article(
+            "<table-wrap><table>"
+            + "<tr><td colspan='9999' rowspan='9999'>a</td></tr><tr><td>b</td></tr>" * (size // 71)
+            + "</table></table-wrap>"
+        ),
+    ),
+    "formulas": (
+        PayloadFormat.JATS_XML,
+        lambda size: article(
+            "<p>" + "<math><msup><mn>1</mn><mn>2</mn></msup></math>" * (size // 47) + "</p>"
+        ),
+    ),
+    "one formula": (
+        PayloadFormat.JATS_XML,
+        lambda size: article("<p><tex-math>" + "{\\frac12 x_1^2" * (size // 16) + "</tex-math></p>"),
+    ),
+    "references": (
+        PayloadFormat.JATS_XML,
+        lambda size: article(
+            "<p>x</p><ref-list>" + "<ref><citation>a b</citation></ref>" * (size // 36) + "</ref-list>"
+        ),
+    ),
     "parts of an abstract": (
         PayloadFormat.PUBMED_XML,
         lambda size: abstract("<AbstractText Label='A'>x y z</AbstractText>" * (size // 44)),

@@ -9,7 +9,8 @@ The convention of `Document.text`, the same for every format:
   line break. A table's rows stand on lines, its cells are separated by tabs.
 * Nothing else is in the text: it is in Unicode NFC, has no control characters but line breaks and tabs, and
   outside tables every run of white space is one space.
-* A section without blocks of its own is kept where a deeper one follows, else left out.
+* A heading with nothing behind it, not even a deeper section, is text too: the only block of its section. One
+  that the parser adds by itself is left out then.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from medkg_dagster.stage_api import (
     BlockKind,
     Document,
     Payload,
+    Reference,
     Section,
     hash_content,
 )
@@ -58,6 +60,8 @@ def clean(text: str) -> str:
 class _OpenSection:
     title: str
     level: int
+    in_source: bool = False
+    is_heading_alone: bool = False
     blocks: list[tuple[BlockKind, str]] = field(default_factory=list)
 
 
@@ -81,16 +85,17 @@ class DocumentText:
             self._sections.append(_OpenSection(TITLE_SECTION, 1))
             self.block(self.title)
 
-    def section(self, title: str, level: int = 1) -> None:
+    def section(self, title: str, level: int = 1, *, in_source: bool = True) -> None:
         """Begin a section; the blocks that follow belong to it.
 
         Args:
             title: The heading; empty where the source has none.
             level: Depth, 1 at the top.
+            in_source: Whether the heading is the source's own.
         """
         heading = clean(title)
         self._count(heading)
-        self._sections.append(_OpenSection(heading, level))
+        self._sections.append(_OpenSection(heading, level, in_source))
 
     def block(self, text: str, kind: BlockKind = BlockKind.PARAGRAPH) -> None:
         """Add a block; empty text adds nothing.
@@ -103,13 +108,19 @@ class DocumentText:
 
     def table(self, rows: Iterable[Iterable[str]]) -> None:
         """Add a table, its rows on lines and its cells separated by tabs; an empty one adds nothing."""
-        lines = ("\t".join(clean(cell) for cell in row).rstrip("\t") for row in rows)
-        self._append("\n".join(line for line in lines if line.strip()), BlockKind.TABLE)
+        lines = []
+        for row in rows:
+            line = "\t".join(map(clean, row)).rstrip("\t")
+            if line.strip():
+                lines.append(line)
+                self._count(line)
+        self._append("\n".join(lines), BlockKind.TABLE)
 
     def _append(self, text: str, kind: BlockKind) -> None:
         if not text:
             return
-        self._count(text)
+        if kind is not BlockKind.TABLE:
+            self._count(text)
         if not self._sections or (self.title and len(self._sections) == 1 and self._sections[0].blocks):
             self._sections.append(_OpenSection("", 1))
         self._sections[-1].blocks.append((kind, text))
@@ -148,6 +159,8 @@ class DocumentText:
                 start, end = put(text, kind)
                 spans.append((start, end))
                 blocks.append(Block(kind=kind, start=start, end=end))
+            if section.is_heading_alone:
+                blocks.append(Block(kind=BlockKind.PARAGRAPH, start=spans[0][0], end=spans[0][1]))
             sections.append(
                 Section(
                     title=section.title,
@@ -163,7 +176,8 @@ class DocumentText:
         kept: list[_OpenSection] = []
         level_below = 0
         for section in reversed(self._sections):
-            if section.blocks or (section.title and level_below > section.level):
+            section.is_heading_alone = not section.blocks and level_below <= section.level
+            if section.blocks or (section.title and (section.in_source or not section.is_heading_alone)):
                 kept.append(section)
                 level_below = section.level
         return kept[::-1]
@@ -210,7 +224,9 @@ def list_items(lines: Iterable[str], bullet: re.Pattern[str]) -> list[tuple[Bloc
     return items
 
 
-def make_document(payload: Payload, builder: DocumentText, metadata: Metadata) -> Document:
+def make_document(
+    payload: Payload, builder: DocumentText, metadata: Metadata, *, references: Iterable[Reference] = ()
+) -> Document:
     """Lay out the text and make the document.
 
     Raises:
@@ -231,6 +247,7 @@ def make_document(payload: Payload, builder: DocumentText, metadata: Metadata) -
         text=text,
         sections=sections,
         annotations=tuple(dict.fromkeys(metadata.annotations)),
+        references=tuple(references),
         retracted=metadata.retracted,
         content_hash=hash_content(builder.title, text),
         synthetic=payload.synthetic,

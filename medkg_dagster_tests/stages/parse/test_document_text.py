@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medkg_dagster.errors import UnreadableDocumentError, UnsafeDocumentError
-from medkg_dagster.stage_api import BlockKind, PayloadFormat, hash_content
+from medkg_dagster.stage_api import BlockKind, PayloadFormat, Section, hash_content
 from medkg_dagster.stages.parse.document_text import (
     TITLE_SECTION,
     DocumentText,
@@ -33,6 +33,11 @@ def filled(title: str, sections: Any) -> DocumentText:
     return builder
 
 
+def has_blocks_of_its_own(section: Section) -> bool:
+    heading_alone = section.title and section.blocks and section.blocks[0].start == section.start
+    return bool(section.blocks) and not heading_alone
+
+
 @settings(deadline=None)
 @given(title=ANY_TEXT, sections=SECTIONS)
 def test_offsets_slice_to_exactly_what_was_put_in(title: str, sections: Any) -> None:
@@ -40,7 +45,11 @@ def test_offsets_slice_to_exactly_what_was_put_in(title: str, sections: Any) -> 
 
     expected = [[clean(title)]] if clean(title) else []
     expected += [kept for _, _, blocks in sections if (kept := [clean(t) for _, t in blocks if clean(t)])]
-    found = [[text[b.start : b.end] for b in section.blocks] for section in laid_out if section.blocks]
+    found = [
+        [text[b.start : b.end] for b in section.blocks]
+        for number, section in enumerate(laid_out)
+        if (number == 0 and clean(title)) or has_blocks_of_its_own(section)
+    ]
     assert found == expected
 
 
@@ -95,13 +104,21 @@ def test_text_after_the_title_without_a_heading_is_not_part_of_the_title_section
     assert sections[1].title == ""
 
 
-def test_a_heading_without_text_stays_only_where_a_deeper_section_follows() -> None:
+def test_a_heading_with_nothing_behind_it_is_the_text_of_its_section() -> None:
     item = [(BlockKind.PARAGRAPH, "x")]
-    builder = filled("T", [("Methods", 1, []), ("Patients", 2, item), ("Empty", 1, [])])
+    builder = filled("T", [("Methods", 1, []), ("Patients", 2, item), ("Stop X", 1, []), ("Give Y", 1, [])])
+    builder.section("Added by the parser", in_source=False)
 
-    _, sections = builder.layout()
+    text, sections = builder.layout()
 
-    assert [section.title for section in sections] == ["Title", "Methods", "Patients"]
+    found = [(section.title, [text[b.start : b.end] for b in section.blocks]) for section in sections]
+    assert found == [
+        ("Title", ["T"]),
+        ("Methods", []),
+        ("Patients", ["x"]),
+        ("Stop X", ["Stop X"]),
+        ("Give Y", ["Give Y"]),
+    ]
 
 
 def test_tables_keep_rows_on_lines_and_cells_by_tabs() -> None:

@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from medkg_dagster.stages.parse.document_text import Metadata, clean
-from medkg_dagster.stages.parse.xml import XLINK_HREF, Element, date_of, inline_text, is_number, plain_text
+from medkg_dagster.stages.parse.xml import XLINK_HREF, Element, date_of, is_number, plain_text
+from medkg_dagster.stages.parse.xml.inline import inline_text
 
 _NOTICE_TITLE = re.compile(
-    r"(?:notice of retraction|retraction (?:notice|note)|statement of retraction)\b|retraction\s*[:\-–—]",
+    r"(?:notice of retraction|retraction (?:notice|note)|statement of retraction)\b", re.IGNORECASE
+)
+# A title alone may speak of the retraction of an organ, so that the article itself has to say more.
+_PERHAPS_NOTICE_TITLE = re.compile(r"retraction\s*(?::|\s[-–—]\s)", re.IGNORECASE)
+_RETRACTED_TITLE = re.compile(
+    r"\W*(?:(?:retracted|withdrawn)(?: article| paper)?\s*[:\])]|(?-i:RETRACTED|WITHDRAWN)\s*[-–—])",
     re.IGNORECASE,
 )
-_RETRACTED_TITLE = re.compile(
-    r"\W*(?:retracted|withdrawn|retracted article|retracted paper|withdrawn article)\s*[:\]\-–—)]",
+_SAYS_RETRACTED = re.compile(
+    r"\bretract(?:ed|s|ion|ing)?\b[^.]{0,120}\b(?:article|paper|publication|manuscript|journal|editors?|authors?)\b"
+    r"|\b(?:article|paper|publication|manuscript|authors?|editors?)\b[^.]{0,120}\bretract(?:ed|s|ion|ing)?\b",
     re.IGNORECASE,
+)
+_RESEARCH = frozenset(
+    {
+        "research-article",
+        "review-article",
+        "case-report",
+        "systematic-review",
+        "clinical-trial",
+        "brief-report",
+    }
 )
 _RETRACTED_TYPES = frozenset({"retracted-article", "retracted", "withdrawn-article"})
 _RETRACTION_LINKS = frozenset({"retraction-forward", "retraction", "retracted-by"})
+_NO_AUTHOR = re.compile(r"editor|review|referee|translat|curator|illustrat|compiler|transcri", re.IGNORECASE)
+_NOT_OF_NAMES = frozenset({"contrib-group", "aff", "address", "email", "xref"})
 _DATE_ORDER = ("epub", "pub", "publication", "epub-ppub", "ppub", "collection")
 
 
@@ -74,20 +93,25 @@ def _names(identifiers: dict[str, str]) -> tuple[str | None, str | None]:
 
 def _authors(meta: Element) -> Iterator[str]:
     for contributor in meta.iterfind("contrib-group/contrib"):
-        if contributor.get("contrib-type", "author") != "author":
-            continue
-        name = contributor.find("name")
-        if name is None:
-            name = contributor.find("name-alternatives/name")
-        if name is not None:
-            parts = (plain_text(name.find(tag)) for tag in ("given-names", "surname", "suffix"))
-            yield " ".join(filter(None, parts))
-            continue
-        for tag in ("string-name", "collab"):
-            element = contributor.find(tag)
-            if element is not None:
-                yield inline_text(element, skip=frozenset({"contrib-group", "aff", "address", "email"}))
-                break
+        if not _NO_AUTHOR.search(contributor.get("contrib-type", "")):
+            yield _name(contributor)
+
+
+def _name(contributor: Element) -> str:
+    name = _first(contributor, ("name", "name-alternatives/name"))
+    if name is not None:
+        # Honorifics begin with a capital letter, particles (von, de la) belong to the family name.
+        prefix = plain_text(name.find("prefix"))
+        particle = prefix if prefix[:1].islower() else ""
+        given, family, suffix = (plain_text(name.find(tag)) for tag in ("given-names", "surname", "suffix"))
+        return " ".join(filter(None, (given, particle, family, suffix)))
+    paths = ("string-name", "name-alternatives/string-name", "collab", "collab-alternatives/collab")
+    element = _first(contributor, paths)
+    return "" if element is None else inline_text(element, skip=_NOT_OF_NAMES)
+
+
+def _first(element: Element, paths: Iterable[str]) -> Element | None:
+    return next((found for path in paths if (found := element.find(path)) is not None), None)
 
 
 def _date(meta: Element) -> str | None:
@@ -122,8 +146,17 @@ def _retracted(article: Element, meta: Element) -> str | None:
     kind = article.get("article-type", "")
     links = {link.get("related-article-type", "") for link in meta.iterfind("related-article")}
     title = read_title(article)
-    if kind == "retraction" or "retracted-article" in links or _NOTICE_TITLE.match(title):
+    is_notice = _NOTICE_TITLE.match(title) or (
+        _PERHAPS_NOTICE_TITLE.match(title) and (kind not in _RESEARCH or _says_retracted(article, meta))
+    )
+    if kind == "retraction" or "retracted-article" in links or is_notice:
         return "retraction notice"
     if kind in _RETRACTED_TYPES or links & _RETRACTION_LINKS or _RETRACTED_TITLE.match(title):
         return "retracted article"
     return None
+
+
+def _says_retracted(article: Element, meta: Element) -> bool:
+    """Whether an article speaks of the retraction of a publication."""
+    texts = (inline_text(part) for part in (*meta.iterfind("abstract"), *article.iterfind("body")))
+    return any(_SAYS_RETRACTED.search(text) for text in texts)

@@ -12,12 +12,12 @@ from medkg_dagster.stages.parse.document_text import DocumentText, Metadata, cle
 from medkg_dagster.stages.parse.xml import (
     Element,
     date_of,
-    inline_text,
     is_number,
     iso_date,
     parse_xml,
     plain_text,
 )
+from medkg_dagster.stages.parse.xml.inline import inline_text
 
 _RECORDS = ("PubmedArticle", "PubmedBookArticle")
 _RETRACTED = {"retracted publication": "retracted article", "retraction of publication": "retraction notice"}

@@ -1,0 +1,103 @@
+"""Counts how much of a source its document holds, apart from parsing: all text nodes, all leaves, all lines.
+
+Words are counted as often as they stand there, wherever the document has them. A word is a run of letters or
+one digit, so that `10^5` has the digits of `10<sup>5</sup>`, and what stands between is no matter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from medkg_dagster.domain.documents import UNEXPLAINED
+from medkg_dagster.stage_api import Document, TextKept
+from medkg_dagster.stages.parse.document_text import clean
+from medkg_dagster.stages.parse.xml import Element, child_nodes, plain_text
+from medkg_dagster.stages.parse.xml.formulas import LEAVES, formula_text
+from medkg_dagster.stages.parse.xml.inline import INSIDE_WORDS
+
+_WORD = re.compile(r"[^\W\d_]+|\d")
+_CHARACTER = re.compile(r"\w")
+_SCRIPT_MARK = re.compile(r"[\^_]")
+
+Texts = Mapping[str, str]
+"""The texts of a source by the reason why they are left out; under the empty reason what is to be kept."""
+
+
+def with_text_kept(document: Document, source: Texts) -> Document:
+    """Return a document that says how much of its source it holds.
+
+    Args:
+        document: The document as parsed.
+        source: All texts of what it was parsed from.
+    """
+    expected = _count(source.get("", ""))
+    kept = (expected & _count(" ".join(_held(document)))).total()
+    left_out = {reason: _count(text).total() for reason, text in sorted(source.items()) if reason}
+    left_out[UNEXPLAINED] = expected.total() - kept
+    left_out = {reason: count for reason, count in left_out.items() if count}
+    found = kept + sum(left_out.values())
+    return document.model_copy(update={"text_kept": TextKept(found=found, kept=kept, left_out=left_out)})
+
+
+def xml_texts(root: Element, reason_of: Callable[[Element, str], str]) -> Texts:
+    """Return all text nodes below an element.
+
+    Args:
+        root: The element.
+        reason_of: Says why an element and all in it is left out; empty for one that is not.
+    """
+    texts: dict[str, list[str]] = {}
+    _gather(root, "", reason_of, texts)
+    return {reason: "".join(parts) for reason, parts in texts.items()}
+
+
+def _gather(
+    element: Element,
+    reason: str,
+    reason_of: Callable[[Element, str], str],
+    texts: dict[str, list[str]],
+) -> None:
+    for node, tag in child_nodes(element):
+        if isinstance(node, str):
+            texts.setdefault(reason, []).append(node)
+            continue
+        inner = reason or reason_of(node, tag)
+        joined = inner == reason and tag in INSIDE_WORDS
+        if not joined:
+            texts.setdefault(inner, []).append(" ")
+        if tag == "math":
+            texts.setdefault(inner, []).append(_formula(node))
+        else:
+            _gather(node, inner, reason_of, texts)
+        if not joined:
+            texts.setdefault(reason, []).append(" ")
+            texts[inner].append(" ")
+
+
+def _formula(element: Element) -> str:
+    """Return a formula on one line where that has all letters and digits of the leaves, else the leaves."""
+    leaves = " ".join(plain_text(leaf) for leaf in element.iter(*LEAVES))
+    line = formula_text(element) or ""
+    is_whole = Counter(_CHARACTER.findall(leaves)) <= Counter(_CHARACTER.findall(line))
+    return line if is_whole else leaves
+
+
+def _count(text: str) -> Counter[str]:
+    return Counter(_WORD.findall(_SCRIPT_MARK.sub("", clean(text)).casefold()))
+
+
+def _held(document: Document) -> Iterator[str]:
+    yield document.text
+    yield from document.authors
+    yield from document.identifiers.values()
+    yield from _told(document.date, document.licence, document.url, document.title)
+    for reference in document.references:
+        yield from _told(reference.text, *reference.identifiers.values())
+    for annotation in document.annotations:
+        yield from _told(annotation.name, annotation.curie, annotation.intervention_type)
+
+
+def _told(*values: str | None) -> Iterable[str]:
+    return filter(None, values)
