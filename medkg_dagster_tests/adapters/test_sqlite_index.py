@@ -117,6 +117,22 @@ def test_biomedical_terms_are_found_however_they_are_written(
     assert index.search(query, None, 1)[0].chunk.document_id == document
 
 
+def test_ligatures_are_searched_as_letters_and_kept_as_written(index: SqliteIndex) -> None:
+    chunks = [
+        make_chunk("E\ufb03cacy of \ufb01brates.", "PMID:1"),
+        make_chunk("Efficacy of fibrates.", "PMID:2"),
+    ]
+    index.upsert(chunks, embed(chunks))
+
+    for query in ("efficacy", "\ufb01brates"):
+        assert {hit.chunk.document_id for hit in index.search(query, None, 5)} == {"PMID:1", "PMID:2"}
+    assert index.search("fibrates", None, 5)[0].chunk.text in {chunk.text for chunk in chunks}
+    index.upsert(
+        [make_chunk("Nothing more.", "PMID:1", "b")], embed([make_chunk("Nothing more.", "PMID:1", "b")])
+    )
+    assert [hit.chunk.document_id for hit in index.search("efficacy", None, 5)] == ["PMID:2"]
+
+
 NASTY = [
     '"',
     "'",

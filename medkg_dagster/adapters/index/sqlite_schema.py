@@ -83,6 +83,57 @@ _VERSION_2 = (
 
 _VERSION_3 = ("ALTER TABLE chunks ADD COLUMN synthetic INTEGER NOT NULL DEFAULT 0",)
 
+_LIGATURES = {
+    "\ufb00": "ff",
+    "\ufb01": "fi",
+    "\ufb02": "fl",
+    "\ufb03": "ffi",
+    "\ufb04": "ffl",
+    "\ufb06": "st",
+}
+
+
+def _folded(row: str) -> str:
+    """Return the expressions of a row's searched columns, ligatures as the letters they stand for."""
+    columns = []
+    for name in ("title", "section", "text"):
+        expression = f"{row}.{name}"
+        for ligature, letters in _LIGATURES.items():
+            expression = f"replace({expression}, '{ligature}', '{letters}')"
+        columns.append(expression)
+    return ", ".join(columns)
+
+
+_FORGET = f"""
+    INSERT INTO full_text (full_text, rowid, title, section, text)
+    VALUES ('delete', old.number, {_folded("old")});
+"""  # noqa: S608 - made of constants of this module, as all below
+_ADD = f"INSERT INTO full_text (rowid, title, section, text) VALUES (new.number, {_folded('new')});"  # noqa: S608
+
+# The text stays as written; what is searched has no ligatures.
+_VERSION_4 = (
+    "DROP TRIGGER chunk_inserted",
+    "DROP TRIGGER chunk_deleted",
+    "DROP TRIGGER chunk_updated",
+    "DROP TABLE full_text",
+    f"""
+    CREATE VIEW searched (number, title, section, text) AS
+    SELECT number, {_folded("chunks")} FROM chunks
+    """,  # noqa: S608
+    """
+    CREATE VIRTUAL TABLE full_text USING fts5 (
+        title, section, text,
+        content = 'searched', content_rowid = 'number',
+        tokenize = 'porter unicode61 remove_diacritics 2'
+    )
+    """,
+    "INSERT INTO full_text (full_text, rank) VALUES ('rank', 'bm25(2.0, 1.0, 1.0)')",
+    f"CREATE TRIGGER chunk_inserted AFTER INSERT ON chunks BEGIN {_ADD} END",
+    f"CREATE TRIGGER chunk_deleted AFTER DELETE ON chunks BEGIN {_FORGET} END",
+    f"CREATE TRIGGER chunk_updated AFTER UPDATE ON chunks BEGIN {_FORGET} {_ADD} END",
+    "INSERT INTO full_text (full_text) VALUES ('rebuild')",
+)
+
 
 def _execute(statements: tuple[str, ...], connection: Connection) -> None:
     for statement in statements:
@@ -93,7 +144,9 @@ INDEX = DatabaseKind(
     name="index",
     error=StoreError,
     version=VersionPragma(0x6D6B6769),  # "mkgi"
-    migrations=(partial(_execute, _VERSION_1), partial(_execute, _VERSION_2), partial(_execute, _VERSION_3)),
+    migrations=tuple(
+        partial(_execute, statements) for statements in (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+    ),
     tables=(),
     restore="move the file away together with its -wal and -shm files and run the index stage again, which "
     "builds it anew",

@@ -210,18 +210,50 @@ class Metadata:
     retracted: str | None = None
 
 
-def list_items(lines: Iterable[str], bullet: re.Pattern[str]) -> list[tuple[BlockKind, list[str]]]:
-    """Return a paragraph's blocks, line by line: one that begins with a bullet begins a list item."""
-    items: list[tuple[BlockKind, list[str]]] = []
-    for line in lines:
-        match = bullet.match(line)
-        if match:
+_BULLET = re.compile(r"[*•‣▪▫●○■□◦➢✓·]\s+(?=\S)")
+_DASH = re.compile(r"[-–—]\s+(?=\S)")
+_NUMBER = re.compile(r"\(?(\d{1,2}|[a-zA-Z]|[ivx]{1,4})([.)])\s+(?=\S)")
+_ENDS_PART = (".", ":", ";", "?", "!")
+Item = tuple[BlockKind, list[str]]
+
+
+def list_items(lines: Iterable[str]) -> list[Item]:
+    """Return a paragraph's blocks, line by line: one that begins with a mark of a list begins an item.
+
+    Only marks that are nothing else are taken off. A number or a letter may be of the sentence that the line
+    before began ("week 12. Thereafter"), or of a name ("H. pylori"), a dash a minus, so that these stay.
+    """
+    kept = list(filter(None, map(str.strip, lines)))
+    dashed = [line[match.end()] for line in kept if (match := _DASH.match(line))]
+    dash_is_bullet = not all(map(str.isdigit, dashed))
+    items: list[Item] = []
+    enumerator = ""
+    for number, line in enumerate(kept):
+        begins_part = number == 0 or kept[number - 1].endswith(_ENDS_PART)
+        in_list = bool(items) and items[-1][0] is BlockKind.LIST_ITEM
+        if match := _BULLET.match(line):
             items.append((BlockKind.LIST_ITEM, [line[match.end() :]]))
+        elif (match := _DASH.match(line)) and (begins_part or in_list or len(dashed) > 1):
+            items.append((BlockKind.LIST_ITEM, [line[match.end() :] if dash_is_bullet else line]))
+        elif (match := _NUMBER.match(line)) and _begins_item(match, enumerator, begins_part):
+            items.append((BlockKind.LIST_ITEM, [line]))
+            enumerator = match[1]
         elif items:
             items[-1][1].append(line)
         else:
             items.append((BlockKind.PARAGRAPH, [line]))
     return items
+
+
+def _begins_item(match: re.Match[str], before: str, begins_part: bool) -> bool:
+    """Whether a number or letter is that of an item: behind the last one, or where a part may begin."""
+    value = match[1]
+    if value.isdigit() and before.isdigit():
+        return int(value) == int(before) + 1
+    if len(value) == len(before) == 1 and ord(value) == ord(before) + 1:
+        return True
+    is_genus = value.isalpha() and match[2] == "." and match.string[match.end()].islower()
+    return begins_part and not (is_genus and value.isupper())
 
 
 def make_document(

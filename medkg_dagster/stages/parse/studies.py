@@ -24,7 +24,6 @@ from medkg_dagster.stages.parse.study_record import (
     words,
 )
 
-_BULLET = re.compile(r"(?:[*•\-–]|\(?(?:\d{1,2}|[a-zA-Z]|[ivx]{1,4})[.)])\s+(?=\S)")
 _CRITERIA_HEADING = re.compile(
     r"[^\n:]{0,40}\b(inclusion|exclusion)\b(?:[ /-]+(?:and[ /-]+exclusion[ ]+)?criteria)?[^\n:]{0,40}:?\s*$",
     re.IGNORECASE,
@@ -75,12 +74,8 @@ def _write_description(builder: DocumentText, study: StudyRecord) -> None:
 def _write_markup(builder: DocumentText, text: str) -> None:
     """Write the registry's light markup: blank lines between paragraphs, bullets and numbers as lists."""
     for paragraph in re.split(r"\n\s*\n", text):
-        for kind, lines in _items(paragraph):
+        for kind, lines in list_items(paragraph.splitlines()):
             builder.block(" ".join(lines), kind)
-
-
-def _items(paragraph: str) -> list[tuple[BlockKind, list[str]]]:
-    return list_items(filter(None, map(str.strip, paragraph.splitlines())), _BULLET)
 
 
 def _named(intervention: Record) -> str:
@@ -169,7 +164,7 @@ def _write_criteria(builder: DocumentText, paragraph: str) -> None:
 
 def _criteria_items(paragraph: str) -> Iterator[tuple[BlockKind, list[str]]]:
     """Yield items; a heading that is followed by text without a blank line stands alone."""
-    for kind, lines in _items(paragraph):
+    for kind, lines in list_items(paragraph.splitlines()):
         if len(lines) > 1 and _CRITERIA_HEADING.match(lines[0]) and kind is BlockKind.PARAGRAPH:
             yield kind, lines[:1]
             yield kind, lines[1:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from medkg_dagster.stages.parse.text import decode
 
 _NCT_ID = re.compile(r"NCT[0-9]{8}")
 _ESCAPED = re.compile(r"\\([\\`*_{}\[\]<>()#+\-.!~|&^$])")
+_REFERENCE = re.compile(r"&(?:#[0-9]{1,7}|#x[0-9a-fA-F]{1,6}|[A-Za-z]{2,8}[0-9]{0,2});")
 _DATE = re.compile(r"[0-9]{4}(?:-[0-9]{2}){0,2}")
 _REGISTRY_PREFIXES = {"EUDRACT_NUMBER": "EudraCT", "CTIS": "CTIS"}
 
@@ -115,8 +117,10 @@ class StudyRecord:
 
 
 def text_of(value: Any) -> str:
-    """Return a text without the registry's backslashes before punctuation; empty for anything else."""
-    return _ESCAPED.sub(r"\1", value) if isinstance(value, str) else ""
+    """Return a text as read: the registry's backslashes and character references undone; else nothing."""
+    if not isinstance(value, str):
+        return ""
+    return _REFERENCE.sub(lambda match: html.unescape(match[0]), _ESCAPED.sub(r"\1", value))
 
 
 def words(value: Any) -> str:

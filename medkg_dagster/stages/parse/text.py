@@ -108,6 +108,6 @@ def _heading_level(line: str, *, alone: bool) -> int:
 
 
 def _flush(builder: DocumentText, lines: list[str]) -> None:
-    """Add a paragraph; lines that begin with a bullet or number become list items."""
-    for kind, parts in list_items(lines, _LIST_ITEM):
+    """Add a paragraph; its list items are blocks of their own."""
+    for kind, parts in list_items(lines):
         builder.block(" ".join(parts), kind)

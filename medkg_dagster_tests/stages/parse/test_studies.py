@@ -25,7 +25,7 @@ STUDY: dict[str, Any] = {
         },
         "statusModule": {"studyFirstPostDateStruct": {"date": "2020-03-01"}, "overallStatus": "TERMINATED"},
         "sponsorCollaboratorsModule": {"leadSponsor": {"name": "Acme"}},
-        "descriptionModule": {"briefSummary": "Score \\> 10.\n\n* one\n* two"},
+        "descriptionModule": {"briefSummary": "Crohn&#39;s score \\> 10.\n\n* one\n* two"},
         "conditionsModule": {"conditions": ["Melanoma", "Skin Cancer"], "keywords": ["PD-1"]},
         "designModule": {"studyType": "INTERVENTIONAL", "phases": ["PHASE2"]},
         "armsInterventionsModule": {
@@ -89,7 +89,7 @@ def test_modules_become_sections_with_list_items() -> None:
     item = BlockKind.LIST_ITEM
 
     assert texts(document, "Brief summary") == [
-        (BlockKind.PARAGRAPH, "Score > 10."),
+        (BlockKind.PARAGRAPH, "Crohn's score > 10."),
         (item, "one"),
         (item, "two"),
     ]
@@ -99,7 +99,7 @@ def test_modules_become_sections_with_list_items() -> None:
     assert texts(document, "Arms") == [(item, "Experimental: A. Every 3 weeks.")]
     assert texts(document, "Primary outcomes") == [(item, "Survival. Time frame: 1 year.")]
     assert texts(document, "Inclusion Criteria") == [(item, "Adults"), (item, "Biopsy")]
-    assert texts(document, "Exclusion Criteria") == [(item, "Pregnancy")]
+    assert texts(document, "Exclusion Criteria") == [(item, "1. Pregnancy")]
     assert "Phase: phase 2." in document.text
 
 
