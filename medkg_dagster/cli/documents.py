@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from medkg_dagster.cli.ledger import require_ledger
+from medkg_dagster.cli.ledger import find_job, require_ledger
 from medkg_dagster.cli.ledger.changes import user_name
 from medkg_dagster.cli.output import echo_json, echo_records, one_line, seconds
 from medkg_dagster.cli.stores import GRAPH_FILE, INDEX_FILE, load_extensions
-from medkg_dagster.domain.holdings import DocumentStatus
+from medkg_dagster.domain.holdings import DocumentStatus, short_name
+from medkg_dagster.domain.identity import merged_identifiers
 from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
     from medkg_dagster.domain.holdings import KnownDocument
     from medkg_dagster.ledger import JobLedger
 
-_COLUMNS = {"DOCUMENT": "id", "STATUS": "status", "ORIGIN": "origin", "TITLE": "title", "REASON": "reason"}
+_COLUMNS = {"DOCUMENT": "id", "STATUS": "shown_as", "FILE": "file", "TITLE": "title", "REASON": "reason"}
 
 
 @click.group()
@@ -32,6 +33,7 @@ def documents() -> None:
 @click.option("--source", help="Only of this source, for example infores:pubmed.")
 @click.option("--text", help="Only those with this text in id, title, file or address.")
 @click.option("--pipeline", help="Only those that a source of this pipeline holds.")
+@click.option("--job", help="Only those that this job asked for last: `job_id` or `pipeline/job_id`.")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="Documents to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
@@ -41,16 +43,23 @@ def list_documents(  # noqa: PLR0917 - one parameter per option of the command
     source: str | None,
     text: str | None,
     pipeline: str | None,
+    job: str | None,
     limit: int,
     as_json: bool,
 ) -> None:
     """List documents with their status, the file or address they came from, and why they are not current."""
     with _ledger(settings) as ledger:
-        found = ledger.documents.list(status=status, source=source, text=text, pipeline=pipeline, limit=limit)
+        job_id = None
+        if job is not None:
+            pipeline, job_id = find_job(ledger, job, pipeline).key
+        found = ledger.documents.list(
+            status=status, source=source, text=text, pipeline=pipeline, job_id=job_id, limit=limit
+        )
     if as_json:
         echo_json([item.model_dump(mode="json") for item in found])
         return
-    echo_records(_COLUMNS, [{**item.model_dump(mode="json"), "status": _status(item)} for item in found])
+    shown = [{"file": short_name(item.origin), "shown_as": _status(item)} for item in found]
+    echo_records(_COLUMNS, [item.model_dump() | more for item, more in zip(found, shown, strict=True)])
     more = f"; --limit {limit} reached, there may be more" if len(found) == limit else ""
     click.echo(f"{len(found)} documents{more}")
 
@@ -63,13 +72,22 @@ def show_document(settings: Settings, document: str, as_json: bool) -> None:
     """Show DOCUMENT: its status and why, who holds it, and which of the built-in stores has it."""
     with _ledger(settings) as ledger:
         known, held = ledger.documents.get(document), ledger.documents.holdings(document)
+        forms = ledger.documents.work(document)
+    identifiers = merged_identifiers(forms) | known.identifiers
     stores = [name for name, ids in _stored(settings).items() if document in ids]
     if as_json:
         described = [item.model_dump(mode="json") for item in held]
-        echo_json({**known.model_dump(mode="json"), "holdings": described, "stores": stores})
+        work = {"identifiers": identifiers, "forms": [form.id for form in forms]}
+        echo_json({**known.model_dump(mode="json"), **work, "holdings": described, "stores": stores})
         return
     _print_document(known)
-    click.echo(f"  from {one_line(known.origin) or '-'}, first seen {seconds(known.since)}")
+    dated = f", of {one_line(known.date)}" if known.date else ""
+    click.echo(f"  from {one_line(known.origin) or '-'}{dated}, first seen {seconds(known.since)}")
+    if identifiers:
+        named = ", ".join(f"{scheme} {one_line(value)}" for scheme, value in sorted(identifiers.items()))
+        click.echo(f"  known as {named}")
+    if others := [form.id for form in forms if form.id != document]:
+        click.echo(f"  the same work as {', '.join(others)}; `medkg documents split` parts them")
     click.echo(f"  in {' and '.join(stores) or 'no built-in store'}")
     columns = {"PIPELINE": "pipeline", "SOURCE": "source", "ITEM": "item", "STATUS": "status"}
     more = {"ORIGIN": "origin", "UNLISTED": "unlisted_at"}
@@ -125,7 +143,7 @@ def withdraw_documents(  # noqa: PLR0917 - one parameter per option of the comma
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def restore_documents(settings: Settings, names: tuple[str, ...], synthetic: bool, as_json: bool) -> None:
-    """Take back that DOCUMENTs were withdrawn or set aside; the next run of their pipeline judges them again.
+    """Take back that DOCUMENTs were withdrawn, split or set aside; the next run judges them again.
 
     A document that no source lists stays withdrawn: put its file back and run the pipeline.
     """
@@ -141,6 +159,21 @@ def restore_documents(settings: Settings, names: tuple[str, ...], synthetic: boo
     if pipelines and not as_json:
         runs = ", ".join(f"`medkg run {pipeline}`" for pipeline in pipelines)
         click.echo(f"the next run writes them to the stores: {runs}")
+
+
+@documents.command("split")
+@click.argument("names", nargs=-1, required=True, metavar="DOCUMENT...")
+@click.option("--by", default=user_name, help="Who says so; the user's name by default.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def split_documents(settings: Settings, names: tuple[str, ...], by: str, as_json: bool) -> None:
+    """Let DOCUMENTs be works of their own, though they share identifiers with others; it is remembered.
+
+    The next run of their pipeline writes them to the stores. `medkg documents restore` takes that back.
+    """
+    with _ledger(settings) as ledger:
+        found = ledger.documents.split(names, actor=by)
+    _print_all(found, as_json)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from medkg_dagster.domain import Value
+from medkg_dagster.domain.payloads import PayloadFormat
 
 
 class BlockKind(StrEnum):
@@ -138,6 +139,8 @@ class Document(Value):
         retracted: Why the document must not be used as evidence (`retraction notice`,
             `retracted article`); None for a document in good standing.
         content_hash: SHA-256 (hex) over title and text, see `hash_content`.
+        format: The format that it was parsed from; None for what a converter wrote.
+        versions: CURIEs of what it states to be versions of itself, such as its preprint.
         synthetic: Whether it is invented, and no evidence; all that is made of it is marked so.
     """
 
@@ -156,6 +159,8 @@ class Document(Value):
     text_kept: TextKept | None = None
     retracted: str | None = None
     content_hash: str
+    format: PayloadFormat | None = None
+    versions: tuple[str, ...] = ()
     synthetic: bool = False
 
 

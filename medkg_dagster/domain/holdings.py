@@ -25,6 +25,11 @@ class DocumentStatus(StrEnum):
     """No source lists it any more, or somebody withdrew it."""
 
 
+def short_name(origin: str) -> str:
+    """Return the last part of a file's path or of an address, for display."""
+    return origin.rstrip("/").rpartition("/")[2]
+
+
 class ListedItem(Value):
     """One payload of a listing.
 
@@ -89,6 +94,10 @@ class ParsedDocument(Value):
         url: Its landing page.
         content_hash: Its content hash.
         synthetic: Whether it is invented.
+        identifiers: Every identifier that it gives, by scheme.
+        versions: CURIEs of what it states to be versions of itself.
+        date: Its date, as precise as its source.
+        rank: How good a form of its work it is, see `rank_of`.
     """
 
     item: str
@@ -99,6 +108,10 @@ class ParsedDocument(Value):
     url: str | None
     content_hash: str
     synthetic: bool = False
+    identifiers: dict[str, str] = Field(default_factory=dict)
+    versions: tuple[str, ...] = ()
+    date: str | None = None
+    rank: tuple[int, int] = (1, 0)
 
 
 class KnownDocument(Value):
@@ -110,11 +123,14 @@ class KnownDocument(Value):
         source: Its infores CURIE.
         origin: The file or URL it came from.
         url: Its landing page.
+        date: Its date, as precise as its source.
+        identifiers: Every identifier that it gave when it was parsed last, by scheme.
         content_hash: Its content hash when it was parsed last.
         synthetic: Whether it is invented, and no evidence.
         status: Whether it is shown.
         reason: Why it is not; None for one that is current.
         decided_by: Who withdrew it; None where nobody did.
+        apart_by: Who said that it is no form of another document; None where nobody did.
         since: When it was first known.
         changed_at: When its status or content changed last.
     """
@@ -124,11 +140,14 @@ class KnownDocument(Value):
     source: str
     origin: str
     url: str | None
+    date: str | None
+    identifiers: dict[str, str]
     content_hash: str
     synthetic: bool
     status: DocumentStatus
     reason: str | None
     decided_by: str | None
+    apart_by: str | None
     since: str
     changed_at: str
 

@@ -12,10 +12,11 @@ from medkg_dagster.domain.holdings import (
     ListingOutcome,
     ParsedDocument,
 )
+from medkg_dagster.domain.identity import Form, by_rank
 from medkg_dagster.errors import LedgerError
 from medkg_dagster.io.sql import Database
 from medkg_dagster.ledger.models import JobKey
-from medkg_dagster.ledger.statements import document_rows
+from medkg_dagster.ledger.statements import document_rows, holding_rows
 from medkg_dagster.ledger.times import Clock, stamp
 
 
@@ -41,12 +42,12 @@ class DocumentLedger:
             listing: What was listed.
         """
         with self._database.writing() as connection:
-            return document_rows.record_listing(connection, key, listing, stamp(self._clock))
+            return holding_rows.record_listing(connection, key, listing, stamp(self._clock))
 
     def record_documents(self, pipeline: str, documents: Iterable[ParsedDocument]) -> None:
         """Remember which documents the payloads of a pipeline were found to be."""
         with self._database.writing() as connection:
-            document_rows.record_documents(connection, pipeline, documents, stamp(self._clock))
+            holding_rows.record_documents(connection, pipeline, documents, stamp(self._clock))
 
     def standing(self, names: Sequence[str]) -> dict[str, DocumentStatus]:
         """Return the status of those of the documents that the ledger knows."""
@@ -60,6 +61,7 @@ class DocumentLedger:
         source: str | None = None,
         text: str | None = None,
         pipeline: str | None = None,
+        job_id: str | None = None,
         synthetic: bool = False,
         limit: int | None = 100,
     ) -> tuple[KnownDocument, ...]:
@@ -70,6 +72,7 @@ class DocumentLedger:
             source: Only of this infores CURIE.
             text: Only those with this text in id, title or origin, in any case.
             pipeline: Only those that a request of this pipeline holds.
+            job_id: Only those that hold what a job of this id asked for last.
             synthetic: Only those that are invented.
             limit: At most so many; None for all.
         """
@@ -80,6 +83,7 @@ class DocumentLedger:
                 source=source,
                 text=text,
                 pipeline=pipeline,
+                job_id=job_id,
                 synthetic=synthetic,
                 limit=limit,
             )
@@ -95,7 +99,7 @@ class DocumentLedger:
     def holdings(self, name: str) -> tuple[Holding, ...]:
         """Return the items that are a document, and who holds them."""
         with self._database.reading() as connection:
-            return document_rows.list_holdings(connection, name)
+            return holding_rows.list_holdings(connection, name)
 
     def withdraw(
         self, names: Sequence[str], *, actor: str, reason: str, stored: Collection[str] = ()
@@ -123,7 +127,7 @@ class DocumentLedger:
             The documents that nothing holds any more.
         """
         with self._database.writing() as connection:
-            return tuple(document_rows.accept_unlisted(connection, pipeline, stamp(self._clock)))
+            return tuple(holding_rows.accept_unlisted(connection, pipeline, stamp(self._clock)))
 
     def restore(self, names: Sequence[str]) -> tuple[KnownDocument, ...]:
         """Take back that documents were withdrawn or set aside; the next run judges them again.
@@ -138,6 +142,31 @@ class DocumentLedger:
         with self._database.writing() as connection:
             document_rows.restore(connection, names, stamp(self._clock))
         return self._find(names)
+
+    def split(self, names: Sequence[str], *, actor: str) -> tuple[KnownDocument, ...]:
+        """Let documents be works of their own from now on, whatever identifiers they share with others.
+
+        Args:
+            names: Their ids.
+            actor: Who says so.
+
+        Raises:
+            LedgerError: One of them is not known; then none is split.
+        """
+        self._find(names)
+        with self._database.writing() as connection:
+            document_rows.split(connection, names, actor, stamp(self._clock))
+        return self._find(names)
+
+    def work(self, name: str) -> tuple[Form, ...]:
+        """Return all forms of the work that a document is one of, itself included, the best first."""
+        with self._database.reading() as connection:
+            return by_rank(document_rows.work_of(connection, name))
+
+    def origins(self, key: JobKey, names: Collection[str]) -> dict[str, str]:
+        """Return the file or address of those of the documents and items that a job holds."""
+        with self._database.reading() as connection:
+            return holding_rows.find_origins(connection, key, names)
 
     def _find(self, names: Sequence[str]) -> tuple[KnownDocument, ...]:
         with self._database.reading() as connection:

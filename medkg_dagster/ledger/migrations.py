@@ -155,6 +155,12 @@ _NOTIFY = (
         FOR EACH STATEMENT EXECUTE FUNCTION ledger_notify()""",
 )
 
+_NAMES = (
+    # What stands behind the last slash: stripped of all that is none, the path ends there.
+    "UPDATE ledger_holdings SET file = substr(origin, length(rtrim(origin, replace(origin, '/', ''))) + 1)",
+    "UPDATE ledger_documents SET words = lower(id || ' ' || title || ' ' || origin)",
+)
+
 MIGRATIONS = (
     Migration(1),
     Migration(2, _sqlite_guards(), _postgresql_guards()),
@@ -162,5 +168,5 @@ MIGRATIONS = (
     Migration(4),
     Migration(5, _RUNS, _RUNS + _NOTIFY),
     Migration(6),
-    Migration(7),
+    Migration(7, _NAMES, _NAMES),
 )

@@ -265,6 +265,7 @@ class DocumentOutcome:
         message: What was wrong.
         details: The traceback of an unexpected error; empty for one raised on purpose.
         at: When the stage run ended.
+        origin: The file or address it came from; empty where the id is all that is known.
     """
 
     pipeline: str
@@ -275,6 +276,7 @@ class DocumentOutcome:
     message: str
     details: str
     at: str
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,7 +177,9 @@ DOCUMENT_OUTCOMES = Table(
     Column("message", Text, nullable=False),
     Column("details", Text, nullable=False),
     Column("at", Text, nullable=False),
+    Column("origin", Text, nullable=False, server_default="", info=_WORKS),
     Index("ledger_outcomes_by_job", "pipeline", "job_id", "stage"),
+    Index("ledger_outcomes_by_document", "document_id", info=_WORKS),
     sqlite_autoincrement=True,
 )
 
@@ -233,6 +235,8 @@ HOLDINGS = Table(
     Column("stage", Text),
     Column("reason", Text),
     Column("unlisted_at", Text),
+    Column("file", Text, nullable=False, server_default="", info=_WORKS),
+    Index("ledger_holdings_by_file", "file", info=_WORKS),
     Index("ledger_holdings_by_document", "document_id", info=_DOCUMENTS),
     Index("ledger_holdings_by_item", "pipeline", "item", info=_DOCUMENTS),
     info=_DOCUMENTS,
@@ -253,10 +257,44 @@ DOCUMENTS = Table(
     Column("since", Text, nullable=False),
     Column("changed_at", Text, nullable=False),
     Column("synthetic", Integer, nullable=False, server_default=text("0"), info=_WORKS),
+    Column("identifiers", Text, nullable=False, server_default="{}", info=_WORKS),
+    Column("date", Text, info=_WORKS),
+    Column("tier", Integer, nullable=False, server_default=text("0"), info=_WORKS),
+    Column("characters", BigInteger, nullable=False, server_default=text("0"), info=_WORKS),
+    Column("apart_by", Text, info=_WORKS),
+    Column("words", Text, nullable=False, server_default="", info=_WORKS),
+    Index("ledger_documents_with_status", "status", "id", info=_WORKS),
+    Index("ledger_documents_of_source", "source", "id", info=_WORKS),
     Index("ledger_documents_by_status", "status", info=_DOCUMENTS),
     info=_DOCUMENTS,
 )
 Index("ledger_documents_synthetic", DOCUMENTS.c.id, info=_WORKS, **_where("synthetic = 1"))
+
+IDENTIFIERS = Table(
+    "ledger_identifiers",
+    METADATA,
+    Column("document_id", Text, primary_key=True),
+    Column("scheme", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("is_own", Integer, nullable=False),
+    Index("ledger_identifiers_by_value", "scheme", "value", info=_WORKS),
+    info=_WORKS,
+)
+
+DOCUMENT_CHANGES = Table(
+    "ledger_document_changes",
+    METADATA,
+    _number(),
+    Column("document_id", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("change", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("reason", Text),
+    Index("ledger_document_changes_by_time", "at", info=_WORKS),
+    Index("ledger_document_changes_by_document", "document_id", info=_WORKS),
+    info=_WORKS,
+    sqlite_autoincrement=True,
+)
 
 REGISTRATIONS = Table(
     "ledger_registration_audit",

@@ -22,7 +22,7 @@ from medkg_dagster.ledger.models import (
     StageRun,
     StageStatus,
 )
-from medkg_dagster.ledger.statements import document_rows, job_rows, stage_rows
+from medkg_dagster.ledger.statements import holding_rows, job_rows, stage_rows
 from medkg_dagster.ledger.statements.phase_rows import PhaseKey
 from medkg_dagster.ledger.statements.stage_rows import StageKey
 from medkg_dagster.ledger.times import Clock
@@ -171,9 +171,11 @@ class StageRunLedger:
             if stage_rows.latest_run_id(connection, key) in {None, run.run_id}:
                 ended = {"quarantined": len(quarantined), "finished_at": change.now}
                 stage_rows.put_stage_run(connection, key, {**values, **ended, "run_id": run.run_id})
-                stage_rows.replace_outcomes(connection, key, quarantined, change.now)
+                names = {storable(item.document_id) for item in quarantined}
+                origins = holding_rows.find_origins(connection, key.job, names)
+                stage_rows.replace_outcomes(connection, key, quarantined, origins, change.now)
                 if values["status"] == StageStatus.FINISHED:
-                    document_rows.record_outcomes(connection, key, quarantined, passed, change.now)
+                    holding_rows.record_outcomes(connection, key, quarantined, passed, change.now)
                 if fields:
                     change.change_fields(fields, run.actor, f"{key.stage} is done")
             runs = {item.stage: item for item in change.stage_runs()}

@@ -83,6 +83,10 @@ class LedgerJobRecord:
         """Return the status of those of the documents that the ledger knows."""
         return self.ledger.documents.standing(document_ids)
 
+    def origins(self, document_ids: Sequence[str]) -> Mapping[str, str]:
+        """Return the file or address of those of the documents and payloads that the job holds."""
+        return self.ledger.documents.origins(JobKey(self.pipeline.name, self.job_id), document_ids)
+
     def reserve_call(self, service: str, interval: float) -> float:
         """Take the next free turn to call a service, among all who share the ledger."""
         return self.ledger.files.reserve_turn(service, interval)

@@ -3,12 +3,13 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from dagster import MetadataValue, TableColumn, TableRecord, TableSchema
 from pydantic import BaseModel
 
-from medkg_dagster.domain.holdings import DocumentStatus
+from medkg_dagster.domain.holdings import DocumentStatus, short_name
 from medkg_dagster.stage_api import QuarantinedDocument, StageContext
 from medkg_dagster.stage_api._context import Described, Scalar
 from medkg_dagster.stage_api._invocation import StageOutcome
@@ -17,10 +18,12 @@ from medkg_dagster.stage_api._redaction import redact
 PREVIEW_ITEMS = 3
 PREVIEW_DEPTH = 20
 PREVIEW_CHARACTERS = 280
+CELL_CHARACTERS = 80
 TABLE_ROWS = 100
 
 _SCHEMA = TableSchema(
     columns=[
+        TableColumn("file", description="The last part of the file's path or of the address, where known"),
         TableColumn("document", description="The document's or payload's id"),
         TableColumn("error", description="The class of the error"),
         TableColumn("message", description="What was wrong"),
@@ -42,30 +45,40 @@ def output_metadata(ctx: StageContext, outcome: StageOutcome) -> dict[str, Metad
         "output_count": MetadataValue.int(outcome.output_count),
         "seconds": MetadataValue.float(round(outcome.seconds, 4)),
         "documents_succeeded": MetadataValue.int(ctx.succeeded),
-        "documents_quarantined": MetadataValue.int(len(ctx.quarantined)),
     }
-    for status, count in Counter(item.status for item in ctx.quarantined if not item.is_fault).items():
-        if status is not DocumentStatus.QUARANTINED:
-            metadata[f"documents_{status.value}"] = MetadataValue.int(count)
+    aside = Counter(item.status for item in ctx.quarantined)
+    for status in (DocumentStatus.QUARANTINED, DocumentStatus.SUPERSEDED, DocumentStatus.RETRACTED):
+        metadata[f"documents_{status.value}"] = MetadataValue.int(aside[status])
     metadata |= described_metadata(ctx)
     for key, value in outcome.state.items():
         if isinstance(value, Sequence):
             metadata[f"{key}_count"] = MetadataValue.int(len(value))
-        metadata[f"{key}_preview"] = MetadataValue.md(f"```json\n{_preview(value)}\n```")
+        metadata[f"{key}_preview"] = MetadataValue.md(_preview(value, ctx))
     return metadata
 
 
 def described_metadata(ctx: StageContext) -> dict[str, MetadataValue[Any]]:
     """Return what was set aside and what was described, for the asset catalog or a run's page."""
     metadata = {name: _described(value) for name, value in ctx.described.items()}
-    return {"quarantined": quarantine_table(ctx.quarantined), **metadata} if ctx.quarantined else metadata
+    if not ctx.quarantined:
+        return metadata
+    origins = ctx.job.origins([item.document_id for item in ctx.quarantined[:TABLE_ROWS]])
+    return {"quarantined": quarantine_table(ctx.quarantined, origins), **metadata}
 
 
-def quarantine_table(documents: Sequence[QuarantinedDocument]) -> MetadataValue[Any]:
-    """Return refused documents as a table, the first hundred of them; the ledger has all."""
+def quarantine_table(
+    documents: Sequence[QuarantinedDocument], origins: Mapping[str, str] = MappingProxyType({})
+) -> MetadataValue[Any]:
+    """Return refused documents as a table, the first hundred of them; the ledger has all.
+
+    Args:
+        documents: The documents.
+        origins: The files or addresses of those that came from one that is known.
+    """
     rows = [
         TableRecord(
             {
+                "file": short_name(redact(origins.get(item.document_id, ""))),
                 "document": item.document_id,
                 "error": item.error_class,
                 "message": _shorten(item.message),
@@ -111,7 +124,45 @@ def _column_type(rows: Sequence[Mapping[str, Scalar]], name: str) -> str:
     return "bool" if kinds == {bool} else "string"
 
 
-def _preview(value: Any) -> str:
+def _preview(value: Any, ctx: StageContext) -> str:
+    """Return the beginning of a value in Markdown: of what has fields a table, else JSON."""
+    if isinstance(value, BaseModel):
+        return _markdown_table([{"field": name, "value": cell} for name, cell in _cells(value).items()])
+    items = list(value[:PREVIEW_ITEMS]) if isinstance(value, tuple | list) else []
+    if items and all(isinstance(item, BaseModel) for item in items):
+        names = [str(getattr(item, "document_id", getattr(item, "id", ""))) for item in items]
+        origins = ctx.job.origins(names)
+        rows = []
+        for item, name in zip(items, names, strict=True):
+            origin = getattr(item, "origin", origins.get(name, ""))
+            rows.append({"file": short_name(redact(origin)), **_cells(item)})
+        return _markdown_table(rows)
+    return f"```json\n{_json(value)}\n```"
+
+
+def _cells(value: BaseModel) -> dict[str, str]:
+    """Return the fields of a value that fit into a cell; a hash tells nobody anything."""
+    cells = {}
+    for name in type(value).model_fields:
+        cell = getattr(value, name)
+        if isinstance(cell, bytes):
+            cells[name] = f"{len(cell):,} bytes"
+        elif (cell is None or isinstance(cell, str | int | float)) and not name.endswith(("_hash", "origin")):
+            cells[name] = "" if cell is None else _shorten(str(cell), CELL_CHARACTERS)
+    return cells
+
+
+def _markdown_table(rows: Sequence[Mapping[str, str]]) -> str:
+    names = [name for name in rows[0] if any(row.get(name) for row in rows)]
+    lines = [names, ["---"] * len(names), *([row.get(name, "") for name in names] for row in rows)]
+    return "\n".join(f"| {' | '.join(map(_in_cell, line))} |" for line in lines)
+
+
+def _in_cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())
+
+
+def _json(value: Any) -> str:
     shown = list(value[:PREVIEW_ITEMS]) if isinstance(value, tuple | list) else value
     return json.dumps(_plain(shown), indent=1, ensure_ascii=False)
 
@@ -139,7 +190,7 @@ def _plain(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one return per
     return _shorten(str(value))
 
 
-def _shorten(text: str) -> str:
+def _shorten(text: str, most: int = PREVIEW_CHARACTERS) -> str:
     # Not the other way round: half a secret would no longer be recognized.
     text = redact(text)
-    return text if len(text) <= PREVIEW_CHARACTERS else f"{text[: PREVIEW_CHARACTERS - 1]}…"
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -65,6 +65,9 @@ class JobRecord(Protocol):
     def standing(self, document_ids: Sequence[str]) -> Mapping[str, DocumentStatus]:
         """Return the status of those of the documents that the ledger knows."""
 
+    def origins(self, document_ids: Sequence[str]) -> Mapping[str, str]:
+        """Return the file or address of those of the documents and payloads that the job holds."""
+
     def reserve_call(self, service: str, interval: float) -> float:
         """Take the next free turn to call a service, among all who share the ledger.
 
@@ -139,6 +142,11 @@ class InMemoryJobRecord:
         del document_ids
         return {}
 
+    def origins(self, document_ids: Sequence[str]) -> Mapping[str, str]:
+        """Return nothing: no document is known."""
+        del document_ids
+        return {}
+
     def reserve_call(self, service: str, interval: float) -> float:
         """Return 0: nobody else calls."""
         del service, interval
@@ -209,6 +217,10 @@ class RedactedJobRecord:
     def standing(self, document_ids: Sequence[str]) -> Mapping[str, DocumentStatus]:
         """Return the status of those of the documents that the ledger knows."""
         return self.record.standing(redacted(tuple(document_ids)))
+
+    def origins(self, document_ids: Sequence[str]) -> Mapping[str, str]:
+        """Return the file or address of those of the documents and payloads that the job holds."""
+        return self.record.origins(redacted(tuple(document_ids)))
 
     def reserve_call(self, service: str, interval: float) -> float:
         """Take the next free turn to call a service."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from medkg_dagster.domain.holdings import DocumentStatus
+from medkg_dagster.domain.identity import Form, select
 from medkg_dagster.errors import RejectedDocumentError, UnreadableDocumentError
 from medkg_dagster.stage_api import (
     Config,
@@ -63,27 +64,20 @@ class IrValidationStage:
         self._config = config
 
     def execute(self, ctx: StageContext, *, document: tuple[Document, ...]) -> tuple[Document, ...]:
-        """Return the usable documents, unchanged and in order; of duplicates the first usable one."""
-        ids: set[str] = set()
-        hashes: dict[str, str] = {}
+        """Return the usable documents, unchanged and in order; of several forms of a work the best one."""
 
-        def check(candidate: Document) -> Document:
+        def checked(candidate: Document) -> Document:
             self.check(candidate)
-            if candidate.id in ids:
-                raise RejectedDocumentError(
-                    f"duplicate: the batch already holds a document with the id {candidate.id}",
-                    DocumentStatus.SUPERSEDED,
-                )
-            if candidate.content_hash in hashes:
-                raise RejectedDocumentError(
-                    f"duplicate: title and text are the same as those of {hashes[candidate.content_hash]}",
-                    DocumentStatus.SUPERSEDED,
-                )
-            ids.add(candidate.id)
-            hashes[candidate.content_hash] = candidate.id
             return candidate
 
-        return tuple(ctx.for_each(document, check, document_id=lambda candidate: candidate.id))
+        usable = ctx.for_each(document, checked, document_id=lambda candidate: candidate.id)
+        fields = {"id", "identifiers", "title", "content_hash", "format", "versions"}
+        forms = [Form.of(item.model_dump(include=fields), len(item.text)) for item in usable]
+        outcomes = select(forms)
+        for place, reason in sorted(outcomes.items()):
+            ctx.quarantine(usable[place].id, RejectedDocumentError(reason, DocumentStatus.SUPERSEDED))
+        ctx.succeeded -= len(outcomes)
+        return tuple(item for place, item in enumerate(usable) if place not in outcomes)
 
     def check(self, document: Document) -> None:
         """Check one document by itself.

@@ -56,8 +56,8 @@ def test_documents_are_listed_with_their_files(medkg: Medkg) -> None:
     shown = medkg("documents", "list").stdout.splitlines()
 
     assert [line.split()[:3] for line in shown[:2]] == [
-        ["DOCUMENT", "STATUS", "ORIGIN"],
-        ["PMID:1", "current", "papers/1.xml"],
+        ["DOCUMENT", "STATUS", "FILE"],
+        ["PMID:1", "current", "1.xml"],
     ]
     assert shown[-1] == "3 documents"
     assert medkg("documents", "list", "--limit", "1").stdout.endswith(

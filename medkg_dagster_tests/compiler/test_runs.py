@@ -209,6 +209,7 @@ def test_refused_documents_are_in_the_ledger_and_on_the_asset(deployment: Deploy
     refused = shown["quarantined"]
     assert isinstance(refused, TableMetadataValue)
     assert refused.records[0].data == {
+        "file": "",
         "document": "PMID:99990003",
         "error": "RejectedDocumentError",
         "message": "it is empty",

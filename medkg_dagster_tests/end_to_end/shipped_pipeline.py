@@ -35,24 +35,39 @@ GRAPH_ROWS = tuple(
 )
 
 
-def article(number: int, version: int = 0, *, retracted: bool = False) -> str:
+def article(number: int, version: int = 0, *, retracted: bool = False, doi: str | None = None) -> str:
     """Return a PubMed record; another version says something else."""
+    location = "" if doi is None else f"<ELocationID EIdType='doi'>{doi}</ELocationID>"
     kind = "Retracted Publication" if retracted else "Journal Article"
     said = SENTENCES[(number + version) % len(SENTENCES)]
     return (
         f"<PubmedArticleSet><PubmedArticle><MedlineCitation><PMID>{number}</PMID><Article>"
-        f"<ArticleTitle>Article {number}, version {version}</ArticleTitle>"
+        f"<ArticleTitle>Article {number}, version {version}</ArticleTitle>{location}"
         f"<Abstract><AbstractText>{said} This is article {number}.</AbstractText></Abstract>"
         f"<PublicationTypeList><PublicationType>{kind}</PublicationType></PublicationTypeList>"
         "</Article></MedlineCitation></PubmedArticle></PubmedArticleSet>"
     )
 
 
-def write_article(folder: Path, number: int, version: int = 0, *, retracted: bool = False) -> Path:
+def write_article(
+    folder: Path, number: int, version: int = 0, *, retracted: bool = False, doi: str | None = None
+) -> Path:
     """Write a PubMed record as a file of its own."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{number}.xml"
-    file.write_text(article(number, version, retracted=retracted))
+    file.write_text(article(number, version, retracted=retracted, doi=doi))
+    return file
+
+
+def write_full_text(folder: Path, doi: str) -> Path:
+    """Write an article in JATS that has a DOI alone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "full_text.xml"
+    file.write_text(
+        f"<article><front><article-meta><article-id pub-id-type='doi'>{doi}</article-id><title-group>"
+        "<article-title>The whole article</article-title></title-group></article-meta></front>"
+        f"<body><sec><title>Results</title><p>{' '.join(SENTENCES)}</p></sec></body></article>"
+    )
     return file
 
 

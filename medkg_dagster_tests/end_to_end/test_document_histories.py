@@ -32,10 +32,13 @@ from medkg_dagster_tests.end_to_end.shipped_pipeline import (
     INDEX_ROWS,
     rows_of,
     write_article,
+    write_full_text,
 )
 
 ARTICLES = st.sampled_from((1, 2, 3))
 FOLDERS = st.sampled_from(("spring", "autumn"))
+TWIN, DOI = 1, "10.5555/twin"
+"""An article of which there may be the full text, too, under a DOI that its record learns or loses."""
 ALWAYS = 9
 """An article that stays in every folder: an empty one is not listed at all."""
 LOG = logging.getLogger("test")
@@ -128,7 +131,7 @@ def crashing(at: int, *, written: bool) -> Iterator[None]:
 
 
 class Histories(RuleBasedStateMachine):
-    """Two folders that share articles, a person who withdraws and restores, and runs that may crash."""
+    """Two folders that share articles, a person who withdraws and splits, and runs that may crash."""
 
     @initialize()
     def begin(self) -> None:
@@ -137,6 +140,8 @@ class Histories(RuleBasedStateMachine):
         self.versions = dict.fromkeys((1, 2, 3, ALWAYS), 0)
         self.retracted: set[int] = set()
         self.withdrawn: set[str] = set()
+        self.doi_is_known = False
+        self.is_split = False
         self.order: list[str] = []
         self.ran_whole = False
         for folder, numbers in (("spring", (1, 2, ALWAYS)), ("autumn", (2, 3, ALWAYS))):
@@ -155,7 +160,8 @@ class Histories(RuleBasedStateMachine):
 
     def write(self, folder: str, number: int) -> None:
         retracted = number in self.retracted
-        write_article(self.place / folder, number, self.versions[number], retracted=retracted)
+        doi = DOI if number == TWIN and self.doi_is_known else None
+        write_article(self.place / folder, number, self.versions[number], retracted=retracted, doi=doi)
 
     def rewrite(self, number: int) -> None:
         for folder in ("spring", "autumn"):
@@ -183,6 +189,28 @@ class Histories(RuleBasedStateMachine):
         self.retracted ^= {number}
         self.rewrite(number)
 
+    @rule(folder=FOLDERS)
+    def add_or_delete_the_full_text(self, folder: str) -> None:
+        file = self.place / folder / "full_text.xml"
+        if file.exists():
+            file.unlink()
+        else:
+            write_full_text(self.place / folder, DOI.upper())
+        self.ran_whole = False
+
+    @rule()
+    def two_ids_turn_out_to_be_one_work_or_not(self) -> None:
+        self.doi_is_known = not self.doi_is_known
+        self.rewrite(TWIN)
+
+    @rule()
+    def split(self) -> None:
+        name = f"PMID:{TWIN}"
+        if name in self.home.ledger.documents.standing([name]) and name not in self.withdrawn:
+            self.home.ledger.documents.split([name], actor="ann")
+            self.is_split = True
+            self.ran_whole = False
+
     @rule(number=ARTICLES)
     def withdraw_or_restore(self, number: int) -> None:
         name = f"PMID:{number}"
@@ -192,6 +220,7 @@ class Histories(RuleBasedStateMachine):
         if name in self.withdrawn:
             self.home.ledger.documents.restore([name])
             self.withdrawn.remove(name)
+            self.is_split &= name != f"PMID:{TWIN}"
         else:
             self.home.ledger.documents.withdraw([name], actor="ann", reason="x")
             self.withdrawn.add(name)
@@ -228,7 +257,10 @@ class Histories(RuleBasedStateMachine):
         if self.order:
             names = sorted(self.withdrawn)
             clean.ledger.documents.withdraw(names, actor="ann", reason="x", stored=self.withdrawn)
-            clean.run(self.place / self.order[-1])
+            if self.is_split and f"PMID:{TWIN}" in clean.ledger.documents.standing([f"PMID:{TWIN}"]):
+                clean.ledger.documents.split([f"PMID:{TWIN}"], actor="ann")
+            for folder in self.order:
+                clean.run(self.place / folder)
             assert self.home.rows() == clean.rows()
         clean.ledger.close()
 

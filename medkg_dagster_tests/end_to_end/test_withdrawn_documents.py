@@ -4,10 +4,16 @@ import shutil
 from pathlib import Path
 
 import pytest
+from dagster import TableMetadataValue
 
 from medkg_dagster.domain.holdings import DocumentStatus
 from medkg_dagster.ledger import JobKey
-from medkg_dagster_tests.end_to_end.shipped_pipeline import AutoPipeline, rows_of, write_article
+from medkg_dagster_tests.end_to_end.shipped_pipeline import (
+    AutoPipeline,
+    rows_of,
+    write_article,
+    write_full_text,
+)
 
 
 @pytest.fixture
@@ -170,3 +176,37 @@ def test_a_note_that_says_something_else_stands_in_place_of_what_it_said(
     with auto.ledger() as ledger:
         assert ledger.documents.get(first).status is DocumentStatus.SUPERSEDED
         assert ledger.documents.get(first).reason == f"{note} is {second} now"
+
+
+def test_the_full_text_takes_the_place_of_a_citation_in_whichever_order_and_job(
+    auto: AutoPipeline, tmp_path: Path
+) -> None:
+    citations = write_article(tmp_path / "citations", 1, doi="10.5555/twin").parent
+    write_article(citations, 2)
+    auto.run(citations)
+    assert held(auto) == {"PMID:1", "PMID:2"}
+
+    auto.run(write_full_text(tmp_path / "full_texts", "10.5555/TWIN").parent)
+
+    assert held(auto) == {"DOI:10.5555/TWIN", "PMID:2"}
+    assert status(auto, 1)[0] is DocumentStatus.SUPERSEDED
+    write_article(citations, 1, doi="10.5555/twin", retracted=True)
+    auto.run(citations)
+    assert held(auto) == {"PMID:2"}
+
+
+def test_what_was_made_is_shown_as_tables_with_the_names_of_files(auto: AutoPipeline, folder: Path) -> None:
+    write_article(folder, 2, retracted=True)
+
+    result = auto.run(folder)
+
+    parsed = result.asset_materializations_for_node("auto__stages.parse")[0].metadata
+    checked = result.asset_materializations_for_node("auto__stages.ir_validation")[0].metadata
+    lines = str(parsed["document_preview"].value).splitlines()
+    assert lines[0].startswith("| file | id | source | title |")
+    assert lines[2].startswith("| 1.xml | PMID:1 | infores:pubmed | Article 1, version 0 |")
+    counts = [checked[f"documents_{name}"].value for name in ("succeeded", "quarantined", "retracted")]
+    assert counts == [2, 0, 1]
+    refused = checked["quarantined"]
+    assert isinstance(refused, TableMetadataValue)
+    assert [record.data["file"] for record in refused.records] == ["2.xml"]

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ class Folder:
         self.ledger.documents.record_documents(key.pipeline, map(self.parsed, self.files))
         return found
 
-    def parsed(self, name: str, document: str | None = None) -> ParsedDocument:
+    def parsed(self, name: str, document: str | None = None, **more: Any) -> ParsedDocument:
         return ParsedDocument(
             item=name,
             item_hash=self.files[name],
@@ -61,6 +62,7 @@ class Folder:
             source="infores:user-supplied",
             url=None,
             content_hash=self.files[name],
+            **more,
         )
 
 
@@ -301,6 +303,101 @@ def test_what_only_a_store_knows_can_be_withdrawn_and_what_nobody_knows_cannot(l
             change()
 
 
+def record(folder: Folder, **identifiers: dict[str, str]) -> None:
+    """Let files be found to have identifiers, the later the better a form."""
+    for rank, (name, some) in enumerate(identifiers.items()):
+        parsed = folder.parsed(name, identifiers=some, rank=(1, rank))
+        folder.ledger.documents.record_documents("auto", [parsed])
+
+
+def test_of_the_forms_of_a_work_the_best_is_current_and_the_others_wait(
+    ledger: JobLedger, folder: Folder
+) -> None:
+    folder.listed()
+    record(folder, a={"DOI": "10.1/X"}, b={"DOI": "10.1/x", "PMID": "1"}, c={"PMID": "2", "PMCID": "PMC2"})
+
+    assert statuses(ledger, "abc") == [SUPERSEDED, CURRENT, CURRENT]
+    assert (
+        ledger.documents.get("DOC:a").reason
+        == "duplicate: it is DOC:b, which has the same DOI 10.1/x (/papers/b)"
+    )
+    assert [form.id for form in ledger.documents.work("DOC:a")] == ["DOC:b", "DOC:a"]
+    del folder.files["b"]
+    items = [ListedItem(id=name, origin=name, content_hash="v1") for name in folder.files]
+    listing = Listing(
+        stage="ingest", source="files", parameters={"path": "/papers"}, items=tuple(items), is_full=True
+    )
+    ledger.documents.record_listing(KEY, listing)
+    assert statuses(ledger, "ab") == [CURRENT, WITHDRAWN]
+
+
+def test_two_ids_that_turn_out_to_be_one_work_are_one_from_then_on_and_two_again_where_that_was_wrong(
+    ledger: JobLedger, folder: Folder
+) -> None:
+    folder.listed()
+    record(folder, a={"DOI": "10.1/x"}, b={"PMID": "1"})
+    assert statuses(ledger, "ab") == [CURRENT, CURRENT]
+
+    record(folder, b={"PMID": "1", "DOI": "10.1/x"}, c={"PMID": "1"})
+    assert statuses(ledger, "abc") == [SUPERSEDED, SUPERSEDED, CURRENT]
+    record(folder, b={"PMID": "1"})
+
+    assert statuses(ledger, "abc") == [CURRENT, SUPERSEDED, CURRENT]
+
+
+def test_what_was_split_stays_apart_until_that_is_taken_back(ledger: JobLedger, folder: Folder) -> None:
+    folder.listed()
+    record(folder, a={"DOI": "10.1/x"}, b={"DOI": "10.1/x"})
+    set_aside(folder, "a", SUPERSEDED, passed="b")
+
+    (known,) = ledger.documents.split(["DOC:a"], actor="ann")
+    folder.listed()
+    record(folder, a={"DOI": "10.1/x"}, b={"DOI": "10.1/x"})
+
+    assert (known.status, known.apart_by) == (CURRENT, "ann")
+    assert statuses(ledger, "ab") == [CURRENT, CURRENT]
+    ledger.documents.restore(["DOC:a"])
+    assert statuses(ledger, "ab") == [SUPERSEDED, CURRENT]
+
+
+def test_what_is_retracted_or_withdrawn_in_one_form_is_so_in_all(ledger: JobLedger, folder: Folder) -> None:
+    folder.listed()
+    record(folder, a={"DOI": "10.1/x"}, b={"DOI": "10.1/x"})
+
+    set_aside(folder, "a", RETRACTED, passed="b")
+    assert statuses(ledger, "ab") == [RETRACTED, RETRACTED]
+    assert ledger.documents.get("DOC:b").reason == "as DOC:a is: a reason"
+    set_aside(folder, "", CURRENT, passed="ab")
+    ledger.documents.withdraw(["DOC:a"], actor="ann", reason="not ours")
+
+    assert statuses(ledger, "ab") == [WITHDRAWN, WITHDRAWN]
+
+
+def test_another_form_that_another_pipeline_holds_is_the_same_work(ledger: JobLedger, folder: Folder) -> None:
+    folder.listed()
+    record(folder, a={"DOI": "10.1/x"})
+    other = Folder(ledger, "/other", {"z": "v1"})
+    other.listed(key=JobKey("papers", "default"))
+
+    better = other.parsed("z", identifiers={"DOI": "10.1/X"}, rank=(2, 0))
+    ledger.documents.record_documents("papers", [better])
+
+    assert statuses(ledger, "az") == [SUPERSEDED, CURRENT]
+
+
+def test_what_a_stage_refused_is_remembered_with_its_file(ledger: JobLedger, folder: Folder) -> None:
+    folder.listed()
+    set_aside(folder, "a", QUARANTINED)
+
+    (outcome,) = ledger.stage_runs.outcomes(KEY)
+
+    assert (outcome.document_id, outcome.origin) == ("DOC:a", "/papers/a")
+    assert ledger.documents.origins(KEY, ["DOC:b", "c", "unknown"]) == {
+        "DOC:b": "/papers/b",
+        "c": "/papers/c",
+    }
+
+
 def test_documents_are_found_by_status_source_text_and_pipeline(ledger: JobLedger, folder: Folder) -> None:
     folder.listed()
     ledger.documents.withdraw(["DOC:a"], actor="ann", reason="x")
@@ -312,7 +409,8 @@ def test_documents_are_found_by_status_source_text_and_pipeline(ledger: JobLedge
     assert found(text="TITLE OF B") == found(text="papers/b") == ["DOC:b"]
     assert found(text="%") == []
     assert len(found(source="infores:user-supplied", pipeline="auto")) == 10
-    assert found(pipeline="other") == []
+    assert len(found(pipeline="auto", job_id="default")) == len(found(job_id="default")) == 10
+    assert found(pipeline="other") == found(job_id="other") == []
     assert len(ledger.documents.list(limit=3)) == 3
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from medkg_dagster.domain.holdings import DocumentStatus
 from medkg_dagster.errors import RejectedDocumentError, UnreadableDocumentError
 from medkg_dagster.stage_api import Block, BlockKind, Document, Section, hash_content
 from medkg_dagster.stages.ir_validation import IrValidationConfig, IrValidationStage, register
@@ -147,23 +148,38 @@ def test_a_text_changed_after_parsing_is_refused() -> None:
         check(document(text=PROSE, content_hash=hash_content("A title", "other")))
 
 
-def test_duplicates_are_quarantined_and_the_first_usable_one_stays() -> None:
-    ctx = context("ir-validation")
+def test_of_several_forms_the_best_usable_one_stays_whatever_their_order() -> None:
+    more = document(PROSE + " More.", identifier="PMID:2")
     batch = (
         document(identifier="PMID:1", retracted="retracted article"),
         document(identifier="PMID:2"),
-        document(identifier="PMID:3"),
-        document(PROSE + " More.", identifier="PMID:2"),
+        document(identifier="sha256:a"),
+        document(PROSE + " More of it.", identifier="PMID:2", retracted="retracted article"),
+        more,
     )
+    for order in (batch, batch[::-1]):
+        ctx = context("ir-validation")
 
-    kept = IrValidationStage(IrValidationConfig()).execute(ctx, document=batch)
+        kept = IrValidationStage(IrValidationConfig()).execute(ctx, document=order)
 
-    assert kept == (batch[1],)
-    assert ctx.succeeded == 1
-    assert [item.document_id for item in ctx.quarantined] == ["PMID:1", "PMID:3", "PMID:2"]
-    assert "same as those of PMID:2" in ctx.quarantined[1].message
-    assert "already holds a document with the id PMID:2" in ctx.quarantined[2].message
-    assert {item.error_class for item in ctx.quarantined} == {"RejectedDocumentError"}
+        assert kept == (more,)
+        assert ctx.succeeded == 1
+        said = [item.message for item in ctx.quarantined if item.status is DocumentStatus.SUPERSEDED]
+        assert sorted(said) == [
+            "duplicate: it is PMID:2, by way of other forms",
+            "duplicate: there is a better form of it",
+        ]
+        assert {item.error_class for item in ctx.quarantined} == {"RejectedDocumentError"}
+
+
+def test_one_text_is_one_document_but_not_under_two_numbers_of_one_register() -> None:
+    def kept(*names: str) -> list[str]:
+        batch = tuple(document(identifier=name) for name in names)
+        stage = IrValidationStage(IrValidationConfig())
+        return [item.id for item in stage.execute(context("ir-validation"), document=batch)]
+
+    assert kept("sha256:b", "sha256:a") == kept("sha256:a", "sha256:b") == ["sha256:a"]
+    assert kept("PMID:1", "PMID:2") == ["PMID:1", "PMID:2"]
 
 
 def test_the_stage_shadows_parse_for_the_same_key() -> None:

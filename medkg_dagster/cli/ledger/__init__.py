@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from medkg_dagster.cli.output import echo_json, echo_records, paragraph, seconds
+from medkg_dagster.domain.holdings import short_name
 from medkg_dagster.errors import LedgerError, UnknownJobError, did_you_mean
 from medkg_dagster.settings import Settings
 
@@ -170,7 +171,10 @@ def _print_job(job: Job, described: dict[str, Any]) -> None:
         counts = Counter(file["status"] for file in described["files"])
         listed = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
         click.echo(f"\nfiles: {listed} (which: `medkg ledger files {_name(job)}`)")
-    refused = described["quarantined"]
+    refused = [
+        {**item, "file": short_name(item["origin"] or item["document_id"])}
+        for item in described["quarantined"]
+    ]
     _print_records(f"quarantined documents: {len(refused)}", _REFUSED, refused)
     _print_records(
         "history",
@@ -211,7 +215,8 @@ _STAGE_RUNS = {
     "FINISHED": "finished_at",
     "ERROR": "error",
 }
-_REFUSED = {"DOCUMENT": "document_id", "STAGE": "stage", "ERROR": "error_class", "MESSAGE": "message"}
+_REFUSED = {"FILE": "file", "DOCUMENT": "document_id", "STAGE": "stage", "ERROR": "error_class"}
+_REFUSED |= {"MESSAGE": "message"}
 _HISTORY = {"AT": "at", "FIELD": "field", "OLD": "old", "NEW": "new", "BY": "actor", "REASON": "reason"}
 
 

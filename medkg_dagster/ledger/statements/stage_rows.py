@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, delete, insert, select, update
@@ -73,7 +73,11 @@ def list_stage_runs(connection: Connection, job: JobKey) -> tuple[StageRun, ...]
 
 
 def replace_outcomes(
-    connection: Connection, key: StageKey, quarantined: Sequence[QuarantinedDocument], now: str
+    connection: Connection,
+    key: StageKey,
+    quarantined: Sequence[QuarantinedDocument],
+    origins: Mapping[str, str],
+    now: str,
 ) -> None:
     """Put the documents a stage run refused in the place of those its predecessor refused."""
     connection.execute(delete(DOCUMENT_OUTCOMES).where(_of(DOCUMENT_OUTCOMES, key)))
@@ -85,6 +89,7 @@ def replace_outcomes(
             "message": storable(document.message),
             "details": storable(document.details),
             "at": now,
+            "origin": origins.get(storable(document.document_id), ""),
         }
         for document in quarantined
     ]
@@ -108,6 +113,7 @@ def list_outcomes(connection: Connection, job: JobKey, stage: str | None) -> tup
             row.message,
             row.details,
             row.at,
+            row.origin,
         )
         for row in connection.execute(query)
     )

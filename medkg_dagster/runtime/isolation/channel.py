@@ -59,6 +59,7 @@ _ARGUMENTS: Mapping[str, Any] = {
     "record_listing": tuple[Listing],
     "record_documents": tuple[tuple[ParsedDocument, ...]],
     "standing": tuple[tuple[str, ...]],
+    "origins": tuple[tuple[str, ...]],
     "reserve_call": _Turn,
     TAKE_TURN: _Turn,
 }
@@ -72,6 +73,7 @@ _RESULTS: Mapping[str, Any] = {
     "record_listing": ListingOutcome,
     "record_documents": None,
     "standing": dict[str, DocumentStatus],
+    "origins": dict[str, str],
     "reserve_call": float,
     TAKE_TURN: float,
 }
@@ -215,6 +217,10 @@ class RemoteJobRecord:
     def standing(self, document_ids: Sequence[str]) -> Mapping[str, DocumentStatus]:
         """Return the status of those of the documents that the ledger knows."""
         return self._call("standing", tuple(document_ids))  # type: ignore[no-any-return] # see above
+
+    def origins(self, document_ids: Sequence[str]) -> Mapping[str, str]:
+        """Return the file or address of those of the documents and payloads that the job holds."""
+        return self._call("origins", tuple(document_ids))  # type: ignore[no-any-return] # see above
 
     def reserve_call(self, service: str, interval: float) -> float:
         """Take the next free turn to call a service, among all who share the ledger."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import Field
 
 from medkg_dagster.domain.holdings import ParsedDocument
+from medkg_dagster.domain.identity import rank_of
 from medkg_dagster.errors import UnsafeDocumentError
 from medkg_dagster.stage_api import (
     Config,
@@ -136,6 +137,10 @@ def _parsed(payload: Payload, document: Document) -> ParsedDocument:
         url=document.url,
         content_hash=document.content_hash,
         synthetic=document.synthetic,
+        identifiers=document.identifiers,
+        versions=document.versions,
+        date=document.date,
+        rank=rank_of(document.format, len(document.text)),
     )
 
 

@@ -197,6 +197,7 @@ class Metadata:
         url: Landing page.
         annotations: Concepts the source assigned; repeated ones are left out.
         retracted: Why it must not be used as evidence.
+        versions: CURIEs of what it states to be versions of itself.
     """
 
     id: str | None
@@ -208,6 +209,7 @@ class Metadata:
     url: str | None = None
     annotations: Iterable[Annotation] = ()
     retracted: str | None = None
+    versions: Iterable[str] = ()
 
 
 _BULLET = re.compile(r"[*•‣▪▫●○■□◦➢✓·]\s+(?=\S)")
@@ -282,5 +284,7 @@ def make_document(
         references=tuple(references),
         retracted=metadata.retracted,
         content_hash=hash_content(builder.title, text),
+        format=payload.format,
+        versions=tuple(metadata.versions),
         synthetic=payload.synthetic,
     )

@@ -1,0 +1,263 @@
+"""Statements on what requests hold, in the caller's transaction.
+
+A request, which is a pipeline's source with its parameters, holds items: payloads. An item is known to be a
+document once it was parsed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, insert, or_, select, update
+
+from medkg_dagster.domain.holdings import (
+    DocumentStatus,
+    Holding,
+    Listing,
+    ListingOutcome,
+    ParsedDocument,
+    short_name,
+)
+from medkg_dagster.ledger.database import lock_database
+from medkg_dagster.ledger.encoding import from_json, storable, to_json
+from medkg_dagster.ledger.models import JobKey
+from medkg_dagster.ledger.schema import HOLDINGS, LISTINGS, REQUESTS
+from medkg_dagster.ledger.statements.document_rows import (
+    Verdict,
+    portions,
+    put_documents,
+    refresh_documents,
+    standing,
+)
+from medkg_dagster.ledger.statements.stage_rows import StageKey
+from medkg_dagster.stage_api import QuarantinedDocument
+
+MAX_SHARE = 5
+"""A listing takes at most one in so many items from its request, or one item, without somebody's word."""
+
+
+def record_listing(connection: Connection, job: JobKey, listing: Listing, now: str) -> ListingOutcome:
+    """Let a request hold what was listed, and no more what it lists no more."""
+    lock_database(connection)
+    request = _put_request(connection, job, listing, now)
+    of_request = and_(HOLDINGS.c.pipeline == job.pipeline, HOLDINGS.c.request == request)
+    known = {row.item: row for row in connection.execute(select(HOLDINGS).where(of_request))}
+    listed = {storable(item.id): item for item in listing.items}
+    values = {
+        name: {
+            "origin": storable(item.origin),
+            "file": short_name(storable(item.origin)),
+            "content_hash": item.content_hash,
+        }
+        for name, item in listed.items()
+    }
+    new = [name for name in listed if name not in known]
+    changed = [
+        name for name in listed if name in known and known[name].content_hash != listed[name].content_hash
+    ]
+    blank = {"pipeline": job.pipeline, "request": request, "status": DocumentStatus.CURRENT.value}
+    if new:
+        connection.execute(insert(HOLDINGS), [{**blank, **values[name], "item": name} for name in new])
+    differing = [name for name in listed if name in known and _differs(known[name], values[name], listing)]
+    if differing:
+        relist = update(HOLDINGS).where(of_request, HOLDINGS.c.item == bindparam("name"))
+        relist = relist.values(
+            {name: bindparam(name) for name in ("origin", "file", "content_hash")} | {"unlisted_at": None}
+        )
+        connection.execute(relist, [{"name": name, **values[name]} for name in differing])
+        accepted = [name for name in differing if known[name].stage == listing.stage]
+        _set_items(connection, of_request, accepted, (DocumentStatus.CURRENT, None), None)
+    # An empty listing is a folder that is not there rather than one that lost everything.
+    is_full = listing.is_full and bool(listed)
+    missing = [row for name, row in known.items() if is_full and name not in listed]
+    leaving = [row for row in missing if row.status == DocumentStatus.CURRENT]
+    held = sum(row.status == DocumentStatus.CURRENT for row in known.values())
+    gone, waits = 0, len(leaving) > max(1, held // MAX_SHARE)
+    if waits:
+        names = [row.item for row in missing]
+        _each(connection, update(HOLDINGS).values(unlisted_at=now).where(of_request), names)
+    else:
+        gone = _let_go(connection, of_request, missing, listing)
+    refresh_documents(
+        connection, {row.document_id for row in (*missing, *(known[name] for name in differing))}, now
+    )
+    return ListingOutcome(
+        current=len(known) + len(new) - gone,
+        new=len(new),
+        changed=len(changed),
+        withdrawn=gone,
+        waiting=len(missing) if waits else 0,
+    )
+
+
+def record_documents(
+    connection: Connection, pipeline: str, documents: Iterable[ParsedDocument], now: str
+) -> None:
+    """Remember which document each payload was found to be, whichever request of the pipeline holds it."""
+    lock_database(connection)
+    by_item = {storable(one.item): one.model_copy(update={"id": storable(one.id)}) for one in documents}
+    touched: set[str | None] = set()
+    replaced: dict[str, Verdict] = {}
+    best: dict[str, tuple[ParsedDocument, str]] = {}
+    for some in portions(sorted(by_item)):
+        held = connection.execute(
+            select(HOLDINGS).where(HOLDINGS.c.pipeline == pipeline, HOLDINGS.c.item.in_(some))
+        ).all()
+        for row in held:
+            found = by_item[row.item]
+            if row.content_hash != found.item_hash:
+                continue
+            # Of several forms with one id the best is described.
+            before = best.get(found.id)
+            if before is None or (before[0].rank, before[0].item) <= (found.rank, found.item):
+                best[found.id] = found, row.origin
+            if row.document_id != found.id:
+                if row.document_id is not None:
+                    touched.add(row.document_id)
+                    why = f"{row.origin} is {found.id} now"
+                    replaced[row.document_id] = (DocumentStatus.SUPERSEDED, why)
+                here = and_(HOLDINGS.c.pipeline == row.pipeline, HOLDINGS.c.request == row.request)
+                this = update(HOLDINGS).where(here, HOLDINGS.c.item == row.item)
+                connection.execute(this.values(document_id=found.id))
+    touched |= put_documents(connection, best, now)
+    refresh_documents(connection, touched | set(best), now, replaced)
+
+
+def record_outcomes(
+    connection: Connection,
+    key: StageKey,
+    quarantined: Sequence[QuarantinedDocument],
+    passed: Collection[str],
+    now: str,
+) -> None:
+    """Let what a stage set aside be so, and what it lets pass be current where it was this stage's doing.
+
+    Of several forms of a document one that passes is enough, unless another says that it is retracted. All
+    this is of what the job listed last, not of files of the same name elsewhere, nor of copies of other jobs.
+    """
+    aside = {
+        storable(item.document_id): item
+        for item in quarantined
+        if item.document_id not in passed or item.status is DocumentStatus.RETRACTED
+    }
+    of_job = _held_by_job(connection, key.job)
+    touched: set[str | None] = set()
+    for some in portions(sorted(aside)):
+        named = or_(HOLDINGS.c.document_id.in_(some), HOLDINGS.c.item.in_(some))
+        for row in connection.execute(select(HOLDINGS).where(of_job, named)).all():
+            item = aside.get(row.document_id) or aside[row.item]
+            here = and_(of_job, HOLDINGS.c.request == row.request)
+            verdict = (item.status, storable(item.message))
+            _set_items(connection, here, [row.item], verdict, key.stage)
+            touched.add(row.document_id)
+    for some in portions(sorted(set(map(storable, passed)) - aside.keys())):
+        here = and_(of_job, HOLDINGS.c.document_id.in_(some), HOLDINGS.c.stage == key.stage)
+        touched.update(connection.scalars(select(HOLDINGS.c.document_id).where(here)))
+        cleared = {"status": DocumentStatus.CURRENT.value, "reason": None, "stage": None}
+        connection.execute(update(HOLDINGS).where(here).values(cleared))
+    refresh_documents(connection, touched, now)
+
+
+def find_origins(connection: Connection, job: JobKey, names: Collection[str]) -> dict[str, str]:
+    """Return the file or address of each of a job's documents or items, of those that it holds."""
+    of_job, found = _held_by_job(connection, job), dict[str, str]()
+    for some in portions(sorted(set(names))):
+        named = or_(HOLDINGS.c.document_id.in_(some), HOLDINGS.c.item.in_(some))
+        for row in connection.execute(select(HOLDINGS).where(of_job, named).order_by(HOLDINGS.c.item.desc())):
+            found |= {row.document_id: row.origin, row.item: row.origin}
+    return {name: found[name] for name in names if name in found}
+
+
+def accept_unlisted(connection: Connection, pipeline: str, now: str) -> list[str]:
+    """Take from a pipeline's requests what waits to go; return the documents that nothing holds then."""
+    lock_database(connection)
+    waiting = and_(HOLDINGS.c.pipeline == pipeline, HOLDINGS.c.unlisted_at.is_not(None))
+    names = set(connection.scalars(select(HOLDINGS.c.document_id).where(waiting)))
+    connection.execute(delete(HOLDINGS).where(waiting))
+    refresh_documents(connection, names, now)
+    found = standing(connection, sorted(name for name in names if name))
+    return [name for name, status in found.items() if status is not DocumentStatus.CURRENT]
+
+
+def list_holdings(connection: Connection, document: str) -> tuple[Holding, ...]:
+    """Return who holds a document."""
+    same = and_(HOLDINGS.c.pipeline == REQUESTS.c.pipeline, HOLDINGS.c.request == REQUESTS.c.request)
+    query = (
+        select(HOLDINGS, REQUESTS.c.source, REQUESTS.c.parameters)
+        .join(REQUESTS, same)
+        .where(HOLDINGS.c.document_id == document)
+        .order_by(HOLDINGS.c.pipeline, HOLDINGS.c.request, HOLDINGS.c.item)
+    )
+    return tuple(
+        Holding(
+            **{name: getattr(row, name) for name in Holding.model_fields if name != "parameters"},
+            parameters=from_json(row.parameters),
+        )
+        for row in connection.execute(query)
+    )
+
+
+def _put_request(connection: Connection, job: JobKey, listing: Listing, now: str) -> str:
+    parameters = to_json(listing.parameters, "the source's parameters")
+    request = hashlib.sha256(f"{listing.source}\x00{parameters}".encode()).hexdigest()[:32]
+    place = and_(REQUESTS.c.pipeline == job.pipeline, REQUESTS.c.request == request)
+    if connection.execute(select(REQUESTS.c.request).where(place)).first() is None:
+        made = {"pipeline": job.pipeline, "request": request, "source": listing.source}
+        connection.execute(insert(REQUESTS).values(**made, parameters=parameters))
+    here = and_(_of_job(job), LISTINGS.c.stage == listing.stage)
+    connection.execute(delete(LISTINGS).where(here))
+    said = {"stage": listing.stage, "request": request, "is_full": int(listing.is_full), "at": now}
+    connection.execute(insert(LISTINGS).values(**job._asdict(), **said))
+    return request
+
+
+def _held_by_job(connection: Connection, job: JobKey) -> ColumnElement[bool]:
+    requests = connection.scalars(select(LISTINGS.c.request).where(_of_job(job))).all()
+    return and_(HOLDINGS.c.pipeline == job.pipeline, HOLDINGS.c.request.in_(requests))
+
+
+def _of_job(job: JobKey) -> ColumnElement[bool]:
+    return and_(LISTINGS.c.pipeline == job.pipeline, LISTINGS.c.job_id == job.job_id)
+
+
+def _differs(row: Row[Any], values: Mapping[str, str], listing: Listing) -> bool:
+    is_other = any(getattr(row, name) != value for name, value in values.items())
+    return is_other or row.unlisted_at is not None or row.stage == listing.stage
+
+
+def _let_go(connection: Connection, of_request: Any, missing: Sequence[Row[Any]], listing: Listing) -> int:
+    """Take items from a request and count them; one whose file is there but of no use stays, with the why."""
+    refused = {storable(name): storable(reason) for name, reason in listing.refused.items()}
+    gone: list[str] = []
+    for row in missing:
+        reason = next((refused[name] for name in _names(row) if name in refused), None)
+        if reason is None:
+            gone.append(row.item)
+        else:
+            verdict = (DocumentStatus.QUARANTINED, reason)
+            _set_items(connection, of_request, [row.item], verdict, listing.stage)
+    _each(connection, delete(HOLDINGS).where(of_request), gone)
+    return len(gone)
+
+
+def _names(row: Row[Any]) -> Iterator[str]:
+    """Yield what a source may call the file that an item came from: its name from any folder on."""
+    yield row.item
+    parts = row.origin.split("/")
+    for start in range(len(parts)):
+        yield "/".join(parts[start:])
+
+
+def _set_items(
+    connection: Connection, of_request: Any, items: Sequence[str], verdict: Verdict, stage: str | None
+) -> None:
+    status, reason = verdict
+    values = {"status": status.value, "reason": reason, "stage": stage}
+    _each(connection, update(HOLDINGS).where(of_request).values(values), items)
+
+
+def _each(connection: Connection, statement: Any, items: Sequence[str]) -> None:
+    for some in portions(items):
+        connection.execute(statement.where(HOLDINGS.c.item.in_(some)))
