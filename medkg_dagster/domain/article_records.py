@@ -24,7 +24,10 @@ _PAGES: tuple[tuple[str, ...], ...] = (
     ("results",),
     ("data",),
     ("items",),
+    ("recommendedPapers",),
 )
+_RETRACTING = frozenset({"retraction", "withdrawal", "removal"})
+_TRUE = (True, 1, "true", "True", "1")
 
 
 class ArticleRecord(Value):
@@ -198,14 +201,14 @@ def _authors(record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _is_retracted(record: Mapping[str, Any]) -> bool:
-    if record.get("is_retracted") is True:
+    if record.get("is_retracted") in _TRUE:
         return True
     kinds = _at(record, "pubTypeList", "pubType")
     kinds = kinds if isinstance(kinds, list) else [record.get("pubType")]
     if any("retracted publication" in _text(kind).lower() for kind in kinds):
         return True
     updates = record.get("updated-by")
-    return isinstance(updates, list) and any(_at(item, "type") == "retraction" for item in updates)
+    return isinstance(updates, list) and any(_at(item, "type") in _RETRACTING for item in updates)
 
 
 def _date(record: Mapping[str, Any]) -> str | None:

@@ -43,6 +43,7 @@ def payloads(value: Any) -> list[Payload]:
         pytest.param({"message": CROSSREF}, "DOI:10.5555/abc", id="crossref"),
         pytest.param({"message": {"items": [CROSSREF]}}, "DOI:10.5555/abc", id="crossref-page"),
         pytest.param(UNPAYWALL, "DOI:10.5555/abc", id="unpaywall"),
+        pytest.param({"recommendedPapers": [OPENALEX]}, "PMID:123", id="recommended-papers"),
         pytest.param({"results": [{"response": UNPAYWALL}]}, "DOI:10.5555/abc", id="unpaywall-page"),
         pytest.param(SEMANTIC_SCHOLAR, "S2:f00", id="semantic-scholar"),
         pytest.param({"data": [SEMANTIC_SCHOLAR]}, "S2:f00", id="semantic-scholar-page"),

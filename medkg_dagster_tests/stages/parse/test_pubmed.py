@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from medkg_dagster.domain.documents import UNEXPLAINED
 from medkg_dagster.errors import UnreadableDocumentError
-from medkg_dagster.stage_api import Annotation, AnnotationRole, Document, PayloadFormat
+from medkg_dagster.stage_api import Annotation, AnnotationRole, Document, PayloadFormat, Reference
 from medkg_dagster.stages.parse import ParseConfig, ParseStage
 from medkg_dagster_tests.stages.real_payloads import context, parse_one, records
 
@@ -53,6 +55,45 @@ def test_the_abstract_keeps_its_labels_as_sections() -> None:
         "Effect of CO2 in mice.\n\nAbstract\n\nBACKGROUND\n\nLittle is known.\n\nRESULTS\n\n10^5 cells died."
     )
     assert [section.level for section in document.sections] == [1, 1, 2, 2]
+
+
+def test_abstracts_in_other_languages_and_for_laymen_are_sections() -> None:
+    other = """<OtherAbstract Type="plain-language-summary"><AbstractText>Plain words.</AbstractText>
+    </OtherAbstract><OtherAbstract Type="Publisher"><AbstractText>Resumen.</AbstractText></OtherAbstract>"""
+    document = parse(RECORD.replace("<ChemicalList>", f"{other}<ChemicalList>"))
+
+    assert document.text.endswith(
+        "10^5 cells died.\n\nPlain language summary\n\nPlain words.\n\nAbstract\n\nResumen."
+    )
+
+
+def test_a_title_that_is_not_available_is_the_one_in_the_language_of_the_article() -> None:
+    titles = "<ArticleTitle>[Not Available].</ArticleTitle><VernacularTitle>Título.</VernacularTitle>"
+    document = parse(re.sub("<ArticleTitle>.*</ArticleTitle>", titles, RECORD))
+
+    assert document.title == "Título."
+    assert "Available" not in document.text
+
+
+def test_authors_have_initials_where_they_have_no_name_and_a_misspelt_one_is_left_out() -> None:
+    authors = """<AuthorList><Author><LastName>Smith</LastName><Initials>JA</Initials></Author>
+    <Author><LastName>Lee</LastName><FirstName>Ann</FirstName><Initials>A</Initials></Author>
+    <Author ValidYN="N"><LastName>Wrong</LastName><ForeName>X</ForeName></Author></AuthorList>"""
+    document = parse(re.sub("(?s)<AuthorList>.*</AuthorList>", authors, RECORD))
+
+    assert document.authors == ("J A Smith", "Ann Lee")
+
+
+def test_what_the_record_cites_is_its_references() -> None:
+    assert parse(RECORD).references == (Reference(identifiers={"DOI": "10.9/cited"}),)
+
+
+def test_all_of_a_record_is_in_the_document_or_left_out_for_a_reason(shared_data: Path) -> None:
+    for source in records(shared_data):
+        if b"<PMID" in source.content:
+            kept = ParseStage(ParseConfig()).parse(source).text_kept
+            assert kept is not None
+            assert UNEXPLAINED not in kept.left_out
 
 
 def test_mesh_headings_and_chemicals_are_annotations() -> None:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 
 from medkg_dagster.errors import UnreadableDocumentError
-from medkg_dagster.stage_api import Annotation, AnnotationRole, Document, Payload
+from medkg_dagster.stage_api import Annotation, AnnotationRole, Document, Payload, Reference
 from medkg_dagster.stages.parse import ParseConfig
 from medkg_dagster.stages.parse.document_text import DocumentText, Metadata, clean, make_document
+from medkg_dagster.stages.parse.text_kept import with_text_kept, xml_texts
 from medkg_dagster.stages.parse.xml import (
     Element,
     date_of,
@@ -20,6 +21,39 @@ from medkg_dagster.stages.parse.xml import (
 from medkg_dagster.stages.parse.xml.inline import inline_text
 
 _RECORDS = ("PubmedArticle", "PubmedBookArticle")
+_NO_TITLE = re.compile(r"\[?not available\]?\.?", re.IGNORECASE)
+_ABSTRACT_TITLES = {"plain-language-summary": "Plain language summary"}
+_ID_TYPES = {"pubmed": "PMID", "doi": "DOI", "pmc": "PMCID", "pmcid": "PMCID"}
+_CONTAINERS = frozenset(
+    {
+        *_RECORDS,
+        *(
+            "MedlineCitation",
+            "PubmedData",
+            "BookDocument",
+            "PubmedBookData",
+            "Article",
+            "Abstract",
+            "OtherAbstract",
+        ),
+        *("MeshHeadingList", "MeshHeading", "SupplMeshList", "ChemicalList", "Chemical", "ReferenceList"),
+        "Reference",
+    }
+)
+_KEPT = frozenset(
+    {
+        *(
+            "ArticleTitle",
+            "VernacularTitle",
+            "AbstractText",
+            "KeywordList",
+            "DescriptorName",
+            "SupplMeshName",
+        ),
+        *("NameOfSubstance", "Citation"),
+    }
+)
+_REASONS = {"AuthorList": "authors and addresses", "QualifierName": "qualifiers of MeSH headings"}
 _RETRACTED = {"retracted publication": "retracted article", "retraction of publication": "retraction notice"}
 _RETRACTION_LINKS = {"RetractionIn": "retracted article", "RetractionOf": "retraction notice"}
 
@@ -39,10 +73,10 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
     article = citation.find("Article")
     article = citation if article is None else article
     builder = DocumentText(_title(article), config.max_text_characters)
-    _write_abstract(builder, article)
+    _write_abstracts(builder, citation, article)
     keywords = [clean(inline_text(keyword)) for keyword in citation.iterfind("KeywordList/Keyword")]
     if keywords:
-        builder.section("Keywords")
+        builder.section("Keywords", in_source=False)
         builder.block("; ".join(filter(None, keywords)))
     metadata = Metadata(
         id=f"PMID:{pmid}",
@@ -54,7 +88,16 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
         annotations=_annotations(citation),
         retracted=_retracted(citation, article),
     )
-    return make_document(payload, builder, metadata)
+    document = make_document(payload, builder, metadata, references=_references(record))
+    return with_text_kept(document, xml_texts(record, _reason))
+
+
+def _reason(element: Element, tag: str) -> str:
+    """Say why an element is not in the document; empty for one that is."""
+    parent = element.getparent()
+    if parent is None or str(parent.tag) not in _CONTAINERS or tag in _CONTAINERS or tag in _KEPT:
+        return "placeholders" if tag == "ArticleTitle" and _NO_TITLE.fullmatch(inline_text(element)) else ""
+    return _REASONS.get(tag, "metadata")
 
 
 def _record(root: Element, origin: str) -> Element:
@@ -73,20 +116,35 @@ def _record(root: Element, origin: str) -> Element:
 def _title(article: Element) -> str:
     for path in ("ArticleTitle", "VernacularTitle", "Book/BookTitle"):
         element = article.find(path)
-        if element is not None and (title := clean(inline_text(element))):
+        title = "" if element is None else inline_text(element)
+        if title and not _NO_TITLE.fullmatch(title):
             return title
     return ""
 
 
-def _write_abstract(builder: DocumentText, article: Element) -> None:
-    texts = article.findall("Abstract/AbstractText")
-    if not texts:
-        return
-    builder.section("Abstract")
-    for text in texts:
-        if label := text.get("Label", "").strip():
-            builder.section(label, 2)
-        builder.block(inline_text(text))
+def _write_abstracts(builder: DocumentText, citation: Element, article: Element) -> None:
+    vernacular = article.find("VernacularTitle")
+    if vernacular is not None and (title := inline_text(vernacular)) != builder.title:
+        builder.section("Title in other languages", in_source=False)
+        builder.block(title)
+    for abstract in (*article.iterfind("Abstract"), *citation.iterfind("OtherAbstract")):
+        builder.section(_ABSTRACT_TITLES.get(abstract.get("Type", ""), "Abstract"), in_source=False)
+        for text in abstract.iterfind("AbstractText"):
+            if label := text.get("Label", "").strip():
+                builder.section(label, 2)
+            builder.block(inline_text(text))
+
+
+def _references(record: Element) -> Iterator[Reference]:
+    for entry in record.iterfind("PubmedData//ReferenceList/Reference"):
+        ids = [
+            (item.get("IdType", ""), clean(plain_text(item))) for item in entry.iterfind("ArticleIdList/*")
+        ]
+        found = {_ID_TYPES[kind]: value for kind, value in ids if kind in _ID_TYPES and value}
+        citation = entry.find("Citation")
+        text = "" if citation is None else inline_text(citation)
+        if found or text:
+            yield Reference(identifiers=found, text=text)
 
 
 def _identifiers(record: Element, citation: Element, article: Element, pmid: str) -> dict[str, str]:
@@ -111,9 +169,13 @@ def _identifiers(record: Element, citation: Element, article: Element, pmid: str
 
 def _authors(article: Element) -> Iterator[str]:
     for author in article.iterfind("AuthorList/Author"):
-        given, family, suffix, collective = (
-            plain_text(author.find(tag)) for tag in ("ForeName", "LastName", "Suffix", "CollectiveName")
+        if author.get("ValidYN") == "N":  # a misspelt name, followed by the right one
+            continue
+        family, suffix, collective = (
+            plain_text(author.find(tag)) for tag in ("LastName", "Suffix", "CollectiveName")
         )
+        names = (plain_text(author.find(tag)).strip() for tag in ("ForeName", "FirstName"))
+        given = next(filter(None, names), "") or " ".join(plain_text(author.find("Initials")).strip())
         yield collective or " ".join(filter(None, (given, family, suffix)))
 
 
