@@ -172,18 +172,19 @@ def _manifest(data: Path) -> list[dict[str, str]]:
 
 def _body(article: etree._Element) -> list[str]:
     body = article.find("body")
-    return [] if body is None else words(" ".join(_prose(body)))
+    return [] if body is None else words("".join(_prose(body)))
 
 
 def _prose(element: etree._Element) -> Iterator[str]:
     """Yield the running text of an element, without tables, figures, formulas and citation marks."""
     kept = not (element.tag in _NOT_BODY or (element.tag == "xref" and element.get("ref-type") == "bibr"))
     if kept and isinstance(element.tag, str):
+        block = element.tag in {"p", "title", "label"}
+        yield "\n" if block else ""
         yield element.text or ""
         for child in element:
             yield from _prose(child)
-        if element.tag in {"p", "title", "label"}:
-            yield "\n"
+        yield "\n" if block else ""
     yield element.tail or ""
 
 

@@ -1,29 +1,38 @@
-"""PDF files: text in reading order, headings, title and DOI."""
+"""PDF files: text in reading order, tables, headings, references, and what page one says of the document."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pypdfium2 as pdfium
 
+from medkg_dagster.domain.documents import UNEXPLAINED
 from medkg_dagster.errors import UnreadableDocumentError, UnsafeDocumentError
-from medkg_dagster.stage_api import BlockKind, Document, Payload
+from medkg_dagster.stage_api import BlockKind, Document, Payload, Reference, TextKept
 from medkg_dagster.stages.parse import ParseConfig
 from medkg_dagster.stages.parse.document_text import DocumentText, Metadata, clean, make_document
-from medkg_dagster.stages.parse.pdf.flow import CAPTION, Flow, body_size, flow_text, page_one_title
-from medkg_dagster.stages.parse.pdf.layout import Page, PlacedLine, drop_furniture, reading_order
-from medkg_dagster.stages.parse.pdf.lines import read_lines
-
-_DOI = re.compile(r"\b10\.[0-9]{4,9}/[-._;()/:A-Za-z0-9]+[A-Za-z0-9)]")
-_CITE = re.compile(r"cite this (?:article|paper)", re.IGNORECASE)
-_NO_TITLE = re.compile(
-    r"untitled|microsoft word|powerpoint|\.(?:docx?|pdf|indd|tex|dvi|qxd|rtf|xml)\b|\d+\.\.\d+"
-    r"|^\W*10\.\d{4}|^\S*$",
-    re.IGNORECASE,
+from medkg_dagster.stages.parse.pdf.flow import Kind, Passage, join_lines, passages_of, vocabulary_of
+from medkg_dagster.stages.parse.pdf.front import (
+    find_authors,
+    find_date,
+    find_doi,
+    find_licence,
+    find_title,
+    front_matter,
 )
+from medkg_dagster.stages.parse.pdf.furniture import Page, drop_furniture, drop_line_numbers
+from medkg_dagster.stages.parse.pdf.glyphs import compose_accents, read_glyphs, without_repeats
+from medkg_dagster.stages.parse.pdf.headings import REFERENCES, type_of
+from medkg_dagster.stages.parse.pdf.layout import reading_order
+from medkg_dagster.stages.parse.pdf.lines import glyphs_of, make_lines, text_of, without_repeated_lines
+from medkg_dagster.stages.parse.pdf.reference_list import parse_references
+
+MAX_SCANNED_SHARE = 0.5
+MAX_GARBLED_SHARE = 0.5
+LITTLE_TEXT = 500
 
 
 def parse(payload: Payload, config: ParseConfig) -> Document:
@@ -33,29 +42,42 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
         The document, named by the DOI printed on its first page, else by the hash of its bytes.
 
     Raises:
-        UnreadableDocumentError: Not a PDF, truncated, damaged, encrypted, or without a text layer.
+        UnreadableDocumentError: Not a PDF, truncated, damaged, encrypted, or most of it without a text layer
+            or in fonts that do not say what their glyphs mean.
         UnsafeDocumentError: Too many pages or too much text.
     """
     _refuse_other_formats(payload)
-    pages, stated_title = _read(payload, config)
-    placed = reading_order(drop_furniture(pages))
-    if not placed:
-        raise UnreadableDocumentError(
-            f"{payload.origin}: the PDF's {len(pages)} pages hold no text, only images; run OCR on it first"
-        )
-    usual = body_size(placed)
-    printed_title, title_lines = page_one_title(placed, usual)
-    title = stated_title if _is_title(stated_title, placed) else printed_title
+    source = _read(payload, config)
+    left_out = source.left_out
+    numbered = [drop_line_numbers(page) for page in source.pages]
+    left_out["numbers of lines"] += sum(dropped for _, dropped in numbered)
+    pages, furniture = drop_furniture([page for page, _ in numbered])
+    left_out["running headers, footers and page numbers"] += furniture
+    _refuse_unreadable(source, {page.number for page in pages if page.lines}, payload.origin)
+    placed = reading_order(pages)
+    kind = type_of(placed)
+    title, title_lines = find_title(placed, kind, source.stated.get("Title", ""))
     builder = DocumentText(title, config.max_text_characters)
-    _write(builder, flow_text(placed, usual, skip=title_lines))
-    doi = find_doi([[line.text for line in page.lines] for page in pages])
+    front = front_matter(placed, kind, title_lines)
+    passages = passages_of(
+        [item for position, item in enumerate(placed) if position not in title_lines],
+        kind,
+        frozenset(position - sum(line < position for line in title_lines) for position in front),
+    )
+    printed = [[line.text for line in page.lines] for page in source.pages if not page.aside]
+    references = _write(builder, passages, vocabulary_of(placed), left_out)
+    doi = find_doi(printed, " ".join(source.stated.values()))
     metadata = Metadata(
         id=f"DOI:{doi}" if doi else None,
         source="infores:user-supplied",
         identifiers={"DOI": doi} if doi else {},
+        authors=find_authors(placed, title_lines, source.stated.get("Author", "")),
+        date=find_date(printed[0]),
+        licence=find_licence(line for lines in (printed[0], printed[-1]) for line in lines),
         url=f"https://doi.org/{doi}" if doi else None,
     )
-    return make_document(payload, builder, metadata)
+    document = make_document(payload, builder, metadata, references=references)
+    return document.model_copy(update={"text_kept": _kept(document, source)})
 
 
 def _refuse_other_formats(payload: Payload) -> None:
@@ -74,7 +96,30 @@ def _refuse_other_formats(payload: Payload) -> None:
         )
 
 
-def _read(payload: Payload, config: ParseConfig) -> tuple[list[Page], str]:
+@dataclass(slots=True)
+class _Source:
+    """What was read of a PDF.
+
+    Attributes:
+        count: How many pages it has.
+        stated: Its own metadata.
+        pages: The lines of its pages, those of each direction for themselves.
+        found: The glyphs it has.
+        garbled: How many of them have no meaning.
+        images: The numbers of the pages that have an image and no or little text.
+        left_out: Glyphs that are in none of the lines, by reason.
+    """
+
+    count: int
+    stated: Mapping[str, str]
+    pages: list[Page] = field(default_factory=list)
+    found: Counter[str] = field(default_factory=Counter)
+    garbled: int = 0
+    images: set[int] = field(default_factory=set)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def _read(payload: Payload, config: ParseConfig) -> _Source:
     try:
         pdf = pdfium.PdfDocument(payload.content)
     except pdfium.PdfiumError as error:
@@ -91,80 +136,121 @@ def _read(payload: Payload, config: ParseConfig) -> tuple[list[Page], str]:
             raise UnsafeDocumentError(
                 f"{payload.origin}: {len(pdf)} pages, the limit is {config.max_pages} (max_pages)"
             )
-        title = clean(str(pdf.get_metadata_dict().get("Title") or ""))
-        return _read_pages(pdf, payload.origin, config), title
+        stated = {name: clean(str(value or "")) for name, value in pdf.get_metadata_dict().items()}
+        source = _Source(len(pdf), stated)
+        for number in range(len(pdf)):
+            _read_page(pdf, number, payload.origin, config, source)
+        return source
     finally:
         pdf.close()
 
 
-def _read_pages(pdf: Any, origin: str, config: ParseConfig) -> list[Page]:
-    pages: list[Page] = []
-    characters = 0
-    for number in range(len(pdf)):
+def _read_page(pdf: Any, number: int, origin: str, config: ParseConfig, source: _Source) -> None:
+    try:
+        page = pdf[number]
+    except pdfium.PdfiumError as error:
+        raise UnreadableDocumentError(
+            f"{origin}: page {number + 1} of the PDF is damaged ({error}); fetch the file again"
+        ) from error
+    try:
+        text_page = page.get_textpage()
         try:
-            page = pdf[number]
-        except pdfium.PdfiumError as error:
-            raise UnreadableDocumentError(
-                f"{origin}: page {number + 1} of the PDF is damaged ({error}); fetch the file again"
-            ) from error
-        try:
-            text_page = page.get_textpage()
-            try:
-                characters += text_page.count_chars()
-                if characters > config.max_text_characters:
-                    raise UnsafeDocumentError(
-                        f"{origin}: more than {config.max_text_characters:,} characters by page {number + 1} "
-                        "(max_text_characters)"
-                    )
-                width, height = page.get_size()
-                pages.append(Page(tuple(read_lines(text_page)), width, height))
-            finally:
-                text_page.close()
+            if source.found.total() + text_page.count_chars() > config.max_text_characters:
+                raise UnsafeDocumentError(
+                    f"{origin}: more than {config.max_text_characters:,} characters by page {number + 1} "
+                    "(max_text_characters)"
+                )
+            directions = read_glyphs(text_page, page.get_bbox())
+            if sum(map(len, directions)) < LITTLE_TEXT and any(
+                page.get_objects([pdfium.raw.FPDF_PAGEOBJ_IMAGE])
+            ):
+                source.images.add(number)
+            for rank, there in enumerate(directions):
+                source.found += glyphs_of(text_of(there)[0])
+                source.garbled += there.count_meaningless()
+                glyphs = without_repeats(there)
+                source.left_out["printed twice"] += len(there) - len(glyphs)
+                mended = compose_accents(glyphs)
+                lines, repeated = without_repeated_lines(make_lines(mended, text_page))
+                source.left_out["printed twice"] += repeated
+                source.pages.append(Page(tuple(lines), mended.width, mended.height, number, rank > 0))
         finally:
-            page.close()
-    return pages
+            text_page.close()
+    finally:
+        page.close()
 
 
-def _is_title(stated: str, placed: Sequence[PlacedLine]) -> bool:
-    """Return whether the metadata's title is one: not a file name, and printed on the first page."""
-    if not stated or _NO_TITLE.search(stated):
-        return False
-    printed = _letters("".join(item.line.text for item in placed if item.page == 0))
-    return _letters(stated) in printed
+def _refuse_unreadable(source: _Source, read: set[int], origin: str) -> None:
+    """Refuse a PDF most of which cannot be read.
 
-
-def _letters(text: str) -> str:
-    return "".join(character for character in text.lower() if character.isalnum())
-
-
-def find_doi(pages: Sequence[Sequence[str]]) -> str | None:
-    """Return the article's own DOI, not one it cites.
-
-    Returns:
-        The DOI that page one prints, the one most pages repeat where there are several; else the one
-        that stands beside "cite this article"; None where neither is there.
+    Args:
+        source: What was read.
+        read: The pages that have text besides running headers and page numbers.
+        origin: The file.
     """
-    repeated = Counter(doi for lines in pages for doi in set(_dois(lines)))
-    if pages and (own := _dois(pages[0])):
-        return max(own, key=lambda doi: (repeated[doi], own.count(doi), doi))
-    for lines in pages:
-        for number, line in enumerate(lines):
-            if _CITE.search(line) and (near := _dois(lines[max(0, number - 3) : number + 6])):
-                return near[0]
-    return None
+    scanned = len(source.images - read)
+    if not read or scanned > MAX_SCANNED_SHARE * source.count:
+        count = scanned or source.count
+        raise UnreadableDocumentError(
+            f"{origin}: {count} of the PDF's {source.count} pages ({count / source.count:.0%}) hold no text, "
+            "only images; run OCR on it first"
+        )
+    found = source.found.total()
+    if source.garbled > MAX_GARBLED_SHARE * found:
+        raise UnreadableDocumentError(
+            f"{origin}: {source.garbled:,} of the PDF's {found:,} glyphs "
+            f"({source.garbled / found:.0%}) are in fonts without meaning; run OCR on it"
+        )
 
 
-def _dois(lines: Sequence[str]) -> list[str]:
-    """Return the DOIs in lines; one that breaks after a dot, slash or hyphen goes on in the next line."""
-    text = "\n".join(line.strip() for line in lines)
-    text = re.sub(r"(10\.[0-9]{4,9}/\S*[./\-_])\n(?=[A-Za-z0-9])", r"\1", text)
-    found = [match.group() for match in _DOI.finditer(text)]
-    return [doi if doi.count("(") >= doi.count(")") else doi.rstrip(")") for doi in found]
+def _write(
+    builder: DocumentText, passages: Sequence[Passage], vocabulary: frozenset[str], left_out: Counter[str]
+) -> tuple[Reference, ...]:
+    """Write the passages; return the references, which are no part of the text."""
+    references: tuple[Reference, ...] = ()
+    position = 0
+    while position < len(passages):
+        passage = passages[position]
+        position += 1
+        if passage.kind is Kind.TABLE:
+            builder.table([item.cells for item in passage.items])
+            continue
+        text, hyphens = join_lines([item.line.text for item in passage.items], vocabulary)
+        left_out["hyphens at line ends"] += hyphens
+        if passage.kind is not Kind.HEADING:
+            builder.block(text, BlockKind.CAPTION if passage.kind is Kind.CAPTION else BlockKind.PARAGRAPH)
+            continue
+        builder.section(text, passage.level)
+        if REFERENCES.match(text) and not references:
+            references, passages = _listed(passages, position, vocabulary, left_out)
+    return references
 
 
-def _write(builder: DocumentText, flow: Flow) -> None:
-    for heading, text in flow:
-        if heading:
-            builder.section(text)
-        else:
-            builder.block(text, BlockKind.CAPTION if CAPTION.match(text) else BlockKind.PARAGRAPH)
+def _listed(
+    passages: Sequence[Passage], start: int, vocabulary: frozenset[str], left_out: Counter[str]
+) -> tuple[tuple[Reference, ...], Sequence[Passage]]:
+    """Return the references that begin at a passage, and the passages without them.
+
+    The list goes on to the next heading; tables and captions in it are none of it.
+    """
+    end = next((at for at in range(start, len(passages)) if passages[at].kind is Kind.HEADING), len(passages))
+    listed = [passage for passage in passages[start:end] if passage.kind is Kind.PARAGRAPH]
+    items = [item for passage in listed for item in passage.items]
+    references, used, reasons = parse_references(items, vocabulary)
+    if not references:
+        return (), passages
+    left_out.update(reasons)
+    others = [passage for passage in passages[start:end] if passage.kind is not Kind.PARAGRAPH]
+    rest = [Passage(Kind.PARAGRAPH, items[used:])] if used < len(items) else []
+    return references, [*passages[:start], *others, *rest, *passages[end:]]
+
+
+def _kept(document: Document, source: _Source) -> TextKept:
+    """Compare the glyphs of the pages, as they were before anything was done with them, with the text."""
+    texts = (document.title, document.text, *(reference.text for reference in document.references))
+    lost = (source.found - glyphs_of("\n".join(texts))).total()
+    left_out = {reason: count for reason, count in sorted(source.left_out.items()) if count > 0}
+    if lost > sum(left_out.values()):
+        left_out[UNEXPLAINED] = lost - sum(left_out.values())
+    found = source.found.total()
+    return TextKept(found=found, kept=found - sum(left_out.values()), left_out=left_out)

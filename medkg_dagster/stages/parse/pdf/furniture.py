@@ -1,0 +1,125 @@
+"""What of a PDF page is no part of its text: running headers and footers, page numbers, numbers of lines."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from statistics import median
+
+from medkg_dagster.stages.parse.pdf.lines import Line, glyphs_of, rows_of
+
+_NUMBER = re.compile(r"\d+")
+_PAGE_OF_PAGES = re.compile(r"(?:page\s*)?\d{1,4}\s*(?:of|/)\s*\d{1,4}$", re.IGNORECASE)
+_LINE_NUMBER = re.compile(r"\d{1,4}$")
+MARGIN_SHARE = 0.1
+MIN_NUMBERED_LINES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The lines of one page that are read in one direction.
+
+    Attributes:
+        lines: The lines.
+        width: The width of the page in points, turned as the lines are read.
+        height: Its height.
+        number: Which page it is, from 0.
+        aside: Whether most of the page's text is read in another direction.
+    """
+
+    lines: tuple[Line, ...]
+    width: float
+    height: float
+    number: int = 0
+    aside: bool = False
+
+
+def drop_furniture(pages: Sequence[Page]) -> tuple[list[Page], int]:
+    """Remove page numbers, and running headers and footers: rows at the edge that several pages repeat.
+
+    A row goes only as a whole, so that the cells of a table that reaches the edge stay: each part of it must
+    stand on other pages too, its numbers the same or counting with the pages.
+
+    Returns:
+        The pages, and how many glyphs were removed.
+    """
+    edges = [[row for row in rows_of(_at_edge(page)) if row] for page in pages]
+    total = len({page.number for page in pages})
+    seen: Counter[tuple[object, ...]] = Counter()
+    for page, rows in zip(pages, edges, strict=True):
+        seen.update({sign for row in rows for line in row for sign in _signs(line, page)})
+    needed = max(2, min(3, total - 1))
+
+    def repeated(line: Line, page: Page) -> bool:
+        return any(seen[sign] >= needed for sign in _signs(line, page)) or (
+            total > 1 and bool(_PAGE_OF_PAGES.match(line.text))
+        )
+
+    kept = []
+    dropped = 0
+    for page, rows in zip(pages, edges, strict=True):
+        gone = {id(line) for row in rows if all(repeated(line, page) for line in row) for line in row}
+        dropped += sum(glyphs_of(line.text).total() for line in page.lines if id(line) in gone)
+        kept.append(replace(page, lines=tuple(line for line in page.lines if id(line) not in gone)))
+    return kept, dropped
+
+
+def _at_edge(page: Page) -> list[Line]:
+    low, high = page.height * MARGIN_SHARE, page.height * (1 - MARGIN_SHARE)
+    return [line for line in page.lines if line.y0 > high or line.y1 < low]
+
+
+def _signs(line: Line, page: Page) -> list[tuple[object, ...]]:
+    """Return what a line is known by on other pages: its words, its numbers as they are or less the page's.
+
+    Only the first or the last number counts with the pages; others are the same on each of them.
+    """
+    text = " ".join(line.text.split()).lower()
+    words = _NUMBER.sub("#", text)
+    numbers = [int(number[:9]) for number in _NUMBER.findall(text)]
+    if not numbers:
+        return [(words,)]
+    first = (numbers[0] - page.number, *numbers[1:])
+    last = (*numbers[:-1], numbers[-1] - page.number)
+    same = [(words, *numbers)] if words != "#" else []
+    return [*same, (words, "first", *first), (words, "last", *last)]
+
+
+def drop_line_numbers(page: Page) -> tuple[Page, int]:
+    """Remove the numbers of a manuscript's lines: they stand one below another beside prose and count it.
+
+    Returns:
+        The page, and how many glyphs were removed.
+    """
+    places: dict[int, list[Line]] = {}
+    for line in page.lines:
+        if _LINE_NUMBER.match(line.text):
+            places.setdefault(round(line.x1 / 4), []).append(line)
+    numbers: list[Line] = []
+    for place in sorted(places):
+        near = sorted(places[place] + places.get(place + 1, []), key=lambda line: -line.middle)
+        if len(near) >= MIN_NUMBERED_LINES and _count(near) and len(near) > len(numbers):
+            numbers = near
+    gone = set(map(id, numbers))
+    if not gone or not _beside_prose([line for line in page.lines if id(line) not in gone]):
+        return page, 0
+    kept = tuple(line for line in page.lines if id(line) not in gone)
+    return replace(page, lines=kept), sum(len(line.text) for line in numbers)
+
+
+def _count(lines: Sequence[Line]) -> bool:
+    """Return whether most numbers are one or five more than the one above."""
+    steps = Counter(int(lower.text) - int(upper.text) for upper, lower in pairwise(lines))
+    step, count = steps.most_common(1)[0]
+    return step in {1, 5} and count >= 0.8 * (len(lines) - 1)
+
+
+def _beside_prose(lines: Sequence[Line]) -> bool:
+    texts = [" ".join(line.text for line in row) for row in rows_of(lines)]
+    if not texts:
+        return False
+    going_on = sum(text[:1].islower() for text in texts)
+    return median(map(len, texts)) >= 20 and going_on >= 0.25 * len(texts)

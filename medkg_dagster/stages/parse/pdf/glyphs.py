@@ -1,0 +1,269 @@
+"""The glyphs of a PDF page in bulk, set upright: which there are, where, and read in which direction."""
+
+from __future__ import annotations
+
+import ctypes
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pypdfium2.raw as pdfium
+
+HYPHEN = 0xFFFE  # PDFium's mark where it joined a word that is hyphenated at a line's end
+_NEWLINES = (10, 13)
+_BLANKS = (
+    9, 10, 11, 12, 13, 32, 0x85, 0xA0, *range(0x2000, 0x200C), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000, 0xFEFF,
+)  # fmt: skip
+# Marks that are printed over a letter, with the combining mark that means the same.
+_ACCENTS = {
+    0x60: 0x300, 0x2CB: 0x300, 0xB4: 0x301, 0x2CA: 0x301, 0x5E: 0x302, 0x2C6: 0x302, 0x2DC: 0x303,
+    0x7E: 0x303, 0xAF: 0x304, 0x2C9: 0x304, 0x2D8: 0x306, 0x2D9: 0x307, 0xA8: 0x308, 0x2DA: 0x30A,
+    0xB0: 0x30A, 0x2DD: 0x30B, 0x2C7: 0x30C, 0xB8: 0x327, 0x2DB: 0x328,
+    **{mark: mark for mark in range(0x300, 0x370)},
+}  # fmt: skip
+_DOTLESS = {0x131: 0x69, 0x237: 0x6A}
+
+_UNITS = ctypes.POINTER(ctypes.c_ushort)
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+
+def _bulk(function: Any, result: Any, *parameters: Any) -> Any:
+    """Return a function of PDFium as one that takes addresses and keeps the interpreter's lock.
+
+    Called for every glyph, this costs a third of what pypdfium2's own conversion of arguments does.
+    """
+    address = ctypes.cast(function, ctypes.c_void_p).value
+    assert address is not None
+    return ctypes.PYFUNCTYPE(result, *parameters)(address)
+
+
+_box_of = _bulk(pdfium.FPDFText_GetLooseCharBox, ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+_code_of = _bulk(pdfium.FPDFText_GetUnicode, ctypes.c_uint, ctypes.c_void_p, ctypes.c_int)
+_angle_of = _bulk(pdfium.FPDFText_GetCharAngle, ctypes.c_float, ctypes.c_void_p, ctypes.c_int)
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """Visible glyphs that are read in one direction, in the order of the page's content stream.
+
+    Attributes:
+        codes: Unicode code units.
+        indices: Their numbers on PDFium's page.
+        x0: Left edges in points, the page turned so that they stand upright.
+        x1: Right edges.
+        y0: Bottom edges.
+        y1: Top edges.
+        spaces: Whether white space stands before each.
+        breaks: Whether a line break or something else in between ends the line before each.
+        width: The width of the page, turned.
+        height: Its height.
+    """
+
+    codes: Integers
+    indices: Integers
+    x0: Floats
+    x1: Floats
+    y0: Floats
+    y1: Floats
+    spaces: Flags
+    breaks: Flags
+    width: float
+    height: float
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def chosen(self, which: Flags) -> Glyphs:
+        """Return those of the glyphs that are flagged."""
+        return Glyphs(
+            codes=self.codes[which],
+            indices=self.indices[which],
+            x0=self.x0[which],
+            x1=self.x1[which],
+            y0=self.y0[which],
+            y1=self.y1[which],
+            spaces=self.spaces[which],
+            breaks=self.breaks[which],
+            width=self.width,
+            height=self.height,
+        )
+
+    def count_meaningless(self) -> int:
+        """Return how many have no character: unmapped ones and those of private use."""
+        private = (self.codes >= 0xE000) & (self.codes <= 0xF8FF)
+        return int(np.count_nonzero(private | (self.codes == 0xFFFD) | (self.codes == 0)))
+
+
+def read_glyphs(text_page: Any, bounds: tuple[float, float, float, float]) -> list[Glyphs]:
+    """Read the visible glyphs of a page, those of each direction for themselves, the most first.
+
+    Args:
+        text_page: pypdfium2's text page.
+        bounds: Left, bottom, right and top of the page.
+    """
+    count = text_page.count_chars()
+    if count <= 0:
+        return []
+    handle = ctypes.cast(text_page.raw, ctypes.c_void_p).value or 0
+    codes = _codes(text_page.raw, handle, count)
+    blank = np.isin(codes, _BLANKS) | ((codes < 32) & (codes != 2)) | (codes == 0xAD)
+    codes[codes == 2] = HYPHEN
+    visible = np.flatnonzero(~blank)
+    if not len(visible):
+        return []
+    boxes = np.empty((len(visible), 4), np.float32)
+    start = boxes.ctypes.data
+    addresses = range(start, start + 16 * len(visible), 16)
+    np.fromiter(map(_box_of, repeat(handle), visible.tolist(), addresses), np.int8, len(visible))
+    left, top, right, bottom = boxes.astype(np.float64).T
+    page = Glyphs(
+        codes=codes[visible],
+        indices=visible,
+        x0=np.minimum(left, right) - bounds[0],
+        x1=np.maximum(left, right) - bounds[0],
+        y0=np.minimum(bottom, top) - bounds[1],
+        y1=np.maximum(bottom, top) - bounds[1],
+        spaces=np.diff(np.cumsum(blank)[visible], prepend=0) > 0,
+        breaks=np.diff(np.cumsum(np.isin(codes, _NEWLINES))[visible], prepend=0) > 0,
+        width=bounds[2] - bounds[0],
+        height=bounds[3] - bounds[1],
+    )
+    directions = _directions(handle, page)
+    found = [_upright(page, directions == direction, int(direction)) for direction in np.unique(directions)]
+    return sorted(found, key=len, reverse=True)
+
+
+def _codes(raw: Any, handle: int, count: int) -> Integers:
+    codes = np.empty(count + 1, np.uint16)
+    if pdfium.FPDFText_GetText(raw, 0, count, codes.ctypes.data_as(_UNITS)) == count + 1:
+        return codes[:count].astype(np.int64)
+    # where the text has fewer or more units than there are glyphs, each is asked for
+    return np.fromiter(map(_code_of, repeat(handle), range(count)), np.int64, count)
+
+
+def _directions(handle: int, page: Glyphs) -> Integers:
+    """Return the angle of each glyph in steps of 5 degrees, counterclockwise, right angles preferred.
+
+    A glyph that goes on to the right of the one before it has its direction, only others are asked for.
+    """
+    height = np.minimum(page.y1[1:] - page.y0[1:], page.y1[:-1] - page.y0[:-1])
+    overlap = np.minimum(page.y1[1:], page.y1[:-1]) - np.maximum(page.y0[1:], page.y0[:-1])
+    goes_on = (
+        (overlap > 0.3 * height) & (page.x0[1:] > page.x0[:-1]) & (page.x0[1:] - page.x1[:-1] < 2 * height)
+    )
+    asked = np.flatnonzero(np.concatenate(([True], ~goes_on)))
+    indices = page.indices[asked].tolist()
+    degrees = -np.degrees(np.fromiter(map(_angle_of, repeat(handle), indices), np.float64, len(asked)))
+    right = np.round(degrees / 90) * 90
+    rounded = np.where(np.abs(degrees - right) <= 8, right, np.round(degrees / 5) * 5).astype(np.int64) % 360
+    return np.repeat(rounded, np.diff([*asked, len(page)]))
+
+
+def _upright(page: Glyphs, which: Flags, direction: int) -> Glyphs:
+    """Return the glyphs of one direction, the page turned so that they stand upright."""
+    glyphs = page.chosen(which)
+    # a line ends where glyphs of another direction stand in between
+    between = np.diff(np.flatnonzero(which), prepend=-1) > 1
+    glyphs = replace(glyphs, breaks=glyphs.breaks | between)
+    width, height = page.width, page.height
+    x0, x1, y0, y1 = glyphs.x0, glyphs.x1, glyphs.y0, glyphs.y1
+    match direction:
+        case 0:
+            return glyphs
+        case 90:
+            return replace(glyphs, x0=y0, x1=y1, y0=width - x1, y1=width - x0, width=height, height=width)
+        case 180:
+            return replace(glyphs, x0=width - x1, x1=width - x0, y0=height - y1, y1=height - y0)
+        case 270:
+            return replace(glyphs, x0=height - y1, x1=height - y0, y0=x0, y1=x1, width=height, height=width)
+    angle = np.radians(direction)
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+    # a glyph that stands oblique is about half as wide and high as the box around it
+    half = (x1 - x0 + y1 - y0) / 6
+    return replace(glyphs, x0=along - half / 2, x1=along + half / 2, y0=across - half, y1=across + half)
+
+
+def compose_accents(glyphs: Glyphs) -> Glyphs:
+    """Join letters and the accents that are printed over them as glyphs of their own."""
+    marks = np.flatnonzero(np.isin(glyphs.codes, list(_ACCENTS)))
+    if not len(marks):
+        return glyphs
+    codes, spaces, breaks = glyphs.codes.copy(), glyphs.spaces.copy(), glyphs.breaks.copy()
+    gone = np.zeros(len(glyphs), np.bool_)
+    for mark in marks.tolist():
+        base = _base_of(glyphs, mark)
+        if base is None or gone[base]:
+            continue
+        letter = _DOTLESS.get(int(codes[base]), int(codes[base]))
+        composed = unicodedata.normalize("NFC", chr(letter) + chr(_ACCENTS[int(codes[mark])]))
+        if len(composed) > 1:
+            continue
+        first, last = min(base, mark), max(base, mark)
+        codes[base] = ord(composed)
+        gone[mark] = True
+        spaces[base], breaks[base] = spaces[first], breaks[first]
+        if last + 1 < len(codes) and mark == last:
+            # what PDFium saw between an accent and the letter before it stands behind neither
+            spaces[last + 1] = spaces[last + 1] and not _touch(glyphs, base, last + 1)
+            breaks[last + 1] = breaks[last + 1] and not _touch(glyphs, base, last + 1)
+    return replace(glyphs, codes=codes, spaces=spaces, breaks=breaks).chosen(~gone)
+
+
+def _base_of(glyphs: Glyphs, mark: int) -> int | None:
+    """Return the letter that an accent stands over: of its neighbours the one that it covers most of."""
+    best: tuple[float, int] | None = None
+    for near in (mark - 1, mark + 1):
+        if not 0 <= near < len(glyphs) or not chr(int(glyphs.codes[near])).isalpha():
+            continue
+        width = max(0.1, min(glyphs.x1[near] - glyphs.x0[near], glyphs.x1[mark] - glyphs.x0[mark]))
+        shared = min(glyphs.x1[near], glyphs.x1[mark]) - max(glyphs.x0[near], glyphs.x0[mark])
+        apart = abs(glyphs.y0[near] - glyphs.y0[mark]) > glyphs.y1[near] - glyphs.y0[near]
+        if shared / width > 0.5 and not apart and (best is None or shared / width > best[0]):
+            best = (shared / width, near)
+    return best[1] if best else None
+
+
+def _touch(glyphs: Glyphs, left: int, right: int) -> bool:
+    size = glyphs.y1[left] - glyphs.y0[left]
+    same_line = abs(glyphs.y0[left] - glyphs.y0[right]) < 0.3 * size
+    return bool(same_line and abs(glyphs.x0[right] - glyphs.x1[left]) < 0.12 * size)
+
+
+def without_repeats(glyphs: Glyphs) -> Glyphs:
+    """Drop a glyph that is printed over the same one before it, a hair apart, as bold type is imitated."""
+    if len(glyphs) < 2:
+        return glyphs
+    near = 0.1 * (glyphs.y1 - glyphs.y0)[1:]
+    again = (
+        (glyphs.codes[1:] == glyphs.codes[:-1])
+        & (np.abs(np.diff(glyphs.x0)) < near)
+        & (np.abs(np.diff(glyphs.y0)) < near)
+    )
+    stays = np.concatenate(([True], ~again))
+    return glyphs if stays.all() else glyphs.chosen(stays)
+
+
+def runs(glyphs: Glyphs) -> Iterator[tuple[int, int]]:
+    """Yield where the runs of glyphs begin and end that go on along one line without a wide gap."""
+    if not len(glyphs):
+        return
+    height = np.maximum(np.maximum(glyphs.y1[1:] - glyphs.y0[1:], glyphs.y1[:-1] - glyphs.y0[:-1]), 1.0)
+    overlap = np.minimum(glyphs.y1[1:], glyphs.y1[:-1]) - np.maximum(glyphs.y0[1:], glyphs.y0[:-1])
+    gap = glyphs.x0[1:] - glyphs.x1[:-1]
+    back = glyphs.x0[:-1] - glyphs.x0[1:]
+    ends = (
+        (overlap < -0.2 * height)
+        | (gap > 1.0 * height)
+        | (back > 0.3 * height)
+        | glyphs.breaks[1:]
+        | (glyphs.codes[:-1] == HYPHEN)
+    )
+    starts = [0, *(np.flatnonzero(ends) + 1).tolist()]
+    yield from zip(starts, [*starts[1:], len(glyphs)], strict=True)
