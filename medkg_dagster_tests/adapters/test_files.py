@@ -58,6 +58,7 @@ def fetch_one(folder: Path, name: str, content: bytes, **parameters: Any) -> tup
         (json.dumps(study("NCT99990001")).encode(), PayloadFormat.STUDY_JSON),
         (b"\xef\xbb\xbf \n" + json.dumps([study("NCT99990001")]).encode(), PayloadFormat.STUDY_JSON),
         (json.dumps({"studies": [study("NCT99990001")]}).encode(), PayloadFormat.STUDY_JSON),
+        (json.dumps(study("NCT99990001")).encode() + b"\n\n", PayloadFormat.STUDY_JSON),
         (JATS, PayloadFormat.JATS_XML),
         (b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- c -->" + JATS, PayloadFormat.JATS_XML),
         (JATS.decode().encode("utf-16"), PayloadFormat.JATS_XML),
@@ -97,6 +98,13 @@ def test_format_is_recognised_by_content_whatever_the_extension(
         ("a.xml", b"<?xml version='1.0' encoding='martian'?><a/>", "UnreadableDocumentError", "a.xml: XML"),
         ("a.json", b'{"protocolSection": {', "UnreadableDocumentError", "broken at line 1, column 22"),
         ("a.json", b'{"results": []}', "UnreadableDocumentError", "no ClinicalTrials.gov v2 study"),
+        (
+            "a.json",
+            b'{"FullStudiesResponse": {}}',
+            "UnreadableDocumentError",
+            "ClinicalTrials.gov's first API",
+        ),
+        ("a.json", b'[{"Study": {"ProtocolSection": {}}}]', "UnreadableDocumentError", "fetch them again by"),
         ("a.json", b"[]", "RejectedDocumentError", "empty list of studies"),
         ("a.json", b'{"studies": []}', "RejectedDocumentError", "empty list of studies"),
         ("a.json", b'{"a": NaN}', "UnreadableDocumentError", "NaN is not JSON"),
@@ -221,6 +229,20 @@ def test_single_jats_article_is_kept_byte_for_byte(tmp_path: Path) -> None:
     payloads, _ = fetch_one(tmp_path, "article.xml", JATS)
     assert payloads[0].content == JATS
     assert payloads[0].id == "article.xml"
+
+
+def test_json_lines_give_a_document_each_and_a_bad_line_is_quarantined_alone(tmp_path: Path) -> None:
+    lines = [study("NCT99990001"), {"doi": "10.1000/x", "title": "T"}, study("NCT99990002")]
+    content = b"\n".join([*(json.dumps(line).encode() for line in lines), b'{"protocolSection": {'])
+
+    payloads, refused = fetch_one(tmp_path, "a.jsonl", content)
+
+    assert [payload.id for payload in payloads] == [
+        "clinicaltrials:NCT99990001",
+        "DOI:10.1000/x",
+        "clinicaltrials:NCT99990002",
+    ]
+    assert refused.startswith("UnreadableDocumentError: a.jsonl#4: JSON that ends too early")
 
 
 def test_one_bad_study_does_not_take_the_others_of_its_file(tmp_path: Path) -> None:

@@ -29,6 +29,9 @@ _HTML_START = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _JSON_START = re.compile(rb"\{\s*[\"}]|\[\s*[\[{\"\]]")
+_OLD_STUDIES = frozenset(
+    {"FullStudiesResponse", "StudyFieldsResponse", "FullStudy", "Study", "ProtocolSection"}
+)
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _UNICODE_MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -95,12 +98,36 @@ def split_content(name: str, origin: str, content: bytes, source: str) -> Iterat
     elif _XML_START.match(start) or _is_utf16_xml(content):
         yield from _split_xml(name, origin, content, source)
     elif _JSON_START.match(start):
-        yield from _split_json(name, origin, load_json(name, content), source)
+        if _is_json_lines(content):
+            yield from _split_lines(name, origin, content, source)
+        else:
+            yield from _split_json(name, origin, load_json(name, content), source)
     elif (header := _PDF_HEADER.search(content, 0, _PDF_HEADER_WITHIN)) and b"obj" in content[header.end() :]:
         yield whole(format=PayloadFormat.PDF)
     else:
         _check_text(name, content)
         yield whole(format=PayloadFormat.TEXT)
+
+
+def _is_json_lines(content: bytes) -> bool:
+    """Whether a file is JSON Lines: its first line is a whole object, and another one begins with one."""
+    first, _, rest = content.removeprefix(codecs.BOM_UTF8).lstrip(_SPACE).partition(b"\n")
+    if not rest.lstrip(_SPACE).startswith(b"{"):
+        return False
+    try:
+        return isinstance(json.loads(first), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _split_lines(name: str, origin: str, content: bytes, source: str) -> Iterator[Payload | Refused]:
+    for number, line in enumerate(content.removeprefix(codecs.BOM_UTF8).splitlines(), start=1):
+        place = f"{name}#{number}"
+        try:
+            if line.strip():
+                yield from _split_json(place, origin, load_json(place, line), source)
+        except DocumentError as error:
+            yield Refused(place, error)
 
 
 def _split_json(name: str, origin: str, value: Any, source: str) -> Iterator[Payload | Refused]:
@@ -185,7 +212,7 @@ def split_studies(name: str, origin: str, value: Any, source: str) -> Iterator[P
     if not items:
         raise RejectedDocumentError(f"{name}: JSON with an empty list of studies")
     if not any(isinstance(item, dict) and "protocolSection" in item for item in items):
-        _refuse_json(name)
+        _refuse_json(name, items)
     for number, item in enumerate(items, start=1):
         place = f"{name}#{number}"
         try:
@@ -204,7 +231,7 @@ def study_payload(name: str, origin: str, study: Any, source: str) -> Payload:
         UnreadableDocumentError: It is no study, has no NCT id, or holds text that is no Unicode.
     """
     if not isinstance(study, dict) or not isinstance(study.get("protocolSection"), dict):
-        _refuse_json(name)
+        _refuse_json(name, study)
     identification = study["protocolSection"].get("identificationModule")
     nct_id = identification.get("nctId") if isinstance(identification, dict) else None
     if not isinstance(nct_id, str) or not _NCT_ID.fullmatch(nct_id):
@@ -271,7 +298,13 @@ def _promise(name: str) -> str:
     return "a PDF" if name.lower().endswith(".pdf") else "a document of a known format"
 
 
-def _refuse_json(name: str) -> NoReturn:
+def _refuse_json(name: str, value: Any = None) -> NoReturn:
+    first = value[0] if isinstance(value, list) and value else value
+    if isinstance(first, dict) and not _OLD_STUDIES.isdisjoint(first):
+        raise UnreadableDocumentError(
+            f"{name}: studies in the shape of ClinicalTrials.gov's first API, now closed; fetch them again "
+            "by the source clinicaltrials or from https://clinicaltrials.gov/api/v2/studies"
+        )
     raise UnreadableDocumentError(
         f"{name}: JSON, but no ClinicalTrials.gov v2 study (no protocolSection) and no record of an article "
         "(no DOI, PMID or PMCID); other JSON is not read"

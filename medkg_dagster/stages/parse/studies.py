@@ -11,18 +11,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from medkg_dagster.stage_api import Annotation, AnnotationRole, BlockKind, Document, Payload
+from medkg_dagster.stage_api import Annotation, AnnotationRole, BlockKind, Document, Payload, Reference
 from medkg_dagster.stages.parse import ParseConfig
 from medkg_dagster.stages.parse.document_text import DocumentText, Metadata, list_items, make_document
 from medkg_dagster.stages.parse.study_record import (
     Record,
     StudyRecord,
+    figure,
     load_study,
     sentences,
     strings,
+    study_texts,
     text_of,
     words,
 )
+from medkg_dagster.stages.parse.study_results import write_results
+from medkg_dagster.stages.parse.text_kept import with_text_kept
 
 _CRITERIA_HEADING = re.compile(
     r"[^\n:]{0,40}\b(inclusion|exclusion)\b(?:[ /-]+(?:and[ /-]+exclusion[ ]+)?criteria)?[^\n:]{0,40}:?\s*$",
@@ -30,6 +34,19 @@ _CRITERIA_HEADING = re.compile(
 )
 _HEADED_CRITERIA = re.compile(
     r"((?:key |main |major )?(?:inclusion|exclusion) criteria:)\s*(\S.*)$", re.IGNORECASE
+)
+_DESIGN_CODES = (
+    ("Allocation", "allocation"),
+    ("Intervention model", "interventionModel"),
+    ("Observational model", "observationalModel"),
+    ("Time perspective", "timePerspective"),
+    ("Primary purpose", "primaryPurpose"),
+    ("Masking", "maskingInfo.masking"),
+)
+_DATES = (
+    ("Start", "startDateStruct"),
+    ("Primary completion", "primaryCompletionDateStruct"),
+    ("Completion", "completionDateStruct"),
 )
 _LAST_SIX_DIGITS = {"D": 66448, "C": 588420}
 _MESH_ID = re.compile(r"[DC][0-9]{6,9}")
@@ -49,6 +66,8 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
     _write_outcomes(builder, study)
     _write_eligibility(builder, study)
     _write_design(builder, study)
+    write_results(builder, study)
+    _write_sharing(builder, study)
     metadata = Metadata(
         id=f"clinicaltrials:{study.nct_id}",
         source="infores:clinicaltrials",
@@ -58,7 +77,15 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
         url=f"https://clinicaltrials.gov/study/{study.nct_id}",
         annotations=_annotations(study),
     )
-    return make_document(payload, builder, metadata)
+    document = make_document(payload, builder, metadata, references=_references(study))
+    return with_text_kept(document, study_texts(study.data))
+
+
+def _references(study: StudyRecord) -> Iterator[Reference]:
+    for entry in study.records("protocolSection.referencesModule.references"):
+        text, pmid = text_of(entry.get("citation")), figure(entry, "pmid")
+        if text or pmid:
+            yield Reference(identifiers={"PMID": pmid} if pmid else {}, text=" ".join(text.split()))
 
 
 def _write_description(builder: DocumentText, study: StudyRecord) -> None:
@@ -87,7 +114,7 @@ def _named(intervention: Record) -> str:
 def _write_interventions(builder: DocumentText, study: StudyRecord) -> None:
     names = [name for name in map(_named, study.interventions) if name]
     names = list(dict.fromkeys(names))
-    builder.section("Conditions and interventions")
+    builder.section("Conditions and interventions", in_source=False)
     builder.block(_composed(study, names))
     if study.conditions:
         builder.section("Conditions", 2)
@@ -104,7 +131,9 @@ def _write_interventions(builder: DocumentText, study: StudyRecord) -> None:
         builder.section("Arms", 2)
         for arm in arms:
             head = ": ".join(filter(None, (words(arm.get("type")).capitalize(), text_of(arm.get("label")))))
-            builder.block(sentences(head, text_of(arm.get("description"))), BlockKind.LIST_ITEM)
+            given = "; ".join(strings(arm.get("interventionNames")))
+            label = f"Interventions: {given}" if given else ""
+            builder.block(sentences(head, text_of(arm.get("description")), label), BlockKind.LIST_ITEM)
     if keywords := study.texts("protocolSection.conditionsModule.keywords"):
         builder.section("Keywords", 2)
         builder.block("; ".join(keywords))
@@ -139,7 +168,7 @@ def _write_outcomes(builder: DocumentText, study: StudyRecord) -> None:
 
 def _write_eligibility(builder: DocumentText, study: StudyRecord) -> None:
     module = "protocolSection.eligibilityModule"
-    builder.section("Eligibility")
+    builder.section("Eligibility", in_source=False)
     builder.block(sentences(*_eligibility_facts(study)))
     if population := study.text(f"{module}.studyPopulation"):
         builder.section("Study population", 2)
@@ -176,6 +205,10 @@ def _eligibility_facts(study: StudyRecord) -> Iterator[str]:
     for label, key in (("Sex", "sex"), ("Minimum age", "minimumAge"), ("Maximum age", "maximumAge")):
         if value := study.text(f"protocolSection.eligibilityModule.{key}"):
             yield f"{label}: {value.lower()}"
+    if text := study.text("protocolSection.eligibilityModule.genderDescription"):
+        yield text
+    if method := study.code("protocolSection.eligibilityModule.samplingMethod"):
+        yield f"Sampling: {method}"
     volunteers = study.get("protocolSection.eligibilityModule.healthyVolunteers")
     if isinstance(volunteers, bool):
         yield f"Accepts healthy volunteers: {'yes' if volunteers else 'no'}"
@@ -183,24 +216,63 @@ def _eligibility_facts(study: StudyRecord) -> Iterator[str]:
 
 def _write_design(builder: DocumentText, study: StudyRecord) -> None:
     design, status = "protocolSection.designModule", "protocolSection.statusModule"
+    people = "protocolSection.sponsorCollaboratorsModule"
+    enrolled = (
+        figure(study.record(f"{design}.enrollmentInfo"), "count"),
+        study.code(f"{design}.enrollmentInfo.type"),
+    )
     facts = [
-        ("Study type", words(study.get(f"{design}.studyType"))),
+        ("Acronym", study.text("protocolSection.identificationModule.acronym")),
+        ("Study type", study.code(f"{design}.studyType")),
         ("Phase", ", ".join(map(words, strings(study.get(f"{design}.phases"))))),
-        ("Allocation", words(study.get(f"{design}.designInfo.allocation"))),
-        ("Intervention model", words(study.get(f"{design}.designInfo.interventionModel"))),
-        ("Observational model", words(study.get(f"{design}.designInfo.observationalModel"))),
-        ("Time perspective", words(study.get(f"{design}.designInfo.timePerspective"))),
-        ("Primary purpose", words(study.get(f"{design}.designInfo.primaryPurpose"))),
-        ("Masking", words(study.get(f"{design}.designInfo.maskingInfo.masking"))),
-        ("Enrollment", str(study.get(f"{design}.enrollmentInfo.count") or "")),
-        ("Overall status", words(study.get(f"{status}.overallStatus"))),
+        *((label, study.code(f"{design}.designInfo.{key}")) for label, key in _DESIGN_CODES),
+        (
+            "Who is masked",
+            ", ".join(map(words, strings(study.get(f"{design}.designInfo.maskingInfo.whoMasked")))),
+        ),
+        ("Enrollment", " ".join(filter(None, enrolled))),
+        ("Target duration", study.text(f"{design}.targetDuration")),
+        (
+            "Specimens",
+            sentences(study.code(f"{design}.bioSpec.retention"), study.text(f"{design}.bioSpec.description")),
+        ),
+        ("Overall status", study.code(f"{status}.overallStatus")),
         ("Why stopped", study.text(f"{status}.whyStopped")),
+        *((label, _dated(study, f"{status}.{key}")) for label, key in _DATES),
+        (
+            "Collaborators",
+            "; ".join(text_of(item.get("name")) for item in study.records(f"{people}.collaborators")),
+        ),
     ]
-    builder.section("Study design")
+    builder.section("Study design", in_source=False)
     builder.block(sentences(*(f"{label}: {value}" for label, value in facts if value)))
     for key in ("interventionModelDescription", "maskingInfo.maskingDescription"):
         if text := study.text(f"{design}.designInfo.{key}"):
             _write_markup(builder, text)
+
+
+def _dated(study: StudyRecord, path: str) -> str:
+    date, kind = study.text(f"{path}.date"), study.code(f"{path}.type")
+    return f"{date} ({kind})" if date and kind else date
+
+
+def _write_sharing(builder: DocumentText, study: StudyRecord) -> None:
+    module = "protocolSection.ipdSharingStatementModule"
+    builder.section("Sharing of participants' data", in_source=False)
+    facts = [
+        ("Shared", study.code(f"{module}.ipdSharing")),
+        ("What", ", ".join(map(words, strings(study.get(f"{module}.infoTypes"))))),
+        ("When", study.text(f"{module}.timeFrame")),
+        ("Access", study.text(f"{module}.accessCriteria")),
+        ("Address", study.text(f"{module}.url")),
+    ]
+    builder.block(sentences(*(f"{label}: {value}" for label, value in facts if value)))
+    _write_markup(builder, study.text(f"{module}.description"))
+    builder.section("Links", in_source=False)
+    module = "protocolSection.referencesModule"
+    for link in (*study.records(f"{module}.seeAlsoLinks"), *study.records(f"{module}.availIpds")):
+        parts = (text_of(link.get(key)) for key in ("label", "type", "id", "comment", "url"))
+        builder.block(": ".join(filter(None, parts)), BlockKind.LIST_ITEM)
 
 
 def _annotations(study: StudyRecord) -> Iterator[Annotation]:

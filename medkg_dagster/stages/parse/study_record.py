@@ -15,10 +15,48 @@ from medkg_dagster.stages.parse.text import decode
 _NCT_ID = re.compile(r"NCT[0-9]{8}")
 _ESCAPED = re.compile(r"\\([\\`*_{}\[\]<>()#+\-.!~|&^$])")
 _REFERENCE = re.compile(r"&(?:#[0-9]{1,7}|#x[0-9a-fA-F]{1,6}|[A-Za-z]{2,8}[0-9]{0,2});")
+_CODE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|(?:EARLY_)?PHASE[0-9]")
 _DATE = re.compile(r"[0-9]{4}(?:-[0-9]{2}){0,2}")
 _REGISTRY_PREFIXES = {"EUDRACT_NUMBER": "EudraCT", "CTIS": "CTIS"}
 
 Record = Mapping[str, Any]
+
+_AUTHORS = (
+    "protocolSection.contactsLocationsModule.overallOfficials.name",
+    "protocolSection.sponsorCollaboratorsModule.responsibleParty.investigatorFullName",
+    "protocolSection.sponsorCollaboratorsModule.leadSponsor.name",
+)
+_GROUP_DESCRIPTIONS = (".groups.description", ".eventGroups.description")
+_LEFT_OUT = (
+    *((path, "") for path in _AUTHORS),
+    ("derivedSection.conditionBrowseModule.meshes.term", ""),
+    ("derivedSection.interventionBrowseModule.meshes.term", ""),
+    ("derivedSection", "derived by the registry"),
+    ("documentSection", "files of the study"),
+    ("hasResults", "codes"),
+    ("protocolSection.contactsLocationsModule", "contacts and places"),
+    ("protocolSection.sponsorCollaboratorsModule.responsibleParty", "contacts and places"),
+    ("protocolSection.sponsorCollaboratorsModule.leadSponsor.class", "codes"),
+    ("protocolSection.sponsorCollaboratorsModule.collaborators.class", "codes"),
+    ("protocolSection.identificationModule.organization", "contacts and places"),
+    ("protocolSection.identificationModule.orgStudyIdInfo", "other identifiers"),
+    ("protocolSection.identificationModule.secondaryIdInfos", "other identifiers"),
+    ("protocolSection.identificationModule.nctIdAliases", "other identifiers"),
+    ("protocolSection.oversightModule", "oversight"),
+    ("protocolSection.armsInterventionsModule.interventions.armGroupLabels", "said of the arms"),
+    ("protocolSection.referencesModule.references.type", "codes"),
+    ("protocolSection.referencesModule.references.retractions", "retractions of references"),
+    ("protocolSection.eligibilityModule.stdAges", "codes"),
+    ("protocolSection.statusModule.overallStatus", ""),
+    ("protocolSection.statusModule.whyStopped", ""),
+    ("protocolSection.statusModule.startDateStruct", ""),
+    ("protocolSection.statusModule.primaryCompletionDateStruct", ""),
+    ("protocolSection.statusModule.completionDateStruct", ""),
+    ("protocolSection.statusModule", "dates of the record"),
+    ("resultsSection.moreInfoModule.limitationsAndCaveats", ""),
+    ("resultsSection.moreInfoModule", "contacts and places"),
+)
+"""What is left out and why: the first path that a leaf's begins with decides; all else is in the document."""
 
 
 def load_study(payload: Payload) -> Record:
@@ -80,6 +118,15 @@ class StudyRecord:
         """Return the text at a dotted path; empty where there is none."""
         return text_of(self.get(path))
 
+    def code(self, path: str) -> str:
+        """Return the code at a dotted path in words; empty where there is none."""
+        return words(self.get(path))
+
+    def record(self, path: str) -> Record:
+        """Return the object at a dotted path; empty where there is none."""
+        value = self.get(path)
+        return value if isinstance(value, Mapping) else {}
+
     def texts(self, path: str) -> list[str]:
         """Return the texts of the list at a dotted path."""
         value = self.get(path)
@@ -87,8 +134,7 @@ class StudyRecord:
 
     def records(self, path: str) -> list[Record]:
         """Return the objects of the list at a dotted path."""
-        value = self.get(path)
-        return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+        return records_of(self.get(path))
 
     def identifiers(self) -> dict[str, str]:
         """Return the identifiers by registry."""
@@ -103,8 +149,8 @@ class StudyRecord:
         """Yield the names of officials, responsible investigator and lead sponsor."""
         for official in self.records("protocolSection.contactsLocationsModule.overallOfficials"):
             yield text_of(official.get("name"))
-        yield self.text("protocolSection.sponsorCollaboratorsModule.responsibleParty.investigatorFullName")
-        yield self.text("protocolSection.sponsorCollaboratorsModule.leadSponsor.name")
+        for path in _AUTHORS[1:]:
+            yield self.text(path)
 
     def date(self) -> str | None:
         """Return the date of the first posting, else of submission or start."""
@@ -133,6 +179,57 @@ def sentences(*parts: str) -> str:
     """Join parts as sentences; a part that does not end with punctuation gets a full stop."""
     stripped = [part.strip() for part in parts if part.strip()]
     return " ".join(part if part.endswith((".", "!", "?", ":", ";")) else f"{part}." for part in stripped)
+
+
+def records_of(value: Any) -> list[Record]:
+    """Return the objects of a list; none for anything else."""
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def figure(record: Record, key: str) -> str:
+    """Return a number, or the text that stands for it, as written; empty where there is none."""
+    value = record.get(key)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if is_number else text_of(value)
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every leaf of a JSON value with its path, dotted and without the places in lists."""
+    stack: list[tuple[str, Any]] = [(path, value)]
+    while stack:
+        place, found = stack.pop()
+        if isinstance(found, Mapping):
+            stack += [(f"{place}.{key}".lstrip("."), inner) for key, inner in found.items()]
+        elif isinstance(found, list):
+            stack += [(place, inner) for inner in found]
+        elif found is not None:
+            yield place, found
+
+
+def reason_left_out(path: str) -> str:
+    """Return why a leaf at a path is not in a study's document; empty for one that is."""
+    if path.rpartition(".")[2] in {"groupId", "groupIds"} or (
+        path.startswith("results") and path.endswith(".id")
+    ):
+        return "codes"
+    return next((reason for place, reason in _LEFT_OUT if f"{path}.".startswith(f"{place}.")), "")
+
+
+def study_texts(study: Record) -> dict[str, str]:
+    """Return all texts and numbers of a study by the reason why they are left out; flags say no words."""
+    found: dict[str, list[str]] = {}
+    said: set[str] = set()
+    for path, leaf in leaves(study):
+        if isinstance(leaf, bool):
+            continue
+        reason = reason_left_out(path)
+        if path in _AUTHORS or path.endswith(_GROUP_DESCRIPTIONS):
+            reason = "said twice" if leaf in said else ""
+            said.add(leaf)
+        is_code = _CODE.fullmatch(str(leaf)) and not path.endswith(".acronym")
+        text = words(leaf) if is_code else text_of(leaf) or str(leaf)
+        found.setdefault(reason, []).append(text)
+    return {reason: "\n".join(texts) for reason, texts in found.items()}
 
 
 def strings(value: Any) -> list[str]:
