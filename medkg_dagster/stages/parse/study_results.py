@@ -195,7 +195,9 @@ def _analysed(analysis: Record, groups: _Groups) -> str:
     spread = " ".join((words(analysis.get("dispersionType")), figure(analysis, "dispersionValue"))).strip()
     limits = [figure(analysis, key) for key in ("ciLowerLimit", "ciUpperLimit")]
     level = " ".join((words(analysis.get("ciNumSides")), figure(analysis, "ciPctValue"))).strip()
-    interval = f"{level} % confidence interval {' to '.join(filter(None, limits))}" if any(limits) else ""
+    interval = (
+        f"{level} % confidence interval {' to '.join(filter(None, limits))}" if level or any(limits) else ""
+    )
     p_value = figure(analysis, "pValue")
     facts = (
         text_of(analysis.get("statisticalMethod")),
