@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +11,7 @@ import click
 from medkg_dagster.cli.ledger import find_job, require_ledger
 from medkg_dagster.cli.ledger.changes import user_name
 from medkg_dagster.cli.output import echo_json, echo_records, one_line, seconds
-from medkg_dagster.cli.stores import GRAPH_FILE, INDEX_FILE, load_extensions
+from medkg_dagster.cli.stores import stored_versions, take_out
 from medkg_dagster.domain.holdings import DocumentStatus, short_name
 from medkg_dagster.domain.identity import merged_identifiers
 from medkg_dagster.settings import Settings
@@ -74,7 +74,7 @@ def show_document(settings: Settings, document: str, as_json: bool) -> None:
         known, held = ledger.documents.get(document), ledger.documents.holdings(document)
         forms = ledger.documents.work(document)
     identifiers = merged_identifiers(forms) | known.identifiers
-    stores = [name for name, ids in _stored(settings).items() if document in ids]
+    stores = _holding_stores(settings, document)
     if as_json:
         described = [item.model_dump(mode="json") for item in held]
         work = {"identifiers": identifiers, "forms": [form.id for form in forms]}
@@ -130,10 +130,10 @@ def withdraw_documents(  # noqa: PLR0917 - one parameter per option of the comma
             gone = ledger.documents.accept_unlisted(unlisted)
             found = tuple(ledger.documents.get(name) for name in gone)
         else:
-            stored = {name for ids in _stored(settings).values() for name in ids}
+            stored = {name for name in names if _holding_stores(settings, name)}
             why = reason or f"withdrawn by {by}"
             found = ledger.documents.withdraw(names, actor=by, reason=why, stored=stored)
-    _take_out(settings, [item.id for item in found])
+    take_out(settings, [item.id for item in found])
     _print_all(found, as_json)
 
 
@@ -185,34 +185,9 @@ def _ledger(settings: Settings) -> Iterator[JobLedger]:
         yield ledger
 
 
-def _stored(settings: Settings) -> dict[str, set[str]]:
-    """Return by built-in store the documents it holds."""
-    from medkg_dagster.stage_api import ExtensionKind
-
-    extensions, found = load_extensions(settings), {}
-    for kind, name, file in (
-        (ExtensionKind.INDEX_STORE, "sqlite", INDEX_FILE),
-        (ExtensionKind.GRAPH_STORE, "sql", GRAPH_FILE),
-    ):
-        if (settings.home / file).is_file():
-            with closing(extensions.find(kind, name).open({}, settings.home)) as store:
-                found[file] = set(store.held())
-    return found
-
-
-def _take_out(settings: Settings, names: Sequence[str]) -> None:
-    import numpy as np
-
-    from medkg_dagster.stage_api import EmbeddingBatch, ExtensionKind
-
-    extensions, home = load_extensions(settings), settings.home
-    if names and (home / INDEX_FILE).is_file():
-        nothing = EmbeddingBatch((), np.zeros((0, 0), np.float32), "", lexical=True)
-        with closing(extensions.find(ExtensionKind.INDEX_STORE, "sqlite").open({}, home)) as index:
-            index.apply({}, names, (), nothing)
-    if names and (home / GRAPH_FILE).is_file():
-        with closing(extensions.find(ExtensionKind.GRAPH_STORE, "sql").open({}, home)) as graph:
-            graph.apply({}, names, {}, ())
+def _holding_stores(settings: Settings, document: str) -> list[str]:
+    versions = stored_versions(settings, document)
+    return [name for name, held in versions.items() if held is not None]
 
 
 def _print_all(found: Sequence[KnownDocument], as_json: bool) -> None:

@@ -11,7 +11,7 @@ from medkg_dagster import __version__
 from medkg_dagster.cli.documents import documents
 from medkg_dagster.cli.gate import gate
 from medkg_dagster.cli.ledger import ledger, summary
-from medkg_dagster.cli.ledger.changes import cancel, list_files, retry, set_fields
+from medkg_dagster.cli.ledger.changes import cancel, list_files, remove, retry, set_fields
 from medkg_dagster.cli.pipelines.plan import plan
 from medkg_dagster.cli.pipelines.stages import stages
 from medkg_dagster.cli.pipelines.yaml_files import check, migrate, schema
@@ -19,6 +19,7 @@ from medkg_dagster.cli.plugin import plugin
 from medkg_dagster.cli.run import run
 from medkg_dagster.cli.stores import export, graph, search
 from medkg_dagster.cli.submit import submit
+from medkg_dagster.cli.why import why
 from medkg_dagster.errors import MedkgError
 from medkg_dagster.settings import Settings
 
@@ -62,7 +63,7 @@ def main(ctx: click.Context) -> None:
     ctx.obj = Settings.from_environment()
 
 
-for _command in (set_fields, retry, cancel, list_files):
+for _command in (set_fields, retry, cancel, remove, list_files):
     ledger.add_command(_command)
 for _command in (
     check,
@@ -76,6 +77,7 @@ for _command in (
     gate,
     ledger,
     documents,
+    why,
     search,
     graph,
     export,

@@ -43,6 +43,37 @@ def load_extensions(settings: Settings) -> ExtensionRegistry:
     return ExtensionRegistry(policy)
 
 
+def stored_versions(settings: Settings, document: str) -> dict[str, frozenset[str] | None]:
+    """Return by built-in store the content hashes of what it has of a document; None where it has nothing."""
+    from medkg_dagster.stage_api import ExtensionKind
+
+    extensions, found = load_extensions(settings), dict[str, frozenset[str] | None]()
+    for kind, name, file in (
+        (ExtensionKind.INDEX_STORE, "sqlite", INDEX_FILE),
+        (ExtensionKind.GRAPH_STORE, "sql", GRAPH_FILE),
+    ):
+        if (settings.home / file).is_file():
+            with closing(extensions.find(kind, name).open({}, settings.home)) as store:
+                found[file] = store.held_versions(document)
+    return found
+
+
+def take_out(settings: Settings, names: Sequence[str]) -> None:
+    """Take documents out of the built-in stores; the ledger knows already that they are not current."""
+    import numpy as np
+
+    from medkg_dagster.stage_api import EmbeddingBatch, ExtensionKind
+
+    extensions, home = load_extensions(settings), settings.home
+    if names and (home / INDEX_FILE).is_file():
+        nothing = EmbeddingBatch((), np.zeros((0, 0), np.float32), "", lexical=True)
+        with closing(extensions.find(ExtensionKind.INDEX_STORE, "sqlite").open({}, home)) as index:
+            index.apply({}, names, (), nothing)
+    if names and (home / GRAPH_FILE).is_file():
+        with closing(extensions.find(ExtensionKind.GRAPH_STORE, "sql").open({}, home)) as graph:
+            graph.apply({}, names, {}, ())
+
+
 @click.command()
 @click.argument("query", nargs=-1, required=True)
 @click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 1000), help="Results to show.")

@@ -174,3 +174,41 @@ class Holding(Value):
     status: DocumentStatus
     reason: str | None
     unlisted_at: str | None
+
+
+class StageVerdict(Value):
+    """What a stage of a job made of a document last.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        job_id: The job's id.
+        stage: The stage's name.
+        outcome: `done`, `set aside`, `not reached` behind a stage that set it aside, or how the stage ended.
+        message: Why it was set aside.
+        at: When the stage ended; None while it runs.
+    """
+
+    pipeline: str
+    job_id: str
+    stage: str
+    outcome: str
+    message: str | None
+    at: str | None
+
+
+class DocumentExplanation(Value):
+    """Why a document stands as it does.
+
+    Attributes:
+        id: Its CURIE, or the id of an item that was found to be no document.
+        known: The document; None where it is none.
+        forms: The other forms of the same work, the best first.
+        holdings: Who holds it.
+        stages: What each stage made of it, of the jobs that asked for it last.
+    """
+
+    id: str
+    known: KnownDocument | None
+    forms: tuple[str, ...]
+    holdings: tuple[Holding, ...]
+    stages: tuple[StageVerdict, ...]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from medkg_dagster.domain.holdings import (
+    DocumentExplanation,
     DocumentStatus,
     Holding,
     KnownDocument,
@@ -15,8 +16,9 @@ from medkg_dagster.domain.holdings import (
 from medkg_dagster.domain.identity import Form, by_rank
 from medkg_dagster.errors import LedgerError
 from medkg_dagster.io.sql import Database
-from medkg_dagster.ledger.models import JobKey
-from medkg_dagster.ledger.statements import document_rows, holding_rows
+from medkg_dagster.ledger.encoding import storable
+from medkg_dagster.ledger.models import JobKey, JobStatus
+from medkg_dagster.ledger.statements import document_rows, explanation_rows, holding_rows, job_rows
 from medkg_dagster.ledger.times import Clock, stamp
 
 
@@ -129,6 +131,37 @@ class DocumentLedger:
         with self._database.writing() as connection:
             return tuple(holding_rows.accept_unlisted(connection, pipeline, stamp(self._clock)))
 
+    def only_of_job(self, key: JobKey) -> tuple[KnownDocument, ...]:
+        """Return the documents that only a job holds: those that go with it."""
+        with self._database.reading() as connection:
+            job_rows.get_job(connection, key)
+            return document_rows.find_documents(connection, holding_rows.find_sole(connection, key)[1])
+
+    def remove_job(self, key: JobKey, *, actor: str, reason: str | None = None) -> tuple[KnownDocument, ...]:
+        """Withdraw all that only a job holds; the job and its history stay.
+
+        Args:
+            key: The job.
+            actor: Who removes it.
+            reason: Why.
+
+        Returns:
+            The documents that only it held, as they stand then.
+
+        Raises:
+            LedgerError: It is running.
+        """
+        with self._database.writing() as connection:
+            job = job_rows.get_job(connection, key, lock=True)
+            if job.status is JobStatus.RUNNING:
+                raise LedgerError(f"job '{key}' is running; stop its run in the Dagster UI first")
+            requests, names = holding_rows.find_sole(connection, key)
+            now = stamp(self._clock)
+            holding_rows.remove_holdings(connection, key, requests, now)
+            by = job_rows.Attribution(actor, now, reason)
+            job_rows.record(connection, key, {"documents": (len(names), 0)}, by)
+            return document_rows.find_documents(connection, names)
+
     def restore(self, names: Sequence[str]) -> tuple[KnownDocument, ...]:
         """Take back that documents were withdrawn or set aside; the next run judges them again.
 
@@ -162,6 +195,23 @@ class DocumentLedger:
         """Return all forms of the work that a document is one of, itself included, the best first."""
         with self._database.reading() as connection:
             return by_rank(document_rows.work_of(connection, name))
+
+    def explain(self, wanted: str) -> tuple[DocumentExplanation, ...]:
+        """Return why documents stand as they do.
+
+        Args:
+            wanted: The id of a document, another identifier of it, the name or the end of the path of its
+                file, or the name under which a stage refused something.
+
+        Raises:
+            LedgerError: Nothing is known of it.
+        """
+        with self._database.reading() as connection:
+            found = explanation_rows.find_subjects(connection, storable(wanted))
+            if not found:
+                looks = "`medkg documents list --text WORDS` looks for it"
+                raise LedgerError(f"the ledger knows nothing of {wanted!r}; {looks}")
+            return tuple(explanation_rows.explain(connection, name) for name in found)
 
     def origins(self, key: JobKey, names: Collection[str]) -> dict[str, str]:
         """Return the file or address of those of the documents and items that a job holds."""

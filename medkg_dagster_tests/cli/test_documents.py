@@ -13,7 +13,7 @@ from medkg_dagster_tests.cli.conftest import TEXTS, Medkg
 NAMES = (*TEXTS, "PMID:3")
 
 
-def list_files(ledger: JobLedger, *names: str, synthetic: tuple[str, ...] = ()) -> None:
+def list_files(ledger: JobLedger, *names: str, synthetic: tuple[str, ...] = (), content: str = "h") -> None:
     """Let the pipeline `auto` hold a file for each document."""
     items = tuple(
         ListedItem(id=f"{name[5:]}.xml", origin=f"papers/{name[5:]}.xml", content_hash="h") for name in names
@@ -26,7 +26,7 @@ def list_files(ledger: JobLedger, *names: str, synthetic: tuple[str, ...] = ()) 
             title=TEXTS.get(name, ("Another", ""))[0],
             source="infores:pubmed",
             url=None,
-            content_hash="h",
+            content_hash=content,
             synthetic=name in synthetic,
         )
         for name in names
@@ -158,3 +158,37 @@ def test_what_is_invented_goes_at_one_word_and_comes_back_at_another(medkg: Medk
     assert "nothing found" in medkg("search", "dabrafenib").stdout
     assert medkg("documents", "withdraw", "--synthetic").stdout == "there are none\n"
     assert medkg("documents", "restore", "--synthetic").stdout.count("current, synthetic") == 2
+
+
+def test_why_names_the_file_the_stages_and_the_store_that_lags(medkg: Medkg, ledger: JobLedger) -> None:
+    shown = medkg("why", "1.xml").stdout
+    list_files(ledger, *NAMES, content="changed")
+    (described,) = json.loads(medkg("why", "PMID:2", "--json").stdout)
+    ledger.documents.withdraw(["PMID:2"], actor="ann", reason="not ours")
+
+    assert shown.startswith("PMID:1  Dabrafenib in melanoma\n  current, since ")
+    assert "index.sqlite: in it\n  graph.sqlite: in it" in shown
+    assert described["stores"] == {
+        "index.sqlite": "lags: another version of it",
+        "graph.sqlite": "lags: not in it yet",
+    }
+    gone = medkg("why", "2.xml").stdout
+    assert "withdrawn" in gone
+    assert "not ours" in gone
+    assert "index.sqlite: lags: still in it" in gone
+    assert "graph.sqlite: not in it" in gone
+    assert "knows nothing of 'none'" in medkg("why", "none").stderr
+
+
+def test_a_removed_job_takes_what_only_it_holds_out_of_the_stores(medkg: Medkg, ledger: JobLedger) -> None:
+    ledger.jobs.ensure(JobKey("auto", "default"), actor="test")
+
+    would = medkg("ledger", "remove", "default", "--dry-run").stdout
+    assert "dabrafenib" in medkg("search", "dabrafenib").stdout.lower()
+    done = medkg("ledger", "remove", "auto/default", "--by", "ann")
+
+    assert would.endswith("3 documents would go with auto/default\n")
+    assert done.stdout.endswith("3 documents are gone with auto/default\n")
+    assert "nothing indexed" in medkg("search", "dabrafenib").stderr
+    assert ids(medkg, "--status", "withdrawn") == list(NAMES)
+    assert "documents" in medkg("ledger", "show", "default").stdout

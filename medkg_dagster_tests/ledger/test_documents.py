@@ -398,6 +398,73 @@ def test_what_a_stage_refused_is_remembered_with_its_file(ledger: JobLedger, fol
     }
 
 
+def test_what_only_a_removed_job_holds_goes_and_its_history_stays(ledger: JobLedger, folder: Folder) -> None:
+    folder.listed()
+    same, other = JobKey("auto", "same"), JobKey("auto", "other")
+    for key in (same, other):
+        ledger.jobs.ensure(key, actor="test")
+    Folder(ledger, "/other", {"a": "v1", "z": "v1"}).listed(key=other)
+    ledger.documents.record_documents("auto", [folder.parsed("a")])
+
+    would_go = ledger.documents.only_of_job(other)
+    gone = ledger.documents.remove_job(other, actor="ann", reason="a trial")
+
+    assert [item.id for item in would_go] == [item.id for item in gone] == ["DOC:z"]
+    assert (gone[0].status, gone[0].reason) == (WITHDRAWN, "the job auto/other was removed")
+    assert statuses(ledger, "ab") == [CURRENT, CURRENT]
+    last = ledger.jobs.history(other)[-1]
+    assert (last.field, last.old, last.new, last.actor, last.reason) == ("documents", 1, 0, "ann", "a trial")
+    folder.listed(key=same)
+    assert ledger.documents.remove_job(same, actor="ann") == ()
+    assert len(ledger.documents.only_of_job(KEY)) == 10
+
+
+def test_a_running_job_is_not_removed(ledger: JobLedger, folder: Folder) -> None:
+    folder.listed()
+    LedgerRun(ledger, KEY, STAGES).begin("ingest")
+
+    with pytest.raises(LedgerError, match="job 'auto/default' is running"):
+        ledger.documents.remove_job(KEY, actor="ann")
+
+    assert statuses(ledger, "a") == [CURRENT]
+
+
+@pytest.mark.parametrize("wanted", ["DOC:a", "DOI:10.1/X", "a", "papers/a", "/papers/a"])
+def test_why_a_document_is_not_shown_is_told_by_id_identifier_or_file(
+    ledger: JobLedger, folder: Folder, wanted: str
+) -> None:
+    folder.listed()
+    record(folder, a={"DOI": "10.1/x"})
+    run = LedgerRun(ledger, KEY, STAGES)
+    run.finish("ingest")
+    item = QuarantinedDocument("DOC:a", "parse", "UnreadableDocumentError", "DOC:a: broken")
+    run.finish("parse", quarantined=[item])
+    run.finish("ir_validation", passed=["DOC:b"])
+
+    (found,) = ledger.documents.explain(wanted)
+
+    assert found.known == ledger.documents.get("DOC:a")
+    assert [(one.stage, one.outcome, one.message) for one in found.stages] == [
+        ("ingest", "done", None),
+        ("parse", "set aside", "DOC:a: broken"),
+        ("ir_validation", "not reached", None),
+    ]
+    assert [holding.origin for holding in found.holdings] == ["/papers/a"]
+
+
+def test_why_a_file_is_no_document_at_all_is_told_too(ledger: JobLedger, folder: Folder) -> None:
+    folder.listed()
+    item = QuarantinedDocument("notes.docx", "ingest", "UnreadableDocumentError", "notes.docx: a Word file")
+    LedgerRun(ledger, KEY, STAGES).finish("ingest", quarantined=[item])
+
+    (found,) = ledger.documents.explain("notes.docx")
+
+    assert found.known is None
+    assert [(one.stage, one.message) for one in found.stages] == [("ingest", "notes.docx: a Word file")]
+    with pytest.raises(LedgerError, match=r"knows nothing of 'none.docx'.*medkg documents list"):
+        ledger.documents.explain("none.docx")
+
+
 def test_documents_are_found_by_status_source_text_and_pipeline(ledger: JobLedger, folder: Folder) -> None:
     folder.listed()
     ledger.documents.withdraw(["DOC:a"], actor="ann", reason="x")

@@ -71,6 +71,13 @@ class SqlGraph:
         """
         return {row.id: row.input_hash for row in self._read(select(DOCUMENTS))}
 
+    def held_versions(self, document: str) -> frozenset[str] | None:
+        """Return the content hashes of what the graph has of a document; None where it does not hold it."""
+        if not self._read(select(DOCUMENTS.c.id).where(DOCUMENTS.c.id == document)):
+            return None
+        found = self._read(select(EDGES.c.document_hash).where(EDGES.c.document_id == document))
+        return frozenset(row.document_hash for row in found)
+
     def apply(
         self,
         changed: Mapping[str, str],

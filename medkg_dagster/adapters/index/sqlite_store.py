@@ -71,6 +71,17 @@ class SqliteIndex:
         with self._open().reading() as transaction:
             return dict(_driver(transaction).execute("SELECT id, input_hash FROM documents").fetchall())
 
+    def held_versions(self, document: str) -> frozenset[str] | None:
+        """Return the content hashes of what the index has of a document; None where it does not hold it."""
+        if not self._path.exists():
+            return None
+        with self._open().reading() as transaction:
+            connection = _driver(transaction)
+            if connection.execute("SELECT 1 FROM documents WHERE id = ?", (document,)).fetchone() is None:
+                return None
+            found = connection.execute("SELECT document_hash FROM chunks WHERE document_id = ?", (document,))
+            return frozenset(digest for (digest,) in found)
+
     def apply(
         self,
         changed: Mapping[str, str],

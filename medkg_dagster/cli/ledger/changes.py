@@ -12,6 +12,8 @@ import click
 from medkg_dagster.cli.ledger import find_job, open_ledger
 from medkg_dagster.cli.output import echo_json, echo_records
 from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines
+from medkg_dagster.cli.stores import take_out
+from medkg_dagster.domain.holdings import short_name
 from medkg_dagster.errors import ConfigError, LedgerError, did_you_mean
 from medkg_dagster.settings import Settings
 
@@ -145,6 +147,36 @@ def cancel(settings: Settings, job: str, by: str, reason: str) -> None:
         found = find_job(book, job, None)
         book.phases.cancel(found.key, actor=by, reason=reason)
     click.echo(f"{found.key}: cancelled; `medkg ledger retry {found.key}` starts it again")
+
+
+@click.command("remove")
+@click.argument("job")
+@click.option("--dry-run", is_flag=True, help="Only show what would go.")
+@click.option("--by", default=user_name, help="Who asks; the user's name by default.")
+@click.option("--reason", help="Why.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def remove(  # noqa: PLR0917 - one parameter per option of the command
+    settings: Settings, job: str, dry_run: bool, by: str, reason: str | None, as_json: bool
+) -> None:
+    """Take out of index and graph all documents that only JOB holds; its history stays, and so does the job.
+
+    What another job asked for too, with the same source and parameters, or what another source holds, stays.
+    A later run of the job brings back what its source lists then.
+    """
+    with open_ledger(settings) as book:
+        key = find_job(book, job, None).key
+        if dry_run:
+            found = book.documents.only_of_job(key)
+        else:
+            found = book.documents.remove_job(key, actor=by, reason=reason)
+            take_out(settings, [item.id for item in found])
+    if as_json:
+        echo_json([item.model_dump(mode="json") for item in found])
+        return
+    rows = [{**item.model_dump(), "file": short_name(item.origin)} for item in found]
+    echo_records({"DOCUMENT": "id", "STATUS": "status", "FILE": "file", "TITLE": "title"}, rows)
+    click.echo(f"{len(found)} documents {'would go' if dry_run else 'are gone'} with {key}")
 
 
 @click.command("files")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, false, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, false, insert, or_, select, update
 
 from medkg_dagster.domain.holdings import DocumentStatus, KnownDocument, ParsedDocument
 from medkg_dagster.domain.identity import Form, best_form, group_forms, why_same
@@ -260,8 +260,7 @@ def list_documents(
     if source is not None:
         query = query.where(DOCUMENTS.c.source == source)
     if text is not None:
-        place = func.instr if connection.dialect.name == "sqlite" else func.strpos
-        query = query.where(place(DOCUMENTS.c.words, text.lower()) > 0)
+        query = query.where(DOCUMENTS.c.words.contains(text.lower(), autoescape=True))
     if synthetic:
         query = query.where(DOCUMENTS.c.synthetic == 1)
     if pipeline is not None or job_id is not None:

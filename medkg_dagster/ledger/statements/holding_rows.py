@@ -181,13 +181,50 @@ def accept_unlisted(connection: Connection, pipeline: str, now: str) -> list[str
     return [name for name, status in found.items() if status is not DocumentStatus.CURRENT]
 
 
+def find_sole(connection: Connection, job: JobKey) -> tuple[list[str], list[str]]:
+    """Return the requests that no other job asked for last, and the documents that nothing else holds."""
+    others = LISTINGS.alias()
+    same = and_(others.c.pipeline == LISTINGS.c.pipeline, others.c.request == LISTINGS.c.request)
+    of_others = select(others.c.request).where(same, others.c.job_id != job.job_id).exists()
+    requests = connection.scalars(select(LISTINGS.c.request).where(_of_job(job), ~of_others).distinct()).all()
+    own = and_(HOLDINGS.c.pipeline == job.pipeline, HOLDINGS.c.request.in_(requests))
+    more = HOLDINGS.alias()
+    elsewhere = or_(more.c.pipeline != job.pipeline, more.c.request.not_in(requests))
+    is_held = select(more.c.item).where(more.c.document_id == HOLDINGS.c.document_id, elsewhere).exists()
+    found = select(HOLDINGS.c.document_id).where(own, HOLDINGS.c.document_id.is_not(None), ~is_held)
+    return list(requests), list(connection.scalars(found.distinct().order_by(HOLDINGS.c.document_id)))
+
+
+def remove_holdings(connection: Connection, job: JobKey, requests: Sequence[str], now: str) -> None:
+    """Let a job ask for nothing any more, and nothing hold what it alone asked for."""
+    lock_database(connection)
+    own = and_(HOLDINGS.c.pipeline == job.pipeline, HOLDINGS.c.request.in_(requests))
+    names = set(connection.scalars(select(HOLDINGS.c.document_id).where(own)))
+    connection.execute(delete(HOLDINGS).where(own))
+    placed = and_(REQUESTS.c.pipeline == job.pipeline, REQUESTS.c.request.in_(requests))
+    connection.execute(delete(REQUESTS).where(placed))
+    connection.execute(delete(LISTINGS).where(_of_job(job)))
+    gone = DocumentStatus.WITHDRAWN, f"the job {job} was removed"
+    refresh_documents(connection, names, now, {name: gone for name in names if name is not None})
+
+
+def of_items(connection: Connection, names: Collection[str]) -> ColumnElement[bool]:
+    """Return what holds for items of these names, whichever pipeline's; they are looked up by pipeline."""
+    pipelines = connection.scalars(select(REQUESTS.c.pipeline).distinct()).all()
+    return and_(HOLDINGS.c.pipeline.in_(pipelines), HOLDINGS.c.item.in_(names))
+
+
 def list_holdings(connection: Connection, document: str) -> tuple[Holding, ...]:
-    """Return who holds a document."""
+    """Return who holds a document, or an item that was found to be none."""
+    of_document = or_(
+        HOLDINGS.c.document_id == document,
+        and_(HOLDINGS.c.document_id.is_(None), of_items(connection, [document])),
+    )
     same = and_(HOLDINGS.c.pipeline == REQUESTS.c.pipeline, HOLDINGS.c.request == REQUESTS.c.request)
     query = (
         select(HOLDINGS, REQUESTS.c.source, REQUESTS.c.parameters)
         .join(REQUESTS, same)
-        .where(HOLDINGS.c.document_id == document)
+        .where(of_document)
         .order_by(HOLDINGS.c.pipeline, HOLDINGS.c.request, HOLDINGS.c.item)
     )
     return tuple(

@@ -1,0 +1,96 @@
+"""Statements on why a document stands as it does, in the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection, and_, false, func, or_, select
+
+from medkg_dagster.domain.holdings import DocumentExplanation, Holding, StageVerdict, short_name
+from medkg_dagster.domain.identity import Form, by_rank
+from medkg_dagster.ledger.models import JobKey, StageStatus
+from medkg_dagster.ledger.schema import DOCUMENT_OUTCOMES, DOCUMENTS, HOLDINGS, IDENTIFIERS, LISTINGS
+from medkg_dagster.ledger.statements.document_rows import find_documents, work_of
+from medkg_dagster.ledger.statements.holding_rows import list_holdings, of_items
+from medkg_dagster.ledger.statements.stage_rows import list_stage_runs
+
+MOST = 20
+"""So many documents are explained at once; a file's name may be that of thousands."""
+
+
+def find_subjects(connection: Connection, wanted: str) -> tuple[str, ...]:
+    """Return what is meant: documents by id, identifier or file, else what a stage refused by that name."""
+    if connection.scalar(select(DOCUMENTS.c.id).where(DOCUMENTS.c.id == wanted)) is not None:
+        return (wanted,)
+    named = Form(id=wanted, identifiers={}).named.items()
+    by_identifier = or_(
+        false(),
+        *(and_(IDENTIFIERS.c.scheme == scheme, IDENTIFIERS.c.value == value) for scheme, value in named),
+    )
+    own = and_(by_identifier, IDENTIFIERS.c.is_own == 1)
+    if found := connection.scalars(select(IDENTIFIERS.c.document_id).where(own).limit(MOST)).all():
+        return tuple(sorted(set(found)))
+    ends = func.substr(HOLDINGS.c.origin, func.length(HOLDINGS.c.origin) - len(wanted) + 1) == wanted
+    same_file = or_(and_(HOLDINGS.c.file == short_name(wanted), ends), of_items(connection, [wanted]))
+    of_file = select(HOLDINGS.c.document_id, HOLDINGS.c.item).where(same_file).limit(MOST)
+    if rows := connection.execute(of_file).all():
+        return tuple(sorted({row.document_id or row.item for row in rows}))
+    refused = select(DOCUMENT_OUTCOMES.c.document_id).where(DOCUMENT_OUTCOMES.c.document_id == wanted)
+    return (wanted,) if connection.execute(refused.limit(1)).first() else ()
+
+
+def explain(connection: Connection, name: str) -> DocumentExplanation:
+    """Return all that the ledger knows of a document, or of an item that was found to be none."""
+    known = next(iter(find_documents(connection, [name])), None)
+    holdings = list_holdings(connection, name)
+    aliases = {name, *(holding.item for holding in holdings)}
+    jobs = _jobs_of(connection, name, holdings)
+    return DocumentExplanation(
+        id=name,
+        known=known,
+        forms=tuple(form.id for form in by_rank(work_of(connection, name)) if form.id != name),
+        holdings=holdings,
+        stages=tuple(verdict for job in jobs for verdict in _verdicts(connection, job, aliases)),
+    )
+
+
+def _jobs_of(connection: Connection, name: str, holdings: Sequence[Holding]) -> list[JobKey]:
+    """Return the jobs that asked last for what holds a document, and those that refused it before."""
+    found: dict[JobKey, None] = {}
+    held = select(HOLDINGS.c.pipeline, HOLDINGS.c.request).distinct()
+    of_document = or_(
+        HOLDINGS.c.document_id == name, of_items(connection, [holding.item for holding in holdings])
+    )
+    for row in connection.execute(held.where(of_document)):
+        asked = and_(LISTINGS.c.pipeline == row.pipeline, LISTINGS.c.request == row.request)
+        latest = select(LISTINGS).where(asked).order_by(LISTINGS.c.at.desc()).limit(1)
+        found |= {JobKey(job.pipeline, job.job_id): None for job in connection.execute(latest)}
+    columns = (DOCUMENT_OUTCOMES.c.pipeline, DOCUMENT_OUTCOMES.c.job_id)
+    refused = select(*columns).where(DOCUMENT_OUTCOMES.c.document_id == name).distinct().limit(MOST)
+    found |= {JobKey(row.pipeline, row.job_id): None for row in connection.execute(refused)}
+    return list(found)
+
+
+def _verdicts(connection: Connection, job: JobKey, aliases: Iterable[str]) -> list[StageVerdict]:
+    """Return what each stage of a job made of a document last, in the order in which they began."""
+    named = DOCUMENT_OUTCOMES.c.document_id.in_(list(aliases))
+    of_job = and_(DOCUMENT_OUTCOMES.c.pipeline == job.pipeline, DOCUMENT_OUTCOMES.c.job_id == job.job_id)
+    refused = {row.stage: row for row in connection.execute(select(DOCUMENT_OUTCOMES).where(of_job, named))}
+    verdicts, is_aside = [], False
+    for run in list_stage_runs(connection, job):
+        row = refused.get(run.stage)
+        outcome = "set aside" if row else "not reached" if is_aside else "done"
+        if row is None and run.status is not StageStatus.FINISHED:
+            outcome = run.status.value
+        is_aside |= row is not None
+        verdicts.append(
+            StageVerdict(
+                pipeline=job.pipeline,
+                job_id=job.job_id,
+                stage=run.stage,
+                outcome=outcome,
+                message=None if row is None else row.message,
+                at=run.finished_at,
+            )
+        )
+    return verdicts
