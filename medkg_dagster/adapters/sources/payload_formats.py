@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NoReturn
 
+from medkg_dagster.adapters.sources.citation_formats import CitationFormat, read_citations, recognise
+from medkg_dagster.adapters.sources.other_formats import name_other_format
 from medkg_dagster.domain.article_records import is_article_record, read_record, split_records
 from medkg_dagster.domain.payloads import Payload, PayloadFormat
 from medkg_dagster.errors import (
@@ -40,7 +42,7 @@ _UNICODE_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _BINARY_MARKS = (
-    (b"PK\x03\x04", "a ZIP archive (or an Office document); unpack it and name the folder"),
+    (b"PK\x03\x04", "a ZIP archive; unpack it and name the folder"),
     (b"PK\x05\x06", "an empty ZIP archive"),
     (b"\x1f\x8b", "a gzip file inside a gzip file; unpack it first"),
     (b"BZh", "a bzip2 file; unpack it first"),
@@ -53,6 +55,14 @@ _BINARY_MARKS = (
     (b"\xd0\xcf\x11\xe0", "an old Office document; save it as PDF or text"),
     (b"SQLite format 3\x00", "an SQLite database"),
     (b"\x7fELF", "a program"),
+)
+
+_ZIPPED_MARKS = (
+    (b"word/document.xml", "a Word document; save it as PDF or text"),
+    (b"xl/workbook.xml", "an Excel workbook; export its records as JSON, XML, RIS or BibTeX"),
+    (b"ppt/presentation.xml", "a PowerPoint presentation; save it as PDF"),
+    (b"application/epub+zip", "an EPUB book; save it as PDF or text"),
+    (b"application/vnd.oasis.opendocument", "an OpenDocument file; save it as PDF or text"),
 )
 
 
@@ -105,8 +115,35 @@ def split_content(name: str, origin: str, content: bytes, source: str) -> Iterat
     elif (header := _PDF_HEADER.search(content, 0, _PDF_HEADER_WITHIN)) and b"obj" in content[header.end() :]:
         yield whole(format=PayloadFormat.PDF)
     else:
-        _check_text(name, content)
-        yield whole(format=PayloadFormat.TEXT)
+        text = _checked_text(name, content)
+        if kind := recognise(text):
+            yield from _split_citations(name, origin, kind, text, source)
+        elif other := name_other_format(name, text):
+            raise UnreadableDocumentError(f"{name}: {other}")
+        else:
+            yield whole(format=PayloadFormat.TEXT)
+
+
+def _split_citations(
+    name: str, origin: str, kind: CitationFormat, text: str, source: str
+) -> Iterator[Payload | Refused]:
+    """Yield one payload per citation; one without an identifier is named by its place in the file."""
+    try:
+        for number, record in enumerate(read_citations(kind, text), start=1):
+            place = f"{name}#{number}"
+            if not record.get("title") and not read_record(record).identifiers:
+                reason = f"{place}: {kind} with neither title nor identifier"
+                yield Refused(place, UnreadableDocumentError(reason))
+                continue
+            yield Payload(
+                id=read_record(record).curie or place,
+                format=PayloadFormat.ARTICLE_RECORD,
+                content=_canonical_json(place, record),
+                source=source,
+                origin=origin,
+            )
+    except UnreadableDocumentError as error:
+        yield Refused(name, UnreadableDocumentError(f"{name}: {error}"))
 
 
 def _is_json_lines(content: bytes) -> bool:
@@ -121,13 +158,20 @@ def _is_json_lines(content: bytes) -> bool:
 
 
 def _split_lines(name: str, origin: str, content: bytes, source: str) -> Iterator[Payload | Refused]:
+    """Yield the documents of JSON Lines; a file that has none at all is refused once."""
+    refused: list[Refused] = []
+    found = False
     for number, line in enumerate(content.removeprefix(codecs.BOM_UTF8).splitlines(), start=1):
         place = f"{name}#{number}"
         try:
             if line.strip():
                 yield from _split_json(place, origin, load_json(place, line), source)
+                found = True
         except DocumentError as error:
-            yield Refused(place, error)
+            refused.append(Refused(place, error))
+    if refused and not found:
+        raise refused[0].error
+    yield from refused
 
 
 def _split_json(name: str, origin: str, value: Any, source: str) -> Iterator[Payload | Refused]:
@@ -264,12 +308,16 @@ def _split_xml(name: str, origin: str, content: bytes, source: str) -> Iterator[
 
 
 def _refuse_known_binary(name: str, content: bytes) -> None:
+    if content.startswith(b"PK\x03\x04"):
+        for mark, what in _ZIPPED_MARKS:
+            if mark in content[:8192] or mark in content[-65_536:]:
+                raise UnreadableDocumentError(f"{name}: {what}, not {_promise(name)}")
     for mark, what in _BINARY_MARKS:
         if content.startswith(mark):
             raise UnreadableDocumentError(f"{name}: {what}, not {_promise(name)}")
 
 
-def _check_text(name: str, content: bytes) -> None:
+def _checked_text(name: str, content: bytes) -> str:
     encoding = next((encoding for mark, encoding in _UNICODE_MARKS if content.startswith(mark)), "utf-8")
     try:
         text = content.decode(encoding)
@@ -285,6 +333,7 @@ def _check_text(name: str, content: bytes) -> None:
             f"{name}: binary content of no known format (control character U+{ord(control[0]):04X} "
             f"at position {control.start()})"
         )
+    return text.removeprefix("\ufeff")
 
 
 def _is_utf16_xml(content: bytes) -> bool:

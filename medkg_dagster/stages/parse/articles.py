@@ -21,6 +21,8 @@ from medkg_dagster.io.regular_files import RefusedFileError, read_regular
 from medkg_dagster.stage_api import Document, DownloadedFile, Payload, PayloadFormat, hash_content
 from medkg_dagster.stages.parse import ParseConfig
 from medkg_dagster.stages.parse.document_text import DocumentText, Metadata, clean, make_document
+from medkg_dagster.stages.parse.study_record import leaves
+from medkg_dagster.stages.parse.text_kept import with_text_kept
 
 _HEADINGS = frozenset({"title", "h1", "h2", "h3", "h4", "h5", "h6"})
 _BLOCKS = _HEADINGS | {"p", "sec", "br", "break", "div", "ul", "ol", "li", "list", "list-item", "abstract"}
@@ -35,6 +37,8 @@ _TAG = re.compile(
     re.IGNORECASE,
 )
 _EXPONENT = re.compile(r"(?<=\d)<(?:jats:)?sup>\s*([-−–+]?\d+(?:\.\d+)?)\s*</(?:jats:)?sup>", re.IGNORECASE)
+_MARKUP = re.compile(r"</?[A-Za-z][^<>]{0,300}>")
+_TEXT_FIELDS = frozenset({"title", "display_name", "abstract", "abstractText"})
 _OWN_HEADINGS = frozenset({"abstract", "summary"})
 MAX_CONVERTED_BYTES = 512 * 1024 * 1024
 _ANEW = "let the converter write it anew"
@@ -75,7 +79,11 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
         url=record.url,
         retracted="retracted article" if record.is_retracted else None,
     )
-    return make_document(payload, builder, metadata)
+    texts = [_MARKUP.sub(" ", html.unescape(html.unescape(text))) for text in (record.title, record.abstract)]
+    others = (str(leaf) for path, leaf in leaves(json.loads(payload.content)) if path not in _TEXT_FIELDS)
+    return with_text_kept(
+        make_document(payload, builder, metadata), {"": " ".join(texts), "metadata": " ".join(others)}
+    )
 
 
 def describe_record(payload: Payload) -> ArticleRecord:

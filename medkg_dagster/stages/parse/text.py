@@ -9,6 +9,7 @@ from medkg_dagster.errors import UnreadableDocumentError
 from medkg_dagster.stage_api import Document, Payload
 from medkg_dagster.stages.parse import ParseConfig
 from medkg_dagster.stages.parse.document_text import DocumentText, Metadata, list_items, make_document
+from medkg_dagster.stages.parse.text_kept import with_text_kept
 
 _MARKDOWN_HEADING = re.compile(r"(#{1,6})\s+(\S.*)$")
 _LIST_ITEM = re.compile(r"(?:[-*•‣–]|\d{1,2}[.)])\s+(?=\S)")
@@ -24,7 +25,8 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
         UnreadableDocumentError: The bytes are not UTF-8, nor UTF-16 with a byte order mark, or empty.
         UnsafeDocumentError: The text is too long.
     """
-    lines = decode(payload.content, payload.origin).splitlines()
+    text = decode(payload.content, payload.origin)
+    lines = text.splitlines()
     title, rest = _title(lines)
     builder = DocumentText(title, config.max_text_characters)
     paragraph: list[str] = []
@@ -41,7 +43,8 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
             builder.section(_heading(match) if match else stripped, level)
         elif stripped:
             paragraph.append(stripped)
-    return make_document(payload, builder, Metadata(id=None, source="infores:user-supplied"))
+    document = make_document(payload, builder, Metadata(id=None, source="infores:user-supplied"))
+    return with_text_kept(document, {"": text})
 
 
 def decode(content: bytes, origin: str) -> str:

@@ -1,0 +1,220 @@
+"""Reads exported citations, RIS, PubMed's nbib and BibTeX, as records of articles."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import Any
+
+from medkg_dagster.errors import UnreadableDocumentError
+
+Fields = Mapping[str, list[str]]
+Record = dict[str, Any]
+
+
+class CitationFormat(StrEnum):
+    """A format of citations."""
+
+    RIS = "RIS"
+    NBIB = "nbib"
+    BIBTEX = "BibTeX"
+
+
+_STARTS = {
+    CitationFormat.RIS: re.compile(r"\s*TY  ?- ?\w"),
+    CitationFormat.NBIB: re.compile(r"\s*PMID- ?\d"),
+    CitationFormat.BIBTEX: re.compile(r"(?:\s|%[^\n]*\n)*+@[A-Za-z]+\s*\{\s*[^\s,={}]+\s*[,=]"),
+}
+_TAGGED = re.compile(r"([A-Z][A-Z0-9]{1,3}) {0,2}- ?(.*)")
+_DOI = re.compile(r"10\.[0-9]{4,9}/[^\s\[\]]+")
+_PMCID = re.compile(r"PMC[0-9]{1,9}")
+_DATE = re.compile(r"([0-9]{4})(?:[/\s-]+([0-9]{1,2}|[A-Za-z]{3})[a-z]*)?(?:[/\s-]+([0-9]{1,2}))?")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_TITLES = ("TI", "T1", "CT", "BTI")
+_ABSTRACTS = ("AB", "N2", "OAB")
+_AUTHORS = ("FAU", "AU", "A1")
+_DATES = ("DP", "DA", "PY", "Y1")
+
+
+def recognise(text: str) -> CitationFormat | None:
+    """Return the format of citations that a text begins in; None for any other text."""
+    return next((kind for kind, start in _STARTS.items() if start.match(text)), None)
+
+
+def read_citations(kind: CitationFormat, text: str) -> Iterator[Record]:
+    """Yield a record for each citation, as `domain.article_records` reads plain objects.
+
+    Raises:
+        UnreadableDocumentError: BibTeX whose braces are not closed; the message gives the line.
+    """
+    if kind is CitationFormat.BIBTEX:
+        yield from map(_bibtex_record, _bibtex_entries(text))
+    else:
+        yield from map(_tagged_record, _tagged_entries(text, "TY" if kind is CitationFormat.RIS else "PMID"))
+
+
+def _tagged_entries(text: str, first: str) -> Iterator[Fields]:
+    """Yield the fields of each entry; a line without a tag goes on with the field before it."""
+    fields: dict[str, list[str]] = defaultdict(list)
+    tag = ""
+    for line in text.splitlines():
+        match = _TAGGED.match(line)
+        if match and match[1] == first and fields:
+            yield fields
+            fields = defaultdict(list)
+        if match:
+            tag = match[1]
+            fields[tag].append(match[2].strip())
+        elif tag and line.strip():
+            fields[tag][-1] += f" {line.strip()}"
+    if fields:
+        yield fields
+
+
+def _tagged_record(fields: Fields) -> Record:
+    identifiers = " ".join(
+        value for tag in ("DO", "LID", "AID", "UR", "L3", "M3") for value in fields.get(tag, ())
+    )
+    doi = _DOI.search(identifiers)
+    pmcid = _PMCID.search(" ".join([*fields.get("PMC", ()), *fields.get("C2", ())]))
+    kinds = {kind.lower() for kind in fields.get("PT", ())}
+    return _record(
+        pmid=_first(fields, ("PMID",)),
+        pmcid=pmcid[0] if pmcid else "",
+        doi=doi[0] if doi else "",
+        title=_first(fields, _TITLES),
+        abstract=" ".join(value for tag in _ABSTRACTS for value in fields.get(tag, ())),
+        authors=[_name(name) for name in next(filter(None, (fields.get(tag) for tag in _AUTHORS)), [])],
+        date=_first(fields, _DATES),
+        url=_first(fields, ("UR", "L1")),
+        keywords=[*fields.get("KW", ()), *fields.get("OT", ()), *fields.get("MH", ())],
+        is_retracted="retracted publication" in kinds,
+    )
+
+
+def _first(fields: Fields, tags: tuple[str, ...]) -> str:
+    return next((value for tag in tags for value in fields.get(tag, ()) if value), "")
+
+
+def _record(*, date: str, **values: Any) -> Record:
+    values["date"] = _iso(date)
+    return {key: value for key, value in values.items() if value}
+
+
+def _name(name: str) -> str:
+    family, _, given = name.partition(",")
+    return f"{given.strip()} {family.strip()}".strip()
+
+
+def _iso(date: str) -> str:
+    match = _DATE.match(date)
+    if match is None:
+        return ""
+    month = match[2] or ""
+    number = (
+        _MONTHS.index(month.lower()) + 1 if month.lower() in _MONTHS else int(month) if month.isdigit() else 0
+    )
+    if not 1 <= number <= 12:
+        return match[1]
+    day = int(match[3] or 0)
+    return f"{match[1]}-{number:02}-{day:02}" if 1 <= day <= 31 else f"{match[1]}-{number:02}"
+
+
+# BibTeX
+
+_ENTRY = re.compile(r"@([A-Za-z]+)\s*\{")
+_FIELD = re.compile(r"[\s,]*([A-Za-z][\w-]*)\s*=\s*")
+_BARE = re.compile(r"[^\s,{}\"#]+")
+_PIECE = re.compile(r"\\.|[{}\"]", re.DOTALL)
+_NO_ENTRIES = frozenset({"comment", "string", "preamble"})
+_ACCENTS = {
+    "'": "\u0301",
+    "`": "\u0300",
+    "^": "\u0302",
+    '"': "\u0308",
+    "~": "\u0303",
+    "=": "\u0304",
+    ".": "\u0307",
+}
+_ACCENTS |= {"c": "\u0327", "v": "\u030c", "u": "\u0306", "H": "\u030b", "k": "\u0328", "r": "\u030a"}
+_ACCENT = re.compile(r"\\(?:(['`^\"~=.])\s*|([cvuHkr])(?:\s+|(?=\{)))\{?\s*\\?([A-Za-z])\s*\}?")
+_LETTER = re.compile(r"\\(ss|ae|AE|oe|OE|aa|AA|o|O|l|L|i|j)(?![A-Za-z])\s?")
+_LETTERS = {"ss": "ß", "ae": "æ", "AE": "Æ", "oe": "œ", "OE": "Œ", "aa": "å", "AA": "Å", "o": "ø", "O": "Ø"}
+_LETTERS |= {"l": "ł", "L": "Ł", "i": "i", "j": "j"}
+_ESCAPED = re.compile(r"\\([&%$#_{}])")
+_COMMAND = re.compile(r"\\[A-Za-z]+\s*(?=\{)")
+
+
+def _bibtex_entries(text: str) -> Iterator[dict[str, str]]:
+    position = 0
+    while match := _ENTRY.search(text, position):
+        position = _closing(text, match.end())
+        if match[1].lower() not in _NO_ENTRIES:
+            yield dict(_bibtex_fields(text, match.end(), position - 1))
+
+
+def _bibtex_fields(text: str, start: int, end: int) -> Iterator[tuple[str, str]]:
+    position = text.find(",", start, end)
+    while position >= 0 and (match := _FIELD.match(text, position, end)):
+        position, parts = match.end(), []
+        while position < end and text[position] != ",":
+            value, position = _value(text, position, end)
+            parts.append(value)
+            while position < end and (text[position].isspace() or text[position] == "#"):
+                position += 1
+        yield match[1].lower(), _plain("".join(parts))
+
+
+def _value(text: str, start: int, end: int) -> tuple[str, int]:
+    if text[start] == "{":
+        stop = _closing(text, start + 1)
+        return text[start + 1 : stop - 1], stop
+    if text[start] == '"':
+        stop = _closing(text, start + 1, quoted=True)
+        return text[start + 1 : stop - 1], stop
+    bare = _BARE.match(text, start, end)
+    return (bare[0], bare.end()) if bare else ("", start + 1)
+
+
+def _closing(text: str, start: int, *, quoted: bool = False) -> int:
+    """Return the place behind the brace, or the quote, that closes what begins at a place."""
+    depth = 0
+    for piece in _PIECE.finditer(text, start):
+        if piece[0] == "{":
+            depth += 1
+        elif depth == 0 and piece[0] == ('"' if quoted else "}"):
+            return piece.end()
+        elif piece[0] == "}":
+            depth -= 1
+    line = text.count("\n", 0, start) + 1
+    raise UnreadableDocumentError(f"BibTeX: what begins in line {line} is not closed; the file is cut off")
+
+
+def _plain(text: str) -> str:
+    """Return a value without TeX: accents as letters, braces gone."""
+    text = _LETTER.sub(lambda match: _LETTERS[match[1]], text)
+    text = _ACCENT.sub(lambda match: match[3] + _ACCENTS[match[1] or match[2]], text)
+    text = _COMMAND.sub("", _ESCAPED.sub(lambda match: f"\\{ord(match[1])};", text))
+    text = text.replace("{", "").replace("}", "").replace("~", " ").replace("---", "—").replace("--", "–")
+    text = re.sub(r"\\([0-9]{2,3});", lambda match: chr(int(match[1])), text)
+    return unicodedata.normalize("NFC", " ".join(text.split()))
+
+
+def _bibtex_record(fields: Mapping[str, str]) -> Record:
+    doi = _DOI.search(f"{fields.get('doi', '')} {fields.get('url', '')}")
+    date = fields.get("date") or " ".join(filter(None, (fields.get("year", ""), fields.get("month", ""))))
+    authors = fields.get("author", "").split(" and ")
+    return _record(
+        pmid=fields.get("pmid", ""),
+        pmcid=fields.get("pmcid", ""),
+        doi=doi[0] if doi else "",
+        title=fields.get("title", ""),
+        abstract=fields.get("abstract", ""),
+        authors=[_name(name) for name in authors if name],
+        date=date,
+        url=fields.get("url", ""),
+        keywords=[fields["keywords"]] if fields.get("keywords") else [],
+    )
