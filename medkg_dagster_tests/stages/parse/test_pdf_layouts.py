@@ -175,6 +175,33 @@ def test_letters_and_accents_printed_over_them_are_one() -> None:
     assert "Dr Müller and José met." in parse(bytes(pdf.output())).text
 
 
+def scripts(*parts: str) -> str:
+    """What is read of parts of which every second is raised and small."""
+    pdf = FPDF(format="A4", unit="pt")
+    pdf.add_page()
+    x = 50.0
+    for number, part in enumerate(parts):
+        raised = number % 2
+        pdf.set_font("helvetica", size=6 if raised else 10)
+        pdf.text(x, 96 if raised else 100, part)
+        x += pdf.get_string_width(part)
+    return parse(bytes(pdf.output())).text
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        (("About 10", "5", " cells in 2 × 10", "-3", " ml"), "About 10^5 cells in 2 × 10^-3 ml"),
+        (("Metformin", "1,2", " treats diabetes.", "3-5", " It"), "Metformin treats diabetes. It"),
+        (("given at 5 m", "2", " and Ca", "2+", " rose"), "given at 5 m2 and Ca2+ rose"),
+    ],
+)
+def test_exponents_are_written_with_a_caret_and_marks_of_citations_are_no_text(
+    parts: tuple[str, ...], expected: str
+) -> None:
+    assert scripts(*parts) == expected
+
+
 def test_words_printed_twice_one_by_one_for_bold_type_stand_once() -> None:
     pdf = FPDF(format="A4", unit="pt")
     pdf.add_page()

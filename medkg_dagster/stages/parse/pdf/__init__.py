@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pypdfium2 as pdfium
 
 from medkg_dagster.domain.documents import UNEXPLAINED
@@ -24,10 +25,18 @@ from medkg_dagster.stages.parse.pdf.front import (
     front_matter,
 )
 from medkg_dagster.stages.parse.pdf.furniture import Page, drop_furniture, drop_line_numbers
-from medkg_dagster.stages.parse.pdf.glyphs import compose_accents, read_glyphs, without_repeats
+from medkg_dagster.stages.parse.pdf.glyphs import Integers, compose_accents, read_glyphs, without_repeats
 from medkg_dagster.stages.parse.pdf.headings import REFERENCES, type_of
 from medkg_dagster.stages.parse.pdf.layout import reading_order
-from medkg_dagster.stages.parse.pdf.lines import glyphs_of, make_lines, text_of, without_repeated_lines
+from medkg_dagster.stages.parse.pdf.lines import (
+    CLOSE,
+    OPEN,
+    count_glyphs,
+    from_top,
+    glyphs_of,
+    make_lines,
+    without_repeated_lines,
+)
 from medkg_dagster.stages.parse.pdf.reference_list import parse_references
 
 MAX_SCANNED_SHARE = 0.5
@@ -54,17 +63,14 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
     pages, furniture = drop_furniture([page for page, _ in numbered])
     left_out["running headers, footers and page numbers"] += furniture
     _refuse_unreadable(source, {page.number for page in pages if page.lines}, payload.origin)
-    placed = reading_order(pages)
+    placed, marks = reading_order(pages)
+    left_out["marks of citations and notes"] += marks
     kind = type_of(placed)
     title, title_lines = find_title(placed, kind, source.stated.get("Title", ""))
     builder = DocumentText(title, config.max_text_characters)
     front = front_matter(placed, kind, title_lines)
-    passages = passages_of(
-        [item for position, item in enumerate(placed) if position not in title_lines],
-        kind,
-        frozenset(position - sum(line < position for line in title_lines) for position in front),
-    )
-    printed = [[line.text for line in page.lines] for page in source.pages if not page.aside]
+    passages = passages_of(placed, kind, front, skip=title_lines)
+    printed = [[_plain(line.text) for line in page.lines] for page in source.pages if not page.aside]
     references = _write(builder, passages, vocabulary_of(placed), left_out)
     doi = find_doi(printed, " ".join(source.stated.values()))
     metadata = Metadata(
@@ -78,6 +84,10 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
     )
     document = make_document(payload, builder, metadata, references=references)
     return document.model_copy(update={"text_kept": _kept(document, source)})
+
+
+def _plain(text: str) -> str:
+    return text.replace(OPEN, "").replace(CLOSE, "") if OPEN in text else text
 
 
 def _refuse_other_formats(payload: Payload) -> None:
@@ -104,7 +114,8 @@ class _Source:
         count: How many pages it has.
         stated: Its own metadata.
         pages: The lines of its pages, those of each direction for themselves.
-        found: The glyphs it has.
+        found: How many glyphs it has.
+        codes: Their codes, as they are before anything is done with them.
         garbled: How many of them have no meaning.
         images: The numbers of the pages that have an image and no or little text.
         left_out: Glyphs that are in none of the lines, by reason.
@@ -113,7 +124,8 @@ class _Source:
     count: int
     stated: Mapping[str, str]
     pages: list[Page] = field(default_factory=list)
-    found: Counter[str] = field(default_factory=Counter)
+    found: int = 0
+    codes: list[Integers] = field(default_factory=list)
     garbled: int = 0
     images: set[int] = field(default_factory=set)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -155,25 +167,27 @@ def _read_page(pdf: Any, number: int, origin: str, config: ParseConfig, source: 
     try:
         text_page = page.get_textpage()
         try:
-            if source.found.total() + text_page.count_chars() > config.max_text_characters:
+            if source.found + text_page.count_chars() > config.max_text_characters:
                 raise UnsafeDocumentError(
                     f"{origin}: more than {config.max_text_characters:,} characters by page {number + 1} "
                     "(max_text_characters)"
                 )
-            directions = read_glyphs(text_page, page.get_bbox())
-            if sum(map(len, directions)) < LITTLE_TEXT and any(
-                page.get_objects([pdfium.raw.FPDF_PAGEOBJ_IMAGE])
-            ):
+            directions = read_glyphs(text_page, page.get_bbox(), exactly=number == 0)
+            found = sum(map(len, directions))
+            source.found += found
+            if found < LITTLE_TEXT and any(page.get_objects([pdfium.raw.FPDF_PAGEOBJ_IMAGE])):
                 source.images.add(number)
             for rank, there in enumerate(directions):
-                source.found += glyphs_of(text_of(there)[0])
+                source.codes.append(there.codes)
                 source.garbled += there.count_meaningless()
                 glyphs = without_repeats(there)
                 source.left_out["printed twice"] += len(there) - len(glyphs)
                 mended = compose_accents(glyphs)
                 lines, repeated = without_repeated_lines(make_lines(mended, text_page))
                 source.left_out["printed twice"] += repeated
-                source.pages.append(Page(tuple(lines), mended.width, mended.height, number, rank > 0))
+                source.pages.append(
+                    Page(tuple(from_top(lines)), mended.width, mended.height, number, rank > 0)
+                )
         finally:
             text_page.close()
     finally:
@@ -195,11 +209,10 @@ def _refuse_unreadable(source: _Source, read: set[int], origin: str) -> None:
             f"{origin}: {count} of the PDF's {source.count} pages ({count / source.count:.0%}) hold no text, "
             "only images; run OCR on it first"
         )
-    found = source.found.total()
-    if source.garbled > MAX_GARBLED_SHARE * found:
+    if source.garbled > MAX_GARBLED_SHARE * source.found:
         raise UnreadableDocumentError(
-            f"{origin}: {source.garbled:,} of the PDF's {found:,} glyphs "
-            f"({source.garbled / found:.0%}) are in fonts without meaning; run OCR on it"
+            f"{origin}: {source.garbled:,} of the PDF's {source.found:,} glyphs "
+            f"({source.garbled / source.found:.0%}) are in fonts without meaning; run OCR on it"
         )
 
 
@@ -248,9 +261,10 @@ def _listed(
 def _kept(document: Document, source: _Source) -> TextKept:
     """Compare the glyphs of the pages, as they were before anything was done with them, with the text."""
     texts = (document.title, document.text, *(reference.text for reference in document.references))
-    lost = (source.found - glyphs_of("\n".join(texts))).total()
+    there = count_glyphs(np.concatenate(source.codes))
+    lost = (there - glyphs_of("\n".join(texts))).total()
     left_out = {reason: count for reason, count in sorted(source.left_out.items()) if count > 0}
     if lost > sum(left_out.values()):
         left_out[UNEXPLAINED] = lost - sum(left_out.values())
-    found = source.found.total()
+    found = there.total()
     return TextKept(found=found, kept=found - sum(left_out.values()), left_out=left_out)

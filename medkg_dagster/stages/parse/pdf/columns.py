@@ -24,7 +24,7 @@ def in_reading_order(lines: Sequence[Line], known: Edges, depth: int = 0) -> lis
     the left block, the right block, what is below; and each of them again. Cells of tables are no prose.
 
     Args:
-        lines: The lines of a page.
+        lines: The lines of a page from top to bottom.
         known: Where right columns of the pages before begin; those of this page are added.
         depth: How many cuts the lines come from.
     """
@@ -54,9 +54,8 @@ class _Gap:
 def _widest_gap(lines: Sequence[Line], known: Edges) -> _Gap | None:
     """Return the gap that divides most lines."""
     best: tuple[float, float, float, list[Line], list[Line]] | None = None
-    ordered = sorted(lines, key=lambda line: -line.middle)
     for edge in _edges(lines, known):
-        for left, right in _sides(ordered, edge):
+        for left, right in _sides(lines, edge):
             score = min(len(left), len(right))
             if best is not None and score < best[0]:
                 continue
@@ -68,14 +67,14 @@ def _widest_gap(lines: Sequence[Line], known: Edges) -> _Gap | None:
         return None
     edge, left, right = best[2:]
     inside = set(map(id, (*left, *right)))
-    top = max(line.middle for line in (*left, *right))
+    top = max(side[0].y0 + side[0].y1 for side in (left, right))
     rest = [line for line in lines if id(line) not in inside]
     return _Gap(
         edge=edge,
-        above=[line for line in rest if line.middle > top],
+        above=[line for line in rest if line.y0 + line.y1 > top],
         left=left,
         right=right,
-        below=[line for line in rest if line.middle <= top],
+        below=[line for line in rest if line.y0 + line.y1 <= top],
     )
 
 

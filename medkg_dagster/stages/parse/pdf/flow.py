@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import pairwise
 
 from medkg_dagster.stages.parse.pdf.headings import (
     CAPTION,
@@ -14,7 +15,6 @@ from medkg_dagster.stages.parse.pdf.headings import (
     find_headings,
     is_known,
     level_of,
-    style_of,
 )
 from medkg_dagster.stages.parse.pdf.layout import PlacedLine
 from medkg_dagster.stages.parse.pdf.lines import LINE_END_HYPHEN
@@ -22,8 +22,7 @@ from medkg_dagster.stages.parse.pdf.lines import LINE_END_HYPHEN
 _SENTENCE_END = (".", "?", "!", ":", ";", ".”", ".)", '."', ".]")
 _LAST_WORD = re.compile(r"([^\W\d_]+)$")
 _FIRST_WORD = re.compile(r"([^\W\d_]+)")
-_COMPOUND = re.compile(r"[^\W\d_]+-[^\W\d_]+")
-_WORD = re.compile(r"[^\W\d_]+")
+_PUNCTUATION = ".,;:!?()[]{}'\"“”‘’"
 _BROKEN = re.compile(r"[^\W\d_]-$")
 
 
@@ -52,7 +51,9 @@ class Passage:
     level: int = 1
 
 
-def passages_of(placed: Sequence[PlacedLine], kind: Type, front: frozenset[int]) -> list[Passage]:
+def passages_of(
+    placed: Sequence[PlacedLine], kind: Type, front: frozenset[int], *, skip: frozenset[int] = frozenset()
+) -> list[Passage]:
     """Turn lines into headings, paragraphs, captions and tables.
 
     A paragraph that goes on behind a table, a caption or a page's end stays one, before what interrupts it.
@@ -61,12 +62,15 @@ def passages_of(placed: Sequence[PlacedLine], kind: Type, front: frozenset[int])
         placed: Lines in reading order.
         kind: The document's type.
         front: See `find_headings`.
+        skip: Positions of lines to leave out.
     """
     flow: list[Passage] = []
     running: Passage | None = None
     before: PlacedLine | None = None
     headings = find_headings(placed, kind, front)
     for position, item in enumerate(placed):
+        if position in skip:
+            continue
         heading = position in headings
         last = flow[-1] if flow else None
         if last is not None and before is not None and _continues(last, before, item, heading=heading):
@@ -82,14 +86,11 @@ def passages_of(placed: Sequence[PlacedLine], kind: Type, front: frozenset[int])
             flow.append(
                 Passage(_kind(item, heading=heading), [item], level_of(item.line, kind) if heading else 1)
             )
-            last = flow[-1]
-            if last.kind is Kind.HEADING:
+            if heading:
                 running = None
-        if (
-            flow[-1].kind is Kind.PARAGRAPH
-            and abs(flow[-1].items[0].line.size - kind.size) < 0.08 * kind.size
-        ):
-            running = flow[-1]
+        last = flow[-1]
+        if last.kind is Kind.PARAGRAPH and abs(last.items[0].line.size - kind.size) < 0.08 * kind.size:
+            running = last
         before = item
     return flow
 
@@ -115,7 +116,9 @@ def _continues(  # noqa: PLR0911 - one return for each reason to go on or not
         return False
     close = before.column == item.column and last.y0 - line.y1 < 0.5 * line.size
     if passage.kind is Kind.HEADING or heading:
-        joined = passage.kind is Kind.HEADING and heading and style_of(last) == style_of(line) and close
+        same = (last.font, last.last_font) == (line.font, line.last_font)
+        same = same and abs(last.size - line.size) < 0.06 * line.size
+        joined = passage.kind is Kind.HEADING and heading and same and close
         whole = (
             is_known(last.text.strip()) or is_known(line.text.strip()) or NUMBERED_HEADING.match(line.text)
         )
@@ -162,8 +165,11 @@ def vocabulary_of(placed: Sequence[PlacedLine]) -> frozenset[str]:
             text = text.partition(" ")[2]
         is_broken = text.endswith((LINE_END_HYPHEN, "-"))
         whole.append(text.rpartition(" ")[0] if is_broken else text)
-    lowered = "\n".join(whole).lower()
-    return frozenset(_WORD.findall(lowered)) | frozenset(_COMPOUND.findall(lowered))
+    found = {word.strip(_PUNCTUATION) for word in " ".join(whole).lower().split()}
+    for compound in [word for word in found if "-" in word]:
+        parts = compound.split("-")
+        found.update(parts, map("-".join, pairwise(parts)))
+    return frozenset(found)
 
 
 def join_lines(lines: Sequence[str], vocabulary: frozenset[str]) -> tuple[str, int]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from medkg_dagster.stages.parse.pdf.flow import join_lines
 from medkg_dagster.stages.parse.pdf.headings import REFERENCES, Type, is_known
 from medkg_dagster.stages.parse.pdf.layout import PlacedLine
-from medkg_dagster.stages.parse.pdf.lines import MARK
+from medkg_dagster.stages.parse.pdf.lines import CLOSE, OPEN
 
 _NO_TITLE = re.compile(
     r"untitled|microsoft word|powerpoint|\.(?:docx?|pdf|indd|tex|dvi|qxd|rtf|xml)\b|\d+\.\.\d+"
@@ -228,7 +228,7 @@ def find_authors(placed: Sequence[PlacedLine], title: frozenset[int], stated: st
             item = placed[position]
             if item.page != 0 or is_known(item.line.text.strip()):
                 break
-            names, others = _names(item.line.plain or item.line.text)
+            names, others = _names(item.marked or item.line.text)
             if size and abs(item.line.size - size) > 0.12 * size:
                 break
             if names and len(names) >= 2 * others:
@@ -254,7 +254,7 @@ def _names(text: str) -> tuple[list[str], int]:
     """Return the names in a line and how many other things stand in it."""
     names: list[str] = []
     others = 0
-    for part in re.split(rf"[,;·•|{MARK}]|\band\b|&", text):
+    for part in re.split(rf"[,;·•|]|{OPEN}[^{CLOSE}]*{CLOSE}|\band\b|&", text):
         words = re.sub(r"[\d*†‡§¶#‖✉]+|\([^)]*\)|\[[^]]*\]", " ", part).strip(" .:").split()
         words = [word for word in words if not _DEGREE.match(word)]
         if not words or sum(map(len, words)) < 3:
@@ -283,14 +283,17 @@ def _is_name(words: Sequence[str]) -> bool:
 def find_date(lines: Iterable[str]) -> str | None:
     """Return when the document was published, as page one prints it: a day, else the year of copyright."""
     text = " ".join(lines)
-    if match := _PUBLISHED.search(text):
+    published = list(_PUBLISHED.finditer(text))
+    if published:
+        # a version says when the first one was published, too
+        latest = [match for match in published if text[: match.start()].lower().endswith("latest ")]
+        match = (latest or published)[0]
         if match["iso"]:
             return match["iso"]
         day, month, year = (match[name] or match[f"{name}2"] for name in ("day", "month", "year"))
         return f"{year}-{_MONTHS[month[:3].lower()]:02}-{int(day):02}"
-    if match := _COPYRIGHT.search(text):
-        return match.group(1)
-    return None
+    copyright_year = _COPYRIGHT.search(text)
+    return copyright_year.group(1) if copyright_year else None
 
 
 def find_licence(lines: Iterable[str]) -> str | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
 
-from medkg_dagster.stages.parse.pdf.lines import Line, glyphs_of, rows_of
+from medkg_dagster.stages.parse.pdf.lines import Line, from_top, glyphs_of, rows_of
 
 _NUMBER = re.compile(r"\d+")
 _PAGE_OF_PAGES = re.compile(r"(?:page\s*)?\d{1,4}\s*(?:of|/)\s*\d{1,4}$", re.IGNORECASE)
@@ -23,7 +23,7 @@ class Page:
     """The lines of one page that are read in one direction.
 
     Attributes:
-        lines: The lines.
+        lines: The lines from top to bottom.
         width: The width of the page in points, turned as the lines are read.
         height: Its height.
         number: Which page it is, from 0.
@@ -100,7 +100,7 @@ def drop_line_numbers(page: Page) -> tuple[Page, int]:
             places.setdefault(round(line.x1 / 4), []).append(line)
     numbers: list[Line] = []
     for place in sorted(places):
-        near = sorted(places[place] + places.get(place + 1, []), key=lambda line: -line.middle)
+        near = from_top(places[place] + places.get(place + 1, []))
         if len(near) >= MIN_NUMBERED_LINES and _count(near) and len(near) > len(numbers):
             numbers = near
     gone = set(map(id, numbers))

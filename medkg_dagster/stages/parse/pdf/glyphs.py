@@ -14,9 +14,8 @@ import numpy.typing as npt
 import pypdfium2.raw as pdfium
 
 HYPHEN = 0xFFFE  # PDFium's mark where it joined a word that is hyphenated at a line's end
-_NEWLINES = (10, 13)
 _BLANKS = (
-    9, 10, 11, 12, 13, 32, 0x85, 0xA0, *range(0x2000, 0x200C), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000, 0xFEFF,
+    32, 0x85, 0xA0, 0xAD, *range(0x2000, 0x200C), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000, 0xFEFF,
 )  # fmt: skip
 # Marks that are printed over a letter, with the combining mark that means the same.
 _ACCENTS = {
@@ -25,6 +24,12 @@ _ACCENTS = {
     0xB0: 0x30A, 0x2DD: 0x30B, 0x2C7: 0x30C, 0xB8: 0x327, 0x2DB: 0x328,
     **{mark: mark for mark in range(0x300, 0x370)},
 }  # fmt: skip
+_LAST = 0xFFFF
+_NOTHING = 0x200B  # in the place of the second half of a character
+_IS_BLANK = np.zeros(_LAST + 1, np.bool_)
+_IS_BLANK[[*(code for code in range(32) if code != 2), *_BLANKS]] = True
+_IS_ACCENT = np.zeros(_LAST + 1, np.bool_)
+_IS_ACCENT[list(_ACCENTS)] = True
 _DOTLESS = {0x131: 0x69, 0x237: 0x6A}
 
 _UNITS = ctypes.POINTER(ctypes.c_ushort)
@@ -43,8 +48,22 @@ def _bulk(function: Any, result: Any, *parameters: Any) -> Any:
     return ctypes.PYFUNCTYPE(result, *parameters)(address)
 
 
+def address_of(raw: Any) -> int:
+    """Return the address of an object of PDFium."""
+    return ctypes.cast(raw, ctypes.c_void_p).value or 0
+
+
 _box_of = _bulk(pdfium.FPDFText_GetLooseCharBox, ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
 _code_of = _bulk(pdfium.FPDFText_GetUnicode, ctypes.c_uint, ctypes.c_void_p, ctypes.c_int)
+font_of = _bulk(
+    pdfium.FPDFText_GetFontInfo,
+    ctypes.c_ulong,
+    ctypes.c_void_p,
+    ctypes.c_int,
+    ctypes.c_void_p,
+    ctypes.c_ulong,
+    ctypes.c_void_p,
+)
 _angle_of = _bulk(pdfium.FPDFText_GetCharAngle, ctypes.c_float, ctypes.c_void_p, ctypes.c_int)
 
 
@@ -100,28 +119,31 @@ class Glyphs:
         return int(np.count_nonzero(private | (self.codes == 0xFFFD) | (self.codes == 0)))
 
 
-def read_glyphs(text_page: Any, bounds: tuple[float, float, float, float]) -> list[Glyphs]:
+def read_glyphs(
+    text_page: Any, bounds: tuple[float, float, float, float], *, exactly: bool = False
+) -> list[Glyphs]:
     """Read the visible glyphs of a page, those of each direction for themselves, the most first.
 
     Args:
         text_page: pypdfium2's text page.
         bounds: Left, bottom, right and top of the page.
+        exactly: Whether to ask for the place of each glyph, else of those where words begin, change and end.
     """
     count = text_page.count_chars()
     if count <= 0:
         return []
-    handle = ctypes.cast(text_page.raw, ctypes.c_void_p).value or 0
+    handle = address_of(text_page.raw)
     codes = _codes(text_page.raw, handle, count)
-    blank = np.isin(codes, _BLANKS) | ((codes < 32) & (codes != 2)) | (codes == 0xAD)
+    blank = _IS_BLANK[np.minimum(codes, _LAST)]
     codes[codes == 2] = HYPHEN
     visible = np.flatnonzero(~blank)
     if not len(visible):
         return []
-    boxes = np.empty((len(visible), 4), np.float32)
-    start = boxes.ctypes.data
-    addresses = range(start, start + 16 * len(visible), 16)
-    np.fromiter(map(_box_of, repeat(handle), visible.tolist(), addresses), np.int8, len(visible))
-    left, top, right, bottom = boxes.astype(np.float64).T
+    lines = np.cumsum((codes == 10) | (codes == 13))[visible]
+    spaces, breaks = np.zeros(len(visible), np.bool_), np.zeros(len(visible), np.bool_)
+    spaces[1:] = visible[1:] - visible[:-1] > 1
+    breaks[1:] = lines[1:] != lines[:-1]
+    left, top, right, bottom = _boxes(handle, codes[visible], visible, spaces, exactly=exactly).T
     page = Glyphs(
         codes=codes[visible],
         indices=visible,
@@ -129,22 +151,84 @@ def read_glyphs(text_page: Any, bounds: tuple[float, float, float, float]) -> li
         x1=np.maximum(left, right) - bounds[0],
         y0=np.minimum(bottom, top) - bounds[1],
         y1=np.maximum(bottom, top) - bounds[1],
-        spaces=np.diff(np.cumsum(blank)[visible], prepend=0) > 0,
-        breaks=np.diff(np.cumsum(np.isin(codes, _NEWLINES))[visible], prepend=0) > 0,
+        spaces=spaces,
+        breaks=breaks,
         width=bounds[2] - bounds[0],
         height=bounds[3] - bounds[1],
     )
     directions = _directions(handle, page)
+    if not directions.any():
+        return [page]
     found = [_upright(page, directions == direction, int(direction)) for direction in np.unique(directions)]
     return sorted(found, key=len, reverse=True)
+
+
+def _boxes(handle: int, codes: Integers, indices: Integers, spaces: Flags, *, exactly: bool) -> Floats:
+    """Return left, top, right and bottom of each glyph; between those asked for they are interpolated.
+
+    Asked are the first and the last glyph of a word and those where digits begin and end; all of them where
+    the word does not lie flat between its ends, or is printed twice letter by letter.
+    """
+    count = len(codes)
+    boxes = np.zeros((count, 4), np.float32)
+
+    def ask(which: Integers) -> None:
+        start = boxes.ctypes.data
+        addresses = (start + 16 * which).tolist()
+        np.fromiter(map(_box_of, repeat(handle), indices[which].tolist(), addresses), np.int8, len(which))
+
+    if exactly:
+        ask(np.arange(count))
+        return boxes.astype(np.float64)
+    begins = spaces.copy()
+    begins[0] = True
+    digits = (codes >= 0x30) & (codes <= 0x39)
+    asked = begins.copy()
+    asked[1:] |= digits[1:] != digits[:-1]
+    asked[:-1] |= begins[1:]
+    asked[-1] = True
+    accents = _IS_ACCENT[np.minimum(codes, _LAST)]
+    asked |= accents
+    asked[1:] |= accents[:-1]
+    asked[:-1] |= accents[1:]
+    ask(np.flatnonzero(asked))
+    first = np.flatnonzero(begins)
+    last = np.append(first[1:], count) - 1
+    height = np.abs(boxes[first, 1] - boxes[first, 3])
+    flat = (
+        (np.abs(boxes[first, 1] - boxes[last, 1]) < 0.05 * height)
+        & (np.abs(boxes[first, 3] - boxes[last, 3]) < 0.05 * height)
+        & (boxes[last, 2] >= boxes[first, 0])
+    )
+    again = np.zeros(count, np.int64)
+    again[1:] = codes[1:] == codes[:-1]
+    uneven = ~flat | (np.add.reduceat(again, first) > 0.3 * (last - first))
+    if uneven.any():
+        others = np.repeat(uneven, last - first + 1) & ~asked
+        ask(np.flatnonzero(others))
+        asked |= others
+    known = np.flatnonzero(asked)
+    inner = np.flatnonzero(~asked)
+    before = known[np.cumsum(asked)[inner] - 1]
+    found = boxes.astype(np.float64)
+    found[inner] = found[before]
+    found[inner, 0] = np.interp(inner, known, found[known, 0])
+    found[inner, 2] = found[inner + 1, 0]
+    return found
 
 
 def _codes(raw: Any, handle: int, count: int) -> Integers:
     codes = np.empty(count + 1, np.uint16)
     if pdfium.FPDFText_GetText(raw, 0, count, codes.ctypes.data_as(_UNITS)) == count + 1:
-        return codes[:count].astype(np.int64)
-    # where the text has fewer or more units than there are glyphs, each is asked for
-    return np.fromiter(map(_code_of, repeat(handle), range(count)), np.int64, count)
+        found = codes[:count].astype(np.int64)
+    else:  # where the text has fewer or more units than there are glyphs, each is asked for
+        found = np.fromiter(map(_code_of, repeat(handle), range(count)), np.int64, count)
+    high = np.flatnonzero((found[:-1] & ~0x3FF) == 0xD800)
+    high = high[(found[high + 1] & ~0x3FF) == 0xDC00]
+    found[high] = 0x10000 + ((found[high] & 0x3FF) << 10) + (found[high + 1] & 0x3FF)
+    found[high + 1] = _NOTHING
+    found[(found & ~0x7FF) == 0xD800] = 0xFFFD
+    return found
 
 
 def _directions(handle: int, page: Glyphs) -> Integers:
@@ -162,7 +246,7 @@ def _directions(handle: int, page: Glyphs) -> Integers:
     degrees = -np.degrees(np.fromiter(map(_angle_of, repeat(handle), indices), np.float64, len(asked)))
     right = np.round(degrees / 90) * 90
     rounded = np.where(np.abs(degrees - right) <= 8, right, np.round(degrees / 5) * 5).astype(np.int64) % 360
-    return np.repeat(rounded, np.diff([*asked, len(page)]))
+    return np.repeat(rounded, np.diff(np.append(asked, len(page))))
 
 
 def _upright(page: Glyphs, which: Flags, direction: int) -> Glyphs:
@@ -192,7 +276,7 @@ def _upright(page: Glyphs, which: Flags, direction: int) -> Glyphs:
 
 def compose_accents(glyphs: Glyphs) -> Glyphs:
     """Join letters and the accents that are printed over them as glyphs of their own."""
-    marks = np.flatnonzero(np.isin(glyphs.codes, list(_ACCENTS)))
+    marks = np.flatnonzero(_IS_ACCENT[np.minimum(glyphs.codes, _LAST)])
     if not len(marks):
         return glyphs
     codes, spaces, breaks = glyphs.codes.copy(), glyphs.spaces.copy(), glyphs.breaks.copy()

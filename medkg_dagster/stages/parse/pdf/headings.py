@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 
 from medkg_dagster.stages.parse.pdf.layout import PlacedLine
 from medkg_dagster.stages.parse.pdf.lines import LINE_END_HYPHEN, Line, is_bold
@@ -34,13 +33,15 @@ NUMBERED_HEADING = re.compile(r"(\d{1,2}(?:\.\d{1,2}){0,3})\.?\s+[A-Z]\S*(?:\s\S
 _SPACED = re.compile(r"[A-Z](?: ?[A-Z]){3,}$")
 CAPTION = re.compile(r"(?:table|figure|fig\.|box|scheme|plate)\s*S?(?:\d+|[IVX]+)\b", re.IGNORECASE)
 MAX_HEADING_CHARACTERS = 160
+MAX_KNOWN_CHARACTERS = 60
+MAX_HEADING_LINES = 3
 Style = tuple[str, float]
 """The name of a font and the height of its glyphs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """The type that most of a document is set in, and that of its headings.
+    """The type that a document is set in.
 
     Attributes:
         size: The height of most glyphs, in points.
@@ -48,6 +49,8 @@ class Type:
         bold: Whether most of the text is bold.
         usual: The styles that much of the text is in.
         headings: The styles of headings that are known by their words or numbers.
+        styles: The style of each line.
+        blocks: For each line how many lines of its style stand below one another with it.
     """
 
     size: float
@@ -55,64 +58,60 @@ class Type:
     bold: bool
     usual: frozenset[Style]
     headings: frozenset[Style]
-
-
-def style_of(line: Line) -> Style:
-    """Return the style of a line that is set in one font, else one that no other line has."""
-    return (line.font if line.font == line.last_font else "", round(line.size * 2) / 2)
+    styles: Sequence[Style]
+    blocks: Sequence[int]
 
 
 def type_of(placed: Sequence[PlacedLine]) -> Type:
     """Find which type is that of running text and which that of headings."""
     sizes: Counter[float] = Counter()
-    styles: Counter[Style] = Counter()
+    text: Counter[Style] = Counter()
+    bold = 0
+    styles: list[Style] = []
     for item in placed:
-        sizes[round(item.line.size, 1)] += len(item.line.text)
-        styles[item.line.font, round(item.line.size * 2) / 2] += len(item.line.text)
+        line = item.line
+        length = len(line.text)
+        height = round(line.size * 2) / 2
+        sizes[round(line.size, 1)] += length
+        text[line.font, height] += length
+        # a line in two fonts has a style that no other has
+        styles.append((line.font if line.font == line.last_font else "", height))
     size = max(sizes, key=lambda size: (sizes[size], size))
-    style = max(styles, key=lambda style: (styles[style], style))
-    body = [item.line for item in placed if abs(item.line.size - size) < 0.1 * size]
-    bold = sum(len(line.text) for line in body if line.bold) * 2 > sum(len(line.text) for line in body)
+    style = max(text, key=lambda style: (text[style], style))
+    body = {found: count for found, count in text.items() if abs(found[1] - size) < 0.1 * size}
+    bold = sum(count for found, count in body.items() if is_bold(found[0])) * 2 > sum(body.values())
     # what most lines are in is no style of headings, even where a heading is in it
+    much = 0.1 * text.total()
     usual = frozenset(
-        found
-        for found, count in styles.items()
-        if count > 0.1 * styles.total() and (bold or not is_bold(found[0]))
+        found for found, count in text.items() if count > much and (bold or not is_bold(found[0]))
     )
+    blocks = _blocks(placed, styles)
     known: Counter[Style] = Counter()
-    for item, height in zip(placed, heights(placed), strict=True):
-        text = item.line.text.strip()
-        if height <= 2 and not item.cells and style_of(item.line)[0]:
-            known[style_of(item.line)] += 2 * is_known(text) + bool(NUMBERED_HEADING.match(text))
-    return Type(
-        size,
-        style,
-        bold,
-        usual,
-        frozenset(found for found, n in known.items() if n >= 2 and found not in usual),
-    )
+    for item, found, block in zip(placed, styles, blocks, strict=True):
+        if block <= 2 and found[0] and found not in usual and not item.cells:
+            words = item.line.text.strip()
+            known[found] += 2 * is_known(words) + bool(NUMBERED_HEADING.match(words))
+    headings = frozenset(found for found, count in known.items() if count >= 2)
+    return Type(size, style, bold, usual, headings, styles, blocks)
 
 
-def heights(placed: Sequence[PlacedLine]) -> list[int]:
-    """Return for each line how many lines of its style stand below one another with it."""
+def _blocks(placed: Sequence[PlacedLine], styles: Sequence[Style]) -> list[int]:
     found: list[int] = []
     start = 0
-    for position, (before, item) in enumerate(pairwise((*placed, None)), start=1):
-        close = item is not None and before is not None and before.column == item.column
-        if (
-            not close
-            or before is None
-            or item is None
-            or style_of(before.line) != style_of(item.line)
-            or before.line.y0 - item.line.y1 > 0.5 * item.line.size
-        ):
-            found += [position - start] * (position - start)
-            start = position
+    for position in range(1, len(placed) + 1):
+        if position < len(placed) and styles[position] == styles[position - 1]:
+            before, item = placed[position - 1], placed[position]
+            if before.column == item.column and before.line.y0 - item.line.y1 <= 0.5 * item.line.size:
+                continue
+        found += [position - start] * (position - start)
+        start = position
     return found
 
 
 def is_known(text: str) -> bool:
     """Return whether a line is a heading that many articles have."""
+    if len(text) > MAX_KNOWN_CHARACTERS:
+        return False
     if _SPACED.match(text):
         text = text.replace(" ", "")
     return bool(KNOWN_HEADING.match(text))
@@ -126,56 +125,57 @@ def find_headings(placed: Sequence[PlacedLine], kind: Type, front: frozenset[int
         kind: The document's type.
         front: Positions of lines, as those between title and text, that are headings by their words alone.
     """
-    found = _find(placed, kind, front)
-    again = Counter(style_of(placed[position].line) for position in found)
-    learned = {style for style, count in again.items() if count >= 2 and style[0] and style not in kind.usual}
-    return _find(placed, replace(kind, headings=kind.headings | learned), front)
-
-
-def _find(placed: Sequence[PlacedLine], kind: Type, front: frozenset[int]) -> frozenset[int]:
     found: set[int] = set()
+    others: list[int] = []
     listed = False
-    tall = heights(placed)
     for position, item in enumerate(placed):
         text = item.line.text.strip()
-        if item.cells or item.aside or len(text) > MAX_HEADING_CHARACTERS or sum(map(str.isalpha, text)) < 3:
+        if len(text) > MAX_HEADING_CHARACTERS or item.cells or item.aside:
             continue
-        known = is_known(text)
-        if not known and (position in front or not _may_be_heading(text)):
-            continue
-        above = placed[position - 1] if position else None
-        below = placed[position + 1] if position + 1 < len(placed) else None
-        is_large = item.line.size > kind.size * 1.12 and not text[0].islower()
-        if not (known or is_large):
-            if (listed or item.line.size < kind.size * 0.93) and style_of(item.line) not in kind.headings:
+        if not is_known(text):
+            if position in front or not _may_be_heading(text):
                 continue
-            if not _is_set_off(item, above, below, kind, tall[position]):
+            is_large = item.line.size > kind.size * 1.12 and not text[0].islower()
+            small = listed or item.line.size < kind.size * 0.93
+            if not is_large and (
+                (small and kind.styles[position] not in kind.headings)
+                or not _is_set_off(placed, position, kind)
+            ):
+                others.append(position)
                 continue
         found.add(position)
         listed = bool(REFERENCES.match(text))
-    return frozenset(found)
+    # what is set as two headings are is one too
+    again = Counter(kind.styles[position] for position in found)
+    learned = {style for style, count in again.items() if count >= 2 and style[0] and style not in kind.usual}
+    same = {at for at in others if kind.styles[at] in learned and kind.blocks[at] <= MAX_HEADING_LINES}
+    return frozenset(found | same)
 
 
 def _may_be_heading(text: str) -> bool:
-    if not text[0].isalnum() or CAPTION.match(text) or text.endswith((",", ";", LINE_END_HYPHEN)):
+    first = text[:1]
+    if not (first.isupper() or first.isdigit()) or text.endswith((".", ",", ";", LINE_END_HYPHEN)):
         return False
-    return (text[0].isupper() or bool(NUMBERED_HEADING.match(text))) and not text.endswith(".")
+    if CAPTION.match(text) or (first.isdigit() and not NUMBERED_HEADING.match(text)):
+        return False
+    return sum(map(str.isalpha, text)) >= 3
 
 
-def _is_set_off(
-    item: PlacedLine, above: PlacedLine | None, below: PlacedLine | None, kind: Type, height: int
-) -> bool:
+def _is_set_off(placed: Sequence[PlacedLine], position: int, kind: Type) -> bool:
     """Return whether a line that is no larger than the text differs from it as headings do."""
+    item = placed[position]
+    above = placed[position - 1] if position else None
+    below = placed[position + 1] if position + 1 < len(placed) else None
     line = item.line
     text = line.text.strip()
-    style = style_of(line)
+    style, block = kind.styles[position], kind.blocks[position]
     short = line.x1 - line.x0 < 0.9 * (item.right - item.left) or item.right - item.left < 10 * line.size
-    if height > 3 or style in kind.usual:
+    if block > MAX_HEADING_LINES or style in kind.usual:
         numbered = NUMBERED_HEADING.match(text)
         return bool(numbered and "." in numbered.group(1) and short and _is_apart(item, above))
     if style in kind.headings or (line.bold and not kind.bold and short):
         return True
-    if not short or height > 2 or not _is_apart(item, above):
+    if not short or block > 2 or not _is_apart(item, above):
         return False
     follows = below is not None and below.column == item.column and line.y0 - below.line.y1 < 1.2 * line.size
     if not follows or below is None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from typing import NamedTuple
 
-from medkg_dagster.stages.parse.pdf.columns import in_reading_order
+from medkg_dagster.stages.parse.pdf.columns import Edges, in_reading_order
 from medkg_dagster.stages.parse.pdf.furniture import Page
-from medkg_dagster.stages.parse.pdf.lines import LINE_END_HYPHEN, MARK, SMALL, Line, rows_of
+from medkg_dagster.stages.parse.pdf.lines import CLOSE, LINE_END_HYPHEN, OPEN, RAISED, SMALL, Line, rows_of
 from medkg_dagster.stages.parse.pdf.tables import tables_in
 
+_RAISED = re.compile(f"{OPEN}[^{CLOSE}]*{CLOSE}(?: ?{OPEN}[^{CLOSE}]*{CLOSE})*")
+_EXPONENT = re.compile(r"[-−–+]?\d{1,3}$")
+_CITATION = re.compile(r"\[?\d{1,3}(?:[ ,;–−-]+\d{1,3})*[ ,;]*\]?$|[†‡§¶]+$")
+_BEFORE_MARK = re.compile(r"[^\W\d_]{4}$|[.,;:!?”’\"\])]$")
 
-@dataclass(frozen=True, slots=True)
-class PlacedLine:
+
+class PlacedLine(NamedTuple):
     """A line in reading order.
 
     Attributes:
@@ -26,6 +30,7 @@ class PlacedLine:
         cells: The cells of a row of a table; empty where the line is running text.
         table: Counts tables, for a row of one.
         aside: Whether it is read in another direction than most of its page.
+        marked: The text with what is raised between `OPEN` and `CLOSE`; empty where nothing is.
     """
 
     line: Line
@@ -36,34 +41,49 @@ class PlacedLine:
     cells: tuple[str, ...] = ()
     table: int = 0
     aside: bool = False
+    marked: str = ""
 
 
-def reading_order(pages: Sequence[Page]) -> list[PlacedLine]:
-    """Return all lines as a reader reads them: band by band, in each column after column."""
+def reading_order(pages: Sequence[Page]) -> tuple[list[PlacedLine], int]:
+    """Return all lines as a reader reads them: band by band, in each column after column.
+
+    Returns:
+        The lines, and how many glyphs are left out of them as marks of citations and notes.
+    """
     ordered: list[PlacedLine] = []
-    column = table = 0
-    known: Counter[int] = Counter()
+    column = table = marks = 0
+    known: Edges = Counter()
     for page in pages:
         for group in in_reading_order(page.lines, known):
             rows = rows_of(group)
             left, right = min(row[0].x0 for row in rows), max(line.x1 for row in rows for line in row)
             cells = tables_in(rows)
             for number, row in enumerate(rows):
-                table += number in cells and number - 1 not in cells
+                line = _joined(row)
+                marked = ""
+                if OPEN in line.text:
+                    marked = line.text
+                    text, dropped = read_scripts(marked)
+                    marks += dropped
+                    line = line._replace(text=text)
+                is_cell = number in cells
+                table += is_cell and number - 1 not in cells
+                texts = tuple(read_scripts(cell)[0] for cell in cells[number]) if is_cell else ()
                 ordered.append(
                     PlacedLine(
-                        _joined(row),
+                        line,
                         page.number,
                         column,
                         left,
                         right,
-                        cells.get(number, ()),
-                        table if number in cells else 0,
+                        texts,
+                        table if is_cell else 0,
                         page.aside,
+                        marked,
                     )
                 )
             column += 1
-    return ordered
+    return ordered, marks
 
 
 def _joined(parts: Sequence[Line]) -> Line:
@@ -71,28 +91,47 @@ def _joined(parts: Sequence[Line]) -> Line:
     if len(parts) == 1:
         return parts[0]
     main = max(parts, key=lambda part: len(part.text))
-    return Line(
-        text=join_texts(parts, main.size),
-        plain=_plain(parts, main),
+    text = ""
+    before: Line | None = None
+    for part in parts:
+        if before is not None:
+            space = " " if part.x0 - before.x1 >= 0.12 * main.size else ""
+            text = f"{text.removesuffix(LINE_END_HYPHEN)}{space}"
+        raised = part.size < SMALL * main.size and part.y0 > main.y0 + RAISED * main.size
+        text += f"{OPEN}{part.text}{CLOSE}" if raised and OPEN not in part.text else part.text
+        before = part
+    whole = len(main.text) > 0.8 * len(text)
+    return main._replace(
+        text=text,
         x0=parts[0].x0,
         x1=max(part.x1 for part in parts),
-        y0=main.y0,
-        y1=main.y1,
-        size=main.size,
-        font=main.font if len(main.text) > 0.8 * sum(len(part.text) for part in parts) else parts[0].font,
+        font=main.font if whole else parts[0].font,
         last_font=parts[-1].last_font if len(parts[-1].text) > 2 else main.last_font,
     )
 
 
-def _plain(parts: Sequence[Line], main: Line) -> str:
-    """Return the texts of parts of one line with a mark for those that are smaller than the others."""
-    return " ".join(MARK if part.size < SMALL * main.size else part.plain or part.text for part in parts)
+def read_scripts(text: str) -> tuple[str, int]:
+    """Write what is raised and small as it has to be read on one line.
 
+    A number behind a digit is its exponent (`10^5`), one behind a word or a sentence is the mark of a
+    citation or a note and no text; all else is joined to its word.
 
-def join_texts(parts: Sequence[Line], size: float) -> str:
-    """Return the texts of parts of one line, with a space where a gap is between them."""
-    joined = parts[0].text
-    for before, part in pairwise(parts):
-        space = " " if part.x0 - before.x1 >= 0.12 * size else ""
-        joined = f"{joined.removesuffix(LINE_END_HYPHEN)}{space}{part.text}"
-    return joined
+    Returns:
+        The text, and how many glyphs of marks are not in it.
+    """
+    if OPEN not in text:
+        return text, 0
+    dropped = 0
+    written = ""
+    end = 0
+    for match in _RAISED.finditer(text):
+        written += text[end : match.start()]
+        end = match.end()
+        script = match.group().replace(OPEN, "").replace(CLOSE, "")
+        if _EXPONENT.match(script) and written[-1:].isdigit():
+            written += f"^{script}" + (" " if text[end : end + 1].isdigit() else "")
+        elif _CITATION.match(script) and _BEFORE_MARK.search(written):
+            dropped += len("".join(script.split()))
+        else:
+            written += script
+    return written + text[end:], dropped

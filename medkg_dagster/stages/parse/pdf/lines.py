@@ -5,29 +5,33 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
-from ctypes import byref, c_int, create_string_buffer
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
+from ctypes import addressof, c_int, create_string_buffer
+from functools import cache
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import numpy as np
-import pypdfium2.raw as pdfium
+import numpy.typing as npt
 
-from medkg_dagster.stages.parse.pdf.glyphs import HYPHEN, Glyphs, Integers, runs
+from medkg_dagster.stages.parse.pdf.glyphs import HYPHEN, Flags, Glyphs, Integers, address_of, font_of, runs
 
 _BOLD = re.compile(r"bold|black|heavy|semibd|demi|medi$|cmbx|[.\-]b$|[.\-]bd?i?$", re.IGNORECASE)
 _SUBSET = re.compile(r"^[A-Z]{6}\+")
 LINE_END_HYPHEN = chr(HYPHEN)
-MARK = "\x1f"
+# Raised small glyphs are set between two noncharacters, which no text keeps.
+OPEN, CLOSE = "\ufdd0", "\ufdd1"
 SMALL = 0.8
+_LEFT = attrgetter("x0")
+RAISED = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A run of text on one line.
 
     Attributes:
-        text: The text; ends with `LINE_END_HYPHEN` where a hyphenated word continues on the next line.
+        text: The text; ends with `LINE_END_HYPHEN` where a hyphenated word continues on the next line; what
+            is raised and small stands between `OPEN` and `CLOSE`.
         x0: Left edge in points from the page's left.
         x1: Right edge.
         y0: Bottom edge in points from the page's bottom.
@@ -35,8 +39,6 @@ class Line:
         size: Height of the font in points.
         font: The name of the font of its first glyph.
         last_font: That of its last glyph.
-        plain: The text with `MARK` for each glyph that is smaller than the others, as the marks of notes are;
-            empty where none is.
     """
 
     text: str
@@ -47,12 +49,6 @@ class Line:
     size: float
     font: str = ""
     last_font: str = ""
-    plain: str = ""
-
-    @property
-    def middle(self) -> float:
-        """The vertical middle."""
-        return (self.y0 + self.y1) / 2
 
     @property
     def bold(self) -> bool:
@@ -62,9 +58,21 @@ class Line:
 
 def glyphs_of(text: str) -> Counter[str]:
     """Count the visible characters of a text, ligatures and accents for themselves."""
-    return Counter("".join(unicodedata.normalize("NFKD", text).split()))
+    return count_glyphs(np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32))
 
 
+def count_glyphs(codes: npt.NDArray[np.integer[Any]]) -> Counter[str]:
+    """Count the visible characters that have these codes, as `glyphs_of` does."""
+    counts: Counter[str] = Counter()
+    found = np.bincount(codes) if len(codes) else codes
+    for code in np.flatnonzero(found).tolist():
+        for letter in "".join(unicodedata.normalize("NFKD", chr(code)).split()):
+            if letter not in {OPEN, CLOSE}:
+                counts[letter] += int(found[code])
+    return counts
+
+
+@cache
 def is_bold(font: str) -> bool:
     """Return whether the name of a font says that it is bold."""
     return bool(_BOLD.search(font))
@@ -78,69 +86,73 @@ def make_lines(glyphs: Glyphs, text_page: Any) -> list[Line]:
     """
     if not len(glyphs):
         return []
-    text, places = text_of(glyphs)
     heights = glyphs.y1 - glyphs.y0
-    cut = list(runs(glyphs))
-    starts = np.array([start for start, _ in cut])
-    x0, x1 = np.minimum.reduceat(glyphs.x0, starts).tolist(), np.maximum.reduceat(glyphs.x1, starts).tolist()
-    number = np.repeat(np.arange(len(cut)), np.diff([*starts, len(glyphs)]))
-    middle = starts + np.diff([*starts, len(glyphs)]) // 2
-    chosen = np.lexsort((heights, number))[middle]  # the glyph of median height stands for its line
-    y0, y1, sizes = glyphs.y0[chosen].tolist(), glyphs.y1[chosen].tolist(), heights[chosen].tolist()
-    small = heights < SMALL * np.repeat(heights[chosen], np.diff([*starts, len(glyphs)]))
-    has_small = np.logical_or.reduceat(small, starts).tolist()
-    plain = "".join(_masked(text, places, np.flatnonzero(small))) if any(has_small) else text
-    fonts = _Fonts(text_page.raw)
-    lines = []
-    for run, (start, end) in enumerate(cut):
-        part = text[places[start] : places[end - 1] + 1]
-        lines.append(
-            Line(
-                part.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"),
-                x0[run],
-                x1[run],
-                y0[run],
-                y1[run],
-                sizes[run],
-                fonts.name(int(glyphs.indices[start])),
-                fonts.name(int(glyphs.indices[end - 1])),
-                plain[places[start] : places[end - 1] + 1] if has_small[run] else "",
-            )
-        )
-    return lines
+    starts = np.array([start for start, _ in runs(glyphs)])
+    lengths = np.diff(np.append(starts, len(glyphs)))
+    # the glyph of median height stands for its line
+    chosen = np.lexsort((heights, np.repeat(np.arange(len(starts)), lengths)))[starts + lengths // 2]
+    sizes = heights[chosen]
+    raised = (heights < SMALL * np.repeat(sizes, lengths)) & (
+        glyphs.y0 > np.repeat(glyphs.y0[chosen] + RAISED * sizes, lengths)
+    )
+    text, places = text_of(glyphs, raised)
+    ends = starts + lengths - 1
+    name = _Fonts(text_page.raw).name
+    columns = (
+        places[starts].tolist(),
+        (places[ends] + 1 + 2 * raised[ends]).tolist(),
+        np.minimum.reduceat(glyphs.x0, starts).tolist(),
+        np.maximum.reduceat(glyphs.x1, starts).tolist(),
+        glyphs.y0[chosen].tolist(),
+        glyphs.y1[chosen].tolist(),
+        sizes.tolist(),
+        glyphs.indices[starts].tolist(),
+        glyphs.indices[ends].tolist(),
+    )
+    return [
+        Line(text[start:end], x0, x1, y0, y1, size, name(first), name(last))
+        for start, end, x0, x1, y0, y1, size, first, last in zip(*columns, strict=True)
+    ]
 
 
-def text_of(glyphs: Glyphs) -> tuple[str, Sequence[int]]:
-    """Return the text of all glyphs with the spaces between them, and where in it each glyph is."""
-    places = np.arange(len(glyphs)) + np.cumsum(glyphs.spaces)
-    units = np.full(int(places[-1]) + 1, 0x20, np.uint32)
-    units[places] = glyphs.codes
-    return units.tobytes().decode("utf-32-le", "surrogatepass"), places.tolist()
+def text_of(glyphs: Glyphs, raised: Flags | None = None) -> tuple[str, Integers]:
+    """Return the text of all glyphs with the spaces between them, and where in it each glyph begins.
 
-
-def _masked(text: str, places: Sequence[int], small: Integers) -> list[str]:
-    characters = list(text)
-    for number in small.tolist():
-        characters[places[number]] = MARK
-    return characters
+    Args:
+        glyphs: The glyphs.
+        raised: Those to be set between `OPEN` and `CLOSE`, each for itself.
+    """
+    widths = 1 + glyphs.spaces.astype(np.int64)
+    marks = np.zeros(len(glyphs), np.int64) if raised is None else 2 * raised.astype(np.int64)
+    behind = np.cumsum(widths + marks)
+    units = np.full(int(behind[-1]), 0x20, np.uint32)
+    units[behind - 1 - marks // 2] = glyphs.codes
+    if raised is not None and raised.any():
+        units[behind[raised] - 3] = ord(OPEN)
+        units[behind[raised] - 1] = ord(CLOSE)
+    text = units.tobytes().decode("utf-32-le", "surrogatepass")
+    return text, behind - 1 - marks
 
 
 class _Fonts:
     """The names of a page's fonts; one call asks for a glyph's."""
 
     def __init__(self, raw: Any) -> None:
-        self._raw = raw
+        self._handle = address_of(raw)
         self._buffer = create_string_buffer(128)
+        self._address = addressof(self._buffer)
+        self._flags = c_int()
         self._names: dict[bytes, str] = {}
 
     def name(self, index: int) -> str:
-        length = pdfium.FPDFText_GetFontInfo(self._raw, index, self._buffer, 128, byref(c_int()))
+        length = font_of(self._handle, index, self._address, 128, addressof(self._flags))
         if not 0 < length <= 128:
             return ""
         name = self._buffer.value
-        if name not in self._names:
-            self._names[name] = _SUBSET.sub("", name.decode("utf-8", "replace"))
-        return self._names[name]
+        found = self._names.get(name)
+        if found is None:
+            found = self._names[name] = _SUBSET.sub("", name.decode("utf-8", "replace"))
+        return found
 
 
 def without_repeated_lines(lines: Sequence[Line]) -> tuple[list[Line], int]:
@@ -149,34 +161,40 @@ def without_repeated_lines(lines: Sequence[Line]) -> tuple[list[Line], int]:
     Returns:
         The lines, and how many glyphs were dropped.
     """
-    seen: set[tuple[str, int, int]] = set()
+    seen: dict[str, set[tuple[int, int]]] = {}
     kept: list[Line] = []
     dropped = 0
     for line in lines:
         step = max(0.1 * line.size, 0.5)
         x, y = round(line.x0 / step), round(line.y0 / step)
-        if any((line.text, x + dx, y + dy) in seen for dx in (-1, 0, 1) for dy in (-1, 0, 1)):
+        places = seen.setdefault(line.text, set())
+        if places and any((x + dx, y + dy) in places for dx in (-1, 0, 1) for dy in (-1, 0, 1)):
             dropped += glyphs_of(line.text).total()
             continue
-        seen.add((line.text, x, y))
+        places.add((x, y))
         kept.append(line)
     return kept, dropped
 
 
-def rows_of(lines: Sequence[Line]) -> list[list[Line]]:
-    """Group lines (words, superscripts, cells) that stand beside one another, from top to bottom."""
+def from_top(lines: Iterable[Line]) -> list[Line]:
+    """Sort lines from top to bottom, those of one height from left to right."""
+    return sorted(lines, key=lambda line: (-line.y0 - line.y1, line.x0))
+
+
+def rows_of(lines: Iterable[Line]) -> list[list[Line]]:
+    """Group lines, sorted from top to bottom, that stand beside one another: words, superscripts, cells."""
     rows: list[list[Line]] = []
-    main: Line | None = None
-    for line in sorted(lines, key=lambda line: (-line.middle, line.x0)):
-        if main is not None and _beside(main, line):
+    bottom = top = largest = 0.0
+    for line in lines:
+        y0, y1 = line.y0, line.y1
+        if rows and min(top, y1) - max(bottom, y0) > 0.55 * min(top - bottom, y1 - y0):
             rows[-1].append(line)
-            main = max(main, line, key=lambda other: (other.size, other.x1 - other.x0))
         else:
             rows.append([line])
-            main = line
-    return [sorted(row, key=lambda line: line.x0) for row in rows]
-
-
-def _beside(main: Line, line: Line) -> bool:
-    overlap = min(main.y1, line.y1) - max(main.y0, line.y0)
-    return overlap > 0.55 * min(main.y1 - main.y0, line.y1 - line.y0)
+            largest = 0.0
+        if line.size > largest:
+            bottom, top, largest = y0, y1, line.size
+    for row in rows:
+        if len(row) > 1:
+            row.sort(key=_LEFT)
+    return rows
