@@ -39,14 +39,14 @@ PDF = "application/pdf"
 XML = "application/xml"
 
 HEAD_BYTES = 4096
-TAIL_BYTES = 4096
+TAIL_BYTES = 65_536  # what stands behind the end of a PDF, as `parse` allows
 _PDF_WINDOW = 1024
 _DECODED_AT_ONCE = 256 * 1024
 
 _ARTICLE = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*)*"
-    rb"(?:<!DOCTYPE\s+(?:\w+:)?article\b[^>\[]*(?:\[.*?\]\s*)?>\s*)?(?:<\?.*?\?>\s*|<!--.*?-->\s*)*"
-    rb"<(?:[\w-]+:)?article[\s>]",
+    rb"(?:<!DOCTYPE\s+(?:\w+:)?(?:article|pmc-articleset)\b[^>\[]*(?:\[.*?\]\s*)?>\s*)?(?:<\?.*?\?>\s*|<!--.*?-->\s*)*"
+    rb"<(?:(?:pmc-articleset|(?:[\w-]+:)?OAI-PMH)[\s>].*?<)?(?:[\w-]+:)?article[\s>]",
     re.DOTALL,
 )
 _ARTICLE_END = re.compile(rb"</(?:[\w-]+:)?article\s*>")

@@ -85,6 +85,31 @@ def test_a_file_lies_under_its_hash_and_the_result_says_where(server: FileServer
     assert ctx.succeeded == 1
 
 
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [
+        (b"<!DOCTYPE pmc-articleset PUBLIC 'x' 'y.dtd'>\n<pmc-articleset>", b"</pmc-articleset>"),
+        (
+            b"<?xml version='1.0'?><OAI-PMH xmlns='u'><record><header>a</header><metadata>",
+            b"</metadata></record></OAI-PMH>",
+        ),
+    ],
+)
+def test_an_article_wrapped_by_a_service_is_taken(
+    server: FileServer, tmp_path: Path, before: bytes, behind: bytes
+) -> None:
+    content = before + b"<article xmlns='v'><front/></article>" + behind
+    files, _ = run(tmp_path, [record_of(server.serve("/a", whole(content)))])
+
+    assert files[0].media_type == "application/xml"
+
+
+def test_a_pdf_may_have_more_behind_its_end(server: FileServer, tmp_path: Path) -> None:
+    files, _ = run(tmp_path, [record_of(server.serve("/a", whole(pdf() + b" " * 6_000)))])
+
+    assert files[0].media_type == "application/pdf"
+
+
 def test_articles_in_xml_are_files_too(server: FileServer, tmp_path: Path) -> None:
     files, _ = run(tmp_path, [record_of(server.serve("/a", whole(JATS, Content_Type="text/plain")))])
 
