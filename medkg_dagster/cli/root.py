@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from medkg_dagster import __version__
+from medkg_dagster.cli.changes import changes
 from medkg_dagster.cli.documents import documents
 from medkg_dagster.cli.gate import gate
 from medkg_dagster.cli.ledger import ledger, summary
@@ -78,6 +79,7 @@ for _command in (
     ledger,
     documents,
     why,
+    changes,
     search,
     graph,
     export,

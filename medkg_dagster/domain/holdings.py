@@ -212,3 +212,25 @@ class DocumentExplanation(Value):
     forms: tuple[str, ...]
     holdings: tuple[Holding, ...]
     stages: tuple[StageVerdict, ...]
+
+
+class DocumentChange(Value):
+    """A change of a document.
+
+    Attributes:
+        document_id: Its CURIE.
+        at: When.
+        change: `new`, `content` or `status`.
+        status: Its status from then on.
+        reason: Why it is not current.
+        title: Its title today.
+        origin: The file or address it came from.
+    """
+
+    document_id: str
+    at: str
+    change: str
+    status: DocumentStatus
+    reason: str | None
+    title: str
+    origin: str

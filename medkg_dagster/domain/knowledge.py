@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from medkg_dagster.domain import Value
 
@@ -125,6 +126,40 @@ class Edge(Value):
     start: int
     end: int
     synthetic: bool = False
+
+
+class Statement(NamedTuple):
+    """What an edge says, wherever it is written.
+
+    Attributes:
+        subject: CURIE of the subject node.
+        predicate: Biolink predicate.
+        object: CURIE of the object node.
+        negated: Whether the statement is denied.
+    """
+
+    subject: str
+    predicate: str
+    object: str
+    negated: bool
+
+
+class GraphChange(Value):
+    """What a write of one document changed in the graph.
+
+    Attributes:
+        at: When; UTC, ISO 8601.
+        document_id: The document's CURIE.
+        came: What it says now and did not before.
+        gone: What it said before and does not now.
+        previous: When the change before was that there is of this document; None for the first.
+    """
+
+    at: str
+    document_id: str
+    came: tuple[Statement, ...]
+    gone: tuple[Statement, ...]
+    previous: str | None
 
 
 class GraphReceipt(Value):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from medkg_dagster.domain.holdings import (
+    DocumentChange,
     DocumentExplanation,
     DocumentStatus,
     Holding,
@@ -212,6 +213,21 @@ class DocumentLedger:
                 looks = "`medkg documents list --text WORDS` looks for it"
                 raise LedgerError(f"the ledger knows nothing of {wanted!r}; {looks}")
             return tuple(explanation_rows.explain(connection, name) for name in found)
+
+    def changes(self, since: str, *, limit: int) -> tuple[DocumentChange, ...]:
+        """Return changes of documents, the latest first.
+
+        Args:
+            since: From this time on; UTC, ISO 8601 with microseconds.
+            limit: At most so many.
+        """
+        with self._database.reading() as connection:
+            return explanation_rows.list_changes(connection, since=since, limit=limit)
+
+    def changes_of(self, names: Sequence[str]) -> tuple[DocumentChange, ...]:
+        """Return every change of documents, the oldest first."""
+        with self._database.reading() as connection:
+            return explanation_rows.list_changes(connection, documents=names)[::-1]
 
     def origins(self, key: JobKey, names: Collection[str]) -> dict[str, str]:
         """Return the file or address of those of the documents and items that a job holds."""

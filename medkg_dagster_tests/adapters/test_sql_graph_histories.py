@@ -54,7 +54,9 @@ def write(store: SqlGraph, batch: Batch) -> None:
 
 
 def dump(file: Path) -> list[str]:
+    """Return the graph row by row, without the record of its history."""
     with closing(sqlite3.connect(file)) as connection:
+        connection.execute("DELETE FROM graph_changes")
         return list(connection.iterdump())
 
 

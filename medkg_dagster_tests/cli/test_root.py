@@ -60,6 +60,7 @@ LOOKING = {
     "documents restore": ("PMID:1",),
     "documents split": ("PMID:1",),
     "why": ("PMID:1",),
+    "changes": ("--since", "1d"),
     "summary": (),
     "gate list": (),
     "gate approve": ("default", "review", "--reason", "why", "--now"),

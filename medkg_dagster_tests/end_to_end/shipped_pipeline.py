@@ -10,6 +10,7 @@ from typing import Any
 
 from dagster import DagsterInstance, ExecuteInProcessResult, JobDefinition
 
+from medkg_dagster.adapters.graph.sql_store import SqlGraph
 from medkg_dagster.compiler.compile_plan import compile_plan
 from medkg_dagster.ledger import JobLedger
 from medkg_dagster.registry import StageFactory
@@ -94,6 +95,10 @@ class AutoPipeline:
                 instance=instance,
                 raise_on_error=check,
             )
+
+    def graph(self) -> closing[SqlGraph]:
+        """Open its graph."""
+        return closing(SqlGraph(self.home / "graph.sqlite"))
 
     def ledger(self) -> JobLedger:
         """Open its ledger."""

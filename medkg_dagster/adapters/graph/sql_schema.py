@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Connection,
@@ -95,6 +96,20 @@ DOCUMENTS = Table(
 )
 
 
+# What came and went, document by document.
+CHANGES = Table(
+    "graph_changes",
+    METADATA,
+    Column("number", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", _ID, nullable=False),
+    Column("document_id", _ID, nullable=False),
+    Column("came", Text, nullable=False),
+    Column("gone", Text, nullable=False),
+    Index("graph_changes_by_time", "at"),
+    Index("graph_changes_by_document", "document_id"),
+)
+
+
 def _make_tables(connection: Connection) -> None:
     METADATA.create_all(connection, [NODES, CONTRIBUTIONS, EDGES])
 
@@ -112,11 +127,15 @@ def _mark_synthetic(connection: Connection) -> None:
         connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {added}")
 
 
+def _remember_changes(connection: Connection) -> None:
+    CHANGES.create(connection)
+
+
 GRAPH = DatabaseKind(
     name="graph",
     error=StoreError,
     version=VersionTable(VERSION),
-    migrations=(_make_tables, _know_documents, _mark_synthetic),
+    migrations=(_make_tables, _know_documents, _mark_synthetic, _remember_changes),
     tables=METADATA.tables.keys(),
     lock=0x6D6B6767,
     restore="move the file away together with its -wal and -shm files and run the knowledge-graph stage "

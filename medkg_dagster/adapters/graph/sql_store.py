@@ -12,8 +12,9 @@ from sqlalchemy import Connection, Row, Table, delete, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from medkg_dagster.adapters.graph.sql_changes import note_changes, read_changes, read_statements
 from medkg_dagster.adapters.graph.sql_schema import CONTRIBUTIONS, DOCUMENTS, EDGES, GRAPH, NODES
-from medkg_dagster.domain.knowledge import graph_hashes
+from medkg_dagster.domain.knowledge import GraphChange, Statement, graph_hashes
 from medkg_dagster.errors import StoreError
 from medkg_dagster.io.atomic_files import replacing
 from medkg_dagster.io.sql import Database, check_address, lock_writers
@@ -101,6 +102,10 @@ class SqlGraph:
         touched = {*changed, *removed}
         with self._database.writing() as connection:
             lock_writers(connection, GRAPH.lock)
+            before: dict[str, set[Statement]] = {}
+            for some in _portions(sorted(touched)):
+                before |= read_statements(connection, some)
+            note_changes(connection, before, by_id.values())
             stale = _remove_edges(connection, touched, by_id)
             _write(connection, EDGES, [_edge_row(edge) for edge in by_id.values()])
             _refresh_nodes(connection, _replace_contributions(connection, touched, rows))
@@ -116,6 +121,16 @@ class SqlGraph:
             edges_written=len(by_id),
             edges_removed=stale,
         )
+
+    def changes(self, since: str, limit: int) -> tuple[GraphChange, ...]:
+        """Return what writes changed from a time on, the latest first.
+
+        Args:
+            since: UTC, ISO 8601.
+            limit: At most so many.
+        """
+        with self._database.reading() as connection:
+            return read_changes(connection, since, limit)
 
     def find(self, name: str) -> tuple[Node, ...]:
         """Return the nodes with this CURIE or name in any case: by CURIE first, then in order of CURIE."""

@@ -1,0 +1,81 @@
+"""`medkg changes`: what came and went, and why."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import pytest
+
+from medkg_dagster.cli.changes import moment
+from medkg_dagster_tests.cli.conftest import Medkg
+from medkg_dagster_tests.end_to_end.shipped_pipeline import AutoPipeline, write_article
+
+NOW = datetime(2026, 3, 8, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("7d", "2026-03-01T12:00:00.000000Z"),
+        ("90m", "2026-03-08T10:30:00.000000Z"),
+        ("2026-03-01T01:00+01:00", "2026-03-01T00:00:00.000000Z"),
+    ],
+)
+def test_a_time_or_how_long_ago_is_understood(text: str, meant: str) -> None:
+    assert moment(text, NOW) == meant
+
+
+@pytest.mark.parametrize("text", ["yesterday", "7", "-1d", "1e9w", "9999999999999w"])
+def test_what_is_no_time_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(click.UsageError, match=r"is no time; write 2026-03-01, .* 7d"):
+        moment(text, NOW)
+
+
+def test_edges_and_documents_that_came_and_went_are_shown_with_the_cause(
+    medkg: Medkg, home: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "articles"
+    for number in (1, 2):
+        write_article(folder, number)
+    auto = AutoPipeline.compiled(home)
+    auto.run(folder)
+    first = json.loads(medkg("changes", "--since", "1d", "--json").stdout)
+    since = max(edge["at"] for edge in first["edges"])
+    write_article(folder, 1, retracted=True)
+    write_article(folder, 2, version=2)
+    auto.run(folder)
+
+    described = json.loads(medkg("changes", "--since", since, "--json").stdout)
+    shown = medkg("changes", "--since", "1d").stdout
+
+    assert {edge["why"] for edge in first["edges"]} == {"new document"}
+    later = [edge for edge in described["edges"] if edge["at"] > since]
+    went = [edge for edge in later if edge["document_id"] == "PMID:1"]
+    assert {edge["sign"] for edge in went} == {"-"}
+    assert {edge["why"] for edge in went} == {"retracted: PMID:1: retracted: it is a retracted article"}
+    changed = [edge for edge in later if edge["document_id"] == "PMID:2"]
+    assert {edge["sign"] for edge in changed} == {"+", "-"}
+    assert {edge["why"] for edge in changed} == {"its text changed"}
+    told = [(item["document_id"], item["change"], item["status"]) for item in described["documents"]]
+    assert ("PMID:1", "status", "retracted") in told
+    assert "edges came or went" in shown
+    assert medkg("changes", "--since", "1d", "--limit", "1").stdout.count("--limit 1 reached") == 2
+
+
+def test_what_another_configuration_makes_of_a_document_is_told_from_a_change_of_its_text(
+    medkg: Medkg, home: Path, tmp_path: Path
+) -> None:
+    folder = write_article(tmp_path / "articles", 1).parent
+    auto = AutoPipeline.compiled(home)
+    auto.run(folder)
+    with auto.graph() as graph:
+        graph.apply({"PMID:1": "as other stages make it"}, (), {}, ())
+
+    described = json.loads(medkg("changes", "--since", "1h", "--json").stdout)
+
+    assert {edge["why"] for edge in described["edges"] if edge["sign"] == "-"} == {
+        "the stages make something else of it"
+    }
