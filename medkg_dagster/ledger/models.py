@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
 from medkg_dagster.domain.gate_conditions import GateCondition
+from medkg_dagster.domain.holdings import DocumentStatus
 from medkg_dagster.errors import LedgerError
 
 
@@ -266,6 +267,7 @@ class DocumentOutcome:
         details: The traceback of an unexpected error; empty for one raised on purpose.
         at: When the stage run ended.
         origin: The file or address it came from; empty where the id is all that is known.
+        document_status: What became of the document.
     """
 
     pipeline: str
@@ -277,6 +279,7 @@ class DocumentOutcome:
     details: str
     at: str
     origin: str = ""
+    document_status: DocumentStatus = DocumentStatus.QUARANTINED
 
 
 @dataclass(frozen=True, slots=True)

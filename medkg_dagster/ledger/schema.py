@@ -178,6 +178,8 @@ DOCUMENT_OUTCOMES = Table(
     Column("details", Text, nullable=False),
     Column("at", Text, nullable=False),
     Column("origin", Text, nullable=False, server_default="", info=_WORKS),
+    Column("document_status", Text, nullable=False, server_default="quarantined", info=_WORKS),
+    Column("asked_by", Text, info=_WORKS),
     Index("ledger_outcomes_by_job", "pipeline", "job_id", "stage"),
     Index("ledger_outcomes_by_document", "document_id", info=_WORKS),
     sqlite_autoincrement=True,

@@ -153,6 +153,25 @@ class StageRunLedger:
             job_rows.get_job(connection, key)
             return stage_rows.list_outcomes(connection, key, stage)
 
+    def ask_again(self, key: JobKey, *, actor: str) -> tuple[str, ...]:
+        """Ask for the quarantined documents of a job once more; it holds until their stages have ended.
+
+        Args:
+            key: The job.
+            actor: Who asks.
+
+        Returns:
+            The stages that refused them; none where there are no such documents.
+        """
+        with self._database.writing() as connection:
+            job_rows.get_job(connection, key, lock=True)
+            return stage_rows.ask_again(connection, key, actor)
+
+    def asked_again(self, key: JobKey, stage: str) -> frozenset[str]:
+        """Return the documents that a stage refused and that it is to work on whatever it remembers."""
+        with self._database.reading() as connection:
+            return stage_rows.list_asked(connection, StageKey(*key, stage))
+
     def _end(
         self,
         key: StageKey,

@@ -3,8 +3,10 @@ import json
 import pytest
 
 from medkg_dagster.cli.ledger.changes import user_name
+from medkg_dagster.domain.holdings import DocumentStatus
 from medkg_dagster.domain.payloads import FileRecord, FileStatus
 from medkg_dagster.ledger import JobKey, JobStatus, PhaseStatus
+from medkg_dagster.stage_api import QuarantinedDocument
 from medkg_dagster_tests.cli.conftest import BEHIND, FIRST, Medkg, ReviewedJob
 from medkg_dagster_tests.ledger.stage_histories import LedgerRun
 
@@ -181,6 +183,28 @@ def test_a_named_phase_is_repeated_after_success_too(gated_medkg: Medkg, reviewe
     reviewed.run_stages("ir_validation", run_id="r2")
 
     assert f"{BEHIND} is due, attempt 2" in gated_medkg(*RETRY, "--phase", BEHIND).output
+
+
+def test_quarantined_documents_are_worked_on_again_where_a_stage_refused_them_first(
+    gated_medkg: Medkg, reviewed: ReviewedJob
+) -> None:
+    reviewed.wait_at_the_gate()
+    superseded = ("RejectedDocumentError", "same", "", DocumentStatus.SUPERSEDED, False)
+    refused = [
+        QuarantinedDocument("a.txt", "parse", "UnreadableDocumentError", "garbled"),
+        QuarantinedDocument("b.txt", "parse", *superseded),
+    ]
+    assert "no stage of reviewed/spring holds a quarantined" in gated_medkg(*RETRY, "--quarantined").stderr
+    LedgerRun(reviewed.ledger, reviewed.key, ("parse",), run_id="r2").finish("parse", quarantined=refused)
+
+    done = gated_medkg(*RETRY, "--quarantined")
+
+    assert done.output == f"reviewed/spring: {FIRST} is due, attempt 2\n"
+    assert reviewed.ledger.stage_runs.asked_again(reviewed.key, "parse") == {"a.txt"}
+    LedgerRun(reviewed.ledger, reviewed.key, ("parse",), run_id="r3").finish("parse")
+    assert reviewed.ledger.stage_runs.asked_again(reviewed.key, "parse") == frozenset()
+    both = gated_medkg(*RETRY, "--quarantined", "--phase", BEHIND)
+    assert "--quarantined names the phase itself" in both.stderr
 
 
 def test_a_phase_whose_gate_the_job_has_not_come_to_is_refused(

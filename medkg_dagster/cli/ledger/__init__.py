@@ -215,7 +215,8 @@ _STAGE_RUNS = {
     "FINISHED": "finished_at",
     "ERROR": "error",
 }
-_REFUSED = {"FILE": "file", "DOCUMENT": "document_id", "STAGE": "stage", "ERROR": "error_class"}
+_REFUSED = {"FILE": "file", "DOCUMENT": "document_id", "STATUS": "document_status", "STAGE": "stage"}
+_REFUSED |= {"ERROR": "error_class"}
 _REFUSED |= {"MESSAGE": "message"}
 _HISTORY = {"AT": "at", "FIELD": "field", "OLD": "old", "NEW": "new", "BY": "actor", "REASON": "reason"}
 

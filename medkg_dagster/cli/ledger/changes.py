@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -98,14 +98,20 @@ def set_fields(  # noqa: PLR0917 - one parameter per option of the command
 @click.command("retry")
 @click.argument("job")
 @click.option("--phase", "phase_name", help="The Dagster job to start again; by default the one that failed.")
+@click.option("--quarantined", is_flag=True, help="Work on the quarantined documents once more.")
 @click.option("--by", default=user_name, help="Who asks; the user's name by default.")
 @click.option("--reason", default="", help="Why.")
 @click.option("--force", is_flag=True, help="Also a job that is said to run, because its process is gone.")
 @click.pass_obj
 def retry(  # noqa: PLR0917 - one parameter per option of the command
-    settings: Settings, job: str, phase_name: str | None, by: str, reason: str, force: bool
+    settings: Settings, job: str, phase_name: str | None, quarantined: bool, by: str, reason: str, force: bool
 ) -> None:
-    """Start JOB again where it failed, as a new attempt; a gate that was closed is waited for once more."""
+    """Start JOB again where it failed, as a new attempt; a gate that was closed is waited for once more.
+
+    With --quarantined it begins at the first stage that refused a document, also of a job that succeeded.
+    """
+    if quarantined and phase_name is not None:
+        raise click.UsageError("--quarantined names the phase itself; leave --phase out")
     from medkg_dagster.ledger import PhaseStatus
     from medkg_dagster.runtime.ledger_job_record import gate_rule
 
@@ -114,6 +120,8 @@ def retry(  # noqa: PLR0917 - one parameter per option of the command
         found = find_job(book, job, None)
         pipeline = find_pipeline(plan, found.pipeline)
         _require_stopped(found, force=force)
+        if quarantined:
+            phase_name = _refusing_phase(pipeline, book.stage_runs.ask_again(found.key, actor=by), found)
         if phase_name is None:
             phase_name = failed_work(book, pipeline, found, force=force)
         if phase_name is None:
@@ -197,6 +205,14 @@ def list_files(settings: Settings, job: str, as_json: bool) -> None:
     columns = {"DOCUMENT": "document_id", "STATUS": "status", "BYTES": "size", "SHA-256": "sha256"}
     columns |= {"ATTEMPTS": "attempts", "URL": "url", "ERROR": "error"}
     echo_records(columns, [{**item, "sha256": (item["sha256"] or "")[:12]} for item in described])
+
+
+def _refusing_phase(pipeline: PipelinePlan, stages: Collection[str], job: Job) -> str:
+    """Return the first phase one of whose stages refused documents."""
+    for phase in pipeline.phases:
+        if not set(stages).isdisjoint(phase.stages):
+            return phase.job_name
+    raise LedgerError(f"no stage of {job.key} holds a quarantined document; `medkg why FILE` says more")
 
 
 def failed_work(book: JobLedger, pipeline: PipelinePlan, job: Job, *, force: bool) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, delete, insert, select, update
 
+from medkg_dagster.domain.holdings import DocumentStatus
 from medkg_dagster.ledger.encoding import from_json, storable
 from medkg_dagster.ledger.models import DocumentOutcome, JobKey, StageRun, StageStatus
 from medkg_dagster.ledger.schema import DOCUMENT_OUTCOMES, STAGE_RUNS
@@ -90,6 +91,7 @@ def replace_outcomes(
             "details": storable(document.details),
             "at": now,
             "origin": origins.get(storable(document.document_id), ""),
+            "document_status": document.status.value,
         }
         for document in quarantined
     ]
@@ -114,9 +116,25 @@ def list_outcomes(connection: Connection, job: JobKey, stage: str | None) -> tup
             row.details,
             row.at,
             row.origin,
+            DocumentStatus(row.document_status),
         )
         for row in connection.execute(query)
     )
+
+
+def ask_again(connection: Connection, job: JobKey, by: str) -> tuple[str, ...]:
+    """Ask for the quarantined documents of a job once more; return the stages that refused them."""
+    table = DOCUMENT_OUTCOMES
+    refused = and_(_of_job(table, job), table.c.document_status == DocumentStatus.QUARANTINED.value)
+    connection.execute(update(table).where(refused).values(asked_by=storable(by)))
+    return tuple(connection.scalars(select(table.c.stage).where(refused).distinct()))
+
+
+def list_asked(connection: Connection, key: StageKey) -> frozenset[str]:
+    """Return the documents that a stage refused and that somebody asked for once more."""
+    table = DOCUMENT_OUTCOMES
+    asked = and_(_of(table, key), table.c.asked_by.is_not(None))
+    return frozenset(connection.scalars(select(table.c.document_id).where(asked)))
 
 
 def _of_job(table: Any, job: JobKey) -> Any:
