@@ -10,9 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.figures import HEADER, Figure
-from evaluation import pdf_text
+from evaluation import jats_text, pdf_text, study_text
 
-MEASURES: dict[str, Callable[[Path], Iterator[Figure]]] = {"pdf": pdf_text.measure}
+MEASURES: dict[str, Callable[[Path], Iterator[Figure]]] = {
+    "jats": jats_text.measure,
+    "studies": study_text.measure,
+    "pdf": pdf_text.measure,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,0 +1,43 @@
+"""The figures of `make eval-parse` that a small fixed sample has to keep."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from evaluation import jats_text, study_text
+
+ARTICLES = (
+    "10.1155_2016_1396568.xml",
+    "10.1371_journal.pcbi.1004156.xml",
+    "10.1371_journal.pntd.0002913.xml",
+    "10.1371_journal.pone.0117949.xml",
+    "10.3390_v7102877.xml",
+    "10.7554_elife.00666.xml",
+)
+EVERY = 12
+
+
+def test_articles_of_a_sample_are_read_whole_and_in_order(shared_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "jats").mkdir()
+    for name in ARTICLES:
+        (tmp_path / "jats" / name).symlink_to((shared_data / "jats" / name).resolve())
+
+    figures = list(jats_text.measure(tmp_path, made=20))
+
+    assert len(figures) == 10
+    assert [figure.row() for figure in figures if figure.is_missed] == []
+
+
+def test_studies_of_a_sample_are_read_whole(shared_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "clinicaltrials").mkdir()
+    for path in sorted((shared_data / "clinicaltrials").glob("*.json")):
+        loaded = json.loads(path.read_bytes())
+        with_results = [item for item in loaded if "resultsSection" in item]
+        sample = json.dumps([*loaded[::EVERY], *with_results])
+        (tmp_path / "clinicaltrials" / path.name).write_text(sample, encoding="utf-8")
+
+    figures = list(study_text.measure(tmp_path))
+
+    assert len(figures) == 4
+    assert [figure.row() for figure in figures if figure.is_missed] == []
