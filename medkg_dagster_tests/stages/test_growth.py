@@ -87,6 +87,23 @@ def study(conditions: int, interventions: int) -> str:
     return json.dumps({"protocolSection": sections, "derivedSection": derived})
 
 
+def results(number: int) -> str:
+    """Return a study with as many groups as rows, and a value for the first group in each."""
+    measure = {
+        "title": "T",
+        "groups": [{"id": f"G{group}", "title": "A"} for group in range(number)],
+        "classes": [{"categories": [{"measurements": [{"groupId": "G0", "value": "1"}]}]}] * number,
+        "analyses": [{"groupIds": [f"G{number - 1}"], "pValue": "1"}] * number,
+    }
+    identification = {"nctId": "NCT00000001", "briefTitle": "A title that is long enough"}
+    return json.dumps(
+        {
+            "protocolSection": {"identificationModule": identification},
+            "resultsSection": {"outcomeMeasuresModule": {"outcomeMeasures": [measure]}},
+        }
+    )
+
+
 RECORDS: dict[str, tuple[PayloadFormat, Callable[[int], str]]] = {
     "paragraphs": (PayloadFormat.JATS_XML, lambda size: article("<p>some text</p>" * (size // 16))),
     "sections": (
@@ -137,6 +154,11 @@ RECORDS: dict[str, tuple[PayloadFormat, Callable[[int], str]]] = {
         PayloadFormat.JATS_XML,
         lambda size: article("<p><tex-math>" + "{\\frac12 x_1^2" * (size // 16) + "</tex-math></p>"),
     ),
+    "scripts of scripts": (
+        PayloadFormat.JATS_XML,
+        lambda size: article("<p><tex-math>x" + "^1" * (size // 2) + "</tex-math></p>"),
+    ),
+    "groups and rows of results": (PayloadFormat.STUDY_JSON, lambda size: results(size // 100)),
     "references": (
         PayloadFormat.JATS_XML,
         lambda size: article(

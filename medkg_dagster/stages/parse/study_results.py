@@ -130,8 +130,10 @@ class _Groups:
     """The columns of a table; what a group is stands in front of the first table that has it."""
 
     def __init__(self, builder: DocumentText, groups: list[Record], described: set[str]) -> None:
-        self._ids = [text_of(group.get("id")) for group in groups]
         self._titles = [text_of(group.get("title")) for group in groups]
+        self._places: dict[str, int] = {}
+        for place, group in enumerate(groups):
+            self._places.setdefault(text_of(group.get("id")), place)
         for title, group in zip(self._titles, groups, strict=True):
             description = text_of(group.get("description"))
             if description and description not in described:
@@ -139,16 +141,21 @@ class _Groups:
                 builder.block(sentences(title, description), BlockKind.LIST_ITEM)
 
     def name(self, group: str) -> str:
-        return self._titles[self._ids.index(group)] if group in self._ids else group
+        return self._titles[self._places[group]] if group in self._places else group
 
     def header(self, *labels: str) -> Row:
         return [*labels, *self._titles]
 
     def row(self, labels: Row, values: Iterable[Record], write: _Write) -> Row:
-        found: dict[str, list[str]] = {}
+        """Return a row up to its last value, so that many rows under many groups cost what is in them."""
+        found: dict[int, list[str]] = {}
         for value in values:
-            found.setdefault(text_of(value.get("groupId")), []).append(write(value))
-        return [*labels, *("; ".join(found.get(group, ())) for group in self._ids)]
+            if (place := self._places.get(text_of(value.get("groupId")))) is not None:
+                found.setdefault(place, []).append(write(value))
+        cells = [""] * (max(found, default=-1) + 1)
+        for place, written in found.items():
+            cells[place] = "; ".join(written)
+        return [*labels, *cells]
 
     def denominators(self, denominators: Iterable[Record]) -> list[Row]:
         rows = [

@@ -128,6 +128,7 @@ def test_references_are_not_in_the_text() -> None:
         ("10<sup>5</sup> to 10<sup>−9</sup> M", "10^5 to 10^−9 M"),
         ('known<sup><xref ref-type="bibr">1</xref>,<xref ref-type="bibr">2</xref></sup>.', "known."),
         ('known [<xref ref-type="bibr">1</xref>].', "known."),
+        ('known [<xref ref-type="bibr">1</xref>]–[<xref ref-type="bibr">3</xref>].', "known."),
         ('known (<xref ref-type="bibr">Roe, 2010</xref>; <xref ref-type="bibr">Doe 2011</xref>).', "known."),
         ('as <xref ref-type="bibr">Roe (2010)</xref>showed', "as Roe (2010) showed"),
         ('common<xref ref-type="bibr" rid="b1"><sup>1</sup></xref> in', "common in"),
@@ -282,6 +283,16 @@ def test_cells_stand_in_their_columns(rows: str, expected: str) -> None:
     body = f"<sec><title>R</title><table-wrap><table>{rows}</table></table-wrap></sec>"
 
     assert texts(parse(article(body=body, back="")), "R") == [(BlockKind.TABLE, expected)]
+
+
+def test_the_note_of_a_heading_is_text() -> None:
+    body = "<sec><title>Aim<fn><p>Of the first part.</p></fn></title><p>To test.</p></sec>"
+    document = parse(article(body=body, back=""))
+
+    assert texts(document, "Aim") == [
+        (BlockKind.PARAGRAPH, "To test."),
+        (BlockKind.PARAGRAPH, "Of the first part."),
+    ]
 
 
 def test_text_behind_a_box_does_not_belong_to_the_box() -> None:

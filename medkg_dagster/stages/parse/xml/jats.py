@@ -158,6 +158,7 @@ class _Body:
         self._behind_section = False
         self._holds_blocks = _holding_blocks(article)
         self._done: set[Element] = set()
+        self._heading_notes: list[Element] = []
 
     def write(self) -> None:
         """Write front matter, body, back matter, floating figures and tables, then notes on the article."""
@@ -216,6 +217,8 @@ class _Body:
         self._collect(element, run, level, kind)
         self._put(run.finish(), level, kind)
         self._write_notes(run.notes, level, kind)
+        while self._heading_notes:
+            self._flow(self._heading_notes.pop(0), level)
 
     def _collect(self, element: Element, run: InlineText, level: int, kind: BlockKind) -> None:
         for node, tag in child_nodes(element):
@@ -289,7 +292,9 @@ class _Body:
         label, title = element.find("label"), element.find("title")
         title = element.find("caption/title") if title is None else title
         self._done.update(part for part in (label, title) if part is not None)
-        number, text = ("" if part is None else inline_text(part) for part in (label, title))
+        number, text = (
+            "" if part is None else inline_text(part, notes=self._heading_notes) for part in (label, title)
+        )
         return text if _NUMBERING.fullmatch(number) else ". ".join(filter(None, (number.rstrip("."), text)))
 
     def _captioned(self, element: Element, level: int, kind: BlockKind) -> None:

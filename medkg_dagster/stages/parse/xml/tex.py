@@ -23,6 +23,7 @@ _OPERATORS = _listed("log ln lg exp lim max min sup inf arg argmax argmin")
 _FUNCTIONS = _OPERATORS | _listed("sin cos tan cot sec csc sinh cosh tanh det dim gcd ker mod Pr")
 _TOKEN = re.compile(r"\\(?:[A-Za-z]+|.)|\d+(?:\.\d+)?|[^\\]", re.DOTALL)
 _MAX_DEPTH = 60
+_MAX_TOKENS = 4_000
 _SYMBOLS = {
     **_paired(
         r"times × cdot · pm ± mp ∓ div ÷ ast ∗ star ⋆ bullet • le ≤ leq ≤ leqslant ≤ ge ≥ geq ≥ geqslant ≥ "
@@ -113,6 +114,8 @@ class _Reader:
 
     def __init__(self, source: str) -> None:
         self._tokens = _TOKEN.findall(source)
+        if len(self._tokens) > _MAX_TOKENS:  # scripts of scripts are copied over and over
+            raise UnknownTexError
         self._at = 0
         self._depth = 0
 
