@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from medkg_dagster.stages.parse.pdf.lines import Line, rows_of
+from medkg_dagster.stages.parse.pdf.lines import CAPTION, Line, rows_of
 
 MAX_DEPTH = 12
 MAX_EDGES = 24
 MIN_LINES = 3
 MIN_SHORT_LINES = 2
 WINDOW = 16
+MAX_CAPTION_ROWS = 3
 
 
 def in_reading_order(lines: Sequence[Line], known: Edges, depth: int = 0) -> list[list[Line]]:
@@ -36,6 +37,38 @@ def in_reading_order(lines: Sequence[Line], known: Edges, depth: int = 0) -> lis
     return [
         group for part in (gap.above, *bands, gap.below) for group in in_reading_order(part, known, depth + 1)
     ]
+
+
+def across_columns(rows: Sequence[Sequence[Line]], tables: Iterable[range]) -> list[range]:
+    """Return the tables of a page that stand across its columns, each with its caption.
+
+    Args:
+        rows: The rows of the page.
+        tables: Where tables are among them.
+    """
+    left = min(row[0].x0 for row in rows)
+    width = max(line.x1 for row in rows for line in row) - left
+    found = []
+    for table in tables:
+        lines = [line for number in table for line in rows[number]]
+        x0, x1 = min(line.x0 for line in lines), max(line.x1 for line in lines)
+        cells = median(len(rows[number]) for number in table)
+        if cells < 3 or x0 > left + 0.15 * width or x1 < left + 0.8 * width or _has_prose(lines):
+            continue
+        start = table.start
+        for above in range(start - 1, max(-1, start - 1 - MAX_CAPTION_ROWS), -1):
+            if CAPTION.match(rows[above][0].text):
+                start = above
+                break
+        found.append(range(start, table.stop))
+    return found
+
+
+def _has_prose(lines: Sequence[Line]) -> bool:
+    places: dict[int, list[Line]] = {}
+    for line in lines:
+        places.setdefault(round(line.x0 / 3), []).append(line)
+    return any(len(found) > 2 and _is_prose(found, MIN_LINES) for found in places.values())
 
 
 Edges = Counter[int]

@@ -9,7 +9,6 @@ from enum import Enum
 from itertools import pairwise
 
 from medkg_dagster.stages.parse.pdf.headings import (
-    CAPTION,
     NUMBERED_HEADING,
     Type,
     find_headings,
@@ -17,7 +16,7 @@ from medkg_dagster.stages.parse.pdf.headings import (
     level_of,
 )
 from medkg_dagster.stages.parse.pdf.layout import PlacedLine
-from medkg_dagster.stages.parse.pdf.lines import LINE_END_HYPHEN
+from medkg_dagster.stages.parse.pdf.lines import CAPTION, LINE_END_HYPHEN
 
 _SENTENCE_END = (".", "?", "!", ":", ";", ".”", ".)", '."', ".]")
 _LAST_WORD = re.compile(r"([^\W\d_]+)$")

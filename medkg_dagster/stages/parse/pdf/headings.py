@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from medkg_dagster.stages.parse.pdf.layout import PlacedLine
-from medkg_dagster.stages.parse.pdf.lines import LINE_END_HYPHEN, Line, is_bold
+from medkg_dagster.stages.parse.pdf.lines import CAPTION, LINE_END_HYPHEN, Line, is_bold
 
 KNOWN_HEADING = re.compile(
     r"(?:(?:\d{1,2}|[ivx]{1,4})\.?\s*)?(?:abstract|summary|background|introduction"
@@ -31,10 +31,10 @@ REFERENCES = re.compile(
 )
 NUMBERED_HEADING = re.compile(r"(\d{1,2}(?:\.\d{1,2}){0,3})\.?\s+[A-Z]\S*(?:\s\S+){0,14}$")
 _SPACED = re.compile(r"[A-Z](?: ?[A-Z]){3,}$")
-CAPTION = re.compile(r"(?:table|figure|fig\.|box|scheme|plate)\s*S?(?:\d+|[IVX]+)\b", re.IGNORECASE)
 MAX_HEADING_CHARACTERS = 160
 MAX_KNOWN_CHARACTERS = 60
 MAX_HEADING_LINES = 3
+SMALLEST_HEADING = 0.85
 Style = tuple[str, float]
 """The name of a font and the height of its glyphs."""
 
@@ -136,7 +136,7 @@ def find_headings(placed: Sequence[PlacedLine], kind: Type, front: frozenset[int
             if position in front or not _may_be_heading(text):
                 continue
             is_large = item.line.size > kind.size * 1.12 and not text[0].islower()
-            small = listed or item.line.size < kind.size * 0.93
+            small = listed or item.line.size < kind.size * SMALLEST_HEADING
             if not is_large and (
                 (small and kind.styles[position] not in kind.headings)
                 or not _is_set_off(placed, position, kind)

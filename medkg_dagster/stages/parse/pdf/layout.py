@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import NamedTuple
 
-from medkg_dagster.stages.parse.pdf.columns import Edges, in_reading_order
+from medkg_dagster.stages.parse.pdf.columns import Edges, across_columns, in_reading_order
 from medkg_dagster.stages.parse.pdf.furniture import Page
-from medkg_dagster.stages.parse.pdf.lines import CLOSE, LINE_END_HYPHEN, OPEN, RAISED, SMALL, Line, rows_of
-from medkg_dagster.stages.parse.pdf.tables import tables_in
+from medkg_dagster.stages.parse.pdf.lines import (
+    CLOSE,
+    LINE_END_HYPHEN,
+    OPEN,
+    RAISED,
+    SMALL,
+    Line,
+    from_top,
+    rows_of,
+)
+from medkg_dagster.stages.parse.pdf.tables import MIN_ROWS, tables_in
 
 _RAISED = re.compile(f"{OPEN}[^{CLOSE}]*{CLOSE}(?: ?{OPEN}[^{CLOSE}]*{CLOSE})*")
 _EXPONENT = re.compile(r"[-−–+]?\d{1,3}$")
@@ -54,7 +64,7 @@ def reading_order(pages: Sequence[Page]) -> tuple[list[PlacedLine], int]:
     column = table = marks = 0
     known: Edges = Counter()
     for page in pages:
-        for group in in_reading_order(page.lines, known):
+        for group in _groups(page, known):
             rows = rows_of(group)
             left, right = min(row[0].x0 for row in rows), max(line.x1 for row in rows for line in row)
             cells = tables_in(rows)
@@ -84,6 +94,23 @@ def reading_order(pages: Sequence[Page]) -> tuple[list[PlacedLine], int]:
                 )
             column += 1
     return ordered, marks
+
+
+def _groups(page: Page, known: Edges) -> Iterator[list[Line]]:
+    """Yield the lines of a page in groups that are read one after another, tables across columns whole."""
+    rows = rows_of(page.lines)
+    start = 0
+    if sum(len(row) > 2 for row in rows) >= MIN_ROWS:
+        cells = tables_in(rows)
+        starts = [number for number in cells if number - 1 not in cells]
+        tables = (range(first, next(n for n in count(first) if n not in cells)) for first in starts)
+        for table in across_columns(rows, tables):
+            above = from_top(line for row in rows[start : table.start] for line in row)
+            yield from in_reading_order(above, known)
+            yield from_top(line for number in table for line in rows[number])
+            start = table.stop
+    rest = from_top(line for row in rows[start:] for line in row) if start else page.lines
+    yield from in_reading_order(rest, known)
 
 
 def _joined(parts: Sequence[Line]) -> Line:

@@ -22,6 +22,7 @@ LINE_END_HYPHEN = chr(HYPHEN)
 # Raised small glyphs are set between two noncharacters, which no text keeps.
 OPEN, CLOSE = "\ufdd0", "\ufdd1"
 SMALL = 0.8
+CAPTION = re.compile(r"(?:table|figure|fig\.|box|scheme|plate)\s*S?(?:\d+|[IVX]+)\b", re.IGNORECASE)
 _LEFT = attrgetter("x0")
 RAISED = 0.2
 
