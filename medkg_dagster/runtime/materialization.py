@@ -126,8 +126,8 @@ def _column_type(rows: Sequence[Mapping[str, Scalar]], name: str) -> str:
 
 def _preview(value: Any, ctx: StageContext) -> str:
     """Return the beginning of a value in Markdown: of what has fields a table, else JSON."""
-    if isinstance(value, BaseModel):
-        return _markdown_table([{"field": name, "value": cell} for name, cell in _cells(value).items()])
+    if isinstance(value, BaseModel) and (cells := _cells(value)):
+        return _markdown_table([{"field": name, "value": cell} for name, cell in cells.items()])
     items = list(value[:PREVIEW_ITEMS]) if isinstance(value, tuple | list) else []
     if items and all(isinstance(item, BaseModel) for item in items):
         names = [str(getattr(item, "document_id", getattr(item, "id", ""))) for item in items]

@@ -121,6 +121,8 @@ def values(kind: Any, secret: str) -> Iterator[Any]:
         yield from values(parts[0], secret)
     elif origin in {collections.abc.Mapping, dict}:
         yield {next(values(parts[0], secret)): next(values(parts[1], secret))}
+    elif origin is tuple and Ellipsis not in parts:
+        yield tuple(next(values(part, secret)) for part in parts)
     elif origin in {collections.abc.Sequence, collections.abc.Iterable, list, tuple}:
         yield list(values(parts[0], secret))
     elif origin is collections.abc.Callable:
