@@ -76,14 +76,33 @@ def copy_of(deployment: Running, folder: Path) -> Running:
     return Running(Path(shutil.copytree(deployment.folder, folder / "copy")))
 
 
-def runs(deployment: Running) -> list[tuple[str, DagsterRunStatus]]:
-    """Return what the UI shows: the runs of the instance, the latest first."""
+Runs = list[tuple[str, DagsterRunStatus]]
+
+
+def runs(deployment: Running) -> Runs:
+    """Return what the UI shows, the latest first, once all runs have ended: the ledger hears of it before."""
     with DagsterInstance.from_config(deployment.environment["DAGSTER_HOME"]) as instance:
-        return [(run.job_name, run.status) for run in instance.get_runs()]
+
+        def ended() -> Runs | None:
+            found = instance.get_runs()
+            return (
+                [(run.job_name, run.status) for run in found] if all(r.is_finished for r in found) else None
+            )
+
+        return deployment.wait("every run to end", ended)
+
+
+def job_names(deployment: Running) -> list[str]:
+    """Return the jobs of the runs, the latest first, also of those that were killed and never end."""
+    with DagsterInstance.from_config(deployment.environment["DAGSTER_HOME"]) as instance:
+        return [run.job_name for run in instance.get_runs()]
+
+
+Ran = tuple[Running, subprocess.CompletedProcess[str], Runs]
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Running, subprocess.CompletedProcess[str]]:
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """A deployment whose first job has run, where nothing says where Dagster's instance is."""
     deployment = prepared(tmp_path_factory.mktemp("ran"))
     (deployment.home / "dagster" / "dagster.yaml").unlink()
@@ -96,26 +115,22 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Running, subprocess.C
         check=False,
         timeout=PATIENCE,
     )
-    return deployment, done
+    return deployment, done, runs(deployment)
 
 
-def test_a_pipeline_runs_without_a_daemon_and_shows_where_make_dev_looks(
-    ran: tuple[Running, subprocess.CompletedProcess[str]],
-) -> None:
-    deployment, done = ran
+def test_a_pipeline_runs_without_a_daemon_and_shows_where_make_dev_looks(ran: Ran) -> None:
+    deployment, done, shown = ran
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("submitted plain/default\n")
     assert "parse: 1 made" in done.stdout
     assert done.stdout.endswith("plain/default succeeded\n")
-    assert runs(deployment) == [("plain", DagsterRunStatus.SUCCESS)]
+    assert shown == [("plain", DagsterRunStatus.SUCCESS)]
     assert "telemetry:\n  enabled: false" in (deployment.home / "dagster" / "dagster.yaml").read_text()
 
 
-def test_a_job_that_has_ended_runs_again(
-    ran: tuple[Running, subprocess.CompletedProcess[str]], tmp_path: Path
-) -> None:
-    deployment = copy_of(ran[0], tmp_path)
+def test_a_job_that_has_ended_runs_again(ran: Ran) -> None:
+    deployment = ran[0]
 
     again = deployment.medkg("run", "plain")  # on what it was submitted with
 
@@ -257,7 +272,7 @@ def test_what_goes_on_while_a_job_waits_is_done_without_a_daemon_too_in_processe
         done = deployment.medkg("run", "papers", *options)
 
     assert done.stdout.endswith("papers/default succeeded\n")
-    assert [name for name, _ in runs(deployment)] == PHASES
+    assert job_names(deployment) == PHASES
 
 
 def test_a_conversion_that_is_killed_is_told_of_and_the_way_out_works(deployment: Running) -> None:
@@ -277,7 +292,7 @@ def test_a_conversion_that_is_killed_is_told_of_and_the_way_out_works(deployment
         done = deployment.medkg("run", "papers")
 
     assert done.stdout.endswith("papers/default succeeded\n")
-    assert [name for name, _ in runs(deployment)] == [*PHASES[:2], *PHASES[1:]]
+    assert job_names(deployment) == [*PHASES[:2], *PHASES[1:]]
 
 
 @contextmanager
