@@ -58,7 +58,7 @@ PHASES = {FIRST, CONVERSION, BEHIND}
 # `make soak` asks for more.
 KILLS_OF_EACH_PHASE = int(os.environ.get("MEDKG_TEST_KILLS", "2"))
 PDFS = REPOSITORY / "medkg_dagster" / "corpus" / "documents" / "pdfs"
-_VOLATILE = {"number", "chunk", "rowid"}
+_VOLATILE = {"number", "chunk", "rowid", "at"}
 
 processes = multiprocessing.get_context("forkserver")
 # All that a run worker imports but the definitions, which depend on the environment.
