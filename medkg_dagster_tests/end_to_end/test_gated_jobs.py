@@ -31,6 +31,8 @@ stages:
   - {name: ingest, type: ingest, config: {params: {include: ["trials/*"]}}}
   - {name: parse, type: parse, depends_on: [ingest]}
 """
+# A process that a command has started goes on by itself.
+pytestmark = pytest.mark.filterwarnings(r"ignore:subprocess \d+ is still running:ResourceWarning")
 PDFS = REPOSITORY / "medkg_dagster" / "corpus" / "documents" / "pdfs"
 
 
