@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
+from medkg_dagster.domain.dates import iso_date
 from medkg_dagster.errors import UnreadableDocumentError
 
 Fields = Mapping[str, list[str]]
@@ -32,7 +33,6 @@ _TAGGED = re.compile(r"([A-Z][A-Z0-9]{1,3}) {0,2}- ?(.*)")
 _DOI = re.compile(r"10\.[0-9]{4,9}/[^\s\[\]]+")
 _PMCID = re.compile(r"PMC[0-9]{1,9}")
 _DATE = re.compile(r"([0-9]{4})(?:[/\s-]+([0-9]{1,2}|[A-Za-z]{3})[a-z]*)?(?:[/\s-]+([0-9]{1,2}))?")
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _TITLES = ("TI", "T1", "CT", "BTI")
 _ABSTRACTS = ("AB", "N2", "OAB")
 _AUTHORS = ("FAU", "AU", "A1")
@@ -111,16 +111,7 @@ def _name(name: str) -> str:
 
 def _iso(date: str) -> str:
     match = _DATE.match(date)
-    if match is None:
-        return ""
-    month = match[2] or ""
-    number = (
-        _MONTHS.index(month.lower()) + 1 if month.lower() in _MONTHS else int(month) if month.isdigit() else 0
-    )
-    if not 1 <= number <= 12:
-        return match[1]
-    day = int(match[3] or 0)
-    return f"{match[1]}-{number:02}-{day:02}" if 1 <= day <= 31 else f"{match[1]}-{number:02}"
+    return (iso_date(*match.groups()) or "") if match else ""
 
 
 # BibTeX

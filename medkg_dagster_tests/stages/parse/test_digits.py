@@ -11,9 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 from medkg_dagster.adapters.sources.clinicaltrials import NctId
 from medkg_dagster.adapters.sources.payload_formats import split_content
 from medkg_dagster.domain.article_records import read_record
+from medkg_dagster.domain.dates import iso_date
 from medkg_dagster.errors import UnreadableDocumentError
 from medkg_dagster.stage_api import PayloadFormat
-from medkg_dagster.stages.parse.xml import iso_date
 from medkg_dagster_tests.stages.parse.test_jats import article
 from medkg_dagster_tests.stages.real_payloads import parse_one
 

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from medkg_dagster.domain.dates import iso_date
 from medkg_dagster.errors import DocumentError, UnreadableDocumentError, UnsafeDocumentError
 from medkg_dagster.stage_api import PayloadFormat
-from medkg_dagster.stages.parse.xml import iso_date, parse_xml, plain_text
+from medkg_dagster.stages.parse.xml import parse_xml, plain_text
 from medkg_dagster_tests.stages.real_payloads import parse_one
 
 LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 12))

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from medkg_dagster.domain.dates import MONTHS, iso_date
 from medkg_dagster.stages.parse.pdf.flow import join_lines
 from medkg_dagster.stages.parse.pdf.headings import REFERENCES, Type, is_known
 from medkg_dagster.stages.parse.pdf.layout import PlacedLine
@@ -64,9 +65,7 @@ _DEGREE = re.compile(
     re.IGNORECASE,
 )
 _NAME_PART = re.compile(r"(?:[A-Z]\.?-?){1,4}$|[^\W\d_][^\W\d_'’.\-]*(?:['’.\-][^\W\d_]+)*\.?$")
-_MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, start=1)}
-_MONTH = rf"(?:{'|'.join(_MONTH_NAMES)})[a-z]*\.?"
+_MONTH = rf"(?:{'|'.join(MONTHS)})[a-z]*\.?"
 _PUBLISHED = re.compile(
     r"(?:published|publication date|first published|available online|epub)"
     r"(?: on)?(?: online)?(?: date)?\s*:?\s*"
@@ -291,7 +290,7 @@ def find_date(lines: Iterable[str]) -> str | None:
         if match["iso"]:
             return match["iso"]
         day, month, year = (match[name] or match[f"{name}2"] for name in ("day", "month", "year"))
-        return f"{year}-{_MONTHS[month[:3].lower()]:02}-{int(day):02}"
+        return iso_date(year, month, day)
     copyright_year = _COPYRIGHT.search(text)
     return copyright_year.group(1) if copyright_year else None
 

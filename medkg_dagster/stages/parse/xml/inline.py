@@ -265,7 +265,7 @@ def _is_mark(element: Element, text: str) -> bool:
 
 def _without_marks(text: str) -> str:
     """Take citation marks out, with the brackets and commas around them; a name in a sentence stays."""
-    return _tidied(_MARKS.sub(_written, _IN_BRACKETS.sub(_removed, text)))
+    return " ".join(_MARKS.sub(_written, _IN_BRACKETS.sub(_removed, text)).split())
 
 
 def _removed(match: re.Match[str]) -> str:
@@ -288,7 +288,3 @@ def _written(match: re.Match[str]) -> str:
 def _glues(match: re.Match[str]) -> bool:
     """Whether words on both sides would become one."""
     return match.string[match.end() : match.end() + 1].isalnum()
-
-
-def _tidied(text: str) -> str:
-    return " ".join(text.split())

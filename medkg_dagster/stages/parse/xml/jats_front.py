@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from medkg_dagster.domain.dates import is_number
 from medkg_dagster.stages.parse.document_text import Metadata, clean
-from medkg_dagster.stages.parse.xml import XLINK_HREF, Element, date_of, is_number, plain_text
+from medkg_dagster.stages.parse.xml import XLINK_HREF, Element, date_of, plain_text
 from medkg_dagster.stages.parse.xml.inline import inline_text
 
 _NOTICE_TITLE = re.compile(

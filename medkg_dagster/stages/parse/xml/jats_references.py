@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from medkg_dagster.domain.dates import is_number
 from medkg_dagster.stage_api import Reference
 from medkg_dagster.stages.parse.document_text import clean
-from medkg_dagster.stages.parse.xml import XLINK_HREF, Element, is_number, plain_text
+from medkg_dagster.stages.parse.xml import XLINK_HREF, Element, plain_text
 from medkg_dagster.stages.parse.xml.inline import inline_text
 
 _CITATIONS = ("mixed-citation", "element-citation", "nlm-citation", "citation")

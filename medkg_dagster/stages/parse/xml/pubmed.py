@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from medkg_dagster.domain.dates import is_number, iso_date
 from medkg_dagster.errors import UnreadableDocumentError
 from medkg_dagster.stage_api import Annotation, AnnotationRole, Document, Payload, Reference
 from medkg_dagster.stages.parse import ParseConfig
@@ -13,8 +14,6 @@ from medkg_dagster.stages.parse.text_kept import with_text_kept, xml_texts
 from medkg_dagster.stages.parse.xml import (
     Element,
     date_of,
-    is_number,
-    iso_date,
     parse_xml,
     plain_text,
 )
