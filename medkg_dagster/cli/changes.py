@@ -13,6 +13,7 @@ from medkg_dagster.cli.ledger import open_ledger
 from medkg_dagster.cli.output import echo_json, echo_records
 from medkg_dagster.cli.stores import GRAPH_FILE, open_graph
 from medkg_dagster.domain.holdings import DocumentChange, short_name
+from medkg_dagster.io.times import stamp
 from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,12 +37,11 @@ def moment(text: str, now: datetime) -> str:
             meant = now - timedelta(**{_UNITS[found[2]]: float(found[1])})
         else:
             meant = datetime.fromisoformat(text.strip())
-        meant = meant.astimezone(UTC)
+        return stamp(lambda: meant)
     except (ValueError, OverflowError):
         raise click.UsageError(
             f"--since {text!r} is no time; write 2026-03-01, 2026-03-01T12:00Z, or how long ago: 90m, 12h, 7d"
         ) from None
-    return meant.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 @click.command()

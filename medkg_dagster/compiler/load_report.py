@@ -30,9 +30,9 @@ from dagster import (
 )
 
 from medkg_dagster.errors import Problem
+from medkg_dagster.io.times import stamp, utc_now
 from medkg_dagster.ledger import JobLedger
 from medkg_dagster.ledger.models import Registration
-from medkg_dagster.ledger.times import stamp, utc_now
 from medkg_dagster.plugins import OWN_DISTRIBUTION
 from medkg_dagster.resolution.ledger_checks import audit_plugins, known_phases, registrations, stranded_jobs
 from medkg_dagster.resolution.plan import Plan, PluginReport

@@ -17,10 +17,10 @@ from medkg_dagster.domain.holdings import (
 from medkg_dagster.domain.identity import Form, by_rank
 from medkg_dagster.errors import LedgerError
 from medkg_dagster.io.sql import Database
+from medkg_dagster.io.times import Clock, stamp
 from medkg_dagster.ledger.encoding import storable
 from medkg_dagster.ledger.models import JobKey, JobStatus
 from medkg_dagster.ledger.statements import document_rows, explanation_rows, holding_rows, job_rows
-from medkg_dagster.ledger.times import Clock, stamp
 
 
 class DocumentLedger:
@@ -81,7 +81,7 @@ class DocumentLedger:
         """
         with self._database.reading() as connection:
             return document_rows.list_documents(
-                *(connection,),
+                connection,
                 status=status,
                 source=source,
                 text=text,

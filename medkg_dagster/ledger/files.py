@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from medkg_dagster.domain.payloads import FileRecord
 from medkg_dagster.io.sql import Database
+from medkg_dagster.io.times import Clock, stamp
 from medkg_dagster.ledger.models import JobKey
 from medkg_dagster.ledger.statements import file_rows, job_rows
-from medkg_dagster.ledger.times import Clock, stamp
 
 
 class FileLedger:

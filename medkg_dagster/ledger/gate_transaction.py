@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from medkg_dagster.domain.gate_conditions import GateVerdict, describe_condition, judge, observed_fields
 from medkg_dagster.errors import GateConditionError, GateReason, LedgerError, SupersededRunError
 from medkg_dagster.io.sql import Database
+from medkg_dagster.io.times import Clock, seconds_between
 from medkg_dagster.ledger.encoding import dump_json
 from medkg_dagster.ledger.job_transaction import JobTransaction
 from medkg_dagster.ledger.models import (
@@ -23,7 +24,6 @@ from medkg_dagster.ledger.models import (
 )
 from medkg_dagster.ledger.statements import job_rows, phase_rows
 from medkg_dagster.ledger.statements.phase_rows import LEASE_SECONDS, Lease, PhaseKey
-from medkg_dagster.ledger.times import Clock, seconds_between
 from medkg_dagster.stage_api import GatePassage
 
 GATE = "gate"

@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from medkg_dagster.errors import GateConditionError, LedgerError
 from medkg_dagster.io.sql import Database
+from medkg_dagster.io.times import Clock, stamp
 from medkg_dagster.ledger.gate_transaction import GateTransaction, changing, refuse_superseded
 from medkg_dagster.ledger.models import (
     GateDecision,
@@ -20,7 +21,6 @@ from medkg_dagster.ledger.models import (
 )
 from medkg_dagster.ledger.statements import phase_rows
 from medkg_dagster.ledger.statements.phase_rows import PhaseKey
-from medkg_dagster.ledger.times import Clock, stamp
 from medkg_dagster.stage_api import GatePassage
 
 

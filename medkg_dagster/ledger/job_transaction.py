@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from medkg_dagster.io.times import Clock, stamp
 from medkg_dagster.ledger.job_status import JobParts, derive_standing
 from medkg_dagster.ledger.models import Job, JobKey, JobRun, RunIdentity, RunStatus, StageRun, StageStatus
 from medkg_dagster.ledger.statements import job_rows, phase_rows, run_rows, stage_rows
-from medkg_dagster.ledger.times import Clock, stamp
 
 _COUNTED = {RunStatus.STARTED, RunStatus.FAILED, RunStatus.CANCELLED}
 _LEFT_BY = {RunStatus.CANCELLED: StageStatus.CANCELLED, RunStatus.REFUSED: StageStatus.REFUSED}

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from medkg_dagster.io.sql import Database
+from medkg_dagster.io.times import Clock, stamp
 from medkg_dagster.ledger.models import HistoryEntry, Job, JobKey
 from medkg_dagster.ledger.statements import job_rows
 from medkg_dagster.ledger.statements.job_rows import Attribution
-from medkg_dagster.ledger.times import Clock, stamp
 
 
 class JobTable:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from medkg_dagster.ledger.times import Clock, stamp, utc_now
+from medkg_dagster.io.times import Clock, stamp, utc_now
 from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:

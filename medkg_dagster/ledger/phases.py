@@ -7,6 +7,7 @@ from typing import Any
 
 from medkg_dagster.errors import LedgerError
 from medkg_dagster.io.sql import Database
+from medkg_dagster.io.times import Clock, stamp
 from medkg_dagster.ledger.encoding import dump_json, to_json
 from medkg_dagster.ledger.gate_transaction import CLOSED, GateTransaction, changing, refuse_superseded
 from medkg_dagster.ledger.job_transaction import JobTransaction
@@ -22,7 +23,6 @@ from medkg_dagster.ledger.models import (
 )
 from medkg_dagster.ledger.statements import job_rows, phase_rows, run_rows
 from medkg_dagster.ledger.statements.phase_rows import Lease, OpenPhases, PhaseKey
-from medkg_dagster.ledger.times import Clock, stamp
 
 
 class PhaseLedger:

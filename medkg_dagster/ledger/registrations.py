@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from medkg_dagster.io.sql import Database
+from medkg_dagster.io.times import Clock, stamp
 from medkg_dagster.ledger.database import lock_database
 from medkg_dagster.ledger.models import Registration
 from medkg_dagster.ledger.statements import registration_rows
-from medkg_dagster.ledger.times import Clock, stamp
 
 
 class RegistrationLedger:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from medkg_dagster.io.sql import Database
+from medkg_dagster.io.times import Clock
 from medkg_dagster.ledger.job_transaction import JobTransaction
 from medkg_dagster.ledger.models import Job, JobKey, JobRun, PhaseStatus, RunIdentity, RunStatus
 from medkg_dagster.ledger.statements import job_rows, phase_rows, run_rows
 from medkg_dagster.ledger.statements.phase_rows import PhaseKey
-from medkg_dagster.ledger.times import Clock
 
 
 class RunLedger:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from medkg_dagster.io.sql import Database
+from medkg_dagster.io.times import Clock
 from medkg_dagster.ledger.encoding import storable, to_json
 from medkg_dagster.ledger.gate_transaction import GateTransaction
 from medkg_dagster.ledger.job_transaction import JobTransaction
@@ -25,7 +26,6 @@ from medkg_dagster.ledger.models import (
 from medkg_dagster.ledger.statements import holding_rows, job_rows, stage_rows
 from medkg_dagster.ledger.statements.phase_rows import PhaseKey
 from medkg_dagster.ledger.statements.stage_rows import StageKey
-from medkg_dagster.ledger.times import Clock
 from medkg_dagster.stage_api import QuarantinedDocument
 
 

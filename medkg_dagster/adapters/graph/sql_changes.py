@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 
-from medkg_dagster.adapters.graph.sql_schema import CHANGES, EDGES
+from medkg_dagster.adapters.graph.sql_schema import CHANGES
 from medkg_dagster.domain.knowledge import Edge, GraphChange, Statement
+from medkg_dagster.io.times import stamp, utc_now
 
 
-def read_statements(connection: Connection, documents: Sequence[str]) -> dict[str, set[Statement]]:
-    """Return what the graph says by documents; the caller names so many as one statement takes."""
+def statements_of(edges: Iterable[Edge | Row[Any]]) -> dict[str, set[Statement]]:
+    """Return what edges, or rows of them, say by document."""
     said: dict[str, set[Statement]] = {}
-    columns = (EDGES.c.document_id, EDGES.c.subject, EDGES.c.predicate, EDGES.c.object, EDGES.c.negated)
-    for document, *statement in connection.execute(
-        select(*columns).where(EDGES.c.document_id.in_(documents))
-    ):
-        said.setdefault(document, set()).add(Statement(*statement))
+    for edge in edges:
+        statement = Statement(edge.subject, edge.predicate, edge.object, edge.negated)
+        said.setdefault(edge.document_id, set()).add(statement)
     return said
 
 
-def note_changes(connection: Connection, before: dict[str, set[Statement]], edges: Iterable[Edge]) -> None:
+def note_changes(
+    connection: Connection, before: Mapping[str, set[Statement]], after: Mapping[str, set[Statement]]
+) -> None:
     """Remember what each document says now and did not before, and the other way round.
 
     Another place or sentence for the same statement is no change.
     """
-    after: dict[str, set[Statement]] = {}
-    for edge in edges:
-        statement = Statement(edge.subject, edge.predicate, edge.object, edge.negated)
-        after.setdefault(edge.document_id, set()).add(statement)
-    at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    at = stamp(utc_now)
     rows = []
     for document in sorted(before.keys() | after.keys()):
         old, new = before.get(document, set()), after.get(document, set())

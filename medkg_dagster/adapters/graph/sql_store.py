@@ -12,9 +12,9 @@ from sqlalchemy import Connection, Row, Table, delete, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from medkg_dagster.adapters.graph.sql_changes import note_changes, read_changes, read_statements
+from medkg_dagster.adapters.graph.sql_changes import note_changes, read_changes, statements_of
 from medkg_dagster.adapters.graph.sql_schema import CONTRIBUTIONS, DOCUMENTS, EDGES, GRAPH, NODES
-from medkg_dagster.domain.knowledge import GraphChange, Statement, graph_hashes
+from medkg_dagster.domain.knowledge import GraphChange, graph_hashes
 from medkg_dagster.errors import StoreError
 from medkg_dagster.io.atomic_files import replacing
 from medkg_dagster.io.sql import Database, check_address, lock_writers
@@ -102,11 +102,11 @@ class SqlGraph:
         touched = {*changed, *removed}
         with self._database.writing() as connection:
             lock_writers(connection, GRAPH.lock)
-            before: dict[str, set[Statement]] = {}
-            for some in _portions(sorted(touched)):
-                before |= read_statements(connection, some)
-            note_changes(connection, before, by_id.values())
-            stale = _remove_edges(connection, touched, by_id)
+            before = _edges_of(connection, touched)
+            note_changes(connection, statements_of(before), statements_of(by_id.values()))
+            stale = [row.id for row in before if row.id not in by_id]
+            for some in _portions(stale):
+                connection.execute(delete(EDGES).where(EDGES.c.id.in_(some)))
             _write(connection, EDGES, [_edge_row(edge) for edge in by_id.values()])
             _refresh_nodes(connection, _replace_contributions(connection, touched, rows))
             for some in _portions(sorted(touched - changed.keys())):
@@ -119,7 +119,7 @@ class SqlGraph:
             documents=len(changed),
             nodes_written=len({row["node_id"] for row in rows}),
             edges_written=len(by_id),
-            edges_removed=stale,
+            edges_removed=len(stale),
         )
 
     def changes(self, since: str, limit: int) -> tuple[GraphChange, ...]:
@@ -243,14 +243,13 @@ def _said_by_one(nodes: Iterable[Node]) -> dict[str, Node]:
     return best
 
 
-def _remove_edges(connection: Connection, documents: Iterable[str], kept: Collection[str]) -> int:
-    stale: list[str] = []
-    for some in _portions(sorted(set(documents))):
-        found = connection.execute(select(EDGES.c.id).where(EDGES.c.document_id.in_(some))).scalars()
-        stale += [edge for edge in found if edge not in kept]
-    for some in _portions(stale):
-        connection.execute(delete(EDGES).where(EDGES.c.id.in_(some)))
-    return len(stale)
+def _edges_of(connection: Connection, documents: Iterable[str]) -> list[Row[Any]]:
+    columns = ("id", "document_id", "subject", "predicate", "object", "negated")
+    found: list[Row[Any]] = []
+    for some in _portions(sorted(documents)):
+        query = select(*(EDGES.c[name] for name in columns))
+        found += connection.execute(query.where(EDGES.c.document_id.in_(some)))
+    return found
 
 
 def _replace_contributions(

@@ -20,6 +20,8 @@ from medkg_dagster.ledger.schema import DOCUMENT_CHANGES, DOCUMENTS, HOLDINGS, I
 _BATCH = 500
 _FEW = 5000
 _NOT_LISTED = "no source lists it any more"
+_NOT_JUDGED = {"status": DocumentStatus.CURRENT.value, "reason": None, "stage": None}
+"""What a holding is where no stage has said anything of it."""
 
 Verdict = tuple[DocumentStatus, str | None]
 
@@ -153,22 +155,14 @@ def put_documents(
         if before is None:
             times = {"since": now, "changed_at": now}
             new.append({"id": name, "status": DocumentStatus.CURRENT.value, **times, **values})
-            noted.append(
-                {"document_id": name, "at": now, "change": "new", "status": "current", "reason": None}
-            )
+            change = {"change": "new", "status": DocumentStatus.CURRENT.value, "reason": None}
+            noted.append({"document_id": name, "at": now, **change})
         else:
             this = update(DOCUMENTS).where(DOCUMENTS.c.id == name)
             connection.execute(this.values(**values, changed_at=now))
             if before.content_hash != one.content_hash:
-                noted.append(
-                    {
-                        "document_id": name,
-                        "at": now,
-                        "change": "content",
-                        "status": before.status,
-                        "reason": before.reason,
-                    }
-                )
+                change = {"change": "content", "status": before.status, "reason": before.reason}
+                noted.append({"document_id": name, "at": now, **change})
     if new:
         connection.execute(insert(DOCUMENTS), new)
     _note(connection, noted)
@@ -214,8 +208,7 @@ def restore(connection: Connection, names: Sequence[str], now: str) -> None:
     """Take back what people and stages said of documents; the next run judges them again."""
     lock_database(connection)
     for some in portions(names):
-        cleared = {"status": DocumentStatus.CURRENT.value, "reason": None, "stage": None}
-        connection.execute(update(HOLDINGS).where(HOLDINGS.c.document_id.in_(some)).values(cleared))
+        connection.execute(update(HOLDINGS).where(HOLDINGS.c.document_id.in_(some)).values(_NOT_JUDGED))
         these = update(DOCUMENTS).where(DOCUMENTS.c.id.in_(some))
         connection.execute(these.values(decided_by=None, apart_by=None))
     refresh_documents(connection, names, now)
@@ -228,8 +221,7 @@ def split(connection: Connection, names: Sequence[str], by: str, now: str) -> No
         connection.execute(update(DOCUMENTS).where(DOCUMENTS.c.id.in_(some)).values(apart_by=storable(by)))
         # What a stage set aside as another form of the same work is no such form.
         aside = HOLDINGS.c.document_id.in_(some) & (HOLDINGS.c.status == DocumentStatus.SUPERSEDED.value)
-        cleared = {"status": DocumentStatus.CURRENT.value, "reason": None, "stage": None}
-        connection.execute(update(HOLDINGS).where(aside).values(cleared))
+        connection.execute(update(HOLDINGS).where(aside).values(_NOT_JUDGED))
     refresh_documents(connection, names, now)
 
 

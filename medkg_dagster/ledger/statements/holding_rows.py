@@ -162,6 +162,8 @@ def record_outcomes(
 
 def find_origins(connection: Connection, job: JobKey, names: Collection[str]) -> dict[str, str]:
     """Return the file or address of each of a job's documents or items, of those that it holds."""
+    if not names:
+        return {}
     of_job, found = _held_by_job(connection, job), dict[str, str]()
     for some in portions(sorted(set(names))):
         named = or_(HOLDINGS.c.document_id.in_(some), HOLDINGS.c.item.in_(some))

@@ -22,10 +22,10 @@ from sqlalchemy import (
 
 from medkg_dagster.domain.gate_conditions import ABSENT, look_up
 from medkg_dagster.errors import LedgerError
+from medkg_dagster.io.times import Clock, stamp
 from medkg_dagster.ledger.encoding import RowReader, dump_json, from_json, storable
 from medkg_dagster.ledger.models import GateDecision, JobKey, JobPhase, JobStatus, PhaseStatus
 from medkg_dagster.ledger.schema import HISTORY, PHASES
-from medkg_dagster.ledger.times import Clock, stamp
 
 # Written into the statement: a database matches a parameter with no partial index.
 _IS_WAITING = PHASES.c.status == literal_column(f"'{PhaseStatus.WAITING}'")

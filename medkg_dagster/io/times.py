@@ -1,4 +1,4 @@
-"""Times as the ledger writes them: UTC, ISO 8601 with microseconds and a trailing Z, so that text sorts."""
+"""Times as ledger and graph write them: UTC, ISO 8601 with microseconds and a Z, so that text sorts."""
 
 from __future__ import annotations
 
