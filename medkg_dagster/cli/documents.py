@@ -74,7 +74,7 @@ def show_document(settings: Settings, document: str, as_json: bool) -> None:
         known, held = ledger.documents.get(document), ledger.documents.holdings(document)
         forms = ledger.documents.work(document)
     identifiers = merged_identifiers(forms) | known.identifiers
-    stores = _holding_stores(settings, document)
+    stores = _holding_stores(settings, [document])[document]
     if as_json:
         described = [item.model_dump(mode="json") for item in held]
         work = {"identifiers": identifiers, "forms": [form.id for form in forms]}
@@ -130,7 +130,7 @@ def withdraw_documents(  # noqa: PLR0917 - one parameter per option of the comma
             gone = ledger.documents.accept_unlisted(unlisted)
             found = tuple(ledger.documents.get(name) for name in gone)
         else:
-            stored = {name for name in names if _holding_stores(settings, name)}
+            stored = {name for name, stores in _holding_stores(settings, names).items() if stores}
             why = reason or f"withdrawn by {by}"
             found = ledger.documents.withdraw(names, actor=by, reason=why, stored=stored)
     take_out(settings, [item.id for item in found])
@@ -185,9 +185,11 @@ def _ledger(settings: Settings) -> Iterator[JobLedger]:
         yield ledger
 
 
-def _holding_stores(settings: Settings, document: str) -> list[str]:
-    versions = stored_versions(settings, document)
-    return [name for name, held in versions.items() if held is not None]
+def _holding_stores(settings: Settings, names: Sequence[str]) -> dict[str, list[str]]:
+    return {
+        name: [file for file, held in versions.items() if held is not None]
+        for name, versions in stored_versions(settings, names).items()
+    }
 
 
 def _print_all(found: Sequence[KnownDocument], as_json: bool) -> None:

@@ -43,35 +43,44 @@ def load_extensions(settings: Settings) -> ExtensionRegistry:
     return ExtensionRegistry(policy)
 
 
-def stored_versions(settings: Settings, document: str) -> dict[str, frozenset[str] | None]:
-    """Return by built-in store the content hashes of what it has of a document; None where it has nothing."""
+def stored_versions(
+    settings: Settings, documents: Sequence[str]
+) -> dict[str, dict[str, frozenset[str] | None]]:
+    """Return by document and built-in store the content hashes that it has; None where it has nothing."""
+    found: dict[str, dict[str, frozenset[str] | None]] = {name: {} for name in documents}
+    for file, store in _built_in_stores(settings):
+        for name in documents:
+            found[name][file] = store.held_versions(name)
+    return found
+
+
+def take_out(settings: Settings, names: Sequence[str]) -> None:
+    """Take documents out of the built-in stores; the ledger knows already that they are not current."""
+    if not names:
+        return
+    for file, store in _built_in_stores(settings):
+        if file == GRAPH_FILE:
+            store.apply({}, names, {}, ())
+        else:
+            import numpy as np
+
+            from medkg_dagster.stage_api import EmbeddingBatch
+
+            store.apply({}, names, (), EmbeddingBatch((), np.zeros((0, 0), np.float32), "", lexical=True))
+
+
+def _built_in_stores(settings: Settings) -> Iterator[tuple[str, Any]]:
+    """Yield the file of each built-in store that is there, and the store, open while it is looked at."""
     from medkg_dagster.stage_api import ExtensionKind
 
-    extensions, found = load_extensions(settings), dict[str, frozenset[str] | None]()
+    extensions = load_extensions(settings)
     for kind, name, file in (
         (ExtensionKind.INDEX_STORE, "sqlite", INDEX_FILE),
         (ExtensionKind.GRAPH_STORE, "sql", GRAPH_FILE),
     ):
         if (settings.home / file).is_file():
             with closing(extensions.find(kind, name).open({}, settings.home)) as store:
-                found[file] = store.held_versions(document)
-    return found
-
-
-def take_out(settings: Settings, names: Sequence[str]) -> None:
-    """Take documents out of the built-in stores; the ledger knows already that they are not current."""
-    import numpy as np
-
-    from medkg_dagster.stage_api import EmbeddingBatch, ExtensionKind
-
-    extensions, home = load_extensions(settings), settings.home
-    if names and (home / INDEX_FILE).is_file():
-        nothing = EmbeddingBatch((), np.zeros((0, 0), np.float32), "", lexical=True)
-        with closing(extensions.find(ExtensionKind.INDEX_STORE, "sqlite").open({}, home)) as index:
-            index.apply({}, names, (), nothing)
-    if names and (home / GRAPH_FILE).is_file():
-        with closing(extensions.find(ExtensionKind.GRAPH_STORE, "sql").open({}, home)) as graph:
-            graph.apply({}, names, {}, ())
+                yield file, store
 
 
 @click.command()

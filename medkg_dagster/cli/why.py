@@ -31,7 +31,8 @@ def why(settings: Settings, wanted: str, as_json: bool) -> None:
     """
     with open_ledger(settings) as book:
         found = book.documents.explain(wanted)
-    described = [_describe(settings, item) for item in found]
+    stored = stored_versions(settings, [item.id for item in found])
+    described = [_describe(item, stored[item.id]) for item in found]
     if as_json:
         echo_json(described)
         return
@@ -39,10 +40,8 @@ def why(settings: Settings, wanted: str, as_json: bool) -> None:
         _print(item, more)
 
 
-def _describe(settings: Settings, item: DocumentExplanation) -> dict[str, Any]:
-    stores = {
-        name: _store_state(item, versions) for name, versions in stored_versions(settings, item.id).items()
-    }
+def _describe(item: DocumentExplanation, stored: Mapping[str, frozenset[str] | None]) -> dict[str, Any]:
+    stores = {name: _store_state(item, versions) for name, versions in stored.items()}
     return {**item.model_dump(mode="json"), "stores": stores}
 
 
