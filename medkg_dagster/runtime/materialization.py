@@ -131,7 +131,7 @@ def _preview(value: Any, ctx: StageContext) -> str:
     items = list(value[:PREVIEW_ITEMS]) if isinstance(value, tuple | list) else []
     if items and all(isinstance(item, BaseModel) for item in items):
         names = [str(getattr(item, "document_id", getattr(item, "id", ""))) for item in items]
-        origins = ctx.job.origins(names)
+        origins = {} if all(hasattr(item, "origin") for item in items) else ctx.job.origins(names)
         rows = []
         for item, name in zip(items, names, strict=True):
             origin = getattr(item, "origin", origins.get(name, ""))

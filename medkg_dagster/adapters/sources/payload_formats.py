@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NoReturn
@@ -135,13 +135,7 @@ def _split_citations(
                 reason = f"{place}: {kind} with neither title nor identifier"
                 yield Refused(place, UnreadableDocumentError(reason))
                 continue
-            yield Payload(
-                id=read_record(record).curie or place,
-                format=PayloadFormat.ARTICLE_RECORD,
-                content=_canonical_json(place, record),
-                source=source,
-                origin=origin,
-            )
+            yield _article_payload(place, origin, record, source)
     except UnreadableDocumentError as error:
         yield Refused(name, UnreadableDocumentError(f"{name}: {error}"))
 
@@ -192,6 +186,10 @@ def _split_json(name: str, origin: str, value: Any, source: str) -> Iterator[Pay
 def _record_payload(name: str, origin: str, record: Any, source: str) -> Payload:
     if not is_article_record(record):
         raise UnreadableDocumentError(f"{name}: no record of an article: it has neither identifier nor title")
+    return _article_payload(name, origin, record, source)
+
+
+def _article_payload(name: str, origin: str, record: Mapping[str, Any], source: str) -> Payload:
     return Payload(
         id=read_record(record).curie or name,
         format=PayloadFormat.ARTICLE_RECORD,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import Any
@@ -334,10 +333,8 @@ def without_repeats(glyphs: Glyphs) -> Glyphs:
     return glyphs if stays.all() else glyphs.chosen(stays)
 
 
-def runs(glyphs: Glyphs) -> Iterator[tuple[int, int]]:
-    """Yield where the runs of glyphs begin and end that go on along one line without a wide gap."""
-    if not len(glyphs):
-        return
+def run_starts(glyphs: Glyphs) -> Integers:
+    """Return where the runs of glyphs begin that go on along one line without a wide gap."""
     height = np.maximum(np.maximum(glyphs.y1[1:] - glyphs.y0[1:], glyphs.y1[:-1] - glyphs.y0[:-1]), 1.0)
     overlap = np.minimum(glyphs.y1[1:], glyphs.y1[:-1]) - np.maximum(glyphs.y0[1:], glyphs.y0[:-1])
     gap = glyphs.x0[1:] - glyphs.x1[:-1]
@@ -349,5 +346,4 @@ def runs(glyphs: Glyphs) -> Iterator[tuple[int, int]]:
         | glyphs.breaks[1:]
         | (glyphs.codes[:-1] == HYPHEN)
     )
-    starts = [0, *(np.flatnonzero(ends) + 1).tolist()]
-    yield from zip(starts, [*starts[1:], len(glyphs)], strict=True)
+    return np.concatenate(([0], np.flatnonzero(ends) + 1))

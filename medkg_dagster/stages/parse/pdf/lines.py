@@ -14,7 +14,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from medkg_dagster.stages.parse.pdf.glyphs import HYPHEN, Flags, Glyphs, Integers, address_of, font_of, runs
+from medkg_dagster.stages.parse.pdf.glyphs import (
+    HYPHEN,
+    Flags,
+    Glyphs,
+    Integers,
+    address_of,
+    font_of,
+    run_starts,
+)
 
 _BOLD = re.compile(r"bold|black|heavy|semibd|demi|medi$|cmbx|[.\-]b$|[.\-]bd?i?$", re.IGNORECASE)
 _SUBSET = re.compile(r"^[A-Z]{6}\+")
@@ -88,7 +96,7 @@ def make_lines(glyphs: Glyphs, text_page: Any) -> list[Line]:
     if not len(glyphs):
         return []
     heights = glyphs.y1 - glyphs.y0
-    starts = np.array([start for start, _ in runs(glyphs)])
+    starts = run_starts(glyphs)
     lengths = np.diff(np.append(starts, len(glyphs)))
     # the glyph of median height stands for its line
     chosen = np.lexsort((heights, np.repeat(np.arange(len(starts)), lengths)))[starts + lengths // 2]
