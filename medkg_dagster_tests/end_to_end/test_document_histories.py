@@ -266,4 +266,7 @@ class Histories(RuleBasedStateMachine):
 
 
 TestDocumentHistories = Histories.TestCase
-TestDocumentHistories.settings = settings(max_examples=16, stateful_step_count=8)
+# `make soak` draws more.
+TestDocumentHistories.settings = settings(
+    max_examples=6 if settings().derandomize else 60, stateful_step_count=8
+)
