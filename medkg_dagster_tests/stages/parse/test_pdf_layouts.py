@@ -119,6 +119,30 @@ def test_an_empty_cell_keeps_its_place_and_heads_belong_to_their_table() -> None
     assert table.split("\n") == ["\t".join(row) for row in rows]
 
 
+def test_a_table_across_two_columns_is_read_whole_between_what_is_above_and_below_it() -> None:
+    words = made_words(5, 240)
+    pdf = FPDF(format="A4", unit="pt")
+    pdf.add_page()
+    pdf.set_font("helvetica", size=9)
+    rows = [
+        ["Outcome", "Drug", "Placebo", "Ratio"],
+        *([f"Event {n}", f"{n}", f"{n + 3}", f"0.{n}"] for n in range(10, 16)),
+    ]
+    lines = [" ".join(words[start : start + 4]) for start in range(0, 240, 4)]
+    for part, (x, y) in enumerate(((50, 100), (310, 100), (50, 500), (310, 500))):
+        for row, line in enumerate(lines[15 * part : 15 * part + 15]):
+            pdf.text(x, y + 11 * row, line)
+    for number, cells in enumerate(rows):
+        for column, cell in enumerate(cells):
+            pdf.text(50 + 150 * column, 320 + 14 * number, cell)
+
+    document = parse(bytes(pdf.output()))
+
+    table = "\n".join("\t".join(row) for row in rows)
+    assert blocks(document, BlockKind.TABLE) == [table]
+    assert document.text.replace(table, "").split() == words
+
+
 def test_a_paragraph_goes_on_behind_a_table_that_interrupts_it() -> None:
     pdf = FPDF(format="A4", unit="pt")
     pdf.add_page()

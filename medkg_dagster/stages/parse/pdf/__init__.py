@@ -78,7 +78,9 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
         source="infores:user-supplied",
         identifiers={"DOI": doi} if doi else {},
         authors=find_authors(placed, title_lines, source.stated.get("Author", "")),
-        date=find_date(printed[0]),
+        date=find_date(
+            [*printed[0], *(line for lines in printed[1:] for line in lines if "Accepted" in line)]
+        ),
         licence=find_licence(line for lines in (printed[0], printed[-1]) for line in lines),
         url=f"https://doi.org/{doi}" if doi else None,
     )

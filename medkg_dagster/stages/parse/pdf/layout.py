@@ -20,7 +20,7 @@ from medkg_dagster.stages.parse.pdf.lines import (
     from_top,
     rows_of,
 )
-from medkg_dagster.stages.parse.pdf.tables import MIN_ROWS, tables_in
+from medkg_dagster.stages.parse.pdf.tables import MIN_ROWS, are_near, tables_in
 
 _RAISED = re.compile(f"{OPEN}[^{CLOSE}]*{CLOSE}(?: ?{OPEN}[^{CLOSE}]*{CLOSE})*")
 _EXPONENT = re.compile(r"[-−–+]?\d{1,3}$")
@@ -102,8 +102,11 @@ def _groups(page: Page, known: Edges) -> Iterator[list[Line]]:
     start = 0
     if sum(len(row) > 2 for row in rows) >= MIN_ROWS:
         cells = tables_in(rows)
-        starts = [number for number in cells if number - 1 not in cells]
-        tables = (range(first, next(n for n in count(first) if n not in cells)) for first in starts)
+        starts = dict.fromkeys(n for n in cells if n - 1 not in cells or not are_near(rows, n - 1, n))
+        tables = (
+            range(first, next(n for n in count(first + 1) if n not in cells or n in starts))
+            for first in starts
+        )
         for table in across_columns(rows, tables):
             above = from_top(line for row in rows[start : table.start] for line in row)
             yield from in_reading_order(above, known)

@@ -38,7 +38,7 @@ def _with_heads(cells: Sequence[list[Cell]], rows: Sequence[Sequence[Line]], sta
     """Return where a table begins with the heads of its columns, which are not always in line with them."""
     for _ in range(MAX_HEADS):
         above = start - 1
-        if above < behind or not _is_row(cells[above]) or not _is_near(rows, above, start):
+        if above < behind or not _is_row(cells[above]) or not are_near(rows, above, start):
             break
         if sum(len(text) for _, _, text in cells[above]) > 120:
             break
@@ -46,7 +46,8 @@ def _with_heads(cells: Sequence[list[Cell]], rows: Sequence[Sequence[Line]], sta
     return start
 
 
-def _is_near(rows: Sequence[Sequence[Line]], upper: int, lower: int) -> bool:
+def are_near(rows: Sequence[Sequence[Line]], upper: int, lower: int) -> bool:
+    """Return whether two rows are as close as those of one table."""
     line = rows[lower][0]
     return rows[upper][0].y0 - line.y1 < 2 * line.size
 
@@ -74,7 +75,7 @@ def _end_of_table(cells: Sequence[list[Cell]], rows: Sequence[Sequence[Line]], s
         return start
     last = start
     for number in range(start + 1, len(cells)):
-        if not _is_near(rows, number - 1, number) or number - last > MAX_BETWEEN + 1:
+        if not are_near(rows, number - 1, number) or number - last > MAX_BETWEEN + 1:
             break
         if _is_row(cells[number]):
             if not _aligned(cells[last], cells[number]):
