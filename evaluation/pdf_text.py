@@ -15,12 +15,17 @@ from lxml import etree
 from benchmarks.figures import Bound, Figure, cpu_seconds, in_turn
 from evaluation.ordered_recall import ordered_recall, words
 from medkg_dagster.errors import DocumentError
-from medkg_dagster.stage_api import Document, Payload, PayloadFormat
+from medkg_dagster.stage_api import BlockKind, Document, Payload, PayloadFormat
 from medkg_dagster.stages.parse import ParseConfig, ParseStage
 from medkg_dagster_tests.stages.parse.made_pdfs import MADE_LAYOUTS, TITLE, made_pdf, made_words
 
 _NOT_BODY = ("table-wrap", "fig", "disp-formula", "inline-formula", "supplementary-material", "boxed-text")
 _ROUNDS = 9
+# What PDFs have as headings where the markup has elements of their own.
+_COMMON = frozenset(
+    {"abstract", "references", "authorcontributions", "competinginterests", "conflictsofinterest"}
+    | {"grantinformation", "acknowledgements", "acknowledgments", "supportinginformation"}
+)
 
 
 def measure(data: Path) -> Iterator[Figure]:
@@ -97,6 +102,43 @@ def _description(
     note = "; ".join(missed)[:150]
     share = 100 * (1 - len(missed) / len(heads))
     yield Figure.value("section headings", "%", share, 85, note, bound=Bound.AT_LEAST)
+    yield from _parts(twins, documents)
+
+
+def _parts(twins: dict[str, etree._Element], documents: dict[str, Document]) -> Iterator[Figure]:
+    """Yield which headings are none of the article's, and how cells of tables and cited titles are read."""
+    false: list[str] = []
+    cells = cells_found = titles = titles_found = titles_there = 0
+    for name, twin in twins.items():
+        document = documents[name]
+        marked = {_letters(_text(title)) for title in twin.iter("title", "label")} | _COMMON
+        false += [
+            section.title
+            for section in document.sections[1:]
+            if section.title and _letters(section.title).lstrip("0123456789") not in marked
+        ]
+        expected = Counter(filter(None, (_letters(_text(cell)) for cell in twin.iter("td", "th"))))
+        lines = [
+            line
+            for section in document.sections
+            for block in section.blocks
+            if block.kind is BlockKind.TABLE
+            for line in document.text[block.start : block.end].split("\n")
+        ]
+        found = Counter(filter(None, (_letters(cell) for line in lines for cell in line.split("\t"))))
+        cells += expected.total()
+        cells_found += (expected & found).total()
+        cited = {_letters(_text(title)) for title in twin.iterfind(".//ref-list//article-title")}
+        read = {_letters(reference.title) for reference in document.references} - {""}
+        titles += len(cited)
+        titles_found += len(cited & read)
+        titles_there += len(read)
+    note = "; ".join(false)[:150]
+    yield Figure.value("headings that are none of the article's", "headings", len(false), note=note)
+    yield Figure.value("table cells", "%", 100 * cells_found / cells, note=f"{cells_found} of {cells}")
+    share = 100 * titles_found / titles
+    note = f"{titles_found} of {titles}, {titles_there} read"
+    yield Figure.value("titles of references", "%", share, note=note)
 
 
 def _endings(author: str) -> list[str]:

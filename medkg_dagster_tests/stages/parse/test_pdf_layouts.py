@@ -260,11 +260,25 @@ def one_row(count: int) -> bytes:
     return bytes(pdf.output())
 
 
+def long_cells(count: int) -> bytes:
+    """Rows of as many lines as rows there are, and rows of many cells."""
+    pdf = FPDF(format=(4000, 4000), unit="pt")
+    pdf.add_page()
+    pdf.set_font("helvetica", size=2)
+    for row in range(3):
+        for number in range(count // 3):
+            pdf.text(1000 * (number > 0), 10 + row * count + 2 * number, "wrapped")
+            pdf.text(10 + number * 3900 / count, 3900 + 5 * row, "a")
+    return bytes(pdf.output())
+
+
 def long_prose(count: int) -> bytes:
     return made_pdf(made_words(3, count), Layout((1, 1)))
 
 
-@pytest.mark.parametrize(("make", "size"), [(many_lines, 1000), (one_row, 1000), (long_prose, 2000)])
+@pytest.mark.parametrize(
+    ("make", "size"), [(many_lines, 1000), (one_row, 1000), (long_cells, 1000), (long_prose, 2000)]
+)
 def test_the_cost_of_a_pdf_grows_as_its_glyphs_do(make: Callable[[int], bytes], size: int) -> None:
     """Four times the glyphs cost less than ten times as much; what is quadratic costs sixteen times."""
 

@@ -38,6 +38,7 @@ from medkg_dagster.stages.parse.pdf.lines import (
     without_repeated_lines,
 )
 from medkg_dagster.stages.parse.pdf.reference_list import parse_references
+from medkg_dagster.stages.parse.pdf.tables import WRAPPED
 
 MAX_SCANNED_SHARE = 0.5
 MAX_GARBLED_SHARE = 0.5
@@ -228,7 +229,9 @@ def _write(
         passage = passages[position]
         position += 1
         if passage.kind is Kind.TABLE:
-            builder.table([item.cells for item in passage.items])
+            rows = [[join_lines(c.split(WRAPPED), vocabulary) for c in item.cells] for item in passage.items]
+            builder.table([text for text, _ in cells] for cells in rows)
+            left_out["hyphens at line ends"] += sum(hyphens for cells in rows for _, hyphens in cells)
             continue
         text, hyphens = join_lines([item.line.text for item in passage.items], vocabulary)
         left_out["hyphens at line ends"] += hyphens

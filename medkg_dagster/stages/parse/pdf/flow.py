@@ -113,7 +113,10 @@ def _continues(  # noqa: PLR0911 - one return for each reason to go on or not
         return item.table == before.table
     if item.aside != before.aside:
         return False
-    close = before.column == item.column and last.y0 - line.y1 < 0.5 * line.size
+    close = (
+        before.column == item.column
+        and last.y0 - line.y1 < (0.8 if line.text[:1].islower() else 0.5) * line.size
+    )
     if passage.kind is Kind.HEADING or heading:
         same = (last.font, last.last_font) == (line.font, line.last_font)
         same = same and abs(last.size - line.size) < 0.06 * line.size

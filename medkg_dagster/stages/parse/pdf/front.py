@@ -10,7 +10,7 @@ from medkg_dagster.domain.dates import MONTHS, iso_date
 from medkg_dagster.stages.parse.pdf.flow import join_lines
 from medkg_dagster.stages.parse.pdf.headings import REFERENCES, Type, is_known
 from medkg_dagster.stages.parse.pdf.layout import PlacedLine
-from medkg_dagster.stages.parse.pdf.lines import CLOSE, OPEN
+from medkg_dagster.stages.parse.pdf.names import names_in
 
 _NO_TITLE = re.compile(
     r"untitled|microsoft word|powerpoint|\.(?:docx?|pdf|indd|tex|dvi|qxd|rtf|xml)\b|\d+\.\.\d+"
@@ -31,40 +31,7 @@ _VERSION = re.compile(r"(?<=\d)\.v?\d{1,2}$")
 _VERSION_NOTE = re.compile(r"\s*\[(?:version|v) ?\d+[;:,][^]]*\]$", re.IGNORECASE)
 _CLOSING = {")": "(", "]": "[", "}": "{", ">": "<"}
 
-_PARTICLES = frozenset(
-    (
-        "de",
-        "da",
-        "do",
-        "dos",
-        "das",
-        "del",
-        "della",
-        "di",
-        "du",
-        "la",
-        "le",
-        "van",
-        "von",
-        "der",
-        "den",
-        "ten",
-    )
-) | {"ter", "el", "al", "bin", "ibn", "y", "e", "zu", "af", "av"}
-_NO_NAME = re.compile(
-    r"\b(?:university|universit|department|hospital|institut|school|college|cent(?:er|re)|laborator|faculty|division"
-    r"|research|clinic|medicine|sciences?|academy|foundation|group|street|road|usa|received|accepted|published"
-    r"|edited|editor|correspond|email|e-mail|abstract|open access|article|review|report"
-    r"|journal|volume|tel|fax"
-    r"|background|introduction|copyright|authors?|ltd|inc|program|service|unit|ministry|national|http)",
-    re.IGNORECASE,
-)
-_DEGREE = re.compile(
-    r"^(?:m\.?d|ph\.?d|m\.?sc|b\.?sc|m\.?p\.?h|dr|prof|rn|facp|frcp|mph|mbbs|mbchb|ms|ma|ba|bs|drph|dphil|pharmd"
-    r"|dvm|frcpc|facs|mbe|dds|do|jr|sr|ii|iii)\.?$",
-    re.IGNORECASE,
-)
-_NAME_PART = re.compile(r"(?:[A-Z]\.?-?){1,4}$|[^\W\d_][^\W\d_'’.\-]*(?:['’.\-][^\W\d_]+)*\.?$")
+_ADDRESS = re.compile(r"[(<]?(?:\be-?mail:? ?)?[\w.+-]{1,64}@[\w.-]{1,255}[)>]?", re.IGNORECASE)
 _MONTH = rf"(?:{'|'.join(MONTHS)})[a-z]*\.?"
 _PUBLISHED = re.compile(
     r"(?:published|publication date|first published|available online|epub)"
@@ -219,7 +186,11 @@ def _trimmed(doi: str) -> str:
 
 
 def find_authors(placed: Sequence[PlacedLine], title: frozenset[int], stated: str) -> list[str]:
-    """Return the authors' names as the lines below the title have them or, if more, as the PDF does."""
+    """Return the authors' names.
+
+    They stand beside their addresses of e-mail, below the title or in the PDF's metadata: where most of them
+    are, of as many in the first.
+    """
     printed: list[str] = []
     if title:
         size = 0.0
@@ -227,7 +198,7 @@ def find_authors(placed: Sequence[PlacedLine], title: frozenset[int], stated: st
             item = placed[position]
             if item.page != 0 or is_known(item.line.text.strip()):
                 break
-            names, others = _names(item.marked or item.line.text)
+            names, others = names_in(item.marked or item.line.text)
             if size and abs(item.line.size - size) > 0.12 * size:
                 break
             if names and len(names) >= 2 * others:
@@ -239,44 +210,30 @@ def find_authors(placed: Sequence[PlacedLine], title: frozenset[int], stated: st
     letters = _letters("".join(item.line.text for item in placed if item.page == 0))
     parts = re.split(r";|\band\b|&", stated) if ";" in stated else re.split(r",|\band\b|&", stated)
     known = [name for part in parts if (name := _stated_name(part)) and _letters(name.split()[-1]) in letters]
-    return known if len(known) > len(printed) else printed
+    return max(_with_address(placed), printed, known, key=len)
+
+
+def _with_address(placed: Sequence[PlacedLine]) -> list[str]:
+    """Return the names that have an address of e-mail behind them or below them, before the text begins."""
+    found: dict[str, None] = {}
+    last: list[str] = []
+    for item in placed:
+        text = item.line.text.strip()
+        if item.page > 1 or is_known(text):
+            break
+        rest, addresses = _ADDRESS.subn("", item.marked or item.line.text)
+        names, others = names_in(rest)
+        if addresses and not others and len(names or last) == 1:
+            found.update(dict.fromkeys(names or last))
+        last = [] if others else names
+    return list(found)
 
 
 def _stated_name(part: str) -> str:
     family, comma, given = part.partition(",")
     name = f"{given.strip()} {family.strip()}" if comma else part
-    names, others = _names(name)
+    names, others = names_in(name)
     return names[0] if len(names) == 1 and not others else ""
-
-
-def _names(text: str) -> tuple[list[str], int]:
-    """Return the names in a line and how many other things stand in it."""
-    names: list[str] = []
-    others = 0
-    for part in re.split(rf"[,;·•|]|{OPEN}[^{CLOSE}]*{CLOSE}|\band\b|&", text):
-        words = re.sub(r"[\d*†‡§¶#‖✉]+|\([^)]*\)|\[[^]]*\]", " ", part).strip(" .:").split()
-        words = [word for word in words if not _DEGREE.match(word)]
-        if not words or sum(map(len, words)) < 3:
-            continue
-        if _is_name(words):
-            names.append(" ".join(words))
-        else:
-            others += 1
-    return names, others
-
-
-def _is_name(words: Sequence[str]) -> bool:
-    text = " ".join(words)
-    return (
-        2 <= len(words) <= 6
-        and not _NO_NAME.search(text)
-        and all(_NAME_PART.match(word) for word in words)
-        and all(
-            word[0].isupper() or word.lower() in _PARTICLES or "'" in word or "’" in word for word in words
-        )
-        and sum(len(word.strip(".")) > 1 for word in words) >= 1
-        and words[-1][0].isupper()
-    )
 
 
 def find_date(lines: Iterable[str]) -> str | None:

@@ -341,6 +341,7 @@ def run_starts(glyphs: Glyphs) -> Integers:
     back = glyphs.x0[:-1] - glyphs.x0[1:]
     ends = (
         (overlap < -0.2 * height)
+        | ((overlap < 0) & (gap < -0.3 * height))
         | (gap > 1.0 * height)
         | (back > 0.3 * height)
         | glyphs.breaks[1:]

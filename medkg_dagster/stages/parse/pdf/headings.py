@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from medkg_dagster.stages.parse.pdf.layout import PlacedLine
 from medkg_dagster.stages.parse.pdf.lines import CAPTION, LINE_END_HYPHEN, Line, is_bold
+from medkg_dagster.stages.parse.pdf.names import is_name, is_workplace
 
 KNOWN_HEADING = re.compile(
     r"(?:(?:\d{1,2}|[ivx]{1,4})\.?\s*)?(?:abstract|summary|background|introduction"
@@ -149,7 +150,44 @@ def find_headings(placed: Sequence[PlacedLine], kind: Type, front: frozenset[int
     again = Counter(kind.styles[position] for position in found)
     learned = {style for style, count in again.items() if count >= 2 and style[0] and style not in kind.usual}
     same = {at for at in others if kind.styles[at] in learned and kind.blocks[at] <= MAX_HEADING_LINES}
-    return frozenset(found | same)
+    return _whole(placed, kind, found | same)
+
+
+def _whole(placed: Sequence[PlacedLine], kind: Type, found: set[int]) -> frozenset[int]:
+    """Return the headings with the lines they go on in, without those that are a sentence or a name.
+
+    A line of the same type below one that is full goes on with it. A name is that of a person where what is
+    below says where they work.
+    """
+    whole: set[int] = set()
+    end = 0
+    for start in sorted(found):
+        if start < end:
+            continue
+        end = start + 1
+        while end < len(placed) and end - start < MAX_HEADING_LINES and _goes_on(placed, kind, end):
+            end += 1
+        last = placed[end - 1].line.text.rstrip()
+        if end - start > 1 and last.endswith(".") and not is_known(placed[start].line.text.strip()):
+            continue
+        below = placed[end].line.text if end < len(placed) else ""
+        if end - start == 1 and is_workplace(below) and is_name(last.split()):
+            continue
+        whole.update(range(start, end))
+    return frozenset(whole)
+
+
+def _goes_on(placed: Sequence[PlacedLine], kind: Type, position: int) -> bool:
+    upper, item = placed[position - 1], placed[position]
+    return bool(
+        item.column == upper.column
+        and not item.cells
+        and kind.styles[position][0]
+        and kind.styles[position] == kind.styles[position - 1]
+        and kind.styles[position] not in kind.usual
+        and item.line.text[:1].islower()
+        and upper.line.y0 - item.line.y1 < 0.8 * item.line.size
+    )
 
 
 def _may_be_heading(text: str) -> bool:

@@ -69,6 +69,8 @@ def reading_order(pages: Sequence[Page]) -> tuple[list[PlacedLine], int]:
             left, right = min(row[0].x0 for row in rows), max(line.x1 for row in rows for line in row)
             cells = tables_in(rows)
             for number, row in enumerate(rows):
+                if cells.get(number) == ():
+                    continue
                 line = _joined(row)
                 marked = ""
                 if OPEN in line.text:

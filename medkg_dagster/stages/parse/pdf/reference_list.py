@@ -22,6 +22,24 @@ _BEHIND = re.compile(
     r"©|cite this article|doi:\s*10\.|submit your|publisher.s note|received:|this (?:article|is an open)",
     re.IGNORECASE,
 )
+_FAMILY = r"(?:[^\W\d_][\w'’\-]{0,40} ){0,3}?[^\W\d_a-z][\w'’\-]{0,40}"
+_INITIALS = r"[A-Z]\.(?:[ -]?[A-Z]\.){0,4}"
+# "Smith JA", "Smith, J. A.", "J. A. Smith"
+_AUTHOR = re.compile(
+    rf"(?:{_FAMILY} [A-Z]{{1,4}}(?:-[A-Z]| [A-Z])?(?: (?:Jr|Sr|I{{2,3}}|[23][nr]d)\.?)?(?![\w'’])"
+    rf"|{_FAMILY},? {_INITIALS}|{_INITIALS} ?{_FAMILY}|et al\b\.?)"
+)
+_ONE_NAME = re.compile(r"[^\W\d_a-z][^\W\d_]{2,40}(?=, ?[^\W\d_a-z])")
+_NEXT_AUTHOR = re.compile(r" ?[,;]? ?(?:and |& )?(?!\()|(?<=\.)")
+_TITLE_BEGINS = re.compile(r"[., ]*(?:\((?:18|19|20)\d\d[a-z]?\)[.:,]? ?|: ?|(?<=\.) ?)")
+_TITLE_ENDS = re.compile(r"(?:\.|(?<=[?!])) ?(?=[^\W_])")
+_SMALL_WORD = r"(?:of|the|and|in|for|on|de|der|et|la|und|für|di|&)"
+_JOURNAL = re.compile(
+    rf"[^\W\d_a-z][^\s\d,;:]{{0,40}}(?:[ ](?:{_SMALL_WORD}|\(?[^\W\d_a-z][^\s\d,;]{{0,40}})){{0,12}}[,;:]? ?"
+    r"(?:\(?(?:18|19|20)\d\d\b|\d{1,4}\b(?! ?p))"
+)
+_BOOK = re.compile(r"In\b[: ]")
+MIN_TITLE = 10
 MIN_ENTRIES = 3
 
 
@@ -127,4 +145,29 @@ def _reference(entry: str) -> Reference:
     year = next((group for group in match.groups() if group), None) if match else None
     if year is None and (years := _YEAR.findall(entry)):
         year = years[-1]
-    return Reference(identifiers=identifiers, year=int(year) if year else None, text=entry.strip())
+    title = title_of(entry)
+    return Reference(
+        identifiers=identifiers, title=title, year=int(year) if year else None, text=entry.strip()
+    )
+
+
+def title_of(entry: str) -> str:
+    """Return the title of an article: what stands between its authors and its journal; empty if not sure."""
+    end = 0
+    position = 0
+    separator = ""
+    while author := _AUTHOR.match(entry, position) or (separator and _ONE_NAME.match(entry, position)):
+        end = author.end()
+        following = _NEXT_AUTHOR.match(entry, end)
+        if following is None or (position := following.end()) == end:
+            break
+        separator = following.group().strip()
+    begins = _TITLE_BEGINS.match(entry, end) if end else None
+    if begins is None:
+        return ""
+    start = begins.end()
+    for stop in _TITLE_ENDS.finditer(entry, start):
+        if _JOURNAL.match(entry, stop.end()) or _BOOK.match(entry, stop.end()):
+            title = entry[start : stop.start()]
+            return title if len(title) >= MIN_TITLE and " " in title else ""
+    return ""

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise, zip_longest
 
 from medkg_dagster.stages.parse.pdf.lines import Line
 
+_NUMBER = re.compile(r"[<>≤≥±+−–-]?\d[^^a-zA-Z]*$")
 _LIST_MARK = re.compile(r"(?:[•●▪◦–—*-]|\[?\(?\d{1,3}[.)\]]*|\(?[a-zA-Z][.)])$")
 MIN_ROWS = 3
-MAX_HEADS = 3
+MAX_HEADS = 5
 MAX_BETWEEN = 3
+WRAPPED = "\n"
+"""Stands between the lines of a cell."""
 
 
 def tables_in(rows: Sequence[Sequence[Line]]) -> dict[int, tuple[str, ...]]:
     """Find the tables among rows of one column, from top to bottom.
 
     Returns:
-        For each row of a table, by its place among the rows, its cells; one that is empty is "".
+        For each row of a table, by its place among the rows, its cells; one that is empty is "". A row whose
+        cells are those of the row above going on has none: there they stand behind `WRAPPED`.
     """
     cells = [_cells(row) for row in rows]
     found: dict[int, tuple[str, ...]] = {}
@@ -28,10 +33,41 @@ def tables_in(rows: Sequence[Sequence[Line]]) -> dict[int, tuple[str, ...]]:
         if full >= MIN_ROWS or (full == MIN_ROWS - 1 and len(cells[start]) > 2):
             start = _with_heads(cells, rows, start, behind)
             columns = _columns(cells[start:end])
-            found.update((number, _in_columns(cells[number], columns)) for number in range(start, end))
+            texts = [_in_columns(rows[number], columns) for number in range(start, end)]
+            found.update(enumerate(_unwrapped(texts, rows[start:end], len(columns)), start))
             behind = end
         start = max(end, start + 1)
     return found
+
+
+def _unwrapped(
+    texts: Sequence[tuple[str, ...]], rows: Sequence[Sequence[Line]], width: int
+) -> Sequence[tuple[str, ...]]:
+    """Join the lines of cells that are wrapped.
+
+    They stand closer together than rows do, and most of them fill not all of the columns. In a table whose
+    groups of rows stand apart rows are close, too: but these are full, and have numbers below numbers.
+    """
+    steps = [upper[0].y0 - lower[0].y0 for upper, lower in pairwise(rows)]
+    close = 1.15 * min(steps)
+    within = [number for number, step in enumerate(steps, start=1) if step < close]
+    apart = sum(step > 1.1 * close for step in steps)
+    partial = sum(len(list(filter(None, texts[number]))) < width for number in within)
+    counted = any(
+        _NUMBER.match(upper) and _NUMBER.match(lower)
+        for number in within
+        for upper, lower in zip(texts[number - 1], texts[number], strict=False)
+    )
+    if not apart or counted or partial < 0.6 * len(within):
+        return texts
+    wrapped = set(within)
+    starts = [number for number in range(len(texts)) if number not in wrapped]
+    whole: list[tuple[str, ...]] = []
+    for start, end in pairwise([*starts, len(texts)]):
+        lines = zip_longest(*texts[start:end], fillvalue="")
+        whole.append(tuple(WRAPPED.join(filter(None, cell)) for cell in lines))
+        whole += [()] * (end - start - 1)
+    return whole
 
 
 def _with_heads(cells: Sequence[list[Cell]], rows: Sequence[Sequence[Line]], start: int, behind: int) -> int:
@@ -74,23 +110,33 @@ def _end_of_table(cells: Sequence[list[Cell]], rows: Sequence[Sequence[Line]], s
     if not _is_row(cells[start]):
         return start
     last = start
+    end = start + 1
+    between = 0
     for number in range(start + 1, len(cells)):
-        if not are_near(rows, number - 1, number) or number - last > MAX_BETWEEN + 1:
+        if not are_near(rows, number - 1, number) or between > MAX_BETWEEN:
             break
         if _is_row(cells[number]):
             if not _aligned(cells[last], cells[number]):
                 break
             last = number
-        elif not _is_between(cells[last], cells[number][0]):
-            break
-    return last + 1
+            between = 0
+        elif _is_wrapped(cells[last], cells[number][0]):
+            if end < number:
+                continue
+        else:
+            _, right, text = cells[number][0]
+            if len(text) >= 60 or right >= cells[last][-1][1]:
+                break
+            # the heading of a group of rows
+            between += 1
+            continue
+        end = number + 1
+    return end
 
 
-def _is_between(row: Sequence[Cell], cell: Cell) -> bool:
-    """Return whether a cell alone in its row is one that is wrapped, or the heading of a group of rows."""
-    left, right, text = cell
-    wrapped = any(abs(left - column) < 4 for column, _, _ in row[1:])
-    return wrapped or (len(text) < 60 and right < row[-1][1])
+def _is_wrapped(row: Sequence[Cell], cell: Cell) -> bool:
+    """Return whether a cell alone in its row goes on with one of the row above that is not its first."""
+    return any(abs(cell[0] - left) < 4 for left, _, _ in row[1:])
 
 
 def _is_row(cells: Sequence[Cell]) -> bool:
@@ -114,13 +160,21 @@ def _aligned(upper: Sequence[Cell], lower: Sequence[Cell]) -> bool:
 
 
 def _columns(rows: Sequence[Sequence[Cell]]) -> list[tuple[float, float]]:
-    """Return the left and right edges of the columns: cells that overlap stand in one.
+    """Return the left and right edges of the columns.
 
-    Cells over several columns, headings of rows and of groups, make none.
+    They are those of the cells in the rows that have most of them, where these stand apart; else cells that
+    overlap stand in one. Cells over several columns, headings of rows and of groups, make none.
     """
     most = max(map(len, rows))
+    full = [row for row in rows if len(row) == most]
+    columns = [
+        (min(left for left, _, _ in cells), max(right for _, right, _ in cells))
+        for cells in zip(*full, strict=True)
+    ]
+    if len(full) >= MIN_ROWS and all(left[1] <= right[0] for left, right in pairwise(columns)):
+        return columns
     spans = sorted((left, right) for row in rows if len(row) >= max(2, 0.7 * most) for left, right, _ in row)
-    columns: list[tuple[float, float]] = []
+    columns = []
     for left, right in spans:
         if columns and left < columns[-1][1]:
             columns[-1] = (columns[-1][0], max(columns[-1][1], right))
@@ -129,14 +183,25 @@ def _columns(rows: Sequence[Sequence[Cell]]) -> list[tuple[float, float]]:
     return columns
 
 
-def _in_columns(cells: Sequence[Cell], columns: Sequence[tuple[float, float]]) -> tuple[str, ...]:
+def _in_columns(row: Sequence[Line], columns: Sequence[tuple[float, float]]) -> tuple[str, ...]:
+    """Return the text in each column: a part stands in the first that it covers some of, else in the nearest.
+
+    A column further left than that of the part before it is none.
+    """
     texts = [""] * len(columns)
     at = 0
-    for left, right, text in cells:
-        middle = (left + right) / 2
-        while at + 1 < len(columns) and columns[at + 1][0] <= (left if len(cells) > 1 else middle):
+    right = row[0].x0
+    for line in row:
+        while at + 1 < len(columns) and _apart(line, columns[at + 1]) < _apart(line, columns[at]):
             at += 1
-        texts[at] = f"{texts[at]} {text}".strip()
+        space = " " if texts[at] and line.x0 - right >= 0.12 * line.size else ""
+        texts[at] = f"{texts[at]}{space}{line.text}"
+        right = line.x1
     while texts and not texts[-1]:
         texts.pop()
     return tuple(texts)
+
+
+def _apart(line: Line, column: tuple[float, float]) -> float:
+    """Return how far a part of a row is from a column; 0 where they overlap."""
+    return max(line.x0 - column[1], column[0] - line.x1, 0.0)

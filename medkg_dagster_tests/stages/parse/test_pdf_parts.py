@@ -1,0 +1,191 @@
+"""Cells that are wrapped, headings, authors and titles of references in PDFs, by where and how they stand."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import pytest
+from fpdf import FPDF
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from medkg_dagster.stage_api import Document, PayloadFormat
+from medkg_dagster.stages.parse.pdf.reference_list import title_of
+from medkg_dagster_tests.stages.parse.test_pdf_layouts import blocks
+from medkg_dagster_tests.stages.real_payloads import parse_one
+
+Cells = Sequence[Sequence[str]]
+LEADING = 10.0
+
+
+def table(rows: Sequence[Cells], apart: float, width: float = 160) -> bytes:
+    """Rows of cells, each of one line or more."""
+    pdf = FPDF(format=(842, 842), unit="pt")
+    pdf.add_page()
+    pdf.set_font("helvetica", size=8)
+    y = 60.0
+    for row in rows:
+        for column, lines in enumerate(row):
+            for number, line in enumerate(lines):
+                pdf.text(50 + width * column, y + LEADING * number, line)
+        y += LEADING * max(1, *map(len, row)) + apart
+    return bytes(pdf.output())
+
+
+def read(content: bytes) -> Document:
+    return parse_one(content, PayloadFormat.PDF)
+
+
+def cells(document: Document) -> list[list[str]]:
+    (found,) = blocks(document, document.sections[0].blocks[0].kind.TABLE)
+    return [line.split("\t") for line in found.split("\n")]
+
+
+words = st.text("abcdefghij", min_size=3, max_size=8)
+wrapped = st.lists(st.lists(words, min_size=1, max_size=3).map(" ".join), min_size=2, max_size=4)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.tuples(words.map(lambda name: [name]), wrapped, words.map(lambda name: [name])),
+        min_size=3,
+        max_size=8,
+    )
+)
+def test_a_cell_whose_lines_are_closer_than_rows_is_one(rows: list[tuple[list[str], ...]]) -> None:
+    document = read(table([(["Head"], ["What"], ["Which"]), *rows], apart=6))
+
+    assert cells(document) == [["Head", "What", "Which"], *([" ".join(cell) for cell in row] for row in rows)]
+
+
+def test_rows_of_groups_that_stand_apart_stay_rows() -> None:
+    groups = [
+        (["Female", "Male"], ["12", "14"], ["3", "4"]),
+        (["Young", "Old"], ["7", "19"], ["2", "5"]),
+        (["Ever", "Never"], ["20", "6"], ["1", "6"]),
+    ]
+
+    assert cells(read(table(groups, apart=6))) == [
+        [cell[number] for cell in group] for group in groups for number in range(2)
+    ]
+
+
+def test_a_head_over_two_columns_makes_none_of_its_own() -> None:
+    pdf = FPDF(format=(842, 842), unit="pt")
+    pdf.add_page()
+    pdf.set_font("helvetica", size=8)
+    pdf.text(170, 60, "Aspirin, all of the patients")
+    pdf.text(410, 60, "Placebo, all of the patients")
+    rows = [
+        ["Event", "n", "share", "n", "share"],
+        *([f"Event {n}", f"{n}", "5", f"{n}", "7"] for n in "1234"),
+    ]
+    for number, row in enumerate(rows):
+        for cell, x in zip(row, (50, 170, 230, 410, 470), strict=True):
+            pdf.text(x, 74 + 14 * number, cell)
+
+    assert cells(read(bytes(pdf.output())))[1:] == rows
+
+
+def article(*parts: tuple[str, str]) -> Document:
+    """Lines below one another, "" for plain and "B" for bold ones, above and below plain text."""
+    pdf = FPDF(format="A4", unit="pt")
+    pdf.add_page()
+    prose = ("", "It was seen in the trial that those who took the drug were well, and the others too,")
+    for number, (style, text) in enumerate([prose] * 6 + list(parts) + [prose] * 6):
+        pdf.set_font("helvetica", style, 10)
+        pdf.text(50, 80 + 13 * number, text)
+    return read(bytes(pdf.output()))
+
+
+def headings(document: Document) -> list[str]:
+    return [section.title for section in document.sections if section.title]
+
+
+def test_a_heading_on_two_lines_is_one() -> None:
+    document = article(
+        ("B", "What became of the patients who were given the drug"), ("B", "for two years or more")
+    )
+
+    assert headings(document) == ["What became of the patients who were given the drug for two years or more"]
+
+
+def test_a_bold_sentence_on_two_lines_is_no_heading() -> None:
+    document = article(
+        ("B", "I have read the whole of this report and I confirm"), ("B", "that it is of use to others.")
+    )
+
+    assert headings(document) == []
+    assert "I confirm that it is of use to others." in document.text
+
+
+def test_the_bold_name_of_a_person_above_their_workplace_is_no_heading() -> None:
+    document = article(("B", "Jane Doe"), ("", "Department of Medicine, University of Nowhere, Nowhere"))
+
+    assert headings(document) == []
+
+
+def test_authors_beside_their_addresses_are_found_wherever_they_stand_before_the_text() -> None:
+    pdf = FPDF(format="A4", unit="pt")
+    for lines in (
+        ["Jane Doe (jane@example.org)", "Ann van der Berg (ann.berg@example.org)"],
+        ["Jane Doe", "Email: jane@example.org", "Li Wei", "Email: wei@example.org", "Abstract", "We saw it."],
+    ):
+        pdf.add_page()
+        pdf.set_font("helvetica", size=16)
+        pdf.text(50, 60, "A trial of one drug in many patients")
+        pdf.set_font("helvetica", size=10)
+        pdf.text(50, 76, "Clinical Care Sample")
+        for number, line in enumerate(lines):
+            pdf.text(50, 100 + 14 * number, line)
+
+    assert read(bytes(pdf.output())).authors == ("Jane Doe", "Ann van der Berg", "Li Wei")
+
+
+@pytest.mark.parametrize(
+    ("entry", "title"),
+    [
+        ("Doe J, Roe RA. The drug in E. coli. J Clin Med. 2001;5:1-9.", "The drug in E. coli"),
+        ("Doe J, van der Roe RA, et al: The drug: a trial. Lancet 2001, 5:1-9.", "The drug: a trial"),
+        ("Doe JA, Roe R (2001) Is the drug of use? J Clin Med 5: 1-9.", "Is the drug of use?"),
+        ("Doe, J.; Roe, R.A. The drug in mice. Eur. J. Med. 2001, 5, 1-9.", "The drug in mice"),
+        ("Doe, J., & Roe, R. A. (2001). The drug in mice. Journal of Drugs, 5(3), 1-9.", "The drug in mice"),
+        ("Doe, J. & Roe, R. The drug in mice. Nature 412, 1-9 (2001).", "The drug in mice"),
+        ("Doe J, Roe R. The drug in mice. Front Med. (2001) 12:1-9.", "The drug in mice"),
+        (
+            "Doe J, Mumpuni, Roe R. The study of 2010. What it found. Lancet. 2012;5:1.",
+            "The study of 2010. What it found",
+        ),
+        (
+            "Doe J. The drug in mice. In: Roe R, editor. Drugs of today. London: Press; 2001.",
+            "The drug in mice",
+        ),
+        ("Doe J. Drugs of today. London: The Press. 444 p.", ""),
+        ("The drug database. Available: http://example.org. Accessed 2012.", ""),
+    ],
+)
+def test_the_title_of_a_reference_stands_between_authors_and_journal(entry: str, title: str) -> None:
+    assert title_of(entry) == title
+
+
+@pytest.mark.parametrize("part", ["Doe J, ", "Doe Roe ", "A. ", "A.", "The drug. ", "J Med ", "et al, "])
+def test_the_cost_of_a_title_grows_as_its_entry_does(part: str) -> None:
+    """Calls are counted of what is done for each author and each sentence."""
+
+    def cost(count: int) -> int:
+        calls = 0
+
+        def count_calls(*_: object) -> None:
+            nonlocal calls
+            calls += 1
+
+        sys.setprofile(count_calls)
+        try:
+            title_of("Doe J. " + part * count)
+        finally:
+            sys.setprofile(None)
+        return calls
+
+    assert cost(2000) < 3 * cost(1000) + 100
