@@ -26,6 +26,9 @@ class PayloadFormat(StrEnum):
     PUBMED_XML = "pubmed_xml"
     PDF = "pdf"
     TEXT = "text"
+    HTML = "html"
+    DOCX = "docx"
+    EPUB = "epub"
     ARTICLE_RECORD = "article_record"
 
 

@@ -78,6 +78,8 @@ def fetch_one(folder: Path, name: str, content: bytes, **parameters: Any) -> tup
         (b"PMID- 123\nTI  - A", PayloadFormat.ARTICLE_RECORD),
         (b"% x\n@article{a, title = {A}}", PayloadFormat.ARTICLE_RECORD),
         ("mit Byte-Marke".encode("utf-16"), PayloadFormat.TEXT),
+        (b"PK\x03\x04..word/document.xml..", PayloadFormat.DOCX),
+        (b"PK\x03\x04..mimetypeapplication/epub+zip", PayloadFormat.EPUB),
     ],
 )
 def test_format_is_recognised_by_content_whatever_the_extension(
@@ -135,8 +137,13 @@ def test_format_is_recognised_by_content_whatever_the_extension(
             "control character U+0000 at position 10",
         ),
         ("a.docx", b"PK\x03\x04rest", "UnreadableDocumentError", "a ZIP archive"),
-        ("a.bin", b"PK\x03\x04..word/document.xml..", "UnreadableDocumentError", "a Word document"),
-        ("a.bin", b"PK\x03\x04..mimetypeapplication/epub+zip", "UnreadableDocumentError", "an EPUB book"),
+        ("a.bin", b"PK\x03\x04..xl/workbook.xml..", "UnreadableDocumentError", "an Excel workbook"),
+        (
+            "a.docx",
+            b"\xd0\xcf\x11\xe0.." + "EncryptedPackage".encode("utf-16-le"),
+            "UnreadableDocumentError",
+            "an encrypted Office document; supply it decrypted",
+        ),
         ("a.txt", b"NCT Number,Title,Phase\nNCT1,A,1\nNCT2,B,2", "UnreadableDocumentError", "a table (CSV)"),
         ("a.csv", b"A\nb", "UnreadableDocumentError", "export the studies or records"),
         ("a.txt", b"{\\rtf1\\ansi Hello", "UnreadableDocumentError", "a rich text file (RTF)"),

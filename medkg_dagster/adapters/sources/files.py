@@ -259,7 +259,8 @@ def _printable(text: str) -> str:
 FILES = Extension(
     kind=ExtensionKind.SOURCE,
     name="files",
-    description="Documents from a folder or one file: ClinicalTrials.gov JSON, JATS, PubMed XML, PDF, text.",
+    description="Documents from a folder or one file: ClinicalTrials.gov JSON, JATS, PubMed XML, PDF, HTML, "
+    "EPUB, Word, text.",
     config_model=FilesParameters,
     build=lambda parameters, home: FileSource(parameters),  # noqa: ARG005 - the protocol of Extension.build
 )

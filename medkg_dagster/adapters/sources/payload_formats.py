@@ -30,6 +30,10 @@ _HTML_START = re.compile(
     rb"(<\?xml[^>]*>\s*)?(<!--(?:(?!-->).)*+-->\s*+)*+(<!doctype\s+html|<html[\s>])",
     re.IGNORECASE | re.DOTALL,
 )
+_PROMISES_NO_HTML = re.compile(r"\.(?:pdf|n?xml|jsonl?|docx|epub)(?:\.gz)?$", re.IGNORECASE)
+_ZIP = b"PK\x03\x04"
+_OLD_OFFICE = b"\xd0\xcf\x11\xe0"
+_ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")
 _JSON_START = re.compile(rb"\{\s*[\"}]|\[\s*[\[{\"\]]")
 _OLD_STUDIES = frozenset(
     {"FullStudiesResponse", "StudyFieldsResponse", "FullStudy", "Study", "ProtocolSection"}
@@ -42,7 +46,7 @@ _UNICODE_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _BINARY_MARKS = (
-    (b"PK\x03\x04", "a ZIP archive; unpack it and name the folder"),
+    (_ZIP, "a ZIP archive; unpack it and name the folder"),
     (b"PK\x05\x06", "an empty ZIP archive"),
     (b"\x1f\x8b", "a gzip file inside a gzip file; unpack it first"),
     (b"BZh", "a bzip2 file; unpack it first"),
@@ -52,17 +56,19 @@ _BINARY_MARKS = (
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"GIF8", "a GIF image"),
-    (b"\xd0\xcf\x11\xe0", "an old Office document; save it as PDF or text"),
+    (_OLD_OFFICE, "an old Office document; save it as .docx, PDF or text"),
     (b"SQLite format 3\x00", "an SQLite database"),
     (b"\x7fELF", "a program"),
 )
 
+_ZIPPED_DOCUMENTS = (
+    (b"application/epub+zip", PayloadFormat.EPUB),
+    (b"word/document", PayloadFormat.DOCX),
+)
 _ZIPPED_MARKS = (
-    (b"word/document.xml", "a Word document; save it as PDF or text"),
     (b"xl/workbook.xml", "an Excel workbook; export its records as JSON, XML, RIS or BibTeX"),
     (b"ppt/presentation.xml", "a PowerPoint presentation; save it as PDF"),
-    (b"application/epub+zip", "an EPUB book; save it as PDF or text"),
-    (b"application/vnd.oasis.opendocument", "an OpenDocument file; save it as PDF or text"),
+    (b"application/vnd.oasis.opendocument", "an OpenDocument file; save it as .docx, PDF or text"),
 )
 
 
@@ -97,14 +103,9 @@ def split_content(name: str, origin: str, content: bytes, source: str) -> Iterat
     start = content[:4096].removeprefix(codecs.BOM_UTF8).lstrip(_SPACE)
     if not content.strip():
         raise RejectedDocumentError(f"{name}: the file is empty")
-    _refuse_known_binary(name, content)
     whole = partial(Payload, id=name, content=content, source=source, origin=origin)
-    if _PDF_HEADER.match(content):
-        yield whole(format=PayloadFormat.PDF)
-    elif _HTML_START.match(start):
-        raise UnreadableDocumentError(
-            f"{name}: an HTML page, not {_promise(name)}; it may be an error or login page saved in its place"
-        )
+    if form := _whole_format(name, start, content):
+        yield whole(format=form)
     elif _XML_START.match(start) or _is_utf16_xml(content):
         yield from _split_xml(name, origin, content, source)
     elif _JSON_START.match(start):
@@ -305,8 +306,32 @@ def _split_xml(name: str, origin: str, content: bytes, source: str) -> Iterator[
         )
 
 
+def _whole_format(name: str, start: bytes, content: bytes) -> PayloadFormat | None:
+    """Return the format of a file that is one document by its first bytes; None where it has to be looked at.
+
+    Raises:
+        UnreadableDocumentError: It is binary and no document, or HTML where its name promises something else.
+    """
+    if content.startswith(_ZIP):
+        names = content[:8192] + content[-65_536:]
+        if form := next((form for mark, form in _ZIPPED_DOCUMENTS if mark in names), None):
+            return form
+    _refuse_known_binary(name, content)
+    if _PDF_HEADER.match(content):
+        return PayloadFormat.PDF
+    if not _HTML_START.match(start):
+        return None
+    if _PROMISES_NO_HTML.search(name):
+        raise UnreadableDocumentError(
+            f"{name}: an HTML page, not {_promise(name)}; it may be an error or login page saved in its place"
+        )
+    return PayloadFormat.HTML
+
+
 def _refuse_known_binary(name: str, content: bytes) -> None:
-    if content.startswith(b"PK\x03\x04"):
+    if content.startswith(_OLD_OFFICE) and _ENCRYPTED_PACKAGE in content:
+        raise UnreadableDocumentError(f"{name}: an encrypted Office document; supply it decrypted")
+    if content.startswith(_ZIP):
         for mark, what in _ZIPPED_MARKS:
             if mark in content[:8192] or mark in content[-65_536:]:
                 raise UnreadableDocumentError(f"{name}: {what}, not {_promise(name)}")

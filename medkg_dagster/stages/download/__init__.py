@@ -75,7 +75,14 @@ class DownloadConfig(Config):
         default_factory=dict, description="The SHA-256 a document's file must have, by document id."
     )
     skip_formats: tuple[PayloadFormat, ...] = Field(
-        default=(PayloadFormat.JATS_XML, PayloadFormat.PDF, PayloadFormat.TEXT),
+        default=(
+            PayloadFormat.JATS_XML,
+            PayloadFormat.PDF,
+            PayloadFormat.TEXT,
+            PayloadFormat.HTML,
+            PayloadFormat.DOCX,
+            PayloadFormat.EPUB,
+        ),
         description="Payloads of these formats are full text already; nothing is fetched for them.",
     )
     accept: tuple[Literal["application/pdf", "application/xml"], ...] = Field(

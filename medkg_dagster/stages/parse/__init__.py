@@ -31,7 +31,7 @@ class ParseConfig(Config):
     max_content_bytes: int = Field(
         default=100_000_000,
         ge=1,
-        description="Refuse a payload of more bytes than this before it is parsed.",
+        description="Refuse a payload of more bytes than this, also after unpacking, before it is parsed.",
     )
     max_text_characters: int = Field(
         default=5_000_000,
@@ -42,7 +42,8 @@ class ParseConfig(Config):
         default=500, ge=1, description="Refuse a PDF of more pages than this; it is never cut silently."
     )
     include_tables: bool = Field(
-        default=True, description="Keep the cells of tables (JATS) in the text, rows on lines, cells by tabs."
+        default=True,
+        description="Keep the cells of tables in the text, rows on lines, cells by tabs; PDFs always do.",
     )
     abstract_without_file: bool = Field(
         default=False,
@@ -156,6 +157,12 @@ def _parser(form: PayloadFormat) -> Callable[[Payload, ParseConfig], Document]:
             from medkg_dagster.stages.parse.pdf import parse
         case PayloadFormat.TEXT:
             from medkg_dagster.stages.parse.text import parse
+        case PayloadFormat.HTML:
+            from medkg_dagster.stages.parse.html import parse
+        case PayloadFormat.DOCX:
+            from medkg_dagster.stages.parse.docx import parse
+        case PayloadFormat.EPUB:
+            from medkg_dagster.stages.parse.epub import parse
         case PayloadFormat.ARTICLE_RECORD:
             from medkg_dagster.stages.parse.articles import parse
     return parse
@@ -167,7 +174,7 @@ def register() -> StageRegistration:
         "parse",
         ParseStage,
         ParseConfig,
-        description="Turns studies, articles, PubMed records, PDFs and text into documents.",
+        description="Turns studies, articles, PubMed records, PDFs, HTML, EPUB, Word, text into documents.",
         state_types={"document": tuple[Document, ...]},
         dependencies=("ingest",),
         optional_dependencies=("download",),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from medkg_dagster.domain.documents import UNEXPLAINED
 from medkg_dagster.stage_api import Document, TextKept
@@ -24,18 +25,26 @@ _SCRIPT_MARK = re.compile(r"[\^_]")
 Texts = Mapping[str, str]
 """The texts of a source by the reason why they are left out; under the empty reason what is to be kept."""
 
+_NONE: Texts = MappingProxyType({})
 
-def with_text_kept(document: Document, source: Texts) -> Document:
+
+def with_text_kept(document: Document, source: Texts, between: Texts = _NONE) -> Document:
     """Return a document that says how much of its source it holds.
 
     Args:
         document: The document as parsed.
         source: All texts of what it was parsed from.
+        between: What a form in between left out, by reason; it explains what is lost of the source, no more.
     """
     expected = _count(source.get("", ""))
     kept = (expected & _count(" ".join(_held(document)))).total()
     left_out = {reason: _count(text).total() for reason, text in sorted(source.items()) if reason}
-    left_out[UNEXPLAINED] = expected.total() - kept
+    lost = expected.total() - kept
+    for reason, text in between.items():
+        explained = min(lost, _count(text).total() if reason else 0)
+        left_out[reason] = left_out.get(reason, 0) + explained
+        lost -= explained
+    left_out[UNEXPLAINED] = lost
     left_out = {reason: count for reason, count in left_out.items() if count}
     found = kept + sum(left_out.values())
     return document.model_copy(update={"text_kept": TextKept(found=found, kept=kept, left_out=left_out)})

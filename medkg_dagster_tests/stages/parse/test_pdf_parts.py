@@ -162,6 +162,8 @@ def test_authors_beside_their_addresses_are_found_wherever_they_stand_before_the
             "Doe J. The drug in mice. In: Roe R, editor. Drugs of today. London: Press; 2001.",
             "The drug in mice",
         ),
+        ("Doe, Jane, and R. Roe. 2001. “The Drug in Mice.” Journal of Drugs 5: 1-9.", "The Drug in Mice"),
+        ('[1] J. Doe and R. Roe, "The drug in mice," J. Drugs, vol. 5, pp. 1-9, 2001.', "The drug in mice"),
         ("Doe J. Drugs of today. London: The Press. 444 p.", ""),
         ("The drug database. Available: http://example.org. Accessed 2012.", ""),
     ],

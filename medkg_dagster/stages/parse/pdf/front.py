@@ -10,7 +10,7 @@ from medkg_dagster.domain.dates import MONTHS, iso_date
 from medkg_dagster.stages.parse.pdf.flow import join_lines
 from medkg_dagster.stages.parse.pdf.headings import REFERENCES, Type, is_known
 from medkg_dagster.stages.parse.pdf.layout import PlacedLine
-from medkg_dagster.stages.parse.pdf.names import names_in
+from medkg_dagster.stages.parse.pdf.names import ADDRESS, names_in
 
 _NO_TITLE = re.compile(
     r"untitled|microsoft word|powerpoint|\.(?:docx?|pdf|indd|tex|dvi|qxd|rtf|xml)\b|\d+\.\.\d+"
@@ -31,7 +31,6 @@ _VERSION = re.compile(r"(?<=\d)\.v?\d{1,2}$")
 _VERSION_NOTE = re.compile(r"\s*\[(?:version|v) ?\d+[;:,][^]]*\]$", re.IGNORECASE)
 _CLOSING = {")": "(", "]": "[", "}": "{", ">": "<"}
 
-_ADDRESS = re.compile(r"[(<]?(?:\be-?mail:? ?)?[\w.+-]{1,64}@[\w.-]{1,255}[)>]?", re.IGNORECASE)
 _MONTH = rf"(?:{'|'.join(MONTHS)})[a-z]*\.?"
 _PUBLISHED = re.compile(
     r"(?:published|publication date|first published|available online|epub)"
@@ -221,7 +220,7 @@ def _with_address(placed: Sequence[PlacedLine]) -> list[str]:
         text = item.line.text.strip()
         if item.page > 1 or is_known(text):
             break
-        rest, addresses = _ADDRESS.subn("", item.marked or item.line.text)
+        rest, addresses = ADDRESS.subn("", item.marked or item.line.text)
         names, others = names_in(rest)
         if addresses and not others and len(names or last) == 1:
             found.update(dict.fromkeys(names or last))

@@ -35,6 +35,9 @@ _NO_NAME = re.compile(
     r"|background|introduction|copyright|authors?|ltd|inc|program|service|unit|ministry|national|http)",
     re.IGNORECASE,
 )
+ADDRESS = re.compile(r"[(<]?(?:\be-?mail:? ?)?[\w.+-]{1,64}@[\w.-]{1,255}[)>]?", re.IGNORECASE)
+"""An address of e-mail, with what says that it is one."""
+
 _WORKPLACE = re.compile(
     r"\b(?:university|universit|department|hospital|institut|school|college|cent(?:er|re)|laborator|faculty"
     r"|division|clinic|academy|foundation|ministry)",

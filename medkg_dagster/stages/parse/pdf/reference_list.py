@@ -30,6 +30,7 @@ _AUTHOR = re.compile(
     rf"|{_FAMILY},? {_INITIALS}|{_INITIALS} ?{_FAMILY}|et al\b\.?)"
 )
 _ONE_NAME = re.compile(r"[^\W\d_a-z][^\W\d_]{2,40}(?=, ?[^\W\d_a-z])")
+_QUOTED = re.compile(r"(?:^|[\s.,)])[“\"]([^“”\"]{10,400}[.,?!])[”\"]")
 _NEXT_AUTHOR = re.compile(r" ?[,;]? ?(?:and |& )?(?!\()|(?<=\.)")
 _TITLE_BEGINS = re.compile(r"[., ]*(?:\((?:18|19|20)\d\d[a-z]?\)[.:,]? ?|: ?|(?<=\.) ?)")
 _TITLE_ENDS = re.compile(r"(?:\.|(?<=[?!])) ?(?=[^\W_])")
@@ -70,7 +71,7 @@ def parse_references(
         entry = text[match.end() :] if match else text
         left_out["hyphens at line ends"] += hyphens
         left_out["numbers of references"] += len(match.group().strip()) if match else 0
-        references.append(_reference(entry))
+        references.append(read_reference(entry))
     return tuple(references), end, left_out
 
 
@@ -136,7 +137,8 @@ def _spaced(items: Sequence[PlacedLine]) -> list[int]:
     return starts if 0.15 * len(items) < len(starts) < 0.75 * len(items) else []
 
 
-def _reference(entry: str) -> Reference:
+def read_reference(entry: str) -> Reference:
+    """Return the work that an entry without its number names."""
     identifiers = {}
     for prefix, pattern in (("DOI", _DOI), ("PMID", _PMID), ("PMCID", _PMCID)):
         if match := pattern.search(entry):
@@ -152,7 +154,12 @@ def _reference(entry: str) -> Reference:
 
 
 def title_of(entry: str) -> str:
-    """Return the title of an article: what stands between its authors and its journal; empty if not sure."""
+    """Return the title of an article: what stands in quotes, or else between its authors and its journal.
+
+    It is empty where that is not sure.
+    """
+    if quoted := _QUOTED.search(entry):
+        return quoted.group(1).rstrip(".,")
     end = 0
     position = 0
     separator = ""

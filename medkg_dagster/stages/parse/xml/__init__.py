@@ -19,8 +19,13 @@ XLINK_HREF = "{http://www.w3.org/1999/xlink}href"
 _LIMIT_MESSAGES = re.compile(r"depth|huge|too long|amplification|entity loop|limit", re.IGNORECASE)
 
 
-def parse_xml(content: bytes, origin: str) -> Element:
-    """Parse XML safely; namespaces are dropped from element names, comments and instructions are removed.
+def parse_xml(content: bytes, origin: str, *, namespaces: bool = False) -> Element:
+    """Parse XML safely; comments and instructions are removed, and namespaces from names of elements.
+
+    Args:
+        content: The XML.
+        origin: Where it is from.
+        namespaces: Whether names of elements keep their namespaces.
 
     Raises:
         UnsafeDocumentError: It declares entities of its own, or is nested or sized beyond all reason.
@@ -44,7 +49,7 @@ def parse_xml(content: bytes, origin: str) -> Element:
     except etree.XMLSyntaxError as error:
         raise _explained(error, origin) from error
     _refuse_declared(root, origin)
-    for element in root.iter(etree.Element):
+    for element in () if namespaces else root.iter(etree.Element):
         if isinstance(element.tag, str) and element.tag.startswith("{"):
             element.tag = element.tag.rpartition("}")[2]
     return root

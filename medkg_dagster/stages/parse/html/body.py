@@ -1,0 +1,333 @@
+"""The text of HTML: blocks in reading order, without what surrounds an article on a page.
+
+All is text that is not known to be something else, as in JATS articles.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+from medkg_dagster.stage_api import BlockKind, Reference
+from medkg_dagster.stages.parse.document_text import DocumentText
+from medkg_dagster.stages.parse.pdf.headings import REFERENCES, is_known
+from medkg_dagster.stages.parse.pdf.reference_list import read_reference
+from medkg_dagster.stages.parse.xml import Element, child_nodes, plain_text
+from medkg_dagster.stages.parse.xml.inline import InlineText, inline_text
+from medkg_dagster.stages.parse.xml.tables import read_rows
+
+LEFT_OUT = "left-out"
+"""The name that `prepare` gives to elements that are no text."""
+
+_SKIP = frozenset({LEFT_OUT})
+_HEADINGS = {f"h{depth}": depth for depth in range(1, 7)}
+_NO_PAGE = frozenset({"script", "style", "template", "noscript", "link", "meta", "head"})
+"""Elements of which nothing is shown."""
+
+_NO_TEXT = {
+    **dict.fromkeys(("form", "button", "select", "textarea", "input", "dialog", "menu"), "forms and buttons"),
+    **dict.fromkeys(("svg", "canvas", "audio", "video", "iframe", "object", "map"), "pictures"),
+    "nav": "navigation",
+}
+_ROLES = {
+    **dict.fromkeys(("navigation", "banner", "contentinfo", "search", "menu", "menubar"), "navigation"),
+    **dict.fromkeys(("dialog", "alertdialog", "alert", "button"), "forms and buttons"),
+}
+_AROUND = "what surrounds the article"
+_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_BLOCKS = frozenset(
+    {
+        *_HEADINGS,
+        *("p", "div", "section", "article", "main", "header", "footer", "aside", "address", "blockquote"),
+        *(
+            "pre",
+            "ul",
+            "ol",
+            "li",
+            "dl",
+            "dt",
+            "dd",
+            "figure",
+            "figcaption",
+            "table",
+            "caption",
+            "hr",
+            "body",
+        ),
+        *("details", "summary", "fieldset", "legend", "center", "thead", "tbody", "tfoot", "tr", "td", "th"),
+    }
+)
+"""Elements that end the paragraph they stand in."""
+
+_STRUCTURE = _BLOCKS | {"html", "colgroup", LEFT_OUT}
+_KINDS = {
+    **dict.fromkeys(("li", "dt", "dd"), BlockKind.LIST_ITEM),
+    **dict.fromkeys(("figcaption", "caption"), BlockKind.CAPTION),
+}
+_PARAGRAPHS = frozenset({"p", "div"})
+_ENTRIES = frozenset({"li", "p", "dd", "div", "tr"})
+
+_INSIDE_WORDS = frozenset(
+    {
+        *("code", "kbd", "samp", "var", "cite", "q", "mark", "abbr", "acronym", "bdi", "bdo", "s", "strike"),
+        *(
+            "del",
+            "ins",
+            "time",
+            "data",
+            "dfn",
+            "label",
+            "wbr",
+            "big",
+            "nobr",
+            "output",
+        ),
+    }
+)
+"""Elements that may stand inside a word and are not known to `InlineText`."""
+
+_ENTRY_NUMBER = re.compile(r"^[\[(]?\d{1,4}[\]).]+\s+|^\d{1,4}\s+(?=[^\W\d_])")
+_TWO_LETTERS = re.compile(r"[^\W\d_]{2}")
+_OF_THE_SENTENCE = re.compile(
+    r"\b(?:sections?|tables?|figures?|figs?\.?|eqs?\.?|equations?|appendix|box|chapters?|steps?|panels?|and|to)\s*\(?$",
+    re.IGNORECASE,
+)
+_DATED = re.compile(r"\b(?:18|19|20)\d\d|\b10\.\d{4}")
+_DOI_LINK = re.compile(r"https?://(?:dx\.)?doi\.org/(10\.\d{4,9}/[^\s?#]+)", re.IGNORECASE)
+_PUBMED_LINK = re.compile(r"https?://(?:pubmed\.|www\.)ncbi\.nlm\.nih\.gov/(?:pubmed/)?(\d{5,9})\b")
+_MARKS = "citation and note marks"
+ARTICLE_SHARE = 0.6
+MAX_CANDIDATES = 8
+MAX_MARK = 8
+MAX_HEADING = 100
+
+
+def prepare(root: Element) -> None:
+    """Name the elements of a page so that it is read as articles are.
+
+    What is no text is called `LEFT_OUT`, with the reason as an attribute; links to places of the same page
+    are cross references, what holds blocks is one.
+    """
+    _leave_out_surroundings(root)
+    for element in reversed([element for element in root.iter() if isinstance(element.tag, str)]):
+        parent = element.getparent()
+        if element.tag in _NO_PAGE:
+            element[:] = []
+            element.text = None
+            element.tag = LEFT_OUT
+            continue
+        if reason := _reason(element):
+            element.tag = LEFT_OUT
+            element.set("reason", reason)
+            continue
+        if element.tag in _INSIDE_WORDS:
+            element.tag = "span"
+        elif element.tag == "a" and element.get("href", "").startswith("#"):
+            _make_reference(element)
+        elif element.tag in _BLOCKS and parent is not None and parent.tag not in _STRUCTURE:
+            parent.tag = "div"
+
+
+def _reason(element: Element) -> str:
+    hidden = element.get("hidden") is not None or _HIDDEN.search(element.get("style", ""))
+    return (
+        _NO_TEXT.get(str(element.tag), "")
+        or _ROLES.get(element.get("role", ""), "")
+        or ("hidden" if hidden else "")
+        or element.get("reason", "")
+    )
+
+
+def _make_reference(link: Element) -> None:
+    """Make a link to the same page a cross reference; one that is no word is a citation or note mark."""
+    text = plain_text(link).strip()
+    link.tag = "xref"
+    if _TWO_LETTERS.search(text) or len(text) > MAX_MARK or _OF_THE_SENTENCE.search(_before(link)):
+        return
+    link.set("ref-type", "bibr")
+
+
+def _before(element: Element) -> str:
+    previous = element.getprevious()
+    parent = element.getparent()
+    text = previous.tail if previous is not None else parent.text if parent is not None else ""
+    return (text or "")[-40:]
+
+
+def _leave_out_surroundings(root: Element) -> None:
+    """Leave out what stands around the element that holds most of the text, except the page's heading."""
+    body = root.find("body")
+    if body is None:
+        return
+    mains = [element for element in body.iter("main", "article", "div") if _is_main(element)]
+    total = sum(map(_words, body.itertext()))
+    for main in reversed(mains[:MAX_CANDIDATES]):
+        if sum(map(_words, main.itertext())) > ARTICLE_SHARE * total:
+            inner = main
+            break
+    else:
+        return
+    while inner is not body:
+        parent = inner.getparent()
+        assert parent is not None
+        for sibling in parent:
+            if (
+                sibling is not inner
+                and isinstance(sibling.tag, str)
+                and next(sibling.iter("h1"), None) is None
+            ):
+                sibling.set("reason", "what surrounds the article")
+        inner = parent
+
+
+def _is_main(element: Element) -> bool:
+    return element.tag in {"main", "article"} or element.get("role") in {"main", "article"}
+
+
+def _words(text: object) -> int:
+    return len(str(text).split())
+
+
+class Body:
+    """Writes the text of a page that `prepare` has named.
+
+    Attributes:
+        references: The works in its list of references, which are no part of the text.
+    """
+
+    def __init__(self, builder: DocumentText, *, include_tables: bool) -> None:
+        self.references: list[Reference] = []
+        self._builder = builder
+        self._include_tables = include_tables
+        self._inline = InlineText(_SKIP)
+        self._title = _letters(builder.title)
+        self._top = 1
+        self._listed = 0
+
+    def write(self, root: Element) -> None:
+        """Write all that is text below an element."""
+        depths = (
+            _HEADINGS[str(element.tag)]
+            for element in root.iter(*_HEADINGS)
+            if _letters(plain_text(element)) != self._title
+        )
+        self._top = min(depths, default=1)
+        self._content(root, BlockKind.PARAGRAPH)
+        self._flush(BlockKind.PARAGRAPH)
+
+    def reason(self, element: Element, tag: str) -> str:
+        """Say why an element is not in the text; empty for one that is."""
+        if tag == LEFT_OUT:
+            return element.get("reason", "")
+        if tag == "table" and not self._include_tables and not _is_layout(element):
+            return "tables (include_tables)"
+        return _MARKS if tag == "xref" and element.get("ref-type") else ""
+
+    def _content(self, element: Element, kind: BlockKind) -> None:
+        for node, tag in child_nodes(element):
+            if isinstance(node, str):
+                self._inline.text(node)
+            elif tag in _BLOCKS:
+                self._flush(kind)
+                self._block(node, tag, kind)
+            elif tag == "br" and (following := node.getnext()) is not None and following.tag == "br":
+                # two of them are the end of a paragraph
+                if not (node.tail or "").strip():
+                    self._flush(kind)
+            elif tag != LEFT_OUT:
+                self._inline.element(node, tag)
+
+    def _block(self, element: Element, tag: str, kind: BlockKind) -> None:
+        if tag in _HEADINGS:
+            self._heading(element, _HEADINGS[tag])
+            return
+        if tag == "table" and not _is_layout(element):
+            self._table(element)
+            return
+        if depth := self._is_heading(element, tag, kind):
+            self._heading(element, depth)
+            return
+        inner = _KINDS.get(tag, kind)
+        if self._listed and _is_entry(element, tag) and (reference := _reference(element)) is not None:
+            self.references.append(reference)
+            return
+        self._content(element, inner)
+        self._flush(inner)
+
+    def _is_heading(self, element: Element, tag: str, kind: BlockKind) -> int:
+        """Return the depth of a paragraph that says or looks that it is a heading; 0 for any other."""
+        if tag not in _PARAGRAPHS or kind is not BlockKind.PARAGRAPH or _has_blocks(element):
+            return 0
+        text = inline_text(element, skip=_SKIP)
+        if is_known(text):
+            return self._top
+        is_short = 3 < len(text) <= MAX_HEADING and not text.endswith((".", ",", ";"))
+        return self._top + 1 if is_short and not self._listed and _is_bold(element) else 0
+
+    def _heading(self, element: Element, depth: int) -> None:
+        text = inline_text(element, skip=_SKIP)
+        if not text or _letters(text) == self._title:
+            return
+        if depth <= self._listed or not self._listed:
+            self._listed = depth if REFERENCES.match(text) else 0
+        self._builder.section(text, max(1, depth - self._top + 1))
+
+    def _table(self, table: Element) -> None:
+        if not self._include_tables:
+            return
+        for caption in table.iterfind("caption"):
+            self._builder.block(inline_text(caption, skip=_SKIP), BlockKind.CAPTION)
+        self._builder.table(read_rows(table, lambda cell: inline_text(cell, skip=_SKIP)))
+
+    def _flush(self, kind: BlockKind) -> None:
+        self._builder.block(self._inline.finish(), kind)
+
+
+def _has_blocks(element: Element) -> bool:
+    return any(child.tag in _BLOCKS for child in element)
+
+
+def _is_bold(element: Element) -> bool:
+    """Return whether all that a paragraph says is bold."""
+    outside = [element.text, *(child.tail for child in element)]
+    inside = [child for child in element if child.tag not in {LEFT_OUT, "br"} and plain_text(child).strip()]
+    return (
+        bool(inside)
+        and not any((text or "").strip() for text in outside)
+        and all(child.tag in {"b", "strong"} or (len(child) and _is_bold(child)) for child in inside)
+    )
+
+
+def _is_entry(element: Element, tag: str) -> bool:
+    """Return whether a block in a list of references is one of its entries, not a part that holds several."""
+    if tag == "li":
+        return next(element.iter("ul", "ol"), None) is None
+    return tag in _ENTRIES and all(inner is element for inner in element.iter(*_ENTRIES, "ul", "ol"))
+
+
+def _is_layout(table: Element) -> bool:
+    """Return whether a table only puts parts of the page where they stand."""
+    if table.get("role") in {"presentation", "none"} or any(
+        inner is not table for inner in table.iter("table", *_HEADINGS)
+    ):
+        return True
+    cells = [cell for _, cell in zip(range(2), table.iter("td", "th"), strict=False)]
+    return len(cells) < 2
+
+
+def _reference(element: Element) -> Reference | None:
+    """Return the work that an entry of a list of references names; None where it names none."""
+    text = _ENTRY_NUMBER.sub("", inline_text(element, skip=_SKIP), count=1)
+    if not _DATED.search(text):
+        return None
+    reference = read_reference(text)
+    identifiers = dict(reference.identifiers)
+    for link in element.iter("a"):
+        for prefix, pattern in (("DOI", _DOI_LINK), ("PMID", _PUBMED_LINK)):
+            if match := pattern.match(link.get("href", "")):
+                identifiers.setdefault(prefix, unquote(match.group(1)))
+    return reference.model_copy(update={"identifiers": identifiers})
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))

@@ -1,0 +1,275 @@
+"""HTML pages as articles."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from medkg_dagster.errors import DocumentError, UnreadableDocumentError, UnsafeDocumentError
+from medkg_dagster.stage_api import BlockKind, Document, PayloadFormat
+from medkg_dagster_tests.stages.parse.test_pdf_layouts import blocks
+from medkg_dagster_tests.stages.real_payloads import parse_one
+
+HEAD = """
+<meta name="citation_title" content="Aspirin in stroke">
+<meta name="citation_author" content="Doe, Jane"><meta name="citation_author" content="Richard Roe">
+<meta name="citation_doi" content="doi:10.1234/Aspirin.5"><meta name="citation_pmid" content="12345678">
+<meta name="citation_publication_date" content="2020/03/07">
+<link rel="canonical" href="https://example.org/aspirin">
+<link rel="license" href="https://creativecommons.org/licenses/by/4.0/">
+<title>Aspirin in stroke | The Journal</title>"""
+
+
+def parse(body: str, head: str = "", **config: object) -> Document:
+    page = f"<!DOCTYPE html><html><head>{head}</head><body>{body}</body></html>"
+    return parse_one(page.encode(), PayloadFormat.HTML, **config)
+
+
+def outline(document: Document) -> list[tuple[int, str]]:
+    return [(section.level, section.title) for section in document.sections[1:]]
+
+
+def test_the_head_says_who_wrote_what_when_and_under_which_name() -> None:
+    document = parse("<h1>Aspirin in stroke</h1><p>It helps.</p>", HEAD)
+
+    assert (document.id, document.title) == ("PMID:12345678", "Aspirin in stroke")
+    assert document.identifiers == {"PMID": "12345678", "DOI": "10.1234/Aspirin.5"}
+    assert document.authors == ("Jane Doe", "Richard Roe")
+    assert (document.date, document.url) == ("2020-03-07", "https://example.org/aspirin")
+    assert document.licence == "https://creativecommons.org/licenses/by/4.0/"
+    assert document.text == "Aspirin in stroke\n\nIt helps."
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "title"),
+    [
+        ("<title>Aspirin in stroke | The Journal</title>", "<p>It helps.</p>", "Aspirin in stroke"),
+        (
+            "<title>The Journal</title>",
+            "<h1>Aspirin <i>in</i> stroke</h1><p>It helps.</p>",
+            "Aspirin in stroke",
+        ),
+        ('<meta name="DC.Title" content="Aspirin in stroke">', "<p>It helps.</p>", "Aspirin in stroke"),
+    ],
+)
+def test_the_title_is_what_the_head_states_or_the_first_heading_or_that_of_the_window(
+    head: str, body: str, title: str
+) -> None:
+    assert parse(body, head).title == title
+
+
+def test_headings_are_sections_lists_are_items_and_tables_have_their_cells_in_columns() -> None:
+    document = parse(
+        "<h1>Aspirin in stroke</h1><h2>Methods</h2><p>We<br>asked.</p>"
+        "<ul><li>First<ul><li>Inner</li></ul></li>"
+        "<li><p>Second</p></li></ul><h3>Groups</h3><table><caption>Table 1. Who</caption>"
+        "<tr><th rowspan=2>Group<th colspan=2>Patients</tr><tr><th>n<th>%</tr>"
+        "<tr><td>Aspirin<td>5<td>50</tr></table>"
+        "<h2>Results</h2><figure><img src=a.png><figcaption>Fig. 1. All</figcaption></figure>Bare text<p>End."
+    )
+
+    assert outline(document) == [(1, "Methods"), (2, "Groups"), (1, "Results")]
+    assert blocks(document, BlockKind.LIST_ITEM) == ["First", "Inner", "Second"]
+    assert blocks(document, BlockKind.TABLE) == ["Group\tPatients\n\tn\t%\nAspirin\t5\t50"]
+    assert blocks(document, BlockKind.CAPTION) == ["Table 1. Who", "Fig. 1. All"]
+    assert document.text.endswith("Bare text\n\nEnd.")
+
+
+def test_a_paragraph_that_is_all_bold_or_says_what_many_headings_do_is_one() -> None:
+    document = parse(
+        "<h1>Aspirin in stroke</h1><p>Methods</p><p>We <b>asked</b>.</p><p><b>What we saw</b></p><p>It."
+    )
+
+    assert outline(document) == [(1, "Methods"), (2, "What we saw")]
+
+
+def test_tables_that_only_lay_out_the_page_are_text_and_others_go_where_none_are_wanted() -> None:
+    page = (
+        "<table><tr><td><h2>Methods</h2><p>We asked.</p></td></tr></table><table><tr><td>1<td>2</table><p>So."
+    )
+
+    document = parse(page, include_tables=False)
+
+    assert document.text == "Methods\n\nWe asked.\n\nSo."
+    assert document.text_kept is not None
+    assert document.text_kept.left_out == {"tables (include_tables)": 2}
+
+
+def test_what_surrounds_an_article_is_left_out_and_counted() -> None:
+    document = parse(
+        "<nav>Home Journals</nav><header><h1>Aspirin in stroke</h1></header><main><article><p>"
+        + "It helps. " * 9
+        + "<script>alert('no')</script><button>Share</button></article></main><aside>Most read</aside>"
+        "<footer role=contentinfo>All rights</footer><div style='display: none'>secret</div>",
+    )
+
+    assert document.text == "Aspirin in stroke\n\n" + " ".join(["It helps."] * 9)
+    assert document.text_kept is not None
+    assert document.text_kept.left_out == {
+        "forms and buttons": 1,
+        "hidden": 1,
+        "navigation": 4,
+        "what surrounds the article": 2,
+    }
+
+
+def test_scripts_and_formulas_are_on_one_line_and_marks_of_citations_are_no_text() -> None:
+    document = parse(
+        "<p>About 10<sup>5</sup> cells of H<sub>2</sub>O"
+        "<sup><a href='#r1'>1</a>,<a href='#r2'>2</a></sup> in "
+        "<math><mfrac><mn>1</mn><mn>2</mn></mfrac></math> of them [<a href='#r3'>3</a>], see Section "
+        "<a href='#s2'>2</a> and <a href='#t1'>Table 1</a>.<a href='#top'>↑</a></p>"
+    )
+
+    assert document.text == "About 10^5 cells of H2O in 1/2 of them, see Section 2 and Table 1."
+
+
+def test_entries_of_a_list_of_references_are_references_and_no_text() -> None:
+    document = parse(
+        "<h1>Aspirin in stroke</h1><p>It helps.</p><h2>References</h2><ol>"
+        "<li id=r1>1. Doe J, Roe R. Aspirin in mice. Lancet. 2001;5:1-9. <a href='https://doi.org/10.1000/Mice.1'>CrossRef"
+        "</a></li><li><p>Roe R. Aspirin in men. BMJ. 2002;6:2. <a href='https://pubmed.ncbi.nlm.nih.gov/12345/'>PubMed</a>"
+        "</p></li></ol><h2>Thanks</h2><p>To all in 2003.</p>"
+    )
+
+    assert [(item.title, item.year, item.identifiers) for item in document.references] == [
+        ("Aspirin in mice", 2001, {"DOI": "10.1000/Mice.1"}),
+        ("Aspirin in men", 2002, {"PMID": "12345"}),
+    ]
+    assert "Doe" not in document.text
+    assert "To all in 2003." in document.text
+    assert document.text_kept is not None
+    assert document.text_kept.left_out == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("<html><p>Müller – β".encode(), "Müller – β"),
+        ("\ufeff<html><p>Müller – β".encode("utf-16"), "Müller – β"),
+        ("<html><meta charset='iso-8859-5'><p>Ж".encode("iso-8859-5"), "Ж"),
+        ("<html><meta charset='utf-8'><p>Müller – so".encode("windows-1252"), "Müller – so"),
+        (b"<html><p>a&nbsp;&beta;&#x2264;", "a β≤"),
+        (
+            b"<?xml version='1.0'?><html xmlns='http://www.w3.org/1999/xhtml'><title/><body><p>It.</p></body></html>",
+            "It.",
+        ),
+        (b"<?xml version='1.0'?><html><p>It <b>is</p>.", "It is\n\n."),
+    ],
+)
+def test_pages_are_read_in_whatever_encoding_they_are(content: bytes, text: str) -> None:
+    assert parse_one(content, PayloadFormat.HTML).text == text
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [
+        (b"<html><meta charset=martian><p>\xff", UnreadableDocumentError, "unknown encoding 'martian'"),
+        (
+            b"<html><meta charset=euc-jp><p>\xff\xff",
+            UnreadableDocumentError,
+            "not EUC-JP text at byte offset",
+        ),
+        (b"<html><title>Sign in</title><p>Your name", UnreadableDocumentError, "an error or login page"),
+        (b"<html><h1>404 Not Found</h1>", UnreadableDocumentError, "an error or login page"),
+        (b"<html><body></body></html>", UnreadableDocumentError, "holds no text"),
+        (b"<html>" + b"<div>" * 400 + b"It.", UnsafeDocumentError, "goes beyond the parser's safety limits"),
+        (b"<html><p>" + b"x" * 11_000_000, UnsafeDocumentError, "goes beyond the parser's safety limits"),
+        (
+            b"<?xml version='1.0'?><!DOCTYPE html [<!ENTITY a 'b'>]><html/>",
+            UnsafeDocumentError,
+            "declares the entity",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_refused_saying_why(
+    content: bytes, error: type[DocumentError], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        parse_one(content, PayloadFormat.HTML)
+
+
+def test_a_page_may_be_as_deep_as_the_parser_allows() -> None:
+    document = parse("<div>" * 120 + "<span>" * 120 + "It helps." + "</span>" * 120 + "</div>" * 120)
+
+    assert document.text == "It helps."
+
+
+word = st.text("abcdefghij", min_size=2, max_size=8)
+inline = st.recursive(
+    word.map(lambda text: f"{text} "),
+    lambda inner: st.tuples(
+        st.sampled_from(("b", "i", "span", "code", "a", "em", "q", "ins", "abbr")),
+        st.lists(inner, min_size=1, max_size=4),
+    ).map(lambda made: f"<{made[0]}>{''.join(made[1])}</{made[0]}> "),
+    max_leaves=8,
+)
+block = st.recursive(
+    inline,
+    lambda inner: st.tuples(
+        st.sampled_from(
+            ("p", "div", "section", "ul><li", "blockquote", "pre", "h2", "table><tr><td", "dl><dd", "figure")
+        ),
+        st.lists(inner, min_size=1, max_size=4),
+    ).map(lambda made: _element(made[0], "".join(made[1]))),
+    max_leaves=30,
+)
+
+
+def _element(tags: str, inner: str) -> str:
+    closing = "".join(f"</{tag}>" for tag in reversed(tags.split("><")))
+    # a heading or paragraph ends where a block begins
+    return f"<{tags}>{inner}{closing}"
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(block, min_size=1, max_size=8))
+def test_every_word_of_a_page_is_kept_in_its_order(parts: list[str]) -> None:
+    page = "".join(parts)
+    expected = re.sub("<[^>]*>", "", page).split()
+
+    document = parse(page)
+
+    assert document.text.split() == expected
+    assert document.text_kept is not None
+    assert document.text_kept.left_out == {}
+    assert document.text_kept.found == len(expected)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda count: "<p>one <b>two</b> <a href='#x'>3</a></p>" * count,
+        lambda count: "<main>" * 100 + "<p>one two</p>" * count + "</main>" * 100,
+        lambda count: "<table><tr>" + "<td rowspan=9999 colspan=9999>1" * count + "</table>",
+        lambda count: "<table><tr><td>1</table>" * count,
+        lambda count: "<h2>References</h2><ol>" + "<li>Doe J. A trial of it. Lancet. 2001;5:1.</li>" * count,
+        lambda count: "<span>" * 200 + "word " * count + "<br><br>" * count,
+        lambda count: "<p>" + "Doe J. " * count + "<h2>References</h2><p>2001 " + "Doe J, " * count,
+    ],
+)
+def test_the_cost_of_a_page_grows_as_its_size_does(make: Callable[[int], str]) -> None:
+    """Four times the size costs less than ten times as much; what is quadratic costs sixteen times."""
+
+    def cost(page: str) -> float:
+        costs = []
+        for _ in range(3):
+            start = time.process_time()
+            parse("<h1>It</h1>" + page)
+            costs.append(time.process_time() - start)
+        return min(costs)
+
+    assert cost(make(2000)) < 10 * cost(make(500))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=300))
+def test_any_bytes_are_read_or_refused(content: bytes) -> None:
+    with suppress(DocumentError):
+        parse_one(b"<html>" + content, PayloadFormat.HTML)
