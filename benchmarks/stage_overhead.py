@@ -40,20 +40,21 @@ class _Pass:
         return next(iter(inputs.values()), WORDS)
 
 
-def measure(stages: int = 8, repeats: int = 5) -> Iterator[Figure]:
+def measure(stages: int = 8, repeats: int = 5, runs: int = 3) -> Iterator[Figure]:
     """Measure a run of a chain of stages that do next to nothing.
 
     Args:
         stages: Stages in the chain.
         repeats: Rounds that count.
+        runs: Runs of each side in a round.
     """
     with (
         tempfile.TemporaryDirectory() as folder,
         tempfile.TemporaryDirectory() as home,
         DagsterInstance.local_temp(home, overrides=QUIET) as instance,
     ):
-        ours = _seconds(_stages(Path(folder), stages), instance)
-        hand = _seconds(_by_hand(Path(folder), stages), instance)
+        ours = _seconds(_stages(Path(folder), stages), instance, runs)
+        hand = _seconds(_by_hand(Path(folder), stages), instance, runs)
         pair = in_turn(ours, hand, repeats)
     title = f"a run of {stages} stages against ops by hand, in process"
     yield Figure.ratio(title, "s", pair, 1.1, "on a SQLite instance")
@@ -116,7 +117,7 @@ def _by_hand(folder: Path, count: int) -> Definitions:
     )
 
 
-def _seconds(definitions: Definitions, instance: DagsterInstance) -> Callable[[], float]:
+def _seconds(definitions: Definitions, instance: DagsterInstance, runs: int) -> Callable[[], float]:
     job = definitions.resolve_job_def("chain")
     for name in ("chain", "hand"):
         instance.add_dynamic_partitions(name, ["default"])
@@ -127,4 +128,4 @@ def _seconds(definitions: Definitions, instance: DagsterInstance) -> Callable[[]
         assert result.success
         return time.perf_counter() - start
 
-    return lambda: statistics.median(run() for _ in range(3))
+    return lambda: statistics.median(run() for _ in range(runs))

@@ -11,10 +11,10 @@ from hypothesis.internal.conjecture import providers
 REPOSITORY = Path(__file__).parent.parent
 # Folders and modules that take long; they come first, or one process of tests would be left with them.
 LONG = (
+    "test_readme.py",
     "test_kills.py",
     "test_run_command.py",
     "test_gated_jobs.py",
-    "test_readme.py",
     "end_to_end",
     "test_main_job.py",
     "test_cancelling.py",

@@ -1,17 +1,20 @@
-"""The main job as people run it: the `dagster` and `medkg` commands, in processes of their own."""
+"""The main job as people run it: the `dagster` and `medkg` commands."""
 
+import contextlib
 import os
 import shutil
 import sqlite3
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
-from medkg_dagster_tests.end_to_end.running import copy_instance
+from medkg_dagster.cli import main
+from medkg_dagster_tests.end_to_end.running import PATIENCE, copy_instance, forked
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -19,22 +22,32 @@ JOB = ("dagster", "job", "execute", "-m", "medkg_dagster.definitions", "-j", "au
 
 
 def commands(repository: Path, home: Path) -> Run:
-    """Return what runs a command from the checkout's root with a data folder of its own."""
+    """Return what runs a command from the checkout's root with a data folder of its own.
+
+    Those of Dagster have processes of their own.
+    """
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("MEDKG_", "DAGSTER_"))
     }
     environment |= {"MEDKG_HOME": str(home), "DAGSTER_DISABLE_TELEMETRY": "1", "NO_COLOR": "1"}
 
+    def dagster(command: Sequence[str], settings: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        with tempfile.TemporaryDirectory() as made:
+            out, err = Path(made, "out"), Path(made, "err")
+            afresh = settings.get("MEDKG_EXECUTOR") == "multiprocess"
+            started = forked(command, settings, repository, out, err, afresh=afresh)
+            started.join(PATIENCE)
+            assert started.exitcode is not None
+            return subprocess.CompletedProcess(command, started.exitcode, out.read_text(), err.read_text())
+
+    def medkg(command: Sequence[str], settings: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        with contextlib.chdir(repository):
+            done = CliRunner().invoke(main, command[1:], env=settings, catch_exceptions=False)
+        return subprocess.CompletedProcess(command, done.exit_code, done.stdout, done.stderr)
+
     def run(*command: str, check: bool = True, **extra: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [str(Path(sys.executable).with_name(command[0])), *command[1:]],
-            cwd=repository,
-            env=environment | extra,
-            capture_output=True,
-            text=True,
-            timeout=480,
-            check=False,
-        )
+        by_name = {"dagster": dagster, "medkg": medkg}
+        done = by_name[command[0]](command, environment | extra)
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 

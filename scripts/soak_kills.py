@@ -31,7 +31,7 @@ from dagster._core.definitions.reconstruct import ReconstructableRepository
 from medkg_dagster.ledger import JobKey, JobPhase, JobStatus
 from medkg_dagster.runtime.tags import ATTEMPT_TAG, PARTITION_TAG
 from medkg_dagster.settings import EXECUTORS
-from medkg_dagster_tests.end_to_end.running import BIN, Running, process
+from medkg_dagster_tests.end_to_end.running import BIN, Running, process, processes
 from medkg_dagster_tests.end_to_end.test_kills import (
     MOMENTS,
     PHASES,
@@ -42,7 +42,6 @@ from medkg_dagster_tests.end_to_end.test_kills import (
     config_of,
     contents,
     prepared,
-    processes,
     served_records,
     tags_of,
     wait_until_it_has_come_to,

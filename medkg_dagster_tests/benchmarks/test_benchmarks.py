@@ -23,7 +23,7 @@ from benchmarks.figures import Figure
         ),
         pytest.param(lambda: plugin_discovery.measure(packages=4, repeats=1), id="discovery"),
         pytest.param(lambda: stage_invocation.measure(documents=3, calls=2, repeats=1), id="invocation"),
-        pytest.param(lambda: stage_overhead.measure(stages=2, repeats=1), id="overhead"),
+        pytest.param(lambda: stage_overhead.measure(stages=2, repeats=1, runs=1), id="overhead"),
         pytest.param(lambda: stage_resolution.measure(large=20, calls=100, repeats=1), id="resolution"),
         pytest.param(lambda: cold_start.measure(repeats=1), id="start"),
         pytest.param(lambda: ledger.measure_updates(processes=2, updates=5, repeats=1), id="ledger"),

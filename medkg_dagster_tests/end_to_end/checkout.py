@@ -13,9 +13,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 
-import httpx
-
-from medkg_dagster_tests.end_to_end.running import OWN_SESSION, PATIENCE, REPOSITORY, end
+from medkg_dagster_tests.end_to_end.running import OWN_SESSION, PATIENCE, REPOSITORY, answers, end
 from medkg_dagster_tests.examples.environment import Environment
 
 _CONFIGURED = ("MEDKG_", "DAGSTER_", "PYTHON", "VIRTUAL_ENV", "PORT", "HOST", "MAKE", "MFLAGS", "PYTEST_")
@@ -90,8 +88,8 @@ def copy_checkout(folder: Path) -> Path:
     for name in _FILES:
         shutil.copy2(REPOSITORY / name, folder)
     for name in _FOLDERS:
-        # Other processes may compile modules meanwhile.
-        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        # With what is compiled, but for the files that other processes are about to rename meanwhile.
+        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("*.pyc.*"))
     made = Environment.create(folder / ".venv")
     (site,) = (folder / ".venv").glob("lib/python*/site-packages")
     (site / "a_checkout.pth").write_text(f"{folder}\n")  # read before the one of the environment around
@@ -117,7 +115,7 @@ def serving(folder: Path, line: str, address: str) -> Iterator[Path]:
         )
     try:
         deadline = time.monotonic() + PATIENCE
-        while not _answers(f"{address}/server_info"):
+        while not answers(address):
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.5)
         yield log
@@ -125,10 +123,3 @@ def serving(folder: Path, line: str, address: str) -> Iterator[Path]:
         started.wait(PATIENCE)
     finally:
         end(started)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=5).is_success
-    except httpx.TransportError:
-        return False

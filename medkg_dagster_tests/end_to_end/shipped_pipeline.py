@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +15,16 @@ from dagster import DagsterInstance, ExecuteInProcessResult, JobDefinition
 
 from medkg_dagster.adapters.graph.sql_store import SqlGraph
 from medkg_dagster.compiler.compile_plan import compile_plan
-from medkg_dagster.ledger import JobLedger
+from medkg_dagster.ledger import JobKey, JobLedger, RunIdentity, RunSelection
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import load_plan
+from medkg_dagster.resolution.plan import PipelinePlan
+from medkg_dagster.runtime.step import StepRunner
+from medkg_dagster.runtime.step_record import StepRecord
 from medkg_dagster.settings import Settings
+from medkg_dagster.stage_api import StageContext
 
+LOG = logging.getLogger("test")
 CONFIG = Path(__file__).parent.parent.parent / "config"
 SENTENCES = (
     "Nivolumab improved survival in patients with melanoma.",
@@ -34,6 +42,8 @@ GRAPH_ROWS = tuple(
     f"SELECT * FROM {table} ORDER BY 1, 2"
     for table in ("nodes", "node_contributions", "edges", "graph_documents")
 )
+
+Rows = list[list[tuple[Any, ...]]]
 
 
 def article(number: int, version: int = 0, *, retracted: bool = False, doi: str | None = None) -> str:
@@ -74,10 +84,10 @@ def write_full_text(folder: Path, doi: str) -> Path:
 
 @dataclass(frozen=True)
 class AutoPipeline:
-    """The pipeline, compiled once; each home has data of its own."""
+    """The pipeline, compiled once; each folder has data of its own."""
 
     job: JobDefinition
-    home: Path
+    folder: Path
 
     @classmethod
     def compiled(cls, home: Path) -> AutoPipeline:
@@ -86,31 +96,85 @@ class AutoPipeline:
         definitions = compile_plan(load_plan(CONFIG, factory), factory, Settings(home=home, config=CONFIG))
         return cls(definitions.resolve_job_def("auto"), home)
 
-    def run(self, folder: Path, *, check: bool = True) -> ExecuteInProcessResult:
+    def run(self, folder: Path) -> ExecuteInProcessResult:
         """Run it on a folder."""
         ingest = {"config": {"adapter": "files", "params": {"path": str(folder)}}}
         with DagsterInstance.ephemeral() as instance:
             return self.job.execute_in_process(
-                run_config={"ops": {"auto__stages": {"ops": {"ingest": ingest}}}},
-                instance=instance,
-                raise_on_error=check,
+                run_config={"ops": {"auto__stages": {"ops": {"ingest": ingest}}}}, instance=instance
             )
 
     def graph(self) -> closing[SqlGraph]:
         """Open its graph."""
-        return closing(SqlGraph(self.home / "graph.sqlite"))
+        return closing(SqlGraph(self.folder / "graph.sqlite"))
 
     def ledger(self) -> JobLedger:
         """Open its ledger."""
-        return JobLedger.open(self.home)
+        return JobLedger.open(self.folder)
 
-    def rows(self) -> list[list[tuple[Any, ...]]]:
-        """Return all that index and graph hold, by its meaning: without the numbers of rows."""
-        return [
-            rows_of(self.home / name, queries)
-            for name, some in (("index.sqlite", INDEX_ROWS), ("graph.sqlite", GRAPH_ROWS))
-            for queries in some
-        ]
+    def rows(self) -> Rows:
+        """Return all that index and graph hold."""
+        return rows_in(self.folder)
+
+
+@cache
+def shipped() -> tuple[StageFactory, PipelinePlan]:
+    """Return the plan of the shipped pipeline `auto`."""
+    factory = StageFactory.load_plugins()
+    plan = load_plan(CONFIG, factory)
+    return factory, next(pipeline for pipeline in plan.pipelines if pipeline.name == "auto")
+
+
+class Home:
+    """A data folder, and runs of the pipeline on it: every step as in a run of Dagster, without Dagster."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ledger = JobLedger.open(folder)
+        self._runs = 0
+
+    def run(self, papers: Path, job_id: str = "default") -> None:
+        """Run the steps on a folder, as a ledger job."""
+        factory, plan = shipped()
+        self._runs += 1
+        run = RunIdentity(f"run {self._runs}", job_name="auto")
+        job = self.ledger.jobs.ensure(JobKey("auto", job_id), actor="test")
+        selection = RunSelection(frozenset(plan.stage_names), plan.downstream)
+        states: dict[str, Mapping[str, Any]] = {}
+        for planned in plan.stages:
+            record = StepRecord(self.ledger, job, plan, planned.name, run, selection)
+            record.begin()
+            ctx = StageContext(
+                *(plan.name, planned.name, job_id, self.folder, LOG),
+                job=record.of_job,
+                extensions=factory.extensions,
+            )
+            config = {"params": {"path": str(papers)}} if planned.name == "ingest" else {}
+            definition = planned.definition.model_copy(
+                update={"config": {**planned.definition.config, **config}}
+            )
+            inputs = {wire.argument: states[wire.source][wire.state_key] for wire in planned.wires}
+            outcome = StepRunner(plan, planned, factory).call(definition, ctx, inputs)
+            record.finish(outcome, ctx)
+            states[planned.name] = outcome.state
+
+    def rows(self) -> Rows:
+        """Return all that index and graph hold."""
+        return rows_in(self.folder)
+
+    def shown(self) -> set[str]:
+        """Return the documents that index or graph hold."""
+        found = {name for (name, _) in rows_of(self.folder / "index.sqlite", INDEX_ROWS[0])}
+        return found | {name for (name, _) in rows_of(self.folder / "graph.sqlite", GRAPH_ROWS[-1])}
+
+
+def rows_in(home: Path) -> Rows:
+    """Return all that index and graph hold, by its meaning: without the numbers of rows."""
+    return [
+        rows_of(home / name, query)
+        for name, queries in (("index.sqlite", INDEX_ROWS), ("graph.sqlite", GRAPH_ROWS))
+        for query in queries
+    ]
 
 
 def rows_of(file: Path, query: str) -> list[tuple[Any, ...]]:

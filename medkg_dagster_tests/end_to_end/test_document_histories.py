@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import cache
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
 from hypothesis import settings
@@ -19,21 +16,7 @@ from sqlalchemy import Connection
 
 from medkg_dagster.domain.holdings import DocumentStatus
 from medkg_dagster.io.sql import Database
-from medkg_dagster.ledger import JobKey, JobLedger, RunIdentity, RunSelection
-from medkg_dagster.registry import StageFactory
-from medkg_dagster.resolution import load_plan
-from medkg_dagster.resolution.plan import PipelinePlan
-from medkg_dagster.runtime.step import StepRunner
-from medkg_dagster.runtime.step_record import StepRecord
-from medkg_dagster.stage_api import StageContext
-from medkg_dagster_tests.end_to_end.shipped_pipeline import (
-    CONFIG,
-    GRAPH_ROWS,
-    INDEX_ROWS,
-    rows_of,
-    write_article,
-    write_full_text,
-)
+from medkg_dagster_tests.end_to_end.shipped_pipeline import Home, write_article, write_full_text
 
 ARTICLES = st.sampled_from((1, 2, 3))
 FOLDERS = st.sampled_from(("spring", "autumn"))
@@ -41,65 +24,10 @@ TWIN, DOI = 1, "10.5555/twin"
 """An article of which there may be the full text, too, under a DOI that its record learns or loses."""
 ALWAYS = 9
 """An article that stays in every folder: an empty one is not listed at all."""
-LOG = logging.getLogger("test")
 
 
 class CrashError(BaseException):
     """The process is gone."""
-
-
-@cache
-def shipped() -> tuple[StageFactory, PipelinePlan]:
-    """Return the plan of the shipped pipeline `auto`."""
-    factory = StageFactory.load_plugins()
-    plan = load_plan(CONFIG, factory)
-    return factory, next(pipeline for pipeline in plan.pipelines if pipeline.name == "auto")
-
-
-class Home:
-    """A data folder, and runs of the pipeline on it: every step as in a run of Dagster, without Dagster."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.ledger = JobLedger.open(folder)
-        self._runs = 0
-
-    def run(self, papers: Path) -> None:
-        factory, plan = shipped()
-        self._runs += 1
-        run = RunIdentity(f"run {self._runs}", job_name="auto")
-        job = self.ledger.jobs.ensure(JobKey("auto", papers.name), actor="test")
-        selection = RunSelection(frozenset(plan.stage_names), plan.downstream)
-        states: dict[str, Mapping[str, Any]] = {}
-        for planned in plan.stages:
-            record = StepRecord(self.ledger, job, plan, planned.name, run, selection)
-            record.begin()
-            ctx = StageContext(
-                *(plan.name, planned.name, papers.name, self.folder, LOG),
-                job=record.of_job,
-                extensions=factory.extensions,
-            )
-            config = {"params": {"path": str(papers)}} if planned.name == "ingest" else {}
-            definition = planned.definition.model_copy(
-                update={"config": {**planned.definition.config, **config}}
-            )
-            inputs = {wire.argument: states[wire.source][wire.state_key] for wire in planned.wires}
-            outcome = StepRunner(plan, planned, factory).call(definition, ctx, inputs)
-            record.finish(outcome, ctx)
-            states[planned.name] = outcome.state
-
-    def rows(self) -> list[list[tuple[object, ...]]]:
-        """Return all that index and graph hold."""
-        return [
-            rows_of(self.folder / name, query)
-            for name, queries in (("index.sqlite", INDEX_ROWS), ("graph.sqlite", GRAPH_ROWS))
-            for query in queries
-        ]
-
-    def shown(self) -> set[str]:
-        """Return the documents that index or graph hold."""
-        found = {name for (name, _) in rows_of(self.folder / "index.sqlite", INDEX_ROWS[0])}
-        return found | {name for (name, _) in rows_of(self.folder / "graph.sqlite", GRAPH_ROWS[-1])}
 
 
 @contextmanager
@@ -227,14 +155,14 @@ class Histories(RuleBasedStateMachine):
 
     @rule(folder=FOLDERS)
     def run(self, folder: str) -> None:
-        self.home.run(self.place / folder)
+        self.home.run(self.place / folder, folder)
         self.order = [*(name for name in self.order if name != folder), folder]
         self.ran_whole = True
 
     @rule(folder=FOLDERS, at=st.integers(1, 40), written=st.booleans())
     def crash(self, folder: str, at: int, written: bool) -> None:
         with crashing(at, written=written):
-            self.home.run(self.place / folder)
+            self.home.run(self.place / folder, folder)
         self.order = [*(name for name in self.order if name != folder), folder]
         self.ran_whole = False
 
@@ -249,18 +177,18 @@ class Histories(RuleBasedStateMachine):
         """Run everything to its end, accept what waits, and compare with a clean build."""
         for _ in range(2):
             for folder in self.order:
-                self.home.run(self.place / folder)
+                self.home.run(self.place / folder, folder)
             self.home.ledger.documents.accept_unlisted("auto")
         clean = Home(self.place / "clean")
         for folder in self.order:
-            clean.run(self.place / folder)
+            clean.run(self.place / folder, folder)
         if self.order:
             names = sorted(self.withdrawn)
             clean.ledger.documents.withdraw(names, actor="ann", reason="x", stored=self.withdrawn)
             if self.is_split and f"PMID:{TWIN}" in clean.ledger.documents.standing([f"PMID:{TWIN}"]):
                 clean.ledger.documents.split([f"PMID:{TWIN}"], actor="ann")
             for folder in self.order:
-                clean.run(self.place / folder)
+                clean.run(self.place / folder, folder)
             assert self.home.rows() == clean.rows()
         clean.ledger.close()
 

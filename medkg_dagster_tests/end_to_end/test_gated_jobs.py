@@ -10,19 +10,19 @@ import pytest
 from dagster import DagsterInstance
 
 from medkg_dagster.ledger import JobKey, JobStatus
-from medkg_dagster_tests.end_to_end.running import BIN, REPOSITORY, Running, file_server, process
+from medkg_dagster_tests.end_to_end.running import BIN, Running, process
 
 REVIEWED = """\
-name: {name}
+name: reviewed
 version: "2026-01-01"
 stages:
-  - {{name: ingest, type: ingest, config: {{params: {{include: ["trials/*"]}}}}}}
-  - {{name: parse, type: parse, depends_on: [ingest]}}
-  - {{name: gate_approval, type: gate, depends_on: [parse]}}
-  - {{name: ir_validation, type: ir-validation, depends_on: [gate_approval]}}
+  - {name: ingest, type: ingest, config: {params: {include: ["trials/*"]}}}
+  - {name: parse, type: parse, depends_on: [ingest]}
+  - {name: gate_approval, type: gate, depends_on: [parse]}
+  - {name: ir_validation, type: ir-validation, depends_on: [gate_approval]}
 gates:
   - name: approval
-    condition: {{field: approved, equals: true, timeout_seconds: {timeout}, on_timeout: {on_timeout}}}
+    condition: {field: approved, equals: true}
 """
 PLAIN = """\
 name: plain
@@ -33,38 +33,17 @@ stages:
 """
 # A process that a command has started goes on by itself.
 pytestmark = pytest.mark.filterwarnings(r"ignore:subprocess \d+ is still running:ResourceWarning")
-PDFS = REPOSITORY / "medkg_dagster" / "corpus" / "documents" / "pdfs"
 
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A deployment with a daemon, and with every job of this module submitted at once."""
     running = Running(tmp_path_factory.mktemp("gated"))
-    shipped = REPOSITORY / "config" / "orchestration" / "pipelines" / "pdf-two-phase.yaml"
-    running.prepare(
-        {
-            "late.yaml": REVIEWED.format(name="late", timeout=1, on_timeout="quarantine"),
-            "plain.yaml": PLAIN,
-            "reviewed.yaml": REVIEWED.format(name="reviewed", timeout=3600, on_timeout="fail"),
-            "pdf-two-phase.yaml": shipped.read_text(),
-        }
-    )
+    running.prepare({"plain.yaml": PLAIN, "reviewed.yaml": REVIEWED})
     daemon = (str(BIN / "dagster-daemon"), "run", "-m", "medkg_dagster.definitions")
-    with file_server(PDFS) as files, process(running, *daemon, log="daemon.log"):
-        names = [*(path.stem for path in sorted(PDFS.glob("*.pdf"))), "gone"]
-        records = [
-            {"doi": f"10.5555/e2e.{name}", "title": name, "pdf_url": f"{files}/{name}.pdf"} for name in names
-        ]
-        listed = running.folder / "records.json"
-        listed.write_text(json.dumps(records))
-        for job_id in ("pass", "reject", "early", "now"):
+    with process(running, *daemon, log="daemon.log"):
+        for job_id in ("pass", "now"):
             running.medkg("submit", "reviewed", "--job-id", job_id)
-        running.medkg("gate", "approve", "reviewed/early", "approval", "--by", "ann", "--reason", "known")
-        running.medkg(
-            *("submit", "pdf-two-phase", "--adapter", "files", "--param", f"path={listed}"),
-            *("--set", 'download.allow_private_hosts=["127.0.0.1"]', "--job-id", "papers"),
-        )
-        running.medkg("submit", "late", "--job-id", "late")
         yield running
 
 
@@ -99,29 +78,6 @@ def test_a_field_of_the_wrong_type_opens_nothing_and_says_so_and_the_right_one_l
     assert gate.opened_by == "ann"
 
 
-def test_a_rejected_job_never_runs_what_lies_behind_the_gate(deployment: Running) -> None:
-    deployment.wait_for_job("reviewed", "reject", JobStatus.WAITING)
-
-    deployment.medkg("gate", "reject", "reviewed/reject", "approval", "--by", "ann", "--reason", "unfit")
-    job = deployment.wait_for_job("reviewed", "reject")
-
-    assert job.status is JobStatus.REJECTED
-    with deployment.ledger() as ledger:
-        assert {run.stage for run in ledger.stage_runs.of_job(JobKey("reviewed", "reject"))} == {
-            "ingest",
-            "parse",
-        }
-
-
-def test_a_gate_approved_before_the_job_came_to_it_does_not_hold_it_up(deployment: Running) -> None:
-    job = deployment.wait_for_job("reviewed", "early")
-
-    assert job.status is JobStatus.SUCCEEDED
-    with deployment.ledger() as ledger:
-        (_, gate) = ledger.phases.of_job(JobKey("reviewed", "early"))
-    assert (gate.opened_by, gate.reason) == ("ann", "approved: known")
-
-
 def test_approving_now_starts_the_next_phase_at_once_and_only_once(deployment: Running) -> None:
     deployment.wait_for_job("reviewed", "now", JobStatus.WAITING)
 
@@ -140,16 +96,6 @@ def test_approving_now_starts_the_next_phase_at_once_and_only_once(deployment: R
         (_, gate) = ledger.phases.of_job(JobKey("reviewed", "now"))
     assert runs == {gate.run_id}
     assert job.attempts == 2
-
-
-def test_a_job_that_waits_too_long_ends_as_its_gate_says(deployment: Running) -> None:
-    job = deployment.wait_for_job("late", "late")
-
-    assert job.status is JobStatus.QUARANTINED
-    decision = ("--by", "ann", "--reason", "too late")
-    refused = deployment.medkg("gate", "approve", "late/late", "approval", *decision, check=False)
-    assert refused.exit_code == 1
-    assert "medkg ledger retry" in refused.stderr
 
 
 def test_where_a_daemon_runs_it_starts_the_job_that_medkg_run_follows(deployment: Running) -> None:
@@ -173,28 +119,3 @@ def wait_for_heartbeat(deployment: Running) -> None:
             return (beat is not None and time.time() - beat.timestamp < 5) or None
 
         deployment.wait("a heartbeat of the daemon", look)
-
-
-def test_pdfs_are_downloaded_converted_and_written_to_the_graph_with_nobody_watching(
-    deployment: Running,
-) -> None:
-    job = deployment.wait_for_job("pdf-two-phase", "papers")
-
-    assert job.status is JobStatus.SUCCEEDED, job.error
-    with deployment.ledger() as ledger:
-        files = {
-            record.document_id: record for record in ledger.files.of_job(JobKey("pdf-two-phase", "papers"))
-        }
-        runs = {run.stage: run for run in ledger.stage_runs.of_job(JobKey("pdf-two-phase", "papers"))}
-        refused = ledger.stage_runs.outcomes(JobKey("pdf-two-phase", "papers"))
-    stored = [record for record in files.values() if record.path]
-    assert len(stored) == len(list(PDFS.glob("*.pdf")))
-    for record in stored:
-        assert (deployment.home / str(record.path)).with_suffix(".ir.json").is_file()
-    assert [item.document_id for item in refused] == ["DOI:10.5555/e2e.gone"]
-    assert runs["parse"].succeeded == len(stored)
-    assert runs["kg"].output_count
-    with DagsterInstance.from_config(str(deployment.home / "dagster")) as instance:
-        keys = instance.get_asset_keys(prefix=["pdf_two_phase"])
-        made = {key.path[1] for key in keys if instance.get_latest_materialization_event(key)}
-    assert {"download", "gate_pdf_ir_ready", "parse", "index", "kg"} <= made

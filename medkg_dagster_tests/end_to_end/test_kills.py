@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import multiprocessing.connection
 import os
 import random
@@ -48,6 +47,7 @@ from medkg_dagster_tests.end_to_end.running import (
     Running,
     file_server,
     process,
+    processes,
 )
 
 PIPELINE = "pdf-two-phase"
@@ -59,12 +59,6 @@ PHASES = {FIRST, CONVERSION, BEHIND}
 KILLS_OF_EACH_PHASE = int(os.environ.get("MEDKG_TEST_KILLS", "1"))
 PDFS = REPOSITORY / "medkg_dagster" / "corpus" / "documents" / "pdfs"
 _VOLATILE = {"number", "chunk", "rowid", "at"}
-
-processes = multiprocessing.get_context("forkserver")
-# All that a run worker imports but the definitions, which depend on the environment.
-processes.set_forkserver_preload(
-    ["medkg_dagster.compiler.compile_plan", "dagster._core.storage.sqlite_storage", "numpy", "lxml.etree"]
-)
 
 
 def at_write_points(act: Callable[[], None]) -> None:

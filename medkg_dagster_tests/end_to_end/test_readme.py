@@ -8,15 +8,19 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from dagster import DagsterInstance
 
+from medkg_dagster.ledger import JobLedger, JobStatus
 from medkg_dagster_tests.docs.markdown import CodeBlock, code_blocks
 from medkg_dagster_tests.end_to_end.checkout import Terminal, copy_checkout
+from medkg_dagster_tests.end_to_end.running import REPOSITORY
 
 INSTEAD = {
     "make test": "make --dry-run test",  # this test is part of it
     "make dev": "make --dry-run dev",  # it serves until it is interrupted: see `test_dev.py`
     "medkg run clinical-trials": "medkg plan clinical-trials",  # it asks ClinicalTrials.gov
 }
+PDFS = REPOSITORY / "medkg_dagster" / "corpus" / "documents" / "pdfs"
 _SIZE = re.compile(r"\d+(?:\\)?\.\d+\\ MB")
 
 
@@ -61,3 +65,24 @@ def test_the_readme_can_be_typed_from_top_to_bottom(terminal: Terminal) -> None:
     assert "auto/papers succeeded" in said["medkg run auto --job-id papers --param path=papers"]
     assert "reviewed/spring succeeded" in said["medkg run reviewed --job-id spring"]
     assert (terminal.folder / "lab-redactor" / "pyproject.toml").is_file()
+    assert_converted(terminal.folder / ".medkg")
+
+
+def assert_converted(home: Path) -> None:
+    """Fail where the daemon has not brought the PDFs of `make demo-pdf` to index and graph."""
+    with JobLedger.open(home) as ledger:
+        (job,) = ledger.jobs.list("pdf-two-phase")
+        files = ledger.files.of_job(job.key)
+        runs = {run.stage: run for run in ledger.stage_runs.of_job(job.key)}
+        refused = ledger.stage_runs.outcomes(job.key)
+    assert job.status is JobStatus.SUCCEEDED, job.error
+    stored = [record for record in files if record.path]
+    assert len(stored) == len(list(PDFS.glob("*.pdf")))
+    assert all((home / str(record.path)).with_suffix(".ir.json").is_file() for record in stored)
+    assert [item.document_id for item in refused] == ["DOI:10.5555/medkg.demo.404"]
+    assert runs["parse"].succeeded == len(stored)
+    assert runs["kg"].output_count
+    with DagsterInstance.from_config(str(home / "dagster")) as instance:
+        keys = instance.get_asset_keys(prefix=["pdf_two_phase"])
+        made = {key.path[1] for key in keys if instance.get_latest_materialization_event(key)}
+    assert {"download", "gate_pdf_ir_ready", "parse", "index", "kg"} <= made

@@ -1,15 +1,19 @@
 """What is deleted, retracted or withdrawn is in no store any more, whatever ran before."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from dagster import TableMetadataValue
 
 from medkg_dagster.domain.holdings import DocumentStatus
-from medkg_dagster.ledger import JobKey
+from medkg_dagster.errors import PermanentSourceError
+from medkg_dagster.ledger import JobKey, JobLedger
 from medkg_dagster_tests.end_to_end.shipped_pipeline import (
     AutoPipeline,
+    Home,
     rows_of,
     write_article,
     write_full_text,
@@ -22,22 +26,29 @@ def auto(tmp_path: Path) -> AutoPipeline:
 
 
 @pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    home = Home(tmp_path / "home")
+    with closing(home.ledger):
+        yield home
+
+
+@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     for number in (1, 2, 3):
         write_article(tmp_path / "articles", number)
     return tmp_path / "articles"
 
 
-def held(auto: AutoPipeline) -> set[str]:
+def held(run: AutoPipeline | Home) -> set[str]:
     """Return the documents that index and graph hold, which must be the same."""
-    chunks = rows_of(auto.home / "index.sqlite", "SELECT DISTINCT document_id FROM chunks")
-    edges = rows_of(auto.home / "graph.sqlite", "SELECT DISTINCT document_id FROM edges")
+    chunks = rows_of(run.folder / "index.sqlite", "SELECT DISTINCT document_id FROM chunks")
+    edges = rows_of(run.folder / "graph.sqlite", "SELECT DISTINCT document_id FROM edges")
     assert sorted(chunks) == sorted(edges)
     return {name for (name,) in chunks}
 
 
-def status(auto: AutoPipeline, number: int) -> tuple[DocumentStatus, str | None]:
-    with auto.ledger() as ledger:
+def status(run: AutoPipeline | Home, number: int) -> tuple[DocumentStatus, str | None]:
+    with JobLedger.open(run.folder) as ledger:
         known = ledger.documents.get(f"PMID:{number}")
     return known.status, known.reason
 
@@ -69,52 +80,57 @@ def test_a_deleted_and_a_retracted_article_are_gone_after_the_next_run(
     with auto.ledger() as ledger:
         counts = {run.stage: run.counts for run in ledger.stage_runs.of_job(JobKey("auto", "default"))}
     assert counts["index"]["documents_withdrawn"] == 2
-    clean = AutoPipeline.compiled(tmp_path / "clean")
-    clean.run(folder)
+    clean = Home(tmp_path / "clean")
+    with closing(clean.ledger):
+        clean.run(folder)
     assert auto.rows() == clean.rows()
 
 
-def test_two_of_three_retracted_is_how_things_are_and_no_failure(auto: AutoPipeline, folder: Path) -> None:
-    auto.run(folder)
+def test_two_of_three_retracted_is_how_things_are_and_no_failure(home: Home, folder: Path) -> None:
+    home.run(folder)
     for number in (1, 2):
         write_article(folder, number, retracted=True)
 
-    assert auto.run(folder).success
-    assert held(auto) == {"PMID:3"}
+    home.run(folder)
+
+    assert held(home) == {"PMID:3"}
 
 
-def test_all_of_them_retracted_leaves_nothing(auto: AutoPipeline, folder: Path) -> None:
-    auto.run(folder)
+def test_all_of_them_retracted_leaves_nothing(home: Home, folder: Path) -> None:
+    home.run(folder)
     for number in (1, 2, 3):
         write_article(folder, number, retracted=True)
 
-    assert auto.run(folder).success
-    assert not any(auto.rows())
+    home.run(folder)
+
+    assert not any(home.rows())
 
 
-def test_an_article_that_comes_back_is_there_again(auto: AutoPipeline, folder: Path) -> None:
-    auto.run(folder)
-    before = auto.rows()
+def test_an_article_that_comes_back_is_there_again(home: Home, folder: Path) -> None:
+    home.run(folder)
+    before = home.rows()
     write_article(folder, 1, retracted=True)
     (folder / "2.xml").unlink()
-    auto.run(folder)
+    home.run(folder)
     write_article(folder, 1)
     write_article(folder, 2)
 
-    auto.run(folder)
+    home.run(folder)
 
-    assert auto.rows() == before
-    assert status(auto, 1) == status(auto, 2) == (DocumentStatus.CURRENT, None)
+    assert home.rows() == before
+    assert status(home, 1) == status(home, 2) == (DocumentStatus.CURRENT, None)
 
 
-def test_an_empty_folder_fails_the_run_and_takes_nothing_out(auto: AutoPipeline, folder: Path) -> None:
-    auto.run(folder)
-    before = auto.rows()
+def test_an_empty_folder_fails_the_run_and_takes_nothing_out(home: Home, folder: Path) -> None:
+    home.run(folder)
+    before = home.rows()
     for file in folder.iterdir():
         file.unlink()
 
-    assert not auto.run(folder, check=False).success
-    assert auto.rows() == before
+    with pytest.raises(PermanentSourceError, match="found no documents"):
+        home.run(folder)
+
+    assert home.rows() == before
 
 
 def test_more_than_a_fifth_waits_for_somebodys_word(auto: AutoPipeline, folder: Path) -> None:
@@ -134,65 +150,63 @@ def test_more_than_a_fifth_waits_for_somebodys_word(auto: AutoPipeline, folder: 
     assert held(auto) == {"PMID:3"}
 
 
-def test_what_another_folder_holds_too_stays(auto: AutoPipeline, folder: Path, tmp_path: Path) -> None:
+def test_what_another_folder_holds_too_stays(home: Home, folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(folder, other)
-    auto.run(folder)
-    auto.run(other)
+    home.run(folder)
+    home.run(other)
     (folder / "1.xml").unlink()
 
-    auto.run(folder)
-    assert held(auto) == {"PMID:1", "PMID:2", "PMID:3"}
+    home.run(folder)
+    assert held(home) == {"PMID:1", "PMID:2", "PMID:3"}
     (other / "1.xml").unlink()
-    auto.run(other)
+    home.run(other)
 
-    assert held(auto) == {"PMID:2", "PMID:3"}
+    assert held(home) == {"PMID:2", "PMID:3"}
 
 
-def test_a_file_that_is_damaged_now_is_out_with_the_reason(auto: AutoPipeline, folder: Path) -> None:
-    auto.run(folder)
+def test_a_file_that_is_damaged_now_is_out_with_the_reason(home: Home, folder: Path) -> None:
+    home.run(folder)
     (folder / "1.xml").write_text("<PubmedArticleSet><Pubmed")
 
-    auto.run(folder)
+    home.run(folder)
 
-    assert held(auto) == {"PMID:2", "PMID:3"}
-    assert status(auto, 1)[0] is DocumentStatus.QUARANTINED
-    assert "1.xml" in (status(auto, 1)[1] or "")
+    assert held(home) == {"PMID:2", "PMID:3"}
+    assert status(home, 1)[0] is DocumentStatus.QUARANTINED
+    assert "1.xml" in (status(home, 1)[1] or "")
 
 
-def test_a_note_that_says_something_else_stands_in_place_of_what_it_said(
-    auto: AutoPipeline, folder: Path
-) -> None:
+def test_a_note_that_says_something_else_stands_in_place_of_what_it_said(home: Home, folder: Path) -> None:
     note = folder / "note.txt"
     note.write_text("A note\n\nNivolumab was associated with colitis in two patients with melanoma.\n")
-    auto.run(folder)
-    (first,) = held(auto) - {"PMID:1", "PMID:2", "PMID:3"}
+    home.run(folder)
+    (first,) = held(home) - {"PMID:1", "PMID:2", "PMID:3"}
     note.write_text("A note\n\nIpilimumab was associated with colitis in three patients with melanoma.\n")
 
-    auto.run(folder)
+    home.run(folder)
 
-    (second,) = held(auto) - {"PMID:1", "PMID:2", "PMID:3"}
+    (second,) = held(home) - {"PMID:1", "PMID:2", "PMID:3"}
     assert second != first
-    with auto.ledger() as ledger:
-        assert ledger.documents.get(first).status is DocumentStatus.SUPERSEDED
-        assert ledger.documents.get(first).reason == f"{note} is {second} now"
+    superseded = home.ledger.documents.get(first)
+    assert superseded.status is DocumentStatus.SUPERSEDED
+    assert superseded.reason == f"{note} is {second} now"
 
 
 def test_the_full_text_takes_the_place_of_a_citation_in_whichever_order_and_job(
-    auto: AutoPipeline, tmp_path: Path
+    home: Home, tmp_path: Path
 ) -> None:
     citations = write_article(tmp_path / "citations", 1, doi="10.5555/twin").parent
     write_article(citations, 2)
-    auto.run(citations)
-    assert held(auto) == {"PMID:1", "PMID:2"}
+    home.run(citations)
+    assert held(home) == {"PMID:1", "PMID:2"}
 
-    auto.run(write_full_text(tmp_path / "full_texts", "10.5555/TWIN").parent)
+    home.run(write_full_text(tmp_path / "full_texts", "10.5555/TWIN").parent)
 
-    assert held(auto) == {"DOI:10.5555/TWIN", "PMID:2"}
-    assert status(auto, 1)[0] is DocumentStatus.SUPERSEDED
+    assert held(home) == {"DOI:10.5555/TWIN", "PMID:2"}
+    assert status(home, 1)[0] is DocumentStatus.SUPERSEDED
     write_article(citations, 1, doi="10.5555/twin", retracted=True)
-    auto.run(citations)
-    assert held(auto) == {"PMID:2"}
+    home.run(citations)
+    assert held(home) == {"PMID:2"}
 
 
 def test_what_was_made_is_shown_as_tables_with_the_names_of_files(auto: AutoPipeline, folder: Path) -> None:

@@ -194,5 +194,5 @@ class OneJob(RuleBasedStateMachine):
         return next((phase for phase in phases if phase.phase == name), None)
 
 
-OneJob.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
+OneJob.TestCase.settings = settings(max_examples=10 if settings().derandomize else 60, stateful_step_count=30)
 TestOneJob = OneJob.TestCase

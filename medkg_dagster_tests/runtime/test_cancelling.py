@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from contextlib import suppress
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -14,17 +13,11 @@ from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus
 
 from medkg_dagster.compiler.ended_runs import lost_runs, record_end
 from medkg_dagster.ledger import JobKey, JobStatus, PhaseStatus, RunStatus
-from medkg_dagster_tests.end_to_end.running import PATIENCE, Running
+from medkg_dagster_tests.end_to_end.running import PATIENCE, Running, forked
 
 KEY = JobKey("long", "default")
 POLICY = "backoff: {strategy: none, initial: 600.0, maximum: 600.0, jitter: false}"
-# Whoever started the tests may have told their processes to ignore interrupts.
-EXECUTE = """
-import os, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-job = ["job", "execute", "-m", "medkg_dagster_tests.runtime.long_definitions", "-j", "long"]
-os.execv(sys.executable, [sys.executable, "-m", "dagster", *job])
-"""
+JOB = ("dagster", "job", "execute", "-m", "medkg_dagster_tests.runtime.long_definitions", "-j", "long")
 
 
 def prepare(folder: Path, act: str, *, isolation: str = "", first: str = "nothing") -> Running:
@@ -39,34 +32,41 @@ def prepare(folder: Path, act: str, *, isolation: str = "", first: str = "nothin
     return deployment
 
 
-def start(deployment: Running, executor: str) -> subprocess.Popen[bytes]:
+def start(deployment: Running, executor: str) -> BaseProcess:
     """Run the job in a session of its own."""
-    with (deployment.folder / "log").open("wb") as stream:
-        return subprocess.Popen(
-            [sys.executable, "-c", EXECUTE],
-            env=deployment.environment | {"MEDKG_EXECUTOR": executor},
-            stdout=stream,
-            stderr=stream,
-            start_new_session=True,
-        )
+    environment = deployment.environment | {"MEDKG_EXECUTOR": executor}
+    log = deployment.folder / "log"
+    return forked(JOB, environment, deployment.folder, log, afresh=executor == "multiprocess")
+
+
+def end_of(started: BaseProcess) -> int:
+    """Wait for a process to end; return its exit code."""
+    started.join(PATIENCE)
+    assert started.exitcode is not None
+    return started.exitcode
+
+
+def pid_at_work(deployment: Running, started: BaseProcess) -> int:
+    """Wait for the second stage to be at work, or for the job to have ended before; return its process."""
+    mark = deployment.home / "second.mark"
+    deployment.wait("the second stage", lambda: mark.exists() or started.exitcode is not None or None)
+    assert started.pid is not None
+    return started.pid
 
 
 def stop(
     deployment: Running, executor: str, sent: signal.Signals = signal.SIGINT, times: int = 1
 ) -> tuple[int, str]:
     """Run the job, stop it as a terminal does when its second stage is at work; return exit code and log."""
-    log = deployment.folder / "log"
-    mark = deployment.home / "second.mark"
     started = start(deployment, executor)
+    pid = pid_at_work(deployment, started)
     try:
-        deployment.wait("the second stage", lambda: mark.exists() or started.poll() is not None or None)
         for _ in range(times):
-            os.killpg(started.pid, sent)
-        return started.wait(PATIENCE), log.read_text()
+            os.killpg(pid, sent)
+        return end_of(started), (deployment.folder / "log").read_text()
     finally:
-        if started.poll() is None:
-            os.killpg(started.pid, signal.SIGKILL)
-            started.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
 
 
 def assert_cancelled(deployment: Running, log: str) -> None:
@@ -133,13 +133,12 @@ def test_a_run_whose_process_was_killed_is_found_among_those_that_are_said_to_be
 ) -> None:
     deployment = prepare(tmp_path, "sleep")
     started = start(deployment, executor)
-    mark = deployment.home / "second.mark"
-    deployment.wait("the second stage", lambda: mark.exists() or started.poll() is not None or None)
+    pid = pid_at_work(deployment, started)
 
     with DagsterInstance.from_config(str(deployment.home / "dagster")) as instance:
         assert lost_runs(instance, frozenset({"long"})) == []
         started.kill()
-        started.wait(PATIENCE)
+        end_of(started)
         (lost,) = lost_runs(instance, frozenset({"long"}))
 
     with deployment.ledger() as ledger:
@@ -147,7 +146,7 @@ def test_a_run_whose_process_was_killed_is_found_among_those_that_are_said_to_be
         record_end(ledger, lost, RunStatus.FAILED)
         assert ledger.jobs.get(KEY).status is JobStatus.FAILED
         assert ledger.phases.retry(KEY, "long", None, actor="test", reason="x").status is PhaseStatus.DUE
-    deployment.wait("the steps to end with their run", lambda: not in_session(started.pid) or None)
+    deployment.wait("the steps to end with their run", lambda: not in_session(pid) or None)
 
 
 def in_session(leader: int) -> list[int]:
@@ -163,7 +162,7 @@ def in_session(leader: int) -> list[int]:
 def test_a_job_whose_step_process_is_lost_at_every_attempt_has_failed(tmp_path: Path) -> None:
     deployment = prepare(tmp_path, "die")
 
-    code = start(deployment, "multiprocess").wait(PATIENCE)
+    code = end_of(start(deployment, "multiprocess"))
 
     assert code == 1
     with DagsterInstance.from_config(str(deployment.home / "dagster")) as instance:
