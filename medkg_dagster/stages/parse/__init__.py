@@ -43,7 +43,7 @@ class ParseConfig(Config):
     )
     include_tables: bool = Field(
         default=True,
-        description="Keep the cells of tables in the text, rows on lines, cells by tabs; PDFs always do.",
+        description="Keep the cells of tables in the text, rows on lines, cells by tabs; always of PDFs.",
     )
     abstract_without_file: bool = Field(
         default=False,

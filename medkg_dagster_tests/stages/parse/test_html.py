@@ -145,7 +145,60 @@ def test_entries_of_a_list_of_references_are_references_and_no_text() -> None:
     assert "Doe" not in document.text
     assert "To all in 2003." in document.text
     assert document.text_kept is not None
-    assert document.text_kept.left_out == {}
+    assert document.text_kept.left_out == {"names of links": 2}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        (
+            "<ol><li><span>1.</span>ENTRY<ul><li><a href='https://doi.org/10.1/1'>View Article</a></li>"
+            "<li>PubMed/NCBI</li><li><a href=x>Google Scholar</a></li></ul></li></ol>"
+        ),
+        "<ul><li>ENTRY [<a href=x>DOI</a>] [<a href=y>PubMed</a>] [<a>PMC</a>]</ul>",
+        "<dl><dt>[1]</dt><dd><div>Doe J. Aspirin in mice.</div><div>Lancet. 2001;5:1-9.</div></dd></dl>",
+        "<ol><li><p>ENTRY</p><p><a>Article</a> <a>CAS</a></p></li></ol>",
+        "<div><div>ENTRY</div></div>",
+    ],
+)
+def test_an_entry_is_read_without_its_number_and_the_names_of_links(entry: str) -> None:
+    written = entry.replace("ENTRY", "Doe J. Aspirin in mice. Lancet. 2001;5:1-9.")
+
+    document = parse(f"<h1>Aspirin in stroke</h1><p>It helps.</p><h2>References</h2>{written}")
+
+    (reference,) = document.references
+    assert reference.text == "Doe J. Aspirin in mice. Lancet. 2001;5:1-9."
+    assert "Scholar" not in document.text
+    assert document.text_kept is not None
+    assert set(document.text_kept.left_out) <= {"names of links", "numbers of references"}
+
+
+def test_captions_are_known_by_what_they_begin_with_also_where_they_are_headings() -> None:
+    document = parse(
+        "<h1>It</h1><h2>Results</h2><p>Table 1 shows it.</p><h3>Table 1.</h3><p><b>Figure 2:</b> All.</p>"
+    )
+
+    assert outline(document) == [(1, "Results")]
+    assert blocks(document, BlockKind.CAPTION) == ["Table 1.", "Figure 2: All."]
+
+
+HALF = "<math><mfrac><mn>1</mn><mn>2</mn></mfrac></math>"
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        (
+            "<span class=MathJax_Preview></span><span class=MathJax><span>1 2</span></span>"
+            "<script type='math/tex'>\\frac{1}{2}</script>"
+        ),
+        f"<span class=katex><span>{HALF}</span><span class=katex-html aria-hidden=true>1 2</span></span>",
+        f"<mjx-container><mjx-math>1 2</mjx-math><mjx-assistive-mml>{HALF}</mjx-assistive-mml>",
+        f"<table><tr><td><td>{HALF}</table>",
+    ],
+)
+def test_a_formula_is_read_once_however_it_is_drawn(formula: str) -> None:
+    assert parse(f"<p>It is {formula} of all.</p>").text.split() == ["It", "is", "1/2", "of", "all."]
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,8 @@ _MARKS = (
 _SNIFFED = 4096
 _NO_DOCUMENT = re.compile(
     r"\b(?:40[0134]|50[0234]|sign[ -]?in|log[ -]?in|access denied|forbidden|not found|unauthori[sz]ed|captcha"
-    r"|just a moment|are you (?:a )?(?:human|robot)|error|unavailable|cookies? (?:required|absent))\b",
+    r"|just a moment|are you (?:a )?(?:human|robot)|error \d{3}|(?:page|service) unavailable"
+    r"|cookies? (?:required|absent))\b",
     re.IGNORECASE,
 )
 FEW_WORDS = 150
@@ -86,7 +87,10 @@ def read_page(
     named = replace(metadata, id=next(curies, None))
     document = make_document(payload, builder, named, references=body.references)
     texts = xml_texts(root, body.reason)
-    return with_text_kept(document, texts if source is None else source, {} if source is None else texts)
+    between = {"numbers of references": " ".join(body.numbers)}
+    if source is None:
+        return with_text_kept(document, texts, between)
+    return with_text_kept(document, source, {**texts, **between})
 
 
 def parse_html(content: bytes, origin: str) -> Element:

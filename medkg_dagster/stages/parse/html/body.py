@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from medkg_dagster.stage_api import BlockKind, Reference
 from medkg_dagster.stages.parse.document_text import DocumentText
 from medkg_dagster.stages.parse.pdf.headings import REFERENCES, is_known
+from medkg_dagster.stages.parse.pdf.lines import CAPTION
 from medkg_dagster.stages.parse.pdf.reference_list import read_reference
 from medkg_dagster.stages.parse.xml import Element, child_nodes, plain_text
 from medkg_dagster.stages.parse.xml.inline import InlineText, inline_text
@@ -65,6 +66,7 @@ _KINDS = {
     **dict.fromkeys(("figcaption", "caption"), BlockKind.CAPTION),
 }
 _PARAGRAPHS = frozenset({"p", "div"})
+_ITEMS = frozenset({"li", "dd"})
 _ENTRIES = frozenset({"li", "p", "dd", "div", "tr"})
 
 _INSIDE_WORDS = frozenset(
@@ -86,12 +88,21 @@ _INSIDE_WORDS = frozenset(
 )
 """Elements that may stand inside a word and are not known to `InlineText`."""
 
-_ENTRY_NUMBER = re.compile(r"^[\[(]?\d{1,4}[\]).]+\s+|^\d{1,4}\s+(?=[^\W\d_])")
+_ENTRY_NUMBER = re.compile(r"[\[(]?\d{1,4}[\]).]+\s*(?=\D)|\d{1,4}\s+(?=[^\W\d_])")
 _TWO_LETTERS = re.compile(r"[^\W\d_]{2}")
 _OF_THE_SENTENCE = re.compile(
     r"\b(?:sections?|tables?|figures?|figs?\.?|eqs?\.?|equations?|appendix|box|chapters?|steps?|panels?|and|to)\s*\(?$",
     re.IGNORECASE,
 )
+_LINK_NAME = re.compile(
+    r"\W*(?:(?:view |read |full |free |publisher |download )?"
+    r"(?:article|text|full text|pmc article|reference|pdf)"
+    r"|cas|pub ?med(?: central)?|pubmed/ncbi|pmc|(?:search )?google scholar|scholar|cross ?ref|web of science"
+    r"|isi|ads|scopus|doi|math|mathscinet|medline|embase|find in pubmed|export citation|open url)\W*",
+    re.IGNORECASE,
+)
+_EMPTY_BRACKETS = re.compile(r"(?:\s*(?:\[\s*\]|\(\s*\)|[|•·]))+\s*$")
+_CAPTION = re.compile(rf"(?:{CAPTION.pattern})\s?[.:|–—]", re.IGNORECASE)
 _DATED = re.compile(r"\b(?:18|19|20)\d\d|\b10\.\d{4}")
 _DOI_LINK = re.compile(r"https?://(?:dx\.)?doi\.org/(10\.\d{4,9}/[^\s?#]+)", re.IGNORECASE)
 _PUBMED_LINK = re.compile(r"https?://(?:pubmed\.|www\.)ncbi\.nlm\.nih\.gov/(?:pubmed/)?(\d{5,9})\b")
@@ -111,6 +122,9 @@ def prepare(root: Element) -> None:
     _leave_out_surroundings(root)
     for element in reversed([element for element in root.iter() if isinstance(element.tag, str)]):
         parent = element.getparent()
+        if element.tag == "script" and element.get("type", "").startswith("math/tex"):
+            element.tag = "tex-math"
+            continue
         if element.tag in _NO_PAGE:
             element[:] = []
             element.text = None
@@ -134,8 +148,19 @@ def _reason(element: Element) -> str:
         _NO_TEXT.get(str(element.tag), "")
         or _ROLES.get(element.get("role", ""), "")
         or ("hidden" if hidden else "")
+        or ("formulas written twice" if _is_drawn_formula(element) else "")
         or element.get("reason", "")
     )
+
+
+def _is_drawn_formula(element: Element) -> bool:
+    """Return whether an element shows a formula that MathML or TeX beside it says."""
+    if element.tag == "mjx-math" or element.get("class") == "katex-html":
+        return True
+    following = element.getnext() if element.get("class", "").startswith("MathJax") else None
+    while following is not None and following.get("class", "").startswith("MathJax"):
+        following = following.getnext()
+    return following is not None and following.tag in {"script", "tex-math"}
 
 
 def _make_reference(link: Element) -> None:
@@ -193,10 +218,12 @@ class Body:
 
     Attributes:
         references: The works in its list of references, which are no part of the text.
+        numbers: The numbers of these, which are no part of them.
     """
 
     def __init__(self, builder: DocumentText, *, include_tables: bool) -> None:
         self.references: list[Reference] = []
+        self.numbers: list[str] = []
         self._builder = builder
         self._include_tables = include_tables
         self._inline = InlineText(_SKIP)
@@ -247,18 +274,34 @@ class Body:
         if depth := self._is_heading(element, tag, kind):
             self._heading(element, depth)
             return
-        inner = _KINDS.get(tag, kind)
-        if self._listed and _is_entry(element, tag) and (reference := _reference(element)) is not None:
-            self.references.append(reference)
+        if self._listed and self._entry(element, tag):
             return
+        inner = _KINDS.get(tag, kind)
+        if inner is BlockKind.PARAGRAPH and tag in _PARAGRAPHS and _CAPTION.match(_beginning(element)):
+            inner = BlockKind.CAPTION
         self._content(element, inner)
         self._flush(inner)
+
+    def _entry(self, element: Element, tag: str) -> bool:
+        """Take a block of a list of references; return whether it is an entry, or the number of one."""
+        text = plain_text(element).strip() if tag == "dt" else ""
+        if text and not _TWO_LETTERS.search(text):
+            self.numbers.append(text)
+            return True
+        found = _reference(element) if _is_entry(element, tag) else None
+        if found is None:
+            return False
+        self.references.append(found[1])
+        self.numbers.append(found[0])
+        return True
 
     def _is_heading(self, element: Element, tag: str, kind: BlockKind) -> int:
         """Return the depth of a paragraph that says or looks that it is a heading; 0 for any other."""
         if tag not in _PARAGRAPHS or kind is not BlockKind.PARAGRAPH or _has_blocks(element):
             return 0
         text = inline_text(element, skip=_SKIP)
+        if CAPTION.match(text):
+            return 0
         if is_known(text):
             return self._top
         is_short = 3 < len(text) <= MAX_HEADING and not text.endswith((".", ",", ";"))
@@ -267,6 +310,9 @@ class Body:
     def _heading(self, element: Element, depth: int) -> None:
         text = inline_text(element, skip=_SKIP)
         if not text or _letters(text) == self._title:
+            return
+        if CAPTION.match(text):
+            self._builder.block(text, BlockKind.CAPTION)
             return
         if depth <= self._listed or not self._listed:
             self._listed = depth if REFERENCES.match(text) else 0
@@ -300,9 +346,11 @@ def _is_bold(element: Element) -> bool:
 
 def _is_entry(element: Element, tag: str) -> bool:
     """Return whether a block in a list of references is one of its entries, not a part that holds several."""
-    if tag == "li":
-        return next(element.iter("ul", "ol"), None) is None
-    return tag in _ENTRIES and all(inner is element for inner in element.iter(*_ENTRIES, "ul", "ol"))
+    others = _ITEMS if tag in _ITEMS else _ENTRIES
+    return tag in _ENTRIES and all(
+        inner is element or bool(_LINK_NAME.fullmatch(plain_text(inner).strip()))
+        for inner in element.iter(*others)
+    )
 
 
 def _is_layout(table: Element) -> bool:
@@ -312,21 +360,39 @@ def _is_layout(table: Element) -> bool:
     ):
         return True
     cells = [cell for _, cell in zip(range(2), table.iter("td", "th"), strict=False)]
-    return len(cells) < 2
+    rows = [row for _, row in zip(range(2), table.iter("tr"), strict=False)]
+    return len(cells) < 2 or (len(rows) < 2 and next(table.iter("math", "tex-math"), None) is not None)
 
 
-def _reference(element: Element) -> Reference | None:
-    """Return the work that an entry of a list of references names; None where it names none."""
-    text = _ENTRY_NUMBER.sub("", inline_text(element, skip=_SKIP), count=1)
+def _beginning(element: Element) -> str:
+    """Return how the text of an element begins."""
+    begins = ""
+    for text in element.itertext():
+        begins += str(text)
+        if len(begins) > MAX_HEADING:
+            break
+    return begins.strip()
+
+
+def _reference(element: Element) -> tuple[str, Reference] | None:
+    """Return the number and the work of an entry of a list of references; None where it names none."""
+    for link in [part for part in element.iter("a", "li") if part is not element]:
+        # "[Google Scholar]" and the like are no part of the entry
+        if _LINK_NAME.fullmatch(plain_text(link).strip()):
+            link.set("reason", "names of links")
+            link.tag = LEFT_OUT
+    whole = inline_text(element, skip=_SKIP)
+    number = match.group() if (match := _ENTRY_NUMBER.match(whole)) else ""
+    text = _EMPTY_BRACKETS.sub("", whole.removeprefix(number))
     if not _DATED.search(text):
         return None
     reference = read_reference(text)
     identifiers = dict(reference.identifiers)
-    for link in element.iter("a"):
+    for link in element.iter("a", LEFT_OUT):
         for prefix, pattern in (("DOI", _DOI_LINK), ("PMID", _PUBMED_LINK)):
             if match := pattern.match(link.get("href", "")):
                 identifiers.setdefault(prefix, unquote(match.group(1)))
-    return reference.model_copy(update={"identifiers": identifiers})
+    return number, reference.model_copy(update={"identifiers": identifiers})
 
 
 def _letters(text: str) -> str:
