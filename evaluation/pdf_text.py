@@ -111,7 +111,9 @@ def _parts(twins: dict[str, etree._Element], documents: dict[str, Document]) -> 
     cells = cells_found = titles = titles_found = titles_there = 0
     for name, twin in twins.items():
         document = documents[name]
-        marked = {_letters(_text(title)) for title in twin.iter("title", "label")} | _COMMON
+        marked = {
+            _letters(_text(title)).lstrip("0123456789") for title in twin.iter("title", "label")
+        } | _COMMON
         false += [
             section.title
             for section in document.sections[1:]

@@ -72,6 +72,37 @@ def test_rows_of_groups_that_stand_apart_stay_rows() -> None:
     ]
 
 
+def test_labels_that_stand_between_rows_of_numbers_do_not_join_these() -> None:
+    pdf = FPDF(format=(842, 842), unit="pt")
+    pdf.add_page()
+    pdf.set_font("helvetica", size=8)
+    for group in range(4):
+        for column, x in enumerate((150, 250, 350)):
+            for number in range(2):
+                pdf.text(x, 60 + 26 * group + 10 * number, f"{group}.{column}{number}")
+        pdf.text(50, 65 + 26 * group, f"Group {group}")
+
+    assert [row[1:] for row in cells(read(bytes(pdf.output()))) if row[1:]] == [
+        [f"{group}.{column}{number}" for column in range(3)] for group in range(4) for number in range(2)
+    ]
+
+
+def test_a_line_that_fills_two_columns_from_edge_to_edge_is_two_cells() -> None:
+    pdf = FPDF(format=(842, 842), unit="pt")
+    pdf.add_page()
+    pdf.set_font("helvetica", size=8)
+    last = ["M. musculus", "L13", "6", "8"]
+    edge = 50 + pdf.get_string_width("M. musculus ")
+    rows = [["M. mus", "L10", "3", "5"], ["M. musc", "L11", "4", "6"], ["M. muscu", "L12", "5", "7"]]
+    for number, row in enumerate(rows):
+        for cell, x in zip(row, (50, edge, 150, 200), strict=True):
+            pdf.text(x, 60 + 14 * number, cell)
+    for cell, x in zip((" ".join(last[:2]), *last[2:]), (50, 150, 200), strict=True):
+        pdf.text(x, 60 + 14 * 3, cell)
+
+    assert cells(read(bytes(pdf.output()))) == [*rows, last]
+
+
 def test_a_head_over_two_columns_makes_none_of_its_own() -> None:
     pdf = FPDF(format=(842, 842), unit="pt")
     pdf.add_page()

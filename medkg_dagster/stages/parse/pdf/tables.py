@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise, zip_longest
 
@@ -13,6 +14,7 @@ _LIST_MARK = re.compile(r"(?:[•●▪◦–—*-]|\[?\(?\d{1,3}[.)\]]*|\(?[a-z
 MIN_ROWS = 3
 MAX_HEADS = 5
 MAX_BETWEEN = 3
+MAX_OFF = 3.0
 WRAPPED = "\n"
 """Stands between the lines of a cell."""
 
@@ -49,25 +51,38 @@ def _unwrapped(
     groups of rows stand apart rows are close, too: but these are full, and have numbers below numbers.
     """
     steps = [upper[0].y0 - lower[0].y0 for upper, lower in pairwise(rows)]
-    close = 1.15 * min(steps)
-    within = [number for number, step in enumerate(steps, start=1) if step < close]
-    apart = sum(step > 1.1 * close for step in steps)
-    partial = sum(len(list(filter(None, texts[number]))) < width for number in within)
-    counted = any(
-        _NUMBER.match(upper) and _NUMBER.match(lower)
-        for number in within
-        for upper, lower in zip(texts[number - 1], texts[number], strict=False)
-    )
-    if not apart or counted or partial < 0.6 * len(within):
+    # heads whose lines stand between those of others are closer than lines of one cell are
+    usual = [step for step in steps if step > 0.8 * rows[0][0].size]
+    within = _lines_within(texts, steps, min(usual, default=0.0), width)
+    within = within or _lines_within(texts, steps, min(steps), width)
+    if not within:
         return texts
-    wrapped = set(within)
-    starts = [number for number in range(len(texts)) if number not in wrapped]
+    starts = [number for number in range(len(texts)) if number not in within]
     whole: list[tuple[str, ...]] = []
     for start, end in pairwise([*starts, len(texts)]):
         lines = zip_longest(*texts[start:end], fillvalue="")
         whole.append(tuple(WRAPPED.join(filter(None, cell)) for cell in lines))
         whole += [()] * (end - start - 1)
     return whole
+
+
+def _lines_within(
+    texts: Sequence[tuple[str, ...]], steps: Sequence[float], step: float, width: int
+) -> set[int]:
+    """Return the rows that go on with the one above if lines of a cell are about a step apart."""
+    close = 1.15 * step
+    within = {number for number, found in enumerate(steps, start=1) if found < close}
+    apart = sum(found > 1.1 * close for found in steps)
+    partial = sum(len(list(filter(None, texts[number]))) < width for number in within)
+    above = [""] * width
+    counted = False
+    for number, cells in enumerate(texts):
+        if number not in within:
+            above = [""] * width
+        for column, cell in enumerate(cells):
+            counted |= bool(_NUMBER.match(cell) and _NUMBER.match(above[column]))
+            above[column] = cell or above[column]
+    return within if apart and not counted and partial >= 0.6 * len(within) else set()
 
 
 def _with_heads(cells: Sequence[list[Cell]], rows: Sequence[Sequence[Line]], start: int, behind: int) -> int:
@@ -191,7 +206,7 @@ def _in_columns(row: Sequence[Line], columns: Sequence[tuple[float, float]]) -> 
     texts = [""] * len(columns)
     at = 0
     right = row[0].x0
-    for line in row:
+    for line in [part for whole in row for part in _divided(whole, columns)]:
         while at + 1 < len(columns) and _apart(line, columns[at + 1]) < _apart(line, columns[at]):
             at += 1
         space = " " if texts[at] and line.x0 - right >= 0.12 * line.size else ""
@@ -200,6 +215,26 @@ def _in_columns(row: Sequence[Line], columns: Sequence[tuple[float, float]]) -> 
     while texts and not texts[-1]:
         texts.pop()
     return tuple(texts)
+
+
+def _divided(line: Line, columns: Sequence[tuple[float, float]]) -> Sequence[Line]:
+    """Return the parts of a line that fills two columns from edge to edge with only a space between them."""
+    at = bisect_left(columns, (line.x0 - MAX_OFF,))
+    if at + 1 >= len(columns) or columns[at][0] - line.x0 > MAX_OFF or " " not in line.text:
+        return (line,)
+    (_, end), (begin, right) = columns[at : at + 2]
+    width = (line.x1 - line.x0) / len(line.text)
+    space = min(
+        (place for place, character in enumerate(line.text) if character == " "),
+        key=lambda place: abs(line.x0 + width * (place + 0.5) - (end + begin) / 2),
+    )
+    middle = line.x0 + width * (space + 0.5)
+    if abs(line.x1 - right) > MAX_OFF or not end - 2 * width < middle < begin + 2 * width:
+        return (line,)
+    return (
+        line._replace(text=line.text[:space], x1=end),
+        line._replace(text=line.text[space + 1 :], x0=begin),
+    )
 
 
 def _apart(line: Line, column: tuple[float, float]) -> float:
