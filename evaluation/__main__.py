@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.figures import HEADER, Figure
-from evaluation import jats_text, pdf_text, study_text
+from evaluation import jats_text, page_text, pdf_text, study_text
 
 MEASURES: dict[str, Callable[[Path], Iterator[Figure]]] = {
     "jats": jats_text.measure,
     "studies": study_text.measure,
     "pdf": pdf_text.measure,
+    "pages": page_text.measure,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from evaluation import jats_text, study_text
+from evaluation import jats_text, page_text, pdf_text, study_text
 
 ARTICLES = (
     "10.1155_2016_1396568.xml",
@@ -26,6 +26,24 @@ def test_articles_of_a_sample_are_read_whole_and_in_order(shared_data: Path, tmp
     figures = list(jats_text.measure(tmp_path, made=20))
 
     assert len(figures) == 10
+    assert [figure.row() for figure in figures if figure.is_missed] == []
+
+
+def test_pdfs_are_read_as_their_articles_are(shared_data: Path) -> None:
+    figures = list(pdf_text.against_twins(shared_data))
+
+    assert len(figures) == 9
+    assert [figure.row() for figure in figures if figure.is_missed] == []
+
+
+def test_articles_are_the_same_as_pages_books_and_word_documents(shared_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "jats").mkdir()
+    name = ARTICLES[-1]
+    (tmp_path / "jats" / name).symlink_to((shared_data / "jats" / name).resolve())
+
+    figures = list(page_text.measure(tmp_path))
+
+    assert len(figures) == 15
     assert [figure.row() for figure in figures if figure.is_missed] == []
 
 

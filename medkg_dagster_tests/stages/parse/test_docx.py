@@ -289,7 +289,7 @@ def test_the_cost_of_a_document_grows_as_its_size_does(make: object) -> None:
             costs.append(time.process_time() - start)
         return min(costs)
 
-    assert cost(docx(TITLE + make(1200))) < 10 * cost(docx(TITLE + make(300)))
+    assert cost(docx(TITLE + make(600))) < 10 * cost(docx(TITLE + make(150)))
 
 
 @settings(max_examples=60, deadline=None)

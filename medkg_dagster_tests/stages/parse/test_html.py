@@ -173,6 +173,15 @@ def test_an_entry_is_read_without_its_number_and_the_names_of_links(entry: str) 
     assert set(document.text_kept.left_out) <= {"names of links", "numbers of references"}
 
 
+def test_what_is_said_of_references_is_text() -> None:
+    document = parse(
+        "<h1>Style</h1><h2>References</h2><p>Cite them by year, as (Doe, 2001), in the text.</p>"
+    )
+
+    assert document.references == ()
+    assert "Cite them by year" in document.text
+
+
 def test_captions_are_known_by_what_they_begin_with_also_where_they_are_headings() -> None:
     document = parse(
         "<h1>It</h1><h2>Results</h2><p>Table 1 shows it.</p><h3>Table 1.</h3><p><b>Figure 2:</b> All.</p>"

@@ -311,7 +311,7 @@ class Body:
         text = inline_text(element, skip=_SKIP)
         if not text or _letters(text) == self._title:
             return
-        if CAPTION.match(text):
+        if CAPTION.match(text) and not text.casefold().startswith("box"):
             self._builder.block(text, BlockKind.CAPTION)
             return
         if depth <= self._listed or not self._listed:
@@ -386,6 +386,9 @@ def _reference(element: Element) -> tuple[str, Reference] | None:
     text = _EMPTY_BRACKETS.sub("", whole.removeprefix(number))
     if not _DATED.search(text):
         return None
+    opening = text.split(maxsplit=6)[1:6]
+    if element.tag not in _ITEMS and not number and sum(word[0].islower() for word in opening) > 3:
+        return None  # what is said of references, and none
     reference = read_reference(text)
     identifiers = dict(reference.identifiers)
     for link in element.iter("a", LEFT_OUT):
