@@ -47,6 +47,24 @@ def test_the_head_says_who_wrote_what_when_and_under_which_name() -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "date"),
+    [
+        ("2020", "2020"),
+        ("2020-03", "2020-03"),
+        ("2020-03-07T10:00Z", "2020-03-07"),
+        ("2020 Aug 6", "2020-08-06"),
+        ("6 August 2020", "2020-08-06"),
+        ("August 6, 2020", "2020-08-06"),
+        ("March 2020", "2020-03"),
+        ("20201", None),
+        ("in spring", None),
+    ],
+)
+def test_dates_are_read_as_precisely_as_they_are_written(written: str, date: str | None) -> None:
+    assert parse("<p>It helps.", f'<meta name="citation_date" content="{written}">').date == date
+
+
+@pytest.mark.parametrize(
     ("head", "body", "title"),
     [
         ("<title>Aspirin in stroke | The Journal</title>", "<p>It helps.</p>", "Aspirin in stroke"),

@@ -31,7 +31,11 @@ _IDENTIFIERS = {
 }
 _DOI = re.compile(r"^(?:(?:urn:)?doi:\s*|(?:https?://)?(?:dx\.)?doi\.org/)?(10\.\d{4,9}/\S+)$", re.IGNORECASE)
 _LICENCE = re.compile(r"https?://creativecommons\.org/(?:licenses|publicdomain)/\S+", re.IGNORECASE)
-_DATE = re.compile(r"((?:19|20)\d\d)(?:[-/. ](\d{1,2}|[A-Za-z]{3,9})\b(?:[-/. ](\d{1,2})\b)?)?")
+_DATE = re.compile(
+    r"(?P<year>(?:19|20)\d\d)(?!\d)"
+    r"(?:[-/. ](?P<month>\d{1,2}|[A-Za-z]{3,9})(?![^\W_])(?:[-/. ](?P<day>\d{1,2})(?!\d))?)?"
+    r"|(?:(?P<day2>\d{1,2}) )?(?P<month2>[A-Za-z]{3,9})(?: (?P<day3>\d{1,2}))?,? (?P<year2>(?:19|20)\d\d)\b"
+)
 _SITE = re.compile(r"\s+[|–—·»-]\s+[^|–—·»]{1,60}$")
 
 
@@ -85,7 +89,10 @@ def read_authors(value: str) -> list[str]:
 def read_date(value: str) -> str | None:
     """Return the ISO date, as precise as the field has it; None where it has none."""
     match = _DATE.match(value)
-    return iso_date(*match.groups()) if match else None
+    if match is None:
+        return None
+    year, month = match["year"] or match["year2"], match["month"] or match["month2"]
+    return iso_date(year, month, match["day"] or match["day2"] or match["day3"])
 
 
 def without_site(title: str) -> str:
