@@ -48,6 +48,9 @@ _ABSTRACT = re.compile(r"(?:abstract|summary|introduction|background|contents)\b
 _OPENING = frozenset({"p", "h1", "h2"})
 MAX_TITLE_CHARACTERS = 300
 MAX_STYLES = 20
+MAX_HEADING_STYLES = 200
+"""No more are looked at: what a paragraph is costs as much as there are of them."""
+
 MAX_DEPTH = 9
 NEAR_TITLE = 4
 
@@ -214,6 +217,7 @@ def _headings(styles: Element | None) -> Iterator[str]:
             for item in style.iter("{*}name", "{*}basedOn", "{*}outlineLvl")
         }
         found[_attribute(style, "styleId")] = fields
+    count = 0
     for fields in found.values():
         name, depth = fields.get("name", ""), ""
         inherited = fields
@@ -223,6 +227,9 @@ def _headings(styles: Element | None) -> Iterator[str]:
                 break
             inherited = found[inherited["basedOn"]]
         if depth.isdecimal() and int(depth) < MAX_DEPTH and not {"'", "\\"} & set(name):
+            count += 1
+            if count > MAX_HEADING_STYLES:
+                return
             yield f"p[style-name='{name}'] => h{min(6, int(depth) + 1)}:fresh"
 
 

@@ -12,6 +12,10 @@ from medkg_dagster.errors import UnreadableDocumentError, UnsafeDocumentError
 from medkg_dagster.stages.parse.xml import Element, parse_xml
 
 MAX_MEMBERS = 20_000
+MAX_RATIO = 100
+"""Documents unpack to a tenth of this; no more than it, once it is more than `LEAST_LIMIT` bytes."""
+
+LEAST_LIMIT = 10_000_000
 _ENCRYPTED = 0x1
 
 
@@ -31,7 +35,7 @@ class Archive:
     def __init__(self, content: bytes, origin: str, limit: int) -> None:
         self._origin = origin
         self._limit = limit
-        self._read = 0
+        self._read = self._packed = 0
         with self._explained():
             self._zip = zipfile.ZipFile(BytesIO(content))
         self._members = {info.filename: info for info in self._zip.infolist()}
@@ -65,10 +69,12 @@ class Archive:
                 f"{self._origin}: the file is encrypted and needs a password; supply it decrypted"
             )
         self._read += info.file_size
-        if self._read > self._limit:
+        self._packed += info.compress_size
+        limit = min(self._limit, max(LEAST_LIMIT, MAX_RATIO * self._packed))
+        if self._read > limit:
             raise UnsafeDocumentError(
-                f"{self._origin}: unpacks to more than {self._limit:,} bytes with its part {name}, from "
-                f"{info.compress_size:,} bytes; check it by hand or raise max_content_bytes"
+                f"{self._origin}: unpacks to more than {limit:,} bytes with its part {name}, from "
+                f"{self._packed:,} bytes; check it by hand, or raise max_content_bytes where that is reached"
             )
         with self._explained():
             return self._zip.read(info)

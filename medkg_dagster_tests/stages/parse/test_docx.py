@@ -230,6 +230,29 @@ def test_what_cannot_be_read_is_refused_saying_why(
         parse(content)
 
 
+def test_what_unpacks_to_a_hundred_times_its_size_is_refused_whatever_the_limit() -> None:
+    bomb = docx(TITLE, more={"word/footnotes.xml": b" " * 50_000_000})
+
+    with pytest.raises(
+        UnsafeDocumentError, match=r"unpacks to more than 10,000,000 bytes with its part word/foot"
+    ):
+        parse(bomb)
+
+
+def test_many_styles_of_headings_cost_no_more_than_some() -> None:
+    styles = (
+        f'<w:style w:type="paragraph" w:styleId="S{n}"><w:name w:val="S{n}"/>'
+        '<w:pPr><w:outlineLvl w:val="0"/></w:pPr></w:style>'
+        for n in range(3000)
+    )
+
+    document = parse(
+        docx(TITLE + paragraph("Methods", "S1") + paragraph("It helps."), styles="".join(styles))
+    )
+
+    assert outline(document) == [(1, "Methods")]
+
+
 def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
     bomb = docx(TITLE, more={"word/footnotes.xml": b" " * 50_000_000})
     assert len(bomb) < 100_000
