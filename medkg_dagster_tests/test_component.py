@@ -24,6 +24,7 @@ from medkg_dagster import StagePipelineComponent
 from medkg_dagster.compiler import ended_runs
 from medkg_dagster.errors import ConfigError, TopologyError
 from medkg_dagster.ledger import JobKey, JobLedger, JobStatus
+from medkg_dagster_tests.compiler.deployment import instance_in_memory
 from medkg_dagster_tests.component_project import COMPONENT, RESILIENCE, Project
 from medkg_dagster_tests.conftest import REPOSITORY
 from medkg_dagster_tests.docs.documented import with_heading
@@ -54,7 +55,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
 
 @pytest.fixture
 def instance() -> Iterator[DagsterInstance]:
-    with DagsterInstance.ephemeral() as made:
+    with instance_in_memory() as made:
         yield made
 
 

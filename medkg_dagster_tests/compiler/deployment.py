@@ -1,10 +1,14 @@
 """A deployment of test stages: configuration, registry, data folder and a Dagster instance."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from dagster import DagsterInstance, Definitions, ExecuteInProcessResult
+from dagster._core.storage.event_log import in_memory as events
+from dagster._core.storage.runs import in_memory as runs
 from pydantic import BaseModel, Field
 
 from medkg_dagster.compiler.compile_plan import compile_plan
@@ -40,6 +44,18 @@ class ReadConfig(BaseModel):
 
 
 Execute = Callable[..., Any]
+
+
+@contextmanager
+def instance_in_memory() -> Iterator[DagsterInstance]:
+    """Make Dagster's ephemeral instance without the marks by which Alembic would migrate it.
+
+    They take five times as long as all the rest of it.
+    """
+    with mock.patch.object(runs, "stamp_alembic_rev"), mock.patch.object(events, "stamp_alembic_rev"):
+        made = DagsterInstance.ephemeral()
+    with made:
+        yield made
 
 
 class Stage:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dagster import DagsterInstance
 from hypothesis import event, given, note, settings
 from hypothesis import strategies as st
 
@@ -26,7 +25,7 @@ from medkg_dagster.stage_api import (
 )
 from medkg_dagster.topology.models import ResiliencePolicy
 from medkg_dagster.topology.pipeline_files import LoadedPolicies, LoadedTopologies, parse_pipeline
-from medkg_dagster_tests.compiler.deployment import Stage
+from medkg_dagster_tests.compiler.deployment import Stage, instance_in_memory
 
 # `make soak` looks at more of them.
 MORE = 1 if settings().derandomize else 25
@@ -209,7 +208,7 @@ def run(plan: Plan, factory: StageFactory, home: Path) -> None:
     (pipeline,) = plan.pipelines
     deployment = Settings(home, home / "config")
     definitions = compile_plan(plan, factory, deployment)
-    with DagsterInstance.ephemeral() as instance:
+    with instance_in_memory() as instance:
         for phase in pipeline.phases:
             if phase.after_gate is not None:
                 with JobLedger.of(deployment) as ledger:

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dagster import DagsterInstance, ExecuteInProcessResult, JobDefinition
+from dagster import ExecuteInProcessResult, JobDefinition
 
 from medkg_dagster.adapters.graph.sql_store import SqlGraph
 from medkg_dagster.compiler.compile_plan import compile_plan
@@ -23,6 +23,7 @@ from medkg_dagster.runtime.step import StepRunner
 from medkg_dagster.runtime.step_record import StepRecord
 from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api import StageContext
+from medkg_dagster_tests.compiler.deployment import instance_in_memory
 
 LOG = logging.getLogger("test")
 CONFIG = Path(__file__).parent.parent.parent / "config"
@@ -99,7 +100,7 @@ class AutoPipeline:
     def run(self, folder: Path) -> ExecuteInProcessResult:
         """Run it on a folder."""
         ingest = {"config": {"adapter": "files", "params": {"path": str(folder)}}}
-        with DagsterInstance.ephemeral() as instance:
+        with instance_in_memory() as instance:
             return self.job.execute_in_process(
                 run_config={"ops": {"auto__stages": {"ops": {"ingest": ingest}}}}, instance=instance
             )

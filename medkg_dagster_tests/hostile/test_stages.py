@@ -10,6 +10,7 @@ from dagster import DagsterInstance, ExecuteInProcessResult
 from medkg_dagster.compiler.compile_plan import compile_plan
 from medkg_dagster.ledger import JobKey, JobLedger, JobStatus
 from medkg_dagster.settings import Settings
+from medkg_dagster_tests.compiler.deployment import instance_in_memory
 from medkg_dagster_tests.deployments.installed import Site
 from medkg_dagster_tests.hostile.stages_that_break_their_contract import ROWS, Row
 
@@ -54,7 +55,7 @@ def register():
 
 @pytest.fixture
 def instance() -> Iterator[DagsterInstance]:
-    with DagsterInstance.ephemeral() as made:
+    with instance_in_memory() as made:
         yield made
 
 
