@@ -103,6 +103,25 @@ def test_a_line_that_fills_two_columns_from_edge_to_edge_is_two_cells() -> None:
     assert cells(read(bytes(pdf.output()))) == [*rows, last]
 
 
+def test_a_table_goes_on_behind_a_long_name_of_a_group_and_ends_where_other_type_begins() -> None:
+    group = "Which of the aids were used in any of the attempts of last year"
+    rows = [["Female, of all who took part and were asked for it in the first year", "12"], ["Male", "14"]]
+    pdf = FPDF(format=(842, 842), unit="pt")
+    pdf.add_page()
+    pdf.set_font("helvetica", size=8)
+    lines = [*rows, ["Other", "3"], [group], ["Yes", "5"], ["No", "7"]]
+    for number, row in enumerate(lines):
+        for cell, x in zip(row, (50, 350)[: len(row)], strict=True):
+            pdf.text(x, 60 + 12 * number, cell)
+    pdf.set_font("helvetica", "B", 8)
+    pdf.text(50, 60 + 12 * len(lines), "Results")
+
+    document = read(bytes(pdf.output()))
+
+    assert cells(document) == lines
+    assert document.sections[-1].title == "Results"
+
+
 def test_a_head_over_two_columns_makes_none_of_its_own() -> None:
     pdf = FPDF(format=(842, 842), unit="pt")
     pdf.add_page()

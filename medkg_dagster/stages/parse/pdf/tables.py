@@ -35,11 +35,33 @@ def tables_in(rows: Sequence[Sequence[Line]]) -> dict[int, tuple[str, ...]]:
         if full >= MIN_ROWS or (full == MIN_ROWS - 1 and len(cells[start]) > 2):
             start = _with_heads(cells, rows, start, behind)
             columns = _columns(cells[start:end])
+            end = _with_last_lines(rows, start, end, columns)
             texts = [_in_columns(rows[number], columns) for number in range(start, end)]
             found.update(enumerate(_unwrapped(texts, rows[start:end], len(columns)), start))
             behind = end
         start = max(end, start + 1)
     return found
+
+
+def _with_last_lines(
+    rows: Sequence[Sequence[Line]], start: int, end: int, columns: Sequence[tuple[float, float]]
+) -> int:
+    """Return where a table ends with what goes on as close as its rows, in their type and columns."""
+    step = max(upper[0].y0 - lower[0].y0 for upper, lower in pairwise(rows[start:end]))
+    last = rows[end - 1][0]
+    while end < len(rows) and rows[end - 1][0].y0 - rows[end][0].y0 <= 1.05 * step:
+        first, *others = rows[end]
+        same = first.font == last.font and abs(first.size - last.size) < 0.06 * last.size
+        # a name beside values may be longer than others
+        is_name = bool(others) and abs(first.x0 - columns[0][0]) < MAX_OFF and first.x1 < others[0].x0
+        inside = all(
+            any(left - MAX_OFF < part.x0 and part.x1 < right + MAX_OFF for left, right in columns)
+            for part in (others if is_name else rows[end])
+        )
+        if not same or not inside:
+            break
+        end += 1
+    return end
 
 
 def _unwrapped(
