@@ -121,7 +121,7 @@ def test_tables_that_only_lay_out_the_page_are_text_and_others_go_where_none_are
 
 def test_what_surrounds_an_article_is_left_out_and_counted() -> None:
     document = parse(
-        "<nav>Home Journals</nav><header><h1>Aspirin in stroke</h1></header><main><article><p>"
+        "<nav><ul><li>Home Journals</ul></nav><header><h1>Aspirin in stroke</h1></header><main><article><p>"
         + "It helps. " * 9
         + "<script>alert('no')</script><button>Share</button></article></main><aside>Most read</aside>"
         "<footer role=contentinfo>All rights</footer><div style='display: none'>secret</div>",
@@ -135,6 +135,18 @@ def test_what_surrounds_an_article_is_left_out_and_counted() -> None:
         "navigation": 4,
         "what surrounds the article": 2,
     }
+
+
+def test_lines_forms_and_stray_text_are_read_as_they_are_shown() -> None:
+    document = parse(
+        "<form action='all.aspx'><h1>It</h1><p>One<br/>two<br><br>three</p><table>stray<tr><td>1<td>2</table>"
+        + "<p>word</p>" * 120
+        + "<form><input type=text>Search here</form></form>"
+    )
+
+    assert document.text.startswith("It\n\nOne two\n\nthree\n\nstray\n\n1\t2\n\nword\n\nword")
+    assert document.text_kept is not None
+    assert set(document.text_kept.left_out) <= {"forms and buttons"}
 
 
 def test_scripts_and_formulas_are_on_one_line_and_marks_of_citations_are_no_text() -> None:
@@ -329,6 +341,8 @@ def test_every_word_of_a_page_is_kept_in_its_order(parts: list[str]) -> None:
         lambda count: "<main>" * 100 + "<p>one two</p>" * count + "</main>" * 100,
         lambda count: "<table><tr>" + "<td rowspan=9999 colspan=9999>1" * count + "</table>",
         lambda count: "<table><tr><td>1</table>" * count,
+        lambda count: "<p>" + "<span class=MathJax>1</span>" * count,
+        lambda count: "<form>" * 100 + "<p>one two</p>" * count,
         lambda count: "<h2>References</h2><ol>" + "<li>Doe J. A trial of it. Lancet. 2001;5:1.</li>" * count,
         lambda count: "<span>" * 200 + "word " * count + "<br><br>" * count,
         lambda count: "<p>" + "Doe J. " * count + "<h2>References</h2><p>2001 " + "Doe J, " * count,

@@ -12,8 +12,9 @@ from medkg_dagster.errors import UnreadableDocumentError, UnsafeDocumentError
 from medkg_dagster.stage_api import Document, Payload
 from medkg_dagster.stages.parse import ParseConfig
 from medkg_dagster.stages.parse.document_text import DocumentText, Metadata, clean, make_document
-from medkg_dagster.stages.parse.html.body import Body, prepare
+from medkg_dagster.stages.parse.html.body import Body
 from medkg_dagster.stages.parse.html.head import read_head, without_site
+from medkg_dagster.stages.parse.html.structure import prepare
 from medkg_dagster.stages.parse.text_kept import Texts, with_text_kept, xml_texts
 from medkg_dagster.stages.parse.xml import Element, parse_xml
 

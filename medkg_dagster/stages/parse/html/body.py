@@ -1,4 +1,4 @@
-"""The text of HTML: blocks in reading order, without what surrounds an article on a page.
+"""The text of HTML: blocks in reading order, and the works that a list of references names.
 
 All is text that is not known to be something else, as in JATS articles.
 """
@@ -6,10 +6,12 @@ All is text that is not known to be something else, as in JATS articles.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from urllib.parse import unquote
 
 from medkg_dagster.stage_api import BlockKind, Reference
 from medkg_dagster.stages.parse.document_text import DocumentText
+from medkg_dagster.stages.parse.html.structure import BLOCKS, HEADINGS, LEFT_OUT, MARKS, TWO_LETTERS
 from medkg_dagster.stages.parse.pdf.headings import REFERENCES, is_known
 from medkg_dagster.stages.parse.pdf.lines import CAPTION
 from medkg_dagster.stages.parse.pdf.reference_list import read_reference
@@ -17,50 +19,7 @@ from medkg_dagster.stages.parse.xml import Element, child_nodes, plain_text
 from medkg_dagster.stages.parse.xml.inline import InlineText, inline_text
 from medkg_dagster.stages.parse.xml.tables import read_rows
 
-LEFT_OUT = "left-out"
-"""The name that `prepare` gives to elements that are no text."""
-
 _SKIP = frozenset({LEFT_OUT})
-_HEADINGS = {f"h{depth}": depth for depth in range(1, 7)}
-_NO_PAGE = frozenset({"script", "style", "template", "noscript", "link", "meta", "head"})
-"""Elements of which nothing is shown."""
-
-_NO_TEXT = {
-    **dict.fromkeys(("form", "button", "select", "textarea", "input", "dialog", "menu"), "forms and buttons"),
-    **dict.fromkeys(("svg", "canvas", "audio", "video", "iframe", "object", "map"), "pictures"),
-    "nav": "navigation",
-}
-_ROLES = {
-    **dict.fromkeys(("navigation", "banner", "contentinfo", "search", "menu", "menubar"), "navigation"),
-    **dict.fromkeys(("dialog", "alertdialog", "alert", "button"), "forms and buttons"),
-}
-_AROUND = "what surrounds the article"
-_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
-_BLOCKS = frozenset(
-    {
-        *_HEADINGS,
-        *("p", "div", "section", "article", "main", "header", "footer", "aside", "address", "blockquote"),
-        *(
-            "pre",
-            "ul",
-            "ol",
-            "li",
-            "dl",
-            "dt",
-            "dd",
-            "figure",
-            "figcaption",
-            "table",
-            "caption",
-            "hr",
-            "body",
-        ),
-        *("details", "summary", "fieldset", "legend", "center", "thead", "tbody", "tfoot", "tr", "td", "th"),
-    }
-)
-"""Elements that end the paragraph they stand in."""
-
-_STRUCTURE = _BLOCKS | {"html", "colgroup", LEFT_OUT}
 _KINDS = {
     **dict.fromkeys(("li", "dt", "dd"), BlockKind.LIST_ITEM),
     **dict.fromkeys(("figcaption", "caption"), BlockKind.CAPTION),
@@ -69,31 +28,7 @@ _PARAGRAPHS = frozenset({"p", "div"})
 _ITEMS = frozenset({"li", "dd"})
 _ENTRIES = frozenset({"li", "p", "dd", "div", "tr"})
 
-_INSIDE_WORDS = frozenset(
-    {
-        *("code", "kbd", "samp", "var", "cite", "q", "mark", "abbr", "acronym", "bdi", "bdo", "s", "strike"),
-        *(
-            "del",
-            "ins",
-            "time",
-            "data",
-            "dfn",
-            "label",
-            "wbr",
-            "big",
-            "nobr",
-            "output",
-        ),
-    }
-)
-"""Elements that may stand inside a word and are not known to `InlineText`."""
-
 _ENTRY_NUMBER = re.compile(r"[\[(]?\d{1,4}[\]).]+\s*(?=\D)|\d{1,4}\s+(?=[^\W\d_])")
-_TWO_LETTERS = re.compile(r"[^\W\d_]{2}")
-_OF_THE_SENTENCE = re.compile(
-    r"\b(?:sections?|tables?|figures?|figs?\.?|eqs?\.?|equations?|appendix|box|chapters?|steps?|panels?|and|to)\s*\(?$",
-    re.IGNORECASE,
-)
 _LINK_NAME = re.compile(
     r"\W*(?:(?:view |read |full |free |publisher |download )?"
     r"(?:article|text|full text|pmc article|reference|pdf)"
@@ -106,111 +41,7 @@ _CAPTION = re.compile(rf"(?:{CAPTION.pattern})\s?[.:|–—]", re.IGNORECASE)
 _DATED = re.compile(r"\b(?:18|19|20)\d\d|\b10\.\d{4}")
 _DOI_LINK = re.compile(r"https?://(?:dx\.)?doi\.org/(10\.\d{4,9}/[^\s?#]+)", re.IGNORECASE)
 _PUBMED_LINK = re.compile(r"https?://(?:pubmed\.|www\.)ncbi\.nlm\.nih\.gov/(?:pubmed/)?(\d{5,9})\b")
-_MARKS = "citation and note marks"
-ARTICLE_SHARE = 0.6
-MAX_CANDIDATES = 8
-MAX_MARK = 8
 MAX_HEADING = 100
-
-
-def prepare(root: Element) -> None:
-    """Name the elements of a page so that it is read as articles are.
-
-    What is no text is called `LEFT_OUT`, with the reason as an attribute; links to places of the same page
-    are cross references, what holds blocks is one.
-    """
-    _leave_out_surroundings(root)
-    for element in reversed([element for element in root.iter() if isinstance(element.tag, str)]):
-        parent = element.getparent()
-        if element.tag == "script" and element.get("type", "").startswith("math/tex"):
-            element.tag = "tex-math"
-            continue
-        if element.tag in _NO_PAGE:
-            element[:] = []
-            element.text = None
-            element.tag = LEFT_OUT
-            continue
-        if reason := _reason(element):
-            element.tag = LEFT_OUT
-            element.set("reason", reason)
-            continue
-        if element.tag in _INSIDE_WORDS:
-            element.tag = "span"
-        elif element.tag == "a" and element.get("href", "").startswith("#"):
-            _make_reference(element)
-        elif element.tag in _BLOCKS and parent is not None and parent.tag not in _STRUCTURE:
-            parent.tag = "div"
-
-
-def _reason(element: Element) -> str:
-    hidden = element.get("hidden") is not None or _HIDDEN.search(element.get("style", ""))
-    return (
-        _NO_TEXT.get(str(element.tag), "")
-        or _ROLES.get(element.get("role", ""), "")
-        or ("hidden" if hidden else "")
-        or ("formulas written twice" if _is_drawn_formula(element) else "")
-        or element.get("reason", "")
-    )
-
-
-def _is_drawn_formula(element: Element) -> bool:
-    """Return whether an element shows a formula that MathML or TeX beside it says."""
-    if element.tag == "mjx-math" or element.get("class") == "katex-html":
-        return True
-    following = element.getnext() if element.get("class", "").startswith("MathJax") else None
-    while following is not None and following.get("class", "").startswith("MathJax"):
-        following = following.getnext()
-    return following is not None and following.tag in {"script", "tex-math"}
-
-
-def _make_reference(link: Element) -> None:
-    """Make a link to the same page a cross reference; one that is no word is a citation or note mark."""
-    text = plain_text(link).strip()
-    link.tag = "xref"
-    if _TWO_LETTERS.search(text) or len(text) > MAX_MARK or _OF_THE_SENTENCE.search(_before(link)):
-        return
-    link.set("ref-type", "bibr")
-
-
-def _before(element: Element) -> str:
-    previous = element.getprevious()
-    parent = element.getparent()
-    text = previous.tail if previous is not None else parent.text if parent is not None else ""
-    return (text or "")[-40:]
-
-
-def _leave_out_surroundings(root: Element) -> None:
-    """Leave out what stands around the element that holds most of the text, except the page's heading."""
-    body = root.find("body")
-    if body is None:
-        return
-    mains = [element for element in body.iter("main", "article", "div") if _is_main(element)]
-    total = sum(map(_words, body.itertext()))
-    for main in reversed(mains[:MAX_CANDIDATES]):
-        if sum(map(_words, main.itertext())) > ARTICLE_SHARE * total:
-            inner = main
-            break
-    else:
-        return
-    while inner is not body:
-        parent = inner.getparent()
-        assert parent is not None
-        for sibling in parent:
-            if (
-                sibling is not inner
-                and isinstance(sibling.tag, str)
-                and next(sibling.iter("h1"), None) is None
-            ):
-                sibling.set("reason", "what surrounds the article")
-        inner = parent
-
-
-def _is_main(element: Element) -> bool:
-    return element.tag in {"main", "article"} or element.get("role") in {"main", "article"}
-
-
-def _words(text: object) -> int:
-    return len(str(text).split())
 
 
 class Body:
@@ -234,8 +65,8 @@ class Body:
     def write(self, root: Element) -> None:
         """Write all that is text below an element."""
         depths = (
-            _HEADINGS[str(element.tag)]
-            for element in root.iter(*_HEADINGS)
+            HEADINGS[str(element.tag)]
+            for element in root.iter(*HEADINGS)
             if _letters(plain_text(element)) != self._title
         )
         self._top = min(depths, default=1)
@@ -248,25 +79,23 @@ class Body:
             return element.get("reason", "")
         if tag == "table" and not self._include_tables and not _is_layout(element):
             return "tables (include_tables)"
-        return _MARKS if tag == "xref" and element.get("ref-type") else ""
+        return MARKS if tag == "xref" and element.get("ref-type") else ""
 
     def _content(self, element: Element, kind: BlockKind) -> None:
         for node, tag in child_nodes(element):
             if isinstance(node, str):
                 self._inline.text(node)
-            elif tag in _BLOCKS:
+            elif tag in BLOCKS:
                 self._flush(kind)
                 self._block(node, tag, kind)
-            elif tag == "br" and (following := node.getnext()) is not None and following.tag == "br":
-                # two of them are the end of a paragraph
-                if not (node.tail or "").strip():
-                    self._flush(kind)
+            elif tag == "br" and _is_before_break(node):
+                self._flush(kind)
             elif tag != LEFT_OUT:
                 self._inline.element(node, tag)
 
     def _block(self, element: Element, tag: str, kind: BlockKind) -> None:
-        if tag in _HEADINGS:
-            self._heading(element, _HEADINGS[tag])
+        if tag in HEADINGS:
+            self._heading(element, HEADINGS[tag])
             return
         if tag == "table" and not _is_layout(element):
             self._table(element)
@@ -285,7 +114,7 @@ class Body:
     def _entry(self, element: Element, tag: str) -> bool:
         """Take a block of a list of references; return whether it is an entry, or the number of one."""
         text = plain_text(element).strip() if tag == "dt" else ""
-        if text and not _TWO_LETTERS.search(text):
+        if text and not TWO_LETTERS.search(text):
             self.numbers.append(text)
             return True
         found = _reference(element) if _is_entry(element, tag) else None
@@ -323,14 +152,21 @@ class Body:
             return
         for caption in table.iterfind("caption"):
             self._builder.block(inline_text(caption, skip=_SKIP), BlockKind.CAPTION)
+        self._builder.block(" ".join(_outside_cells(table)))
         self._builder.table(read_rows(table, lambda cell: inline_text(cell, skip=_SKIP)))
 
     def _flush(self, kind: BlockKind) -> None:
         self._builder.block(self._inline.finish(), kind)
 
 
+def _is_before_break(element: Element) -> bool:
+    """Return whether a line break stands right before another one, where a paragraph ends."""
+    following = element.getnext()
+    return following is not None and following.tag == "br" and not (element.tail or "").strip()
+
+
 def _has_blocks(element: Element) -> bool:
-    return any(child.tag in _BLOCKS for child in element)
+    return any(child.tag in BLOCKS for child in element)
 
 
 def _is_bold(element: Element) -> bool:
@@ -356,12 +192,21 @@ def _is_entry(element: Element, tag: str) -> bool:
 def _is_layout(table: Element) -> bool:
     """Return whether a table only puts parts of the page where they stand."""
     if table.get("role") in {"presentation", "none"} or any(
-        inner is not table for inner in table.iter("table", *_HEADINGS)
+        inner is not table for inner in table.iter("table", *HEADINGS)
     ):
         return True
     cells = [cell for _, cell in zip(range(2), table.iter("td", "th"), strict=False)]
     rows = [row for _, row in zip(range(2), table.iter("tr"), strict=False)]
     return len(cells) < 2 or (len(rows) < 2 and next(table.iter("math", "tex-math"), None) is not None)
+
+
+def _outside_cells(element: Element) -> Iterator[str]:
+    """Yield the texts of a table that stand in none of its cells, where no text belongs."""
+    for node, tag in child_nodes(element):
+        if isinstance(node, str):
+            yield node
+        elif tag not in {"td", "th", "caption", LEFT_OUT}:
+            yield from _outside_cells(node)
 
 
 def _beginning(element: Element) -> str:
