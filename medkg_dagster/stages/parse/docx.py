@@ -28,6 +28,29 @@ _ASIDE = {
     re.compile(r"word/comments\.xml$"): "comments",
 }
 _DELETED = frozenset({"del", "moveFrom"})
+_READ_THROUGH = frozenset(
+    {
+        *(
+            "document",
+            "body",
+            "footnotes",
+            "footnote",
+            "endnotes",
+            "endnote",
+            "p",
+            "r",
+            "t",
+            "tbl",
+            "tr",
+            "tc",
+        ),
+        *("customXml", "ins", "moveTo", "del", "moveFrom", "object", "smartTag", "drawing", "group", "rect"),
+        *("roundrect", "shape", "textbox", "txbxContent", "pict", "hyperlink", "sdt", "sdtContent"),
+        *("AlternateContent", "Fallback"),
+    }
+)
+"""Elements with text that mammoth reads, or is not to read."""
+
 _SPACES = frozenset({"p", "tab", "br", "cr", "tc"})
 _FORMULAS = {
     "sSup": "msup", "sSub": "msub", "sSubSup": "msubsup", "f": "mfrac", "limLow": "munder", "limUpp": "mover",
@@ -77,7 +100,7 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
     source = _texts(parts)
     try:
         result = mammoth.convert_to_html(
-            BytesIO(_with_plain_formulas(parts)),
+            BytesIO(_for_mammoth(parts)),
             style_map="\n".join((*_STYLES, *_headings(parts.get("word/styles.xml")))),
             convert_image=mammoth.images.img_element(lambda _: {}),
             external_file_access=False,
@@ -132,7 +155,9 @@ def _gather(element: Element, reason: str, texts: dict[str, list[str]]) -> None:
         if tag == "Fallback":
             continue  # the same once more, for older programs
         inner = reason or ("deleted text" if tag in _DELETED else "")
-        if tag in {"t", "delText"}:
+        if tag == "noBreakHyphen":
+            texts[inner].append("-")
+        elif tag in {"t", "delText"}:
             texts[inner].append(child.text or "")
         elif tag in {"oMath", "oMathPara"}:
             texts[inner].append(f" {_formula(child)} ")
@@ -142,8 +167,8 @@ def _gather(element: Element, reason: str, texts: dict[str, list[str]]) -> None:
             _gather(child, inner, texts)
 
 
-def _with_plain_formulas(parts: Mapping[str, Element]) -> bytes:
-    """Return the document of these parts, its formulas written on one line."""
+def _for_mammoth(parts: Mapping[str, Element]) -> bytes:
+    """Return the document of these parts, formulas on one line, text in nothing that mammoth leaves out."""
     packed = BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as target:
         for name, root in parts.items():
@@ -151,8 +176,34 @@ def _with_plain_formulas(parts: Mapping[str, Element]) -> bytes:
                 parent = element.getparent()
                 if parent is not None and _local(parent) not in {"oMathPara", "oMath"}:
                     _write_formula(element, parent)
+            if _MAIN.match(name):
+                _unwrap(root)
             target.writestr(name, etree.tostring(root, encoding="utf-8"))
     return packed.getvalue()
+
+
+def _unwrap(root: Element) -> None:
+    """Make what holds text and is unknown to mammoth something that it reads through, as fields and shapes.
+
+    Of two forms of the same it reads the older one; where that has no text, the newer one takes its place.
+    """
+    through = str(root.tag).rpartition("}")[0] + "}smartTag"
+    elements = [element for element in root.iter() if isinstance(element.tag, str)]
+    with_text: set[Element] = set()
+    for element in reversed(elements):
+        tag = _local(element)
+        if tag != "t" and element not in with_text:
+            continue
+        parent = element.getparent()
+        if parent is not None:
+            with_text.add(parent)
+        fallback = next(element.iterfind("{*}Fallback"), None) if tag == "AlternateContent" else None
+        if tag == "AlternateContent" and fallback not in with_text:
+            if fallback is not None:
+                element.remove(fallback)
+            element.tag = through
+        elif tag not in _READ_THROUGH:
+            element.tag = through
 
 
 def _write_formula(element: Element, parent: Element) -> None:

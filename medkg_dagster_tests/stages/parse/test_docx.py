@@ -144,6 +144,41 @@ def test_boxes_and_what_was_put_in_are_text_and_what_was_taken_out_or_stands_asi
     assert document.text_kept.left_out == {"comments": 3, "deleted text": 1, "running headers and footers": 2}
 
 
+BOX = (
+    "<w:drawing><wps:wsp><wps:txbx>"
+    f"<w:txbxContent>{paragraph('In a box')}</w:txbxContent></wps:txbx></wps:wsp></w:drawing>"
+)
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        (
+            f"<w:p>{run('see ')}<w:fldSimple w:instr='REF a'>{run('Table 1')}</w:fldSimple></w:p>",
+            "see Table 1",
+        ),
+        (f"<w:p><w:bdo w:val='rtl'>{run('here')}</w:bdo></w:p>", "here"),
+        (f"<w:p><w:r><w:ruby><w:rubyBase>{run('a')}</w:rubyBase></w:ruby></w:r></w:p>", "a"),
+        (f"<w:p><w:unheardOf>{run('here')}</w:unheardOf></w:p>", "here"),
+        ("<w:p><w:r><w:t>T</w:t><w:noBreakHyphen/><w:t>score</w:t></w:r></w:p>", "T\u2011score"),
+        (
+            (
+                f"<w:p><w:r><mc:AlternateContent><mc:Choice Requires='wps'>{BOX}</mc:Choice>"
+                "<mc:Fallback><w:pict/></mc:Fallback></mc:AlternateContent></w:r></w:p>"
+            ),
+            "In a box",
+        ),
+        (f"<w:p><w:moveFrom>{run('old')}</w:moveFrom><w:moveTo>{run('new')}</w:moveTo></w:p>", "new"),
+    ],
+)
+def test_text_is_read_whatever_it_stands_in(part: str, text: str) -> None:
+    document = parse(docx(TITLE + part))
+
+    assert document.text == f"Aspirin in stroke\n\n{text}"
+    assert document.text_kept is not None
+    assert set(document.text_kept.left_out) <= {"deleted text"}
+
+
 def math(text: str) -> str:
     return f"<m:r><m:t>{text}</m:t></m:r>"
 

@@ -151,13 +151,17 @@ def test_lines_forms_and_stray_text_are_read_as_they_are_shown() -> None:
 
 def test_scripts_and_formulas_are_on_one_line_and_marks_of_citations_are_no_text() -> None:
     document = parse(
-        "<p>About 10<sup>5</sup> cells of H<sub>2</sub>O"
+        "<p>Patients<sup>1,2</sup> had 5 m<sup>2</sup> of it.<sup>3</sup> "
+        "About 10<sup>5</sup> cells of H<sub>2</sub>O"
         "<sup><a href='#r1'>1</a>,<a href='#r2'>2</a></sup> in "
         "<math><mfrac><mn>1</mn><mn>2</mn></mfrac></math> of them [<a href='#r3'>3</a>], see Section "
         "<a href='#s2'>2</a> and <a href='#t1'>Table 1</a>.<a href='#top'>↑</a></p>"
     )
 
-    assert document.text == "About 10^5 cells of H2O in 1/2 of them, see Section 2 and Table 1."
+    assert (
+        document.text
+        == "Patients had 5 m2 of it. About 10^5 cells of H2O in 1/2 of them, see Section 2 and Table 1."
+    )
 
 
 def test_entries_of_a_list_of_references_are_references_and_no_text() -> None:

@@ -49,6 +49,8 @@ _INSIDE_WORDS = frozenset(
 """Elements that may stand inside a word and are not known to `InlineText`."""
 
 TWO_LETTERS = re.compile(r"[^\W\d_]{2}")
+_RAISED = re.compile(r"\d{1,3}(?:\s*[,;–−-]\s*\d{1,3})*")
+_BEFORE_MARK = re.compile(r"[^\W\d_]{4}$|[^\W\d_][.,;:!?”’\"\]]$")
 _OF_THE_SENTENCE = re.compile(
     r"\b(?:sections?|tables?|figures?|figs?\.?|eqs?\.?|equations?|appendix|box|chapters?|steps?|panels?|and|to)\s*\(?$",
     re.IGNORECASE,
@@ -87,6 +89,9 @@ def prepare(root: Element) -> None:
             element.tag = "span"
         elif element.tag == "a" and element.get("href", "").startswith("#"):
             _make_reference(element)
+        elif element.tag == "sup" and _is_raised_mark(element):
+            element.tag = "xref"
+            element.set("ref-type", "bibr")
         elif element.tag in BLOCKS and parent is not None and parent.tag not in _KEPT:
             parent.tag = "div"
 
@@ -121,6 +126,12 @@ def _make_reference(link: Element) -> None:
     if TWO_LETTERS.search(text) or len(text) > MAX_MARK or _OF_THE_SENTENCE.search(_before(link)):
         return
     link.set("ref-type", "bibr")
+
+
+def _is_raised_mark(element: Element) -> bool:
+    """Return whether raised numbers stand behind a word or sentence, as those that cite something do."""
+    raised = len(element) == 0 and _RAISED.fullmatch((element.text or "").strip())
+    return bool(raised and _BEFORE_MARK.search(_before(element)))
 
 
 def _before(element: Element) -> str:
