@@ -7,6 +7,7 @@ step is never edited: it is what made the ledgers that exist. Add a new one at t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Column, Connection, Index, Table
 from sqlalchemy.schema import CreateColumn, CreateIndex
@@ -40,22 +41,22 @@ class Migration:
 def _structure(connection: Connection, version: int) -> list[str]:
     """Return the statements that make what there is since a version."""
     dialect, statements = connection.dialect, []
+
+    def written(column: Column[Any]) -> str:
+        return str(CreateColumn(column).compile(dialect=dialect))
+
     for table in METADATA.sorted_tables:
         if table is SCHEMA_VERSIONS or _since(table) > version:
             continue
-        columns = {
-            str(CreateColumn(column).compile(dialect=dialect)): _since(column)
-            for column in table.columns
-            if _since(column) <= version
-        }
         if _since(table) == version:
+            columns = [written(column) for column in table.columns if _since(column) <= version]
             key = ", ".join(column.name for column in table.primary_key)
             # A number that SQLite counts up says so itself.
             own = "" if any("PRIMARY KEY" in column for column in columns) else f", PRIMARY KEY ({key})"
             statements.append(f"CREATE TABLE {table.name} ({', '.join(columns)}{own})")
         else:
-            added = (column for column, since in columns.items() if since == version)
-            statements += [f"ALTER TABLE {table.name} ADD COLUMN {column}" for column in added]
+            added = (column for column in table.columns if _since(column) == version)
+            statements += [f"ALTER TABLE {table.name} ADD COLUMN {written(column)}" for column in added]
         indexes = sorted(table.indexes, key=lambda index: str(index.name))
         statements += [
             str(CreateIndex(index).compile(dialect=dialect)) for index in indexes if _since(index) == version
