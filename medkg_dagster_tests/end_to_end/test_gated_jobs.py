@@ -47,6 +47,29 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield running
 
 
+def test_where_a_daemon_runs_it_starts_the_job_that_medkg_run_follows(deployment: Running) -> None:
+    wait_for_heartbeat(deployment)
+
+    done = deployment.medkg("run", "plain")
+
+    assert done.stdout.endswith("plain/default succeeded\n")
+    with deployment.ledger() as ledger:
+        (phase,) = ledger.phases.of_job(JobKey("plain", "default"))
+    # One that has no time for it, on a machine that is overloaded, is not waited for.
+    assert (phase.starter == "plain__submissions") != ("the daemon does not start it" in done.stderr), phase
+
+
+def wait_for_heartbeat(deployment: Running) -> None:
+    """Wait until the daemon has just said that it calls sensors, which it does every 30 seconds."""
+    with DagsterInstance.from_config(str(deployment.home / "dagster")) as instance:
+
+        def look() -> bool | None:
+            beat = instance.get_daemon_heartbeats().get("SENSOR")
+            return (beat is not None and time.time() - beat.timestamp < 5) or None
+
+        deployment.wait("a heartbeat of the daemon", look)
+
+
 def test_a_field_of_the_wrong_type_opens_nothing_and_says_so_and_the_right_one_lets_the_job_go_on(
     deployment: Running,
 ) -> None:
@@ -96,26 +119,3 @@ def test_approving_now_starts_the_next_phase_at_once_and_only_once(deployment: R
         (_, gate) = ledger.phases.of_job(JobKey("reviewed", "now"))
     assert runs == {gate.run_id}
     assert job.attempts == 2
-
-
-def test_where_a_daemon_runs_it_starts_the_job_that_medkg_run_follows(deployment: Running) -> None:
-    wait_for_heartbeat(deployment)
-
-    done = deployment.medkg("run", "plain")
-
-    assert done.stdout.endswith("plain/default succeeded\n")
-    with deployment.ledger() as ledger:
-        (phase,) = ledger.phases.of_job(JobKey("plain", "default"))
-    # One that has no time for it, on a machine that is overloaded, is not waited for.
-    assert (phase.starter == "plain__submissions") != ("the daemon does not start it" in done.stderr), phase
-
-
-def wait_for_heartbeat(deployment: Running) -> None:
-    """Wait until the daemon has just said that it calls sensors, which it does every 30 seconds."""
-    with DagsterInstance.from_config(str(deployment.home / "dagster")) as instance:
-
-        def look() -> bool | None:
-            beat = instance.get_daemon_heartbeats().get("SENSOR")
-            return (beat is not None and time.time() - beat.timestamp < 5) or None
-
-        deployment.wait("a heartbeat of the daemon", look)
