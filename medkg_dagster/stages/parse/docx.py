@@ -26,6 +26,7 @@ _MAIN = re.compile(r"word/(?:document|footnotes|endnotes)\d*\.xml$")
 _ASIDE = {
     re.compile(r"word/(?:header|footer)\d*\.xml$"): "running headers and footers",
     re.compile(r"word/comments\.xml$"): "comments",
+    re.compile(r"word/(?:diagrams/data|charts/chart)\d*\.xml$"): "diagrams and charts",
 }
 _DELETED = frozenset({"del", "moveFrom"})
 _READ_THROUGH = frozenset(

@@ -137,11 +137,23 @@ def test_boxes_and_what_was_put_in_are_text_and_what_was_taken_out_or_stands_asi
     header = f"<w:hdr {WORD}>{paragraph('The Journal')}</w:hdr>"
     comments = f'<w:comments {WORD}><w:comment w:id="1">{paragraph("Is it so?")}</w:comment></w:comments>'
 
-    document = parse(docx(body, more={"word/header1.xml": header, "word/comments.xml": comments}))
+    diagram = '<d:dataModel xmlns:d="urn:d" xmlns:a="urn:a"><a:t>Asked</a:t></d:dataModel>'
+    aside = {
+        "word/header1.xml": header,
+        "word/comments.xml": comments,
+        "word/diagrams/data1.xml": diagram,
+    }
+
+    document = parse(docx(body, more=aside))
 
     assert document.text == "Aspirin in stroke\n\nIt really helps.\n\nIn a box"
     assert document.text_kept is not None
-    assert document.text_kept.left_out == {"comments": 3, "deleted text": 1, "running headers and footers": 2}
+    assert document.text_kept.left_out == {
+        "comments": 3,
+        "deleted text": 1,
+        "diagrams and charts": 1,
+        "running headers and footers": 2,
+    }
 
 
 BOX = (
@@ -274,7 +286,7 @@ def test_what_unpacks_to_a_hundred_times_its_size_is_refused_whatever_the_limit(
         parse(bomb)
 
 
-def test_many_styles_of_headings_cost_no_more_than_some() -> None:
+def test_styles_of_headings_are_looked_at_up_to_a_number_as_each_costs_for_every_paragraph() -> None:
     styles = (
         f'<w:style w:type="paragraph" w:styleId="S{n}"><w:name w:val="S{n}"/>'
         '<w:pPr><w:outlineLvl w:val="0"/></w:pPr></w:style>'
