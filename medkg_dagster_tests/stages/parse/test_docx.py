@@ -293,11 +293,12 @@ def test_styles_of_headings_are_looked_at_up_to_a_number_as_each_costs_for_every
         for n in range(3000)
     )
 
-    document = parse(
-        docx(TITLE + paragraph("Methods", "S1") + paragraph("It helps."), styles="".join(styles))
-    )
+    body = TITLE + paragraph("Methods", "S1") + paragraph("It helps.") + paragraph("Late", "S2999")
+
+    document = parse(docx(body, styles="".join(styles)))
 
     assert outline(document) == [(1, "Methods")]
+    assert document.text.endswith("It helps.\n\nLate")
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
