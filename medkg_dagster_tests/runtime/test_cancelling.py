@@ -65,7 +65,7 @@ def stop(
             os.killpg(pid, sent)
         return end_of(started), (deployment.folder / "log").read_text()
     finally:
-        with suppress(ProcessLookupError):
+        if started.exitcode is None:
             os.killpg(pid, signal.SIGKILL)
 
 
