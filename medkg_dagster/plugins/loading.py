@@ -19,6 +19,8 @@ T = TypeVar("T")
 _LOG = logging.getLogger("medkg.plugins")
 _POLL_SECONDS = 0.1
 _REPEAT_SECONDS = 1.0
+_RUNNING = threading.local()
+"""Its `guard` is the innermost one that runs code in this thread."""
 
 
 class _InterruptionError(BaseException):
@@ -31,6 +33,7 @@ class LoadGuard:
     A watching thread reports at the limit. It interrupts the main thread by a signal, which also ends most
     waits of the operating system. In any other thread, and where somebody else handles `SIGALRM`, the code is
     reported and goes on until it returns; so does code that never comes back from a C library.
+    The time of code that another guard runs within is that one's alone.
 
     Args:
         limit_seconds: The longest time of one call.
@@ -83,6 +86,11 @@ class LoadGuard:
             Exception: It raised one.
         """
         start = time.monotonic()
+        around: LoadGuard | None = getattr(_RUNNING, "guard", None)
+        paused = around and around._watched
+        if around is not None:
+            around._watched = None
+        _RUNNING.guard = self
         self._watched = (who, start)
         try:
             return work()
@@ -96,6 +104,9 @@ class LoadGuard:
             # From here on a signal that comes too late is ignored.
             self._watched = None
             self.seconds = time.monotonic() - start
+            _RUNNING.guard = around
+            if around is not None and paused:
+                around._watched = (paused[0], paused[1] + self.seconds)
 
     def _watch(self) -> None:
         reported: tuple[tuple[str, float] | None, float] = None, 0.0
@@ -113,7 +124,9 @@ class LoadGuard:
                     signal.pthread_kill(self._thread_id, signal.SIGALRM)
 
     def _take_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._watched is not None:
+        watched = self._watched
+        # The signal may be late, and meant for code that has ended since.
+        if watched is not None and time.monotonic() - watched[1] >= self.limit_seconds:
             raise _InterruptionError
         if callable(self._previous):
             self._previous(number, frame)  # the guard around this one may be waiting for it

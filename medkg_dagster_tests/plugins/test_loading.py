@@ -227,6 +227,30 @@ def test_a_guard_within_a_guard_does_not_keep_the_outer_one_from_interrupting() 
     assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
 
 
+def test_code_that_another_guard_ends_leaves_the_code_around_it_its_time() -> None:
+    def loads_another() -> str:
+        with pytest.raises(PluginTimeoutError):
+            guarded(loop)
+        time.sleep(0.5)  # longer than a guard takes to look
+        return "loaded"
+
+    assert guarded(loads_another) == "loaded"
+
+
+def test_code_in_another_thread_that_another_guard_runs_is_reported_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def slow() -> None:
+        late()
+        wait_for(lambda: bool(caplog.messages))
+        time.sleep(0.5)
+
+    with caplog.at_level(logging.ERROR, "medkg.plugins"):
+        in_thread(lambda: guarded(lambda: guarded(slow)))
+
+    assert len(caplog.messages) == 1
+
+
 def test_after_an_interruption_the_next_code_has_its_full_time() -> None:
     with LoadGuard(LOAD_SECONDS) as guard:
         with pytest.raises(PluginTimeoutError):
