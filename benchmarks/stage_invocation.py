@@ -16,6 +16,7 @@ from medkg_dagster.runtime.policies import external_calls
 from medkg_dagster.runtime.progress import RunProgress
 from medkg_dagster.runtime.step import StepRunner
 from medkg_dagster.stage_api import StageContext, StageDefinitionView, StageMetadata, write_key
+from medkg_dagster.stage_api._document_loop import InOrder
 
 _PIPELINE = """\
 name: titles
@@ -109,7 +110,8 @@ def _as_a_step_does(
             extensions=factory.extensions,
         )
         definition = planned.definition.model_copy(update={"config": {**planned.definition.config}})
-        outcome = StepRunner(pipeline, planned, factory).call(definition, ctx, {"documents": documents})
+        runner = StepRunner(pipeline, planned, factory)
+        outcome = runner.call(definition, ctx, {"documents": documents}, InOrder())
         progress.close()
         assert len(outcome.state["headlines"]) == outcome.output_count == len(documents)
 

@@ -19,6 +19,16 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CLASS = re.compile(r"\w+(\.\w+)*:\w+")
 
 
+def usable_processors() -> int:
+    """Return how many processors this process may use: by affinity, and by the limit of its control group."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return found if quota == "max" else max(1, min(found, int(quota) // int(period)))
+    except (OSError, ValueError):
+        return found
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The deployment's settings.
@@ -33,6 +43,8 @@ class Settings:
         ledger_url: The address of a ledger in PostgreSQL (`MEDKG_LEDGER_URL`); None keeps it in a file in
             `home`. It may hold a password and is never shown.
         translator: The class, as `module:Class`, that says how stages show as assets (`MEDKG_TRANSLATOR`).
+        workers: How many processes the documents of one stage are worked on in at once (`MEDKG_WORKERS`);
+            by default as many as there are processors that this process may use.
     """
 
     home: Path
@@ -42,6 +54,7 @@ class Settings:
     executor: str = "in_process"
     ledger_url: str | None = field(default=None, repr=False)
     translator: str | None = None
+    workers: int = field(default_factory=usable_processors)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Settings:
@@ -80,6 +93,7 @@ class Settings:
             executor=executor,
             ledger_url=env.get("MEDKG_LEDGER_URL"),
             translator=translator,
+            workers=_workers(env.get("MEDKG_WORKERS")),
         )
 
 
@@ -133,6 +147,14 @@ def _config_folder(named: str | None, base: Path) -> Path:
         return local.absolute()
     installed = Path(__file__).parent / "config"
     return installed if installed.is_dir() else Path(__file__).parent.parent / "config"
+
+
+def _workers(text: str | None) -> int:
+    if text is None:
+        return usable_processors()
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise ConfigError(f"MEDKG_WORKERS is {text!r}; set it to a whole number, 1 or more, or unset it")
+    return int(text)
 
 
 def _flag(name: str, text: str) -> bool:

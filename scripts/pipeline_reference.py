@@ -51,6 +51,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "gate": "gate: review",
         "metadata_overrides": "metadata_overrides: {kinds: [text], max_failure_ratio: 0.5}",
         "isolation": "isolation: subprocess",
+        "workers": "workers: 4",
     },
     "stages[].metadata_overrides": {
         "state_key": "state_key: redacted_document",

@@ -27,7 +27,7 @@ from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import Plan
 from medkg_dagster.runtime.dagster_internals import IMPLICIT_ASSET_JOB_NAME
 from medkg_dagster.runtime.resources import ledger_job_resource
-from medkg_dagster.runtime.state_storage import state_io_manager
+from medkg_dagster.runtime.state.io_manager import state_io_manager
 from medkg_dagster.settings import Settings
 from medkg_dagster.topology.names import LEDGER_JOB_RESOURCE, STATE_RESOURCE
 

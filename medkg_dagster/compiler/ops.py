@@ -8,7 +8,7 @@ from medkg_dagster.compiler.config_schema import ConfigSchemas
 from medkg_dagster.compiler.translator import provider_tags
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
-from medkg_dagster.runtime.state_storage import STATE_KEY, StateType
+from medkg_dagster.runtime.state.io_manager import STATE_KEY, StateType
 from medkg_dagster.runtime.step import RESULT, StepRunner
 from medkg_dagster.stage_api import StageMetadata
 from medkg_dagster.stage_api._stage_types.metadata import qualified_name

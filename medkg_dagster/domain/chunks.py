@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -83,23 +83,52 @@ class EmbeddingBatch:
         Raises:
             StoreError: Chunks and vectors do not fit together.
         """
+        self.check({chunk.id for chunk in chunks})
+        return dict(zip(self.chunk_ids, self.vectors, strict=True))
+
+    def check(self, wanted: Set[str]) -> None:
+        """See that there is one vector for each of the chunks, and no other.
+
+        Raises:
+            StoreError: Chunks and vectors do not fit together.
+        """
         rows = len(self.vectors)
         if rows != len(self.chunk_ids):
             raise StoreError(f"{rows} vectors for {len(self.chunk_ids)} chunk ids; run the embed stage again")
-        wanted, present = {chunk.id for chunk in chunks}, set(self.chunk_ids)
+        present = set(self.chunk_ids)
         if wanted != present:
             named = ", ".join(sorted(wanted ^ present)[:3])
             raise StoreError(
                 f"chunks and vectors do not fit together: {len(wanted - present)} chunks have no vector and "
                 f"{len(present - wanted)} vectors have no chunk (first: {named}); run the embed stage again"
             )
-        return dict(zip(self.chunk_ids, self.vectors, strict=True))
 
-    def of_chunks(self, chunk_ids: Collection[str]) -> EmbeddingBatch:
-        """Return the part of the batch that is of some chunks."""
-        rows = [row for row, chunk in enumerate(self.chunk_ids) if chunk in chunk_ids]
+    def of_rows(self, rows: Sequence[int]) -> EmbeddingBatch:
+        """Return some of the rows as a batch."""
         ids = tuple(self.chunk_ids[row] for row in rows)
-        return EmbeddingBatch(ids, self.vectors[rows], self.model, self.lexical)
+        return EmbeddingBatch(ids, self.vectors[list(rows)], self.model, self.lexical)
+
+    def header(self) -> dict[str, Any]:
+        """Return what is to be known of the batch without its vectors."""
+        return {"items": len(self), "model": self.model}
+
+    @classmethod
+    def joined(cls, parts: Sequence[EmbeddingBatch]) -> EmbeddingBatch:
+        """Return one batch of those of several documents, in their order.
+
+        Raises:
+            StoreError: They are of several models.
+        """
+        import numpy as np
+
+        models = {(part.model, part.lexical) for part in parts}
+        if len(models) > 1:
+            named = " and ".join(sorted(model for model, _ in models))
+            raise StoreError(f"vectors of several models are no batch: {named}; run the embed stage again")
+        model, lexical = next(iter(models), ("", False))
+        ids = tuple(chunk for part in parts for chunk in part.chunk_ids)
+        vectors = [part.vectors for part in parts if len(part)]
+        return cls(ids, np.concatenate(vectors) if vectors else np.zeros((0, 0), np.float32), model, lexical)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return plain NumPy arrays (no object dtype) that `from_arrays` turns back into an equal batch."""

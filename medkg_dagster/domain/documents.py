@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
+from typing import Any
 
 from pydantic import Field
 
@@ -118,6 +119,9 @@ class TextKept(Value):
     left_out: dict[str, int] = Field(default_factory=dict)
 
 
+_LARGE = {"text", "sections", "annotations", "authors", "references"}
+
+
 class Document(Value):
     """One document in the IR.
 
@@ -162,6 +166,11 @@ class Document(Value):
     format: PayloadFormat | None = None
     versions: tuple[str, ...] = ()
     synthetic: bool = False
+
+    def header(self) -> dict[str, Any]:
+        """Return what is to be known of the document without its text."""
+        header = self.model_dump(mode="json", exclude=_LARGE)
+        return {**header, "characters": len(self.text), "sections": len(self.sections)}
 
 
 def hash_content(title: str, text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
@@ -57,6 +57,11 @@ class Payload(Value):
         """SHA-256 (hex) of the bytes."""
         return hashlib.sha256(self.content).hexdigest()
 
+    def header(self) -> dict[str, Any]:
+        """Return what is to be known of the payload without its bytes."""
+        header = self.model_dump(mode="json", exclude={"content"})
+        return {**header, "content_hash": self.content_hash, "size": len(self.content)}
+
 
 class FileStatus(StrEnum):
     """What became of fetching a file."""
@@ -97,6 +102,10 @@ class DownloadedFile(Value):
     sha256: str
     size: int
     media_type: str
+
+    def header(self) -> dict[str, Any]:
+        """Return all of it: it is small."""
+        return self.model_dump(mode="json")
 
 
 class FileRecord(Value):

@@ -123,21 +123,21 @@ def code_version(metadata: StageMetadata, config: Any, overrides: Mapping[str, A
         config: What `check_config` returned.
         overrides: What the stage says differently from its type.
     """
-    parts = [metadata.stage_type, metadata.version, _canonical(config)]
-    described = json.dumps([*parts, _canonical(overrides)] if overrides else parts, sort_keys=True)
+    parts = [metadata.stage_type, metadata.version, canonical(config)]
+    described = json.dumps([*parts, canonical(overrides)] if overrides else parts, sort_keys=True)
     return hashlib.sha256(described.encode()).hexdigest()[:_DIGITS]
 
 
-def _canonical(value: Any) -> Any:
+def canonical(value: Any) -> Any:
     """Return a value as JSON has it, the same in every process."""
     if isinstance(value, enum.Enum):
-        return _canonical(value.value)
+        return canonical(value.value)
     if isinstance(value, Mapping):
-        return {str(key): _canonical(item) for key, item in value.items()}
+        return {str(key): canonical(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_canonical(item) for item in value]
+        return [canonical(item) for item in value]
     if isinstance(value, set | frozenset):
-        return sorted((_canonical(item) for item in value), key=repr)
+        return sorted((canonical(item) for item in value), key=repr)
     if isinstance(value, BaseModel):
-        return _canonical(value.model_dump())
+        return canonical(value.model_dump())
     return value if value is None or isinstance(value, str | int | float | bool) else str(value)

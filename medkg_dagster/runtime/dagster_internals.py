@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from dagster import RepositoryDefinition
+from dagster import BetaWarning, DataVersion, MetadataValue, Output, RepositoryDefinition
 from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
 from dagster._core.definitions.definition_config_schema import (
     convert_user_facing_definition_config_schema as as_definition_schema,
@@ -37,7 +39,17 @@ __all__ = [
     "as_definition_schema",
     "capture_interrupts",
     "repository_snapshot",
+    "versioned_output",
 ]
+
+
+def versioned_output(
+    value: Any, name: str, metadata: Mapping[str, MetadataValue[Any]], version: str
+) -> Output[Any]:
+    """Return an op's output with its data version, which Dagster still calls a beta."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BetaWarning)
+        return Output(value, name, metadata=metadata, data_version=DataVersion(version))
 
 
 def repository_snapshot(repository: RepositoryDefinition) -> RepositorySnap:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from medkg_dagster.domain.holdings import DocumentStatus, short_name
 from medkg_dagster.stage_api import QuarantinedDocument, StageContext
 from medkg_dagster.stage_api._context import Described, Scalar
+from medkg_dagster.stage_api._documents import DocumentValues, join_parts
 from medkg_dagster.stage_api._invocation import StageOutcome
 from medkg_dagster.stage_api._redaction import redact
 
@@ -51,7 +52,9 @@ def output_metadata(ctx: StageContext, outcome: StageOutcome) -> dict[str, Metad
         metadata[f"documents_{status.value}"] = MetadataValue.int(aside[status])
     metadata |= described_metadata(ctx)
     for key, value in outcome.state.items():
-        if isinstance(value, Sequence):
+        if isinstance(value, DocumentValues):
+            metadata[f"{key}_count"] = MetadataValue.int(value.items)
+        elif isinstance(value, Sequence):
             metadata[f"{key}_count"] = MetadataValue.int(len(value))
         metadata[f"{key}_preview"] = MetadataValue.md(_preview(value, ctx))
     return metadata
@@ -126,6 +129,8 @@ def _column_type(rows: Sequence[Mapping[str, Scalar]], name: str) -> str:
 
 def _preview(value: Any, ctx: StageContext) -> str:
     """Return the beginning of a value in Markdown: of what has fields a table, else JSON."""
+    if isinstance(value, DocumentValues):
+        value = join_parts(value.value_type, [part.load() for part in value.parts[:PREVIEW_ITEMS]])
     if isinstance(value, BaseModel) and (cells := _cells(value)):
         return _markdown_table([{"field": name, "value": cell} for name, cell in cells.items()])
     items = list(value[:PREVIEW_ITEMS]) if isinstance(value, tuple | list) else []

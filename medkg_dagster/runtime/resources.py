@@ -28,12 +28,14 @@ class LedgerJob:
         ledger: The open ledger.
         job: The job as it was when the run, or in a process of its own the step, began.
         home: The folder for all data.
+        workers: How many processes documents are worked on in at once.
         problem: What is wrong with the configuration that the run gives its stages; none of them begins then.
     """
 
     ledger: JobLedger
     job: Job
     home: Path
+    workers: int
     problem: ConfigError | None
 
 
@@ -99,7 +101,7 @@ def ledger_job_resource(
             plan = plans.get(pipeline)
             job = ledger.runs.begin(key, run_identity(run), stages=plan.stage_names if plan else None)
             problem = _wrong_config(plan, job, run, extensions) if plan else None
-            yield LedgerJob(ledger, job, settings.home, problem)
+            yield LedgerJob(ledger, job, settings.home, settings.workers, problem)
 
     return ledger_job
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from inspect import Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -20,7 +21,7 @@ from medkg_dagster.ledger import StageStatus
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage, Wire
 from medkg_dagster.resolution.stage_config import stored_names
-from medkg_dagster.runtime.dagster_internals import StepOutputHandle
+from medkg_dagster.runtime.dagster_internals import StepOutputHandle, versioned_output
 from medkg_dagster.runtime.failures import (
     INTERRUPTS,
     InterruptWatch,
@@ -34,10 +35,25 @@ from medkg_dagster.runtime.policies import external_calls, is_retryable, retry_d
 from medkg_dagster.runtime.progress import RunProgress
 from medkg_dagster.runtime.requests import given_config
 from medkg_dagster.runtime.resources import LedgerJob
-from medkg_dagster.runtime.state_storage import StateIOManager, StoredState, archive_state, load_reference
+from medkg_dagster.runtime.state.io_manager import (
+    StateIOManager,
+    StoredState,
+    archive_state,
+    data_version,
+    load_reference,
+)
+from medkg_dagster.runtime.state.memo import MemoEngine
 from medkg_dagster.runtime.step_record import StepRecord
-from medkg_dagster.stage_api import QuarantinedDocument, StageContext, SubprocessIsolation
+from medkg_dagster.stage_api import QuarantinedDocument, StageContext, StageMetadata, SubprocessIsolation
 from medkg_dagster.stage_api._context import withhold_secrets
+from medkg_dagster.stage_api._document_loop import DocumentEngine, InOrder
+from medkg_dagster.stage_api._documents import (
+    DocumentValues,
+    MemoryPart,
+    is_kept_by_document,
+    split_items,
+    whole_value,
+)
 from medkg_dagster.stage_api._invocation import StageOutcome, invoke
 from medkg_dagster.stage_api._redaction import redact, text_of
 from medkg_dagster.topology.models import StageDefinition
@@ -82,13 +98,20 @@ class StepRunner:
     # Dagster asks for that of every op's function, and finding it takes a tenth of the time to make an op.
     __signature__ = Signature(list(signature(__call__).parameters.values())[1:])
 
-    def call(self, definition: StageDefinition, ctx: StageContext, inputs: Mapping[str, Any]) -> StageOutcome:
+    def call(
+        self,
+        definition: StageDefinition,
+        ctx: StageContext,
+        inputs: Mapping[str, Any],
+        engine: DocumentEngine,
+    ) -> StageOutcome:
         """Build and execute the stage, in this process or in a child process of its own.
 
         Args:
             definition: The stage with the configuration of this run.
             ctx: The context to give it.
             inputs: By argument of `execute`: the value.
+            engine: Does the work on documents, and keeps it.
 
         Returns:
             The outcome, its state under the names this stage stores it under.
@@ -99,15 +122,16 @@ class StepRunner:
         planned = self.planned
         wired = {wire.argument: inputs[wire.argument] for wire in planned.wires}
         try:
-            if planned.isolation is None:
+            if planned.isolation is None or planned.metadata.per_document:
                 stage = self.factory.resolve(self.pipeline.topology, definition)
-                outcome = invoke(planned.contract, stage, ctx, wired)
+                outcome = invoke(planned.contract, stage, ctx, wired, engine)
             else:
                 outcome = self._call_isolated(definition, ctx, wired, planned.isolation)
         finally:
             withhold_secrets(ctx)
         names = stored_names(planned.contract, planned.metadata)
-        return replace(outcome, state={stored: outcome.state[key] for key, stored in names.items()})
+        state = {key: _kept(key, value, planned.contract, engine) for key, value in outcome.state.items()}
+        return replace(outcome, state={stored: state[key] for key, stored in names.items()})
 
     def _call_isolated(
         self,
@@ -118,6 +142,15 @@ class StepRunner:
     ) -> StageOutcome:
         from medkg_dagster.runtime.isolation.invoke_isolated import invoke_isolated
 
+        whole = {argument: whole_value(value) for argument, value in inputs.items()}
+        return invoke_isolated(ctx=ctx, inputs=whole, **self.child_arguments(definition, limits))
+
+    def child_arguments(self, definition: StageDefinition, limits: SubprocessIsolation) -> dict[str, Any]:
+        """Return what a child process of the stage is told beside its context and inputs.
+
+        Raises:
+            StageResolutionError: No other process knows the stage type.
+        """
         planned = self.planned
         if planned.origin is None:
             raise StageResolutionError(
@@ -126,17 +159,15 @@ class StepRunner:
             )
         writers = {stage.name: stage for stage in self.pipeline.stages}
         sources = {wire.argument: _input_source(wire, writers[wire.source]) for wire in planned.wires}
-        return invoke_isolated(
-            target=planned.origin.target,
-            metadata=planned.contract,
-            input_sources={argument: source for argument, source in sources.items() if source is not None},
-            topology=self.pipeline.topology,
-            definition=definition,
-            ctx=ctx,
-            inputs=inputs,
-            limits=limits,
-            policy=self.factory.registry.policy,
-        )
+        return {
+            "target": planned.origin.target,
+            "metadata": planned.contract,
+            "input_sources": {argument: source for argument, source in sources.items() if source is not None},
+            "topology": self.pipeline.topology,
+            "definition": definition,
+            "limits": limits,
+            "policy": self.factory.registry.policy,
+        }
 
 
 @dataclass(slots=True, eq=False)
@@ -148,6 +179,7 @@ class _Step:
         dagster: Dagster's side of it.
         record: The ledger's side of it.
         home: The folder for all data.
+        workers: How many processes documents are worked on in at once.
         problem: What is wrong with what the run was asked for; the stage does not begin then.
         interrupts: Whether the run is to stop.
         ctx: What the stage is given; None until that is made.
@@ -157,6 +189,7 @@ class _Step:
     dagster: OpExecutionContext
     record: StepRecord
     home: Path
+    workers: int
     problem: ConfigError | None
     interrupts: InterruptWatch = field(default_factory=InterruptWatch)
     ctx: StageContext | None = None
@@ -165,7 +198,7 @@ class _Step:
     def of(cls, runner: StepRunner, context: OpExecutionContext, ledger_job: LedgerJob) -> "_Step":
         """Return the attempt that Dagster asks for."""
         record = StepRecord.of(ledger_job, runner.pipeline, runner.planned.name, context)
-        return cls(runner, context, record, ledger_job.home, ledger_job.problem)
+        return cls(runner, context, record, ledger_job.home, ledger_job.workers, ledger_job.problem)
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
@@ -196,8 +229,9 @@ class _Step:
         progress = RunProgress(planned.name, log)
         try:
             ctx = self.ctx = self._context(progress)
-            loaded = {name: load_reference(value) for name, value in inputs.items()}
-            outcome = self.runner.call(self._configured(), ctx, loaded)
+            loaded = {name: self._loaded(name, value) for name, value in inputs.items()}
+            configured = self._configured()
+            outcome = self.runner.call(configured, ctx, loaded, self._engine(configured))
             metadata = output_metadata(ctx, outcome)
             stored = self._store(outcome)
         finally:
@@ -207,7 +241,18 @@ class _Step:
         figures = (planned.name, outcome.output_count, refused, outcome.seconds)
         log.info("%s: %d out, %d documents quarantined, %.2f s", *figures)
         self.record.finish(outcome, ctx)
-        return Output(stored, RESULT, metadata=metadata)
+        version = data_version(outcome.state, planned.metadata.state_types)
+        return versioned_output(stored, RESULT, metadata, version)
+
+    def _loaded(self, argument: str, value: Any) -> Any:
+        """Return an input, and its type with it where it is one unit that a document's work depends on."""
+        loaded = load_reference(value)
+        planned = self.runner.planned
+        wire = next((wire for wire in planned.wires if wire.argument == argument), None)
+        if wire is None or isinstance(loaded, DocumentValues) or not planned.metadata.per_document:
+            return loaded
+        types = self.runner.pipeline.find_stage(wire.source).metadata.state_types
+        return MemoryPart("", wire.state_key, loaded, types.get(wire.state_key, Any))
 
     def _context(self, progress: RunProgress) -> StageContext:
         planned, of_job = self.runner.planned, self.record.of_job
@@ -229,10 +274,38 @@ class _Step:
             return None
         content = archive_state(outcome.state, self.runner.planned.metadata.state_types)
         step = self.dagster.get_step_execution_context()
-        handle = StepOutputHandle(step.step.key, RESULT)
-        manager = step.get_io_manager(handle)
+        return self._io_manager.store(step.get_output_context(self._handle), content)
+
+    @property
+    def _handle(self) -> StepOutputHandle:
+        return StepOutputHandle(self.dagster.get_step_execution_context().step.key, RESULT)
+
+    @property
+    def _io_manager(self) -> StateIOManager:
+        manager = self.dagster.get_step_execution_context().get_io_manager(self._handle)
         assert isinstance(manager, StateIOManager)
-        return manager.store(step.get_output_context(handle), content)
+        return manager
+
+    def _engine(self, definition: StageDefinition) -> DocumentEngine:
+        """Return what does the work on documents: only what is not remembered, apart where that pays."""
+        from medkg_dagster.runtime.isolation.document_workers import DocumentWorkers
+        from medkg_dagster.runtime.isolation.invoke_isolated import start_message
+
+        runner, planned = self.runner, self.runner.planned
+        inner: DocumentEngine = InOrder()
+        writers = {stage.name: stage for stage in runner.pipeline.stages}
+        origins = [planned.origin, *(writers[wire.source].origin for wire in planned.wires)]
+        if planned.metadata.per_document and None not in origins:
+            limits = planned.isolation or SubprocessIsolation()
+            start = partial(start_message, **runner.child_arguments(definition, limits))
+            inner = DocumentWorkers(
+                workers=definition.workers or self.workers,
+                limits=limits,
+                is_demanded=planned.isolation is not None,
+                start=lambda ctx, inputs: start(ctx=ctx, inputs=inputs),
+            )
+        where = (self._io_manager.shards, runner.pipeline.name, planned)
+        return MemoEngine(*where, definition.config, self.home, inner)
 
     def _configured(self) -> StageDefinition:
         """Return the definition with this run's configuration: launchpad over request over YAML."""
@@ -289,6 +362,14 @@ def _described_type(planned: PlannedStage) -> str:
     if origin is None or origin.is_own:
         return stage_type
     return f"{stage_type} of {origin.distribution} {origin.version}"
+
+
+def _kept(key: str, value: Any, metadata: StageMetadata, engine: DocumentEngine) -> Any:
+    """Return a value as it is stored: by document where its items know theirs, else as one unit."""
+    value_type = metadata.state_types.get(key, Any)
+    if isinstance(value, DocumentValues) or not is_kept_by_document(value_type):
+        return value
+    return DocumentValues(engine.keep(split_items(key, value, value_type)), value_type)
 
 
 def _input_source(wire: Wire, writer: PlannedStage) -> "InputSource | None":

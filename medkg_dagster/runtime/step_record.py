@@ -21,6 +21,7 @@ from medkg_dagster.runtime.dagster_internals import capture_interrupts
 from medkg_dagster.runtime.ledger_job_record import LedgerJobRecord, gate_rule
 from medkg_dagster.runtime.resources import LedgerJob, run_identity
 from medkg_dagster.stage_api import Document, QuarantinedDocument, StageContext
+from medkg_dagster.stage_api._documents import DocumentValues, item_type
 from medkg_dagster.stage_api._invocation import StageOutcome
 from medkg_dagster.topology.names import dagster_name
 
@@ -137,6 +138,8 @@ def _state_counts(state: Mapping[str, Any]) -> dict[str, int]:
     for key, value in state.items():
         if isinstance(value, tuple | list):
             counts[key] = len(value)
+        elif isinstance(value, DocumentValues) and item_type(value.value_type) is not None:
+            counts[key] = value.items
         elif isinstance(value, BaseModel):
             numbers = ((name, getattr(value, name)) for name in type(value).model_fields)
             counts |= {name: number for name, number in numbers if type(number) is int}
@@ -150,5 +153,5 @@ def _described_counts(ctx: StageContext) -> dict[str, int]:
 
 def _passed(state: Mapping[str, Any]) -> set[str]:
     """Return the ids of the documents in a stage's state."""
-    values = (value for value in state.values() if isinstance(value, tuple | list))
-    return {item.id for value in values for item in value if isinstance(item, Document)}
+    values = [value for value in state.values() if isinstance(value, DocumentValues)]
+    return {part.document_id for value in values if item_type(value.value_type) is Document for part in value}

@@ -36,6 +36,13 @@ from medkg_dagster.stage_api._context import (
     Stopwatch,
     TopologyView,
 )
+from medkg_dagster.stage_api._documents import (
+    DocumentContext,
+    DocumentPart,
+    DocumentResult,
+    DocumentValues,
+    MemoryPart,
+)
 from medkg_dagster.stage_api._extensions import (
     Embedder,
     Extension,
@@ -84,9 +91,13 @@ __all__ = [
     "Config",
     "ConfigError",
     "Document",
+    "DocumentContext",
     "DocumentError",
     "DocumentGraphStore",
     "DocumentIndexStore",
+    "DocumentPart",
+    "DocumentResult",
+    "DocumentValues",
     "DownloadedFile",
     "Edge",
     "Embedder",
@@ -111,6 +122,7 @@ __all__ = [
     "JobRecord",
     "ListingSource",
     "MedkgError",
+    "MemoryPart",
     "Neighbour",
     "NoParameters",
     "Node",

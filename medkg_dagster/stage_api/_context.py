@@ -118,26 +118,7 @@ class StageContext:
             BatchInterruptedError: The error may pass, so it is no fault of the document.
             Exception: The error itself, where it is another one that is no fault of the document.
         """
-        if not is_of_document(error):
-            if not may_pass(error):
-                error.add_note(f"At document {document_id}, which is not at fault.")
-                raise error
-            cause = f"{type(error).__name__}: {text_of(error)}"
-            raise BatchInterruptedError(
-                f"at {document_id}: {cause}; no fault of the document, which is not set aside: the work is "
-                "tried again as the stage's policy says"
-            ) from error
-        shown = showable(error)
-        details = "" if isinstance(error, MedkgError) else "".join(traceback.format_exception(shown))
-        message = str(shown) or type(error).__name__
-        status, is_fault = DocumentStatus.QUARANTINED, True
-        if isinstance(error, RejectedDocumentError):
-            status, is_fault = DocumentStatus(error.status), False
-        kind = type(error).__name__
-        self.quarantined.append(
-            QuarantinedDocument(document_id, self.stage, kind, message, details, status, is_fault)
-        )
-        self.log.warning("%s %s: %s: %s", status.value, document_id, kind, message)
+        set_aside(self, judge_fault(self.stage, document_id, error))
 
     def for_each(
         self,
@@ -175,6 +156,43 @@ class StageContext:
                 self.succeeded += 1
             self.report_progress(done, total, unit)
         return results
+
+
+def judge_fault(stage: str, document_id: str, error: Exception) -> QuarantinedDocument:
+    """Return what is held against a document.
+
+    Args:
+        stage: The stage that met the error.
+        document_id: The document's or payload's id.
+        error: What the work on it raised.
+
+    Raises:
+        BatchInterruptedError: The error may pass, so it is no fault of the document.
+        Exception: The error itself, where it is another one that is no fault of the document.
+    """
+    if not is_of_document(error):
+        if not may_pass(error):
+            error.add_note(f"At document {document_id}, which is not at fault.")
+            raise error
+        cause = f"{type(error).__name__}: {text_of(error)}"
+        raise BatchInterruptedError(
+            f"at {document_id}: {cause}; no fault of the document, which is not set aside: the work is "
+            "tried again as the stage's policy says"
+        ) from error
+    shown = showable(error)
+    details = "" if isinstance(error, MedkgError) else "".join(traceback.format_exception(shown))
+    message = str(shown) or type(error).__name__
+    status, is_fault = DocumentStatus.QUARANTINED, True
+    if isinstance(error, RejectedDocumentError):
+        status, is_fault = DocumentStatus(error.status), False
+    return QuarantinedDocument(document_id, stage, type(error).__name__, message, details, status, is_fault)
+
+
+def set_aside(ctx: StageContext, judged: QuarantinedDocument) -> None:
+    """Set a document aside that was judged elsewhere."""
+    ctx.quarantined.append(judged)
+    said = (judged.status.value, judged.document_id, judged.error_class, judged.message)
+    ctx.log.warning("%s %s: %s: %s", *said)
 
 
 def withhold_secrets(ctx: StageContext) -> None:

@@ -37,10 +37,12 @@ def encoding_of(value_type: Any) -> str:
 
 
 def dump_value(key: str, value: Any, value_type: Any) -> bytes:
-    """Serialize one value.
+    """Serialize one value; see `encode_value` and `compress`."""
+    return compress(encode_value(key, value, value_type), value_type)
 
-    Returns:
-        Bytes that `load_value` turns back into an equal value.
+
+def encode_value(key: str, value: Any, value_type: Any) -> bytes:
+    """Serialize one value without compressing it; equal values give equal bytes.
 
     Raises:
         StateError: The type cannot be serialized, the value is not of it, or it holds a secret that was
@@ -48,8 +50,6 @@ def dump_value(key: str, value: Any, value_type: Any) -> bytes:
     """
     if _is_array_type(value_type):
         return _without_secret(key, _dump_arrays(key, value))
-    import zstandard
-
     adapter = _adapter(key, value_type)
     try:
         # Serialization only warns about a value of another type; validation first makes it an error.
@@ -60,7 +60,15 @@ def dump_value(key: str, value: Any, value_type: Any) -> bytes:
             f"state key {key!r}: the value is not a {qualified_name(value_type)}: {text_of(error)}; "
             "return that type, or declare the right one in state_types"
         ) from showable(error)
-    _without_secret(key, encoded)
+    return _without_secret(key, encoded)
+
+
+def compress(encoded: bytes, value_type: Any) -> bytes:
+    """Return what `encode_value` returned as it is stored; `load_value` turns it back into an equal value."""
+    if _is_array_type(value_type):
+        return encoded
+    import zstandard
+
     return zstandard.ZstdCompressor(level=3, write_checksum=True).compress(encoded)
 
 

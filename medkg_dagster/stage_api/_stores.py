@@ -140,3 +140,6 @@ class DocumentGraphStore(GraphStore, Protocol):
             nodes: What each changed document says about nodes, as for `upsert`.
             edges: The edges of the changed documents, merged by id.
         """
+
+    def size(self, documents: Collection[str]) -> tuple[int, int]:
+        """Return how many nodes and edges of some documents it holds."""

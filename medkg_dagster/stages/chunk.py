@@ -11,8 +11,8 @@ from medkg_dagster.stage_api import (
     Chunk,
     Config,
     Document,
+    DocumentContext,
     Section,
-    StageContext,
     StageRegistration,
     chunk_id,
 )
@@ -58,31 +58,23 @@ class ChunkConfig(Config):
 
 
 class ChunkStage:
-    """Cuts documents along their structure."""
+    """Cuts a document along its structure."""
 
     def __init__(self, config: ChunkConfig) -> None:
         self._config = config
         self._window = _WINDOW_CHUNKS * config.max_characters
 
-    def execute(self, ctx: StageContext, document: tuple[Document, ...]) -> tuple[Chunk, ...]:
-        """Cut every document, one after the other and in reading order."""
+    def execute(self, _ctx: DocumentContext, document: Document) -> tuple[Chunk, ...]:
+        """Cut a document in reading order."""
         from semantic_text_splitter import TextSplitter
 
         splitter = TextSplitter(self._config.max_characters, overlap=self._config.overlap)
-        pieces = ctx.for_each(
-            document, lambda one: self._cut_document(one, splitter), document_id=lambda one: one.id
-        )
-        chunks = tuple(chunk for piece in pieces for chunk in piece)
-        ctx.log.info("cut %d documents into %d chunks", len(pieces), len(chunks))
-        return chunks
-
-    def _cut_document(self, document: Document, splitter: TextSplitter) -> list[Chunk]:
         spans = (
             (section, span)
             for section in document.sections
             for span in self._cut_section(document.text, section, splitter)
         )
-        return [
+        return tuple(
             Chunk(
                 id=chunk_id(document.id, document.content_hash, start, end),
                 document_id=document.id,
@@ -95,7 +87,7 @@ class ChunkStage:
                 text=document.text[start:end],
             )
             for ordinal, (section, (start, end)) in enumerate(spans)
-        ]
+        )
 
     def _cut_section(self, text: str, section: Section, splitter: TextSplitter) -> list[Span]:
         """Cut the blocks of one section; its heading stands before them and is no part of any chunk."""
@@ -132,6 +124,7 @@ def register() -> StageRegistration:
         state_types={"chunks": tuple[Chunk, ...]},
         dependencies=("parse",),
         kinds=("python",),
+        per_document=True,
     )
 
 

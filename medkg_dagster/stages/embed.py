@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, ValidationInfo, model_validator
@@ -10,6 +11,7 @@ from medkg_dagster.errors import StageContractError
 from medkg_dagster.stage_api import (
     Chunk,
     Config,
+    DocumentContext,
     Embedder,
     EmbeddingBatch,
     ExtensionKind,
@@ -52,48 +54,68 @@ class EmbedConfig(Config):
 
 
 class EmbedStage:
-    """Embeds chunks in batches."""
+    """Embeds the chunks of some documents at once."""
 
     def __init__(self, config: EmbedConfig) -> None:
         self._config = config
+        self._opened: Embedder | None = None
 
-    def execute(self, ctx: StageContext, chunks: tuple[Chunk, ...]) -> EmbeddingBatch:
-        """Return one vector for each chunk, in the order of the chunks; equal texts are embedded once.
+    def prepare(self, ctx: StageContext) -> None:
+        """Open the embedder.
 
         Raises:
-            ConfigError: The embedder cannot be opened: an extra, a file or a variable is missing.
+            ConfigError: It cannot be opened: an extra, a file or a variable is missing.
+        """
+        if self._opened is None:
+            extension = ctx.extensions.find(ExtensionKind.EMBEDDER, self._config.embedder)
+            self._opened = extension.open(self._config.params, ctx.home)
+
+    def fingerprints(self, ctx: StageContext) -> Mapping[str, str]:
+        """Return the model, which names its settings and the hash of its file."""
+        self.prepare(ctx)
+        return {"model": self._embedder.model}
+
+    @property
+    def _embedder(self) -> Embedder:
+        assert self._opened is not None
+        return self._opened
+
+    def execute(
+        self, ctx: DocumentContext, chunks: Sequence[tuple[Chunk, ...]]
+    ) -> tuple[EmbeddingBatch, ...]:
+        """Return for each document one vector for each chunk; equal texts are embedded once.
+
+        Raises:
             SourceError: A remote embedder failed.
             StageContractError: The embedder returned vectors of the wrong number or shape.
         """
         import numpy as np
 
-        extension = ctx.extensions.find(ExtensionKind.EMBEDDER, self._config.embedder)
-        embedder: Embedder = extension.open(self._config.params, ctx.home)
         rows: dict[str, int] = {}
-        for chunk in chunks:
+        for chunk in (chunk for one in chunks for chunk in one):
             rows.setdefault(embedded_text(chunk), len(rows))
         texts = list(rows)
         parts: list[NDArray[np.float32]] = []
         for start in range(0, len(texts), self._config.batch_size):
-            parts.append(self._embed(ctx, embedder, texts[start : start + self._config.batch_size], parts))
-            ctx.report_progress(min(start + self._config.batch_size, len(texts)), len(texts), "texts")
+            parts.append(self._embed(ctx, texts[start : start + self._config.batch_size], parts))
         distinct = np.concatenate(parts) if parts else np.zeros((0, 0), dtype=np.float32)
-        order = np.array([rows[embedded_text(chunk)] for chunk in chunks], dtype=np.intp)
-        ctx.succeeded += len(chunks)
-        ctx.log.info("embedded %d chunks (%d distinct texts) with %s", len(chunks), len(rows), embedder.model)
-        return EmbeddingBatch(
-            chunk_ids=tuple(chunk.id for chunk in chunks),
-            vectors=distinct[order],
-            model=embedder.model,
-            lexical=embedder.lexical,
+        return tuple(
+            EmbeddingBatch(
+                chunk_ids=tuple(chunk.id for chunk in one),
+                vectors=distinct[np.array([rows[embedded_text(chunk)] for chunk in one], dtype=np.intp)],
+                model=self._embedder.model,
+                lexical=self._embedder.lexical,
+            )
+            for one in chunks
         )
 
     def _embed(
-        self, ctx: StageContext, embedder: Embedder, texts: list[str], earlier: list[NDArray[np.float32]]
+        self, ctx: DocumentContext, texts: list[str], earlier: list[NDArray[np.float32]]
     ) -> NDArray[np.float32]:
         """Embed one batch and check what came back."""
         import numpy as np
 
+        embedder = self._embedder
         if isinstance(embedder, RemoteEmbedder):
             vectors = embedder.using(ctx.calls).embed(texts)
         else:
@@ -123,4 +145,6 @@ def register() -> StageRegistration:
         state_types={"embedding_batch": EmbeddingBatch},
         dependencies=("chunk",),
         kinds=("python", "numpy"),
+        per_document=True,
+        batch=32,
     )

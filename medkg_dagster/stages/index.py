@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from contextlib import closing
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Self
 
 from pydantic import Field, ValidationInfo, model_validator
 
-from medkg_dagster.domain.chunks import index_hashes
 from medkg_dagster.stage_api import (
     Chunk,
     Config,
-    Document,
     DocumentIndexStore,
+    DocumentPart,
+    DocumentValues,
     EmbeddingBatch,
     ExtensionKind,
     IndexReceipt,
+    MemoryPart,
     StageContext,
     StageRegistration,
+    StoreError,
     check_extension,
 )
-from medkg_dagster.stages.store_difference import compare_store, gone_meanwhile
+from medkg_dagster.stages.store_difference import compare_store, gone_meanwhile, input_hash, portions
 
 
 class IndexConfig(Config):
@@ -51,11 +54,11 @@ class IndexStage:
     def execute(
         self,
         ctx: StageContext,
-        chunks: tuple[Chunk, ...],
-        embedding_batch: EmbeddingBatch,
-        document: tuple[Document, ...] | None = None,
+        chunks: DocumentValues,
+        embedding_batch: DocumentValues | EmbeddingBatch,
+        document: DocumentValues | None = None,
     ) -> IndexReceipt:
-        """Write what the store does not hold yet, in one transaction; the same batch again changes nothing.
+        """Write what the store does not hold yet; the same batch again changes nothing.
 
         Documents, where the pipeline has them here, make those known that have no chunks.
 
@@ -63,19 +66,16 @@ class IndexStage:
             StoreError: The store cannot be opened or written, or chunks and vectors do not fit together.
         """
         extension = ctx.extensions.find(ExtensionKind.INDEX_STORE, self._config.store)
-        documents = {*(chunk.document_id for chunk in chunks), *(item.id for item in document or ())}
-        invented = {item.id for item in document or () if item.synthetic}
-        chunks = tuple(
-            chunk.model_copy(update={"synthetic": True}) if chunk.document_id in invented else chunk
-            for chunk in chunks
-        )
+        if isinstance(embedding_batch, EmbeddingBatch):
+            embedding_batch = _by_document(embedding_batch, chunks)
         store: DocumentIndexStore = extension.open(self._config.params, ctx.home)
         with closing(store):
             if extension.keeps_documents:
-                given = index_hashes(documents, chunks, embedding_batch)
-                receipt = _write_difference(ctx, store, given, chunks, embedding_batch)
+                receipt = _write_difference(ctx, store, _Batch.of(chunks, embedding_batch, document))
             else:
-                receipt = store.upsert(chunks, embedding_batch)
+                batch = _Batch.of(chunks, embedding_batch, document)
+                marked = [chunk for name in batch.chunks for chunk in batch.chunks_of(name)]
+                receipt = store.upsert(marked, embedding_batch.whole())
         ctx.succeeded += receipt.documents
         ctx.report_progress(receipt.chunks_indexed, receipt.chunks_indexed, "chunks")
         ctx.log.info(
@@ -88,22 +88,85 @@ class IndexStage:
         return receipt
 
 
-def _write_difference(
-    ctx: StageContext,
-    store: DocumentIndexStore,
-    given: Mapping[str, str],
-    chunks: Sequence[Chunk],
-    embeddings: EmbeddingBatch,
-) -> IndexReceipt:
-    difference = compare_store(ctx, store.held(), given)
-    new = [chunk for chunk in chunks if chunk.document_id in difference.changed]
-    vectors = embeddings.of_chunks({chunk.id for chunk in new})
-    receipt = store.apply(difference.changed, difference.removed, new, vectors)
-    if gone := gone_meanwhile(ctx, difference.changed):
-        store.apply({}, gone, (), vectors.of_chunks(()))
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What the index is given, by document.
+
+    Attributes:
+        chunks: The chunks of those that have some.
+        vectors: Their vectors.
+        invented: Those that are no evidence.
+        hashes: Of every document the hash of all that the index is given of it.
+    """
+
+    chunks: Mapping[str, DocumentPart]
+    vectors: Mapping[str, DocumentPart]
+    invented: Set[str]
+    hashes: Mapping[str, str]
+
+    @classmethod
+    def of(cls, chunks: DocumentValues, vectors: DocumentValues, documents: DocumentValues | None) -> _Batch:
+        cut, embedded = chunks.by_id(), vectors.by_id()
+        if lonely := sorted(cut.keys() ^ embedded.keys()):
+            raise StoreError(
+                f"chunks and vectors do not fit together: {lonely[0]} has only one of them; run the embed "
+                "stage again"
+            )
+        known = {} if documents is None else documents.by_id()
+        invented = {name for name, part in known.items() if part.header.get("synthetic")}
+        hashes = {
+            name: input_hash(cut.get(name), embedded.get(name), rules="synthetic" if name in invented else "")
+            for name in cut.keys() | known.keys()
+        }
+        return cls(cut, embedded, invented, hashes)
+
+    def chunks_of(self, name: str) -> Sequence[Chunk]:
+        """Return the chunks of a document, marked where it is invented."""
+        if name not in self.chunks:
+            return ()
+        chunks: Sequence[Chunk] = self.chunks[name].load()
+        mark = {"synthetic": True}
+        return [chunk.model_copy(update=mark) for chunk in chunks] if name in self.invented else chunks
+
+    @property
+    def model(self) -> str:
+        """What made the vectors."""
+        return next((part.header["model"] for part in self.vectors.values()), "")
+
+
+def _write_difference(ctx: StageContext, store: DocumentIndexStore, batch: _Batch) -> IndexReceipt:
+    difference = compare_store(ctx, store.held(), batch.hashes)
+    removed: Collection[str] = difference.removed
+    receipts = []
+    for some in portions(difference.changed):
+        chunks = [chunk for name in some for chunk in batch.chunks_of(name)]
+        vectors = [batch.vectors[name].load() for name in some if name in batch.vectors]
+        receipts.append(store.apply(some, removed, chunks, EmbeddingBatch.joined(vectors)))
+        removed = ()
+    gone = gone_meanwhile(ctx, difference.changed)
     current = difference.current - gone
-    held = len({chunk.id for chunk in chunks if chunk.document_id in current})
-    return receipt.model_copy(update={"documents": len(current), "chunks_indexed": held})
+    receipts.append(store.apply({}, {*removed, *gone}, (), EmbeddingBatch.joined(())))
+    items = (part.header["items"] for name, part in batch.chunks.items() if name in current)
+    return receipts[-1].model_copy(
+        update={
+            "documents": len(current),
+            "chunks_indexed": sum(items),
+            "chunks_removed": sum(receipt.chunks_removed for receipt in receipts),
+            "embedding_model": batch.model,
+        }
+    )
+
+
+def _by_document(embeddings: EmbeddingBatch, chunks: DocumentValues) -> DocumentValues:
+    """Return the vectors of a whole batch by document."""
+    wanted = {part.document_id: [chunk.id for chunk in part.load()] for part in chunks}
+    embeddings.check({chunk for ids in wanted.values() for chunk in ids})
+    rows = {chunk: row for row, chunk in enumerate(embeddings.chunk_ids)}
+    parts = [
+        MemoryPart(name, "embedding_batch", embeddings.of_rows([rows[one] for one in ids]), EmbeddingBatch)
+        for name, ids in wanted.items()
+    ]
+    return DocumentValues(parts, EmbeddingBatch)
 
 
 def register() -> StageRegistration:
@@ -118,4 +181,5 @@ def register() -> StageRegistration:
         dependencies=("chunk", "embed"),
         optional_dependencies=("parse",),
         kinds=("python", "sqlite"),
+        streams_documents=True,
     )

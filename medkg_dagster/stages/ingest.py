@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
 from pydantic import Field, ValidationInfo, model_validator
@@ -45,8 +45,8 @@ class IngestStage:
     def __init__(self, config: IngestConfig) -> None:
         self._config = config
 
-    def execute(self, ctx: StageContext) -> tuple[Payload, ...]:
-        """Return the payloads in the source's order, each id once.
+    def execute(self, ctx: StageContext) -> Iterator[Payload]:
+        """Yield the payloads in the source's order, each id once.
 
         Raises:
             SourceError: The source cannot fetch.
@@ -54,32 +54,29 @@ class IngestStage:
         """
         extension = ctx.extensions.find(ExtensionKind.SOURCE, self._config.adapter)
         source: Source = extension.open(self._config.params, ctx.home)
-        origins: dict[str, str] = {}
-        payloads: list[Payload] = []
+        items: dict[str, ListedItem] = {}
         for payload in source.fetch(ctx):
-            if payload.id in origins:
-                ctx.quarantine(f"{payload.id} in {payload.origin}", _duplicate(payload, origins[payload.id]))
+            if payload.id in items:
+                refusal = _duplicate(payload, items[payload.id].origin)
+                ctx.quarantine(f"{payload.id} in {payload.origin}", refusal)
                 continue
-            origins[payload.id] = payload.origin
-            payloads.append(payload)
+            items[payload.id] = ListedItem(
+                id=payload.id, origin=payload.origin, content_hash=payload.content_hash
+            )
             ctx.succeeded += 1
-            ctx.report_progress(len(payloads), None, "payloads")
-        if not payloads and not ctx.quarantined:
+            ctx.report_progress(len(items), None, "payloads")
+            yield payload
+        if not items and not ctx.quarantined:
             raise PermanentSourceError(
                 f"source '{self._config.adapter}' found no documents with parameters {self._config.params}; "
                 "check that the place is not empty and that no filter excludes everything; what it gave "
                 "before stays, `medkg documents withdraw` takes it out"
             )
-        self._list(ctx, payloads, is_full=isinstance(source, ListingSource) and source.lists_all)
-        ctx.log.info("fetched %d payloads, refused %d", len(payloads), len(ctx.quarantined))
-        return tuple(payloads)
+        self._list(ctx, items.values(), is_full=isinstance(source, ListingSource) and source.lists_all)
+        ctx.log.info("fetched %d payloads, refused %d", len(items), len(ctx.quarantined))
 
-    def _list(self, ctx: StageContext, payloads: Sequence[Payload], *, is_full: bool) -> None:
+    def _list(self, ctx: StageContext, items: Iterable[ListedItem], *, is_full: bool) -> None:
         """Let the ledger know what the source has now, and show what that changed."""
-        items = (
-            ListedItem(id=payload.id, origin=payload.origin, content_hash=payload.content_hash)
-            for payload in payloads
-        )
         listing = Listing(
             stage=ctx.stage,
             source=self._config.adapter,
@@ -116,6 +113,7 @@ def register() -> StageRegistration:
         kinds=("python",),
         # A folder may hold other things than documents: more is let pass here than between documents.
         max_failure_ratio=0.5,
+        streams_documents=True,
     )
 
 

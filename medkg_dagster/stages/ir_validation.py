@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pydantic import Field
 
@@ -13,6 +13,8 @@ from medkg_dagster.errors import RejectedDocumentError, UnreadableDocumentError
 from medkg_dagster.stage_api import (
     Config,
     Document,
+    DocumentContext,
+    DocumentResult,
     StageContext,
     StageRegistration,
     hash_content,
@@ -58,26 +60,26 @@ class IrValidationConfig(Config):
 
 
 class IrValidationStage:
-    """Passes usable documents on unchanged and quarantines the others with the reason."""
+    """Passes a usable document on unchanged; of duplicates the first usable one."""
 
     def __init__(self, config: IrValidationConfig) -> None:
         self._config = config
 
-    def execute(self, ctx: StageContext, *, document: tuple[Document, ...]) -> tuple[Document, ...]:
-        """Return the usable documents, unchanged and in order; of several forms of a work the best one."""
+    def execute(self, _ctx: DocumentContext, document: Document) -> Document:
+        """Return the document unchanged; see `check`."""
+        self.check(document)
+        return document
 
-        def checked(candidate: Document) -> Document:
-            self.check(candidate)
-            return candidate
-
-        usable = ctx.for_each(document, checked, document_id=lambda candidate: candidate.id)
-        fields = {"id", "identifiers", "title", "content_hash", "format", "versions"}
-        forms = [Form.of(item.model_dump(include=fields), len(item.text)) for item in usable]
-        outcomes = select(forms)
-        for place, reason in sorted(outcomes.items()):
-            ctx.quarantine(usable[place].id, RejectedDocumentError(reason, DocumentStatus.SUPERSEDED))
-        ctx.succeeded -= len(outcomes)
-        return tuple(item for place, item in enumerate(usable) if place not in outcomes)
+    def conclude(
+        self, _ctx: StageContext, results: Sequence[DocumentResult]
+    ) -> dict[int, RejectedDocumentError]:
+        """Of several forms of a work keep the best one, by what their headers say."""
+        headers = [result.made["document"] for result in results]
+        outcomes = select([Form.of(header, header["characters"]) for header in headers])
+        return {
+            place: RejectedDocumentError(reason, DocumentStatus.SUPERSEDED)
+            for place, reason in sorted(outcomes.items())
+        }
 
     def check(self, document: Document) -> None:
         """Check one document by itself.
@@ -155,4 +157,5 @@ def register() -> StageRegistration:
         dependencies=("parse",),
         kinds=("python",),
         max_failure_ratio=0.5,
+        per_document=True,
     )

@@ -9,20 +9,22 @@ structured field is the source's own assertion and has no sentence: its supporti
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, ValidationInfo, model_validator
 
-from medkg_dagster.domain.knowledge import graph_hashes
 from medkg_dagster.errors import DocumentError
 from medkg_dagster.stage_api import (
     Claim,
     Config,
     Document,
     DocumentGraphStore,
+    DocumentPart,
+    DocumentValues,
     Edge,
     Entity,
     ExtensionKind,
@@ -32,12 +34,15 @@ from medkg_dagster.stage_api import (
     StageRegistration,
     check_extension,
 )
-from medkg_dagster.stages.store_difference import compare_store, gone_meanwhile
+from medkg_dagster.stages.store_difference import compare_store, gone_meanwhile, input_hash, portions
 
 if TYPE_CHECKING:
     from medkg_dagster.stages.extract.sentences import Sentence
 
 TEXT_SOURCE = "infores:medkg"
+
+_RULES = "1"
+"""Raised whenever other nodes and edges are made of the same documents."""
 
 # A category and what the Biolink Model puts above it, the most specific first.
 _ANCESTORS = {
@@ -86,11 +91,11 @@ class KnowledgeGraphStage:
     def execute(
         self,
         ctx: StageContext,
-        entities: tuple[Entity, ...],
-        claims: tuple[Claim, ...],
-        document: tuple[Document, ...] | None = None,
+        entities: DocumentValues,
+        claims: DocumentValues,
+        document: DocumentValues | None = None,
     ) -> GraphReceipt:
-        """Write what the store does not hold yet, in one transaction; the same batch again changes nothing.
+        """Write what the store does not hold yet; the same batch again changes nothing.
 
         Documents, where the pipeline has them here, give titles and the sentences of mentions; without them
         only claims become edges.
@@ -98,29 +103,15 @@ class KnowledgeGraphStage:
         Raises:
             StoreError: The store cannot be opened or written.
         """
-        documents = {item.id: item for item in document or ()}
-        ids = {*documents, *(entity.document_id for entity in entities), *(c.document_id for c in claims)}
-        nodes = {name: merge_nodes((_document_node(name, documents),)) for name in sorted(ids)}
-        for name, concepts in _concepts(entities).items():
-            nodes[name] = merge_nodes((*nodes[name], *concepts))
-        edges = merge_edges((*map(_claim_edge, claims), *_mentions(documents, entities)))
-        invented = {name for name, item in documents.items() if item.synthetic}
-        mark = {"synthetic": True}
-        nodes |= {name: tuple(node.model_copy(update=mark) for node in nodes[name]) for name in invented}
-        edges = tuple(
-            edge.model_copy(update=mark) if edge.document_id in invented else edge for edge in edges
-        )
-        for name, error in _hanging(edges, nodes).items():
-            ctx.quarantine(name, error)
-            del nodes[name]
-        edges = tuple(edge for edge in edges if edge.document_id in nodes)
         extension = ctx.extensions.find(ExtensionKind.GRAPH_STORE, self._config.store)
         store: DocumentGraphStore = extension.open(self._config.params, ctx.home)
+        batch = _Batch.of(entities, claims, document)
         with closing(store):
             if extension.keeps_documents:
-                receipt = _write_difference(ctx, store, nodes, edges)
+                receipt = _write_difference(ctx, store, batch)
             else:
-                receipt = store.upsert(tuple(nodes), nodes, edges)
+                made = _make(ctx, batch, batch.hashes)
+                receipt = store.upsert(tuple(made.nodes), made.nodes, made.edges)
         ctx.succeeded += receipt.documents
         ctx.report_progress(receipt.nodes_written, receipt.nodes_written, "nodes")
         ctx.log.info(
@@ -133,27 +124,86 @@ class KnowledgeGraphStage:
         return receipt
 
 
-def _write_difference(
-    ctx: StageContext,
-    store: DocumentGraphStore,
-    nodes: Mapping[str, Sequence[Node]],
-    edges: Sequence[Edge],
-) -> GraphReceipt:
-    difference = compare_store(ctx, store.held(), graph_hashes(nodes, nodes, edges))
-    changed = difference.changed
-    said = {name: nodes[name] for name in changed}
-    new = [edge for edge in edges if edge.document_id in changed]
-    receipt = store.apply(changed, difference.removed, said, new)
-    if gone := gone_meanwhile(ctx, changed):
-        store.apply({}, gone, {}, ())
-    current = difference.current - gone
-    ends = {end for edge in edges if edge.document_id in current for end in (edge.subject, edge.object)}
-    written = len({edge.id for edge in edges if edge.document_id in current})
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What the graph is made of, by document.
+
+    Attributes:
+        documents: The documents, where the pipeline has them.
+        entities: Their entities.
+        claims: Their claims.
+        hashes: Of every document the hash of all that the graph is given of it.
+    """
+
+    documents: Mapping[str, DocumentPart]
+    entities: Mapping[str, DocumentPart]
+    claims: Mapping[str, DocumentPart]
+    hashes: Mapping[str, str]
+
+    @classmethod
+    def of(cls, entities: DocumentValues, claims: DocumentValues, documents: DocumentValues | None) -> _Batch:
+        known = {} if documents is None else documents.by_id()
+        found, said = entities.by_id(), claims.by_id()
+        names = sorted({*known, *found, *said})
+        parts = {name: (known.get(name), found.get(name), said.get(name)) for name in names}
+        return cls(known, found, said, {name: input_hash(*parts[name], rules=_RULES) for name in names})
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What was made of some documents.
+
+    Attributes:
+        nodes: By document what it says about nodes.
+        edges: Their edges, merged by id.
+    """
+
+    nodes: Mapping[str, Sequence[Node]]
+    edges: Sequence[Edge]
+
+
+def _make(ctx: StageContext, batch: _Batch, names: Iterable[str]) -> _Made:
+    """Make nodes and edges of some documents, and set those aside whose edges would hang in the air."""
+    chosen = list(names)
+    documents = {name: batch.documents[name].load()[0] for name in chosen if name in batch.documents}
+    entities = [entity for name in chosen if name in batch.entities for entity in batch.entities[name].load()]
+    claims = [claim for name in chosen if name in batch.claims for claim in batch.claims[name].load()]
+    nodes = {name: merge_nodes((_document_node(name, documents),)) for name in chosen}
+    for name, concepts in _concepts(entities).items():
+        nodes[name] = merge_nodes((*nodes[name], *concepts))
+    edges = merge_edges((*map(_claim_edge, claims), *_mentions(documents, entities)))
+    invented = {name for name, item in documents.items() if item.synthetic}
+    mark = {"synthetic": True}
+    nodes |= {name: tuple(node.model_copy(update=mark) for node in nodes[name]) for name in invented}
+    edges = tuple(edge.model_copy(update=mark) if edge.document_id in invented else edge for edge in edges)
+    for name, error in _hanging(edges, nodes).items():
+        ctx.quarantine(name, error)
+        del nodes[name]
+    return _Made(nodes, [edge for edge in edges if edge.document_id in nodes])
+
+
+def _write_difference(ctx: StageContext, store: DocumentGraphStore, batch: _Batch) -> GraphReceipt:
+    difference = compare_store(ctx, store.held(), batch.hashes)
+    removed: Set[str] = difference.removed
+    hanging: set[str] = set()
+    stale = 0
+    for some in portions(difference.changed):
+        made = _make(ctx, batch, some)
+        kept = {name: some[name] for name in some if name in made.nodes}
+        hanging |= some.keys() - kept.keys()
+        receipt = store.apply(kept, removed | (some.keys() - kept.keys()), made.nodes, made.edges)
+        stale += receipt.edges_removed
+        removed = frozenset()
+    gone = gone_meanwhile(ctx, difference.changed)
+    receipt = store.apply({}, removed | gone, {}, ())
+    current = difference.current - gone - hanging
+    nodes, edges = store.size(current)
     return receipt.model_copy(
         update={
             "documents": len(current),
-            "nodes_written": len(ends | current),
-            "edges_written": written,
+            "nodes_written": nodes,
+            "edges_written": edges,
+            "edges_removed": stale + receipt.edges_removed,
         }
     )
 
@@ -285,4 +335,5 @@ def register() -> StageRegistration:
         dependencies=("extract",),
         optional_dependencies=("parse",),
         kinds=("python", "sqlite"),
+        streams_documents=True,
     )

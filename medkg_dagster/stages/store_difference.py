@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
+from itertools import islice
 
 from medkg_dagster.domain.holdings import DocumentStatus
-from medkg_dagster.stage_api import StageContext
+from medkg_dagster.stage_api import DocumentPart, StageContext
+
+DOCUMENTS_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,24 @@ def gone_meanwhile(ctx: StageContext, written: Iterable[str]) -> set[str]:
     stay, or is yet to be taken out by whoever tells the ledger next.
     """
     return _not_current(ctx.job.standing(sorted(written)))
+
+
+def input_hash(*parts: DocumentPart | None, rules: str = "") -> str:
+    """Return the hash of all that a store is given of a document.
+
+    Args:
+        parts: The document's parts; None where there is none.
+        rules: The version of what is made of them on the way.
+    """
+    versions = [part and part.version for part in parts]
+    return hashlib.sha256(repr((rules, versions)).encode()).hexdigest()
+
+
+def portions(changed: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Yield some documents at a time, so that no more have to be in memory; each is one transaction."""
+    names = iter(changed.items())
+    while some := dict(islice(names, DOCUMENTS_AT_ONCE)):
+        yield some
 
 
 def _not_current(standing: Mapping[str, DocumentStatus]) -> set[str]:

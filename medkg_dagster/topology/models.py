@@ -107,6 +107,8 @@ class StageDefinition(StrictModel):
         gate: The gate that this stage checks; None where it checks none or is matched by its name.
         metadata_overrides: What this stage says differently from its stage type.
         isolation: The limits of a child process to run in; None for what the stage type says.
+        workers: How many processes its documents are worked on in at once; None for what the deployment
+            says.
     """
 
     name: Name
@@ -119,6 +121,7 @@ class StageDefinition(StrictModel):
         MetadataOverrides, BeforeValidator(check_not_a_callable), BeforeValidator(empty_dict_for_none)
     ] = MetadataOverrides()
     isolation: Annotated[IsolationLimits | None, BeforeValidator(expand_isolation)] = None
+    workers: int | None = Field(default=None, ge=1)
 
     @property
     def stage_type(self) -> str:

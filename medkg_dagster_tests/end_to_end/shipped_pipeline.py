@@ -19,10 +19,13 @@ from medkg_dagster.ledger import JobKey, JobLedger, RunIdentity, RunSelection
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import load_plan
 from medkg_dagster.resolution.plan import PipelinePlan
+from medkg_dagster.runtime.state.memo import MemoEngine
+from medkg_dagster.runtime.state.shards import ShardStore
 from medkg_dagster.runtime.step import StepRunner
 from medkg_dagster.runtime.step_record import StepRecord
 from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api import StageContext
+from medkg_dagster.stage_api._document_loop import InOrder
 from medkg_dagster_tests.compiler.deployment import instance_in_memory
 
 LOG = logging.getLogger("test")
@@ -155,7 +158,9 @@ class Home:
                 update={"config": {**planned.definition.config, **config}}
             )
             inputs = {wire.argument: states[wire.source][wire.state_key] for wire in planned.wires}
-            outcome = StepRunner(plan, planned, factory).call(definition, ctx, inputs)
+            shards = ShardStore(self.folder / "shards")
+            engine = MemoEngine(shards, plan.name, planned, definition.config, self.folder, InOrder())
+            outcome = StepRunner(plan, planned, factory).call(definition, ctx, inputs, engine)
             record.finish(outcome, ctx)
             states[planned.name] = outcome.state
 

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from upath import UPath
 
 from medkg_dagster.errors import StateError
-from medkg_dagster.runtime.state_storage import STATE_KEY, StateIOManager, archive_state
+from medkg_dagster.runtime.state.io_manager import STATE_KEY, StateIOManager, archive_state
+from medkg_dagster.runtime.state.shards import ShardStore
 
 STAGE = ("trials", "extract")
 TYPES = {STAGE: {"entities": tuple[str, ...], "claims": tuple[int, ...]}}
@@ -28,7 +29,7 @@ VALUE = {"entities": ("MESH:D008545",), "claims": (1, 2)}
 
 
 def manager(folder: Path) -> StateIOManager:
-    return StateIOManager(UPath(folder), TYPES)
+    return StateIOManager(UPath(folder), TYPES, ShardStore(folder / "shards"))
 
 
 def write(folder: Path, value: Mapping[str, object], partition: str = "default") -> None:

@@ -16,7 +16,8 @@ from medkg_dagster.stage_api import (
     chunk_id,
     hash_content,
 )
-from medkg_dagster.stages.chunk import ChunkConfig, ChunkStage, register
+from medkg_dagster.stages.chunk import ChunkConfig, register
+from medkg_dagster_tests.stages.running import run
 
 
 def make_document(sections: list[tuple[str, list[str]]], document_id: str = "PMID:1") -> Document:
@@ -45,7 +46,7 @@ def make_document(sections: list[tuple[str, list[str]]], document_id: str = "PMI
 
 def cut(document: Document, **config: int) -> tuple[Chunk, ...]:
     ctx = StageContext("auto", "chunk", "default", Path("unused"))
-    chunks = ChunkStage(ChunkConfig.model_validate(config)).execute(ctx, (document,))
+    chunks: tuple[Chunk, ...] = run(register, ctx, config, document=(document,))["chunks"]
     assert not ctx.quarantined
     assert ctx.succeeded == 1
     return chunks
@@ -154,12 +155,14 @@ def test_sizes_that_contradict_each_other_are_refused(config: dict[str, int], me
 
 def test_a_document_that_breaks_the_splitter_is_quarantined_and_the_others_go_on() -> None:
     broken = make_document([("", ["fine"])]).model_copy(update={"text": "\ud800ine", "id": "PMID:2"})
+    others = [make_document([("", ["fine"])], f"PMID:{number}") for number in (1, 3, 4, 5)]
     ctx = StageContext("auto", "chunk", "default", Path("unused"))
 
-    chunks = ChunkStage(ChunkConfig()).execute(ctx, (broken, make_document([("", ["fine"])])))
+    chunks = run(register, ctx, document=(broken, *others))["chunks"]
 
     assert [item.document_id for item in ctx.quarantined] == ["PMID:2"]
-    assert [chunk.document_id for chunk in chunks] == ["PMID:1"]
+    assert [chunk.document_id for chunk in chunks] == [one.id for one in others]
+    assert ctx.succeeded == 4
 
 
 def test_the_registration_reads_documents_and_writes_chunks() -> None:

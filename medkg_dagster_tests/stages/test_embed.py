@@ -1,19 +1,33 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from medkg_dagster.adapters.embedders.hashing import HASHING
 from medkg_dagster.errors import CircuitOpenError, ConfigError, SourceError
-from medkg_dagster.stage_api import Chunk, EmbeddingBatch, ExternalCalls, StageContext
+from medkg_dagster.stage_api import (
+    Chunk,
+    EmbeddingBatch,
+    Extension,
+    ExtensionKind,
+    ExternalCalls,
+    NoParameters,
+    StageContext,
+)
+from medkg_dagster.stage_api._extensions import GivenExtensions
 from medkg_dagster.stages.embed import EmbedConfig, EmbedStage, embedded_text, register
 from medkg_dagster_tests.stages.installed import EXTENSIONS, INSTALLED
+from medkg_dagster_tests.stages.running import run
 
 
-def make_chunk(name: str, text: str, title: str = "Title", section: str = "") -> Chunk:
+def make_chunk(
+    name: str, text: str, title: str = "Title", section: str = "", document_id: str = "PMID:1"
+) -> Chunk:
     return Chunk(
         id=name,
-        document_id="PMID:1",
+        document_id=document_id,
         document_hash="h",
         title=title,
         section=section,
@@ -24,40 +38,82 @@ def make_chunk(name: str, text: str, title: str = "Title", section: str = "") ->
     )
 
 
-def execute(
-    chunks: tuple[Chunk, ...], home: Path, **config: object
-) -> tuple[EmbeddingBatch, list[tuple[int, int | None]]]:
-    progress: list[tuple[int, int | None]] = []
-    ctx = StageContext("auto", "embed", "default", home, extensions=EXTENSIONS)
-    ctx.report_progress = lambda done, total, unit: progress.append((done, total))  # noqa: ARG005 - the protocol's names
-    return EmbedStage(EmbedConfig.model_validate(config)).execute(ctx, chunks), progress
+class Watched:
+    """The built-in embedder; it keeps what it is given."""
+
+    def __init__(self) -> None:
+        self._embedder = HASHING.open({}, Path())
+        self.model, self.lexical = self._embedder.model, self._embedder.lexical
+        self.given: list[list[str]] = []
+
+    def embed(self, texts: list[str]) -> Any:
+        self.given.append(texts)
+        return self._embedder.embed(texts)
+
+
+def context(home: Path, embedder: Watched | None = None) -> StageContext:
+    watched = Extension(ExtensionKind.EMBEDDER, "hashing", "Watched.", NoParameters, lambda *_: embedder)
+    extensions = EXTENSIONS if embedder is None else GivenExtensions([watched])
+    return StageContext("auto", "embed", "default", home, extensions=extensions)
+
+
+def execute(chunks: tuple[Chunk, ...], ctx: StageContext, **config: object) -> EmbeddingBatch:
+    batch: EmbeddingBatch = run(register, ctx, config, chunks=chunks)["embedding_batch"]
+    return batch
 
 
 def test_every_chunk_gets_its_vector_and_equal_texts_the_same_one(tmp_path: Path) -> None:
     chunks = tuple(make_chunk(str(number), f"word{number % 3} melanoma") for number in range(7))
+    watched = Watched()
 
-    batch, progress = execute(chunks, tmp_path, batch_size=2)
+    batch = execute(chunks, context(tmp_path, watched), batch_size=2)
 
     assert batch.chunk_ids == tuple("0123456")
     assert batch.vectors.shape == (7, 1024)
     assert np.array_equal(batch.vectors[0], batch.vectors[6])
     assert not np.array_equal(batch.vectors[0], batch.vectors[1])
-    assert progress == [(2, 3), (3, 3)]
+    assert [len(texts) for texts in watched.given] == [2, 1]
     assert batch.lexical
     assert batch.model.startswith("hashing:")
+
+
+def test_the_texts_of_several_documents_are_embedded_together_and_the_documents_are_counted(
+    tmp_path: Path,
+) -> None:
+    texts = {"a": ("PMID:1", "melanoma"), "b": ("PMID:1", "colitis"), "c": ("PMID:2", "melanoma")}
+    chunks = tuple(make_chunk(name, text, document_id=home) for name, (home, text) in texts.items())
+    watched = Watched()
+    ctx = context(tmp_path, watched)
+    progress: list[tuple[int, int | None, str]] = []
+    ctx.report_progress = lambda done, total, unit: progress.append((done, total, unit))
+
+    batch = execute(chunks, ctx)
+
+    assert watched.given == [["Title\nmelanoma", "Title\ncolitis"]]
+    assert batch.chunk_ids == ("a", "b", "c")
+    assert np.array_equal(batch.vectors[0], batch.vectors[2])
+    assert ctx.succeeded == 2
+    assert progress == [(1, 2, "documents"), (2, 2, "documents")]
+
+
+def test_vectors_are_made_anew_with_another_model(tmp_path: Path) -> None:
+    stage = EmbedStage(EmbedConfig(params={"dimension": 64}))
+
+    assert stage.fingerprints(context(tmp_path)) == {"model": HASHING.open({"dimension": 64}, tmp_path).model}
+    assert stage.fingerprints(context(tmp_path)) != EmbedStage(EmbedConfig()).fingerprints(context(tmp_path))
 
 
 def test_the_size_of_batches_changes_no_vector(tmp_path: Path) -> None:
     chunks = tuple(make_chunk(str(number), f"word{number}") for number in range(9))
 
-    one, _ = execute(chunks, tmp_path, batch_size=1)
-    many, _ = execute(chunks, tmp_path, batch_size=100)
+    one = execute(chunks, context(tmp_path), batch_size=1)
+    many = execute(chunks, context(tmp_path), batch_size=100)
 
     assert np.array_equal(one.vectors, many.vectors)
 
 
 def test_no_chunks_give_an_empty_batch(tmp_path: Path) -> None:
-    batch, _ = execute((), tmp_path)
+    batch = execute((), context(tmp_path))
 
     assert batch.chunk_ids == ()
     assert register().metadata.output_counter(batch) == 0
@@ -91,16 +147,15 @@ def test_a_missing_key_is_an_error_of_the_run_and_not_of_the_configuration(
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
     with pytest.raises(ConfigError, match="OPENAI_API_KEY is not set"):
-        execute((make_chunk("1", "x"),), tmp_path, embedder="openai", params={"model": "m"})
+        execute((make_chunk("1", "x"),), context(tmp_path), embedder="openai", params={"model": "m"})
 
 
 def test_an_embedder_behind_a_service_keeps_to_the_policy_with_every_attempt(tmp_path: Path) -> None:
     params = {"base_url": "http://127.0.0.1:1/v1", "model": "m", "api_key": None}
-    stage = EmbedStage(EmbedConfig.model_validate({"embedder": "openai", "params": params}))
-    ctx = StageContext("auto", "embed", "default", tmp_path, extensions=EXTENSIONS)
+    ctx = context(tmp_path)
     ctx.calls = ExternalCalls(max_attempts=1, failure_threshold=1)
 
     with pytest.raises(SourceError, match=r"the connection failed.*\(attempt 1\)"):
-        stage.execute(ctx, (make_chunk("1", "text"),))
+        execute((make_chunk("1", "text"),), ctx, embedder="openai", params=params)
     with pytest.raises(CircuitOpenError, match=r"127\.0\.0\.1 failed 1 times"):
-        stage.execute(ctx, (make_chunk("1", "text"),))
+        execute((make_chunk("1", "text"),), ctx, embedder="openai", params=params)

@@ -15,12 +15,10 @@ from medkg_dagster.adapters.embedders.hashing import HASHING
 from medkg_dagster.adapters.sources.files import FILES
 from medkg_dagster.adapters.sources.payload_formats import split_content
 from medkg_dagster.errors import DocumentError
-from medkg_dagster.stage_api import Document, PayloadFormat
+from medkg_dagster.stage_api import Document, DocumentContext, PayloadFormat
 from medkg_dagster.stages.chunk import ChunkConfig, ChunkStage
-from medkg_dagster.stages.extract import ExtractConfig
-from medkg_dagster.stages.extract.stage import ExtractStage
 from medkg_dagster.stages.ir_validation import IrValidationConfig, IrValidationStage
-from medkg_dagster_tests.stages.extract.test_stage import document
+from medkg_dagster_tests.stages.extract.test_stage import document, extract
 from medkg_dagster_tests.stages.real_payloads import context, parse_one
 
 TIMES = 8
@@ -28,7 +26,7 @@ BOUND = 3 * TIMES
 """What grows with the square takes 64 times as long; what does not, about 8 times, whatever else runs."""
 ROUNDS = 5
 
-EXTRACT = ExtractStage(ExtractConfig())
+CHUNK = ChunkStage(ChunkConfig())
 VALIDATION = IrValidationStage(IrValidationConfig())
 
 TEXTS: dict[str, Callable[[int], str]] = {
@@ -175,7 +173,7 @@ RECORDS: dict[str, tuple[PayloadFormat, Callable[[int], str]]] = {
 
 
 def chunk(found: Document) -> object:
-    return ChunkStage(ChunkConfig()).execute(context("chunk"), (found,))
+    return CHUNK.execute(DocumentContext(), found)
 
 
 def embed(text: str) -> object:
@@ -216,7 +214,7 @@ def test_time_grows_with_the_text(work: Callable[[str], object], text: Callable[
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 @pytest.mark.parametrize(
-    "work", [EXTRACT.extract, VALIDATION.check, chunk], ids=["extract", "ir-validation", "chunk"]
+    "work", [extract, VALIDATION.check, chunk], ids=["extract", "ir-validation", "chunk"]
 )
 def test_time_grows_with_the_document(work: Callable[[Document], object], text: Callable[[int], str]) -> None:
     small, large = document(text(4_000)), document(text(TIMES * 4_000))
@@ -230,7 +228,7 @@ def test_time_grows_with_the_record(kind: PayloadFormat, content: Callable[[int]
     check_growth(lambda: parse_one(small, kind), lambda: parse_one(large, kind))
     check_growth(lambda: split(small), lambda: split(large))
     shorter, longer = parse_one(small, kind), parse_one(large, kind)
-    for work in (EXTRACT.extract, VALIDATION.check, chunk):
+    for work in (extract, VALIDATION.check, chunk):
         check_growth(lambda: work(shorter), lambda: work(longer))  # noqa: B023 - called at once
 
 

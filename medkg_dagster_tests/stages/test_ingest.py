@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from medkg_dagster.domain.holdings import Listing, ListingOutcome
-from medkg_dagster.errors import SourceError
+from medkg_dagster.errors import BatchFailedError, SourceError
 from medkg_dagster.stage_api import (
     Extension,
     ExtensionKind,
@@ -25,13 +25,7 @@ from medkg_dagster.stage_api import (
 from medkg_dagster.stage_api._extensions import GivenExtensions
 from medkg_dagster.stages.ingest import IngestConfig, register
 from medkg_dagster_tests.stages.installed import EXTENSIONS, INSTALLED
-
-
-@dataclass
-class Definition:
-    config: dict[str, Any]
-    name: str = "ingest"
-    type: str = "ingest"
+from medkg_dagster_tests.stages.running import run
 
 
 @dataclass
@@ -74,14 +68,14 @@ def test_configurations_of_the_shipped_pipelines_are_valid() -> None:
 
 
 def test_bundled_corpus_is_fetched_by_default_and_always_the_same() -> None:
-    first = register().builder(Definition({})).execute(context())
+    first = run(register, context())["payloads"]
     assert len(first) == 20
     of_ones_own = {
         *(PayloadFormat.ARTICLE_RECORD, PayloadFormat.HTML),
         *(PayloadFormat.EPUB, PayloadFormat.DOCX),
     }
     assert {payload.format for payload in first} == set(PayloadFormat) - of_ones_own
-    assert register().builder(Definition({"adapter": "auto"})).execute(context()) == first
+    assert run(register, context(), {"adapter": "auto"})["payloads"] == first
 
 
 def test_progress_and_successes_are_reported(tmp_path: Path) -> None:
@@ -89,7 +83,7 @@ def test_progress_and_successes_are_reported(tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_text("two")
     ctx = context()
     ctx.report_progress = progress = Progress()
-    register().builder(Definition({"params": {"path": str(tmp_path)}})).execute(ctx)
+    run(register, ctx, {"params": {"path": str(tmp_path)}})
     assert progress.calls == [(1, None, "payloads"), (2, None, "payloads")]
     assert ctx.succeeded == 2
 
@@ -99,7 +93,7 @@ def test_second_payload_of_an_id_is_quarantined_with_both_places(tmp_path: Path)
     (tmp_path / "a.json").write_text(study)
     (tmp_path / "b.json").write_text(study)
     ctx = context()
-    payloads = register().builder(Definition({"params": {"path": str(tmp_path)}})).execute(ctx)
+    payloads = run(register, ctx, {"params": {"path": str(tmp_path)}})["payloads"]
     assert [payload.origin for payload in payloads] == [f"{tmp_path}/a.json"]
     assert ctx.quarantined[0].document_id == f"clinicaltrials:NCT99990001 in {tmp_path}/b.json"
     assert f"already fetched from {tmp_path}/a.json" in ctx.quarantined[0].message
@@ -107,13 +101,14 @@ def test_second_payload_of_an_id_is_quarantined_with_both_places(tmp_path: Path)
 
 def test_empty_folder_is_an_error_that_says_so(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="source 'files' found no documents with parameters"):
-        register().builder(Definition({"params": {"path": str(tmp_path)}})).execute(context())
+        run(register, context(), {"params": {"path": str(tmp_path)}})
 
 
 def test_folder_of_bad_files_only_is_quarantine_not_an_empty_source(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"PK\x03\x04")
     ctx = context()
-    assert register().builder(Definition({"params": {"path": str(tmp_path)}})).execute(ctx) == ()
+    with pytest.raises(BatchFailedError, match=r"1 of 1 documents failed.*First: a\.zip"):
+        run(register, ctx, {"params": {"path": str(tmp_path)}})
     assert len(ctx.quarantined) == 1
 
 
@@ -132,7 +127,7 @@ class ListedJob(InMemoryJobRecord):
 
 def listed(folder: Path, job: ListedJob, **params: Any) -> StageContext:
     ctx = StageContext("auto", "ingest", "default", Path("unused"), job=job, extensions=EXTENSIONS)
-    register().builder(Definition({"params": {"path": str(folder), **params}})).execute(ctx)
+    run(register, ctx, {"params": {"path": str(folder), **params}})
     return ctx
 
 
@@ -195,6 +190,6 @@ def test_of_a_source_that_does_not_say_that_it_lists_all_nothing_is_gone(tmp_pat
     job = ListedJob()
     ctx = StageContext("auto", "ingest", "default", tmp_path, job=job, extensions=GivenExtensions([feed]))
 
-    register().builder(Definition({"adapter": "feed"})).execute(ctx)
+    run(register, ctx, {"adapter": "feed"})
 
     assert not job.listings[0].is_full

@@ -10,8 +10,9 @@ from medkg_dagster.domain.holdings import DocumentStatus
 from medkg_dagster.errors import RejectedDocumentError, UnreadableDocumentError
 from medkg_dagster.stage_api import Block, BlockKind, Document, Section, hash_content
 from medkg_dagster.stages.ir_validation import IrValidationConfig, IrValidationStage, register
-from medkg_dagster.stages.parse import ParseConfig, ParseStage
+from medkg_dagster.stages.parse import register as parse
 from medkg_dagster_tests.stages.real_payloads import articles, context, parsed_pdfs, records, studies
+from medkg_dagster_tests.stages.running import run
 
 PROSE = "Aspirin reduced the risk of stroke in adults with atrial fibrillation."
 
@@ -38,7 +39,7 @@ def check(candidate: Document, **config: object) -> None:
 def test_a_usable_document_passes_unchanged() -> None:
     good = document()
 
-    assert IrValidationStage(IrValidationConfig()).execute(context(), document=(good,)) == (good,)
+    assert run(register, context(), document=(good,)) == {"document": (good,)}
 
 
 @pytest.mark.parametrize("text", ["", "Too short.", "a " * 19])
@@ -160,7 +161,7 @@ def test_of_several_forms_the_best_usable_one_stays_whatever_their_order() -> No
     for order in (batch, batch[::-1]):
         ctx = context("ir-validation")
 
-        kept = IrValidationStage(IrValidationConfig()).execute(ctx, document=order)
+        kept = run(register, ctx, document=order)["document"]
 
         assert kept == (more,)
         assert ctx.succeeded == 1
@@ -175,8 +176,7 @@ def test_of_several_forms_the_best_usable_one_stays_whatever_their_order() -> No
 def test_one_text_is_one_document_but_not_under_two_numbers_of_one_register() -> None:
     def kept(*names: str) -> list[str]:
         batch = tuple(document(identifier=name) for name in names)
-        stage = IrValidationStage(IrValidationConfig())
-        return [item.id for item in stage.execute(context("ir-validation"), document=batch)]
+        return [item.id for item in run(register, context("ir-validation"), document=batch)["document"]]
 
     assert kept("sha256:b", "sha256:a") == kept("sha256:a", "sha256:b") == ["sha256:a"]
     assert kept("PMID:1", "PMID:2") == ["PMID:1", "PMID:2"]
@@ -191,10 +191,10 @@ def test_the_stage_shadows_parse_for_the_same_key() -> None:
 
 def test_of_the_real_files_only_retractions_and_true_duplicates_are_refused(shared_data: Path) -> None:
     payloads = (*studies(shared_data), *articles(shared_data), *records(shared_data))
-    parsed = ParseStage(ParseConfig()).execute(context(), payloads=payloads) + parsed_pdfs(shared_data)
+    parsed = run(parse, context(), payloads=payloads)["document"] + parsed_pdfs(shared_data)
     ctx = context("ir-validation")
 
-    kept = IrValidationStage(IrValidationConfig()).execute(ctx, document=parsed)
+    kept = run(register, ctx, document=parsed)["document"]
 
     ids = [item.id for item in parsed]
     repeated = {identifier for identifier in ids if ids.count(identifier) > 1}

@@ -21,8 +21,7 @@ from medkg_dagster.stage_api import (
     Neighbour,
     Node,
 )
-from medkg_dagster.stages.extract import ExtractConfig
-from medkg_dagster.stages.extract.stage import ExtractStage
+from medkg_dagster.stages.extract import register as extract
 from medkg_dagster.stages.knowledge_graph import (
     KnowledgeGraphConfig,
     KnowledgeGraphStage,
@@ -33,8 +32,7 @@ from medkg_dagster.stages.knowledge_graph import (
 from medkg_dagster_tests.stages.extract.test_stage import document
 from medkg_dagster_tests.stages.installed import EXTENSIONS, INSTALLED
 from medkg_dagster_tests.stages.real_payloads import context
-
-EXTRACT = ExtractStage(ExtractConfig())
+from medkg_dagster_tests.stages.running import run
 
 
 def named(number: int, *blocks: str) -> Document:
@@ -44,14 +42,12 @@ def named(number: int, *blocks: str) -> Document:
 
 
 def write(home: Path, *documents: Document, pass_documents: bool = True) -> GraphReceipt:
-    entities, claims = EXTRACT.execute(context("extract"), document=documents)
-    stage = KnowledgeGraphStage(KnowledgeGraphConfig())
-    return stage.execute(
-        replace(context("kg"), home=home, extensions=EXTENSIONS),
-        entities,
-        claims,
-        documents if pass_documents else None,
-    )
+    inputs = run(extract, context("extract"), document=documents)
+    if pass_documents:
+        inputs["document"] = documents
+    ctx = replace(context("kg"), home=home, extensions=EXTENSIONS)
+    receipt: GraphReceipt = run(register, ctx, **inputs)["graph_receipt"]
+    return receipt
 
 
 def dump(home: Path) -> dict[str, list[tuple[object, ...]]]:

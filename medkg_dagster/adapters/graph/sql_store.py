@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, delete, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -131,6 +131,25 @@ class SqlGraph:
         """
         with self._database.reading() as connection:
             return read_changes(connection, since, limit)
+
+    def size(self, documents: Collection[str]) -> tuple[int, int]:
+        """Return how many nodes and edges of some documents the graph holds.
+
+        Raises:
+            StoreError: The database cannot be read.
+        """
+        with self._database.reading() as connection:
+            held = set(connection.execute(select(DOCUMENTS.c.id)).scalars())
+            if held <= set(documents):
+                return _count(connection, NODES), _count(connection, EDGES)
+            ids: set[str] = set()
+            edges = 0
+            for some in _portions(sorted(documents)):
+                chosen = select(CONTRIBUTIONS.c.node_id).where(CONTRIBUTIONS.c.document_id.in_(some))
+                ids.update(connection.execute(chosen.distinct()).scalars())
+                of_some = EDGES.c.document_id.in_(some)
+                edges += _count(connection, EDGES, of_some)
+            return len(ids), edges
 
     def find(self, name: str) -> tuple[Node, ...]:
         """Return the nodes with this CURIE or name in any case: by CURIE first, then in order of CURIE."""
@@ -268,18 +287,25 @@ def _replace_contributions(
 def _refresh_nodes(connection: Connection, touched: Sequence[str]) -> None:
     for some in _portions(touched):
         found: dict[str, list[tuple[tuple[str, ...], str, bool]]] = {}
-        for row in connection.execute(select(CONTRIBUTIONS).where(CONTRIBUTIONS.c.node_id.in_(some))):
+        said = CONTRIBUTIONS.c
+        columns = (said.node_id, said.name, said.category, said.synthetic)
+        # Most documents say the same of a node, and some nodes are in all of them.
+        for row in connection.execute(select(*columns).where(said.node_id.in_(some)).distinct()):
             found.setdefault(row.node_id, []).append(
                 (tuple(json.loads(row.category)), row.name, row.synthetic)
             )
         rows = []
-        for curie, said in found.items():
-            category, name, _ = min(said, key=lambda item: (-len(item[0]), item))
-            invented = all(synthetic for _, _, synthetic in said)
+        for curie, names in found.items():
+            category, name, _ = min(names, key=lambda item: (-len(item[0]), item))
+            invented = all(synthetic for _, _, synthetic in names)
             rows.append(_node_row(curie, name, category, synthetic=invented))
         _write(connection, NODES, rows)
         if gone := sorted(set(some) - found.keys()):
             connection.execute(delete(NODES).where(NODES.c.id.in_(gone)))
+
+
+def _count(connection: Connection, table: Table, *which: ColumnElement[bool]) -> int:
+    return connection.execute(select(func.count()).select_from(table).where(*which)).scalar_one()
 
 
 def _write(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -35,6 +35,7 @@ from medkg_dagster.runtime.isolation.messages import (
     Message,
     Progress,
     Start,
+    Work,
     encode_frame,
     known_error,
     raised,
@@ -80,26 +81,32 @@ _RESULTS: Mapping[str, Any] = {
 
 
 class Channel:
-    """The socket to the step; many threads may send and call at once."""
+    """The socket to the step; many threads may send and call at once.
+
+    Attributes:
+        work: What the step sent to be worked on.
+    """
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._frames = FrameBuffer()
+        # One for all: what came with the inputs is not lost when somebody else reads on.
+        self._incoming = self._messages()
         self._sending = threading.Lock()
         self._numbers = itertools.count()
         self._waiting: dict[int, SimpleQueue[Answer]] = {}
+        self.work: SimpleQueue[Work] = SimpleQueue()
         # Processes that a stage starts must not speak for it, nor keep the socket open when it is gone.
         connection.set_inheritable(False)
         os.register_at_fork(after_in_child=connection.close)
 
     def receive_stage(self) -> tuple[Start, dict[str, bytes]]:
         """Receive what to run, and the inputs' bytes."""
-        messages = self._messages()
-        start, _ = next(messages)
+        start, _ = next(self._incoming)
         assert isinstance(start, Start)
         contents: dict[str, bytes] = {}
         while len(contents) < len(start.inputs):
-            message, content = next(messages)
+            message, content = next(self._incoming)
             assert isinstance(message, Input)
             contents[message.key] = content
         return start, contents
@@ -126,9 +133,11 @@ class Channel:
         return answer.result
 
     def _listen(self) -> None:
-        for message, _ in self._messages():
+        for message, _ in self._incoming:
             if isinstance(message, Answer):
                 self._waiting.pop(message.number).put(message)
+            elif isinstance(message, Work):
+                self.work.put(message)
 
     def _messages(self) -> Iterator[tuple[Message, bytes]]:
         while True:

@@ -41,8 +41,9 @@ from medkg_dagster.runtime.isolation.messages import (
     plain_scalar,
     raised,
 )
-from medkg_dagster.stage_api import ExternalCalls, StageContext, StageMetadata
+from medkg_dagster.stage_api import ExternalCalls, Stage, StageContext, StageMetadata
 from medkg_dagster.stage_api._context import withhold_secrets
+from medkg_dagster.stage_api._documents import whole_value
 from medkg_dagster.stage_api._invocation import StageOutcome, invoke
 from medkg_dagster.stage_api._redaction import redact, revealed_names
 from medkg_dagster.stage_api._serialization import dump_value, load_value
@@ -55,6 +56,30 @@ _MEBIBYTE = 1 << 20
 
 def main() -> None:
     """Run one stage and send what comes of it."""
+    channel, start, contents, ctx = begin()
+    limit_cpu(start.timeout_seconds * (os.cpu_count() or 1) + _MORE_CPU_SECONDS)
+    try:
+        metadata, outcome = _run(start, ctx, contents)
+        for key in metadata.state_keys:
+            value_type = metadata.state_types.get(key, Any)
+            channel.send(StateValue(key=key), dump_value(key, whole_value(outcome.state[key]), value_type))
+        report = report_of(ctx, failed=False)
+        flush()
+        channel.send(Finished(output_count=outcome.output_count, report=report))
+    except BaseException as error:  # noqa: BLE001 - whatever a plugin raises, the step must be told
+        # Where memory ran out, reporting it needs some: the limit goes, and the frames hold the values.
+        lift_memory_limit()
+        traceback.clear_frames(error.__traceback__)
+        flush()
+        channel.send(Failed(error=raised(error), report=report_of(ctx, failed=True)))
+
+
+def begin() -> tuple[Channel, Start, dict[str, bytes], StageContext]:
+    """Set this process up.
+
+    Returns:
+        The channel to the step, what to do, the bytes of the inputs, and the surroundings of the stage.
+    """
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))
     # A crash in a library leaves no exception; its stack on standard error is all there is to quote.
     faulthandler.enable()
@@ -64,32 +89,17 @@ def main() -> None:
     _send_logs(channel)
     # `-m` puts the working directory first, where the step may not import from.
     sys.path[:] = start.import_path
-    limit_resources(start)
-    ctx = _context(start, channel)
-    try:
-        metadata, outcome = _run(start, ctx, contents)
-        for key in metadata.state_keys:
-            value_type = metadata.state_types.get(key, Any)
-            channel.send(StateValue(key=key), dump_value(key, outcome.state[key], value_type))
-        report = _report(ctx, failed=False)
-        _flush()
-        channel.send(Finished(output_count=outcome.output_count, report=report))
-    except BaseException as error:  # noqa: BLE001 - whatever a plugin raises, the step must be told
-        # Where memory ran out, reporting it needs some: the limit goes, and the frames hold the values.
-        lift_memory_limit()
-        traceback.clear_frames(error.__traceback__)
-        _flush()
-        channel.send(Failed(error=raised(error), report=_report(ctx, failed=True)))
+    limit_memory_of(start)
+    return channel, start, contents, _context(start, channel)
 
 
-def limit_resources(start: Start) -> None:
-    """Limit what this process, and each one it starts, may take.
+def limit_memory_of(start: Start) -> None:
+    """Limit the memory that this process, and each one it starts, may take.
 
     Memory is counted as address space beyond what this process has taken so far, so that the limit holds for
     the plugin's imports, the inputs and the work, and not for the interpreter. Time is kept by the step; the
     limit of processor time only ends what is left of a step that was killed itself.
     """
-    limit_cpu(start.timeout_seconds * (os.cpu_count() or 1) + _MORE_CPU_SECONDS)
     taken = address_space()
     if taken is None:
         logging.getLogger("medkg.stage").warning("this system does not tell memory; memory_mb does not hold")
@@ -98,6 +108,20 @@ def limit_resources(start: Start) -> None:
 
 
 def _run(start: Start, ctx: StageContext, contents: dict[str, bytes]) -> tuple[StageMetadata, StageOutcome]:
+    metadata, stage, types = build(start)
+    inputs = {key: load_value(key, contents.pop(key), value_type) for key, value_type in types.items()}
+    return metadata, invoke(metadata, stage, ctx, inputs)
+
+
+def build(start: Start) -> tuple[StageMetadata, Stage, dict[str, Any]]:
+    """Build the stage again from what the step sent.
+
+    Returns:
+        The stage type, the stage, and by argument of `execute` the type of the input.
+
+    Raises:
+        StageContractError: The stage type has changed on disk.
+    """
     stage_types = _StageTypes(start.timeout_seconds)
     entry = stage_types.find(start.target, start.stage_type)
     metadata = dataclasses.replace(entry.metadata, max_failure_ratio=start.max_failure_ratio)
@@ -106,14 +130,10 @@ def _run(start: Start, ctx: StageContext, contents: dict[str, bytes]) -> tuple[S
             f"stage type {start.stage_type!r} of '{start.target}' has changed on disk: version "
             f"{metadata.version!r}, the run began with {start.version!r}; reload the code location"
         )
-    inputs = {
-        key: load_value(key, contents.pop(key), stage_types.type_of(declared))
-        for key, declared in start.inputs.items()
-    }
+    types = {key: stage_types.type_of(declared) for key, declared in start.inputs.items()}
     topology = PipelineTopologyConfig.model_validate(start.topology)
     definition = StageDefinition.model_validate(start.definition)
-    stage = StageFactory(stage_types.of(start.target)).resolve(topology, definition)
-    return metadata, invoke(metadata, stage, ctx, inputs)
+    return metadata, StageFactory(stage_types.of(start.target)).resolve(topology, definition), types
 
 
 class _StageTypes:
@@ -192,14 +212,16 @@ def _redact_what_is_printed() -> None:
         setattr(sys, name, stream)
 
 
-def _flush() -> None:
+def flush() -> None:
+    """Let what was printed go out."""
     for stream in (sys.stdout, sys.stderr):
         # A stage may have closed or replaced them.
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
 
 
-def _report(ctx: StageContext, *, failed: bool) -> Report:
+def report_of(ctx: StageContext, *, failed: bool) -> Report:
+    """Return what the stage left on its context."""
     withhold_secrets(ctx)
     described = {} if failed else ctx.described
     return Report(

@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -86,9 +86,49 @@ def invoke_isolated(
         MedkgError: What the stage raised, as `invoke` does.
     """
     watch = Stopwatch()
+    start = start_message(
+        target=target,
+        metadata=metadata,
+        input_sources=input_sources,
+        topology=topology,
+        definition=definition,
+        ctx=ctx,
+        inputs=inputs,
+        limits=limits,
+        policy=policy,
+    )
+    process = StageProcess(metadata.stage_type, ctx, limits)
+    end = process.run(chain([encode_frame(start)], _input_frames(inputs, input_sources)))
+    _take_report(ctx, end.report)
+    if isinstance(end, Failed):
+        raise child_error(metadata.stage_type, end.error, limits)
+    state = {
+        key: load_value(key, process.values.pop(key, b""), metadata.state_types.get(key, Any))
+        for key in metadata.state_keys
+    }
+    return StageOutcome(state, end.output_count, watch.seconds)
+
+
+def start_message(
+    *,
+    target: str,
+    metadata: StageMetadata,
+    input_sources: Mapping[str, InputSource],
+    topology: PipelineTopologyConfig,
+    definition: StageDefinition,
+    ctx: StageContext,
+    inputs: Collection[str],
+    limits: SubprocessIsolation,
+    policy: PluginPolicy,
+) -> Start:
+    """Return what a child process needs to begin; see `invoke_isolated`.
+
+    Raises:
+        StageResolutionError: An input has no source.
+    """
     _check_sources(metadata.stage_type, inputs, input_sources)
     _remember_secrets(definition.config)
-    start = Start(
+    return Start(
         import_path=sys.path,
         target=target,
         stage_type=metadata.stage_type,
@@ -107,19 +147,9 @@ def invoke_isolated(
         memory_mb=limits.memory_mb,
         timeout_seconds=limits.timeout_seconds,
     )
-    process = StageProcess(metadata.stage_type, ctx, limits)
-    end = process.run(chain([encode_frame(start)], _input_frames(inputs, input_sources)))
-    _take_report(ctx, end.report)
-    if isinstance(end, Failed):
-        raise _error(metadata.stage_type, end.error, limits)
-    state = {
-        key: load_value(key, process.values.pop(key, b""), metadata.state_types.get(key, Any))
-        for key in metadata.state_keys
-    }
-    return StageOutcome(state, end.output_count, watch.seconds)
 
 
-def _check_sources(stage_type: str, inputs: Mapping[str, Any], sources: Mapping[str, InputSource]) -> None:
+def _check_sources(stage_type: str, inputs: Collection[str], sources: Mapping[str, InputSource]) -> None:
     for key in inputs:
         if key not in sources:
             raise StageResolutionError(
@@ -156,7 +186,8 @@ def _input_frames(inputs: Mapping[str, Any], sources: Mapping[str, InputSource])
         yield encode_frame(Input(key=key), dump_value(key, value, value_type))
 
 
-def _error(stage_type: str, error: RaisedError, limits: SubprocessIsolation) -> Exception:
+def child_error(stage_type: str, error: RaisedError, limits: SubprocessIsolation) -> Exception:
+    """Return what the stage raised in the child process."""
     described = f"{error.name}: {error.message}" if error.message else error.name
     if error.is_out_of_memory:
         made: Exception = StageLimitError(
@@ -174,11 +205,16 @@ def _error(stage_type: str, error: RaisedError, limits: SubprocessIsolation) -> 
 
 
 def _take_report(ctx: StageContext, report: Report) -> None:
-    for name in report.revealed:
-        _remember(name)
+    remember_secrets(report.revealed)
     ctx.succeeded += report.succeeded
     ctx.quarantined += report.quarantined
     ctx.described |= report.described
+
+
+def remember_secrets(names: Collection[str]) -> None:
+    """Keep what a child process revealed out of what is shown and stored here, too."""
+    for name in names:
+        _remember(name)
 
 
 def _remember_secrets(config: Mapping[str, Any]) -> None:

@@ -183,6 +183,58 @@ class Report(_Message):
     revealed: tuple[str, ...]
 
 
+class PartPlace(_Message):
+    """Where a document's part of an input is: a file, and a piece of it."""
+
+    document_id: str
+    path: str
+    offset: int
+    length: int
+
+
+class Work(_Message):
+    """Some documents to work on at once, each with its parts by argument of `execute`."""
+
+    kind: Literal["work"] = "work"
+    documents: tuple[tuple[str, dict[str, PartPlace | None]], ...]
+
+
+class MadePart(_Message):
+    """What a stage made of a document: the next `length` of the bytes that follow.
+
+    Attributes:
+        document_id: The document's id.
+        version: SHA-256 (hex) of its content.
+        header: What is to be known of it without loading it.
+        length: How many bytes it has; 0 where the input `passed` is passed on unchanged.
+        passed: The argument of `execute` that is passed on.
+    """
+
+    document_id: str
+    version: str = ""
+    header: dict[str, Any] = {}
+    length: int = 0
+    passed: str | None = None
+
+
+class MadeDocument(_Message):
+    """What came of one document; see `DocumentOutcome`."""
+
+    parts: dict[str, MadePart]
+    count: int
+    fault: QuarantinedDocument | None
+    is_left_out: bool
+    is_remembered: bool
+
+
+class Worked(_Message):
+    """What came of some documents, in their order; the bytes of all their parts follow."""
+
+    kind: Literal["worked"] = "worked"
+    documents: tuple[MadeDocument, ...]
+    revealed: tuple[str, ...]
+
+
 class Finished(_Message):
     """The stage is done; its values came before."""
 
@@ -199,7 +251,9 @@ class Failed(_Message):
     report: Report
 
 
-Message = Start | Input | LogRecord | Progress | Call | Answer | StateValue | Finished | Failed
+Message = (
+    Start | Input | LogRecord | Progress | Call | Answer | StateValue | Work | Worked | Finished | Failed
+)
 
 
 @functools.cache
@@ -260,7 +314,7 @@ def raised(error: BaseException) -> RaisedError:
         arguments=_arguments(error, message if is_own else f"{name}: {message}"),
         message=message,
         details=redact("".join(traceback.format_exception(error))),
-        is_out_of_memory=_is_out_of_memory(error),
+        is_out_of_memory=is_out_of_memory(error),
         is_retryable=may_pass(error) is not False,
     )
 
@@ -292,10 +346,11 @@ def _arguments(error: BaseException, message: str) -> list[Any]:
     return [message]
 
 
-def _is_out_of_memory(error: BaseException | None) -> bool:
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Say whether an error, or what it was raised from, is that memory ran out."""
     if error is None:
         return False
-    if _is_out_of_memory(error.__cause__):
+    if is_out_of_memory(error.__cause__):
         return True
     return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
 

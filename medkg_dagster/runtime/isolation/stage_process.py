@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import IO
 
 from medkg_dagster.errors import IsolatedStageError, StageLimitError
@@ -25,18 +26,20 @@ from medkg_dagster.runtime.isolation.messages import (
     Message,
     Progress,
     StateValue,
+    Worked,
     encode_frame,
 )
 from medkg_dagster.stage_api import StageContext, SubprocessIsolation
 from medkg_dagster.stage_api._redaction import redact
 
+CHILD = "medkg_dagster.runtime.isolation.child"
+"""The module of the child process of one execution of a stage."""
 LONGEST_LINE = 2_000
 SHOWN_LINES = 1_000
 TAIL_BYTES = 2_000
 FRAME_BYTES = 1 << 20
 """What a message may have beyond the value it is about: a log line, a traceback, a table."""
 
-_CHILD = "medkg_dagster.runtime.isolation.child"
 _RECEIVED_BYTES = 1 << 18
 _TICK_SECONDS = 0.5  # a channel that a process of the stage holds open never closes: its end is polled
 _GRACE_SECONDS = 1.0
@@ -54,10 +57,13 @@ class StageProcess:
 
     Attributes:
         values: The bytes of the values that the stage wrote.
+        worked: What came of documents, not yet taken.
+        end: The last that the child said; None before.
     """
 
     def __init__(self, stage_type: str, ctx: StageContext, limits: SubprocessIsolation) -> None:
         self.values: dict[str, bytes] = {}
+        self.worked: list[tuple[Worked, bytes]] = []
         self._stage_type = stage_type
         self._ctx = ctx
         self._limits = limits
@@ -65,7 +71,7 @@ class StageProcess:
         # Nothing the child sends can be larger than the memory it may take.
         self._frames = FrameBuffer(limits.memory_mb * (1 << 20) + FRAME_BYTES)
         self._sending: deque[memoryview] = deque()
-        self._end: Finished | Failed | None = None
+        self.end: Finished | Failed | None = None
 
     def run(self, opening: Iterable[bytes]) -> Finished | Failed:
         """Start the process, talk to it until it has ended, and see that it has.
@@ -74,37 +80,53 @@ class StageProcess:
             StageLimitError: It took too long.
             IsolatedStageError: The process ended before it said anything, or said what is no message.
         """
-        self._sending.extend(map(memoryview, opening))
+        with self.started(CHILD) as child:
+            self.talk(child, opening, until=lambda: False)
+            if self.end is None:
+                raise self.ended(child)
+        return self.end
+
+    @contextlib.contextmanager
+    def started(self, module: str) -> Iterator["_Child"]:
+        """Start the process; it and all that it started are gone afterwards.
+
+        Args:
+            module: What it runs; it gets the descriptor of the channel as its argument.
+        """
         mine, theirs = socket.socketpair()
         with mine:
             mine.setblocking(False)
-            command = [sys.executable, "-m", _CHILD, str(theirs.fileno())]
+            command = [sys.executable, "-m", module, str(theirs.fileno())]
             with theirs:
                 process = ChildProcess(command, inherited=(theirs.fileno(),))
             assert process.stdout is not None
             assert process.stderr is not None
-            outputs = [
+            outputs = (
                 _Output(process.stdout, self._ctx.log, logging.INFO),
                 _Output(process.stderr, self._ctx.log, logging.WARNING),
-            ]
+            )
             try:
-                self._talk(process, mine, outputs)
-                code = self._exit_code(process)
+                yield _Child(process, mine, outputs)
             finally:
                 process.kill()
                 for output in outputs:
                     output.drain()
-        if self._end is None:
-            raise self._ended(code, "\n".join(filter(None, (output.tail for output in reversed(outputs)))))
-        return self._end
 
-    def _talk(self, process: ChildProcess, channel: socket.socket, outputs: list["_Output"]) -> None:
-        """Serve the child until it closes the channel, or has ended and left it to a process of its own."""
+    def talk(self, child: "_Child", frames: Iterable[bytes], *, until: Callable[[], bool]) -> None:
+        """Send frames and serve the child until something is so, or it closes the channel or has ended.
+
+        Raises:
+            StageLimitError: It took too long.
+            IsolatedStageError: It said what is no message.
+        """
+        self._sending.extend(map(memoryview, frames))
+        process, channel, outputs = child.process, child.channel, child.outputs
         with selectors.DefaultSelector() as selector:
             for output in outputs:
-                selector.register(output.stream, selectors.EVENT_READ, output)
+                if not output.is_at_end:
+                    selector.register(output.stream, selectors.EVENT_READ, output)
             selector.register(channel, selectors.EVENT_READ)
-            while self._has_time():
+            while not until() and self._has_time():
                 wants = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._sending else 0)
                 selector.modify(channel, wants)
                 ready = selector.select(min(_TICK_SECONDS, max(0.0, self._deadline - time.monotonic())))
@@ -113,6 +135,7 @@ class StageProcess:
                 for key, events in ready:
                     if isinstance(key.data, _Output):
                         if not key.data.read():
+                            key.data.is_at_end = True
                             selector.unregister(key.fileobj)
                     elif not self._exchange(channel, events):
                         return
@@ -120,7 +143,7 @@ class StageProcess:
     def _has_time(self) -> bool:
         if time.monotonic() < self._deadline:
             return True
-        if self._end is None:
+        if self.end is None:
             raise StageLimitError(
                 f"stage type {self._stage_type!r} was not done within {self._limits.timeout_seconds:g} s and "
                 "its process was killed; raise timeout_seconds of its isolation, or give it less to do"
@@ -160,23 +183,31 @@ class StageProcess:
                 self._sending.append(memoryview(encode_frame(answer(self._ctx, message))))
             case StateValue():
                 self.values[message.key] = content
+            case Worked():
+                self.worked.append((message, content))
             case Finished() | Failed():
-                self._end = message
+                self.end = message
                 # What is left is the end of the interpreter, and threads that the stage forgot.
                 self._deadline = time.monotonic() + _GRACE_SECONDS
             case _:
                 raise IsolatedStageError(f"the child process sent a message of kind {message.kind!r}")
 
+    def give(self, seconds: float) -> None:
+        """Give the child so many seconds from now on."""
+        self._deadline = time.monotonic() + seconds
+
     def _exit_code(self, process: ChildProcess) -> int | None:
-        if self._end is not None:
-            return None
         try:
             return process.wait(_EXIT_SECONDS)
         except subprocess.TimeoutExpired:
             return None
 
-    def _ended(self, code: int | None, said: str) -> IsolatedStageError:
+    def ended(self, child: "_Child") -> IsolatedStageError:
         """Return the error of a process that ended, or closed the channel, before it answered."""
+        code = self._exit_code(child.process)
+        for output in child.outputs:
+            output.read_rest()
+        said = "\n".join(filter(None, (output.tail for output in reversed(child.outputs))))
         who = f"the child process of stage type {self._stage_type!r}"
         last = said.strip().rpartition("\n")[2]
         if code is None:
@@ -200,12 +231,28 @@ class StageProcess:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Child:
+    """A running child.
+
+    Attributes:
+        process: The process.
+        channel: This side of the channel to it.
+        outputs: What it prints.
+    """
+
+    process: ChildProcess
+    channel: socket.socket
+    outputs: tuple["_Output", ...]
+
+
 class _Output:
     """What a child process prints, forwarded line by line.
 
     Attributes:
         stream: The pipe.
         tail: The end of it.
+        is_at_end: Whether nothing more comes.
     """
 
     def __init__(self, stream: IO[bytes], log: logging.Logger, level: int) -> None:
@@ -215,6 +262,7 @@ class _Output:
         self._level = level
         self._rest = b""
         self._lines = 0
+        self.is_at_end = False
 
     def read(self) -> int:
         """Forward what is there; return how many bytes that were, 0 at the end."""
@@ -229,13 +277,17 @@ class _Output:
 
     def drain(self) -> None:
         """Forward what is left in the pipe and close it."""
+        self.read_rest()
+        self.stream.close()
+
+    def read_rest(self) -> None:
+        """Forward what is left in the pipe."""
         os.set_blocking(self.stream.fileno(), False)
         drained = 0
         # A process that left the group may go on printing, or hold the pipe open.
         with contextlib.suppress(BlockingIOError):
             while drained < _DRAINED_BYTES and (count := self.read()):
                 drained += count
-        self.stream.close()
 
     def _forward(self, line: str) -> None:
         if not line:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import typing
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
@@ -65,6 +66,10 @@ class StageMetadata:
         max_failure_ratio: The share of documents, 0 to 1, that may fail before the step does.
         isolation: The limits of the child process the stage wants to run in; None for the step's own.
         work_at_gates: Work to be done while a job waits at a gate behind a stage of this type.
+        per_document: Whether `execute` gets the inputs of one document and returns what is made of it.
+        batch: How many documents `execute` of such a type gets at once, as lists; 1 gives it one, as it is.
+        streams_documents: Whether a batch stage gets its inputs as `DocumentValues`, and may return an
+            iterator of items.
 
     Raises:
         StageRegistryError: A field is invalid; the message names the stage type, the field and the rule.
@@ -85,6 +90,9 @@ class StageMetadata:
     max_failure_ratio: float = 0.2
     isolation: SubprocessIsolation | None = None
     work_at_gates: tuple[WorkAtGate, ...] = ()
+    per_document: bool = False
+    batch: int = 1
+    streams_documents: bool = False
 
     def __post_init__(self) -> None:
         for name in ("state_key", "dependencies", "optional_dependencies"):
@@ -119,6 +127,9 @@ class StageMetadata:
             "max_failure_ratio": self.max_failure_ratio,
             "isolation": asdict(self.isolation) if self.isolation else None,
             "work_at_gates": [work.name for work in self.work_at_gates],
+            "per_document": self.per_document,
+            "batch": self.batch,
+            "streams_documents": self.streams_documents,
         }
 
 
@@ -199,7 +210,7 @@ def _invalid_values(metadata: StageMetadata) -> list[str]:
         problems.append(f"max_failure_ratio must lie between 0 and 1, got {metadata.max_failure_ratio!r}")
     if not isinstance(metadata.kinds, tuple) or len(metadata.kinds) > 3:
         problems.append("kinds must be a tuple of three labels at most, for example ('python', 'sqlite')")
-    problems += _invalid_state_types(metadata)
+    problems += [*_invalid_state_types(metadata), *_invalid_unit(metadata)]
     isolation = metadata.isolation
     if isolation is not None and not isinstance(isolation, SubprocessIsolation):
         problems.append(f"isolation must be a SubprocessIsolation or None, got {isolation!r}")
@@ -209,6 +220,29 @@ def _invalid_values(metadata: StageMetadata) -> list[str]:
     elif len({work.name for work in works}) != len(works) or len({work.sets for work in works}) != len(works):
         problems.append("work_at_gates declares a name or a field twice")
     return problems
+
+
+def _invalid_unit(metadata: StageMetadata) -> list[str]:
+    if isinstance(metadata.batch, bool) or not isinstance(metadata.batch, int) or metadata.batch < 1:
+        return [f"batch must be a whole number, 1 or more, got {metadata.batch!r}"]
+    if not metadata.per_document:
+        return ["batch is of a type that is per_document"] if metadata.batch > 1 else []
+    if metadata.streams_documents:
+        return ["a type is per_document, or it streams documents, not both"]
+    if not metadata.dependencies:
+        return ["a type that is per_document needs a dependency: what it works on"]
+    return [
+        f"state key {key!r} of a type that is per_document must have a type that can be put together: "
+        "tuple[T, ...], or a class with the class method joined(parts)"
+        for key in metadata.state_keys
+        if not can_be_joined(metadata.state_types.get(key))
+    ]
+
+
+def can_be_joined(value_type: Any) -> bool:
+    """Say whether values of this type, one for each document, make one value of it."""
+    is_tuple = typing.get_origin(value_type) is tuple and typing.get_args(value_type)[1:] == (Ellipsis,)
+    return is_tuple or hasattr(value_type, "joined")
 
 
 def _invalid_state_types(metadata: StageMetadata) -> list[str]:

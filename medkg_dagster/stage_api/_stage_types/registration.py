@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from medkg_dagster.domain import Config
 from medkg_dagster.errors import StageContractError, StageRegistryError
 from medkg_dagster.stage_api._context import StageDefinitionView
 from medkg_dagster.stage_api._stage_types.metadata import (
@@ -40,6 +41,10 @@ class Stage(Protocol):
 
 StageBuilder = Callable[..., Stage]
 """`(definition) -> Stage` or `(topology, definition) -> Stage`."""
+
+
+class NoConfig(Config):
+    """The configuration of a stage type that has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,9 @@ class StageRegistration:
         max_failure_ratio: float = 0.2,
         isolation: SubprocessIsolation | None = None,
         work_at_gates: tuple[WorkAtGate, ...] = (),
+        per_document: bool = False,
+        batch: int = 1,
+        streams_documents: bool = False,
     ) -> StageRegistration:
         """Return the registration of a stage whose class takes its configuration.
 
@@ -93,6 +101,9 @@ class StageRegistration:
             max_failure_ratio: The share of documents that may fail.
             isolation: The limits of a child process of the stage's own.
             work_at_gates: Work to be done while a job waits at a gate behind the stage.
+            per_document: Whether `execute` works on one document.
+            batch: How many documents `execute` of such a type gets at once.
+            streams_documents: Whether a batch stage gets its inputs by document.
 
         Raises:
             StageRegistryError: A field is invalid, or the class does not take the configuration.
@@ -114,8 +125,81 @@ class StageRegistration:
             max_failure_ratio=max_failure_ratio,
             isolation=isolation,
             work_at_gates=work_at_gates,
+            per_document=per_document,
+            batch=batch,
+            streams_documents=streams_documents,
         )
         return cls(metadata, _from_config(stage_type, stage, config_model))
+
+    @classmethod
+    def of_function(
+        cls,
+        stage_type: str,
+        function: Callable[..., Any],
+        config_model: type[BaseModel] = NoConfig,
+        *,
+        description: str,
+        state_types: Mapping[str, Any],
+        dependencies: tuple[str, ...],
+        optional_dependencies: tuple[str, ...] = (),
+        version: str = "1",
+        kinds: tuple[str, ...] = (),
+        max_failure_ratio: float = 0.2,
+    ) -> StageRegistration:
+        """Return the registration of a function from one document's inputs to what is made of it.
+
+        Args:
+            stage_type: The name used in YAML.
+            function: Gets the inputs by state key, and `config` where it has such an argument.
+            config_model: The model of the configuration.
+            description: One sentence for people.
+            state_types: The keys the stage writes, and the type of each value.
+            dependencies: Stage types whose state keys are inputs; the first says on which documents.
+            optional_dependencies: The same, where the pipeline has a writer.
+            version: The type's own version: another one lets everything be made anew.
+            kinds: Up to three labels of the asset.
+            max_failure_ratio: The share of documents that may fail.
+
+        Raises:
+            StageRegistryError: A field is invalid.
+        """
+        takes_config = "config" in inspect.signature(function).parameters
+
+        def stage(config: BaseModel) -> Stage:
+            return _FunctionStage(function, {"config": config} if takes_config else {})
+
+        stage.__module__, stage.__qualname__ = function.__module__, function.__qualname__
+        return cls.of(
+            stage_type,
+            stage,
+            config_model,
+            description=description,
+            state_types=state_types,
+            dependencies=dependencies,
+            optional_dependencies=optional_dependencies,
+            version=version,
+            kinds=kinds,
+            max_failure_ratio=max_failure_ratio,
+            per_document=True,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _FunctionStage:
+    function: Callable[..., Any]
+    more: Mapping[str, Any]
+
+    def execute(self, _ctx: Any, **inputs: Any) -> Any:
+        given = {**inputs, **self.more}
+        signature = inspect.signature(self.function)
+        try:
+            signature.bind(**given)
+        except TypeError as error:
+            raise StageContractError(
+                f"{qualified_name(self.function)}{signature} does not take its inputs: {error}; write "
+                f"{self.function.__name__}({', '.join(given)})"
+            ) from error
+        return self.function(**given)
 
 
 def _from_config(

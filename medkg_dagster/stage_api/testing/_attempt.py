@@ -89,6 +89,10 @@ def attempt(bench: Bench, home: Path) -> Attempt:
     produced: list[tuple[Any, float]] = []
     with findings.noting(f"the builder {qualified_name(bench.registration.builder)}"):
         built.append(bench.build())
+    if metadata.per_document or metadata.streams_documents:
+        for stage in built:
+            _invoke(bench, stage, ctx, made)
+        return made
     for stage in built:
         with findings.noting("execute"):
             produced.append(_execute(bench, stage, ctx, findings))
@@ -100,11 +104,26 @@ def attempt(bench: Bench, home: Path) -> Attempt:
     if state is None:
         return made
     _check_count(metadata, state, count, findings)
-    for key, value in state.items():
+    _finish(made, metadata, finished_run(ctx, state, count or 0, seconds))
+    return made
+
+
+def _finish(made: Attempt, metadata: StageMetadata, run: StageRun) -> None:
+    for key, value in run.state.items():
         if key in metadata.state_types:
             _store(made, key, value, metadata.state_types[key])
-    made.run = finished_run(ctx, state, count or 0, seconds)
-    return made
+    made.run = run
+
+
+def _invoke(bench: Bench, stage: Stage, ctx: StageContext, made: Attempt) -> None:
+    """Execute a stage that works by document: what it returns is judged document by document."""
+    metadata = bench.registration.metadata
+    given = bench.copy_inputs()
+    with made.findings.noting("execute"), _unchanged(bench, given, made.findings):
+        outcome = invoke(metadata, stage, ctx, dict(given))
+        run = finished_run(ctx, outcome.state, outcome.output_count, outcome.seconds)
+        _check_count(metadata, run.state, run.output_count, made.findings)
+        _finish(made, metadata, run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +148,16 @@ def _execute(bench: Bench, stage: Stage, ctx: StageContext, findings: Findings) 
 
     given = bench.copy_inputs()
     metadata = dataclasses.replace(_without_keys(bench.registration.metadata), output_handler=take)
-    try:
+    with _unchanged(bench, given, findings):
         outcome = invoke(dataclasses.replace(metadata, output_counter=lambda _: 0), stage, ctx, dict(given))
+    return outputs[0], outcome.seconds
+
+
+@contextlib.contextmanager
+def _unchanged(bench: Bench, given: Mapping[str, Any], findings: Findings) -> Iterator[None]:
+    """Note what of its inputs a stage changes."""
+    try:
+        yield
     finally:
         for key, value in bench.inputs.items():
             difference = find_difference(value, given[key])
@@ -139,7 +166,6 @@ def _execute(bench: Bench, stage: Stage, ctx: StageContext, findings: Findings) 
                     f"execute changed its input {key!r}: {difference}",
                     "inputs belong to the stage that made them; work on a copy",
                 )
-    return outputs[0], outcome.seconds
 
 
 def _handle(

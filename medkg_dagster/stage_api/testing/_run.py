@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from medkg_dagster.domain.payloads import FileRecord
 from medkg_dagster.errors import ConfigError, StageConfigError, StageRegistryError, did_you_mean
 from medkg_dagster.stage_api._context import Described, QuarantinedDocument, StageContext, TopologyView
+from medkg_dagster.stage_api._documents import whole_value
 from medkg_dagster.stage_api._extensions import CONTEXT_KEY, Extension, Extensions
 from medkg_dagster.stage_api._invocation import invoke
 from medkg_dagster.stage_api._job_record import InMemoryJobRecord
@@ -241,7 +242,7 @@ class Bench:
 def finished_run(ctx: StageContext, state: Mapping[str, Any], count: int, seconds: float) -> StageRun:
     """Return what a run gave, from its surroundings and its outcome."""
     return StageRun(
-        state=state,
+        state={key: whole_value(value) for key, value in state.items()},
         output_count=count,
         succeeded=ctx.succeeded,
         quarantined=tuple(ctx.quarantined),

@@ -48,6 +48,7 @@ def register() -> StageRegistration:
         output_counter=_count,
         dependencies=("parse",),
         kinds=("python",),
+        per_document=True,
     )
 
 

@@ -2,39 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 
-from medkg_dagster.stage_api import Claim, Document, Entity, StageContext
+from medkg_dagster.stage_api import Claim, Document, DocumentContext, Entity, StageContext
 from medkg_dagster.stages.extract import ExtractConfig
 from medkg_dagster.stages.extract.claims import sentence_claims, trial_claims
 from medkg_dagster.stages.extract.mentions import Matcher, Mention, ShortForms, find_definitions
 from medkg_dagster.stages.extract.sentences import Sentence, document_sentences, is_negated
-from medkg_dagster.stages.extract.terms import CONDITION_ROLES, INTERVENTION_ROLES, ground, load, medicines
+from medkg_dagster.stages.extract.terms import (
+    CONDITION_ROLES,
+    INTERVENTION_ROLES,
+    Vocabulary,
+    fingerprint,
+    ground,
+    load,
+    medicines,
+)
 
 Extracted = tuple[tuple[Entity, ...], tuple[Claim, ...]]
 
 
 class ExtractStage:
-    """Finds entities and claims.
-
-    Raises:
-        ConfigError: The vocabulary cannot be used.
-    """
+    """Finds entities and claims."""
 
     def __init__(self, config: ExtractConfig) -> None:
         self._config = config
-        self._vocabulary = load(config.vocabulary)
-        self._matcher = Matcher(self._vocabulary, config.min_term_length)
 
-    def execute(self, ctx: StageContext, document: tuple[Document, ...]) -> Extracted:
-        """Return all entities, and all claims with the sentences that support them."""
-        results = ctx.for_each(document, self.extract, document_id=lambda item: item.id)
-        entities = tuple(entity for found, _ in results for entity in found)
-        claims = tuple(claim for _, found in results for claim in found)
-        ctx.log.info("%d entities and %d claims in %d documents", len(entities), len(claims), len(results))
-        return entities, claims
+    @cached_property
+    def _vocabulary(self) -> Vocabulary:
+        return load(self._config.vocabulary)
 
-    def extract(self, document: Document) -> Extracted:
+    @cached_property
+    def _matcher(self) -> Matcher:
+        return Matcher(self._vocabulary, self._config.min_term_length)
+
+    def fingerprints(self, _ctx: StageContext) -> Mapping[str, str]:
+        """Return the hash of the vocabulary.
+
+        Raises:
+            ConfigError: It cannot be used.
+        """
+        return {"vocabulary": fingerprint(self._config.vocabulary)}
+
+    def prepare(self, _ctx: StageContext) -> None:
+        """Read the vocabulary.
+
+        Raises:
+            ConfigError: It cannot be used.
+        """
+        assert self._matcher is not None
+
+    def execute(self, _ctx: DocumentContext, document: Document) -> Extracted:
         """Return a document's entities, those of structured fields first, then by offset; and its claims."""
         sentences = document_sentences(document)
         structured, trial = self._structured(document, sentences)

@@ -11,6 +11,7 @@ the name, its identifier, name and category are used, so that field and text spe
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -140,6 +141,19 @@ def _load_version(path: Path, modified: int, size: int) -> Vocabulary:
     return Vocabulary(tuple(_read(path)))
 
 
+def fingerprint(path: Path | None) -> str:
+    """Return the hash of a vocabulary's file; None names the bundled one.
+
+    Raises:
+        ConfigError: The file cannot be read.
+    """
+    file = path or BUNDLED
+    try:
+        return hashlib.sha256(read_regular(file, MAX_BYTES)).hexdigest()
+    except OSError as error:
+        raise _unreadable(file, error) from error
+
+
 def load(path: Path | None) -> Vocabulary:
     """Read a vocabulary; the same unchanged file is read once.
 
@@ -154,10 +168,14 @@ def load(path: Path | None) -> Vocabulary:
         found = file.stat()
         return _load_version(file, found.st_mtime_ns, found.st_size)
     except OSError as error:
-        raise ConfigError(
-            f"vocabulary {file}: {error.strerror or error}; correct the path in the stage's config, or leave "
-            "`vocabulary` out to use the bundled one"
-        ) from error
+        raise _unreadable(file, error) from error
+
+
+def _unreadable(file: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"vocabulary {file}: {error.strerror or error}; correct the path in the stage's config, or leave "
+        "`vocabulary` out to use the bundled one"
+    )
 
 
 def _read(path: Path) -> Iterator[Concept]:

@@ -6,8 +6,9 @@ costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
@@ -17,6 +18,8 @@ from medkg_dagster.errors import UnsafeDocumentError
 from medkg_dagster.stage_api import (
     Config,
     Document,
+    DocumentContext,
+    DocumentResult,
     DownloadedFile,
     Payload,
     PayloadFormat,
@@ -53,43 +56,42 @@ class ParseConfig(Config):
 
 
 class ParseStage:
-    """Turns each payload into one document; those that cannot be parsed are quarantined."""
+    """Turns a payload into a document, or sets it aside."""
 
     def __init__(self, config: ParseConfig) -> None:
         self._config = config
 
     def execute(
         self,
-        ctx: StageContext,
-        *,
-        payloads: tuple[Payload, ...],
+        ctx: DocumentContext,
+        payloads: Payload,
         downloaded_files: tuple[DownloadedFile, ...] | None = None,
-    ) -> tuple[Document, ...]:
-        """Return the documents in the payloads' order, without the quarantined ones.
+    ) -> Document | None:
+        """Return the document that a payload is; None for a record without the file that it promises.
 
-        `downloaded_files` were fetched for the payloads; it is None in a pipeline without a download.
+        `downloaded_files` is the file that was fetched for the payload, if there is one; it is None in a
+        pipeline without a download.
+
+        Raises:
+            UnreadableDocumentError: The payload or file cannot be parsed, or the file not be converted.
+            UnsafeDocumentError: It is too large.
         """
-        files = {file.document_id: file for file in downloaded_files or ()}
-        found: list[ParsedDocument] = []
+        for file in downloaded_files or ():
+            return self.parse_file(payloads, file, ctx.file(file))
+        return self.parse(payloads) if downloaded_files is None or self._stands_alone(payloads) else None
 
-        def work(payload: Payload) -> Document:
-            file = files.get(payload.id)
-            document = self.parse(payload) if file is None else self.parse_file(payload, file, ctx.home)
-            found.append(_parsed(payload, document))
-            return document
+    def is_hostile(self, given: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Say whether a document may break its process: PDFs are programs, and read by a library in C."""
+        file = given.get("downloaded_files", {})
+        return given["payloads"]["format"] == PayloadFormat.PDF or file.get("media_type") == "application/pdf"
 
-        used = [
-            payload
-            for payload in payloads
-            if payload.id in files or downloaded_files is None or self._stands_alone(payload)
-        ]
-        if downloaded_files is not None:
-            ctx.describe("without_file", len(payloads) - len(used))
-        documents = tuple(ctx.for_each(used, work, document_id=lambda payload: payload.id))
-        ctx.job.record_documents(found)
-        return documents
+    def conclude(self, ctx: StageContext, results: Sequence[DocumentResult]) -> None:
+        """Let the ledger know which documents the payloads were found to be."""
+        ctx.job.record_documents(
+            [_parsed(result.given["payloads"], result.made["document"]) for result in results]
+        )
 
-    def parse_file(self, payload: Payload, file: DownloadedFile, home: Path) -> Document:
+    def parse_file(self, payload: Payload, file: DownloadedFile, path: Path) -> Document:
         """Parse the file that was fetched for a payload, as converted where it was.
 
         The record of an article, which it was fetched for, completes the document.
@@ -100,9 +102,9 @@ class ParseStage:
         """
         from medkg_dagster.stages.parse.articles import as_payload, complete, describe_record, read_converted
 
-        document = read_converted(home / file.path)
+        document = read_converted(path)
         if document is None:
-            document = self.parse(as_payload(payload, file, home, self._config.max_content_bytes))
+            document = self.parse(as_payload(payload, file, path, self._config.max_content_bytes))
         elif payload.synthetic:
             document = document.model_copy(update={"synthetic": True})
         if payload.format is PayloadFormat.ARTICLE_RECORD:
@@ -128,20 +130,20 @@ class ParseStage:
         return _parser(payload.format)(payload, self._config)
 
 
-def _parsed(payload: Payload, document: Document) -> ParsedDocument:
+def _parsed(payload: Mapping[str, Any], document: Mapping[str, Any]) -> ParsedDocument:
     return ParsedDocument(
-        item=payload.id,
-        item_hash=payload.content_hash,
-        id=document.id,
-        title=document.title,
-        source=document.source,
-        url=document.url,
-        content_hash=document.content_hash,
-        synthetic=document.synthetic,
-        identifiers=document.identifiers,
-        versions=document.versions,
-        date=document.date,
-        rank=rank_of(document.format, len(document.text)),
+        item=payload["id"],
+        item_hash=payload["content_hash"],
+        id=document["id"],
+        title=document["title"],
+        source=document["source"],
+        url=document["url"],
+        content_hash=document["content_hash"],
+        synthetic=document["synthetic"],
+        identifiers=document["identifiers"],
+        versions=tuple(document["versions"]),
+        date=document["date"],
+        rank=rank_of(document["format"], document["characters"]),
     )
 
 
@@ -179,4 +181,5 @@ def register() -> StageRegistration:
         dependencies=("ingest",),
         optional_dependencies=("download",),
         kinds=("python",),
+        per_document=True,
     )

@@ -180,20 +180,19 @@ def _read_sidecar(path: Path) -> bytes | None:
         raise UnreadableDocumentError(f"{path.name}: cannot be read: {error.strerror}; {_ANEW}") from error
 
 
-def as_payload(payload: Payload, file: DownloadedFile, home: Path, limit: int) -> Payload:
+def as_payload(payload: Payload, file: DownloadedFile, path: Path, limit: int) -> Payload:
     """Return a downloaded file as a payload of its own.
 
     Args:
         payload: The payload the file was downloaded for.
         file: The file.
-        home: The folder for all data.
+        path: Where it lies.
         limit: The most bytes the file may have, `max_content_bytes`.
 
     Raises:
         UnreadableDocumentError: The file is gone.
         UnsafeDocumentError: It is too large, or something else has come in its place.
     """
-    path = home / file.path
     try:
         content = read_regular(path, limit, within=path.parent, option="max_content_bytes")
     except RefusedFileError as error:

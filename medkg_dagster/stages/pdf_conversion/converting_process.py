@@ -18,7 +18,7 @@ from medkg_dagster.io.atomic_files import write_atomically
 from medkg_dagster.io.child_process import limit_cpu, limit_memory
 from medkg_dagster.io.faults import may_pass
 from medkg_dagster.io.regular_files import read_regular
-from medkg_dagster.stage_api import StageContext
+from medkg_dagster.stage_api import Document, StageContext
 from medkg_dagster.stages.parse import ParseConfig, ParseStage
 
 _MOST_BYTES = sys.maxsize - 1  # the memory is limited already
@@ -53,9 +53,9 @@ def convert(stage: ParseStage, path: Path) -> dict[str, str | bool] | None:
             source="download",
             origin=path.name,
         )
-        documents = stage.execute(ctx, payloads=(payload,))
-        if documents:
-            write_atomically(path.with_suffix(CONVERTED), documents[0].model_dump_json().encode())
+        document = _parsed(stage, payload, ctx)
+        if document is not None:
+            write_atomically(path.with_suffix(CONVERTED), document.model_dump_json().encode())
             return None
         refused = ctx.quarantined[0]
     except (OSError, MemoryError, BatchInterruptedError) as error:
@@ -67,6 +67,14 @@ def convert(stage: ParseStage, path: Path) -> dict[str, str | bool] | None:
             "may_pass": may_pass(error) is True and not is_memory,
         }
     return {"error_class": refused.error_class, "message": refused.message, "may_pass": False}
+
+
+def _parsed(stage: ParseStage, payload: Payload, ctx: StageContext) -> Document | None:
+    try:
+        return stage.parse(payload)
+    except Exception as error:  # noqa: BLE001 - `quarantine` judges whether it is the document's fault
+        ctx.quarantine(ctx.job_id, error)
+        return None
 
 
 if __name__ == "__main__":

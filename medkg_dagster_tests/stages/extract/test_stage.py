@@ -15,16 +15,22 @@ from medkg_dagster.stage_api import (
     BlockKind,
     Claim,
     Document,
+    DocumentContext,
     Entity,
     PayloadFormat,
     Section,
     hash_content,
 )
 from medkg_dagster.stages.extract import ExtractConfig, register
-from medkg_dagster.stages.extract.stage import ExtractStage
+from medkg_dagster.stages.extract.stage import Extracted, ExtractStage
 from medkg_dagster_tests.stages.real_payloads import articles, context, parse_one, records, studies
+from medkg_dagster_tests.stages.running import run
 
 STAGE = ExtractStage(ExtractConfig())
+
+
+def extract(found: Document) -> Extracted:
+    return STAGE.execute(DocumentContext(), found)
 
 
 def document(
@@ -49,7 +55,7 @@ def document(
 
 
 def stated(*blocks: str) -> list[tuple[bool, str, str, str]]:
-    entities, claims = STAGE.extract(document(*blocks))
+    entities, claims = extract(document(*blocks))
     names = {entity.curie: entity.name for entity in entities}
     return [
         (claim.negated, names[claim.subject], claim.predicate.removeprefix("biolink:"), names[claim.object])
@@ -79,7 +85,7 @@ def check(found: Document, entities: tuple[Entity, ...], claims: tuple[Claim, ..
 def test_a_mention_has_its_concept_and_place() -> None:
     found = document("Nivolumab in melanoma.")
 
-    entities, _ = STAGE.extract(found)
+    entities, _ = extract(found)
 
     assert [(e.curie, e.category, e.surface, e.start) for e in entities] == [
         ("DRUGBANK:DB09035", "biolink:Drug", "Nivolumab", 0),
@@ -94,7 +100,7 @@ def test_an_abbreviation_means_its_long_form_from_its_definition_on() -> None:
         "Avelumab was used for MCC; no MCCs grew.",
     )
 
-    entities, _ = STAGE.extract(found)
+    entities, _ = extract(found)
 
     assert [e.surface for e in entities if e.curie == "MESH:D015266"] == [
         "Merkel cell carcinoma",
@@ -108,8 +114,8 @@ def test_a_document_may_use_a_known_abbreviation_for_something_else() -> None:
     redefined = document("A late transplant (ALT) was done.", "ALT was repeated.")
     confirmed = document("The enzyme alanine aminotransferase (ALT) rose.", "ALT was 300.")
 
-    assert [e.surface for e in STAGE.extract(redefined)[0]] == []
-    assert [e.surface for e in STAGE.extract(confirmed)[0]].count("ALT") == 2
+    assert [e.surface for e in extract(redefined)[0]] == []
+    assert [e.surface for e in extract(confirmed)[0]].count("ALT") == 2
 
 
 @pytest.mark.parametrize(
@@ -141,7 +147,7 @@ def test_no_statement_reaches_across_blocks() -> None:
 
 
 def test_a_statement_of_a_text_says_that_it_was_mined() -> None:
-    _, (claim,) = STAGE.extract(document("Ipilimumab caused colitis."))
+    _, (claim,) = extract(document("Ipilimumab caused colitis."))
 
     assert claim.primary_knowledge_source == "infores:medkg"
     assert (claim.knowledge_level, claim.agent_type) == ("not_provided", "text_mining_agent")
@@ -150,7 +156,7 @@ def test_a_statement_of_a_text_says_that_it_was_mined() -> None:
 def test_negation_can_be_left_unmarked() -> None:
     stage = ExtractStage(ExtractConfig(negation=False))
 
-    entities, claims = stage.extract(document("Nivolumab did not cause hypophysitis."))
+    entities, claims = stage.execute(DocumentContext(), document("Nivolumab did not cause hypophysitis."))
 
     assert not any(entity.negated for entity in entities)
     assert not any(claim.negated for claim in claims)
@@ -173,7 +179,7 @@ def test_annotations_are_grounded_by_identifier_then_by_name_and_left_out_otherw
         ),
     )
 
-    entities, _ = STAGE.extract(found)
+    entities, _ = extract(found)
 
     assert [(e.curie, e.name, e.category.removeprefix("biolink:")) for e in entities] == [
         ("MESH:D008545", "Melanoma", "Disease"),
@@ -201,7 +207,7 @@ def test_a_trial_tests_each_intervention_in_each_condition() -> None:
     }
     found = parse_one(json.dumps(study), PayloadFormat.STUDY_JSON)
 
-    entities, claims = STAGE.extract(found)
+    entities, claims = extract(found)
 
     check(found, entities, claims)
     (claim,) = claims
@@ -226,10 +232,10 @@ PIECES = (
 def test_evidence_stands_where_it_says_in_any_text(blocks: list[list[str]]) -> None:
     found = document(*(" ".join(block) for block in blocks))
 
-    entities, claims = STAGE.extract(found)
+    entities, claims = extract(found)
 
     check(found, entities, claims)
-    assert STAGE.extract(found) == (entities, claims)
+    assert extract(found) == (entities, claims)
 
 
 @pytest.mark.parametrize("kind", [studies, articles, records])
@@ -242,7 +248,7 @@ def test_real_documents_give_entities_with_exact_evidence(kind: object, shared_d
             found = parse_one(payload.content, payload.format)
         except Exception:  # noqa: BLE001 - what parse refuses is parse's own test
             continue
-        entities, claims = STAGE.extract(found)
+        entities, claims = extract(found)
         check(found, entities, claims)
         count += len(entities)
 
@@ -264,7 +270,7 @@ def test_the_bundled_vocabulary_is_precise_on_bc5cdr(shared_data: Path) -> None:
         spans = [Block(kind=BlockKind.PARAGRAPH, start=0, end=len(parts[0]))]
         spans.append(Block(kind=BlockKind.PARAGRAPH, start=len(parts[0]) + 1, end=len(text)))
         whole = (Section(title="", start=0, end=len(text), blocks=tuple(spans)),)
-        entities, _ = STAGE.extract(document(text).model_copy(update={"sections": whole}))
+        entities, _ = extract(document(text).model_copy(update={"sections": whole}))
         for entity in entities:
             if entity.category not in {"biolink:Protein", "biolink:Procedure", "biolink:GeneFamily"}:
                 right += (entity.start, entity.end) in gold
@@ -275,36 +281,51 @@ def test_the_bundled_vocabulary_is_precise_on_bc5cdr(shared_data: Path) -> None:
 
 
 def test_one_bad_document_does_not_stop_the_batch() -> None:
-    good = document("Ipilimumab caused colitis.")
-    bad = good.model_copy(update={"id": "PMID:2", "sections": None})
+    first = document("Ipilimumab caused colitis.")
+    bad = first.model_copy(update={"id": "PMID:2", "sections": None})
+    good = [first.model_copy(update={"id": f"PMID:{number}"}) for number in (1, 3, 4, 5)]
     ctx = context("extract")
 
-    entities, claims = STAGE.execute(ctx, document=(bad, good))
+    state = run(register, ctx, document=(bad, *good))
 
-    assert (len(entities), len(claims)) == (2, 1)
+    assert (len(state["entities"]), len(state["claims"])) == (8, 4)
+    assert ctx.succeeded == 4
     assert [item.document_id for item in ctx.quarantined] == ["PMID:2"]
 
 
 def test_the_stage_is_built_from_its_registration(tmp_path: Path) -> None:
-    registration = register()
-    metadata = registration.metadata
+    metadata = register().metadata
     terms = tmp_path / "terms.tsv"
     terms.write_text("curie\tname\tcategory\tsynonyms\nX:1\tGrumps\tbiolink:Disease\t\n", encoding="utf-8")
 
-    class Definition:
-        name = "extract"
-        type = "extract"
-        config = {"vocabulary": str(terms)}  # noqa: RUF012 - a definition is made once for this test
+    config = {"vocabulary": str(terms)}
 
-    stage = registration.builder(Definition())
-    output = stage.execute(context("extract"), document=(document("He had the grumps."),))
-    state: dict[str, object] = {}
-    metadata.output_handler(state, "extract", output)
+    state = run(register, context("extract"), config, document=(document("He had the grumps."),))
 
     assert tuple(state) == metadata.state_keys == ("entities", "claims")
-    assert metadata.output_counter(output) == 1
+    assert [(entity.curie, entity.surface) for entity in state["entities"]] == [("X:1", "grumps")]
+    assert metadata.output_counter((state["entities"], state["claims"])) == 1
 
 
 def test_a_missing_vocabulary_fails_the_step_and_not_each_document(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="vocabulary"):
-        ExtractStage(ExtractConfig(vocabulary=tmp_path / "none.tsv"))
+    ctx = context("extract")
+    missing = tmp_path / "none.tsv"
+
+    with pytest.raises(ConfigError, match=r"vocabulary .*none\.tsv: No such file"):
+        run(register, ctx, {"vocabulary": str(missing)}, document=(document("He had the grumps."),))
+    assert ctx.quarantined == []
+    with pytest.raises(ConfigError, match=r"vocabulary .*none\.tsv: No such file"):
+        ExtractStage(ExtractConfig(vocabulary=missing)).fingerprints(ctx)
+
+
+def test_the_results_depend_on_what_stands_in_the_vocabulary_and_not_where(tmp_path: Path) -> None:
+    def fingerprints(name: str, text: str) -> dict[str, str]:
+        (tmp_path / name).write_text("curie\tname\tcategory\tsynonyms\n" + text, encoding="utf-8")
+        stage = ExtractStage(ExtractConfig(vocabulary=tmp_path / name))
+        return dict(stage.fingerprints(context("extract")))
+
+    first = fingerprints("one.tsv", "X:1\tGrumps\tbiolink:Disease\t\n")
+
+    assert first.keys() == {"vocabulary"}
+    assert fingerprints("two.tsv", "X:1\tGrumps\tbiolink:Disease\t\n") == first
+    assert fingerprints("one.tsv", "X:1\tGrumps\tbiolink:Disease\tSulks\n") != first

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from medkg_dagster.errors import DocumentError
+from medkg_dagster.errors import BatchFailedError, DocumentError
 from medkg_dagster.stage_api import (
     Block,
     BlockKind,
@@ -20,11 +20,13 @@ from medkg_dagster.stage_api import (
     DownloadedFile,
     Payload,
     PayloadFormat,
+    QuarantinedDocument,
     Section,
     StageContext,
     hash_content,
 )
-from medkg_dagster.stages.parse import ParseConfig, ParseStage
+from medkg_dagster.stages.parse import ParseConfig, ParseStage, register
+from medkg_dagster_tests.stages.running import run
 
 TEXT = "We treated patients."
 RECORD = {"doi": "10.5555/ABC", "title": "The record's title", "authors": ["Ada Lovelace"], "date": "2020"}
@@ -67,19 +69,26 @@ def converted(**changes: Any) -> dict[str, Any]:
     return document.model_dump(mode="json") | changes
 
 
-def run(
+def parse(
     home: Path, item: Payload, *files: DownloadedFile, **config: Any
 ) -> tuple[tuple[Document, ...], StageContext]:
     ctx = StageContext("pipeline", "parse", "job", home)
-    stage = ParseStage(ParseConfig(**config))
-    return stage.execute(ctx, payloads=(item,), downloaded_files=files), ctx
+    return run(register, ctx, config, payloads=(item,), downloaded_files=files)["document"], ctx
+
+
+def refused(home: Path, item: Payload, *files: DownloadedFile) -> QuarantinedDocument:
+    ctx = StageContext("pipeline", "parse", "job", home)
+    with pytest.raises(BatchFailedError, match="1 of 1 documents failed"):
+        run(register, ctx, payloads=(item,), downloaded_files=files)
+    (quarantined,) = ctx.quarantined
+    return quarantined
 
 
 def test_a_converted_file_is_read_and_its_record_completes_it(tmp_path: Path) -> None:
     file = stored(tmp_path, b"%PDF-1.7 not readable, and need not be")
     (tmp_path / file.path).with_suffix(".ir.json").write_text(json.dumps(converted()))
 
-    (document,), _ = run(tmp_path, payload(), file)
+    (document,), _ = parse(tmp_path, payload(), file)
 
     assert document.id == "DOI:10.5555/abc"
     assert (document.title, document.authors) == ("The record's title", ("Ada Lovelace",))
@@ -90,7 +99,7 @@ def test_a_converted_file_is_read_and_its_record_completes_it(tmp_path: Path) ->
 def test_a_pdf_that_nobody_converted_is_parsed(tmp_path: Path) -> None:
     file = stored(tmp_path, next(iter(sorted(PDFS.glob("*.pdf")))).read_bytes())
 
-    (document,), _ = run(tmp_path, payload(), file)
+    (document,), _ = parse(tmp_path, payload(), file)
 
     assert document.id == "DOI:10.5555/abc"
     assert len(document.text) > 500
@@ -102,7 +111,7 @@ def test_full_text_in_jats_is_parsed_from_the_file(tmp_path: Path) -> None:
         b"</article-meta></front><body><p>Full text.</p></body></article>"
     )
 
-    (document,), _ = run(tmp_path, payload(), stored(tmp_path, jats, "application/xml"))
+    (document,), _ = parse(tmp_path, payload(), stored(tmp_path, jats, "application/xml"))
 
     assert "Full text." in document.text
     assert document.title == "The record's title"
@@ -113,10 +122,7 @@ def test_a_file_whose_conversion_failed_is_quarantined_and_not_parsed_here(tmp_p
     failed = {"error_class": "ConversionTimeout", "message": "not converted within 120 s"}
     (tmp_path / file.path).with_suffix(".ir.failed.json").write_text(json.dumps(failed))
 
-    documents, ctx = run(tmp_path, payload(), file)
-
-    assert documents == ()
-    assert "not converted within 120 s" in ctx.quarantined[0].message
+    assert "not converted within 120 s" in refused(tmp_path, payload(), file).message
 
 
 @pytest.mark.parametrize(
@@ -147,26 +153,25 @@ def test_a_converted_file_that_breaks_the_contract_is_refused_by_name(
     file = stored(tmp_path, b"%PDF-1.7")
     (tmp_path / file.path).with_suffix(".ir.json").write_text(json.dumps(converted(**changes)))
 
-    documents, ctx = run(tmp_path, payload(), file)
+    message = refused(tmp_path, payload(), file).message
 
-    assert documents == ()
-    assert ".ir.json" in ctx.quarantined[0].message
-    assert reason in ctx.quarantined[0].message
+    assert ".ir.json" in message
+    assert reason in message
 
 
 def test_a_record_without_a_file_is_left_out_unless_its_abstract_is_wanted(tmp_path: Path) -> None:
     item = payload(content={**RECORD, "abstract": "<p>We treated patients.</p>"})
 
-    left_out, ctx = run(tmp_path, item)
-    (document,), _ = run(tmp_path, item, abstract_without_file=True)
+    left_out, ctx = parse(tmp_path, item)
+    (document,), _ = parse(tmp_path, item, abstract_without_file=True)
 
     assert left_out == ()
-    assert ctx.described["without_file"] == 1
+    assert (ctx.described["left_out"], ctx.succeeded, ctx.quarantined) == (1, 0, [])
     assert TEXT in document.text
 
 
 def test_full_text_that_came_with_the_payload_needs_no_file(tmp_path: Path) -> None:
-    (document,), _ = run(tmp_path, payload(PayloadFormat.TEXT, b"A note.\n\nWe treated patients."))
+    (document,), _ = parse(tmp_path, payload(PayloadFormat.TEXT, b"A note.\n\nWe treated patients."))
 
     assert TEXT in document.text
 
@@ -190,7 +195,7 @@ def test_what_came_in_place_of_a_file_is_refused_unread(
     make(path)
 
     with pytest.raises(DocumentError, match=reason):
-        ParseStage(ParseConfig()).parse_file(payload(), file, tmp_path)
+        ParseStage(ParseConfig()).parse_file(payload(), file, tmp_path / file.path)
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../outside.pdf", "files/../../outside.pdf"])

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from medkg_dagster.domain.documents import UNEXPLAINED
-from medkg_dagster.errors import DocumentError, UnreadableDocumentError
+from medkg_dagster.errors import BatchFailedError, DocumentError, UnreadableDocumentError
 from medkg_dagster.stage_api import BlockKind, Document, PayloadFormat, Reference
-from medkg_dagster.stages.parse import ParseConfig, ParseStage
+from medkg_dagster.stages.parse import register
 from medkg_dagster_tests.stages.parse.made_jats import MadeArticle
 from medkg_dagster_tests.stages.real_payloads import articles, context, negatives, parse_one
+from medkg_dagster_tests.stages.running import run
 
 META = """<article-id pub-id-type="pmid">26492265</article-id>
 <article-id pub-id-type="pmc">4632385</article-id><article-id pub-id-type="doi">10.3390/v7102877</article-id>
@@ -368,7 +369,7 @@ def test_every_real_article_parses_with_what_its_manifest_says(shared_data: Path
     ctx = context()
     payloads = articles(shared_data)
 
-    documents = ParseStage(ParseConfig()).execute(ctx, payloads=payloads)
+    documents = run(register, ctx, payloads=payloads)["document"]
 
     assert ctx.quarantined == []
     manifest = (shared_data / "jats/MANIFEST.tsv").read_text(encoding="utf-8").splitlines()
@@ -394,7 +395,8 @@ def test_every_real_article_parses_with_what_its_manifest_says(shared_data: Path
 def test_real_xml_that_is_not_jats_is_refused_with_its_root(shared_data: Path) -> None:
     ctx = context()
 
-    assert ParseStage(ParseConfig()).execute(ctx, payloads=negatives(shared_data)) == ()
+    with pytest.raises(BatchFailedError, match="2 of 2 documents failed"):
+        run(register, ctx, payloads=negatives(shared_data))
     messages = [item.message for item in ctx.quarantined]
     assert "<ListBucketResult>" in messages[0]
     assert "<art>" in messages[1]

@@ -8,8 +8,9 @@ import pytest
 from medkg_dagster.domain.documents import UNEXPLAINED
 from medkg_dagster.errors import UnreadableDocumentError
 from medkg_dagster.stage_api import Annotation, AnnotationRole, Document, PayloadFormat, Reference
-from medkg_dagster.stages.parse import ParseConfig, ParseStage
+from medkg_dagster.stages.parse import ParseConfig, ParseStage, register
 from medkg_dagster_tests.stages.real_payloads import context, parse_one, records
+from medkg_dagster_tests.stages.running import run
 
 RECORD = """<PubmedArticle><MedlineCitation><PMID Version="1">123</PMID><Article>
 <Journal><JournalIssue><PubDate><MedlineDate>1998 Dec-1999 Jan</MedlineDate></PubDate></JournalIssue>
@@ -157,7 +158,7 @@ def test_every_real_record_parses_and_the_empty_reply_is_refused(shared_data: Pa
     ctx = context()
     payloads = records(shared_data)
 
-    documents = ParseStage(ParseConfig()).execute(ctx, payloads=payloads)
+    documents = run(register, ctx, payloads=payloads)["document"]
 
     assert [(item.document_id, item.error_class) for item in ctx.quarantined] == [
         ("efetch_37909814.xml#0", "UnreadableDocumentError")

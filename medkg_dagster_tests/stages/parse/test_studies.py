@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from medkg_dagster.errors import DocumentError, UnreadableDocumentError
 from medkg_dagster.stage_api import AnnotationRole, BlockKind, Document, PayloadFormat
-from medkg_dagster.stages.parse import ParseConfig, ParseStage
+from medkg_dagster.stages.parse import register
 from medkg_dagster.stages.parse.studies import mesh_ui
 from medkg_dagster_tests.stages.real_payloads import context, parse_one, studies
+from medkg_dagster_tests.stages.running import run
 
 CRITERIA = "Inclusion Criteria:\n\n* Adults\n* Biopsy\n\nExclusion Criteria:\n\n1. Pregnancy"
 STUDY: dict[str, Any] = {
@@ -178,7 +179,7 @@ def test_every_real_study_parses_with_its_conditions_and_interventions_in_one_se
     ctx = context()
     payloads = studies(shared_data)
 
-    documents = ParseStage(ParseConfig()).execute(ctx, payloads=payloads)
+    documents = run(register, ctx, payloads=payloads)["document"]
 
     assert ctx.quarantined == []
     assert len(documents) == len(payloads) >= 150
@@ -196,7 +197,7 @@ def test_every_real_study_parses_with_its_conditions_and_interventions_in_one_se
 def test_mesh_ids_of_real_studies_are_those_of_the_vocabulary(shared_data: Path) -> None:
     lines = (shared_data / "vocab/mesh2015_terms.tsv").read_text(encoding="utf-8").splitlines()
     vocabulary = {"MESH:" + line.split("\t")[0]: line.split("\t")[1] for line in lines[1:]}
-    documents = ParseStage(ParseConfig()).execute(context(), payloads=studies(shared_data))
+    documents = run(register, context(), payloads=studies(shared_data))["document"]
     meshes = {a.curie: a.name for document in documents for a in document.annotations if a.curie}
     known = {curie: name for curie, name in meshes.items() if curie in vocabulary}
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medkg_dagster.domain.documents import UNEXPLAINED
-from medkg_dagster.stage_api import BlockKind, Document, PayloadFormat, Reference
+from medkg_dagster.stage_api import BlockKind, Document, DocumentContext, PayloadFormat, Reference
 from medkg_dagster.stages.extract import ExtractConfig
 from medkg_dagster.stages.extract.stage import ExtractStage
 from medkg_dagster.stages.parse import ParseConfig, ParseStage
@@ -173,7 +173,7 @@ def test_no_claim_is_drawn_from_a_table_of_values() -> None:
     results = json.loads(json.dumps(RESULTS).replace("Appendicitis", "Colitis").replace("Pain", "Melanoma"))
     document = parse(study(resultsSection=results))
 
-    entities, claims = ExtractStage(ExtractConfig()).extract(document)
+    entities, claims = ExtractStage(ExtractConfig()).execute(DocumentContext(), document)
 
     assert {"Aspirin", "Colitis", "Melanoma"} <= {entity.surface for entity in entities}
     assert claims == ()

@@ -1,7 +1,12 @@
-"""The IO manager: one file per stage and partition, one member per state key, written atomically."""
+"""The IO manager: one file per stage and partition, one member per state key, written atomically.
+
+The member of a key that is kept by document is a manifest of its parts, which are in shards.
+"""
 
 import errno
+import hashlib
 import io
+import json
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,12 +29,15 @@ from dagster import (
 from medkg_dagster.domain.job_ids import file_name
 from medkg_dagster.errors import StateError
 from medkg_dagster.io.atomic_files import write_atomically
-from medkg_dagster.stage_api._serialization import dump_value, encoding_of, load_value
+from medkg_dagster.runtime.state.shards import ShardStore, StoredPart
+from medkg_dagster.stage_api._documents import DocumentValues, whole_value
+from medkg_dagster.stage_api._serialization import dump_value, encode_value, encoding_of, load_value
 
 if TYPE_CHECKING:
     from upath import UPath
 
 STATE_KEY = "state_key"
+MANIFEST = "documents.json.zst"
 
 
 class StateType(DagsterType):
@@ -68,22 +76,26 @@ class StateIOManager(UPathIOManager):
 
     extension: str = ".state.zip"
 
-    def __init__(self, base_path: "UPath", state_types: Mapping[tuple[str, str], Mapping[str, Any]]) -> None:
+    def __init__(
+        self, base_path: "UPath", state_types: Mapping[tuple[str, str], Mapping[str, Any]], shards: ShardStore
+    ) -> None:
         """Make an IO manager.
 
         Args:
             base_path: The folder, local or any fsspec URL.
             state_types: By `(pipeline, stage)` as in the asset key: state key to value type.
+            shards: Where the parts of documents are.
         """
         super().__init__(base_path=base_path)
         self._state_types = state_types
+        self.shards = shards
 
     def load_input(self, context: InputContext) -> Any:
         """Read one state key; what is missing or damaged stays so until its stage runs again."""
         if isinstance(context.dagster_type, StateType):
             return StateReference(partial(super().load_input, context))
         try:
-            return super().load_input(context)
+            return whole_value(super().load_input(context))
         except StateError as error:
             raise Failure(str(error), allow_retries=False) from error
 
@@ -113,7 +125,7 @@ class StateIOManager(UPathIOManager):
         context.add_output_metadata({"bytes": MetadataValue.int(len(obj))})
 
     def load_from_path(self, context: InputContext, path: "UPath") -> Any:
-        """Read one state key of a stage."""
+        """Read one state key of a stage, by document where it is kept so."""
         key = (context.definition_metadata or {})[STATE_KEY]
         try:
             content = path.read_bytes()
@@ -124,11 +136,15 @@ class StateIOManager(UPathIOManager):
             ) from error
         except OSError as error:
             raise _refused(error, f"read (state key {key!r})") from error
+        import zstandard
+
         value_type = self._types(_asset(context))[key]
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                if f"{key}.{MANIFEST}" in archive.namelist():
+                    return _read_manifest(archive.read(f"{key}.{MANIFEST}"), key, value_type, self.shards)
                 member = archive.read(f"{key}.{encoding_of(value_type)}")
-        except (zipfile.BadZipFile, KeyError) as error:
+        except (zipfile.BadZipFile, zstandard.ZstdError, KeyError, ValueError) as error:
             raise StateError(
                 f"state key {key!r}: {path} is damaged or from another version of the stage: {error}; "
                 f"run the stage {context.asset_key.path[-1]!r} again"
@@ -161,10 +177,43 @@ def archive_state(state: Mapping[str, Any], state_types: Mapping[str, Any]) -> b
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for key, value in state.items():
             value_type = state_types.get(key, Any)
+            is_by_document = isinstance(value, DocumentValues)
+            name = f"{key}.{MANIFEST if is_by_document else encoding_of(value_type)}"
+            content = _manifest(value) if is_by_document else dump_value(key, value, value_type)
             # A fixed time stamp keeps equal states equal byte for byte.
-            member = zipfile.ZipInfo(f"{key}.{encoding_of(value_type)}", (1980, 1, 1, 0, 0, 0))
-            archive.writestr(member, dump_value(key, value, value_type))
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
     return buffer.getvalue()
+
+
+def data_version(state: Mapping[str, Any], state_types: Mapping[str, Any]) -> str:
+    """Return the hash of what a stage wrote, whichever shards it lies in.
+
+    Raises:
+        StateError: A value cannot be stored.
+    """
+    digest = hashlib.sha256()
+    for key, value in state.items():
+        digest.update(f"{key}\x00".encode())
+        if isinstance(value, DocumentValues):
+            for part in value:
+                digest.update(f"{part.document_id}\x00{part.version}\x00".encode("utf-8", "backslashreplace"))
+        else:
+            digest.update(encode_value(key, value, state_types.get(key, Any)))
+    return digest.hexdigest()
+
+
+def _manifest(values: DocumentValues) -> bytes:
+    import zstandard
+
+    references = [part.reference() for part in values if isinstance(part, StoredPart)]
+    return zstandard.ZstdCompressor(write_checksum=True).compress(json.dumps(references).encode())
+
+
+def _read_manifest(content: bytes, key: str, value_type: Any, shards: ShardStore) -> DocumentValues:
+    import zstandard
+
+    references = json.loads(zstandard.ZstdDecompressor().decompress(content))
+    return DocumentValues([shards.part(key, value_type, one) for one in references], value_type)
 
 
 def state_io_manager(
@@ -173,7 +222,7 @@ def state_io_manager(
     """Return the IO manager as a resource, so that what it needs is imported in steps and not by every load.
 
     Args:
-        folder: The folder of all state.
+        folder: The folder of all state; shards lie in `shards` beside it.
         state_types: By `(pipeline, stage)` as in the asset key: state key to value type.
     """
 
@@ -181,7 +230,7 @@ def state_io_manager(
     def state(_context: InitResourceContext) -> StateIOManager:
         from upath import UPath
 
-        return StateIOManager(UPath(folder), state_types)
+        return StateIOManager(UPath(folder), state_types, ShardStore(folder.parent / "shards"))
 
     return state
 

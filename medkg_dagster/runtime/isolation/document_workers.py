@@ -1,0 +1,258 @@
+"""Work on documents in several processes at once, each document within limits of memory and time."""
+
+import logging
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from medkg_dagster.errors import IsolatedStageError, StageLimitError
+from medkg_dagster.runtime.isolation.document_worker import limit_fault
+from medkg_dagster.runtime.isolation.invoke_isolated import child_error, remember_secrets
+from medkg_dagster.runtime.isolation.messages import (
+    Failed,
+    Input,
+    MadeDocument,
+    PartPlace,
+    Start,
+    Work,
+    encode_frame,
+)
+from medkg_dagster.runtime.isolation.stage_process import StageProcess
+from medkg_dagster.runtime.state.shards import EncodedPart, StoredPart
+from medkg_dagster.stage_api import DocumentPart, MemoryPart, StageContext, SubprocessIsolation
+from medkg_dagster.stage_api._document_loop import DocumentOutcome, DocumentTask, DocumentWork, InOrder
+from medkg_dagster.stage_api._documents import EmptyPart
+from medkg_dagster.stage_api._serialization import dump_value
+
+WORKER = "medkg_dagster.runtime.isolation.document_worker"
+WORTH_A_PROCESS = 24
+"""Documents for which another process is started: it takes about as long as these to be ready."""
+
+_Done = tuple[DocumentTask, DocumentOutcome] | BaseException | logging.LogRecord | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DocumentWorkers:
+    """Works on documents in processes of their own, where that pays or is safer.
+
+    Attributes:
+        workers: How many processes at most.
+        limits: What the work on one document may take.
+        is_demanded: Whether the stage asks for its limits, so that all documents are worked on apart.
+        start: Returns the message that a process begins with, given the stage's context and its inputs.
+    """
+
+    workers: int
+    limits: SubprocessIsolation
+    is_demanded: bool
+    start: Callable[[StageContext, Sequence[str]], Start]
+
+    def run(
+        self, work: DocumentWork, tasks: Sequence[DocumentTask]
+    ) -> Iterator[tuple[DocumentTask, DocumentOutcome]]:
+        """Yield what comes of each document, in the order in which they are done."""
+        number = min(self.workers, len(tasks) // WORTH_A_PROCESS)
+        if not all(map(_is_stored, tasks)):
+            # What an earlier release stored as one unit is in this process alone.
+            yield from InOrder().run(work, tasks)
+            return
+        is_hostile = getattr(work.stage, "is_hostile", None)
+        if self.is_demanded or number > 1:
+            apart, here = list(tasks), []
+        elif is_hostile is None:
+            apart, here = [], list(tasks)
+        else:
+            apart = [task for task in tasks if is_hostile(_headers(task))]
+            kept_apart = {task.position for task in apart}
+            here = [task for task in tasks if task.position not in kept_apart]
+        if apart:
+            yield from _Pool(self, work, apart, max(1, number)).results()
+        yield from InOrder().run(work, here)
+
+    def keep(self, parts: Iterator[MemoryPart]) -> list[DocumentPart]:
+        """Return the parts."""
+        return InOrder().keep(parts)
+
+
+class _Pool:
+    """Some processes, each served by a thread; what they come to is handed out by the thread that asks."""
+
+    def __init__(
+        self, settings: DocumentWorkers, work: DocumentWork, tasks: Sequence[DocumentTask], number: int
+    ) -> None:
+        self._settings = settings
+        self._work = work
+        self._count = len(tasks)
+        self._number = number
+        size = work.metadata.batch
+        self._waiting = deque(tasks[start : start + size] for start in range(0, len(tasks), size))
+        self._done: queue.SimpleQueue[_Done] = queue.SimpleQueue()
+        self._stopped = threading.Event()
+        self._opening = self._frames(tasks[0])
+
+    def results(self) -> Iterator[tuple[DocumentTask, DocumentOutcome]]:
+        """Yield what comes of the documents."""
+        threads = [
+            threading.Thread(target=self._serve, name=f"medkg-documents-{number}", daemon=True)
+            for number in range(self._number)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            yield from self._finished(len(threads))
+        finally:
+            self._stopped.set()
+            for thread in threads:
+                thread.join()
+
+    def _finished(self, running: int) -> Iterator[tuple[DocumentTask, DocumentOutcome]]:
+        left = self._count
+        while left or running:
+            done = self._done.get()
+            if isinstance(done, BaseException):
+                raise done
+            if isinstance(done, logging.LogRecord):
+                self._work.ctx.log.log(done.levelno, "%s", done.getMessage())
+            elif done is None:
+                running -= 1
+            else:
+                left -= 1
+                yield done
+
+    def _frames(self, task: DocumentTask) -> list[bytes]:
+        start = self._settings.start(self._work.ctx, list(task.parts))
+        frames = [encode_frame(start)]
+        for name, part in task.parts.items():
+            content = b""
+            if isinstance(part, MemoryPart):
+                content = dump_value(name, part.value, part.value_type)
+            frames.append(encode_frame(Input(key=name), content))
+        return frames
+
+    def _serve(self) -> None:
+        try:
+            while self._waiting and not self._stopped.is_set():
+                self._serve_process()
+        except BaseException as error:  # noqa: BLE001 - the thread that asks raises it
+            self._done.put(error)
+        finally:
+            self._done.put(None)
+
+    def _serve_process(self) -> None:
+        """Start a process and give it documents until none are left, or one of them breaks it."""
+        limits = self._settings.limits
+        process = StageProcess(self._work.metadata.stage_type, self._context(), limits)
+        with process.started(WORKER) as child:
+            frames: list[bytes] = list(self._opening)
+            while (some := self._next()) is not None:
+                process.give(limits.timeout_seconds)
+                frames.append(encode_frame(_asked(some)))
+                broken: IsolatedStageError | StageLimitError | None = None
+                try:
+                    process.talk(child, frames, until=lambda: bool(process.worked) or self._stopped.is_set())
+                except StageLimitError as error:
+                    broken = error
+                frames = []
+                if self._stopped.is_set():
+                    return
+                if process.worked:
+                    worked, content = process.worked.pop()
+                    remember_secrets(worked.revealed)
+                    self._take(some, worked.documents, content)
+                    if not all(one.is_remembered for one in worked.documents):
+                        return
+                    continue
+                if isinstance(process.end, Failed) and not (
+                    process.end.error.is_out_of_memory and len(some) > 1
+                ):
+                    raise child_error(self._work.metadata.stage_type, process.end.error, limits)
+                self._set_aside(some, broken or process.ended(child))
+                return
+
+    def _next(self) -> Sequence[DocumentTask] | None:
+        try:
+            return self._waiting.popleft()
+        except IndexError:
+            return None
+
+    def _set_aside(self, some: Sequence[DocumentTask], error: Exception) -> None:
+        """Find out which document it was; of one alone it is known."""
+        if len(some) > 1:
+            self._waiting.extendleft([task] for task in reversed(some))
+            return
+        fault = limit_fault(self._work.ctx.stage, some[0].document_id, str(error))
+        self._done.put((some[0], DocumentOutcome(fault=fault, is_remembered=False)))
+
+    def _take(self, some: Sequence[DocumentTask], made: Sequence[MadeDocument], content: bytes) -> None:
+        offset = 0
+        types = self._work.metadata.state_types
+        for task, document in zip(some, made, strict=True):
+            parts: dict[str, DocumentPart] = {}
+            for key, part in document.parts.items():
+                if part.passed is not None:
+                    passed = task.parts[part.passed]
+                    assert passed is not None
+                    parts[key] = passed
+                    continue
+                piece = content[offset : offset + part.length]
+                offset += part.length
+                about = (part.document_id, part.version, part.header)
+                parts[key] = EncodedPart(*about, key, types[key], piece)
+            outcome = DocumentOutcome(
+                parts,
+                document.count,
+                document.fault,
+                is_left_out=document.is_left_out,
+                is_remembered=document.is_remembered,
+            )
+            self._done.put((task, outcome))
+
+    def _context(self) -> StageContext:
+        """Return the step's surroundings for a thread: the one that asks logs what is said there."""
+        log = logging.Logger(self._work.ctx.log.name, logging.DEBUG)
+        log.addHandler(_Forward(self._done.put))
+        ctx = replace(self._work.ctx, log=log)
+        ctx.report_progress = lambda _done, _total, _unit: None
+        return ctx
+
+
+class _Forward(logging.Handler):
+    def __init__(self, put: Callable[[logging.LogRecord], None]) -> None:
+        super().__init__()
+        self._put = put
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._put(record)
+
+
+def _asked(tasks: Sequence[DocumentTask]) -> Work:
+    return Work(documents=tuple((task.document_id, _places(task)) for task in tasks))
+
+
+def _places(task: DocumentTask) -> dict[str, PartPlace | None]:
+    places: dict[str, PartPlace | None] = {}
+    for name, part in task.parts.items():
+        if isinstance(part, StoredPart):
+            places[name] = PartPlace(
+                document_id=part.document_id,
+                path=str(part.shard.path),
+                offset=part.offset,
+                length=part.length,
+            )
+        elif isinstance(part, EmptyPart):
+            places[name] = PartPlace(document_id="", path="", offset=0, length=0)
+        elif part is None:
+            places[name] = None
+    return places
+
+
+def _is_stored(task: DocumentTask) -> bool:
+    """Say whether another process can read all parts of a document."""
+    return not any(isinstance(part, MemoryPart) and part.document_id for part in task.parts.values())
+
+
+def _headers(task: DocumentTask) -> Mapping[str, Mapping[str, Any]]:
+    return {name: part.header for name, part in task.parts.items() if part is not None}

@@ -1,0 +1,1 @@
+"""What stages wrote, kept by document: shards, what is remembered of earlier work, and the IO manager."""

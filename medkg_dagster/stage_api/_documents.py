@@ -1,0 +1,255 @@
+"""A value of a batch taken apart by document, and what the work on one document is given."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import GenericAlias
+from typing import Any, Protocol
+
+from medkg_dagster.domain.documents import Document
+from medkg_dagster.domain.payloads import DownloadedFile, Payload
+from medkg_dagster.stage_api._calls import ExternalCalls
+from medkg_dagster.stage_api._serialization import encode_value
+
+Header = Mapping[str, Any]
+"""What is known of a document's part without loading it: plain JSON."""
+
+_NO_HEADER: Header = {}
+
+
+class DocumentPart(Protocol):
+    """What one state key holds of one document; it is loaded when asked for."""
+
+    @property
+    def document_id(self) -> str:
+        """The document's or payload's id."""
+
+    @property
+    def version(self) -> str:
+        """SHA-256 (hex) of the part's content: equal parts have equal versions."""
+
+    @property
+    def header(self) -> Header:
+        """What is known of it without loading it: of a document its title, identifiers and hash, ..."""
+
+    def load(self) -> Any:
+        """Return the part, a value of the state key's type with the items of this document only."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentValues:
+    """The value of a state key by document, in order; a document's part is loaded when it is asked for.
+
+    Attributes:
+        parts: A part for each document.
+        value_type: The state key's type, which each part is a value of too.
+    """
+
+    parts: Sequence[DocumentPart]
+    value_type: Any
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __iter__(self) -> Iterator[DocumentPart]:
+        return iter(self.parts)
+
+    @property
+    def items(self) -> int:
+        """How many items there are, where the value is a tuple of them; else how many documents."""
+        return sum(part.header.get("items", 1) for part in self.parts)
+
+    def by_id(self) -> dict[str, DocumentPart]:
+        """Return the parts by document; of several of one id the first."""
+        found: dict[str, DocumentPart] = {}
+        for part in self.parts:
+            found.setdefault(part.document_id, part)
+        return found
+
+    def whole(self) -> Any:
+        """Load everything into one value."""
+        return join_parts(self.value_type, [part.load() for part in self.parts])
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentContext:
+    """The surroundings of the work on one document: nothing that could change its result unseen.
+
+    Attributes:
+        log: Where the stage logs.
+        calls: Makes calls to other services as the stage's resilience policy allows.
+        home: The folder for all data, for `file` alone.
+    """
+
+    log: logging.Logger = field(default_factory=lambda: logging.getLogger("medkg.stage"))
+    calls: ExternalCalls = field(default_factory=ExternalCalls)
+    home: Path = field(default=Path(), repr=False)
+
+    def file(self, downloaded: DownloadedFile) -> Path:
+        """Return where a downloaded file lies; what a converter left beside it counts as an input too."""
+        return self.home / downloaded.path
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentResult:
+    """What came of one document, as `conclude` sees it.
+
+    Attributes:
+        document_id: The document's id as the stage's input has it.
+        given: By argument: the header of its input.
+        made: By state key: the header of its output.
+        is_reused: Whether it was made by an earlier run.
+    """
+
+    document_id: str
+    given: Mapping[str, Header]
+    made: Mapping[str, Header]
+    is_reused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPart:
+    """A part that is in memory.
+
+    Attributes:
+        document_id: The document's id.
+        key: The state key.
+        value: The part.
+        value_type: The state key's type.
+    """
+
+    document_id: str
+    key: str
+    value: Any
+    value_type: Any
+
+    @property
+    def version(self) -> str:
+        """SHA-256 (hex) of its content."""
+        return version_of(encode_value(self.key, self.value, self.value_type))
+
+    @property
+    def header(self) -> Header:
+        """What is known of it without loading it."""
+        return header_of(self.value)
+
+    def load(self) -> Any:
+        """Return it."""
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class EmptyPart:
+    """The part of a document of which an input says nothing.
+
+    Attributes:
+        document_id: The document's id.
+        version: Empty: there is no content.
+        header: That it has no items.
+    """
+
+    document_id: str = ""
+    version: str = ""
+    header: Header = field(default_factory=lambda: {"items": 0})
+
+    def load(self) -> Any:
+        """Return it."""
+        return ()
+
+
+def version_of(content: bytes) -> str:
+    """Return the version of a part from its content as it is stored, not yet compressed."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def header_of(part: Any) -> Header:
+    """Return what is to be known of a part without loading it."""
+    is_tuple = isinstance(part, tuple | list)
+    told = part[0] if is_tuple and len(part) == 1 else part
+    # A plugin's items may well have a field of that name.
+    if callable(make := getattr(told, "header", None)):
+        header: Header = make()
+        return header
+    return {"items": len(part)} if is_tuple else _NO_HEADER
+
+
+@functools.lru_cache(maxsize=256)
+def item_type(value_type: Any) -> type | None:
+    """Return `T` of a type `tuple[T, ...]`; None for any other."""
+    arguments = typing.get_args(value_type)
+    if typing.get_origin(value_type) is not tuple or len(arguments) != 2 or arguments[1] is not Ellipsis:
+        return None
+    return arguments[0] if isinstance(arguments[0], type) else None
+
+
+def is_one_per_document(value_type: Any) -> bool:
+    """Say whether the items of a type are the documents themselves, so that a part is a single item."""
+    item = item_type(value_type)
+    return item is not None and issubclass(item, Document | Payload)
+
+
+def is_kept_by_document(value_type: Any) -> bool:
+    """Say whether a batch stage's value of this type is kept by document: its items know theirs."""
+    item = item_type(value_type)
+    if item is None:
+        return False
+    return is_one_per_document(value_type) or "document_id" in getattr(
+        item, "model_fields", getattr(item, "__dataclass_fields__", ())
+    )
+
+
+def join_parts(value_type: Any, parts: Sequence[Any]) -> Any:
+    """Return one value of the parts of several documents."""
+    if hasattr(value_type, "joined"):
+        return value_type.joined(parts)
+    return tuple(item for part in parts for item in part)
+
+
+def split_items(key: str, items: Any, value_type: Any) -> Iterator[MemoryPart]:
+    """Yield the parts of a batch stage's value, documents in the order of their first item.
+
+    Items that are the documents themselves are parts as they come, so that nothing else has to be kept.
+    """
+    if is_one_per_document(value_type):
+        for item in items:
+            yield MemoryPart(item.id, key, (item,), value_type)
+        return
+    by_document: dict[str, list[Any]] = {}
+    for item in items:
+        by_document.setdefault(item.document_id, []).append(item)
+    for name, found in by_document.items():
+        yield MemoryPart(name, key, tuple(found), value_type)
+
+
+def split_value(key: str, value: Any, value_type: Any) -> DocumentValues | None:
+    """Return a value by document; None where it is one unit."""
+    if isinstance(value, DocumentValues):
+        return value
+    if not is_kept_by_document(value_type) or not isinstance(value, tuple | list):
+        return None
+    return DocumentValues(list(split_items(key, value, value_type)), value_type)
+
+
+def by_document(name: str, value: Any) -> Any:
+    """Return a value by document, where it is of a type that is kept so; else as it is."""
+    if isinstance(value, MemoryPart):
+        return value.value
+    if not isinstance(value, tuple | list):
+        return value
+    if not value:
+        return DocumentValues((), Any)
+    found = split_value(name, tuple(value), GenericAlias(tuple, (type(value[0]), ...)))
+    return value if found is None else found
+
+
+def whole_value(value: Any) -> Any:
+    """Return a value as a stage that works on batches reads it: loaded whole."""
+    if isinstance(value, MemoryPart):
+        return value.value
+    return value.whole() if isinstance(value, DocumentValues) else value

@@ -1,0 +1,150 @@
+"""Work on documents in several processes: real processes, real limits, and real hostile files."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from medkg_dagster.errors import BatchInterruptedError, ConfigError, SourceError
+from medkg_dagster.runtime.state.shards import ShardStore
+from medkg_dagster.stage_api import StageMetadata, SubprocessIsolation
+from medkg_dagster.stage_api._document_loop import DocumentOutcome, DocumentWork, InOrder
+from medkg_dagster.stage_api._documents import DocumentValues
+from medkg_dagster_tests.runtime.document_stages import (
+    BATCH_WORDS,
+    LIMITS,
+    LOG,
+    WORDS,
+    Words,
+    WordsConfig,
+    context,
+    outcomes_of,
+    store_documents,
+    tasks_of,
+    texts_of,
+    workers,
+)
+from medkg_dagster_tests.runtime.test_isolation import is_running
+
+MANY = 50
+"""Documents for which two processes are started."""
+OUT_OF_MEMORY = "the work on it took more than 512 MB (memory_mb of the stage's isolation)"
+CRASHED = "was ended by signal SIGSEGV; a library crashed, or memory ran out"
+
+
+def stored(home: Path, *texts: str) -> DocumentValues:
+    return store_documents(ShardStore(home / "shards"), *texts)
+
+
+def faults_of(outcomes: dict[str, DocumentOutcome]) -> dict[str, tuple[str, str]]:
+    return {
+        name: (outcome.fault.error_class, outcome.fault.message)
+        for name, outcome in outcomes.items()
+        if outcome.fault is not None
+    }
+
+
+def test_two_workers_give_what_none_gives(tmp_path: Path) -> None:
+    values = stored(tmp_path, *(f"text {n}" if n % 7 else f"broken {n}" for n in range(MANY)))
+
+    there = outcomes_of(workers(2), values, tmp_path)
+    here = outcomes_of(InOrder(), values, tmp_path)
+
+    def seen(outcome: DocumentOutcome) -> object:
+        parts = [
+            (key, part.document_id, part.version, part.header, part.load())
+            for key, part in outcome.parts.items()
+        ]
+        return parts, outcome.count, outcome.fault and (outcome.fault.document_id, outcome.fault.message)
+
+    assert {name: seen(there[name]) for name in here} == {name: seen(here[name]) for name in here}
+    assert len(there) == MANY
+
+
+def test_two_workers_are_two_processes_whose_lines_come_into_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = stored(tmp_path, *["say"] * MANY)
+
+    with caplog.at_level(logging.INFO, LOG.name):
+        outcomes = outcomes_of(workers(2), values, tmp_path)
+
+    lines = [line for line in caplog.messages if " works on document " in line]
+    assert len(lines) == len(outcomes) == MANY
+    assert str(os.getpid()) not in {line.split()[1] for line in lines}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "text", "limits", "reason"),
+    [
+        (WORDS, "allocate", LIMITS, OUT_OF_MEMORY),
+        (BATCH_WORDS, "allocate", LIMITS, OUT_OF_MEMORY),
+        (WORDS, "crash", LIMITS, CRASHED),
+        (BATCH_WORDS, "crash", LIMITS, CRASHED),
+        (WORDS, "sleep", SubprocessIsolation(512, 30), "was not done within 30 s and its process was killed"),
+    ],
+    ids=["memory", "memory in a batch", "crash", "crash in a batch", "time"],
+)
+def test_what_breaks_a_limit_costs_that_document_alone(
+    tmp_path: Path, metadata: StageMetadata, text: str, limits: SubprocessIsolation, reason: str
+) -> None:
+    values = stored(tmp_path, "one", "two", text, "three", "four", "five")
+
+    outcomes = outcomes_of(workers(1, metadata=metadata, limits=limits), values, tmp_path, metadata)
+
+    (name, (error_class, message)) = next(iter(faults_of(outcomes).items()))
+    assert (len(faults_of(outcomes)), name, error_class) == (1, "document 2", "StageLimitError")
+    assert reason in message
+    assert not outcomes["document 2"].is_remembered
+    done = [texts_of(outcome) for _, outcome in sorted(outcomes.items()) if outcome.parts]
+    assert done == [["one"], ["two"], ["three"], ["four"], ["five"]]
+
+
+def test_a_broken_document_of_a_batch_is_set_aside_alone(tmp_path: Path) -> None:
+    values = stored(tmp_path, "one", "broken", "two")
+
+    outcomes = outcomes_of(workers(1, metadata=BATCH_WORDS), values, tmp_path, BATCH_WORDS)
+
+    assert faults_of(outcomes) == {"document 1": ("UnreadableDocumentError", "document 1: broken")}
+
+
+def test_an_error_that_may_pass_ends_the_batch_and_is_held_against_no_document(tmp_path: Path) -> None:
+    values = stored(tmp_path, "one", "away", "two")
+
+    with pytest.raises(BatchInterruptedError, match="at document 1: SourceError: status 503") as raised:
+        outcomes_of(workers(1), values, tmp_path)
+
+    assert raised.value.is_retryable
+
+
+def test_an_error_that_may_pass_ends_the_work_of_a_stage_that_takes_several(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="status 503"):
+        outcomes_of(workers(1, metadata=BATCH_WORDS), stored(tmp_path, "one", "away"), tmp_path, BATCH_WORDS)
+
+
+@pytest.mark.parametrize("metadata", [WORDS, BATCH_WORDS], ids=["one at a time", "batch"])
+def test_what_is_configured_wrongly_ends_the_batch(tmp_path: Path, metadata: StageMetadata) -> None:
+    with pytest.raises(ConfigError, match="no model is configured"):
+        outcomes_of(workers(1, metadata=metadata), stored(tmp_path, "one", "unset"), tmp_path, metadata)
+
+
+def test_who_stops_early_leaves_no_process_behind(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    # All but the first few would sleep for ten minutes.
+    values = stored(tmp_path, "say", "say", *["sleep"] * MANY)
+    work = DocumentWork(WORDS, Words(WordsConfig()), context(tmp_path))
+    results = workers(2).run(work, tasks_of(values))
+
+    assert isinstance(results, Generator)
+    with caplog.at_level(logging.INFO, LOG.name):
+        first = list(itertools.islice(results, 2))
+        results.close()
+
+    pids = {int(line.split()[1]) for line in caplog.messages if " works on document " in line}
+    assert {task.document_id for task, _ in first} == {"document 0", "document 1"}
+    assert pids
+    assert not any(map(is_running, pids))
