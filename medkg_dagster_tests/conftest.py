@@ -26,6 +26,8 @@ LONG = (
     "test_tracers.py",
     "test_random_topologies.py",
     "test_guide_plugins.py",
+    "test_hostile_pdfs.py",
+    "test_document_workers.py",
 )
 
 # Time is for pytest-timeout to limit: a busy machine is no fault of an example.

@@ -305,7 +305,7 @@ class _Step:
                 start=lambda ctx, inputs: start(ctx=ctx, inputs=inputs),
             )
         where = (self._io_manager.shards, runner.pipeline.name, planned)
-        return MemoEngine(*where, definition.config, self.home, inner)
+        return MemoEngine(*where, definition.config, self.home, inner, self.record.asked_again())
 
     def _configured(self) -> StageDefinition:
         """Return the definition with this run's configuration: launchpad over request over YAML."""

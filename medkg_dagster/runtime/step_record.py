@@ -54,6 +54,10 @@ class StepRecord:
         selection = _selection(pipeline, context)
         return cls(ledger_job.ledger, ledger_job.job, pipeline, stage, run_identity(context.run), selection)
 
+    def asked_again(self) -> frozenset[str]:
+        """Return the documents that somebody wants this stage to work on once more."""
+        return self.ledger.stage_runs.asked_again(self.job.key, self.stage)
+
     @property
     def of_job(self) -> LedgerJobRecord:
         """The ledger job as the stage sees it."""

@@ -159,7 +159,7 @@ def test_a_stage_with_a_key_labels_and_a_process_of_its_own_runs_as_the_specific
         runs = {run.stage: run for run in ledger.stage_runs.of_job(JobKey("lab-keywords", "default"))}
         audit = ledger.registrations.list(subject="lab-keywords.long_words")
     assert runs["long_words"].output_count
-    assert dict(runs["long_words"].counts).keys() == {"long_words"}
+    assert dict(runs["long_words"].counts).keys() == {"long_words", "computed", "reused"}
     assert [entry.outcome for entry in audit] == ["overridden"]
 
 
@@ -242,7 +242,8 @@ def test_the_rollback_switch_imports_no_plugin_and_says_what_is_missing(deployed
 
 def test_a_package_may_take_a_built_ins_place_only_where_the_deployment_says_so(deployed: Guide) -> None:
     stage = deployed.folder / "src" / "medkg_keywords" / "keywords.py"
-    stage.write_text(stage.read_text().replace('of(\n        "keywords"', 'of(\n        "chunk"'))
+    before, after = ('of_function(\n        "keywords"', 'of_function(\n        "chunk"')
+    stage.write_text(stage.read_text().replace(before, after))
     (deployed.folder / PIPELINES / "medkg-keywords.yaml").unlink()
 
     kept = load(deployed)

@@ -14,12 +14,13 @@ from medkg_dagster.resolution.plan import PlannedStage
 from medkg_dagster.runtime.isolation.document_worker import limit_fault
 from medkg_dagster.runtime.state.memo import MemoEngine
 from medkg_dagster.runtime.state.shards import ShardStore
-from medkg_dagster.stage_api import Document, DocumentPart, MemoryPart, StageContext
+from medkg_dagster.stage_api import Document, DocumentContext, DocumentPart, MemoryPart, StageContext
 from medkg_dagster.stage_api._document_loop import DocumentOutcome, DocumentTask, DocumentWork, InOrder
 from medkg_dagster.stage_api._documents import DocumentValues, whole_value
 from medkg_dagster.stage_api._invocation import StageOutcome, invoke
 from medkg_dagster_tests.runtime.document_stages import (
     ORIGIN,
+    Word,
     Words,
     WordsConfig,
     context,
@@ -54,13 +55,14 @@ class Run:
         stage: Words | None = None,
         inner: Any = None,
         pipeline: str = "demo",
+        asked_again: Sequence[str] = (),
         **others: Any,
     ) -> None:
         plan = plan or planned()
         self.stage = stage or Words(WordsConfig.model_validate(config or {}))
         self.ctx = context(home)
         shards = ShardStore(home / "shards")
-        engine = MemoEngine(shards, pipeline, plan, config or {}, home, inner or InOrder())
+        engine = MemoEngine(shards, pipeline, plan, config or {}, home, inner or InOrder(), asked_again)
         self.outcome: StageOutcome = invoke(
             plan.contract, self.stage, self.ctx, {"document": values, **others}, engine
         )
@@ -179,6 +181,30 @@ def test_a_fault_is_remembered_and_told_again(tmp_path: Path) -> None:
     assert [(one.document_id, one.message) for one in second.ctx.quarantined] == [
         ("document 1", "document 1: broken")
     ]
+
+
+class Mended(Words):
+    """Splits what it could not before."""
+
+    def execute(self, _ctx: DocumentContext, document: Document) -> tuple[Word, ...]:
+        self.worked.append(document.id)
+        return (Word(document_id=document.id, text="mended"),)
+
+
+def test_a_refused_document_that_is_asked_for_again_is_worked_on_and_stays_what_it_became(
+    tmp_path: Path,
+) -> None:
+    texts = ("one", "broken", "two")
+    Run(tmp_path, documents(tmp_path, *texts))
+
+    once_more = Run(
+        tmp_path, documents(tmp_path, *texts), asked_again=["document 1"], stage=Mended(WordsConfig())
+    )
+    later = Run(tmp_path, documents(tmp_path, *texts))
+
+    assert once_more.worked == ["document 1"]
+    assert once_more.texts == later.texts == ["one", "mended", "two"]
+    assert (later.worked, later.ctx.quarantined) == ([], [])
 
 
 class Limited(InOrder):

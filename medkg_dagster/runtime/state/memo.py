@@ -4,7 +4,7 @@ import functools
 import hashlib
 import importlib.util
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ class MemoEngine:
         config: The stage's configuration in this run, as written.
         home: The folder for all data.
         inner: Does the work that is not remembered.
+        asked_again: Documents that are worked on whatever is remembered of them.
     """
 
     shards: ShardStore
@@ -47,6 +48,7 @@ class MemoEngine:
     config: Mapping[str, Any]
     home: Path
     inner: DocumentEngine
+    asked_again: Collection[str] = ()
 
     def run(
         self, work: DocumentWork, tasks: Sequence[DocumentTask]
@@ -58,7 +60,8 @@ class MemoEngine:
         left: list[DocumentTask] = []
         for task in tasks:
             keys[task.position] = key = self._key(task)
-            known = memo.find(key) if described else None
+            is_known = described and task.document_id not in self.asked_again
+            known = memo.find(key) if is_known else None
             if known is None:
                 left.append(task)
             else:

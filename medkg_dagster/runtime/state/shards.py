@@ -189,7 +189,9 @@ class Memo:
         """Return what came of some work; None where it is not remembered, or a part of it is gone."""
         if self._known is None:
             self._known = self._indexes()
-        # What was done again because one shard is damaged, or a part of it is gone, is in another.
+        refused = None
+        # What was done again because one shard is damaged, or a part of it is gone, is in another; so is what
+        # came of a refused document that somebody asked for again.
         for name, offset, length in self._known.get(key, ()):
             try:
                 record = json.loads(self._store.shard(name).read(offset, length))
@@ -197,9 +199,11 @@ class Memo:
                 _log.warning("%s is not used: %s; what it remembers is done again", self._root / name, error)
                 continue
             outcome = self._outcome(record, name)
-            if all(self._is_there(part.shard) for part in _stored(outcome)):
+            if outcome.fault is not None:
+                refused = outcome
+            elif all(self._is_there(part.shard) for part in _stored(outcome)):
                 return outcome
-        return None
+        return refused
 
     def keep(self, key: str, outcome: DocumentOutcome) -> DocumentOutcome:
         """Write what came of some work; parts that are in a shard already stay there.
