@@ -86,10 +86,13 @@ class ParseStage:
         return given["payloads"]["format"] == PayloadFormat.PDF or file.get("media_type") == "application/pdf"
 
     def conclude(self, ctx: StageContext, results: Sequence[DocumentResult]) -> None:
-        """Let the ledger know which documents the payloads were found to be."""
+        """Let the ledger know which documents the payloads were found to be, and show how whole they are."""
         ctx.job.record_documents(
             [_parsed(result.given["payloads"], result.made["document"]) for result in results]
         )
+        from medkg_dagster.stages.parse.text_kept import describe_text_kept
+
+        describe_text_kept(ctx, [result.made["document"] for result in results])
 
     def parse_file(self, payload: Payload, file: DownloadedFile, path: Path) -> Document:
         """Parse the file that was fetched for a payload, as converted where it was.

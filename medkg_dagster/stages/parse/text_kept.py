@@ -10,9 +10,10 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from medkg_dagster.domain.documents import UNEXPLAINED
-from medkg_dagster.stage_api import Document, TextKept
+from medkg_dagster.stage_api import Document, StageContext, TextKept
 from medkg_dagster.stages.parse.document_text import clean
 from medkg_dagster.stages.parse.xml import Element, child_nodes, plain_text
 from medkg_dagster.stages.parse.xml.formulas import LEAVES, formula_text
@@ -21,6 +22,7 @@ from medkg_dagster.stages.parse.xml.inline import INSIDE_WORDS
 _WORD = re.compile(r"[^\W\d_]+|\d")
 _CHARACTER = re.compile(r"\w")
 _SCRIPT_MARK = re.compile(r"[\^_]")
+_WORST = 10
 
 Texts = Mapping[str, str]
 """The texts of a source by the reason why they are left out; under the empty reason what is to be kept."""
@@ -110,3 +112,35 @@ def _held(document: Document) -> Iterator[str]:
 
 def _told(*values: str | None) -> Iterable[str]:
     return filter(None, values)
+
+
+def describe_text_kept(ctx: StageContext, documents: Iterable[Mapping[str, Any]]) -> None:
+    """Show how much of their sources documents hold, in percent, and which of them hold least, and why.
+
+    Args:
+        ctx: The stage's surroundings.
+        documents: The documents' headers.
+    """
+    counted = [(header, header["text_kept"]) for header in documents if header["text_kept"]]
+    found = sum(kept["found"] for _, kept in counted)
+    if not found:
+        return
+    ctx.describe("text_kept_percent", _percent(sum(kept["kept"] for _, kept in counted), found))
+    rows = [
+        {
+            "document": header["id"],
+            "title": header["title"],
+            "percent": _percent(kept["kept"], kept["found"]),
+            "left_out": ", ".join(f"{reason}: {count}" for reason, count in kept["left_out"].items()),
+        }
+        for header, kept in counted
+        if kept["kept"] < kept["found"]
+    ]
+    if rows:
+        ctx.describe(
+            "text_left_out", sorted(rows, key=lambda row: (row["percent"], row["document"]))[:_WORST]
+        )
+
+
+def _percent(part: int, whole: int) -> float:
+    return round(100 * part / whole, 2)
