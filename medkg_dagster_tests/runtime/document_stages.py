@@ -102,6 +102,13 @@ class BatchWords(Words):
         return [split(self.config.mark, one) for one in document]
 
 
+class UnpreparedWords(Words):
+    """Ends its process before it has seen a document."""
+
+    def prepare(self, _ctx: StageContext) -> None:
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+
 def build(kind: type[Words], definition: StageDefinitionView) -> Words:
     return kind(WordsConfig.model_validate(definition.config))
 
@@ -132,12 +139,14 @@ DOCUMENTS = StageMetadata(
 )
 WORDS = words_type("words")
 BATCH_WORDS = words_type("batch-words", batch=4)
+UNPREPARED_WORDS = words_type("unprepared-words")
 
 
 def register() -> Iterable[StageRegistration]:
     yield StageRegistration(DOCUMENTS, partial(build, Words))
     yield StageRegistration(WORDS, partial(build, Words))
     yield StageRegistration(BATCH_WORDS, partial(build, BatchWords))
+    yield StageRegistration(UNPREPARED_WORDS, partial(build, UnpreparedWords))
 
 
 def context(home: Path) -> StageContext:

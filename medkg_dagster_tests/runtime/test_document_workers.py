@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from medkg_dagster.errors import BatchInterruptedError, ConfigError, SourceError
+from medkg_dagster.errors import BatchInterruptedError, ConfigError, IsolatedStageError, SourceError
 from medkg_dagster.runtime.state.shards import ShardStore
 from medkg_dagster.stage_api import StageMetadata, SubprocessIsolation
 from medkg_dagster.stage_api._document_loop import DocumentOutcome, DocumentWork, InOrder
@@ -19,6 +19,7 @@ from medkg_dagster_tests.runtime.document_stages import (
     BATCH_WORDS,
     LIMITS,
     LOG,
+    UNPREPARED_WORDS,
     WORDS,
     Words,
     WordsConfig,
@@ -131,6 +132,13 @@ def test_an_error_that_may_pass_ends_the_work_of_a_stage_that_takes_several(tmp_
 def test_what_is_configured_wrongly_ends_the_batch(tmp_path: Path, metadata: StageMetadata) -> None:
     with pytest.raises(ConfigError, match="no model is configured"):
         outcomes_of(workers(1, metadata=metadata), stored(tmp_path, "one", "unset"), tmp_path, metadata)
+
+
+def test_a_process_that_ends_before_its_first_document_ends_the_batch(tmp_path: Path) -> None:
+    values = stored(tmp_path, "one", "two")
+
+    with pytest.raises(IsolatedStageError, match=CRASHED):
+        outcomes_of(workers(1, metadata=UNPREPARED_WORDS), values, tmp_path, UNPREPARED_WORDS)
 
 
 def test_who_stops_early_leaves_no_process_behind(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -20,6 +20,7 @@ from medkg_dagster.runtime.isolation.messages import (
     MadeDocument,
     MadePart,
     PartPlace,
+    Ready,
     Start,
     Work,
     Worked,
@@ -45,6 +46,8 @@ def main() -> None:
             if content
         }
         work = DocumentWork(metadata, stage, ctx)
+        work.prepare()
+        channel.send(Ready())
         while True:
             asked = channel.work.get()
             limit_cpu(start.timeout_seconds, for_good=False)

@@ -166,10 +166,13 @@ class _Pool:
                         return
                     continue
                 if isinstance(process.end, Failed) and not (
-                    process.end.error.is_out_of_memory and len(some) > 1
+                    process.is_ready and process.end.error.is_out_of_memory and len(some) > 1
                 ):
                     raise child_error(self._work.metadata.stage_type, process.end.error, limits)
-                self._set_aside(some, broken or process.ended(child))
+                ended = broken or process.ended(child)
+                if not process.is_ready:
+                    raise ended
+                self._set_aside(some, ended)
                 return
 
     def _next(self) -> Sequence[DocumentTask] | None:

@@ -183,6 +183,12 @@ class Report(_Message):
     revealed: tuple[str, ...]
 
 
+class Ready(_Message):
+    """The stage is built and has opened what it needs: what ends the process now is a document's doing."""
+
+    kind: Literal["ready"] = "ready"
+
+
 class PartPlace(_Message):
     """Where a document's part of an input is: a file, and a piece of it."""
 
@@ -252,7 +258,18 @@ class Failed(_Message):
 
 
 Message = (
-    Start | Input | LogRecord | Progress | Call | Answer | StateValue | Work | Worked | Finished | Failed
+    Start
+    | Input
+    | LogRecord
+    | Progress
+    | Call
+    | Answer
+    | StateValue
+    | Ready
+    | Work
+    | Worked
+    | Finished
+    | Failed
 )
 
 

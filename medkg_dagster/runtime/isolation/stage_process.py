@@ -25,6 +25,7 @@ from medkg_dagster.runtime.isolation.messages import (
     LogRecord,
     Message,
     Progress,
+    Ready,
     StateValue,
     Worked,
     encode_frame,
@@ -57,12 +58,14 @@ class StageProcess:
 
     Attributes:
         values: The bytes of the values that the stage wrote.
+        is_ready: Whether it is ready for documents.
         worked: What came of documents, not yet taken.
         end: The last that the child said; None before.
     """
 
     def __init__(self, stage_type: str, ctx: StageContext, limits: SubprocessIsolation) -> None:
         self.values: dict[str, bytes] = {}
+        self.is_ready = False
         self.worked: list[tuple[Worked, bytes]] = []
         self._stage_type = stage_type
         self._ctx = ctx
@@ -183,6 +186,8 @@ class StageProcess:
                 self._sending.append(memoryview(encode_frame(answer(self._ctx, message))))
             case StateValue():
                 self.values[message.key] = content
+            case Ready():
+                self.is_ready = True
             case Worked():
                 self.worked.append((message, content))
             case Finished() | Failed():
