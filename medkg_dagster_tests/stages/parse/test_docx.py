@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from contextlib import suppress
 
 import pytest
@@ -16,6 +15,7 @@ from medkg_dagster_tests.stages.parse.made_archives import WORD, docx, paragraph
 from medkg_dagster_tests.stages.parse.test_html import outline
 from medkg_dagster_tests.stages.parse.test_pdf_layouts import blocks
 from medkg_dagster_tests.stages.real_payloads import parse_one
+from medkg_dagster_tests.stages.running import least_cost
 
 TITLE = paragraph("Aspirin in stroke", "Title")
 
@@ -352,15 +352,8 @@ def test_the_cost_of_a_document_grows_as_its_size_does(make: object) -> None:
     """Four times the size costs less than ten times as much; what is quadratic costs sixteen times."""
     assert callable(make)
 
-    def cost(content: bytes) -> float:
-        costs = []
-        for _ in range(3):
-            start = time.process_time()
-            parse(content)
-            costs.append(time.process_time() - start)
-        return min(costs)
-
-    assert cost(docx(TITLE + make(600))) < 10 * cost(docx(TITLE + make(150)))
+    small, large = docx(TITLE + make(150)), docx(TITLE + make(600))
+    assert least_cost(lambda: parse(large)) < 10 * least_cost(lambda: parse(small))
 
 
 @settings(max_examples=60, deadline=None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -15,6 +14,7 @@ from medkg_dagster.errors import DocumentError, UnreadableDocumentError, UnsafeD
 from medkg_dagster.stage_api import BlockKind, Document, PayloadFormat
 from medkg_dagster_tests.stages.parse.test_pdf_layouts import blocks
 from medkg_dagster_tests.stages.real_payloads import parse_one
+from medkg_dagster_tests.stages.running import least_cost
 
 HEAD = """
 <meta name="citation_title" content="Aspirin in stroke">
@@ -355,15 +355,8 @@ def test_every_word_of_a_page_is_kept_in_its_order(parts: list[str]) -> None:
 def test_the_cost_of_a_page_grows_as_its_size_does(make: Callable[[int], str]) -> None:
     """Four times the size costs less than ten times as much; what is quadratic costs sixteen times."""
 
-    def cost(page: str) -> float:
-        costs = []
-        for _ in range(3):
-            start = time.process_time()
-            parse("<h1>It</h1>" + page)
-            costs.append(time.process_time() - start)
-        return min(costs)
-
-    assert cost(make(2000)) < 10 * cost(make(500))
+    small, large = (f"<h1>It</h1>{make(count)}" for count in (500, 2000))
+    assert least_cost(lambda: parse(large)) < 10 * least_cost(lambda: parse(small))
 
 
 @settings(max_examples=100, deadline=None)

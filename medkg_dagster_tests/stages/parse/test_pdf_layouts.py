@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 
 import pytest
@@ -13,6 +12,7 @@ from medkg_dagster.domain.documents import UNEXPLAINED
 from medkg_dagster.stage_api import BlockKind, Document, PayloadFormat
 from medkg_dagster_tests.stages.parse.made_pdfs import MADE_LAYOUTS, TITLE, Layout, made_pdf, made_words
 from medkg_dagster_tests.stages.real_payloads import parse_one
+from medkg_dagster_tests.stages.running import least_cost
 
 COLUMNS = ((1.0,), (1.0, 1.0), (1.0, 1.0, 1.0), (1.0, 2.0), (3.0, 2.0), (1.0, 3.0))
 
@@ -282,14 +282,6 @@ def long_prose(count: int) -> bytes:
 def test_the_cost_of_a_pdf_grows_as_its_glyphs_do(make: Callable[[int], bytes], size: int) -> None:
     """Four times the glyphs cost less than ten times as much; what is quadratic costs sixteen times."""
 
-    def cost(content: bytes) -> float:
-        costs = []
-        for _ in range(3):
-            start = time.process_time()
-            parse(content)
-            costs.append(time.process_time() - start)
-        return min(costs)
-
     small, large = make(size), make(4 * size)
 
-    assert cost(large) < 10 * cost(small)
+    assert least_cost(lambda: parse(large)) < 10 * least_cost(lambda: parse(small))
