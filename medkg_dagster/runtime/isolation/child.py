@@ -67,11 +67,20 @@ def main() -> None:
         flush()
         channel.send(Finished(output_count=outcome.output_count, report=report))
     except BaseException as error:  # noqa: BLE001 - whatever a plugin raises, the step must be told
-        # Where memory ran out, reporting it needs some: the limit goes, and the frames hold the values.
-        lift_memory_limit()
-        traceback.clear_frames(error.__traceback__)
-        flush()
-        channel.send(Failed(error=raised(error), report=report_of(ctx, failed=True)))
+        send_failure(channel, ctx, error)
+
+
+def send_failure(channel: Channel, ctx: StageContext, error: BaseException) -> None:
+    """Tell the step what ends the work of this process."""
+    free_memory(error)
+    flush()
+    channel.send(Failed(error=raised(error), report=report_of(ctx, failed=True)))
+
+
+def free_memory(error: BaseException) -> None:
+    """Make room to report an error: where memory ran out the limit goes, and the frames hold the values."""
+    lift_memory_limit()
+    traceback.clear_frames(error.__traceback__)
 
 
 def begin() -> tuple[Channel, Start, dict[str, bytes], StageContext]:

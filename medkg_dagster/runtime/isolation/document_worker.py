@@ -7,16 +7,14 @@ limit costs the document it was at; the step then starts another process.
 from __future__ import annotations
 
 import os
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from medkg_dagster.errors import StageLimitError
-from medkg_dagster.io.child_process import lift_memory_limit, limit_cpu
-from medkg_dagster.runtime.isolation.child import begin, build, flush, report_of
+from medkg_dagster.io.child_process import limit_cpu
+from medkg_dagster.runtime.isolation.child import begin, build, flush, free_memory, send_failure
 from medkg_dagster.runtime.isolation.messages import (
-    Failed,
     MadeDocument,
     MadePart,
     PartPlace,
@@ -25,7 +23,6 @@ from medkg_dagster.runtime.isolation.messages import (
     Work,
     Worked,
     is_out_of_memory,
-    raised,
 )
 from medkg_dagster.runtime.state.shards import Shard, StoredPart
 from medkg_dagster.stage_api import DocumentPart, MemoryPart, QuarantinedDocument
@@ -58,10 +55,7 @@ def main() -> None:
                 # Memory that was taken to its limit is not to be trusted with the next document.
                 os._exit(0)
     except BaseException as error:  # noqa: BLE001 - whatever a plugin raises, the step must be told
-        lift_memory_limit()
-        traceback.clear_frames(error.__traceback__)
-        flush()
-        channel.send(Failed(error=raised(error), report=report_of(ctx, failed=True)))
+        send_failure(channel, ctx, error)
 
 
 def _work(
@@ -84,8 +78,7 @@ def _work(
     except Exception as error:
         if len(tasks) > 1 or not is_out_of_memory(error):
             raise
-        lift_memory_limit()
-        traceback.clear_frames(error.__traceback__)
+        free_memory(error)
         fault = limit_fault(
             work.ctx.stage,
             tasks[0].document_id,
