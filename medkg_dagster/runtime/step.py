@@ -231,7 +231,9 @@ class _Step:
             ctx = self.ctx = self._context(progress)
             loaded = {name: self._loaded(name, value) for name, value in inputs.items()}
             configured = self._configured()
-            outcome = self.runner.call(configured, ctx, loaded, self._engine(configured))
+            engine = self._engine(configured)
+            ctx.recall = engine.recall
+            outcome = self.runner.call(configured, ctx, loaded, engine)
             metadata = output_metadata(ctx, outcome)
             stored = self._store(outcome)
         finally:
@@ -286,7 +288,7 @@ class _Step:
         assert isinstance(manager, StateIOManager)
         return manager
 
-    def _engine(self, definition: StageDefinition) -> DocumentEngine:
+    def _engine(self, definition: StageDefinition) -> MemoEngine:
         """Return what does the work on documents: only what is not remembered, apart where that pays."""
         from medkg_dagster.runtime.isolation.document_workers import DocumentWorkers
         from medkg_dagster.runtime.isolation.invoke_isolated import start_message

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from medkg_dagster.domain.gate_conditions import GateCondition
 from medkg_dagster.domain.holdings import DocumentStatus
@@ -18,6 +18,9 @@ from medkg_dagster.stage_api._calls import ExternalCalls
 from medkg_dagster.stage_api._extensions import Extensions, GivenExtensions
 from medkg_dagster.stage_api._job_record import InMemoryJobRecord, JobRecord, RedactedJobRecord
 from medkg_dagster.stage_api._redaction import redact, redacted, showable, text_of
+
+if TYPE_CHECKING:
+    from medkg_dagster.stage_api._documents import DocumentPart
 
 Scalar = str | int | float | bool | None
 Described = Scalar | Sequence[Mapping[str, Scalar]]
@@ -35,6 +38,10 @@ class ProgressReporter(Protocol):
 
 def _ignore_progress(done: int, total: int | None, unit: str) -> None:
     del done, total, unit
+
+
+def _recall_nothing(version: str) -> None:
+    del version
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,8 @@ class StageContext:
         calls: Makes calls to other services as the stage's resilience policy allows.
         job: The ledger job: its fields, files and gates.
         extensions: The sources, embedders and stores that are let in.
+        recall: Given the version of a file, returns the parts that came of it when this stage gave
+            them before and then `EndOfFile`; None where it did not, or they are not there any more.
         succeeded: Documents processed without error so far.
         quarantined: Documents refused so far, in order.
         described: What `describe` was given.
@@ -88,6 +97,7 @@ class StageContext:
     calls: ExternalCalls = field(default_factory=ExternalCalls)
     job: JobRecord = field(default_factory=InMemoryJobRecord)
     extensions: Extensions = field(default_factory=GivenExtensions)
+    recall: Callable[[str], Sequence[DocumentPart] | None] = _recall_nothing
     succeeded: int = 0
     quarantined: list[QuarantinedDocument] = field(default_factory=list)
     described: dict[str, Described] = field(default_factory=dict)

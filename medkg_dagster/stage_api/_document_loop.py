@@ -20,10 +20,12 @@ from medkg_dagster.stage_api._documents import (
     DocumentResult,
     DocumentValues,
     EmptyPart,
+    EndOfFile,
     MemoryPart,
     by_document,
     is_one_per_document,
     item_type,
+    parts_of,
 )
 from medkg_dagster.stage_api._stage_types.metadata import StageMetadata, qualified_name
 from medkg_dagster.stage_api._stage_types.registration import Stage
@@ -206,7 +208,7 @@ class DocumentEngine(Protocol):
     ) -> Iterable[tuple[DocumentTask, DocumentOutcome]]:
         """Yield what comes of each document, in any order."""
 
-    def keep(self, parts: Iterator[MemoryPart]) -> list[DocumentPart]:
+    def keep(self, parts: Iterator[DocumentPart | EndOfFile]) -> list[DocumentPart]:
         """Keep what a stage gives part by part, so that no more than one has to be in memory."""
 
 
@@ -222,9 +224,9 @@ class InOrder:
             some = tasks[start : start + size]
             yield from zip(some, work.compute(some), strict=True)
 
-    def keep(self, parts: Iterator[MemoryPart]) -> list[DocumentPart]:
+    def keep(self, parts: Iterator[DocumentPart | EndOfFile]) -> list[DocumentPart]:
         """Return the parts."""
-        return list(parts)
+        return parts_of(parts)
 
 
 def document_tasks(metadata: StageMetadata, inputs: Mapping[str, Any]) -> list[DocumentTask]:

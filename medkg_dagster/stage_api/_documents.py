@@ -145,6 +145,18 @@ class MemoryPart:
 
 
 @dataclass(frozen=True, slots=True)
+class EndOfFile:
+    """Among what a stage gives item by item: what came since the last one is all that is in a file.
+
+    Attributes:
+        version: Names the file and its content, for `StageContext.recall`; None where it is not to be
+            remembered.
+    """
+
+    version: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class EmptyPart:
     """The part of a document of which an input says nothing.
 
@@ -211,14 +223,16 @@ def join_parts(value_type: Any, parts: Sequence[Any]) -> Any:
     return tuple(item for part in parts for item in part)
 
 
-def split_items(key: str, items: Any, value_type: Any) -> Iterator[MemoryPart]:
+def split_items(key: str, items: Any, value_type: Any) -> Iterator[DocumentPart | EndOfFile]:
     """Yield the parts of a batch stage's value, documents in the order of their first item.
 
-    Items that are the documents themselves are parts as they come, so that nothing else has to be kept.
+    Items that are the documents themselves are parts as they come, so that nothing else has to be kept; among
+    them may be parts that were recalled, and the ends of files.
     """
     if is_one_per_document(value_type):
         for item in items:
-            yield MemoryPart(item.id, key, (item,), value_type)
+            is_kept = not isinstance(item, Document | Payload)
+            yield item if is_kept else MemoryPart(item.id, key, (item,), value_type)
         return
     by_document: dict[str, list[Any]] = {}
     for item in items:
@@ -233,7 +247,12 @@ def split_value(key: str, value: Any, value_type: Any) -> DocumentValues | None:
         return value
     if not is_kept_by_document(value_type) or not isinstance(value, tuple | list):
         return None
-    return DocumentValues(list(split_items(key, value, value_type)), value_type)
+    return DocumentValues(parts_of(split_items(key, value, value_type)), value_type)
+
+
+def parts_of(items: Iterator[DocumentPart | EndOfFile]) -> list[DocumentPart]:
+    """Return the parts among what `split_items` yields."""
+    return [item for item in items if not isinstance(item, EndOfFile)]
 
 
 def by_document(name: str, value: Any) -> Any:

@@ -61,6 +61,28 @@ class Source(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class FetchedFile:
+    """A file or an answer as fetched, which holds payloads.
+
+    Attributes:
+        version: SHA-256 (hex) of all that its payloads depend on: its name and bytes, the parameters, and a
+            version of how it is split.
+        split: Returns the payloads; what is no payload is quarantined there.
+    """
+
+    version: str
+    split: Callable[[], Iterable[Payload]]
+
+
+@runtime_checkable
+class FileListingSource(Source, Protocol):
+    """A source whose files are split only where that was not done before."""
+
+    def files(self, ctx: StageContext) -> Iterable[FetchedFile]:
+        """Yield the files that hold what `fetch` yields, in the same order; raises the same."""
+
+
 @runtime_checkable
 class ListingSource(Source, Protocol):
     """A source that can say whether it listed all it has: then what it no longer lists is withdrawn.

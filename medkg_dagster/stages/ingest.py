@@ -11,7 +11,12 @@ from medkg_dagster.domain.holdings import DocumentStatus, ListedItem, Listing
 from medkg_dagster.errors import PermanentSourceError, RejectedDocumentError
 from medkg_dagster.stage_api import (
     Config,
+    DocumentPart,
+    EndOfFile,
     ExtensionKind,
+    FetchedFile,
+    FileListingSource,
+    Header,
     ListingSource,
     Payload,
     Source,
@@ -45,8 +50,8 @@ class IngestStage:
     def __init__(self, config: IngestConfig) -> None:
         self._config = config
 
-    def execute(self, ctx: StageContext) -> Iterator[Payload]:
-        """Yield the payloads in the source's order, each id once.
+    def execute(self, ctx: StageContext) -> Iterator[Payload | DocumentPart | EndOfFile]:
+        """Yield the payloads in the source's order, each id once; of files known before as they are kept.
 
         Raises:
             SourceError: The source cannot fetch.
@@ -55,17 +60,13 @@ class IngestStage:
         extension = ctx.extensions.find(ExtensionKind.SOURCE, self._config.adapter)
         source: Source = extension.open(self._config.params, ctx.home)
         items: dict[str, ListedItem] = {}
-        for payload in source.fetch(ctx):
-            if payload.id in items:
-                refusal = _duplicate(payload, items[payload.id].origin)
-                ctx.quarantine(f"{payload.id} in {payload.origin}", refusal)
-                continue
-            items[payload.id] = ListedItem(
-                id=payload.id, origin=payload.origin, content_hash=payload.content_hash
-            )
-            ctx.succeeded += 1
-            ctx.report_progress(len(items), None, "payloads")
-            yield payload
+        if isinstance(source, FileListingSource):
+            for file in source.files(ctx):
+                yield from _of_file(ctx, file, items)
+        else:
+            for payload in source.fetch(ctx):
+                if _is_first(ctx, payload.header(), items):
+                    yield payload
         if not items and not ctx.quarantined:
             raise PermanentSourceError(
                 f"source '{self._config.adapter}' found no documents with parameters {self._config.params}; "
@@ -117,8 +118,30 @@ def register() -> StageRegistration:
     )
 
 
-def _duplicate(payload: Payload, first_origin: str) -> RejectedDocumentError:
-    return RejectedDocumentError(
-        f"{payload.origin}: {payload.id} was already fetched from {first_origin}; the first copy is used",
-        DocumentStatus.SUPERSEDED,
-    )
+def _of_file(
+    ctx: StageContext, file: FetchedFile, items: dict[str, ListedItem]
+) -> Iterator[Payload | DocumentPart | EndOfFile]:
+    """Yield what is in a file; only a file of which nothing was refused is remembered."""
+    known = ctx.recall(file.version)
+    if known is not None:
+        yield from (part for part in known if _is_first(ctx, part.header, items))
+        return
+    refused = len(ctx.quarantined)
+    yield from (payload for payload in file.split() if _is_first(ctx, payload.header(), items))
+    yield EndOfFile(file.version if len(ctx.quarantined) == refused else None)
+
+
+def _is_first(ctx: StageContext, payload: Header, items: dict[str, ListedItem]) -> bool:
+    """Enter a payload, by its header, among the listed items; another of its id is superseded."""
+    name, origin = payload["id"], payload["origin"]
+    if name in items:
+        refusal = RejectedDocumentError(
+            f"{origin}: {name} was already fetched from {items[name].origin}; the first copy is used",
+            DocumentStatus.SUPERSEDED,
+        )
+        ctx.quarantine(f"{name} in {origin}", refusal)
+        return False
+    items[name] = ListedItem(id=name, origin=origin, content_hash=payload["content_hash"])
+    ctx.succeeded += 1
+    ctx.report_progress(len(items), None, "payloads")
+    return True

@@ -9,7 +9,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ from medkg_dagster.errors import (
     UnsafeDocumentError,
 )
 from medkg_dagster.io.regular_files import RefusedFileError, read_regular, resolve_link
-from medkg_dagster.stage_api import Config, Extension, ExtensionKind, StageContext
+from medkg_dagster.stage_api import Config, Extension, ExtensionKind, FetchedFile, StageContext
 
 if TYPE_CHECKING:
     from medkg_dagster.stage_api import Payload
@@ -95,30 +95,47 @@ class FileSource:
         Raises:
             SourceError: The path does not exist or cannot be read, or holds too many files.
         """
+        for file in self.files(ctx):
+            yield from file.split()
+
+    def files(self, ctx: StageContext) -> Iterator[FetchedFile]:
+        """Yield the files, in order of their relative paths; raises the same as `fetch`."""
         self._lists_all = True
         if self._parameters.path is None:
             with as_file(files("medkg_dagster") / "corpus" / "documents") as folder:
-                yield from self._fetch_from(folder, CORPUS_ORIGIN, ctx)
+                yield from self._files_of(folder, CORPUS_ORIGIN, ctx)
         else:
             root = Path(self._parameters.path).expanduser()
-            yield from self._fetch_from(root, self._parameters.path, ctx)
+            yield from self._files_of(root, self._parameters.path, ctx)
 
-    def _fetch_from(self, root: Path, shown: str, ctx: StageContext) -> Iterator[Payload]:
-        from medkg_dagster.adapters.sources.payload_formats import Refused, split_content
-
+    def _files_of(self, root: Path, shown: str, ctx: StageContext) -> Iterator[FetchedFile]:
         for relative, path in self._list(root, shown, ctx):
             name = _printable(relative or path.name)
             origin = _printable(f"{shown.rstrip('/')}/{relative}" if relative else shown)
             try:
                 content = self._read(name, path, within=root if relative else None)
-                synthetic = self._parameters.synthetic or _is_bundled(content)
-                for part in split_content(name, origin, content, self._name):
-                    if isinstance(part, Refused):
-                        ctx.quarantine(part.document_id, part.error)
-                    else:
-                        yield part.model_copy(update={"synthetic": True}) if synthetic else part
             except DocumentError as error:
                 ctx.quarantine(name, error)
+                continue
+            synthetic = self._parameters.synthetic or _is_bundled(content)
+            said = f"{self._name}\x00{name}\x00{origin}\x00{synthetic}\x00".encode()
+            version = hashlib.sha256(said + hashlib.sha256(content).digest()).hexdigest()
+            made = partial(self._split, name, origin, content, ctx, synthetic=synthetic)
+            yield FetchedFile(version, made)
+
+    def _split(
+        self, name: str, origin: str, content: bytes, ctx: StageContext, *, synthetic: bool
+    ) -> Iterator[Payload]:
+        from medkg_dagster.adapters.sources.payload_formats import Refused, split_content
+
+        try:
+            for part in split_content(name, origin, content, self._name):
+                if isinstance(part, Refused):
+                    ctx.quarantine(part.document_id, part.error)
+                else:
+                    yield part.model_copy(update={"synthetic": True}) if synthetic else part
+        except DocumentError as error:
+            ctx.quarantine(name, error)
 
     def _list(self, root: Path, shown: str, ctx: StageContext) -> list[tuple[str, Path]]:
         try:

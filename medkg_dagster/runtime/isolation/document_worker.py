@@ -24,7 +24,8 @@ from medkg_dagster.runtime.isolation.messages import (
     Worked,
     is_out_of_memory,
 )
-from medkg_dagster.runtime.state.shards import Shard, StoredPart
+from medkg_dagster.runtime.state.shard_files import Shard
+from medkg_dagster.runtime.state.shards import StoredPart
 from medkg_dagster.stage_api import DocumentPart, MemoryPart, QuarantinedDocument
 from medkg_dagster.stage_api._document_loop import DocumentOutcome, DocumentTask, DocumentWork
 from medkg_dagster.stage_api._documents import EmptyPart, header_of, version_of

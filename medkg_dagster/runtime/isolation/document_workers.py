@@ -24,7 +24,7 @@ from medkg_dagster.runtime.isolation.stage_process import StageProcess
 from medkg_dagster.runtime.state.shards import EncodedPart, StoredPart
 from medkg_dagster.stage_api import DocumentPart, MemoryPart, StageContext, SubprocessIsolation
 from medkg_dagster.stage_api._document_loop import DocumentOutcome, DocumentTask, DocumentWork, InOrder
-from medkg_dagster.stage_api._documents import EmptyPart
+from medkg_dagster.stage_api._documents import EmptyPart, EndOfFile
 from medkg_dagster.stage_api._serialization import dump_value
 
 WORKER = "medkg_dagster.runtime.isolation.document_worker"
@@ -72,7 +72,7 @@ class DocumentWorkers:
             yield from _Pool(self, work, apart, max(1, number)).results()
         yield from InOrder().run(work, here)
 
-    def keep(self, parts: Iterator[MemoryPart]) -> list[DocumentPart]:
+    def keep(self, parts: Iterator[DocumentPart | EndOfFile]) -> list[DocumentPart]:
         """Return the parts."""
         return InOrder().keep(parts)
 

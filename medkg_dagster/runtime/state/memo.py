@@ -6,6 +6,8 @@ import importlib.util
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from medkg_dagster.domain.payloads import CONVERSION_FAILED, CONVERTED
 from medkg_dagster.plugins import Origin
 from medkg_dagster.resolution.plan import PlannedStage
 from medkg_dagster.resolution.stage_config import canonical
-from medkg_dagster.runtime.state.shards import ShardStore
+from medkg_dagster.runtime.state.shards import Memo, ShardStore, StoredPart
 from medkg_dagster.stage_api import DocumentPart, MemoryPart
 from medkg_dagster.stage_api._document_loop import (
     DocumentEngine,
@@ -22,13 +24,14 @@ from medkg_dagster.stage_api._document_loop import (
     DocumentWork,
     fingerprint_of,
 )
+from medkg_dagster.stage_api._documents import EndOfFile
 
 _FORMAT = 1
 _OF_A_FILE = {"path", "sha256", "media_type"}
 _INSTALLED = {"site-packages", "dist-packages"}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class MemoEngine:
     """Keeps what comes of documents in shards, and uses what is there.
 
@@ -56,16 +59,16 @@ class MemoEngine:
         """Yield what comes of each document: first what is remembered, then the others."""
         described = self._described(fingerprint_of(work))
         memo = self.shards.memo(_digest(described or self._asset), self.planned.contract.state_types)
-        keys: dict[int, str] = {}
+        keys = {task.position: self._key(task) for task in tasks}
         left: list[DocumentTask] = []
-        for task in tasks:
-            keys[task.position] = key = self._key(task)
+        for task in sorted(tasks, key=lambda task: memo.place(keys[task.position])):
             is_known = described and task.document_id not in self.asked_again
-            known = memo.find(key) if is_known else None
+            known = memo.find(keys[task.position]) if is_known else None
             if known is None:
                 left.append(task)
             else:
                 yield task, known
+        left.sort(key=attrgetter("position"))
         try:
             for task, outcome in self.inner.run(work, left):
                 yield task, memo.keep(keys[task.position], outcome)
@@ -73,12 +76,35 @@ class MemoEngine:
             # What was done before an error or an interrupt need not be done again.
             memo.close()
 
-    def keep(self, parts: Iterator[MemoryPart]) -> list[DocumentPart]:
+    def keep(self, parts: Iterator[DocumentPart | EndOfFile]) -> list[DocumentPart]:
         """Keep what a stage gives part by part."""
-        memo = self.shards.memo(_digest(self._asset), self.planned.contract.state_types)
-        kept: list[DocumentPart] = [memo.keep_part(part) for part in parts]
+        memo = self._of_asset
+        kept: list[DocumentPart] = []
+        of_file: list[StoredPart] = []
+        for part in parts:
+            if isinstance(part, EndOfFile):
+                if part.version is not None:
+                    memo.keep_file(self._file_key(part.version), of_file)
+                of_file = []
+            elif isinstance(part, MemoryPart):
+                kept.append(stored := memo.keep_part(part))
+                of_file.append(stored)
+            else:
+                kept.append(part)
         memo.close()
         return kept
+
+    def recall(self, version: str) -> Sequence[DocumentPart] | None:
+        """Return the parts that came of a file; see `StageContext.recall`."""
+        return None if self.planned.origin is None else self._of_asset.recall(self._file_key(version))
+
+    def _file_key(self, version: str) -> str:
+        code = [] if self.planned.origin is None else code_of(self.planned.origin)
+        return _digest([_FORMAT, self.planned.contract.version, code, version])
+
+    @cached_property
+    def _of_asset(self) -> Memo:
+        return self.shards.memo(_digest(self._asset), self.planned.contract.state_types)
 
     @property
     def _asset(self) -> tuple[str, str]:

@@ -1,66 +1,38 @@
-"""Shards: what came of some documents in one file, written once, named by its content, and read by parts.
+"""What came of documents, in shards: found by the key of the work, kept, and loaded part by part.
 
-A shard is a run of records behind one another, each with its parts before it; at the end stand an index from
-key to record, and where that begins. Keys say what the work was, see `memo`, so the shards of a folder are
-also the memory of that work. Shards are there whole or not at all, and are never changed: whoever writes the
-same again writes the same file.
+The names of a shard's records stand for keys that say what the work was, see `memo`, so the shards of a
+folder are also the memory of that work.
 """
 
 import hashlib
-import json
-import logging
 import os
-import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from medkg_dagster.domain.holdings import DocumentStatus
 from medkg_dagster.errors import StateError
 from medkg_dagster.io.atomic_files import write_atomically
+from medkg_dagster.runtime.state.shard_files import (
+    NAME_LENGTH,
+    SUFFIX,
+    OpenShard,
+    Record,
+    Shard,
+    read_names,
+    read_records,
+)
 from medkg_dagster.stage_api import QuarantinedDocument
 from medkg_dagster.stage_api._document_loop import DocumentOutcome
 from medkg_dagster.stage_api._documents import DocumentPart, Header, MemoryPart, header_of, version_of
 from medkg_dagster.stage_api._redaction import redacted
 from medkg_dagster.stage_api._serialization import compress, encode_value, load_value
 
-SUFFIX = ".shard"
-_FOOT = struct.Struct("!QI8s")
-_MARK = b"MKGSHRD1"
 SHARD_BYTES = 16 << 20
 SHARD_RECORDS = 256
-
-_log = logging.getLogger("medkg.state")
-
-
-@dataclass(slots=True, eq=False)
-class Shard:
-    """A shard, or one that is being written.
-
-    Attributes:
-        root: The folder of all shards.
-        name: Its path below that; empty until it is written.
-    """
-
-    root: Path
-    name: str = ""
-
-    @property
-    def path(self) -> Path:
-        """Where it lies."""
-        return self.root / self.name
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Return some of its bytes.
-
-        Raises:
-            OSError: It cannot be read.
-        """
-        with self.path.open("rb") as file:
-            file.seek(offset)
-            return file.read(length)
+_SHARDS_IN_MEMORY = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,24 +153,25 @@ class Memo:
         self._root = root
         self._folder = f"{folder[:2]}/{folder}"
         self._types = types
-        self._known: dict[str, list[tuple[str, int, int]]] | None = None
+        self._known: dict[str, list[tuple[str, int]]] | None = None
+        self._records: dict[str, Sequence[Record]] = {}
         self._present: dict[str, bool] = {}
-        self._open = _OpenShard(Shard(root))
+        self._open = OpenShard(Shard(root))
+
+    def place(self, key: str) -> tuple[str, int]:
+        """Return where some work is remembered: what is looked for in this order is read once."""
+        return next(iter(self._places(key)), ("", 0))
 
     def find(self, key: str) -> DocumentOutcome | None:
         """Return what came of some work; None where it is not remembered, or a part of it is gone."""
-        if self._known is None:
-            self._known = self._indexes()
         refused = None
         # What was done again because one shard is damaged, or a part of it is gone, is in another; so is what
         # came of a refused document that somebody asked for again.
-        for name, offset, length in self._known.get(key, ()):
-            try:
-                record = json.loads(self._store.shard(name).read(offset, length))
-            except (OSError, ValueError) as error:
-                _log.warning("%s is not used: %s; what it remembers is done again", self._root / name, error)
+        for name, number in self._places(key):
+            records = self._records_of(name)
+            if not records:
                 continue
-            outcome = self._outcome(record, name)
+            outcome = self._outcome(records[number], name)
             if outcome.fault is not None:
                 refused = outcome
             elif all(self._is_there(part.shard) for part in _stored(outcome)):
@@ -222,7 +195,7 @@ class Memo:
         if outcome.is_left_out:
             record["left_out"] = True
         if outcome.is_remembered:
-            shard.index[key] = shard.add(json.dumps(record).encode())
+            shard.records[_name_of(key)] = record
         self._close_if_full()
         return DocumentOutcome(parts, outcome.count, outcome.fault, is_left_out=outcome.is_left_out)
 
@@ -242,13 +215,35 @@ class Memo:
         content = compress(encoded, part.value_type)
         stored = self._add(EncodedPart(*about, part.key, part.value_type, content))
         shard = self._open
-        record = {"parts": {part.key: _reference(stored, shard.shard)}, "count": 0}
-        shard.index[key] = shard.add(json.dumps(record).encode())
+        shard.records[_name_of(key)] = {"parts": {part.key: _reference(stored, shard.shard)}, "count": 0}
         self._close_if_full()
         return stored
 
+    def keep_file(self, key: str, parts: Sequence[StoredPart]) -> None:
+        """Remember that some parts, which are kept, are all that is in a file.
+
+        Raises:
+            StateError: The disk is full.
+        """
+        state_key = next((part.key for part in parts), "")
+        references = [_reference(part, self._open.shard) for part in parts]
+        self._open.records[_name_of(key)] = {"key": state_key, "of_file": references}
+        self._close_if_full()
+
+    def recall(self, key: str) -> list[StoredPart] | None:
+        """Return the parts that are in a file; None where it is not remembered, or one of them is gone."""
+        for name, number in self._places(key):
+            records = self._records_of(name)
+            if not records:
+                continue
+            record = records[number]
+            parts = [self._part(record["key"], reference, name) for reference in record["of_file"]]
+            if all(self._is_there(part.shard) for part in parts):
+                return parts
+        return None
+
     def _close_if_full(self) -> None:
-        if len(self._open.index) >= SHARD_RECORDS or self._open.size >= SHARD_BYTES:
+        if len(self._open.records) >= SHARD_RECORDS or self._open.size >= SHARD_BYTES:
             self.close()
 
     def close(self) -> None:
@@ -257,8 +252,8 @@ class Memo:
         Raises:
             StateError: The file system refuses.
         """
-        shard, self._open = self._open, _OpenShard(Shard(self._root))
-        if not shard.size:
+        shard, self._open = self._open, OpenShard(Shard(self._root))
+        if not shard.size and not shard.records:
             return
         content = shard.content()
         shard.shard.name = f"{self._folder}/{hashlib.sha256(content).hexdigest()[:32]}{SUFFIX}"
@@ -285,16 +280,17 @@ class Memo:
         place = (self._open.shard, *self._open.add(part.content))
         return StoredPart(part.document_id, part.version, part.header, part.key, part.value_type, *place)
 
-    def _outcome(self, record: Mapping[str, Any], shard: str) -> DocumentOutcome:
-        parts = {}
-        for name, reference in record["parts"].items():
-            reference[3] = reference[3] or shard
-            parts[name] = self._store.part(name, self._types[name], reference)
+    def _outcome(self, record: Record, shard: str) -> DocumentOutcome:
+        parts = {name: self._part(name, reference, shard) for name, reference in record["parts"].items()}
         fault = record.get("fault")
         if fault is not None:
             fault = QuarantinedDocument(**{**fault, "status": DocumentStatus(fault["status"])})
         left_out = record.get("left_out", False)
         return DocumentOutcome(parts, record["count"], fault, is_left_out=left_out, is_reused=True)
+
+    def _part(self, key: str, reference: list[Any], shard: str) -> StoredPart:
+        reference[3] = reference[3] or shard
+        return self._store.part(key, self._types.get(key), reference)
 
     def _is_there(self, shard: Shard) -> bool:
         if shard.name not in self._present:
@@ -304,68 +300,34 @@ class Memo:
                 os.utime(shard.path)
         return self._present[shard.name]
 
-    def _indexes(self) -> dict[str, list[tuple[str, int, int]]]:
-        found: dict[str, list[tuple[str, int, int]]] = {}
+    def _places(self, key: str) -> Sequence[tuple[str, int]]:
+        if self._known is None:
+            self._known = self._read_names()
+        return self._known.get(_name_of(key), ())
+
+    def _read_names(self) -> dict[str, list[tuple[str, int]]]:
+        found: dict[str, list[tuple[str, int]]] = {}
         try:
             paths = sorted(self._root.joinpath(self._folder).glob(f"*{SUFFIX}"))
         except OSError:
             return found
         for path in paths:
-            name = f"{self._folder}/{path.name}"
-            for key, (offset, length) in _read_index(path).items():
-                found.setdefault(key, []).append((name, offset, length))
+            shard = f"{self._folder}/{path.name}"
+            for number, name in enumerate(read_names(path)):
+                found.setdefault(name, []).append((shard, number))
         return found
 
-
-@dataclass(slots=True, eq=False)
-class _OpenShard:
-    """A shard in memory.
-
-    Attributes:
-        shard: What its parts point at; it has no name yet.
-        index: Key to where its record is.
-        size: How many bytes it has.
-    """
-
-    shard: Shard
-    index: dict[str, tuple[int, int]] = field(default_factory=dict)
-    size: int = 0
-    _pieces: list[bytes] = field(default_factory=list)
-
-    def add(self, piece: bytes) -> tuple[int, int]:
-        """Add some bytes; return where they are."""
-        place = (self.size, len(piece))
-        self._pieces.append(piece)
-        self.size += len(piece)
-        return place
-
-    def content(self) -> bytes:
-        """Return all of it, index included."""
-        import zstandard
-
-        index = zstandard.ZstdCompressor(write_checksum=True).compress(json.dumps(self.index).encode())
-        return b"".join([*self._pieces, index, _FOOT.pack(self.size, len(index), _MARK)])
+    def _records_of(self, name: str) -> Sequence[Record]:
+        """Return the records of a shard; none where they cannot be read, which is told."""
+        if name not in self._records:
+            if len(self._records) >= _SHARDS_IN_MEMORY:
+                del self._records[next(iter(self._records))]
+            self._records[name] = read_records(self._root / name)
+        return self._records[name]
 
 
-def _read_index(path: Path) -> Mapping[str, tuple[int, int]]:
-    """Return where a shard's records are; none where it is not one, which is told."""
-    import zstandard
-
-    try:
-        with path.open("rb") as file:
-            end = file.seek(0, os.SEEK_END)
-            file.seek(max(0, end - _FOOT.size))
-            begin, length, mark = _FOOT.unpack(file.read(_FOOT.size))
-            if mark != _MARK:
-                raise ValueError("it does not end as a shard does")
-            file.seek(begin)
-            found: Mapping[str, tuple[int, int]] = json.loads(
-                zstandard.ZstdDecompressor().decompress(file.read(length))
-            )
-            return found
-    except (OSError, ValueError, struct.error, zstandard.ZstdError) as error:
-        _log.warning("%s is not used: %s; what it remembers is done again", path, error)
-        return {}
+def _name_of(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "backslashreplace")).hexdigest()[:NAME_LENGTH]
 
 
 def _reference(part: StoredPart, own: Shard) -> list[Any]:
