@@ -83,6 +83,7 @@ def calls(ctx: StageContext, secret: str) -> Iterator[tuple[str, Callable[[], An
             if not name.startswith("_"):
                 yield from variants(f"{place}.{name}", getattr(holder, name), function, secret)
     yield "ctx.report_progress", partial(ctx.report_progress, 1, 1, secret)
+    yield "ctx.recall", partial(ctx.recall, secret)
     extra = {"note": secret}
     for name in LOG_METHODS:
         log = getattr(ctx.log, name)
@@ -150,8 +151,8 @@ def raise_with(secret: str, *_: object) -> None:
 
 def fields_told() -> set[str]:
     """Return the attributes of the surroundings that the stage above makes use of."""
-    told = {"log", "report_progress", "calls", "job", "extensions", "succeeded", "quarantined", "described"}
-    return GIVEN | told
+    called = {"log", "report_progress", "recall", "calls", "job", "extensions"}
+    return GIVEN | called | {"succeeded", "quarantined", "described"}
 
 
 def register() -> list[StageRegistration]:
