@@ -17,6 +17,7 @@ from pathlib import Path
 from benchmarks import (
     cold_start,
     definitions_build,
+    documents,
     downloads,
     gates,
     ledger,
@@ -31,6 +32,7 @@ from benchmarks.figures import HEADER, Figure
 BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
     "definitions": definitions_build.measure,
     "discovery": plugin_discovery.measure,
+    "documents": documents.measure,
     "downloads": downloads.measure,
     "gates": gates.measure,
     "invocation": stage_invocation.measure,
@@ -40,6 +42,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
     "start": cold_start.measure,
     "trials": trials_to_graph.measure,
     "waiting": ledger.measure_waiting,
+    "withdrawal": documents.measure_withdrawal,
 }
 
 
