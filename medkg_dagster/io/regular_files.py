@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import FileIO
 from pathlib import Path
 
 _KINDS = {
@@ -23,7 +24,14 @@ class RefusedFileError(OSError):
     """A file that is not read whatever its permissions; `strerror` is the sentence that says why."""
 
 
-def read_regular(path: Path, limit: int, *, within: Path | None = None, option: str = "") -> bytes:
+def read_regular(
+    path: Path,
+    limit: int,
+    *,
+    within: Path | None = None,
+    option: str = "",
+    is_folder_resolved: bool = False,
+) -> bytes:
     """Read a regular file that is no larger than a limit.
 
     Args:
@@ -31,24 +39,37 @@ def read_regular(path: Path, limit: int, *, within: Path | None = None, option: 
         limit: The most bytes it may have.
         within: A folder that links must not lead out of; None lets them lead anywhere.
         option: What the limit is called where it can be raised.
+        is_folder_resolved: Whether `resolve_link` was asked of the folder that it is in.
 
     Raises:
         RefusedFileError: It is no regular file, too large, or outside the folder.
         OSError: It is missing or cannot be read.
     """
-    target = resolve_link(path, within)
-    _refuse_special(path, target.stat())
-    with open(target, "rb", opener=_open_at_once) as stream:
+    target = path
+    found = os.lstat(path)
+    if stat.S_ISLNK(found.st_mode) or not is_folder_resolved:
+        target = resolve_link(path, within)
+        found = os.lstat(target)
+    _refuse_special(path, found)
+    with open(target, "rb", buffering=0, opener=_open_at_once) as stream:
         found = os.fstat(stream.fileno())
         _refuse_special(path, found)
-        expected = min(max(found.st_size, _UNSTATED), limit)
-        content = stream.read(expected + 1)
-        if len(content) > expected:
-            content += stream.read(limit + 1 - len(content))
+        content = stream.read(min(found.st_size, limit) + 1) or b""
+        if len(content) != found.st_size:
+            content += _rest(stream, limit + 1 - len(content))
     if len(content) > limit:
         remedy = f"; raise {option} or split the file" if option else ""
         raise RefusedFileError(errno.EFBIG, f"it has more than {limit:,} bytes{remedy}", str(path))
     return content
+
+
+def _rest(stream: FileIO, limit: int) -> bytes:
+    """Read what a file has beyond what it said, or what one call did not give."""
+    pieces = []
+    while limit > 0 and (piece := stream.read(min(limit, _UNSTATED))):
+        pieces.append(piece)
+        limit -= len(piece)
+    return b"".join(pieces)
 
 
 def resolve_link(path: Path, within: Path | None = None) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -48,8 +47,11 @@ class DocumentTask:
 
     def inputs_version(self) -> str:
         """Return the hash of all that the work on it reads."""
-        versions = {name: part and (part.document_id, part.version) for name, part in self.parts.items()}
-        return hashlib.sha256(json.dumps(versions, sort_keys=True).encode()).hexdigest()
+        versions = [
+            f"{name}\x00{part.document_id}\x00{part.version}" if part is not None else name
+            for name, part in sorted(self.parts.items())
+        ]
+        return hashlib.sha256("\x01".join(versions).encode("utf-8", "backslashreplace")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

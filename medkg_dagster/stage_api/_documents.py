@@ -186,8 +186,7 @@ def header_of(part: Any) -> Header:
     told = part[0] if is_tuple and len(part) == 1 else part
     # A plugin's items may well have a field of that name.
     if callable(make := getattr(told, "header", None)):
-        header: Header = make()
-        return header
+        return dict(make())
     return {"items": len(part)} if is_tuple else _NO_HEADER
 
 

@@ -192,7 +192,9 @@ class FileSource:
     def _read(self, name: str, path: Path, within: Path | None) -> bytes:
         limit = self._parameters.max_file_bytes
         try:
-            content = read_regular(path, limit, within=within, option="max_file_bytes")
+            content = read_regular(
+                path, limit, within=within, option="max_file_bytes", is_folder_resolved=within is not None
+            )
         except OSError as error:
             raise self._refused(name, error) from error
         return _gunzip(name, content, limit) if content.startswith(_GZIP_MARK) else content

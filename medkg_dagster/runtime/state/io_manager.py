@@ -6,7 +6,6 @@ The member of a key that is kept by document is a manifest of its parts, which a
 import errno
 import hashlib
 import io
-import json
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from dagster import (
     UPathIOManager,
     io_manager,
 )
+from pydantic_core import to_json
 
 from medkg_dagster.domain.job_ids import file_name
 from medkg_dagster.errors import StateError
@@ -142,7 +142,7 @@ class StateIOManager(UPathIOManager):
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 if f"{key}.{MANIFEST}" in archive.namelist():
-                    return _read_manifest(archive.read(f"{key}.{MANIFEST}"), key, value_type, self.shards)
+                    return self.shards.parts(archive.read(f"{key}.{MANIFEST}"), key, value_type)
                 member = archive.read(f"{key}.{encoding_of(value_type)}")
         except (zipfile.BadZipFile, zstandard.ZstdError, KeyError, ValueError) as error:
             raise StateError(
@@ -206,14 +206,7 @@ def _manifest(values: DocumentValues) -> bytes:
     import zstandard
 
     references = [part.reference() for part in values if isinstance(part, StoredPart)]
-    return zstandard.ZstdCompressor(write_checksum=True).compress(json.dumps(references).encode())
-
-
-def _read_manifest(content: bytes, key: str, value_type: Any, shards: ShardStore) -> DocumentValues:
-    import zstandard
-
-    references = json.loads(zstandard.ZstdDecompressor().decompress(content))
-    return DocumentValues([shards.part(key, value_type, one) for one in references], value_type)
+    return zstandard.ZstdCompressor(write_checksum=True).compress(to_json(references))
 
 
 def state_io_manager(

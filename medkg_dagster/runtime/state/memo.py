@@ -133,7 +133,7 @@ class MemoEngine:
             if part is not None and part.header.keys() >= _OF_A_FILE
             for suffix in (CONVERTED, CONVERSION_FAILED)
         ]
-        return _digest([task.inputs_version(), sidecars])
+        return _digest([task.inputs_version(), sidecars]) if sidecars else task.inputs_version()
 
 
 def code_of(origin: Origin) -> list[str]:

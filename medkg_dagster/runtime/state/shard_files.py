@@ -5,7 +5,6 @@ the records, and where all that begins. Shards are there whole or not at all, an
 writes the same again writes the same file.
 """
 
-import json
 import logging
 import os
 import struct
@@ -13,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from pydantic_core import from_json, to_json
 
 SUFFIX = ".shard"
 NAME_LENGTH = 32
@@ -81,7 +82,7 @@ class OpenShard:
         """Return all of it, records and their names included."""
         import zstandard
 
-        records = json.dumps(list(self.records.values())).encode()
+        records = to_json(list(self.records.values()))
         records = zstandard.ZstdCompressor(write_checksum=True).compress(records)
         foot = _FOOT.pack(self.size, len(records), len(self.records), _MARK)
         return b"".join([*self._pieces, records, "".join(self.records).encode(), foot])
@@ -117,7 +118,7 @@ def read_records(path: Path) -> Sequence[Record]:
             file.seek(-_FOOT.size, os.SEEK_END)
             begin, length, number, _ = _FOOT.unpack(file.read())
             file.seek(begin)
-            records: list[Record] = json.loads(zstandard.ZstdDecompressor().decompress(file.read(length)))
+            records: list[Record] = from_json(zstandard.ZstdDecompressor().decompress(file.read(length)))
             if len(records) != number:
                 raise ValueError(f"it has {len(records)} records and {number} names")
     except (OSError, ValueError, struct.error, zstandard.ZstdError) as error:

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
+
 from medkg_dagster.domain.holdings import DocumentStatus
 from medkg_dagster.errors import StateError
 from medkg_dagster.io.atomic_files import write_atomically
@@ -26,13 +28,21 @@ from medkg_dagster.runtime.state.shard_files import (
 )
 from medkg_dagster.stage_api import QuarantinedDocument
 from medkg_dagster.stage_api._document_loop import DocumentOutcome
-from medkg_dagster.stage_api._documents import DocumentPart, Header, MemoryPart, header_of, version_of
+from medkg_dagster.stage_api._documents import (
+    DocumentPart,
+    DocumentValues,
+    Header,
+    MemoryPart,
+    header_of,
+    version_of,
+)
 from medkg_dagster.stage_api._redaction import redacted
 from medkg_dagster.stage_api._serialization import compress, encode_value, load_value
 
 SHARD_BYTES = 16 << 20
 SHARD_RECORDS = 256
 _SHARDS_IN_MEMORY = 8
+_MANIFESTS_IN_MEMORY = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +90,7 @@ class StoredPart:
     def reference(self) -> list[Any]:
         """Return what finds it again, as JSON."""
         place = [self.shard.name, self.offset, self.length]
-        return [self.document_id, self.version, dict(self.header), *place]
+        return [self.document_id, self.version, self.header, *place]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,6 +128,30 @@ class ShardStore:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._shards: dict[str, Shard] = {}
+        self._read: dict[tuple[str, bytes], DocumentValues] = {}
+
+    def parts(self, manifest: bytes, key: str, value_type: Any) -> DocumentValues:
+        """Return the parts that a manifest tells of; stages behind one another often read the same one.
+
+        Args:
+            manifest: What `StoredPart.reference` told of each, as JSON, compressed.
+            key: The state key.
+            value_type: The state key's type.
+
+        Raises:
+            ValueError: It is no manifest.
+            ZstdError: It is damaged.
+        """
+        import zstandard
+
+        found = self._read.pop((key, manifest), None)
+        if found is None or found.value_type != value_type:
+            references = from_json(zstandard.ZstdDecompressor().decompress(manifest))
+            found = DocumentValues([self.part(key, value_type, one) for one in references], value_type)
+        self._read[key, manifest] = found
+        if len(self._read) > _MANIFESTS_IN_MEMORY:
+            del self._read[next(iter(self._read))]
+        return found
 
     def part(self, key: str, value_type: Any, reference: list[Any]) -> StoredPart:
         """Return the part that `StoredPart.reference` told of."""
