@@ -70,20 +70,30 @@ class Form(Value):
     @property
     def stated(self) -> list[tuple[str, str]]:
         """What it states to be versions of itself: scheme and value, each written in one way."""
-        found = []
-        for scheme, _, value in (curie.partition(":") for curie in self.versions):
-            if scheme in SCHEMES and (normal := normal_identifier(scheme, value)):
-                found.append((scheme, normal))
-        return sorted(found)
+        return normal_curies(self.versions)
 
     @property
     def named(self) -> dict[str, str]:
         """What identifies it: scheme to value, each written in one way."""
-        prefix, _, own = self.id.partition(":")
-        given = {prefix: own, **self.identifiers}
-        schemes = (scheme for scheme in SCHEMES if scheme in given and scheme in {prefix, *SCHEMES[:-1]})
-        found = {scheme: normal_identifier(scheme, given[scheme]) for scheme in schemes}
-        return {scheme: value for scheme, value in found.items() if value}
+        return identify(self.id, self.identifiers)
+
+
+def identify(curie: str, identifiers: Mapping[str, str]) -> dict[str, str]:
+    """Return what identifies a document of that id: scheme to value, each written in one way."""
+    prefix, _, own = curie.partition(":")
+    given = {prefix: own, **identifiers}
+    schemes = (scheme for scheme in SCHEMES if scheme in given and scheme in {prefix, *SCHEMES[:-1]})
+    found = {scheme: normal_identifier(scheme, given[scheme]) for scheme in schemes}
+    return {scheme: value for scheme, value in found.items() if value}
+
+
+def normal_curies(curies: Iterable[str]) -> list[tuple[str, str]]:
+    """Return CURIEs that identify works as scheme and value, each written in one way; others are left out."""
+    found = []
+    for scheme, _, value in (curie.partition(":") for curie in curies):
+        if scheme in SCHEMES and (normal := normal_identifier(scheme, value)):
+            found.append((scheme, normal))
+    return sorted(found)
 
 
 def rank_of(format: str | None, characters: int) -> tuple[int, int]:  # noqa: A002 - the field's name

@@ -20,7 +20,13 @@ from medkg_dagster.io.sql import Database
 from medkg_dagster.io.times import Clock, stamp
 from medkg_dagster.ledger.encoding import storable
 from medkg_dagster.ledger.models import JobKey, JobStatus
-from medkg_dagster.ledger.statements import document_rows, explanation_rows, holding_rows, job_rows
+from medkg_dagster.ledger.statements import (
+    document_rows,
+    explanation_rows,
+    holding_rows,
+    job_rows,
+    work_rows,
+)
 
 
 class DocumentLedger:
@@ -195,7 +201,7 @@ class DocumentLedger:
     def work(self, name: str) -> tuple[Form, ...]:
         """Return all forms of the work that a document is one of, itself included, the best first."""
         with self._database.reading() as connection:
-            return by_rank(document_rows.work_of(connection, name))
+            return by_rank(work_rows.work_of(connection, name))
 
     def explain(self, wanted: str) -> tuple[DocumentExplanation, ...]:
         """Return why documents stand as they do.

@@ -170,4 +170,5 @@ MIGRATIONS = (
     Migration(5, _RUNS, _RUNS + _NOTIFY),
     Migration(6),
     Migration(7, _NAMES, _NAMES),
+    Migration(8),
 )

@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Tabl
 
 METADATA = MetaData()
 SINCE = "since"
-_GATES, _AUDIT, _RUNS, _DOCUMENTS, _WORKS = ({SINCE: version} for version in (3, 4, 5, 6, 7))
+_GATES, _AUDIT, _RUNS, _DOCUMENTS, _WORKS, _FORMS = ({SINCE: version} for version in range(3, 9))
 
 
 def _number() -> Column[Any]:
@@ -238,6 +238,15 @@ HOLDINGS = Table(
     Column("reason", Text),
     Column("unlisted_at", Text),
     Column("file", Text, nullable=False, server_default="", info=_WORKS),
+    Column("form", Text, info=_FORMS),
+    Index(
+        "ledger_holdings_set_aside",
+        "pipeline",
+        "request",
+        "stage",
+        info=_FORMS,
+        **_where("stage IS NOT NULL"),
+    ),
     Index("ledger_holdings_by_file", "file", info=_WORKS),
     Index("ledger_holdings_by_document", "document_id", info=_DOCUMENTS),
     Index("ledger_holdings_by_item", "pipeline", "item", info=_DOCUMENTS),
@@ -265,6 +274,7 @@ DOCUMENTS = Table(
     Column("characters", BigInteger, nullable=False, server_default=text("0"), info=_WORKS),
     Column("apart_by", Text, info=_WORKS),
     Column("words", Text, nullable=False, server_default="", info=_WORKS),
+    Column("used", Text, info=_FORMS),
     Index("ledger_documents_with_status", "status", "id", info=_WORKS),
     Index("ledger_documents_of_source", "source", "id", info=_WORKS),
     Index("ledger_documents_by_status", "status", info=_DOCUMENTS),

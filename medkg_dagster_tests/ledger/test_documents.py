@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from medkg_dagster.domain.holdings import (
     DocumentStatus,
@@ -504,3 +505,48 @@ def test_the_work_of_a_listing_grows_with_what_is_listed_and_not_with_its_square
             return counted
 
     assert steps(2400) < 3 * steps(1200)
+
+
+def test_documents_are_written_by_the_hundred_and_what_is_as_it_was_is_not_written(tmp_path: Path) -> None:
+    with JobLedger.open(tmp_path) as ledger:
+        folder = Folder(ledger, files={f"{number:05}": "v1" for number in range(1200)})
+        statements: list[str] = []
+
+        @event.listens_for(ledger._database._writer, "before_cursor_execute")
+        def _note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+            statements.append(statement)
+
+        folder.listed()
+        when_new = len(statements)
+        statements.clear()
+        ledger.documents.record_documents("auto", list(map(folder.parsed, folder.files)))
+        when_known = list(statements)
+        statements.clear()
+        ledger.documents.record_documents("auto", [folder.parsed("00007", date="2026")])
+
+    assert when_new < 1200 / 10
+    assert {statement.split()[0] for statement in when_known} == {"BEGIN", "SELECT"}
+    assert len(when_known) < 10
+    assert any(statement.startswith("UPDATE ledger_documents") for statement in statements)
+
+
+def test_a_document_is_described_by_the_best_of_its_forms_whichever_was_parsed_last(
+    ledger: JobLedger, folder: Folder
+) -> None:
+    """The files `a` and `b` are one document; of `c` nobody says so."""
+    folder.listed()
+    full = folder.parsed("a", "DOC:x", identifiers={"DOI": "10.1/x"}, rank=(2, 9))
+    record = folder.parsed("b", "DOC:x", identifiers={"DOI": "10.1/y", "PMID": "1"}, rank=(1, 5))
+    for some in ([full], [record], [full, record], [record, full]):
+        ledger.documents.record_documents("auto", some)
+
+    known = ledger.documents.get("DOC:x")
+    assert (known.title, known.identifiers) == ("Title of a", {"DOI": "10.1/x", "PMID": "1"})
+    del folder.files["a"]
+    items = tuple(ListedItem(id=name, origin=name, content_hash="v1") for name in folder.files)
+    parameters = {"path": "/papers"}
+    listing = Listing(stage="ingest", source="files", parameters=parameters, items=items, is_full=True)
+    ledger.documents.record_listing(KEY, listing)
+
+    known = ledger.documents.get("DOC:x")
+    assert (known.status, known.title, known.identifiers["DOI"]) == (CURRENT, "Title of b", "10.1/y")

@@ -6,24 +6,30 @@ same work: of these one is current.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, false, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, false, insert, or_, select, update
 
-from medkg_dagster.domain.holdings import DocumentStatus, KnownDocument, ParsedDocument
-from medkg_dagster.domain.identity import Form, best_form, group_forms, why_same
+from medkg_dagster.domain.holdings import DocumentStatus, KnownDocument
+from medkg_dagster.domain.identity import best_form, group_forms, why_same
 from medkg_dagster.ledger.database import lock_database
-from medkg_dagster.ledger.encoding import from_json, storable, to_json
-from medkg_dagster.ledger.schema import DOCUMENT_CHANGES, DOCUMENTS, HOLDINGS, IDENTIFIERS, LISTINGS
+from medkg_dagster.ledger.encoding import from_json, storable
+from medkg_dagster.ledger.schema import DOCUMENTS, HOLDINGS, LISTINGS
+from medkg_dagster.ledger.statements.form_rows import describe_documents, note_changes
+from medkg_dagster.ledger.statements.work_rows import document_rows_of, find_joined, forms_of, portions
 
-_BATCH = 500
 _FEW = 5000
-_NOT_LISTED = "no source lists it any more"
 _NOT_JUDGED = {"status": DocumentStatus.CURRENT.value, "reason": None, "stage": None}
 """What a holding is where no stage has said anything of it."""
 
 Verdict = tuple[DocumentStatus, str | None]
+_NOT_HELD: Verdict = (DocumentStatus.WITHDRAWN, "no source lists it any more")
+_PUT_STATUS = (
+    update(DOCUMENTS)
+    .where(DOCUMENTS.c.id == bindparam("name"))
+    .values(status=bindparam("status"), reason=bindparam("reason"), changed_at=bindparam("at"))
+)
 
 
 def refresh_documents(
@@ -32,7 +38,7 @@ def refresh_documents(
     now: str,
     replaced: Mapping[str, Verdict] | None = None,
 ) -> None:
-    """Let the status of documents, and of all forms of the same works, follow from what is known.
+    """Let what documents are, and the status of all forms of the same works, follow from what is known.
 
     Args:
         connection: The caller's.
@@ -40,70 +46,46 @@ def refresh_documents(
         now: The time.
         replaced: What to say of those that nothing holds any more; else they are withdrawn.
     """
-    for some in portions(sorted(name for name in set(names) if name is not None)):
-        members = sorted(find_works(connection, some))
-        held: dict[str, list[Row[Any]]] = {}
-        for part in portions(members):
-            for row in connection.execute(select(HOLDINGS).where(HOLDINGS.c.document_id.in_(part))):
-                held.setdefault(row.document_id, []).append(row)
-        rows = {row.id: row for row in _rows(connection, members)}
-        own: dict[str, Verdict] = {}
-        for name, row in rows.items():
-            nobody = (replaced or {}).get(name, (DocumentStatus.WITHDRAWN, _NOT_LISTED))
-            if name not in some and row.status != DocumentStatus.CURRENT:
-                nobody = DocumentStatus(row.status), row.reason
-            own[name] = _verdict(row, held.get(name, ()), nobody)
-        for name, (status, reason) in _judge_works(connection, rows, own).items():
-            if (status, reason) != (rows[name].status, rows[name].reason):
-                values = {"status": status.value, "reason": reason}
-                this = update(DOCUMENTS).where(DOCUMENTS.c.id == name)
-                connection.execute(this.values(**values, changed_at=now))
-                _note(connection, [{"document_id": name, "at": now, "change": "status", **values}])
+    nobody = {name: (replaced or {}).get(name, _NOT_HELD) for name in names if name is not None}
+    touched = set(nobody)
+    for some in portions(sorted(nobody)):
+        touched |= describe_documents(connection, some, now)
+    for some in portions(sorted(touched)):
+        _judge(connection, some, nobody, now)
 
 
-def find_works(connection: Connection, names: Sequence[str]) -> set[str]:
-    """Return documents with all that identifiers lead to from them."""
-    found, fresh = set(names), list(names)
-    other = IDENTIFIERS.alias()
-    same = (other.c.scheme == IDENTIFIERS.c.scheme) & (other.c.value == IDENTIFIERS.c.value)
-    while fresh:
-        reached: set[str] = set()
-        for some in portions(fresh):
-            query = select(other.c.document_id).distinct().select_from(IDENTIFIERS.join(other, same))
-            reached.update(connection.scalars(query.where(IDENTIFIERS.c.document_id.in_(some))))
-        fresh = sorted(reached - found)
-        found |= reached
-    return found
-
-
-def forms_of(connection: Connection, rows: Mapping[str, Row[Any]]) -> list[Form]:
-    """Return documents as forms of works."""
-    named: dict[str, tuple[dict[str, str], list[str]]] = {name: ({}, []) for name in rows}
-    for some in portions(sorted(rows)):
-        for row in connection.execute(select(IDENTIFIERS).where(IDENTIFIERS.c.document_id.in_(some))):
-            own, versions = named[row.document_id]
-            if row.is_own:
-                own[row.scheme] = row.value
-            else:
-                versions.append(f"{row.scheme}:{row.value}")
-    return [
-        Form(
-            id=name,
-            identifiers=own,
-            rank=(rows[name].tier, rows[name].characters),
-            versions=tuple(sorted(versions)),
-            apart=rows[name].apart_by is not None,
-        )
-        for name, (own, versions) in named.items()
+def _judge(connection: Connection, names: Sequence[str], nobody: Mapping[str, Verdict], now: str) -> None:
+    """Let the status of documents, and of all forms of the same works, follow from what is known."""
+    joined = find_joined(connection, names)
+    rows = document_rows_of(connection, sorted({*names, *joined}))
+    held: dict[str, dict[str, str | None]] = {}
+    judged = select(HOLDINGS.c.document_id, HOLDINGS.c.status, HOLDINGS.c.reason)
+    for part in portions(sorted(rows)):
+        for name, status, reason in connection.execute(judged.where(HOLDINGS.c.document_id.in_(part))):
+            held.setdefault(name, {})[status] = reason
+    own: dict[str, Verdict] = {}
+    for name, row in rows.items():
+        verdict = nobody.get(name)
+        if verdict is None:
+            is_gone = row.status == DocumentStatus.CURRENT
+            verdict = _NOT_HELD if is_gone else (DocumentStatus(row.status), row.reason)
+        own[name] = _verdict(row, held.get(name, {}), verdict)
+    changed = [
+        {"document_id": name, "at": now, "change": "status", "status": status.value, "reason": reason}
+        for name, (status, reason) in _judge_works(connection, rows, own, joined).items()
+        if (status, reason) != (rows[name].status, rows[name].reason)
     ]
+    if changed:
+        connection.execute(_PUT_STATUS, [{**one, "name": one["document_id"]} for one in changed])
+    note_changes(connection, changed)
 
 
 def _judge_works(
-    connection: Connection, rows: Mapping[str, Row[Any]], own: Mapping[str, Verdict]
+    connection: Connection, rows: Mapping[str, Row[Any]], own: Mapping[str, Verdict], joined: Collection[str]
 ) -> dict[str, Verdict]:
     """Return what becomes of each document where of the forms of a work one is shown, or none."""
     verdicts = dict(own)
-    forms = forms_of(connection, rows)
+    forms = forms_of(connection, {name: row for name, row in rows.items() if name in joined})
     for group in group_forms(forms):
         shown = [forms[place] for place in group if own[forms[place].id][0] is DocumentStatus.CURRENT]
         said = [
@@ -123,71 +105,6 @@ def _judge_works(
     return verdicts
 
 
-def put_documents(
-    connection: Connection, found: Mapping[str, tuple[ParsedDocument, str]], now: str
-) -> set[str]:
-    """Remember documents and their identifiers as they were parsed last, each with its file or address.
-
-    Returns:
-        The documents whose status may be another now.
-    """
-    known = {row.id: row for row in _rows(connection, sorted(found))}
-    new, noted, named = [], [], []
-    for name, (one, origin) in found.items():
-        title = storable(one.title)
-        values = {
-            "title": title,
-            "source": storable(one.source),
-            "origin": origin,
-            "url": None if one.url is None else storable(one.url),
-            "content_hash": one.content_hash,
-            "synthetic": int(one.synthetic),
-            "identifiers": to_json(one.identifiers, "the document's identifiers"),
-            "date": None if one.date is None else storable(one.date),
-            "tier": one.rank[0],
-            "characters": one.rank[1],
-            "words": f"{name} {title} {origin} {' '.join(map(storable, one.identifiers.values()))}".lower(),
-        }
-        before = known.get(name)
-        if before is not None and all(getattr(before, column) == value for column, value in values.items()):
-            continue
-        named.append(name)
-        if before is None:
-            times = {"since": now, "changed_at": now}
-            new.append({"id": name, "status": DocumentStatus.CURRENT.value, **times, **values})
-            change = {"change": "new", "status": DocumentStatus.CURRENT.value, "reason": None}
-            noted.append({"document_id": name, "at": now, **change})
-        else:
-            this = update(DOCUMENTS).where(DOCUMENTS.c.id == name)
-            connection.execute(this.values(**values, changed_at=now))
-            if before.content_hash != one.content_hash:
-                change = {"change": "content", "status": before.status, "reason": before.reason}
-                noted.append({"document_id": name, "at": now, **change})
-    if new:
-        connection.execute(insert(DOCUMENTS), new)
-    _note(connection, noted)
-    # What lost an identifier may be a work of its own now, and so may those that it joined.
-    parted = find_works(connection, named)
-    _put_identifiers(connection, [found[name][0] for name in named])
-    return parted
-
-
-def _put_identifiers(connection: Connection, documents: Sequence[ParsedDocument]) -> None:
-    rows = []
-    for one in documents:
-        form = Form(id=one.id, identifiers=one.identifiers, versions=one.versions)
-        rows += [
-            {"document_id": one.id, "scheme": scheme, "value": storable(value), "is_own": is_own}
-            for is_own, named in ((0, form.stated), (1, form.named.items()))
-            for scheme, value in named
-        ]
-    for some in portions([one.id for one in documents]):
-        connection.execute(delete(IDENTIFIERS).where(IDENTIFIERS.c.document_id.in_(some)))
-    unique = {(row["document_id"], row["scheme"], row["value"]): row for row in rows}
-    if unique:
-        connection.execute(insert(IDENTIFIERS), list(unique.values()))
-
-
 def withdraw(connection: Connection, names: Sequence[str], by: str, reason: str, now: str) -> None:
     """Let documents be withdrawn by somebody, also such as only a store knows."""
     lock_database(connection)
@@ -200,7 +117,7 @@ def withdraw(connection: Connection, names: Sequence[str], by: str, reason: str,
         if connection.execute(this).rowcount == 0:
             row = {"id": name, "words": name.lower(), "decided_by": storable(by), "changed_at": now}
             connection.execute(insert(DOCUMENTS).values(**blank, **said, **row))
-    _note(connection, [{"document_id": name, "at": now, "change": "status", **said} for name in names])
+    note_changes(connection, [{"document_id": name, "at": now, "change": "status", **said} for name in names])
     refresh_documents(connection, names, now)
 
 
@@ -280,50 +197,20 @@ def _held_by(connection: Connection, pipeline: str | None, job_id: str | None) -
 
 def find_documents(connection: Connection, names: Sequence[str]) -> tuple[KnownDocument, ...]:
     """Return the documents of these ids that the ledger knows."""
-    return tuple(map(_known, _rows(connection, names)))
+    return tuple(map(_known, document_rows_of(connection, names).values()))
 
 
-def work_of(connection: Connection, name: str) -> tuple[Form, ...]:
-    """Return all forms of the work that a document is one of, itself included."""
-    rows = {row.id: row for row in _rows(connection, sorted(find_works(connection, [name])))}
-    forms = forms_of(connection, rows)
-    for group in group_forms(forms):
-        work = tuple(forms[place] for place in group)
-        if any(form.id == name for form in work):
-            return work
-    return ()
-
-
-def portions(items: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Yield items by so many as one statement takes."""
-    for start in range(0, len(items), _BATCH):
-        yield items[start : start + _BATCH]
-
-
-def _rows(connection: Connection, names: Collection[str]) -> list[Row[Any]]:
-    rows: list[Row[Any]] = []
-    for some in portions(list(names)):
-        rows += connection.execute(select(DOCUMENTS).where(DOCUMENTS.c.id.in_(some)))
-    return rows
-
-
-def _note(connection: Connection, changes: Sequence[Mapping[str, Any]]) -> None:
-    if changes:
-        connection.execute(insert(DOCUMENT_CHANGES), [dict(change) for change in changes])
-
-
-def _verdict(row: Row[Any], held: Sequence[Row[Any]], nobody: Verdict) -> Verdict:
+def _verdict(row: Row[Any], held: Mapping[str, str | None], nobody: Verdict) -> Verdict:
     if row.decided_by is not None:
         return DocumentStatus(row.status), row.reason
-    found = {holding.status: holding.reason for holding in held}
     for status in (
         DocumentStatus.RETRACTED,
         DocumentStatus.CURRENT,
         DocumentStatus.QUARANTINED,
         DocumentStatus.SUPERSEDED,
     ):
-        if status in found:
-            return status, found[status]
+        if status in held:
+            return status, held[status]
     return nobody
 
 

@@ -23,9 +23,10 @@ from medkg_dagster.ledger.schema import (
     IDENTIFIERS,
     LISTINGS,
 )
-from medkg_dagster.ledger.statements.document_rows import find_documents, portions, work_of
+from medkg_dagster.ledger.statements.document_rows import find_documents
 from medkg_dagster.ledger.statements.holding_rows import list_holdings, of_items
 from medkg_dagster.ledger.statements.stage_rows import list_stage_runs
+from medkg_dagster.ledger.statements.work_rows import portions, work_of
 
 MOST = 20
 """So many documents are explained at once; a file's name may be that of thousands."""

@@ -8,9 +8,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    delete,
+    insert,
+    or_,
+    select,
+    union,
+    update,
+)
 
 from medkg_dagster.domain.holdings import (
     DocumentStatus,
@@ -24,15 +37,21 @@ from medkg_dagster.ledger.database import lock_database
 from medkg_dagster.ledger.encoding import from_json, storable, to_json
 from medkg_dagster.ledger.models import JobKey
 from medkg_dagster.ledger.schema import HOLDINGS, LISTINGS, REQUESTS
-from medkg_dagster.ledger.statements.document_rows import (
-    Verdict,
-    portions,
-    put_documents,
-    refresh_documents,
-    standing,
-)
+from medkg_dagster.ledger.statements.document_rows import Verdict, refresh_documents, standing
+from medkg_dagster.ledger.statements.form_rows import encode_form
 from medkg_dagster.ledger.statements.stage_rows import StageKey
+from medkg_dagster.ledger.statements.work_rows import portions
 from medkg_dagster.stage_api import QuarantinedDocument
+
+
+def _bound(*columns: str) -> dict[str, Any]:
+    return {name: bindparam(name) for name in columns}
+
+
+_OF_ITEM = and_(HOLDINGS.c.request == bindparam("of_request"), HOLDINGS.c.item == bindparam("of_item"))
+_PUT_FORM = update(HOLDINGS).where(_OF_ITEM).values(_bound("document_id", "form"))
+_PUT_VERDICT = update(HOLDINGS).where(_OF_ITEM).values(_bound("status", "reason", "stage"))
+_LISTED = [column for column in HOLDINGS.columns if column is not HOLDINGS.c.form]
 
 MAX_SHARE = 5
 """A listing takes at most one in so many items from its request, or one item, without somebody's word."""
@@ -43,7 +62,7 @@ def record_listing(connection: Connection, job: JobKey, listing: Listing, now: s
     lock_database(connection)
     request = _put_request(connection, job, listing, now)
     of_request = and_(HOLDINGS.c.pipeline == job.pipeline, HOLDINGS.c.request == request)
-    known = {row.item: row for row in connection.execute(select(HOLDINGS).where(of_request))}
+    known = {row.item: row for row in connection.execute(select(*_LISTED).where(of_request))}
     listed = {storable(item.id): item for item in listing.items}
     values = {
         name: {
@@ -63,9 +82,7 @@ def record_listing(connection: Connection, job: JobKey, listing: Listing, now: s
     differing = [name for name in listed if name in known and _differs(known[name], values[name], listing)]
     if differing:
         relist = update(HOLDINGS).where(of_request, HOLDINGS.c.item == bindparam("name"))
-        relist = relist.values(
-            {name: bindparam(name) for name in ("origin", "file", "content_hash")} | {"unlisted_at": None}
-        )
+        relist = relist.values({**_bound("origin", "file", "content_hash"), "unlisted_at": None})
         connection.execute(relist, [{"name": name, **values[name]} for name in differing])
         accepted = [name for name in differing if known[name].stage == listing.stage]
         _set_items(connection, of_request, accepted, (DocumentStatus.CURRENT, None), None)
@@ -95,34 +112,31 @@ def record_listing(connection: Connection, job: JobKey, listing: Listing, now: s
 def record_documents(
     connection: Connection, pipeline: str, documents: Iterable[ParsedDocument], now: str
 ) -> None:
-    """Remember which document each payload was found to be, whichever request of the pipeline holds it."""
+    """Remember which document each payload was found to be, whichever request of the pipeline holds it.
+
+    What is as it was is not looked at again.
+    """
     lock_database(connection)
-    by_item = {storable(one.item): one.model_copy(update={"id": storable(one.id)}) for one in documents}
-    touched: set[str | None] = set()
+    by_item = {storable(one.item): one for one in documents}
+    columns = ("request", "item", "origin", "content_hash", "document_id", "form")
+    of_pipeline = select(*(HOLDINGS.c[name] for name in columns)).where(HOLDINGS.c.pipeline == pipeline)
+    touched: set[str] = set()
     replaced: dict[str, Verdict] = {}
-    best: dict[str, tuple[ParsedDocument, str]] = {}
     for some in portions(sorted(by_item)):
-        held = connection.execute(
-            select(HOLDINGS).where(HOLDINGS.c.pipeline == pipeline, HOLDINGS.c.item.in_(some))
-        ).all()
-        for row in held:
-            found = by_item[row.item]
-            if row.content_hash != found.item_hash:
+        found = []
+        for row in connection.execute(of_pipeline.where(HOLDINGS.c.item.in_(some))):
+            one = by_item[row.item]
+            name, form = storable(one.id), encode_form(one)
+            if row.content_hash != one.item_hash or (row.document_id, row.form) == (name, form):
                 continue
-            # Of several forms with one id the best is described.
-            before = best.get(found.id)
-            if before is None or (before[0].rank, before[0].item) <= (found.rank, found.item):
-                best[found.id] = found, row.origin
-            if row.document_id != found.id:
-                if row.document_id is not None:
-                    touched.add(row.document_id)
-                    why = f"{row.origin} is {found.id} now"
-                    replaced[row.document_id] = (DocumentStatus.SUPERSEDED, why)
-                here = and_(HOLDINGS.c.pipeline == row.pipeline, HOLDINGS.c.request == row.request)
-                this = update(HOLDINGS).where(here, HOLDINGS.c.item == row.item)
-                connection.execute(this.values(document_id=found.id))
-    touched |= put_documents(connection, best, now)
-    refresh_documents(connection, touched | set(best), now, replaced)
+            found.append({**_place(row), "document_id": name, "form": form})
+            touched.add(name)
+            if row.document_id not in {None, name}:
+                touched.add(row.document_id)
+                replaced[row.document_id] = (DocumentStatus.SUPERSEDED, f"{row.origin} is {name} now")
+        if found:
+            connection.execute(_PUT_FORM.where(HOLDINGS.c.pipeline == pipeline), found)
+    refresh_documents(connection, touched, now, replaced)
 
 
 def record_outcomes(
@@ -144,19 +158,21 @@ def record_outcomes(
     }
     of_job = _held_by_job(connection, key.job)
     touched: set[str | None] = set()
-    for some in portions(sorted(aside)):
-        named = or_(HOLDINGS.c.document_id.in_(some), HOLDINGS.c.item.in_(some))
-        for row in connection.execute(select(HOLDINGS).where(of_job, named)).all():
-            item = aside.get(row.document_id) or aside[row.item]
-            here = and_(of_job, HOLDINGS.c.request == row.request)
-            verdict = (item.status, storable(item.message))
-            _set_items(connection, here, [row.item], verdict, key.stage)
+    verdicts = []
+    for row in _items_named(connection, of_job, sorted(aside)):
+        item = aside.get(row.document_id) or aside[row.item]
+        said = _said(item.status, storable(item.message), key.stage)
+        if said != {name: getattr(row, name) for name in said}:
+            verdicts.append(_place(row) | said)
             touched.add(row.document_id)
-    for some in portions(sorted(set(map(storable, passed)) - aside.keys())):
-        here = and_(of_job, HOLDINGS.c.document_id.in_(some), HOLDINGS.c.stage == key.stage)
-        touched.update(connection.scalars(select(HOLDINGS.c.document_id).where(here)))
-        cleared = {"status": DocumentStatus.CURRENT.value, "reason": None, "stage": None}
-        connection.execute(update(HOLDINGS).where(here).values(cleared))
+    set_by_stage = select(*_LISTED).where(of_job, HOLDINGS.c.stage == key.stage)
+    cleared = set(map(storable, passed)) - aside.keys()
+    for row in connection.execute(set_by_stage).all():
+        if row.document_id in cleared:
+            verdicts.append(_place(row) | _said(DocumentStatus.CURRENT, None, None))
+            touched.add(row.document_id)
+    if verdicts:
+        connection.execute(_PUT_VERDICT.where(HOLDINGS.c.pipeline == key.pipeline), verdicts)
     refresh_documents(connection, touched, now)
 
 
@@ -164,11 +180,10 @@ def find_origins(connection: Connection, job: JobKey, names: Collection[str]) ->
     """Return the file or address of each of a job's documents or items, of those that it holds."""
     if not names:
         return {}
-    of_job, found = _held_by_job(connection, job), dict[str, str]()
-    for some in portions(sorted(set(names))):
-        named = or_(HOLDINGS.c.document_id.in_(some), HOLDINGS.c.item.in_(some))
-        for row in connection.execute(select(HOLDINGS).where(of_job, named).order_by(HOLDINGS.c.item.desc())):
-            found |= {row.document_id: row.origin, row.item: row.origin}
+    found: dict[str, str] = {}
+    rows = _items_named(connection, _held_by_job(connection, job), sorted(set(names)))
+    for row in sorted(rows, key=attrgetter("item"), reverse=True):
+        found |= {row.document_id: row.origin, row.item: row.origin}
     return {name: found[name] for name in names if name in found}
 
 
@@ -238,6 +253,16 @@ def list_holdings(connection: Connection, document: str) -> tuple[Holding, ...]:
     )
 
 
+def _items_named(
+    connection: Connection, of_job: ColumnElement[bool], names: Sequence[str]
+) -> Iterator[Row[Any]]:
+    """Yield the items of a job that are called so, or that were found to be a document called so."""
+    for some in portions(names):
+        by_document = select(*_LISTED).where(of_job, HOLDINGS.c.document_id.in_(some))
+        by_item = select(*_LISTED).where(of_job, HOLDINGS.c.item.in_(some))
+        yield from connection.execute(union(by_document, by_item)).all()
+
+
 def _put_request(connection: Connection, job: JobKey, listing: Listing, now: str) -> str:
     parameters = to_json(listing.parameters, "the source's parameters")
     request = hashlib.sha256(f"{listing.source}\x00{parameters}".encode()).hexdigest()[:32]
@@ -289,12 +314,19 @@ def _names(row: Row[Any]) -> Iterator[str]:
         yield "/".join(parts[start:])
 
 
+def _place(row: Row[Any]) -> dict[str, Any]:
+    return {"of_request": row.request, "of_item": row.item}
+
+
+def _said(status: DocumentStatus, reason: str | None, stage: str | None) -> dict[str, Any]:
+    return {"status": status.value, "reason": reason, "stage": stage}
+
+
 def _set_items(
     connection: Connection, of_request: Any, items: Sequence[str], verdict: Verdict, stage: str | None
 ) -> None:
     status, reason = verdict
-    values = {"status": status.value, "reason": reason, "stage": stage}
-    _each(connection, update(HOLDINGS).where(of_request).values(values), items)
+    _each(connection, update(HOLDINGS).where(of_request).values(_said(status, reason, stage)), items)
 
 
 def _each(connection: Connection, statement: Any, items: Sequence[str]) -> None:

@@ -1,0 +1,127 @@
+"""Statements on the forms of documents, in the caller's transaction.
+
+What an item was found to be is a form of a document. A document is described by the best of its forms,
+whichever request holds it, and has the identifiers of all of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
+
+from medkg_dagster.domain.holdings import DocumentStatus, ParsedDocument
+from medkg_dagster.ledger.encoding import dump_json, storable
+from medkg_dagster.ledger.schema import DOCUMENT_CHANGES, DOCUMENTS, HOLDINGS
+from medkg_dagster.ledger.statements.work_rows import document_rows_of, put_identifiers
+
+_OF_ITEM = {"item", "item_hash", "id"}
+_PUT_DESCRIPTION = update(DOCUMENTS).where(DOCUMENTS.c.id == bindparam("name"))
+
+
+def encode_form(document: ParsedDocument) -> str:
+    """Return what is to be known of a form, as text: equal forms give equal text."""
+    return dump_json(document.model_dump(exclude=_OF_ITEM))
+
+
+def form_key(row: Row[Any]) -> str:
+    """Return the key of the form that an item of a request is; that of the request is what it begins with."""
+    return f"{request_key(row.pipeline, row.request)}.{_digest(row.item)}"
+
+
+@lru_cache(maxsize=1024)
+def request_key(pipeline: str, request: str) -> str:
+    """Return what the keys of all forms that a request holds begin with."""
+    return _digest(f"{pipeline}\x00{request}")
+
+
+def describe_documents(connection: Connection, names: Sequence[str], now: str) -> set[str]:
+    """Let documents be what the best of their forms says; those without a form stay as they were.
+
+    Returns:
+        The documents that were of the same works as those whose identifiers are others now.
+    """
+    forms: dict[str, list[tuple[Row[Any], dict[str, Any]]]] = {}
+    query = select(HOLDINGS).where(HOLDINGS.c.document_id.in_(names), HOLDINGS.c.form.is_not(None))
+    for row in connection.execute(query):
+        forms.setdefault(row.document_id, []).append((row, json.loads(row.form)))
+    known = document_rows_of(connection, sorted(forms))
+    new: list[dict[str, Any]] = []
+    changed: list[dict[str, Any]] = []
+    noted: list[dict[str, Any]] = []
+    identified = {}
+    for name, some in forms.items():
+        some.sort(key=lambda one: _preference(*one))
+        values, identifiers = _description(name, some)
+        versions = sorted({one for _, form in some for one in form["versions"]})
+        identified[name] = identifiers, versions
+        before = known.get(name)
+        if before is not None and all(getattr(before, column) == value for column, value in values.items()):
+            continue
+        note = {"document_id": name, "at": now}
+        if before is None:
+            blank = {"id": name, "status": DocumentStatus.CURRENT.value, "since": now, "changed_at": now}
+            new.append({**blank, **values})
+            noted.append({**note, "change": "new", "status": blank["status"], "reason": None})
+            continue
+        changed.append({"name": name, "changed_at": now, **values})
+        if before.content_hash != values["content_hash"]:
+            noted.append({**note, "change": "content", "status": before.status, "reason": before.reason})
+    if new:
+        connection.execute(insert(DOCUMENTS), new)
+    if changed:
+        connection.execute(
+            _PUT_DESCRIPTION.values(
+                {column: bindparam(column) for column in sorted(changed[0].keys() - {"name"})}
+            ),
+            changed,
+        )
+    note_changes(connection, noted)
+    return put_identifiers(connection, identified)
+
+
+def note_changes(connection: Connection, changes: Sequence[Mapping[str, Any]]) -> None:
+    """Add changes of documents to those that are remembered."""
+    if changes:
+        connection.execute(insert(DOCUMENT_CHANGES), [dict(change) for change in changes])
+
+
+def _preference(row: Row[Any], form: Mapping[str, Any]) -> tuple[bool, int, int, str]:
+    """Return what orders forms: those that no stage set aside, then by rank, and never by time."""
+    tier, characters = form["rank"]
+    return row.status != DocumentStatus.CURRENT, -tier, -characters, form_key(row)
+
+
+def _description(
+    name: str, forms: Sequence[tuple[Row[Any], Mapping[str, Any]]]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return a document's columns and its identifiers, by its forms, the best first."""
+    row, best = forms[0]
+    identifiers: dict[str, str] = {}
+    for _, form in forms:
+        identifiers = {**form["identifiers"], **identifiers}
+    title, url, date = storable(best["title"]), best["url"], best["date"]
+    words = (name, title, row.origin, *map(storable, identifiers.values()))
+    values = {
+        "title": title,
+        "source": storable(best["source"]),
+        "origin": row.origin,
+        "url": None if url is None else storable(url),
+        "content_hash": best["content_hash"],
+        "synthetic": int(best["synthetic"]),
+        "identifiers": dump_json(identifiers),
+        "date": None if date is None else storable(date),
+        "tier": best["rank"][0],
+        "characters": best["rank"][1],
+        "words": " ".join(words).lower(),
+        "used": form_key(row) if row.status == DocumentStatus.CURRENT else None,
+    }
+    return values, identifiers
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
