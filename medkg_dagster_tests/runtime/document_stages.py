@@ -78,7 +78,14 @@ def split(mark: str, document: Document) -> tuple[Word, ...]:
             raise SourceError("status 503")
         case "unset":
             raise ConfigError("no model is configured")
-        case "say":
+        case "meet":
+            place = Path(document.text.split()[1])
+            place.with_suffix(f".{os.getpid()}").touch()
+            end = time.monotonic() + PATIENCE
+            while len(list(place.parent.glob(f"{place.name}.*"))) < 2 and time.monotonic() < end:
+                time.sleep(0.05)
+        case "say" | "slow":
+            time.sleep(0.2 if first == "slow" else 0)
             logging.getLogger("some.library").warning("process %d works on %s", os.getpid(), document.id)
     return tuple(Word(document_id=document.id, text=text + mark) for text in document.text.split())
 
@@ -207,6 +214,7 @@ def workers(
     metadata: StageMetadata = WORDS,
     limits: SubprocessIsolation = LIMITS,
     config: Mapping[str, Any] | None = None,
+    is_demanded: bool = True,
 ) -> DocumentWorkers:
     """Return workers whose processes find the stage types of this module."""
     pipeline = topology(metadata.stage_type, config or {})
@@ -224,7 +232,7 @@ def workers(
             policy=PluginPolicy(),
         )
 
-    return DocumentWorkers(number, limits, is_demanded=True, start=start)
+    return DocumentWorkers(number, limits, is_demanded=is_demanded, start=start)
 
 
 def outcomes_of(

@@ -33,7 +33,6 @@ from medkg_dagster_tests.runtime.document_stages import (
 from medkg_dagster_tests.runtime.test_isolation import is_running
 
 MANY = 50
-"""Documents for which two processes are started."""
 OUT_OF_MEMORY = "the work on it took more than 512 MB (memory_mb of the stage's isolation)"
 CRASHED = "was ended by signal SIGSEGV; a library crashed, or memory ran out"
 
@@ -67,7 +66,12 @@ def test_two_workers_give_what_none_gives(tmp_path: Path) -> None:
     assert len(there) == MANY
 
 
-def test_two_workers_are_two_processes_whose_lines_come_into_the_log(
+def pids_in(caplog: pytest.LogCaptureFixture) -> list[int]:
+    """Return the process that worked on each document that says so."""
+    return [int(line.split()[1]) for line in caplog.messages if " works on document " in line]
+
+
+def test_workers_are_processes_whose_lines_come_into_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     values = stored(tmp_path, *["say"] * MANY)
@@ -75,9 +79,42 @@ def test_two_workers_are_two_processes_whose_lines_come_into_the_log(
     with caplog.at_level(logging.INFO, LOG.name):
         outcomes = outcomes_of(workers(2), values, tmp_path)
 
-    lines = [line for line in caplog.messages if " works on document " in line]
-    assert len(lines) == len(outcomes) == MANY
-    assert str(os.getpid()) not in {line.split()[1] for line in lines}
+    assert len(pids_in(caplog)) == len(outcomes) == MANY
+    assert os.getpid() not in pids_in(caplog)
+
+
+def test_what_would_take_long_in_the_process_of_the_step_is_done_in_another(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = stored(tmp_path, *["slow"] * 20)
+
+    with caplog.at_level(logging.INFO, LOG.name):
+        outcomes = outcomes_of(workers(2, is_demanded=False), values, tmp_path)
+
+    first, *_, last = pids_in(caplog)
+    assert len(outcomes) == 20
+    assert first == os.getpid() != last
+
+
+def test_where_one_process_takes_long_another_helps(tmp_path: Path) -> None:
+    values = stored(tmp_path, *[f"meet {tmp_path / 'here'}"] * 2)
+
+    outcomes = outcomes_of(workers(2), values, tmp_path)
+
+    assert faults_of(outcomes) == {}
+    assert len(list(tmp_path.glob("here.*"))) == 2
+
+
+def test_what_is_done_soon_is_done_in_the_process_of_the_step(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = stored(tmp_path, *["say"] * MANY)
+
+    with caplog.at_level(logging.INFO, LOG.name):
+        outcomes = outcomes_of(workers(2, is_demanded=False), values, tmp_path)
+
+    assert len(outcomes) == MANY
+    assert set(pids_in(caplog)) == {os.getpid()}
 
 
 @pytest.mark.parametrize(
@@ -152,7 +189,7 @@ def test_who_stops_early_leaves_no_process_behind(tmp_path: Path, caplog: pytest
         first = list(itertools.islice(results, 2))
         results.close()
 
-    pids = {int(line.split()[1]) for line in caplog.messages if " works on document " in line}
+    pids = set(pids_in(caplog))
     assert {task.document_id for task, _ in first} == {"document 0", "document 1"}
     assert pids
     assert not any(map(is_running, pids))

@@ -3,9 +3,11 @@
 import logging
 import queue
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 from medkg_dagster.errors import IsolatedStageError, StageLimitError
@@ -28,8 +30,12 @@ from medkg_dagster.stage_api._documents import EmptyPart, EndOfFile
 from medkg_dagster.stage_api._serialization import dump_value
 
 WORKER = "medkg_dagster.runtime.isolation.document_worker"
-WORTH_A_PROCESS = 24
-"""Documents for which another process is started: it takes about as long as these to be ready."""
+WORTH_SECONDS = 2.0
+"""Work for which another process is started, which takes a good half second to be ready; seconds."""
+TRIED_SECONDS = 0.2
+"""How long documents are worked on before it is judged how long the others will take; seconds."""
+FEW_DOCUMENTS = 24
+"""Up to so many, a stage that has something to prepare, like a model, does so in the step's process."""
 
 _Done = tuple[DocumentTask, DocumentOutcome] | BaseException | logging.LogRecord | None
 
@@ -54,23 +60,50 @@ class DocumentWorkers:
         self, work: DocumentWork, tasks: Sequence[DocumentTask]
     ) -> Iterator[tuple[DocumentTask, DocumentOutcome]]:
         """Yield what comes of each document, in the order in which they are done."""
-        number = min(self.workers, len(tasks) // WORTH_A_PROCESS)
         if not all(map(_is_stored, tasks)):
             # What an earlier release stored as one unit is in this process alone.
             yield from InOrder().run(work, tasks)
             return
-        is_hostile = getattr(work.stage, "is_hostile", None)
-        if self.is_demanded or number > 1:
-            apart, here = list(tasks), []
-        elif is_hostile is None:
-            apart, here = [], list(tasks)
-        else:
-            apart = [task for task in tasks if is_hostile(_headers(task))]
-            kept_apart = {task.position for task in apart}
-            here = [task for task in tasks if task.position not in kept_apart]
+        apart, here = self._divided(work, tasks)
+        tried = yield from self._work_here(work, here)
+        apart = sorted([*apart, *here[tried:]], key=attrgetter("position"))
         if apart:
-            yield from _Pool(self, work, apart, max(1, number)).results()
-        yield from InOrder().run(work, here)
+            yield from _Pool(self, work, apart).results()
+
+    def _divided(
+        self, work: DocumentWork, tasks: Sequence[DocumentTask]
+    ) -> tuple[list[DocumentTask], list[DocumentTask]]:
+        """Return what is to be worked on apart, and what may be worked on here."""
+        prepares = getattr(work.stage, "prepare", None) is not None
+        if self.is_demanded or (prepares and self.workers > 1 and len(tasks) > FEW_DOCUMENTS):
+            return list(tasks), []
+        is_hostile = getattr(work.stage, "is_hostile", None)
+        if is_hostile is None:
+            return [], list(tasks)
+        divided: tuple[list[DocumentTask], list[DocumentTask]] = ([], [])
+        for task in tasks:
+            divided[not is_hostile(_headers(task))].append(task)
+        return divided
+
+    def _work_here(
+        self, work: DocumentWork, tasks: Sequence[DocumentTask]
+    ) -> Generator[tuple[DocumentTask, DocumentOutcome], None, int]:
+        """Work in this process until others would be done sooner; return how many documents that were."""
+        spent, size, done = 0.0, work.metadata.batch, 0
+        while done < len(tasks):
+            if (
+                self.workers > 1
+                and spent > TRIED_SECONDS
+                and spent / done * (len(tasks) - done) > WORTH_SECONDS
+            ):
+                break
+            some = tasks[done : done + size]
+            begun = time.monotonic()
+            outcomes = work.compute(some)
+            spent += time.monotonic() - begun
+            done += len(some)
+            yield from zip(some, outcomes, strict=True)
+        return done
 
     def keep(self, parts: Iterator[DocumentPart | EndOfFile]) -> list[DocumentPart]:
         """Return the parts."""
@@ -78,49 +111,62 @@ class DocumentWorkers:
 
 
 class _Pool:
-    """Some processes, each served by a thread; what they come to is handed out by the thread that asks."""
+    """Some processes, each served by a thread; what they come to is handed out by the thread that asks.
 
-    def __init__(
-        self, settings: DocumentWorkers, work: DocumentWork, tasks: Sequence[DocumentTask], number: int
-    ) -> None:
+    It begins with one; another is started where what is left would take that one long.
+    """
+
+    def __init__(self, settings: DocumentWorkers, work: DocumentWork, tasks: Sequence[DocumentTask]) -> None:
         self._settings = settings
         self._work = work
         self._count = len(tasks)
-        self._number = number
         size = work.metadata.batch
         self._waiting = deque(tasks[start : start + size] for start in range(0, len(tasks), size))
         self._done: queue.SimpleQueue[_Done] = queue.SimpleQueue()
         self._stopped = threading.Event()
+        self._threads: list[threading.Thread] = []
         self._opening = self._frames(tasks[0])
 
     def results(self) -> Iterator[tuple[DocumentTask, DocumentOutcome]]:
         """Yield what comes of the documents."""
-        threads = [
-            threading.Thread(target=self._serve, name=f"medkg-documents-{number}", daemon=True)
-            for number in range(self._number)
-        ]
-        for thread in threads:
-            thread.start()
         try:
-            yield from self._finished(len(threads))
+            self._start()
+            yield from self._finished()
         finally:
             self._stopped.set()
-            for thread in threads:
+            for thread in self._threads:
                 thread.join()
 
-    def _finished(self, running: int) -> Iterator[tuple[DocumentTask, DocumentOutcome]]:
-        left = self._count
-        while left or running:
-            done = self._done.get()
+    def _start(self) -> None:
+        name = f"medkg-documents-{len(self._threads)}"
+        self._threads.append(threading.Thread(target=self._serve, name=name, daemon=True))
+        self._threads[-1].start()
+
+    def _finished(self) -> Iterator[tuple[DocumentTask, DocumentOutcome]]:
+        left, ended, first = self._count, 0, 0.0
+        while left or ended < len(self._threads):
+            try:
+                done = self._done.get(timeout=WORTH_SECONDS if self._may_start else None)
+            except queue.Empty:
+                self._start()
+                continue
             if isinstance(done, BaseException):
                 raise done
             if isinstance(done, logging.LogRecord):
                 self._work.ctx.log.log(done.levelno, "%s", done.getMessage())
             elif done is None:
-                running -= 1
+                ended += 1
             else:
                 left -= 1
+                first = first or time.monotonic()
+                spent, since = time.monotonic() - first, self._count - left - 1
+                if self._may_start and spent > TRIED_SECONDS and spent / since * left > WORTH_SECONDS:
+                    self._start()
                 yield done
+
+    @property
+    def _may_start(self) -> bool:
+        return len(self._threads) < self._settings.workers and bool(self._waiting)
 
     def _frames(self, task: DocumentTask) -> list[bytes]:
         start = self._settings.start(self._work.ctx, list(task.parts))
