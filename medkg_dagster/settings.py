@@ -13,6 +13,8 @@ from medkg_dagster.errors import ConfigError
 DEFAULT_JOB_ID = "default"
 """The ledger job that a run works on where none is named."""
 
+DEFAULT_MEMO_BYTES = 20_000_000_000
+
 EXECUTORS = ("in_process", "multiprocess")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -45,6 +47,8 @@ class Settings:
         translator: The class, as `module:Class`, that says how stages show as assets (`MEDKG_TRANSLATOR`).
         workers: How many processes the documents of one stage are worked on in at once (`MEDKG_WORKERS`);
             by default as many as there are processors that this process may use.
+        memo_bytes: How many bytes of work that no job needs `medkg state prune` leaves remembered
+            (`MEDKG_MEMO_BYTES`).
     """
 
     home: Path
@@ -55,6 +59,7 @@ class Settings:
     ledger_url: str | None = field(default=None, repr=False)
     translator: str | None = None
     workers: int = field(default_factory=usable_processors)
+    memo_bytes: int = DEFAULT_MEMO_BYTES
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Settings:
@@ -85,6 +90,7 @@ class Settings:
         translator = env.get("MEDKG_TRANSLATOR")
         if translator and not _CLASS.fullmatch(translator):
             raise ConfigError(f"MEDKG_TRANSLATOR is {translator!r}; set it to module:Class, or unset it")
+        memo_bytes = _whole(env, "MEDKG_MEMO_BYTES", 0)
         return cls(
             home=check_home("MEDKG_HOME", absolute_path("MEDKG_HOME", env.get("MEDKG_HOME", ".medkg"), base)),
             config=_config_folder(env.get("MEDKG_CONFIG"), base),
@@ -93,7 +99,8 @@ class Settings:
             executor=executor,
             ledger_url=env.get("MEDKG_LEDGER_URL"),
             translator=translator,
-            workers=_workers(env.get("MEDKG_WORKERS")),
+            workers=_whole(env, "MEDKG_WORKERS", 1) or usable_processors(),
+            memo_bytes=DEFAULT_MEMO_BYTES if memo_bytes is None else memo_bytes,
         )
 
 
@@ -149,11 +156,12 @@ def _config_folder(named: str | None, base: Path) -> Path:
     return installed if installed.is_dir() else Path(__file__).parent.parent / "config"
 
 
-def _workers(text: str | None) -> int:
+def _whole(env: Mapping[str, str], name: str, least: int) -> int | None:
+    text = env.get(name)
     if text is None:
-        return usable_processors()
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise ConfigError(f"MEDKG_WORKERS is {text!r}; set it to a whole number, 1 or more, or unset it")
+        return None
+    if not (text.isascii() and text.isdigit() and int(text) >= least):
+        raise ConfigError(f"{name} is {text!r}; set it to a whole number, {least} or more, or unset it")
     return int(text)
 
 

@@ -23,6 +23,8 @@ WRONG = [
     ("MEDKG_CONFIG", "a\rb", "MEDKG_CONFIG holds a line break or another control character; write its value"),
     ("DAGSTER_HOME", "/a\n/b", "DAGSTER_HOME holds a line break or another control character; write its"),
     ("MEDKG_EXECUTOR", "process", "MEDKG_EXECUTOR is 'process'; set it to one of in_process, multiprocess"),
+    ("MEDKG_WORKERS", "0", "MEDKG_WORKERS is '0'; set it to a whole number, 1 or more"),
+    ("MEDKG_MEMO_BYTES", "20GB", "MEDKG_MEMO_BYTES is '20GB'; set it to a whole number, 0 or more"),
     ("MEDKG_STRICT", "maybe", "MEDKG_STRICT is 'maybe'; set it to on or off"),
     ("MEDKG_PLUGINS", "none", "MEDKG_PLUGINS is 'none'; set it to on or off"),
     ("MEDKG_TRANSLATOR", "our_lab", "MEDKG_TRANSLATOR is 'our_lab'; set it to module:Class"),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from medkg_dagster.cli.durations import parse_duration
 from medkg_dagster.cli.ledger import open_ledger
 from medkg_dagster.cli.output import echo_json, echo_records
 from medkg_dagster.cli.stores import GRAPH_FILE, open_graph
@@ -19,8 +19,6 @@ from medkg_dagster.settings import Settings
 if TYPE_CHECKING:
     from medkg_dagster.domain.knowledge import GraphChange
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhdw])")
 _DOCUMENTS = {"AT": "at", "CHANGE": "shown_as", "DOCUMENT": "document_id", "FILE": "file", "WHY": "reason"}
 _EDGES = {"AT": "at", "": "sign", "SUBJECT": "subject", "PREDICATE": "predicate", "OBJECT": "object"}
 _EDGES |= {"NEGATED": "negated", "DOCUMENT": "document_id", "WHY": "why"}
@@ -33,10 +31,8 @@ def moment(text: str, now: datetime) -> str:
         click.UsageError: It is neither.
     """
     try:
-        if found := _DURATION.fullmatch(text.strip()):
-            meant = now - timedelta(**{_UNITS[found[2]]: float(found[1])})
-        else:
-            meant = datetime.fromisoformat(text.strip())
+        ago = parse_duration(text)
+        meant = datetime.fromisoformat(text.strip()) if ago is None else now - ago
         return stamp(lambda: meant)
     except (ValueError, OverflowError):
         raise click.UsageError(

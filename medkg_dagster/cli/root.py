@@ -18,6 +18,7 @@ from medkg_dagster.cli.pipelines.stages import stages
 from medkg_dagster.cli.pipelines.yaml_files import check, migrate, schema
 from medkg_dagster.cli.plugin import plugin
 from medkg_dagster.cli.run import run
+from medkg_dagster.cli.state import state
 from medkg_dagster.cli.stores import export, graph, search
 from medkg_dagster.cli.submit import submit
 from medkg_dagster.cli.why import why
@@ -80,6 +81,7 @@ for _command in (
     documents,
     why,
     changes,
+    state,
     search,
     graph,
     export,

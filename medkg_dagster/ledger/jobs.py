@@ -66,6 +66,11 @@ class JobTable:
         with self._database.reading() as connection:
             return job_rows.list_jobs(connection, pipeline, status, job_id, limit)
 
+    def all_keys(self) -> frozenset[JobKey]:
+        """Return which jobs there are."""
+        with self._database.reading() as connection:
+            return job_rows.list_keys(connection)
+
     def set_fields(
         self,
         key: JobKey,

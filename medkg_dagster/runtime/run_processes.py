@@ -39,17 +39,25 @@ def is_gone(process: str) -> bool:
     Args:
         process: What `this_process` returned there.
     """
-    place, _, host = process.rpartition("@")
-    pid, _, started = place.partition("+")
-    if host != socket.gethostname() or not (pid.isascii() and pid.isdecimal()):
+    return _is_of_this_machine(process) and not is_here(process)
+
+
+def is_here(process: str) -> bool:
+    """Say whether a process is there, on this machine.
+
+    Args:
+        process: What `this_process` returned in it.
+    """
+    if not _is_of_this_machine(process):
         return False
+    pid, _, started = process.rpartition("@")[0].partition("+")
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:
-        return True
+        return False
     except PermissionError:
-        return False  # somebody else's: it is there
-    return bool(started) and started != _start_time(int(pid))
+        return True  # somebody else's
+    return not started or started == _start_time(int(pid))
 
 
 def end_with(process: str) -> None:
@@ -68,6 +76,12 @@ def end_with(process: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, name="medkg-run-watch", daemon=True).start()
+
+
+def _is_of_this_machine(process: str) -> bool:
+    place, _, host = process.rpartition("@")
+    pid = place.partition("+")[0]
+    return host == socket.gethostname() and pid.isascii() and pid.isdecimal()
 
 
 def _name(pid: int, started: str) -> str:

@@ -1,6 +1,6 @@
 """One step of a run: configure, invoke, store, record in the ledger, describe for the asset catalog."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -35,13 +35,9 @@ from medkg_dagster.runtime.policies import external_calls, is_retryable, retry_d
 from medkg_dagster.runtime.progress import RunProgress
 from medkg_dagster.runtime.requests import given_config
 from medkg_dagster.runtime.resources import LedgerJob
-from medkg_dagster.runtime.state.io_manager import (
-    StateIOManager,
-    StoredState,
-    archive_state,
-    data_version,
-    load_reference,
-)
+from medkg_dagster.runtime.state.archives import archive_state, data_version
+from medkg_dagster.runtime.state.io_manager import StateIOManager, StoredState, load_reference
+from medkg_dagster.runtime.state.leases import LEASES, leased
 from medkg_dagster.runtime.state.memo import MemoEngine
 from medkg_dagster.runtime.step_record import StepRecord
 from medkg_dagster.stage_api import QuarantinedDocument, StageContext, StageMetadata, SubprocessIsolation
@@ -229,13 +225,14 @@ class _Step:
         progress = RunProgress(planned.name, log)
         try:
             ctx = self.ctx = self._context(progress)
-            loaded = {name: self._loaded(name, value) for name, value in inputs.items()}
-            configured = self._configured()
-            engine = self._engine(configured)
-            ctx.recall = engine.recall
-            outcome = self.runner.call(configured, ctx, loaded, engine)
-            metadata = output_metadata(ctx, outcome)
-            stored = self._store(outcome)
+            with leased(self.home / LEASES):
+                loaded = {name: self._loaded(name, value) for name, value in inputs.items()}
+                configured = self._configured()
+                engine = self._engine(configured)
+                ctx.recall = engine.recall
+                outcome = self.runner.call(configured, ctx, loaded, engine)
+                metadata = output_metadata(ctx, outcome)
+                stored = self._store(outcome, engine.work)
         finally:
             progress.close()
         self.interrupts.check()
@@ -270,11 +267,11 @@ class _Step:
             extensions=self.runner.factory.extensions,
         )
 
-    def _store(self, outcome: StageOutcome) -> StoredState | None:
+    def _store(self, outcome: StageOutcome, work: Collection[str]) -> StoredState | None:
         """Store what the stage wrote; were it left to Dagster, the ledger would not hear of a full disk."""
         if not outcome.state:
             return None
-        content = archive_state(outcome.state, self.runner.planned.metadata.state_types)
+        content = archive_state(outcome.state, self.runner.planned.metadata.state_types, work)
         step = self.dagster.get_step_execution_context()
         return self._io_manager.store(step.get_output_context(self._handle), content)
 

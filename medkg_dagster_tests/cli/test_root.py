@@ -61,6 +61,7 @@ LOOKING = {
     "documents split": ("PMID:1",),
     "why": ("PMID:1",),
     "changes": ("--since", "1d"),
+    "state prune": (),
     "summary": (),
     "gate list": (),
     "gate approve": ("default", "review", "--reason", "why", "--now"),

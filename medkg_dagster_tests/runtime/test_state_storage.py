@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from upath import UPath
 
 from medkg_dagster.errors import StateError
-from medkg_dagster.runtime.state.io_manager import STATE_KEY, StateIOManager, archive_state
+from medkg_dagster.runtime.state.archives import archive_state
+from medkg_dagster.runtime.state.io_manager import STATE_KEY, StateIOManager
 from medkg_dagster.runtime.state.shards import ShardStore
 
 STAGE = ("trials", "extract")

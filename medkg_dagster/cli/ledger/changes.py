@@ -173,12 +173,14 @@ def remove(  # noqa: PLR0917 - one parameter per option of the command
     A later run of the job brings back what its source lists then.
     """
     with open_ledger(settings) as book:
-        key = find_job(book, job, None).key
+        known = find_job(book, job, None)
+        key = known.key
         if dry_run:
             found = book.documents.only_of_job(key)
         else:
             found = book.documents.remove_job(key, actor=by, reason=reason)
             take_out(settings, [item.id for item in found])
+            _remove_state(settings, known)
     if as_json:
         echo_json([item.model_dump(mode="json") for item in found])
         return
@@ -205,6 +207,16 @@ def list_files(settings: Settings, job: str, as_json: bool) -> None:
     columns = {"DOCUMENT": "document_id", "STATUS": "status", "BYTES": "size", "SHA-256": "sha256"}
     columns |= {"ATTEMPTS": "attempts", "URL": "url", "ERROR": "error"}
     echo_records(columns, [{**item, "sha256": (item["sha256"] or "")[:12]} for item in described])
+
+
+def _remove_state(settings: Settings, job: Job) -> None:
+    """Remove what stages wrote for a job; one that waits is to go on from it."""
+    from medkg_dagster.ledger import JobStatus
+    from medkg_dagster.runtime.state.archives import find_archives
+
+    if job.status is not JobStatus.WAITING:
+        for path in find_archives(settings.home, job.pipeline, job.job_id):
+            path.unlink(missing_ok=True)
 
 
 def _refusing_phase(pipeline: PipelinePlan, stages: Collection[str], job: Job) -> str:

@@ -102,6 +102,12 @@ def list_jobs(
     return tuple(_job(row) for row in connection.execute(query))
 
 
+def list_keys(connection: Connection) -> frozenset[JobKey]:
+    """Return which jobs there are."""
+    rows = connection.execute(select(JOBS.c.pipeline, JOBS.c.job_id))
+    return frozenset(JobKey(row.pipeline, row.job_id) for row in rows)
+
+
 def change_job(connection: Connection, job: Job, changes: Mapping[str, Any], by: Attribution) -> Job:
     """Set columns of a locked job; only what differs is written and recorded.
 

@@ -1,12 +1,6 @@
-"""The IO manager: one file per stage and partition, one member per state key, written atomically.
-
-The member of a key that is kept by document is a manifest of its parts, which are in shards.
-"""
+"""The IO manager: one archive per stage and partition, see `archives`, written atomically."""
 
 import errno
-import hashlib
-import io
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -24,20 +18,18 @@ from dagster import (
     UPathIOManager,
     io_manager,
 )
-from pydantic_core import to_json
 
 from medkg_dagster.domain.job_ids import file_name
 from medkg_dagster.errors import StateError
 from medkg_dagster.io.atomic_files import write_atomically
-from medkg_dagster.runtime.state.shards import ShardStore, StoredPart
+from medkg_dagster.runtime.state.archives import EXTENSION, read_archive, use_shards
+from medkg_dagster.runtime.state.shards import ShardStore
 from medkg_dagster.stage_api._documents import DocumentValues, whole_value
-from medkg_dagster.stage_api._serialization import dump_value, encode_value, encoding_of, load_value
 
 if TYPE_CHECKING:
     from upath import UPath
 
 STATE_KEY = "state_key"
-MANIFEST = "documents.json.zst"
 
 
 class StateType(DagsterType):
@@ -74,7 +66,7 @@ class StateIOManager(UPathIOManager):
     their inputs themselves; for assets of others that read a state key, Dagster does it.
     """
 
-    extension: str = ".state.zip"
+    extension: str = EXTENSION
 
     def __init__(
         self, base_path: "UPath", state_types: Mapping[tuple[str, str], Mapping[str, Any]], shards: ShardStore
@@ -127,29 +119,22 @@ class StateIOManager(UPathIOManager):
     def load_from_path(self, context: InputContext, path: "UPath") -> Any:
         """Read one state key of a stage, by document where it is kept so."""
         key = (context.definition_metadata or {})[STATE_KEY]
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError as error:
-            raise StateError(
-                f"state key {key!r}: nothing is stored at {path}; run the stage "
-                f"{context.asset_key.path[-1]!r} for this partition first"
-            ) from error
-        except OSError as error:
-            raise _refused(error, f"read (state key {key!r})") from error
-        import zstandard
-
+        stage = context.asset_key.path[-1]
         value_type = self._types(_asset(context))[key]
-        try:
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                if f"{key}.{MANIFEST}" in archive.namelist():
-                    return self.shards.parts(archive.read(f"{key}.{MANIFEST}"), key, value_type)
-                member = archive.read(f"{key}.{encoding_of(value_type)}")
-        except (zipfile.BadZipFile, zstandard.ZstdError, KeyError, ValueError) as error:
-            raise StateError(
-                f"state key {key!r}: {path} is damaged or from another version of the stage: {error}; "
-                f"run the stage {context.asset_key.path[-1]!r} again"
-            ) from error
-        return load_value(key, member, value_type)
+        seen = None
+        while True:
+            content = _read(path, key, stage)
+            try:
+                value = read_archive(content, key, value_type, self.shards)
+            except ValueError as error:
+                raise StateError(
+                    f"state key {key!r}: {path} is damaged or from another version of the stage: {error}; "
+                    f"run the stage {stage!r} again"
+                ) from error
+            # What nobody used any more may be gone where another run has written another archive meanwhile.
+            if not isinstance(value, DocumentValues) or use_shards(value) or content == seen:
+                return value
+            seen = content
 
     def _types(self, asset: tuple[str, str]) -> Mapping[str, Any]:
         return self._state_types[asset]
@@ -158,55 +143,6 @@ class StateIOManager(UPathIOManager):
 def load_reference(value: Any) -> Any:
     """Return an input of a step: the value itself, where Dagster gave a reference to it."""
     return value.load() if isinstance(value, StateReference) else value
-
-
-def archive_state(state: Mapping[str, Any], state_types: Mapping[str, Any]) -> bytes:
-    """Return what a stage wrote as one archive; equal states give equal bytes.
-
-    The step itself makes it, so that a value that cannot be stored is an error of the stage, in the ledger
-    too.
-
-    Args:
-        state: State key to value.
-        state_types: State key to the declared type.
-
-    Raises:
-        StateError: A value cannot be stored, or holds a secret.
-    """
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for key, value in state.items():
-            value_type = state_types.get(key, Any)
-            is_by_document = isinstance(value, DocumentValues)
-            name = f"{key}.{MANIFEST if is_by_document else encoding_of(value_type)}"
-            content = _manifest(value) if is_by_document else dump_value(key, value, value_type)
-            # A fixed time stamp keeps equal states equal byte for byte.
-            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
-    return buffer.getvalue()
-
-
-def data_version(state: Mapping[str, Any], state_types: Mapping[str, Any]) -> str:
-    """Return the hash of what a stage wrote, whichever shards it lies in.
-
-    Raises:
-        StateError: A value cannot be stored.
-    """
-    digest = hashlib.sha256()
-    for key, value in state.items():
-        digest.update(f"{key}\x00".encode())
-        if isinstance(value, DocumentValues):
-            for part in value:
-                digest.update(f"{part.document_id}\x00{part.version}\x00".encode("utf-8", "backslashreplace"))
-        else:
-            digest.update(encode_value(key, value, state_types.get(key, Any)))
-    return digest.hexdigest()
-
-
-def _manifest(values: DocumentValues) -> bytes:
-    import zstandard
-
-    references = [part.reference() for part in values if isinstance(part, StoredPart)]
-    return zstandard.ZstdCompressor(write_checksum=True).compress(to_json(references))
 
 
 def state_io_manager(
@@ -233,6 +169,18 @@ def _refused(error: OSError, what: str) -> StateError:
     said = f"the state cannot be {what}: {error.strerror or error}: {error.filename or 'no file is named'}"
     hint = "give the job a shorter id" if error.errno == errno.ENAMETOOLONG else "see to the folder `state`"
     return StateError(f"{said}; {hint}, and run the stage again")
+
+
+def _read(path: "UPath", key: str, stage: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise StateError(
+            f"state key {key!r}: nothing is stored at {path}; "
+            f"run the stage {stage!r} for this partition first"
+        ) from error
+    except OSError as error:
+        raise _refused(error, f"read (state key {key!r})") from error
 
 
 def _asset(context: InputContext | OutputContext) -> tuple[str, str]:

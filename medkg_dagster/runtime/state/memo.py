@@ -5,7 +5,7 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
@@ -43,6 +43,7 @@ class MemoEngine:
         home: The folder for all data.
         inner: Does the work that is not remembered.
         asked_again: Documents that are worked on whatever is remembered of them.
+        work: Names of the shards that remember what was found or kept, once that is done.
     """
 
     shards: ShardStore
@@ -52,6 +53,7 @@ class MemoEngine:
     home: Path
     inner: DocumentEngine
     asked_again: Collection[str] = ()
+    work: set[str] = field(default_factory=set)
 
     def run(
         self, work: DocumentWork, tasks: Sequence[DocumentTask]
@@ -75,6 +77,7 @@ class MemoEngine:
         finally:
             # What was done before an error or an interrupt need not be done again.
             memo.close()
+            self.work.update(memo.work)
 
     def keep(self, parts: Iterator[DocumentPart | EndOfFile]) -> list[DocumentPart]:
         """Keep what a stage gives part by part."""
@@ -92,6 +95,7 @@ class MemoEngine:
             else:
                 kept.append(part)
         memo.close()
+        self.work.update(memo.work)
         return kept
 
     def recall(self, version: str) -> Sequence[DocumentPart] | None:

@@ -2,7 +2,7 @@
 
 A shard is a run of parts behind one another, then the records that say what they came of, then the names of
 the records, and where all that begins. Shards are there whole or not at all, and are never changed: whoever
-writes the same again writes the same file.
+writes the same again writes the same file. When one was used last is the time of its file.
 """
 
 import logging
@@ -15,7 +15,10 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
+from medkg_dagster.runtime.state.removal import bring_back
+
 SUFFIX = ".shard"
+DAMAGED = ".damaged"
 NAME_LENGTH = 32
 _FOOT = struct.Struct("!QII8s")
 _MARK = b"MKGSHRD2"
@@ -51,6 +54,28 @@ class Shard:
         Raises:
             OSError: It cannot be read.
         """
+        try:
+            return self._read(offset, length)
+        except FileNotFoundError:
+            if not bring_back(self.path):
+                raise
+            return self._read(offset, length)
+
+    def use(self) -> bool:
+        """Say that it is in use: it stays as long as the step's lease; False where it is gone."""
+        while True:
+            try:
+                os.utime(self.path)
+            except FileNotFoundError:
+                if bring_back(self.path):
+                    continue
+                return False
+            except OSError:
+                # Who may not say when it was used last may read it all the same.
+                return self.path.exists()
+            return True
+
+    def _read(self, offset: int, length: int) -> bytes:
         with self.path.open("rb") as file:
             file.seek(offset)
             return file.read(length)

@@ -5,7 +5,6 @@ folder are also the memory of that work.
 """
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from medkg_dagster.domain.holdings import DocumentStatus
 from medkg_dagster.errors import StateError
 from medkg_dagster.io.atomic_files import write_atomically
 from medkg_dagster.runtime.state.shard_files import (
+    DAMAGED,
     NAME_LENGTH,
     SUFFIX,
     OpenShard,
@@ -84,7 +84,7 @@ class StoredPart:
             ) from error
         except StateError:
             with suppress(OSError):
-                self.shard.path.replace(self.shard.path.with_suffix(".damaged"))
+                self.shard.path.replace(self.shard.path.with_suffix(DAMAGED))
             raise
 
     def reference(self) -> list[Any]:
@@ -180,6 +180,9 @@ class Memo:
         root: Where they are.
         folder: The folder's name.
         types: State key to type.
+
+    Attributes:
+        work: Names of the shards that remember what was found or kept.
     """
 
     def __init__(self, store: ShardStore, root: Path, folder: str, types: Mapping[str, Any]) -> None:
@@ -190,6 +193,7 @@ class Memo:
         self._known: dict[str, list[tuple[str, int]]] | None = None
         self._records: dict[str, Sequence[Record]] = {}
         self._present: dict[str, bool] = {}
+        self.work: set[str] = set()
         self._open = OpenShard(Shard(root))
 
     def place(self, key: str) -> tuple[str, int]:
@@ -206,10 +210,11 @@ class Memo:
             if not records:
                 continue
             outcome = self._outcome(records[number], name)
-            if outcome.fault is not None:
-                refused = outcome
-            elif all(self._is_there(part.shard) for part in _stored(outcome)):
+            if not self._are_there(name, _stored(outcome)):
+                continue
+            if outcome.fault is None:
                 return outcome
+            refused = outcome
         return refused
 
     def keep(self, key: str, outcome: DocumentOutcome) -> DocumentOutcome:
@@ -272,7 +277,7 @@ class Memo:
                 continue
             record = records[number]
             parts = [self._part(record["key"], reference, name) for reference in record["of_file"]]
-            if all(self._is_there(part.shard) for part in parts):
+            if self._are_there(name, parts):
                 return parts
         return None
 
@@ -291,6 +296,7 @@ class Memo:
             return
         content = shard.content()
         shard.shard.name = f"{self._folder}/{hashlib.sha256(content).hexdigest()[:32]}{SUFFIX}"
+        self.work.add(shard.shard.name)
         try:
             shard.shard.path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(shard.shard.path, content)
@@ -326,12 +332,16 @@ class Memo:
         reference[3] = reference[3] or shard
         return self._store.part(key, self._types.get(key), reference)
 
+    def _are_there(self, name: str, parts: Sequence[StoredPart]) -> bool:
+        """Say whether a shard that remembers some work is there, and all parts that came of the work."""
+        if not all(map(self._is_there, [self._store.shard(name), *(part.shard for part in parts)])):
+            return False
+        self.work.add(name)
+        return True
+
     def _is_there(self, shard: Shard) -> bool:
         if shard.name not in self._present:
-            self._present[shard.name] = shard.path.exists()
-            with suppress(OSError):
-                # What is in use is not old; see `medkg state prune`.
-                os.utime(shard.path)
+            self._present[shard.name] = shard.use()
         return self._present[shard.name]
 
     def _places(self, key: str) -> Sequence[tuple[str, int]]:

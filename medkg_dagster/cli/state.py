@@ -1,0 +1,90 @@
+"""`medkg state`: what lies between stages, and how much of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from medkg_dagster.cli.durations import parse_duration
+from medkg_dagster.cli.ledger import open_ledger
+from medkg_dagster.cli.output import echo_json, echo_table
+from medkg_dagster.errors import StateError
+from medkg_dagster.settings import Settings
+
+if TYPE_CHECKING:
+    from medkg_dagster.runtime.state.prune import Amount, Pruned
+
+
+def _grace(_ctx: click.Context, _parameter: click.Parameter, text: str) -> timedelta:
+    try:
+        found = parse_duration(text)
+    except OverflowError:
+        found = None
+    if found is None:
+        raise click.BadParameter(f"{text!r} is no length of time; write for example 90m, 12h or 7d")
+    return found
+
+
+@click.group()
+def state() -> None:
+    """Look after the state between stages, and what is remembered of the work on documents."""
+
+
+@state.command("prune")
+@click.option("--grace", default="1d", show_default=True, callback=_grace, help="Keep what was used since.")
+@click.option("--dry-run", is_flag=True, help="Only show what would go.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def prune(settings: Settings, grace: timedelta, dry_run: bool, as_json: bool) -> None:
+    """Remove state that no job needs and that no work has used for a while.
+
+    What a running step has used stays. Of what is only remembered for work to come, MEDKG_MEMO_BYTES stay.
+    """
+    from medkg_dagster.domain.job_ids import file_name
+    from medkg_dagster.runtime.state.prune import prune as prune_state
+    from medkg_dagster.topology.names import dagster_name
+
+    with open_ledger(settings) as book:
+        jobs = {(dagster_name(key.pipeline), file_name(key.job_id)) for key in book.jobs.all_keys()}
+    if not jobs:
+        raise StateError(
+            "the ledger knows no job, so no state would be kept; see to MEDKG_HOME and MEDKG_LEDGER_URL"
+        )
+    pruned = prune_state(
+        settings.home,
+        lambda pipeline, job: (pipeline, job) in jobs,
+        grace_seconds=grace.total_seconds(),
+        memo_bytes=settings.memo_bytes,
+        is_dry=dry_run,
+    )
+    if as_json:
+        echo_json({"dry_run": dry_run, **asdict(pruned)})
+        return
+    _print(pruned, settings.memo_bytes, dry_run=dry_run)
+
+
+def _print(pruned: Pruned, memo_bytes: int, *, dry_run: bool) -> None:
+    gone = {
+        "state of jobs that the ledger does not know": pruned.archives,
+        "shards that no job needs, not used lately": pruned.shards,
+        f"shards beyond the {memo_bytes:,} bytes that may be remembered": pruned.over_budget,
+        "left by kills, or damaged": pruned.leftovers,
+    }
+    rows = [*map(_row, gone, gone.values())]
+    header = "WOULD GO" if dry_run else "GONE"
+    echo_table((header, "FILES", "BYTES"), [row for row in rows if row[1] != "0"])
+    if not any(amount.files for amount in gone.values()):
+        click.echo("nothing to remove")
+    kept = {"shards that jobs need": pruned.needed, "shards that are remembered": pruned.remembered}
+    echo_table(("STAYS", "FILES", "BYTES"), [*map(_row, kept, kept.values())])
+    if pruned.running:
+        click.echo(f"{pruned.running} steps are at work; what they have used stays")
+    for path in pruned.unreadable:
+        click.echo(f"{path} is damaged; run its stage again")
+
+
+def _row(name: str, amount: Amount) -> tuple[str, str, str]:
+    return name, f"{amount.files:,}", f"{amount.size:,}"

@@ -1,0 +1,151 @@
+"""Archives: what a stage wrote for a partition, a zip with one member per state key.
+
+The member of a key that is kept by document is a manifest of its parts, which are in shards. One more member
+names the shards that remember the work.
+"""
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from medkg_dagster.domain.job_ids import file_name
+from medkg_dagster.runtime.state.shards import ShardStore, StoredPart
+from medkg_dagster.stage_api._documents import DocumentValues
+from medkg_dagster.stage_api._serialization import dump_value, encode_value, encoding_of, load_value
+from medkg_dagster.topology.names import dagster_name
+
+EXTENSION = ".state.zip"
+MANIFEST = "documents.json.zst"
+_WORK = "work.json"
+
+
+def archive_state(
+    state: Mapping[str, Any], state_types: Mapping[str, Any], work: Iterable[str] = ()
+) -> bytes:
+    """Return what a stage wrote as one archive; equal states in equal shards give equal bytes.
+
+    The step itself makes it, so that a value that cannot be stored is an error of the stage, in the ledger
+    too.
+
+    Args:
+        state: State key to value.
+        state_types: State key to the declared type.
+        work: Names of the shards that remember the work, which stay as long as the archive does.
+
+    Raises:
+        StateError: A value cannot be stored, or holds a secret.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for key, value in state.items():
+            value_type = state_types.get(key, Any)
+            is_by_document = isinstance(value, DocumentValues)
+            name = f"{key}.{MANIFEST if is_by_document else encoding_of(value_type)}"
+            content = _manifest(value) if is_by_document else dump_value(key, value, value_type)
+            _add(archive, name, content)
+        if names := sorted(work):
+            _add(archive, _WORK, to_json(names))
+    return buffer.getvalue()
+
+
+def read_archive(content: bytes, key: str, value_type: Any, shards: ShardStore) -> Any:
+    """Return one state key of an archive, by document where it is kept so.
+
+    Raises:
+        ValueError: It is damaged, or has no such key.
+        StateError: The value is not of its type.
+    """
+    import zstandard
+
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if f"{key}.{MANIFEST}" in archive.namelist():
+                return shards.parts(archive.read(f"{key}.{MANIFEST}"), key, value_type)
+            member = archive.read(f"{key}.{encoding_of(value_type)}")
+    except (zipfile.BadZipFile, zstandard.ZstdError, KeyError) as error:
+        raise ValueError(str(error)) from error
+    return load_value(key, member, value_type)
+
+
+def shards_of(path: Path) -> set[str]:
+    """Return the names of all shards that an archive needs.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is damaged.
+    """
+    import zstandard
+
+    found: set[str] = set()
+    try:
+        # What is in it as one unit may be large and is not looked at.
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if name == _WORK:
+                    found.update(from_json(archive.read(name)))
+                elif name.endswith(f".{MANIFEST}"):
+                    found.update(reference[3] for reference in _references(archive, name))
+    except (zipfile.BadZipFile, zstandard.ZstdError, LookupError, TypeError) as error:
+        raise ValueError(str(error)) from error
+    return found
+
+
+def find_archives(home: Path, pipeline: str, job_id: str) -> list[Path]:
+    """Return the archives of a job.
+
+    Args:
+        home: The folder for all data.
+        pipeline: The pipeline's name.
+        job_id: The job's id.
+    """
+    # A deployment may put a prefix before the names of assets.
+    return list(home.glob(f"state/**/{dagster_name(pipeline)}/*/{file_name(job_id)}{EXTENSION}"))
+
+
+def use_shards(values: DocumentValues) -> bool:
+    """Say of all shards of a value that they are in use; False where one is gone."""
+    shards = {part.shard.name: part.shard for part in values if isinstance(part, StoredPart)}
+    # All of them are told, also where one is gone.
+    found = [shard.use() for shard in shards.values()]
+    return all(found)
+
+
+def data_version(state: Mapping[str, Any], state_types: Mapping[str, Any]) -> str:
+    """Return the hash of what a stage wrote, whichever shards it lies in.
+
+    Raises:
+        StateError: A value cannot be stored.
+    """
+    digest = hashlib.sha256()
+    for key, value in state.items():
+        digest.update(f"{key}\x00".encode())
+        if isinstance(value, DocumentValues):
+            for part in value:
+                digest.update(f"{part.document_id}\x00{part.version}\x00".encode("utf-8", "backslashreplace"))
+        else:
+            digest.update(encode_value(key, value, state_types.get(key, Any)))
+    return digest.hexdigest()
+
+
+def _manifest(values: DocumentValues) -> bytes:
+    import zstandard
+
+    references = [part.reference() for part in values if isinstance(part, StoredPart)]
+    return zstandard.ZstdCompressor(write_checksum=True).compress(to_json(references))
+
+
+def _references(archive: zipfile.ZipFile, name: str) -> list[Any]:
+    import zstandard
+
+    found: list[Any] = from_json(zstandard.ZstdDecompressor().decompress(archive.read(name)))
+    return found
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    # A fixed time stamp keeps equal states equal byte for byte.
+    archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
