@@ -7,7 +7,7 @@ Pure: a parsed JSON object in, what it says of the article out. A plain object w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from medkg_dagster.domain import Value
@@ -27,6 +27,9 @@ _PAGES: tuple[tuple[str, ...], ...] = (
     ("recommendedPapers",),
 )
 _RETRACTING = frozenset({"retraction", "withdrawal", "removal"})
+_SAME_WORK = frozenset(
+    {"has-preprint", "is-preprint-of", "has-version", "is-version-of", "has-manuscript", "is-manuscript-of"}
+)
 _TRUE = (True, 1, "true", "True", "1")
 
 
@@ -43,6 +46,9 @@ class ArticleRecord(Value):
         licence: Licence URL or text.
         url: The landing page.
         is_retracted: Whether the record says that the article was retracted.
+        is_notice: Whether it is the notice of the retraction of another.
+        versions: CURIEs of what the record states to be versions of the article.
+        retracts: CURIEs of the articles whose retraction it is the notice of.
     """
 
     identifiers: dict[str, str]
@@ -54,6 +60,16 @@ class ArticleRecord(Value):
     licence: str | None
     url: str | None
     is_retracted: bool
+    is_notice: bool = False
+    versions: tuple[str, ...] = ()
+    retracts: tuple[str, ...] = ()
+
+    @property
+    def retracted(self) -> str | None:
+        """Why the article must not be used as evidence; None where nothing speaks against it."""
+        if self.is_notice:
+            return "retraction notice"
+        return "retracted article" if self.is_retracted else None
 
     @property
     def curie(self) -> str | None:
@@ -92,6 +108,7 @@ def read_record(record: Mapping[str, Any]) -> ArticleRecord:
     Args:
         record: A JSON object for which `is_article_record` holds.
     """
+    retracts = tuple(dict.fromkeys(_retracts(record)))
     return ArticleRecord(
         identifiers=_identifiers(record),
         source=_source(record),
@@ -102,6 +119,9 @@ def read_record(record: Mapping[str, Any]) -> ArticleRecord:
         licence=_licence(record),
         url=_url(record),
         is_retracted=_is_retracted(record),
+        is_notice=bool(retracts) or "retraction of publication" in _kinds(record),
+        versions=tuple(dict.fromkeys(_versions(record))),
+        retracts=retracts,
     )
 
 
@@ -203,12 +223,44 @@ def _authors(record: Mapping[str, Any]) -> Iterator[str]:
 def _is_retracted(record: Mapping[str, Any]) -> bool:
     if record.get("is_retracted") in _TRUE:
         return True
-    kinds = _at(record, "pubTypeList", "pubType")
-    kinds = kinds if isinstance(kinds, list) else [record.get("pubType")]
-    if any("retracted publication" in _text(kind).lower() for kind in kinds):
+    if any("retracted publication" in kind for kind in _kinds(record)):
         return True
-    updates = record.get("updated-by")
-    return isinstance(updates, list) and any(_at(item, "type") in _RETRACTING for item in updates)
+    return any(_at(item, "type") in _RETRACTING for item in _list(record.get("updated-by")))
+
+
+def _kinds(record: Mapping[str, Any]) -> list[str]:
+    kinds = _at(record, "pubTypeList", "pubType")
+    return [_text(kind).lower() for kind in (kinds if isinstance(kinds, list) else [record.get("pubType")])]
+
+
+def _retracts(record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a notice names: by Crossref's `update-to`, or by Europe PMC's list of comments."""
+    for item in _list(record.get("update-to")):
+        if _at(item, "type") in _RETRACTING and (match := _DOI.fullmatch(_text(_at(item, "DOI")))):
+            yield f"DOI:{match[1].lower()}"
+    yield from _commented(record, {"retraction of"})
+
+
+def _versions(record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a record states to be the same article: Crossref, Europe PMC and OpenAlex do."""
+    linked = [item for kind in sorted(_SAME_WORK) for item in _list(_at(record, "relation", kind))]
+    dois = [_text(_at(item, "id")) for item in linked if _at(item, "id-type") == "doi"]
+    updates = (*_list(record.get("update-to")), *_list(record.get("updated-by")))
+    dois += [_text(_at(item, "DOI")) for item in updates if _at(item, "type") == "new_version"]
+    if _source(record) == "infores:openalex":
+        dois += [_text(_at(item, "landing_page_url")) for item in _list(record.get("locations"))]
+    own = _identifiers(record).get("DOI")
+    for doi in dois:
+        if (match := _DOI.fullmatch(doi)) and match[1].lower() != own:
+            yield f"DOI:{match[1].lower()}"
+    yield from _commented(record, {"preprint of", "preprint in", "update of", "update in"})
+
+
+def _commented(record: Mapping[str, Any], kinds: Set[str]) -> Iterator[str]:
+    for item in _list(_at(record, "commentCorrectionList", "commentCorrection")):
+        scheme = {"MED": "PMID", "PMC": "PMCID"}.get(_text(_at(item, "source")))
+        if scheme and _text(_at(item, "type")).lower() in kinds and (number := _text(_at(item, "id"))):
+            yield f"{scheme}:{number}"
 
 
 def _date(record: Mapping[str, Any]) -> str | None:
@@ -250,6 +302,10 @@ def _at(value: Any, *keys: str) -> Any:
 
 def _object(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _text(value: Any) -> str:

@@ -145,6 +145,7 @@ class Document(Value):
         content_hash: SHA-256 (hex) over title and text, see `hash_content`.
         format: The format that it was parsed from; None for what a converter wrote.
         versions: CURIEs of what it states to be versions of itself, such as its preprint.
+        retracts: CURIEs of the articles whose retraction it is the notice of.
         synthetic: Whether it is invented, and no evidence; all that is made of it is marked so.
     """
 
@@ -165,6 +166,7 @@ class Document(Value):
     content_hash: str
     format: PayloadFormat | None = None
     versions: tuple[str, ...] = ()
+    retracts: tuple[str, ...] = ()
     synthetic: bool = False
 
     def header(self) -> dict[str, Any]:

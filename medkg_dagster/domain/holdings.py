@@ -96,6 +96,7 @@ class ParsedDocument(Value):
         synthetic: Whether it is invented.
         identifiers: Every identifier that it gives, by scheme.
         versions: CURIEs of what it states to be versions of itself.
+        retracts: CURIEs of the articles whose retraction it is the notice of.
         date: Its date, as precise as its source.
         rank: How good a form of its work it is, see `rank_of`.
     """
@@ -110,6 +111,7 @@ class ParsedDocument(Value):
     synthetic: bool = False
     identifiers: dict[str, str] = Field(default_factory=dict)
     versions: tuple[str, ...] = ()
+    retracts: tuple[str, ...] = ()
     date: str | None = None
     rank: tuple[int, int] = (1, 0)
 

@@ -171,4 +171,5 @@ MIGRATIONS = (
     Migration(6),
     Migration(7, _NAMES, _NAMES),
     Migration(8),
+    Migration(9),
 )

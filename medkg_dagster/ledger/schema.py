@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Tabl
 
 METADATA = MetaData()
 SINCE = "since"
-_GATES, _AUDIT, _RUNS, _DOCUMENTS, _WORKS, _FORMS = ({SINCE: version} for version in range(3, 9))
+_GATES, _AUDIT, _RUNS, _DOCUMENTS, _WORKS, _FORMS, _NOTICES = ({SINCE: version} for version in range(3, 10))
 
 
 def _number() -> Column[Any]:
@@ -291,6 +291,16 @@ IDENTIFIERS = Table(
     Column("is_own", Integer, nullable=False),
     Index("ledger_identifiers_by_value", "scheme", "value", info=_WORKS),
     info=_WORKS,
+)
+
+RETRACTIONS = Table(
+    "ledger_retractions",
+    METADATA,
+    Column("document_id", Text, primary_key=True),
+    Column("scheme", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Index("ledger_retractions_by_value", "scheme", "value", info=_NOTICES),
+    info=_NOTICES,
 )
 
 DOCUMENT_CHANGES = Table(

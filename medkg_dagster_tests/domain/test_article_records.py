@@ -128,3 +128,69 @@ def test_any_json_object_can_be_read(record: dict[str, Any]) -> None:
 
     assert isinstance(read.title, str)
     assert read.curie is None or ":" in read.curie
+
+
+@pytest.mark.parametrize(
+    ("record", "versions", "retracts"),
+    [
+        (
+            {"DOI": "10.1234/n", "update-to": [{"type": "retraction", "DOI": "10.1234/A"}]},
+            (),
+            ("DOI:10.1234/a",),
+        ),
+        ({"DOI": "10.1234/n", "update-to": [{"type": "correction", "DOI": "10.1234/a"}]}, (), ()),
+        (
+            {"DOI": "10.1234/n", "updated-by": [{"type": "new_version", "DOI": "10.1234/b"}]},
+            ("DOI:10.1234/b",),
+            (),
+        ),
+        (
+            {
+                "DOI": "10.1234/n",
+                "relation": {
+                    "is-preprint-of": [{"id-type": "doi", "id": "10.1234/P"}],
+                    "is-supplement-to": [{"id-type": "doi", "id": "10.1234/s"}],
+                },
+            },
+            ("DOI:10.1234/p",),
+            (),
+        ),
+        (
+            {
+                "id": "https://openalex.org/W1",
+                "doi": "https://doi.org/10.1234/n",
+                "locations": [
+                    {"landing_page_url": "https://doi.org/10.1234/N"},
+                    {"landing_page_url": "https://doi.org/10.1101/p"},
+                    {"landing_page_url": "https://pubmed.ncbi.nlm.nih.gov/7"},
+                    None,
+                ],
+            },
+            ("DOI:10.1101/p",),
+            (),
+        ),
+        (
+            {
+                "pmid": "3",
+                "commentCorrectionList": {
+                    "commentCorrection": [
+                        {"id": "5", "source": "MED", "type": "Retraction of"},
+                        {"id": "6", "source": "MED", "type": "Preprint in"},
+                        {"id": "PPR7", "source": "PPR", "type": "Preprint of"},
+                        {"id": "8", "source": "MED", "type": "Erratum in"},
+                    ]
+                },
+            },
+            ("PMID:6",),
+            ("PMID:5",),
+        ),
+        ({"DOI": "10.1234/n", "relation": "?", "update-to": {}, "locations": 7}, (), ()),
+    ],
+)
+def test_a_record_states_what_it_retracts_and_what_are_versions_of_it(
+    record: dict[str, Any], versions: tuple[str, ...], retracts: tuple[str, ...]
+) -> None:
+    found = read_record(record)
+
+    assert (found.versions, found.retracts) == (versions, retracts)
+    assert (found.retracted == "retraction notice") == bool(retracts)

@@ -74,6 +74,15 @@ def write_article(
     return file
 
 
+def write_notice(folder: Path, number: int, retracts: int) -> Path:
+    """Write the PubMed record of a notice, which says that another article was retracted."""
+    file = write_article(folder, number)
+    link = f"<CommentsCorrections RefType='RetractionOf'><PMID>{retracts}</PMID></CommentsCorrections>"
+    said = f"<CommentsCorrectionsList>{link}</CommentsCorrectionsList></MedlineCitation>"
+    file.write_text(file.read_text().replace("</MedlineCitation>", said))
+    return file
+
+
 def write_full_text(folder: Path, doi: str) -> Path:
     """Write an article in JATS that has a DOI alone."""
     folder.mkdir(parents=True, exist_ok=True)

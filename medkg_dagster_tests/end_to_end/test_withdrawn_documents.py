@@ -17,6 +17,7 @@ from medkg_dagster_tests.end_to_end.shipped_pipeline import (
     rows_of,
     write_article,
     write_full_text,
+    write_notice,
 )
 
 
@@ -224,3 +225,25 @@ def test_what_was_made_is_shown_as_tables_with_the_names_of_files(auto: AutoPipe
     refused = checked["quarantined"]
     assert isinstance(refused, TableMetadataValue)
     assert [record.data["file"] for record in refused.records] == ["2.xml"]
+
+
+@pytest.mark.parametrize("notice_is_first", [True, False])
+def test_the_notice_of_another_job_takes_an_article_out_for_as_long_as_it_is_there(
+    home: Home, folder: Path, tmp_path: Path, notice_is_first: bool
+) -> None:
+    notices = tmp_path / "notices"
+    write_article(notices, 8)
+    notice = write_notice(notices, 9, retracts=2)
+    jobs = {"notices": notices, "articles": folder}
+    for job_id in jobs if notice_is_first else reversed(jobs):
+        home.run(jobs[job_id], job_id)
+
+    assert held(home) == {"PMID:1", "PMID:3", "PMID:8"}
+    assert status(home, 2) == (
+        DocumentStatus.RETRACTED,
+        f"PMID:9 is the notice of its retraction ({notice})",
+    )
+    notice.unlink()
+    for job_id, path in jobs.items():
+        home.run(path, job_id)
+    assert held(home) == {"PMID:1", "PMID:2", "PMID:3", "PMID:8"}

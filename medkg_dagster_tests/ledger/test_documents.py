@@ -374,6 +374,75 @@ def test_what_is_retracted_or_withdrawn_in_one_form_is_so_in_all(ledger: JobLedg
     assert statuses(ledger, "ab") == [WITHDRAWN, WITHDRAWN]
 
 
+NOTICES = JobKey("notices", "default")
+
+
+def hold_notice(ledger: JobLedger, *, is_one: bool = True) -> Folder:
+    """Let another pipeline hold the notice of the retraction of what has the DOI 10.1/x."""
+    other = Folder(ledger, "/notices", dict.fromkeys(["notice", "z"], "v1"))
+    ledger.jobs.ensure(NOTICES, actor="test")
+    other.listed(key=NOTICES)
+    parsed = other.parsed("notice", retracts=("DOI:10.1/X",) if is_one else ())
+    ledger.documents.record_documents("notices", [parsed])
+    item = QuarantinedDocument("DOC:notice", STAGES[-1], "X", "a notice", "", RETRACTED, False)
+    run = LedgerRun(ledger, NOTICES, STAGES)
+    run.finish(STAGES[-1], quarantined=[item] if is_one else [], passed=["DOC:z"])
+    return other
+
+
+@pytest.mark.parametrize("notice_is_first", [True, False])
+def test_a_notice_takes_out_the_article_that_it_names_whichever_comes_first(
+    ledger: JobLedger, folder: Folder, notice_is_first: bool
+) -> None:
+    if notice_is_first:
+        hold_notice(ledger)
+    folder.listed()
+    record(folder, a={"DOI": "10.1/x"}, b={"DOI": "10.1/x"}, c={"DOI": "10.1/other"})
+    if not notice_is_first:
+        hold_notice(ledger)
+
+    assert statuses(ledger, ["notice", "z", *"abc"]) == [RETRACTED, CURRENT, RETRACTED, RETRACTED, CURRENT]
+    why = "DOC:notice is the notice of its retraction (/notices/notice)"
+    assert ledger.documents.get("DOC:b").reason == why
+    ledger.documents.restore(["DOC:a", "DOC:b"])
+    assert statuses(ledger, "ab") == [RETRACTED, RETRACTED]
+
+
+def test_an_article_is_current_again_where_nothing_holds_the_notice_or_somebody_withdrew_it(
+    ledger: JobLedger, folder: Folder
+) -> None:
+    folder.listed()
+    record(folder, a={"DOI": "10.1/x"})
+    notices = hold_notice(ledger)
+
+    ledger.documents.withdraw(["DOC:notice"], actor="ann", reason="it means another article")
+    assert statuses(ledger, "a") == [CURRENT]
+    ledger.documents.restore(["DOC:notice"])
+    hold_notice(ledger)
+    assert statuses(ledger, "a") == [RETRACTED]
+    del notices.files["notice"]
+    notices.listed(key=NOTICES)
+    assert statuses(ledger, "a") == [CURRENT]
+    hold_notice(ledger)
+    hold_notice(ledger, is_one=False)
+    assert statuses(ledger, "a") == [CURRENT]
+
+
+def test_what_has_other_identifiers_is_one_work_where_one_states_the_other_to_be_a_version(
+    ledger: JobLedger, folder: Folder
+) -> None:
+    folder.listed()
+    record(folder, a={"DOI": "10.1/preprint"}, b={"DOI": "10.1/x"})
+    assert statuses(ledger, "ab") == [CURRENT, CURRENT]
+
+    stated = folder.parsed("a", identifiers={"DOI": "10.1/preprint"}, versions=("DOI:10.1/X",), rank=(1, 0))
+    ledger.documents.record_documents("auto", [stated])
+
+    assert statuses(ledger, "ab") == [SUPERSEDED, CURRENT]
+    record(folder, a={"DOI": "10.1/preprint"})
+    assert statuses(ledger, "ab") == [CURRENT, CURRENT]
+
+
 def test_another_form_that_another_pipeline_holds_is_the_same_work(ledger: JobLedger, folder: Folder) -> None:
     folder.listed()
     record(folder, a={"DOI": "10.1/x"})

@@ -17,6 +17,7 @@ from medkg_dagster.ledger.database import lock_database
 from medkg_dagster.ledger.encoding import from_json, storable
 from medkg_dagster.ledger.schema import DOCUMENTS, HOLDINGS, LISTINGS
 from medkg_dagster.ledger.statements.form_rows import describe_documents, note_changes
+from medkg_dagster.ledger.statements.retraction_rows import find_notices, retracted_by
 from medkg_dagster.ledger.statements.work_rows import document_rows_of, find_joined, forms_of, portions
 
 _FEW = 5000
@@ -49,7 +50,7 @@ def refresh_documents(
     nobody = {name: (replaced or {}).get(name, _NOT_HELD) for name in names if name is not None}
     touched = set(nobody)
     for some in portions(sorted(nobody)):
-        touched |= describe_documents(connection, some, now)
+        touched |= describe_documents(connection, some, now) | retracted_by(connection, some)
     for some in portions(sorted(touched)):
         _judge(connection, some, nobody, now)
 
@@ -84,18 +85,24 @@ def _judge_works(
     connection: Connection, rows: Mapping[str, Row[Any]], own: Mapping[str, Verdict], joined: Collection[str]
 ) -> dict[str, Verdict]:
     """Return what becomes of each document where of the forms of a work one is shown, or none."""
-    verdicts = dict(own)
+    notices = find_notices(connection, sorted(rows))
+    named: dict[str, Verdict] = {name: (DocumentStatus.RETRACTED, reason) for name, reason in notices.items()}
+    verdicts = {
+        name: named.get(name, verdict) if verdict[0] is DocumentStatus.CURRENT else verdict
+        for name, verdict in own.items()
+    }
     forms = forms_of(connection, {name: row for name, row in rows.items() if name in joined})
     for group in group_forms(forms):
         shown = [forms[place] for place in group if own[forms[place].id][0] is DocumentStatus.CURRENT]
         said = [
-            (own[name], name)
+            (named.get(name, own[name]), name)
             for name in (forms[place].id for place in group)
-            if own[name][0] is DocumentStatus.RETRACTED or rows[name].decided_by is not None
+            if name in named or own[name][0] is DocumentStatus.RETRACTED or rows[name].decided_by is not None
         ]
         if said and shown:
             (status, reason), name = min(said)
-            verdicts |= {form.id: (status, f"as {name} is: {reason}") for form in shown}
+            others = (form.id for form in shown if form.id not in named)
+            verdicts |= dict.fromkeys(others, (status, f"as {name} is: {reason}"))
         elif len(shown) > 1:
             best = best_form(shown)
             for form in shown:

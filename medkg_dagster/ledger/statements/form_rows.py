@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from medkg_dagster.domain.holdings import DocumentStatus, ParsedDocument
 from medkg_dagster.ledger.encoding import dump_json, storable
 from medkg_dagster.ledger.schema import DOCUMENT_CHANGES, DOCUMENTS, HOLDINGS
+from medkg_dagster.ledger.statements.retraction_rows import put_retractions
 from medkg_dagster.ledger.statements.work_rows import document_rows_of, put_identifiers
 
 _OF_ITEM = {"item", "item_hash", "id"}
@@ -43,7 +44,8 @@ def describe_documents(connection: Connection, names: Sequence[str], now: str) -
     """Let documents be what the best of their forms says; those without a form stay as they were.
 
     Returns:
-        The documents that were of the same works as those whose identifiers are others now.
+        The other documents whose status may be another by that: those that were of the same works, and those
+        that one of them states to be retracted.
     """
     forms: dict[str, list[tuple[Row[Any], dict[str, Any]]]] = {}
     query = select(HOLDINGS).where(HOLDINGS.c.document_id.in_(names), HOLDINGS.c.form.is_not(None))
@@ -54,11 +56,12 @@ def describe_documents(connection: Connection, names: Sequence[str], now: str) -
     changed: list[dict[str, Any]] = []
     noted: list[dict[str, Any]] = []
     identified = {}
+    retractions = {}
     for name, some in forms.items():
         some.sort(key=lambda one: _preference(*one))
         values, identifiers = _description(name, some)
-        versions = sorted({one for _, form in some for one in form["versions"]})
-        identified[name] = identifiers, versions
+        identified[name] = identifiers, _stated(some, "versions")
+        retractions[name] = _stated(some, "retracts")
         before = known.get(name)
         if before is not None and all(getattr(before, column) == value for column, value in values.items()):
             continue
@@ -81,7 +84,7 @@ def describe_documents(connection: Connection, names: Sequence[str], now: str) -
             changed,
         )
     note_changes(connection, noted)
-    return put_identifiers(connection, identified)
+    return put_identifiers(connection, identified) | put_retractions(connection, retractions)
 
 
 def note_changes(connection: Connection, changes: Sequence[Mapping[str, Any]]) -> None:
@@ -94,6 +97,10 @@ def _preference(row: Row[Any], form: Mapping[str, Any]) -> tuple[bool, int, int,
     """Return what orders forms: those that no stage set aside, then by rank, and never by time."""
     tier, characters = form["rank"]
     return row.status != DocumentStatus.CURRENT, -tier, -characters, form_key(row)
+
+
+def _stated(forms: Sequence[tuple[Row[Any], Mapping[str, Any]]], what: str) -> list[str]:
+    return sorted({curie for _, form in forms for curie in form.get(what, ())})
 
 
 def _description(

@@ -145,6 +145,7 @@ def _parsed(payload: Mapping[str, Any], document: Mapping[str, Any]) -> ParsedDo
         synthetic=document["synthetic"],
         identifiers=document["identifiers"],
         versions=tuple(document["versions"]),
+        retracts=tuple(document["retracts"]),
         date=document["date"],
         rank=rank_of(document["format"], document["characters"]),
     )

@@ -77,7 +77,9 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
         date=record.date,
         licence=record.licence,
         url=record.url,
-        retracted="retracted article" if record.is_retracted else None,
+        retracted=record.retracted,
+        versions=record.versions,
+        retracts=record.retracts,
     )
     texts = [_MARKUP.sub(" ", html.unescape(html.unescape(text))) for text in (record.title, record.abstract)]
     others = (str(leaf) for path, leaf in leaves(json.loads(payload.content)) if path not in _TEXT_FIELDS)
@@ -229,7 +231,9 @@ def complete(document: Document, record: ArticleRecord) -> Document:
             "date": record.date or document.date,
             "licence": record.licence or document.licence,
             "url": record.url or document.url,
-            "retracted": "retracted article" if record.is_retracted else document.retracted,
+            "retracted": record.retracted or document.retracted,
+            "versions": tuple(dict.fromkeys((*document.versions, *record.versions))),
+            "retracts": tuple(dict.fromkeys((*document.retracts, *record.retracts))),
             "content_hash": hash_content(title, document.text),
         }
     )

@@ -198,6 +198,7 @@ class Metadata:
         annotations: Concepts the source assigned; repeated ones are left out.
         retracted: Why it must not be used as evidence.
         versions: CURIEs of what it states to be versions of itself.
+        retracts: CURIEs of the articles whose retraction it is the notice of.
     """
 
     id: str | None
@@ -210,6 +211,7 @@ class Metadata:
     annotations: Iterable[Annotation] = ()
     retracted: str | None = None
     versions: Iterable[str] = ()
+    retracts: Iterable[str] = ()
 
 
 _BULLET = re.compile(r"[*•‣▪▫●○■□◦➢✓·]\s+(?=\S)")
@@ -285,6 +287,7 @@ def make_document(
         retracted=metadata.retracted,
         content_hash=hash_content(builder.title, text),
         format=payload.format,
-        versions=tuple(metadata.versions),
+        versions=tuple(dict.fromkeys(metadata.versions)),
+        retracts=tuple(dict.fromkeys(metadata.retracts)),
         synthetic=payload.synthetic,
     )

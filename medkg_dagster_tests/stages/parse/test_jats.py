@@ -180,6 +180,37 @@ def test_retractions_are_flagged_and_corrections_are_not(
     assert parse(article(META + extra, attributes=attributes)).retracted == expected
 
 
+XLINK = 'xmlns:xlink="http://www.w3.org/1999/xlink"'
+
+
+@pytest.mark.parametrize(
+    ("kind", "link", "versions", "retracts"),
+    [
+        ("retracted-article", 'ext-link-type="doi" xlink:href="10.1234/A&lt;B"', (), ("DOI:10.1234/A<B",)),
+        ("retracted-article", 'ext-link-type="pmid" xlink:href="0077"', (), ("PMID:77",)),
+        ("retracted-article", 'ext-link-type="pmc" xlink:href="PMC5"', (), ("PMCID:PMC5",)),
+        ("retracted-article", 'ext-link-type="uri" xlink:href="https://example.org/5"', (), ()),
+        ("preprint", 'xlink:href="https://doi.org/10.1101/5%3C6"', ("DOI:10.1101/5<6",), ()),
+        ("is-preprint-of", 'xlink:href="info:doi/10.1234/a"', ("DOI:10.1234/a",), ()),
+        ("corrected-article", 'ext-link-type="doi" xlink:href="10.1234/a"', (), ()),
+        ("companion", 'ext-link-type="doi" xlink:href="10.1234/a"', (), ()),
+    ],
+)
+def test_links_state_what_is_retracted_and_what_is_the_same_article(
+    kind: str, link: str, versions: tuple[str, ...], retracts: tuple[str, ...]
+) -> None:
+    found = parse(article(f'{META}<related-article {XLINK} related-article-type="{kind}" {link}/>'))
+
+    assert (found.versions, found.retracts) == (versions, retracts)
+
+
+def test_the_history_of_an_article_states_its_preprint() -> None:
+    preprint = '<event><self-uri content-type="preprint" xlink:href="https://doi.org/10.1101/7"/></event>'
+    history = f"<pub-history {XLINK}>{preprint}</pub-history>"
+
+    assert parse(article(META + history)).versions == ("DOI:10.1101/7",)
+
+
 @pytest.mark.parametrize(
     ("title", "expected"),
     [

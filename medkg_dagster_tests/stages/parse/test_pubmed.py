@@ -128,6 +128,31 @@ def test_a_link_to_a_retraction_flags_the_article() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("kind", "versions", "retracts"),
+    [
+        ("RetractionOf", (), ("PMID:7", "DOI:10.1101/2021.01.02")),
+        ("RetractionIn", (), ()),
+        ("UpdateOf", ("PMID:7", "DOI:10.1101/2021.01.02"), ()),
+        ("UpdateIn", ("PMID:7", "DOI:10.1101/2021.01.02"), ()),
+        ("ErratumFor", (), ()),
+        ("CommentOn", (), ()),
+    ],
+)
+def test_a_record_states_what_it_retracts_and_what_are_versions_of_it(
+    kind: str, versions: tuple[str, ...], retracts: tuple[str, ...]
+) -> None:
+    link = (
+        f'<CommentsCorrectionsList><CommentsCorrections RefType="{kind}"><RefSource>medRxiv. 2021 Jan 2. '
+        "doi: 10.1101/2021.01.02.</RefSource><PMID>7</PMID></CommentsCorrections></CommentsCorrectionsList>"
+    )
+
+    document = parse(RECORD.replace("<MeshHeadingList>", link + "<MeshHeadingList>"))
+
+    assert (document.versions, document.retracts) == (versions, retracts)
+    assert (document.retracted == "retraction notice") == bool(retracts)
+
+
 def test_a_book_chapter_is_read_like_an_article() -> None:
     document = parse(
         "<PubmedArticleSet><PubmedBookArticle><BookDocument><PMID>20301295</PMID><Book><PubDate><Year>1993"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from urllib.parse import unquote
 
 from medkg_dagster.domain.dates import is_number
+from medkg_dagster.domain.identity import normal_identifier
 from medkg_dagster.stages.parse.document_text import Metadata, clean
 from medkg_dagster.stages.parse.xml import XLINK_HREF, Element, date_of, plain_text
 from medkg_dagster.stages.parse.xml.inline import inline_text
@@ -36,6 +38,10 @@ _RESEARCH = frozenset(
 )
 _RETRACTED_TYPES = frozenset({"retracted-article", "retracted", "withdrawn-article"})
 _RETRACTION_LINKS = frozenset({"retraction-forward", "retraction", "retracted-by"})
+_VERSION_LINKS = frozenset({"preprint", "has-preprint", "is-preprint-of", "is-version-of", "has-version"})
+_PREPRINTS = frozenset({"preprint", "reviewed-preprint"})
+_LINK_SCHEMES = {"pmid": "PMID", "pubmed": "PMID", "pmc": "PMCID", "pmcid": "PMCID"}
+_DOI = re.compile(r"10\.[0-9]{4,9}/\S+")
 _NO_AUTHOR = re.compile(r"editor|review|referee|translat|curator|illustrat|compiler|transcri", re.IGNORECASE)
 _NOT_OF_NAMES = frozenset({"contrib-group", "aff", "address", "email", "xref"})
 _DATE_ORDER = ("epub", "pub", "publication", "epub-ppub", "ppub", "collection")
@@ -65,6 +71,8 @@ def read_metadata(article: Element) -> Metadata:
         licence=_licence(meta),
         url=url,
         retracted=_retracted(article, meta),
+        versions=_versions(meta),
+        retracts=_linked(meta, {"retracted-article"}),
     )
 
 
@@ -76,7 +84,7 @@ def _identifiers(meta: Element) -> dict[str, str]:
             found.setdefault("PMCID", f"PMC{digits.group(1)}")
         elif kind == "pmid" and is_number(value):
             found.setdefault("PMID", value)
-        elif kind == "doi" and (doi := re.search(r"10\.[0-9]{4,9}/\S+", value)):
+        elif kind == "doi" and (doi := _DOI.search(value)):
             found.setdefault("DOI", doi.group())
     return found
 
@@ -141,6 +149,30 @@ def _licence(meta: Element) -> str | None:
         if wording := clean(inline_text(licence)):
             return wording
     return None
+
+
+def _versions(meta: Element) -> Iterator[str]:
+    """Yield what states to be the same article: its preprint, or what it is the preprint of."""
+    yield from _linked(meta, _VERSION_LINKS)
+    for address in meta.iterfind("pub-history/event/self-uri"):
+        if address.get("content-type") in _PREPRINTS and (curie := _curie(address)):
+            yield curie
+
+
+def _linked(meta: Element, kinds: Collection[str]) -> Iterator[str]:
+    """Yield the articles to which there is a link of one of these kinds."""
+    for link in meta.iterfind("related-article"):
+        if link.get("related-article-type", "") in kinds and (curie := _curie(link)):
+            yield curie
+
+
+def _curie(link: Element) -> str | None:
+    value = unquote(link.get(XLINK_HREF) or plain_text(link)).strip()
+    if doi := _DOI.search(value):
+        return f"DOI:{doi.group()}"
+    scheme = _LINK_SCHEMES.get(link.get("ext-link-type", "").lower())
+    found = normal_identifier(scheme, value.rstrip("/").rpartition("/")[2]) if scheme else None
+    return f"{scheme}:{found}" if found else None
 
 
 def _retracted(article: Element, meta: Element) -> str | None:

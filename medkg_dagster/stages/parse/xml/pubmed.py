@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from medkg_dagster.domain.dates import is_number, iso_date
 from medkg_dagster.errors import UnreadableDocumentError
@@ -54,6 +54,8 @@ _KEPT = frozenset(
 )
 _REASONS = {"AuthorList": "authors and addresses", "QualifierName": "qualifiers of MeSH headings"}
 _RETRACTED = {"retracted publication": "retracted article", "retraction of publication": "retraction notice"}
+_VERSION_LINKS = frozenset({"UpdateOf", "UpdateIn", "RepublishedFrom", "RepublishedIn"})
+_DOI_IN_SOURCE = re.compile(r"\bdoi:\s*(10\.[0-9]{4,9}/\S*[^\s.,;])", re.IGNORECASE)
 _RETRACTION_LINKS = {"RetractionIn": "retracted article", "RetractionOf": "retraction notice"}
 
 
@@ -86,6 +88,8 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
         url=f"https://pubmed.ncbi.nlm.nih.gov/{pmid}/",
         annotations=_annotations(citation),
         retracted=_retracted(citation, article),
+        versions=_linked(citation, _VERSION_LINKS),
+        retracts=_linked(citation, {"RetractionOf"}),
     )
     document = make_document(payload, builder, metadata, references=_references(record))
     return with_text_kept(document, xml_texts(record, _reason))
@@ -210,6 +214,16 @@ def _mesh(element: Element | None, role: AnnotationRole, *, major: bool = False)
         yield Annotation(
             role=role, name=name, curie=f"MESH:{identifier}" if identifier else None, major=major
         )
+
+
+def _linked(citation: Element, kinds: Collection[str]) -> Iterator[str]:
+    """Yield the articles to which there is a link of one of these kinds."""
+    for link in citation.iterfind("CommentsCorrectionsList/CommentsCorrections"):
+        if link.get("RefType", "") in kinds:
+            if is_number(pmid := clean(plain_text(link.find("PMID")))):
+                yield f"PMID:{pmid}"
+            if doi := _DOI_IN_SOURCE.search(plain_text(link.find("RefSource"))):
+                yield f"DOI:{doi[1]}"
 
 
 def _retracted(citation: Element, article: Element) -> str | None:
