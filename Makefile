@@ -91,7 +91,8 @@ soak: $(INSTALLED) ## Draw other examples, seeds and moments of kills than `make
 	@seed=$${MEDKG_TEST_SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; echo "MEDKG_TEST_SEED=$$seed"; \
 	env $(CLEAN) MEDKG_TEST_SEED=$$seed MEDKG_TEST_KILLS=$(KILLS) $(BIN)/python -m pytest \
 	  -n $(WORKERS) $(SHARED) --timeout 3600 --hypothesis-profile soak -m "hypothesis or chance" $(PYTEST_ARGS) && \
-	env $(CLEAN) $(BIN)/python scripts/soak_kills.py --seed $$seed --kills $(PROCESS_KILLS) --crashes $(CRASHES)
+	env $(CLEAN) $(BIN)/python scripts/soak_kills.py --seed $$seed --kills $(PROCESS_KILLS) --crashes $(CRASHES) && \
+	env $(CLEAN) $(BIN)/python scripts/soak_documents.py --seed $$seed --crashes $(CRASHES)
 
 dev: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml ## Open the Dagster UI (webserver and daemon) on loopback
 	@$(BIN)/python scripts/dev.py $(HOST) $(PORT)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from dagster import ExecuteInProcessResult, JobDefinition
@@ -19,16 +20,20 @@ from medkg_dagster.ledger import JobKey, JobLedger, RunIdentity, RunSelection
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import load_plan
 from medkg_dagster.resolution.plan import PipelinePlan
+from medkg_dagster.runtime.isolation.document_workers import DocumentWorkers
+from medkg_dagster.runtime.isolation.invoke_isolated import start_message
+from medkg_dagster.runtime.isolation.messages import Start
 from medkg_dagster.runtime.state.memo import MemoEngine
 from medkg_dagster.runtime.state.shards import ShardStore
 from medkg_dagster.runtime.step import StepRunner
 from medkg_dagster.runtime.step_record import StepRecord
 from medkg_dagster.settings import Settings
-from medkg_dagster.stage_api import StageContext
-from medkg_dagster.stage_api._document_loop import InOrder
+from medkg_dagster.stage_api import StageContext, SubprocessIsolation
+from medkg_dagster.stage_api._document_loop import DocumentEngine, InOrder
 from medkg_dagster_tests.compiler.deployment import instance_in_memory
 
 LOG = logging.getLogger("test")
+LIMITS = SubprocessIsolation()
 CONFIG = Path(__file__).parent.parent.parent / "config"
 SENTENCES = (
     "Nivolumab improved survival in patients with melanoma.",
@@ -146,8 +151,24 @@ class Home:
         self.ledger = JobLedger.open(folder)
         self._runs = 0
 
-    def run(self, papers: Path, job_id: str = "default") -> None:
-        """Run the steps on a folder, as a ledger job."""
+    def run(
+        self,
+        papers: Path,
+        job_id: str = "default",
+        *,
+        configured: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        version: int = 0,
+        workers: int = 0,
+    ) -> None:
+        """Run the steps on a folder, as a ledger job.
+
+        Args:
+            papers: The folder.
+            job_id: The job.
+            configured: By stage: its configuration, beside what the pipeline says.
+            version: Of the stage types that work on documents.
+            workers: In how many processes of their own documents are worked on; 0 for this one.
+        """
         factory, plan = shipped()
         self._runs += 1
         run = RunIdentity(f"run {self._runs}", job_name="auto")
@@ -163,13 +184,21 @@ class Home:
                 extensions=factory.extensions,
             )
             config = {"params": {"path": str(papers)}} if planned.name == "ingest" else {}
+            config |= configured.get(planned.name, {})
             definition = planned.definition.model_copy(
                 update={"config": {**planned.definition.config, **config}}
             )
             inputs = {wire.argument: states[wire.source][wire.state_key] for wire in planned.wires}
+            runner = StepRunner(plan, planned, factory)
+            inner: DocumentEngine = InOrder()
+            if workers and planned.metadata.per_document:
+                inner = _workers(workers, runner.child_arguments(definition, LIMITS))
+            contract = replace(planned.contract, version=f"{planned.contract.version}.{version}")
+            known = replace(planned, contract=contract)
             shards = ShardStore(self.folder / "shards")
-            engine = MemoEngine(shards, plan.name, planned, definition.config, self.folder, InOrder())
-            outcome = StepRunner(plan, planned, factory).call(definition, ctx, inputs, engine)
+            engine = MemoEngine(shards, plan.name, known, definition.config, self.folder, inner)
+            ctx.recall = engine.recall
+            outcome = runner.call(definition, ctx, inputs, engine)
             record.finish(outcome, ctx)
             states[planned.name] = outcome.state
 
@@ -181,6 +210,13 @@ class Home:
         """Return the documents that index or graph hold."""
         found = {name for (name, _) in rows_of(self.folder / "index.sqlite", INDEX_ROWS[0])}
         return found | {name for (name, _) in rows_of(self.folder / "graph.sqlite", GRAPH_ROWS[-1])}
+
+
+def _workers(number: int, arguments: Mapping[str, Any]) -> DocumentWorkers:
+    def start(ctx: StageContext, inputs: Sequence[str]) -> Start:
+        return start_message(**arguments, ctx=ctx, inputs=inputs)
+
+    return DocumentWorkers(number, LIMITS, is_demanded=True, start=start)
 
 
 def rows_in(home: Path) -> Rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sqlalchemy import Connection
 
 from medkg_dagster.domain.holdings import DocumentStatus
+from medkg_dagster.io.atomic_files import write_atomically
 from medkg_dagster.io.sql import Database
 from medkg_dagster_tests.end_to_end.shipped_pipeline import Home, write_article, write_full_text
 
@@ -24,6 +26,8 @@ TWIN, DOI = 1, "10.5555/twin"
 """An article of which there may be the full text, too, under a DOI that its record learns or loses."""
 ALWAYS = 9
 """An article that stays in every folder: an empty one is not listed at all."""
+WORKERS = st.just(0) if settings().derandomize else st.sampled_from((0, 0, 0, 1, 2, 4))
+"""Processes for documents, which take long to start, are drawn by `make soak`."""
 
 
 class CrashError(BaseException):
@@ -32,26 +36,38 @@ class CrashError(BaseException):
 
 @contextmanager
 def crashing(at: int, *, written: bool) -> Iterator[None]:
-    """Let the process be gone at its n-th write: right behind it, or just before it is committed."""
-    count = 0
+    """Let the process be gone at its n-th write: right behind it, or just before it is committed.
+
+    Writes are those to databases and those of shards.
+    """
+    numbers = itertools.count(1)
     original = Database.writing
+
+    def pass_point(number: int, *, behind: bool) -> None:
+        if number > at or (number == at and behind == written):
+            raise CrashError
 
     def writing(database: Database) -> AbstractContextManager[Connection]:
         @contextmanager
         def transaction() -> Iterator[Connection]:
-            nonlocal count
-            count += 1
-            is_last = count == at
+            number = next(numbers)
             with original(database) as connection:
                 yield connection
-                if is_last and not written:
-                    raise CrashError
-            if is_last:
-                raise CrashError
+                pass_point(number, behind=False)
+            pass_point(number, behind=True)
 
         return transaction()
 
-    with mock.patch.object(Database, "writing", writing):
+    def write(path: Path, content: bytes) -> None:
+        number = next(numbers)
+        pass_point(number, behind=False)
+        write_atomically(path, content)
+        pass_point(number, behind=True)
+
+    with (
+        mock.patch.object(Database, "writing", writing),
+        mock.patch("medkg_dagster.runtime.state.shards.write_atomically", write),
+    ):
         try:
             yield
         except CrashError:
@@ -70,6 +86,7 @@ class Histories(RuleBasedStateMachine):
         self.withdrawn: set[str] = set()
         self.doi_is_known = False
         self.is_split = False
+        self.characters, self.version = 1200, 0
         self.order: list[str] = []
         self.ran_whole = False
         for folder, numbers in (("spring", (1, 2, ALWAYS)), ("autumn", (2, 3, ALWAYS))):
@@ -153,16 +170,32 @@ class Histories(RuleBasedStateMachine):
             self.home.ledger.documents.withdraw([name], actor="ann", reason="x")
             self.withdrawn.add(name)
 
-    @rule(folder=FOLDERS)
-    def run(self, folder: str) -> None:
-        self.home.run(self.place / folder, folder)
+    @rule(characters=st.sampled_from((60, 200, 1200)))
+    def cut_into_chunks_of(self, characters: int) -> None:
+        self.characters = characters
+        self.ran_whole = False
+
+    @rule()
+    def replace_the_stage_types(self) -> None:
+        self.version += 1
+        self.ran_whole = False
+
+    def run_in(self, home: Home, folder: str, workers: int = 0) -> None:
+        chunk = {"max_characters": self.characters, "overlap": 0, "min_characters": 1}
+        home.run(
+            self.place / folder, folder, configured={"chunk": chunk}, version=self.version, workers=workers
+        )
+
+    @rule(folder=FOLDERS, workers=WORKERS)
+    def run(self, folder: str, workers: int = 0) -> None:
+        self.run_in(self.home, folder, workers)
         self.order = [*(name for name in self.order if name != folder), folder]
         self.ran_whole = True
 
     @rule(folder=FOLDERS, at=st.integers(1, 40), written=st.booleans())
     def crash(self, folder: str, at: int, written: bool) -> None:
         with crashing(at, written=written):
-            self.home.run(self.place / folder, folder)
+            self.run_in(self.home, folder)
         self.order = [*(name for name in self.order if name != folder), folder]
         self.ran_whole = False
 
@@ -177,18 +210,18 @@ class Histories(RuleBasedStateMachine):
         """Run everything to its end, accept what waits, and compare with a clean build."""
         for _ in range(2):
             for folder in self.order:
-                self.home.run(self.place / folder, folder)
+                self.run_in(self.home, folder)
             self.home.ledger.documents.accept_unlisted("auto")
         clean = Home(self.place / "clean")
         for folder in self.order:
-            clean.run(self.place / folder, folder)
+            self.run_in(clean, folder)
         if self.order:
             names = sorted(self.withdrawn)
             clean.ledger.documents.withdraw(names, actor="ann", reason="x", stored=self.withdrawn)
             if self.is_split and f"PMID:{TWIN}" in clean.ledger.documents.standing([f"PMID:{TWIN}"]):
                 clean.ledger.documents.split([f"PMID:{TWIN}"], actor="ann")
             for folder in self.order:
-                clean.run(self.place / folder, folder)
+                self.run_in(clean, folder)
             assert self.home.rows() == clean.rows()
         clean.ledger.close()
 
