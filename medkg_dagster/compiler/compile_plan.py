@@ -18,6 +18,7 @@ from medkg_dagster.compiler.ended_runs import ended_run_sensor
 from medkg_dagster.compiler.executors import build_executor
 from medkg_dagster.compiler.load_report import load_report_asset, load_report_checks, load_report_sensor
 from medkg_dagster.compiler.ops import SharedTypes
+from medkg_dagster.compiler.stage_checks import stage_checks
 from medkg_dagster.compiler.translator import PipelineAssets, PipelineTranslator, load_translator
 from medkg_dagster.conversion import gate_work_job, gate_work_sensor
 from medkg_dagster.errors import Problem, TopologyError
@@ -83,6 +84,7 @@ def compile_plan(
             ],
             asset_checks=[
                 load_report_checks(plan, settings),
+                *stage_checks([assets for assets, _ in compiled]),
                 *(
                     job_sensors.waiting_check(assets, gate, settings)
                     for assets, _ in compiled

@@ -32,8 +32,8 @@ from medkg_dagster.runtime.materialization import TABLE_ROWS, rows_table
 from medkg_dagster.runtime.tags import phase_tags
 from medkg_dagster.runtime.ticks import STARTS_PER_TICK, TICK_SECONDS
 from medkg_dagster.settings import Settings
+from medkg_dagster.stage_api._stage_types.outcome_checks import WAITING_CHECK
 from medkg_dagster.topology.names import (
-    WAITING_CHECK,
     gate_sensor_name,
     partition_set_name,
     submission_sensor_name,

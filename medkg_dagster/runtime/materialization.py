@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from dagster import MetadataValue, TableColumn, TableRecord, TableSchema
+from dagster import MetadataValue, TableColumn, TableMetadataValue, TableRecord, TableSchema
 from pydantic import BaseModel
 
 from medkg_dagster.domain.holdings import DocumentStatus, short_name
@@ -62,7 +62,7 @@ def output_metadata(ctx: StageContext, outcome: StageOutcome) -> dict[str, Metad
 
 def described_metadata(ctx: StageContext) -> dict[str, MetadataValue[Any]]:
     """Return what was set aside and what was described, for the asset catalog or a run's page."""
-    metadata = {name: _described(value) for name, value in ctx.described.items()}
+    metadata = metadata_of(ctx.described)
     if not ctx.quarantined:
         return metadata
     origins = ctx.job.origins([item.document_id for item in ctx.quarantined[:TABLE_ROWS]])
@@ -90,6 +90,24 @@ def quarantine_table(
         for item in documents[:TABLE_ROWS]
     ]
     return MetadataValue.table(rows, schema=_SCHEMA)
+
+
+def metadata_of(described: Mapping[str, Described]) -> dict[str, MetadataValue[Any]]:
+    """Return what was described as Dagster shows it."""
+    return {name: _described(value) for name, value in described.items()}
+
+
+def described_of(metadata: Mapping[str, MetadataValue[Any]]) -> dict[str, Described]:
+    """Return what is shown as it was described, as far as it is scalars and tables."""
+    described: dict[str, Described] = {}
+    for name, value in metadata.items():
+        if isinstance(value, TableMetadataValue):
+            # Of a row that was stored the schema alone knows the order.
+            names = [column.name for column in value.schema.columns]
+            described[name] = [{key: record.data[key] for key in names} for record in value.records]
+        elif value.value is None or isinstance(value.value, bool | int | float | str):
+            described[name] = value.value
+    return described
 
 
 def _described(value: Described) -> MetadataValue[Any]:

@@ -8,7 +8,7 @@ from inspect import Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from dagster import MetadataValue, OpExecutionContext, Output
+from dagster import AssetCheckEvaluation, MetadataValue, OpExecutionContext, Output
 
 from medkg_dagster.errors import (
     ConfigError,
@@ -31,6 +31,7 @@ from medkg_dagster.runtime.failures import (
     try_again,
 )
 from medkg_dagster.runtime.materialization import output_metadata, quarantine_table
+from medkg_dagster.runtime.outcome_checks import evaluation
 from medkg_dagster.runtime.policies import external_calls, is_retryable, retry_delay
 from medkg_dagster.runtime.progress import RunProgress
 from medkg_dagster.runtime.requests import given_config
@@ -76,8 +77,10 @@ class StepRunner:
     planned: PlannedStage
     factory: StageFactory
 
-    def __call__(self, context: OpExecutionContext, inputs: Mapping[str, Any]) -> Iterator[Output[Any]]:
-        """Run the stage and yield its state as the op's output `result`.
+    def __call__(
+        self, context: OpExecutionContext, inputs: Mapping[str, Any]
+    ) -> Iterator[Output[Any] | AssetCheckEvaluation]:
+        """Run the stage and yield what its checks say, and its state as the op's output `result`.
 
         Raises:
             StepFailedError: The stage failed, and trying again could not help.
@@ -88,7 +91,8 @@ class StepRunner:
             raise StepFailedError(text_of(ledger_job), ledger_job)
         step = _Step.of(self, context, ledger_job)
         with step.recorded():
-            output = step.execute(inputs)
+            output, evaluations = step.execute(inputs)
+        yield from evaluations
         yield output
 
     # Dagster asks for that of every op's function, and finding it takes a tenth of the time to make an op.
@@ -216,8 +220,8 @@ class _Step:
                 self.dagster.log.error("the ledger does not know yet that the run was cancelled: %s", error)
             raise StepInterruptedError(f"run {self.record.run.run_id} was cancelled") from None
 
-    def execute(self, inputs: Mapping[str, Any]) -> Output[Any]:
-        """Run the stage to its end."""
+    def execute(self, inputs: Mapping[str, Any]) -> tuple[Output[Any], list[AssetCheckEvaluation]]:
+        """Run the stage to its end; return its output, and what its checks say of it."""
         planned, log = self.runner.planned, self.dagster.log
         self.record.begin()
         if self.problem is not None:
@@ -236,12 +240,14 @@ class _Step:
         finally:
             progress.close()
         self.interrupts.check()
+        asset, checks = self.dagster.asset_key_for_output(RESULT), planned.contract.checks
+        evaluations = [evaluation(check, asset, ctx.described) for check in checks]
         refused = len(ctx.quarantined)
         figures = (planned.name, outcome.output_count, refused, outcome.seconds)
         log.info("%s: %d out, %d documents quarantined, %.2f s", *figures)
         self.record.finish(outcome, ctx)
         version = data_version(outcome.state, planned.metadata.state_types)
-        return versioned_output(stored, RESULT, metadata, version)
+        return versioned_output(stored, RESULT, metadata, version), evaluations
 
     def _loaded(self, argument: str, value: Any) -> Any:
         """Return an input, and its type with it where it is one unit that a document's work depends on."""

@@ -67,6 +67,7 @@ from medkg_dagster.stage_api._stage_types.metadata import (
     StageMetadata,
     SubprocessIsolation,
 )
+from medkg_dagster.stage_api._stage_types.outcome_checks import CheckVerdict, OutcomeCheck
 from medkg_dagster.stage_api._stage_types.registration import (
     Stage,
     StageBuilder,
@@ -90,6 +91,7 @@ __all__ = [
     "AnnotationRole",
     "Block",
     "BlockKind",
+    "CheckVerdict",
     "Chunk",
     "Claim",
     "Config",
@@ -134,6 +136,7 @@ __all__ = [
     "Neighbour",
     "NoParameters",
     "Node",
+    "OutcomeCheck",
     "OutputCounter",
     "OutputHandler",
     "Payload",

@@ -43,6 +43,7 @@ _OWN: dict[Key, str] = {
     (_SENSOR, names.LOAD_REPORT_SENSOR): "the sensor that reports loading",
     (_SENSOR, names.ENDED_RUNS_SENSOR): "the sensor that looks for ended runs",
     (_COMPUTATION, names.LOAD_REPORT_CHECKS): "the checks of loading",
+    (_COMPUTATION, names.STAGE_CHECKS): "the checks of stages",
 }
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
+from medkg_dagster.stage_api._stage_types.outcome_checks import WAITING_CHECK
 from medkg_dagster.stage_api._stage_types.rules import DAGSTER_RESERVED, ORDER_INPUT
 
 MAX_NAME = 100
@@ -18,13 +19,13 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*", re.ASCII)
 LOAD_REPORT = ("medkg", "load_report")
 LOAD_REPORT_GROUP = "medkg"
 LOAD_REPORT_CHECKS = "load_report_checks"
+STAGE_CHECKS = "stage_checks"
 PIPELINES_LOAD = "pipelines_load"
 PLUGINS_LOAD = "plugins_load"
 PLUGINS_UNCHANGED = "plugins_unchanged"
 JOBS_GO_ON = "jobs_go_on"
 LOAD_REPORT_SENSOR = "load_report"
 ENDED_RUNS_SENSOR = "ended_runs"
-WAITING_CHECK = "no_job_waits"
 LEDGER_JOB_RESOURCE = "medkg_ledger_job"
 STATE_RESOURCE = "medkg_state"
 

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from medkg_dagster.errors import StageRegistryError
+from medkg_dagster.stage_api._stage_types.outcome_checks import OutcomeCheck
 from medkg_dagster.stage_api._stage_types.work_at_gates import WorkAtGate
 
 API_VERSION = 1
@@ -70,6 +71,7 @@ class StageMetadata:
         batch: How many documents `execute` of such a type gets at once, as lists; 1 gives it one, as it is.
         streams_documents: Whether a batch stage gets its inputs as `DocumentValues`, and may return an
             iterator of items.
+        checks: What is judged of the outcome each time a stage of this type has run.
 
     Raises:
         StageRegistryError: A field is invalid; the message names the stage type, the field and the rule.
@@ -93,6 +95,7 @@ class StageMetadata:
     per_document: bool = False
     batch: int = 1
     streams_documents: bool = False
+    checks: tuple[OutcomeCheck, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("state_key", "dependencies", "optional_dependencies"):
@@ -130,6 +133,7 @@ class StageMetadata:
             "per_document": self.per_document,
             "batch": self.batch,
             "streams_documents": self.streams_documents,
+            "checks": [check.name for check in self.checks],
         }
 
 
@@ -219,6 +223,11 @@ def _invalid_values(metadata: StageMetadata) -> list[str]:
         problems.append(f"work_at_gates must be a tuple of WorkAtGate, got {works!r}")
     elif len({work.name for work in works}) != len(works) or len({work.sets for work in works}) != len(works):
         problems.append("work_at_gates declares a name or a field twice")
+    checks = metadata.checks
+    if not isinstance(checks, tuple) or not all(isinstance(check, OutcomeCheck) for check in checks):
+        problems.append(f"checks must be a tuple of OutcomeCheck, got {checks!r}")
+    elif len({check.name for check in checks}) != len(checks):
+        problems.append("checks declares a name twice")
     return problems
 
 

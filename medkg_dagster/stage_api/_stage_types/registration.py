@@ -21,6 +21,7 @@ from medkg_dagster.stage_api._stage_types.metadata import (
     SubprocessIsolation,
     qualified_name,
 )
+from medkg_dagster.stage_api._stage_types.outcome_checks import OutcomeCheck
 from medkg_dagster.stage_api._stage_types.work_at_gates import WorkAtGate
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
@@ -81,6 +82,7 @@ class StageRegistration:
         per_document: bool = False,
         batch: int = 1,
         streams_documents: bool = False,
+        checks: tuple[OutcomeCheck, ...] = (),
     ) -> StageRegistration:
         """Return the registration of a stage whose class takes its configuration.
 
@@ -104,6 +106,7 @@ class StageRegistration:
             per_document: Whether `execute` works on one document.
             batch: How many documents `execute` of such a type gets at once.
             streams_documents: Whether a batch stage gets its inputs by document.
+            checks: What is judged of the outcome.
 
         Raises:
             StageRegistryError: A field is invalid, or the class does not take the configuration.
@@ -128,6 +131,7 @@ class StageRegistration:
             per_document=per_document,
             batch=batch,
             streams_documents=streams_documents,
+            checks=checks,
         )
         return cls(metadata, _from_config(stage_type, stage, config_model))
 
