@@ -12,6 +12,7 @@ from medkg_dagster.cli.ledger import find_job, require_ledger
 from medkg_dagster.cli.ledger.changes import user_name
 from medkg_dagster.cli.output import echo_json, echo_records, one_line, seconds
 from medkg_dagster.cli.stores import stored_versions, take_out
+from medkg_dagster.cli.text_kept import text_kept_lines
 from medkg_dagster.domain.holdings import DocumentStatus, short_name
 from medkg_dagster.domain.identity import merged_identifiers
 from medkg_dagster.settings import Settings
@@ -83,6 +84,8 @@ def show_document(settings: Settings, document: str, as_json: bool) -> None:
     _print_document(known)
     dated = f", of {one_line(known.date)}" if known.date else ""
     click.echo(f"  from {one_line(known.origin) or '-'}{dated}, first seen {seconds(known.since)}")
+    for line in text_kept_lines(known.text_kept):
+        click.echo(f"  {line}")
     if identifiers:
         named = ", ".join(f"{scheme} {one_line(value)}" for scheme, value in sorted(identifiers.items()))
         click.echo(f"  known as {named}")

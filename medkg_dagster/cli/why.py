@@ -10,6 +10,7 @@ import click
 from medkg_dagster.cli.ledger import open_ledger
 from medkg_dagster.cli.output import echo_json, echo_records, one_line, paragraph, seconds
 from medkg_dagster.cli.stores import stored_versions
+from medkg_dagster.cli.text_kept import text_kept_lines
 from medkg_dagster.domain.holdings import DocumentStatus
 from medkg_dagster.settings import Settings
 
@@ -65,6 +66,8 @@ def _print(item: DocumentExplanation, described: Mapping[str, Any]) -> None:
         if known.reason:
             click.echo(paragraph(known.reason, "  "))
         click.echo(f"  from {one_line(known.origin) or '-'}, first seen {seconds(known.since)}")
+        for line in text_kept_lines(known.text_kept):
+            click.echo(f"  {line}")
     if item.forms:
         click.echo(f"  the same work as {', '.join(item.forms)}")
     for name, state in described["stores"].items():

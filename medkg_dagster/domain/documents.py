@@ -112,11 +112,41 @@ class TextKept(Value):
         found: What the source has.
         kept: What of that the document holds, in its text or any other field.
         left_out: What is not in it, by reason; what is lost without one is under `UNEXPLAINED`.
+        tables: How many tables are in its text.
+        pages: How many pages a PDF has.
+        pages_without_text: How many of them show something and have no text that can be read.
+        glyphs_without_meaning: How many of a PDF's glyphs are in fonts that do not say what they mean.
     """
 
     found: int
     kept: int
     left_out: dict[str, int] = Field(default_factory=dict)
+    tables: int = 0
+    pages: int = 0
+    pages_without_text: int = 0
+    glyphs_without_meaning: int = 0
+
+    @property
+    def share(self) -> float:
+        """How much of what is to be read is in it and can be read, 0 to 1; what a rule leaves out is not."""
+        wanted = self.kept + self.left_out.get(UNEXPLAINED, 0)
+        legible = max(0, self.kept - self.glyphs_without_meaning) / wanted if wanted else 1.0
+        return legible * ((self.pages - self.pages_without_text) / self.pages if self.pages else 1.0)
+
+    def losses(self) -> dict[str, str]:
+        """Return what is lost of the source, a hundredth or more, each with what to do about it."""
+        counted = "glyphs" if self.pages else "words"
+        lost = self.left_out.get(UNEXPLAINED, 0)
+        ocr = "run OCR on it first"
+        return {
+            f"{part:,} of {whole:,} {what} ({part / whole:.0%})": advice
+            for part, whole, what, advice in (
+                (self.pages_without_text, self.pages, "pages hold no text, only images", ocr),
+                (self.glyphs_without_meaning, self.found, "glyphs are in fonts without meaning", ocr),
+                (lost, self.found, f"{counted} are not in it, for no reason", "fetch it in another form"),
+            )
+            if part > whole / 100
+        }
 
 
 _LARGE = {"text", "sections", "annotations", "authors", "references"}

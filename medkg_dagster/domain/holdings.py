@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from medkg_dagster.domain import Value
+from medkg_dagster.domain.documents import TextKept
 
 
 class DocumentStatus(StrEnum):
@@ -99,6 +100,7 @@ class ParsedDocument(Value):
         retracts: CURIEs of the articles whose retraction it is the notice of.
         date: Its date, as precise as its source.
         rank: How good a form of its work it is, see `rank_of`.
+        text_kept: How much of its source is in it; None where nobody counted.
     """
 
     item: str
@@ -114,6 +116,7 @@ class ParsedDocument(Value):
     retracts: tuple[str, ...] = ()
     date: str | None = None
     rank: tuple[int, int] = (1, 0)
+    text_kept: TextKept | None = None
 
 
 class KnownDocument(Value):
@@ -135,6 +138,7 @@ class KnownDocument(Value):
         apart_by: Who said that it is no form of another document; None where nobody did.
         since: When it was first known.
         changed_at: When its status or content changed last.
+        text_kept: How much of its source was in it when it was parsed last; None where nobody counted.
     """
 
     id: str
@@ -152,6 +156,7 @@ class KnownDocument(Value):
     apart_by: str | None
     since: str
     changed_at: str
+    text_kept: TextKept | None = None
 
 
 class Holding(Value):

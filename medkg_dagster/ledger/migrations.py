@@ -172,4 +172,5 @@ MIGRATIONS = (
     Migration(7, _NAMES, _NAMES),
     Migration(8),
     Migration(9),
+    Migration(10),
 )

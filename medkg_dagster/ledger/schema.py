@@ -12,7 +12,9 @@ from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Tabl
 
 METADATA = MetaData()
 SINCE = "since"
-_GATES, _AUDIT, _RUNS, _DOCUMENTS, _WORKS, _FORMS, _NOTICES = ({SINCE: version} for version in range(3, 10))
+_GATES, _AUDIT, _RUNS, _DOCUMENTS, _WORKS, _FORMS, _NOTICES, _COUNTS = (
+    {SINCE: version} for version in range(3, 11)
+)
 
 
 def _number() -> Column[Any]:
@@ -275,6 +277,7 @@ DOCUMENTS = Table(
     Column("apart_by", Text, info=_WORKS),
     Column("words", Text, nullable=False, server_default="", info=_WORKS),
     Column("used", Text, info=_FORMS),
+    Column("text_kept", Text, info=_COUNTS),
     Index("ledger_documents_with_status", "status", "id", info=_WORKS),
     Index("ledger_documents_of_source", "source", "id", info=_WORKS),
     Index("ledger_documents_by_status", "status", info=_DOCUMENTS),

@@ -105,6 +105,9 @@ def test_a_check_without_a_verdict_fails_its_step_by_name(reading: Callable[...,
     assert "must return a CheckVerdict" in str(failure.step_failure_data.error)
 
 
+FINE: dict[str, Any] = {"name": "fine", "description": "All is fine.", "judge": judge}
+
+
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
@@ -116,7 +119,7 @@ def test_a_check_without_a_verdict_fails_its_step_by_name(reading: Callable[...,
 )
 def test_a_check_that_could_not_be_shown_or_judged_is_refused(fields: dict[str, Any], reason: str) -> None:
     with pytest.raises(StageRegistryError, match=reason):
-        OutcomeCheck(**{"name": "fine", "description": "All is fine.", "judge": judge} | fields)
+        OutcomeCheck(**{**FINE, **fields})
 
 
 def test_a_stage_type_declares_each_check_once() -> None:

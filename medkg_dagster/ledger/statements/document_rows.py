@@ -24,6 +24,8 @@ _FEW = 5000
 _NOT_JUDGED = {"status": DocumentStatus.CURRENT.value, "reason": None, "stage": None}
 """What a holding is where no stage has said anything of it."""
 
+_OBJECTS = {"identifiers", "text_kept"}
+
 Verdict = tuple[DocumentStatus, str | None]
 _NOT_HELD: Verdict = (DocumentStatus.WITHDRAWN, "no source lists it any more")
 _PUT_STATUS = (
@@ -222,5 +224,6 @@ def _verdict(row: Row[Any], held: Mapping[str, str | None], nobody: Verdict) -> 
 
 
 def _known(row: Row[Any]) -> KnownDocument:
-    values = {name: getattr(row, name) for name in KnownDocument.model_fields if name != "identifiers"}
-    return KnownDocument(**values, identifiers=from_json(row.identifiers))
+    values = {name: getattr(row, name) for name in KnownDocument.model_fields if name not in _OBJECTS}
+    text_kept = None if row.text_kept is None else from_json(row.text_kept)
+    return KnownDocument(**values, identifiers=from_json(row.identifiers), text_kept=text_kept)

@@ -112,6 +112,8 @@ def _description(
     for _, form in forms:
         identifiers = {**form["identifiers"], **identifiers}
     title, url, date = storable(best["title"]), best["url"], best["date"]
+    # An earlier release counted nothing.
+    kept = best.get("text_kept")
     words = (name, title, row.origin, *map(storable, identifiers.values()))
     values = {
         "title": title,
@@ -124,6 +126,7 @@ def _description(
         "date": None if date is None else storable(date),
         "tier": best["rank"][0],
         "characters": best["rank"][1],
+        "text_kept": None if kept is None else dump_json(kept),
         "words": " ".join(words).lower(),
         "used": form_key(row) if row.status == DocumentStatus.CURRENT else None,
     }

@@ -14,13 +14,15 @@ from pydantic import Field
 
 from medkg_dagster.domain.holdings import ParsedDocument
 from medkg_dagster.domain.identity import rank_of
-from medkg_dagster.errors import UnsafeDocumentError
+from medkg_dagster.errors import UnreadableDocumentError, UnsafeDocumentError
 from medkg_dagster.stage_api import (
+    CheckVerdict,
     Config,
     Document,
     DocumentContext,
     DocumentResult,
     DownloadedFile,
+    OutcomeCheck,
     Payload,
     PayloadFormat,
     StageContext,
@@ -52,6 +54,16 @@ class ParseConfig(Config):
         default=False,
         description="Behind a download, use title and abstract of an article record without a file; by "
         "default it is left out.",
+    )
+    text_kept_warning: float = Field(
+        default=0.85,
+        ge=0,
+        le=1,
+        description="Let the check text_kept warn of a document that holds less of what is to be read of its "
+        "source than this share.",
+    )
+    text_kept_minimum: float = Field(
+        default=0.5, ge=0, le=1, description="Set a document aside that holds less than this share."
     )
 
 
@@ -92,7 +104,8 @@ class ParseStage:
         )
         from medkg_dagster.stages.parse.text_kept import describe_text_kept
 
-        describe_text_kept(ctx, [result.made["document"] for result in results])
+        documents = [result.made["document"] for result in results]
+        describe_text_kept(ctx, documents, self._config.text_kept_warning)
 
     def parse_file(self, payload: Payload, file: DownloadedFile, path: Path) -> Document:
         """Parse the file that was fetched for a payload, as converted where it was.
@@ -121,7 +134,8 @@ class ParseStage:
         """Parse one payload: one study, article or file.
 
         Raises:
-            UnreadableDocumentError: The content is truncated, mis-encoded or not of its format.
+            UnreadableDocumentError: The content is truncated, mis-encoded or not of its format, or too much
+                of it cannot be read.
             UnsafeDocumentError: The content is too large, or declares entities.
         """
         size = len(payload.content)
@@ -130,7 +144,28 @@ class ParseStage:
                 f"{payload.origin}: {size:,} bytes, the limit is {self._config.max_content_bytes:,}; "
                 "split the file or raise max_content_bytes"
             )
-        return _parser(payload.format)(payload, self._config)
+        document = _parser(payload.format)(payload, self._config)
+        kept = document.text_kept
+        if kept is not None and kept.share < self._config.text_kept_minimum:
+            losses = "; ".join(f"{loss}: {advice}" for loss, advice in kept.losses().items())
+            raise UnreadableDocumentError(
+                f"{payload.origin}: {losses}. {kept.share:.0%} of what is to be read can be, the least is "
+                f"{self._config.text_kept_minimum:.0%} (text_kept_minimum)"
+            )
+        return document
+
+
+def _judge_text_kept(described: Mapping[str, Any]) -> CheckVerdict:
+    low = described.get("text_kept_low", 0)
+    shown = {"documents_below": low, "percent_of_all": described.get("text_kept_percent")}
+    return CheckVerdict(not low, {**shown, "worst": described["text_lost"]} if low else shown)
+
+
+TEXT_KEPT = OutcomeCheck(
+    "text_kept",
+    "Every document holds what is to be read of its source, or nearly all of it (`text_kept_warning`).",
+    _judge_text_kept,
+)
 
 
 def _parsed(payload: Mapping[str, Any], document: Mapping[str, Any]) -> ParsedDocument:
@@ -148,6 +183,7 @@ def _parsed(payload: Mapping[str, Any], document: Mapping[str, Any]) -> ParsedDo
         retracts=tuple(document["retracts"]),
         date=document["date"],
         rank=rank_of(document["format"], document["characters"]),
+        text_kept=document["text_kept"],
     )
 
 
@@ -186,4 +222,5 @@ def register() -> StageRegistration:
         optional_dependencies=("download",),
         kinds=("python",),
         per_document=True,
+        checks=(TEXT_KEPT,),
     )

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from medkg_dagster.domain.documents import UNEXPLAINED
-from medkg_dagster.stage_api import Document, StageContext, TextKept
+from medkg_dagster.stage_api import BlockKind, Document, StageContext, TextKept
 from medkg_dagster.stages.parse.document_text import clean
 from medkg_dagster.stages.parse.xml import Element, child_nodes, plain_text
 from medkg_dagster.stages.parse.xml.formulas import LEAVES, formula_text
@@ -49,7 +49,14 @@ def with_text_kept(document: Document, source: Texts, between: Texts = _NONE) ->
     left_out[UNEXPLAINED] = lost
     left_out = {reason: count for reason, count in left_out.items() if count}
     found = kept + sum(left_out.values())
-    return document.model_copy(update={"text_kept": TextKept(found=found, kept=kept, left_out=left_out)})
+    text_kept = TextKept(found=found, kept=kept, left_out=left_out, tables=count_tables(document))
+    return document.model_copy(update={"text_kept": text_kept})
+
+
+def count_tables(document: Document) -> int:
+    """Return how many tables the text of a document has."""
+    blocks = (block for section in document.sections for block in section.blocks)
+    return sum(block.kind is BlockKind.TABLE for block in blocks)
 
 
 def xml_texts(root: Element, reason_of: Callable[[Element, str], str]) -> Texts:
@@ -114,32 +121,53 @@ def _told(*values: str | None) -> Iterable[str]:
     return filter(None, values)
 
 
-def describe_text_kept(ctx: StageContext, documents: Iterable[Mapping[str, Any]]) -> None:
+def describe_text_kept(ctx: StageContext, documents: Iterable[Mapping[str, Any]], warning: float) -> None:
     """Show how much of their sources documents hold, in percent, and which of them hold least, and why.
 
     Args:
         ctx: The stage's surroundings.
         documents: The documents' headers.
+        warning: The share of what is to be read below which something is wrong with a document.
     """
-    counted = [(header, header["text_kept"]) for header in documents if header["text_kept"]]
-    found = sum(kept["found"] for _, kept in counted)
+    counted = [
+        (header, TextKept.model_validate(header["text_kept"])) for header in documents if header["text_kept"]
+    ]
+    found = sum(kept.found for _, kept in counted)
     if not found:
         return
-    ctx.describe("text_kept_percent", _percent(sum(kept["kept"] for _, kept in counted), found))
+    ctx.describe("text_kept_percent", _percent(sum(kept.kept for _, kept in counted), found))
+    _describe_lost(ctx, [(header, kept) for header, kept in counted if kept.share < warning])
     rows = [
         {
             "document": header["id"],
             "title": header["title"],
-            "percent": _percent(kept["kept"], kept["found"]),
-            "left_out": ", ".join(f"{reason}: {count}" for reason, count in kept["left_out"].items()),
+            "percent": _percent(kept.kept, kept.found),
+            "left_out": ", ".join(f"{reason}: {count}" for reason, count in kept.left_out.items()),
         }
         for header, kept in counted
-        if kept["kept"] < kept["found"]
+        if kept.kept < kept.found
     ]
     if rows:
         ctx.describe(
             "text_left_out", sorted(rows, key=lambda row: (row["percent"], row["document"]))[:_WORST]
         )
+
+
+def _describe_lost(ctx: StageContext, low: Sequence[tuple[Mapping[str, Any], TextKept]]) -> None:
+    ctx.describe("text_kept_low", len(low))
+    if not low:
+        return
+    rows = [
+        {
+            "document": header["id"],
+            "title": header["title"],
+            "percent": round(100 * kept.share, 2),
+            "lost": "; ".join(kept.losses()),
+            "what_to_do": "; ".join(dict.fromkeys(kept.losses().values())),
+        }
+        for header, kept in low
+    ]
+    ctx.describe("text_lost", sorted(rows, key=lambda row: (row["percent"], row["document"]))[:_WORST])
 
 
 def _percent(part: int, whole: int) -> float:

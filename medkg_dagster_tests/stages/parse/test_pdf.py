@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -126,11 +127,25 @@ def test_an_encrypted_pdf_is_refused() -> None:
         parse(bytes(pdf.output()))
 
 
-def test_a_pdf_without_text_needs_ocr() -> None:
+@pytest.mark.parametrize(
+    ("drawn", "reason"),
+    [
+        (
+            lambda pdf: pdf.image(Image.new("L", (60, 80), 128), 0, 0, 60, 80),
+            r"1 pages holds text, only images; run OCR",
+        ),
+        (lambda pdf: pdf.rect(10, 10, 50, 50), "only drawings, as letters turned to outlines are; run OCR"),
+        (lambda _pdf: None, "or anything at all; fetch it again"),
+    ],
+)
+def test_a_pdf_without_text_is_refused_for_what_it_has_instead(
+    drawn: Callable[[FPDF], object], reason: str
+) -> None:
     pdf = FPDF()
     pdf.add_page()
+    drawn(pdf)
 
-    with pytest.raises(UnreadableDocumentError, match="OCR"):
+    with pytest.raises(UnreadableDocumentError, match=reason):
         parse(bytes(pdf.output()))
 
 
@@ -144,7 +159,9 @@ def test_a_pdf_most_of_whose_pages_are_images_needs_ocr_and_says_how_many() -> N
         pdf.image(Image.new("L", (60, 80), 128), 0, 0, pdf.w, pdf.h)
         pdf.text(40, 830, "This content was downloaded from an archive")
 
-    with pytest.raises(UnreadableDocumentError, match=r"3 of the PDF's 4 pages \(75%\).*OCR"):
+    with pytest.raises(
+        UnreadableDocumentError, match=r"3 of 4 pages hold no text, only images \(75%\): run OCR.*25% of what"
+    ):
         parse(bytes(pdf.output()))
 
 

@@ -39,9 +39,8 @@ from medkg_dagster.stages.parse.pdf.lines import (
 )
 from medkg_dagster.stages.parse.pdf.reference_list import parse_references
 from medkg_dagster.stages.parse.pdf.tables import WRAPPED
+from medkg_dagster.stages.parse.text_kept import count_tables
 
-MAX_SCANNED_SHARE = 0.5
-MAX_GARBLED_SHARE = 0.5
 LITTLE_TEXT = 500
 
 
@@ -63,7 +62,9 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
     left_out["numbers of lines"] += sum(dropped for _, dropped in numbered)
     pages, furniture = drop_furniture([page for page, _ in numbered])
     left_out["running headers, footers and page numbers"] += furniture
-    _refuse_unreadable(source, {page.number for page in pages if page.lines}, payload.origin)
+    read = {page.number for page in pages if page.lines}
+    if not read:
+        raise UnreadableDocumentError(f"{payload.origin}: {_why_empty(source)}")
     placed, marks = reading_order(pages)
     left_out["marks of citations and notes"] += marks
     kind = type_of(placed)
@@ -86,7 +87,7 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
         url=f"https://doi.org/{doi}" if doi else None,
     )
     document = make_document(payload, builder, metadata, references=references)
-    return document.model_copy(update={"text_kept": _kept(document, source)})
+    return document.model_copy(update={"text_kept": _kept(document, source, len(source.wordless - read))})
 
 
 def _plain(text: str) -> str:
@@ -120,7 +121,8 @@ class _Source:
         found: How many glyphs it has.
         codes: Their codes, as they are before anything is done with them.
         garbled: How many of them have no meaning.
-        images: The numbers of the pages that have an image and no or little text.
+        images: How many pages have an image.
+        wordless: The numbers of the pages that show something, and have no or little text.
         left_out: Glyphs that are in none of the lines, by reason.
     """
 
@@ -130,7 +132,8 @@ class _Source:
     found: int = 0
     codes: list[Integers] = field(default_factory=list)
     garbled: int = 0
-    images: set[int] = field(default_factory=set)
+    images: int = 0
+    wordless: set[int] = field(default_factory=set)
     left_out: Counter[str] = field(default_factory=Counter)
 
 
@@ -178,8 +181,11 @@ def _read_page(pdf: Any, number: int, origin: str, config: ParseConfig, source: 
             directions = read_glyphs(text_page, page.get_bbox(), exactly=number == 0)
             found = sum(map(len, directions))
             source.found += found
-            if found < LITTLE_TEXT and any(page.get_objects([pdfium.raw.FPDF_PAGEOBJ_IMAGE])):
-                source.images.add(number)
+            if found < LITTLE_TEXT:
+                has_image = any(page.get_objects([pdfium.raw.FPDF_PAGEOBJ_IMAGE]))
+                source.images += has_image
+                if has_image or (not found and any(page.get_objects())):
+                    source.wordless.add(number)
             for rank, there in enumerate(directions):
                 source.codes.append(there.codes)
                 source.garbled += there.count_meaningless()
@@ -197,26 +203,14 @@ def _read_page(pdf: Any, number: int, origin: str, config: ParseConfig, source: 
         page.close()
 
 
-def _refuse_unreadable(source: _Source, read: set[int], origin: str) -> None:
-    """Refuse a PDF most of which cannot be read.
-
-    Args:
-        source: What was read.
-        read: The pages that have text besides running headers and page numbers.
-        origin: The file.
-    """
-    scanned = len(source.images - read)
-    if not read or scanned > MAX_SCANNED_SHARE * source.count:
-        count = scanned or source.count
-        raise UnreadableDocumentError(
-            f"{origin}: {count} of the PDF's {source.count} pages ({count / source.count:.0%}) hold no text, "
-            "only images; run OCR on it first"
-        )
-    if source.garbled > MAX_GARBLED_SHARE * source.found:
-        raise UnreadableDocumentError(
-            f"{origin}: {source.garbled:,} of the PDF's {source.found:,} glyphs "
-            f"({source.garbled / source.found:.0%}) are in fonts without meaning; run OCR on it"
-        )
+def _why_empty(source: _Source) -> str:
+    """Return why nothing can be read of a PDF, and what to do."""
+    pages = f"none of the PDF's {source.count} pages hold{'s' * (source.count == 1)} text"
+    if source.images:
+        return f"{pages}, only images; run OCR on it first"
+    if source.wordless:
+        return f"{pages}, only drawings, as letters turned to outlines are; run OCR on it first"
+    return f"{pages}, or anything at all; fetch it again or in another form"
 
 
 def _write(
@@ -263,8 +257,14 @@ def _listed(
     return references, [*passages[:start], *others, *rest, *passages[end:]]
 
 
-def _kept(document: Document, source: _Source) -> TextKept:
-    """Compare the glyphs of the pages, as they were before anything was done with them, with the text."""
+def _kept(document: Document, source: _Source, wordless: int) -> TextKept:
+    """Compare the glyphs of the pages, as they were before anything was done with them, with the text.
+
+    Args:
+        document: The document.
+        source: What was read.
+        wordless: How many pages have nothing but furniture to be read, and show something.
+    """
     texts = (document.title, document.text, *(reference.text for reference in document.references))
     there = count_glyphs(np.concatenate(source.codes))
     lost = (there - glyphs_of("\n".join(texts))).total()
@@ -272,4 +272,12 @@ def _kept(document: Document, source: _Source) -> TextKept:
     if lost > sum(left_out.values()):
         left_out[UNEXPLAINED] = lost - sum(left_out.values())
     found = there.total()
-    return TextKept(found=found, kept=found - sum(left_out.values()), left_out=left_out)
+    return TextKept(
+        found=found,
+        kept=found - sum(left_out.values()),
+        left_out=left_out,
+        tables=count_tables(document),
+        pages=source.count,
+        pages_without_text=wordless,
+        glyphs_without_meaning=min(source.garbled, found),
+    )
