@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +19,8 @@ from medkg_dagster.settings import Settings
 if TYPE_CHECKING:
     from medkg_dagster.domain.holdings import DocumentExplanation
 
-_STAGES = {"JOB": "job", "STAGE": "stage", "OUTCOME": "outcome", "AT": "at", "WHY": "message"}
+_STAGES = {"JOB": "job", "STAGE": "stage", "OUTCOME": "outcome", "AT": "at", "WORK": "done", "WHY": "message"}
+_KEY_SHOWN = 8
 _HOLDINGS = {"PIPELINE": "pipeline", "SOURCE": "source", "FILE": "origin", "STATUS": "status"}
 
 
@@ -33,7 +36,7 @@ def why(settings: Settings, wanted: str, as_json: bool) -> None:
     with open_ledger(settings) as book:
         found = book.documents.explain(wanted)
     stored = stored_versions(settings, [item.id for item in found])
-    described = [_describe(item, stored[item.id]) for item in found]
+    described = [_describe(settings.home, item, stored[item.id]) for item in found]
     if as_json:
         echo_json(described)
         return
@@ -41,9 +44,35 @@ def why(settings: Settings, wanted: str, as_json: bool) -> None:
         _print(item, more)
 
 
-def _describe(item: DocumentExplanation, stored: Mapping[str, frozenset[str] | None]) -> dict[str, Any]:
+def _describe(
+    home: Path, item: DocumentExplanation, stored: Mapping[str, frozenset[str] | None]
+) -> dict[str, Any]:
     stores = {name: _store_state(item, versions) for name, versions in stored.items()}
-    return {**item.model_dump(mode="json"), "stores": stores}
+    described = item.model_dump(mode="json")
+    names = [item.id, *(holding.item for holding in item.holdings)]
+    for verdict in described["stages"]:
+        verdict["work"] = _work(home, verdict, names)
+    return {**described, "stores": stores}
+
+
+def _work(home: Path, verdict: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any] | None:
+    """Return what the stage's last run did about a document, and under which key that is remembered."""
+    from medkg_dagster.runtime.state.archives import find_archives
+    from medkg_dagster.runtime.state.work_account import work_on
+
+    job = (verdict["pipeline"], verdict["job_id"])
+    for path in find_archives(home, *job, verdict["stage"]):
+        if (found := work_on(path, names)) is not None:
+            return asdict(found)
+    return None
+
+
+def _work_shown(work: Mapping[str, Any] | None) -> str:
+    if work is None:
+        return ""
+    key = "/".join(part[:_KEY_SHOWN] for part in work["key"].split("/"))
+    because = f", {work['because']}" if work["because"] else ""
+    return f"{key} {'reused' if work['is_reused'] else 'computed'}{because}"
 
 
 def _store_state(item: DocumentExplanation, versions: frozenset[str] | None) -> str:
@@ -77,6 +106,11 @@ def _print(item: DocumentExplanation, described: Mapping[str, Any]) -> None:
         click.echo(f"  {runs or 'the next run'} brings the stores up to date")
     echo_records(_HOLDINGS, described["holdings"], "  ")
     rows = [
-        {**verdict, "job": f"{verdict['pipeline']}/{verdict['job_id']}"} for verdict in described["stages"]
+        {
+            **verdict,
+            "job": f"{verdict['pipeline']}/{verdict['job_id']}",
+            "done": _work_shown(verdict["work"]),
+        }
+        for verdict in described["stages"]
     ]
     echo_records(_STAGES, rows, "  ")

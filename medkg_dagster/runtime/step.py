@@ -1,6 +1,6 @@
 """One step of a run: configure, invoke, store, record in the ledger, describe for the asset catalog."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -40,6 +40,7 @@ from medkg_dagster.runtime.state.archives import archive_state, data_version
 from medkg_dagster.runtime.state.io_manager import StateIOManager, StoredState, load_reference
 from medkg_dagster.runtime.state.leases import LEASES, leased
 from medkg_dagster.runtime.state.memo import MemoEngine
+from medkg_dagster.runtime.state.work_account import WorkAccount
 from medkg_dagster.runtime.step_record import StepRecord
 from medkg_dagster.stage_api import QuarantinedDocument, StageContext, StageMetadata, SubprocessIsolation
 from medkg_dagster.stage_api._context import withhold_secrets
@@ -236,7 +237,7 @@ class _Step:
                 ctx.recall = engine.recall
                 outcome = self.runner.call(configured, ctx, loaded, engine)
                 metadata = output_metadata(ctx, outcome)
-                stored = self._store(outcome, engine.work)
+                stored = self._store(outcome, engine.account)
         finally:
             progress.close()
         self.interrupts.check()
@@ -273,13 +274,16 @@ class _Step:
             extensions=self.runner.factory.extensions,
         )
 
-    def _store(self, outcome: StageOutcome, work: Collection[str]) -> StoredState | None:
+    def _store(self, outcome: StageOutcome, account: WorkAccount) -> StoredState | None:
         """Store what the stage wrote; were it left to Dagster, the ledger would not hear of a full disk."""
         if not outcome.state:
             return None
-        content = archive_state(outcome.state, self.runner.planned.metadata.state_types, work)
+        types = self.runner.planned.metadata.state_types
         step = self.dagster.get_step_execution_context()
-        return self._io_manager.store(step.get_output_context(self._handle), content)
+        return self._io_manager.store(
+            step.get_output_context(self._handle),
+            lambda path: archive_state(outcome.state, types, account, path),
+        )
 
     @property
     def _handle(self) -> StepOutputHandle:

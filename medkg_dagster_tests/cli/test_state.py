@@ -114,3 +114,45 @@ def test_the_state_of_a_job_that_is_removed_goes_with_it(medkg: Medkg, home: Pat
 
     assert list((home / "state").rglob("*.state.zip")) == []
     assert prune(medkg)["needed"]["files"] == 0
+
+
+def why(medkg: Medkg, name: str) -> dict[str, dict[str, Any]]:
+    """Return by stage what is told of the work on a document."""
+    (described,) = json.loads(medkg("why", name, "--json").stdout)
+    return {verdict["stage"]: verdict["work"] for verdict in described["stages"]}
+
+
+def test_why_tells_under_which_key_work_is_remembered_and_why_it_was_done(
+    medkg: Medkg, home: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "articles"
+    for number in (1, 2):
+        write_article(folder, number)
+    auto = AutoPipeline.compiled(home)
+    auto.run(folder)
+    first = why(medkg, "1.xml")
+    write_article(folder, 1, version=1)
+    write_article(folder, 3)
+    auto.run(folder, {"chunk": {"config": {"max_characters": 900}}})
+    changed, same, new = (why(medkg, f"{number}.xml") for number in (1, 2, 3))
+
+    assert first["ingest"] is first["kg"] is None
+    assert {first[stage]["because"] for stage in ("parse", "ir_validation", "chunk", "extract")} == {
+        "it is new here"
+    }
+    assert (changed["parse"]["because"], changed["parse"]["is_reused"]) == (
+        "what it is made of changed",
+        False,
+    )
+    assert (same["parse"]["because"], same["parse"]["is_reused"]) == ("", True)
+    assert new["parse"]["because"] == "it is new here"
+    assert {work["chunk"]["because"] for work in (changed, same, new)} == {"config changed"}
+    before, after = (work["parse"]["key"].split("/") for work in (first, changed))
+    assert before[0] == after[0]
+    assert before[1] != after[1]
+    before, after = (work["chunk"]["key"].split("/") for work in (why(medkg, "2.xml"), same))
+    assert before == after
+    assert first["chunk"]["key"].split("/")[0] != after[0]
+    shown = medkg("why", "1.xml").stdout
+    assert f"{changed['parse']['key'][:8]}/" in shown
+    assert "computed, config changed" in shown

@@ -114,12 +114,15 @@ class AutoPipeline:
         definitions = compile_plan(load_plan(CONFIG, factory), factory, Settings(home=home, config=CONFIG))
         return cls(definitions.resolve_job_def("auto"), home)
 
-    def run(self, folder: Path) -> ExecuteInProcessResult:
-        """Run it on a folder."""
+    def run(
+        self, folder: Path, others: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> ExecuteInProcessResult:
+        """Run it on a folder, other stages than `ingest` as they are configured here."""
         ingest = {"config": {"adapter": "files", "params": {"path": str(folder)}}}
+        stages = {"ingest": ingest, **(others or {})}
         with instance_in_memory() as instance:
             return self.job.execute_in_process(
-                run_config={"ops": {"auto__stages": {"ops": {"ingest": ingest}}}}, instance=instance
+                run_config={"ops": {"auto__stages": {"ops": stages}}}, instance=instance
             )
 
     def graph(self) -> closing[SqlGraph]:

@@ -25,6 +25,7 @@ from medkg_dagster.runtime.state.archives import archive_state, read_archive, us
 from medkg_dagster.runtime.state.leases import LEASE_SECONDS, LEASES, leased, read_leases
 from medkg_dagster.runtime.state.prune import Pruned, prune
 from medkg_dagster.runtime.state.shards import Memo, ShardStore
+from medkg_dagster.runtime.state.work_account import WorkAccount
 from medkg_dagster.stage_api import MemoryPart
 from medkg_dagster.stage_api._document_loop import DocumentOutcome
 from medkg_dagster.stage_api._documents import DocumentValues
@@ -68,7 +69,7 @@ class Deployment:
         path = self.archive(job)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".new")
-        partial.write_bytes(archive_state({"words": values}, TYPES, work))
+        partial.write_bytes(archive_state({"words": values}, TYPES, WorkAccount(work)))
         partial.replace(path)
 
     def read(self, job: str) -> DocumentValues:
@@ -164,7 +165,8 @@ def test_work_that_made_nothing_is_remembered_as_long_as_the_state_it_is_part_of
     memo.close()
     path = deployment.archive("job")
     path.parent.mkdir(parents=True)
-    path.write_bytes(archive_state({"words": DocumentValues((), TYPES["words"])}, TYPES, memo.work))
+    nothing = {"words": DocumentValues((), TYPES["words"])}
+    path.write_bytes(archive_state(nothing, TYPES, WorkAccount(memo.work)))
     deployment.age()
 
     deployment.prune()

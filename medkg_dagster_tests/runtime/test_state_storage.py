@@ -36,7 +36,7 @@ def manager(folder: Path) -> StateIOManager:
 def write(folder: Path, value: Mapping[str, object], partition: str = "default") -> None:
     content = archive_state(value, TYPES[STAGE])
     with build_output_context(asset_key=AssetKey(STAGE), partition_key=partition) as context:
-        manager(folder).store(context, content)
+        manager(folder).store(context, lambda _path: content)
 
 
 def read(folder: Path, key: str, partition: str = "default") -> object:

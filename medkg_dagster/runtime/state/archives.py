@@ -1,13 +1,13 @@
 """Archives: what a stage wrote for a partition, a zip with one member per state key.
 
-The member of a key that is kept by document is a manifest of its parts, which are in shards. One more member
-names the shards that remember the work.
+The member of a key that is kept by document is a manifest of its parts, which are in shards. More members say
+what the work was, see `work_account`.
 """
 
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,20 @@ from pydantic_core import from_json, to_json
 
 from medkg_dagster.domain.job_ids import file_name
 from medkg_dagster.runtime.state.shards import ShardStore, StoredPart
+from medkg_dagster.runtime.state.work_account import StoredAccount, WorkAccount
 from medkg_dagster.stage_api._documents import DocumentValues
 from medkg_dagster.stage_api._serialization import dump_value, encode_value, encoding_of, load_value
 from medkg_dagster.topology.names import dagster_name
 
 EXTENSION = ".state.zip"
 MANIFEST = "documents.json.zst"
-_WORK = "work.json"
 
 
 def archive_state(
-    state: Mapping[str, Any], state_types: Mapping[str, Any], work: Iterable[str] = ()
+    state: Mapping[str, Any],
+    state_types: Mapping[str, Any],
+    account: WorkAccount | None = None,
+    before: Any = None,
 ) -> bytes:
     """Return what a stage wrote as one archive; equal states in equal shards give equal bytes.
 
@@ -35,7 +38,8 @@ def archive_state(
     Args:
         state: State key to value.
         state_types: State key to the declared type.
-        work: Names of the shards that remember the work, which stay as long as the archive does.
+        account: What the work was; the shards that remember it stay as long as the archive does.
+        before: The path of the archive that an earlier run has written; there need be none.
 
     Raises:
         StateError: A value cannot be stored, or holds a secret.
@@ -48,8 +52,8 @@ def archive_state(
             name = f"{key}.{MANIFEST if is_by_document else encoding_of(value_type)}"
             content = _manifest(value) if is_by_document else dump_value(key, value, value_type)
             _add(archive, name, content)
-        if names := sorted(work):
-            _add(archive, _WORK, to_json(names))
+        for name, content in () if account is None else account.members(before):
+            _add(archive, name, content)
     return buffer.getvalue()
 
 
@@ -85,26 +89,28 @@ def shards_of(path: Path) -> set[str]:
     try:
         # What is in it as one unit may be large and is not looked at.
         with zipfile.ZipFile(path) as archive:
+            found.update(StoredAccount(archive).shards)
             for name in archive.namelist():
-                if name == _WORK:
-                    found.update(from_json(archive.read(name)))
-                elif name.endswith(f".{MANIFEST}"):
+                if name.endswith(f".{MANIFEST}"):
                     found.update(reference[3] for reference in _references(archive, name))
     except (zipfile.BadZipFile, zstandard.ZstdError, LookupError, TypeError) as error:
         raise ValueError(str(error)) from error
     return found
 
 
-def find_archives(home: Path, pipeline: str, job_id: str) -> list[Path]:
+def find_archives(home: Path, pipeline: str, job_id: str, stage: str | None = None) -> list[Path]:
     """Return the archives of a job.
 
     Args:
         home: The folder for all data.
         pipeline: The pipeline's name.
         job_id: The job's id.
+        stage: The stage's name; None for all of them.
     """
-    # A deployment may put a prefix before the names of assets.
-    return list(home.glob(f"state/**/{dagster_name(pipeline)}/*/{file_name(job_id)}{EXTENSION}"))
+    of_stage = "*" if stage is None else dagster_name(stage)
+    place = f"{dagster_name(pipeline)}/{of_stage}/{file_name(job_id)}{EXTENSION}"
+    # A deployment may put a prefix before the names of assets; mostly there is none.
+    return list(home.glob(f"state/{place}")) or list(home.glob(f"state/**/{place}"))
 
 
 def use_shards(values: DocumentValues) -> bool:

@@ -91,14 +91,19 @@ class StateIOManager(UPathIOManager):
         except StateError as error:
             raise Failure(str(error), allow_retries=False) from error
 
-    def store(self, context: OutputContext, content: bytes) -> StoredState:
-        """Write one stage's state, as `archive_state` returned it.
+    def store(self, context: OutputContext, archive: Callable[["UPath"], bytes]) -> StoredState:
+        """Write one stage's state.
+
+        Args:
+            context: Which stage and partition.
+            archive: Returns what `archive_state` makes, given the path, where an earlier run may have
+                written.
 
         Raises:
             StateError: It cannot be written: the disk is full, the name is too long.
         """
         try:
-            super().handle_output(context, content)
+            super().handle_output(context, archive)
         except OSError as error:
             raise _refused(error, "stored") from error
         return StoredState(context.consume_logged_metadata())
@@ -111,10 +116,11 @@ class StateIOManager(UPathIOManager):
         """Join a partition key so that no key, whatever it holds, leaves the folder of its asset."""
         return base_path / file_name(partition)
 
-    def dump_to_path(self, context: OutputContext, obj: bytes, path: "UPath") -> None:
+    def dump_to_path(self, context: OutputContext, obj: Callable[["UPath"], bytes], path: "UPath") -> None:
         """Write one stage's state; see `store`."""
-        _write(path, obj)
-        context.add_output_metadata({"bytes": MetadataValue.int(len(obj))})
+        content = obj(path)
+        _write(path, content)
+        context.add_output_metadata({"bytes": MetadataValue.int(len(content))})
 
     def load_from_path(self, context: InputContext, path: "UPath") -> Any:
         """Read one state key of a stage, by document where it is kept so."""

@@ -16,6 +16,7 @@ from medkg_dagster.plugins import Origin
 from medkg_dagster.resolution.plan import PlannedStage
 from medkg_dagster.resolution.stage_config import canonical
 from medkg_dagster.runtime.state.shards import Memo, ShardStore, StoredPart
+from medkg_dagster.runtime.state.work_account import WorkAccount
 from medkg_dagster.stage_api import DocumentPart, MemoryPart
 from medkg_dagster.stage_api._document_loop import (
     DocumentEngine,
@@ -43,7 +44,7 @@ class MemoEngine:
         home: The folder for all data.
         inner: Does the work that is not remembered.
         asked_again: Documents that are worked on whatever is remembered of them.
-        work: Names of the shards that remember what was found or kept, once that is done.
+        account: What the work was, once it is done.
     """
 
     shards: ShardStore
@@ -53,14 +54,15 @@ class MemoEngine:
     home: Path
     inner: DocumentEngine
     asked_again: Collection[str] = ()
-    work: set[str] = field(default_factory=set)
+    account: WorkAccount = field(default_factory=WorkAccount)
 
     def run(
         self, work: DocumentWork, tasks: Sequence[DocumentTask]
     ) -> Iterator[tuple[DocumentTask, DocumentOutcome]]:
         """Yield what comes of each document: first what is remembered, then the others."""
         described = self._described(fingerprint_of(work))
-        memo = self.shards.memo(_digest(described or self._asset), self.planned.contract.state_types)
+        stage_key = _digest(described or self._asset)
+        memo = self.shards.memo(stage_key, self.planned.contract.state_types)
         keys = {task.position: self._key(task) for task in tasks}
         left: list[DocumentTask] = []
         for task in sorted(tasks, key=lambda task: memo.place(keys[task.position])):
@@ -71,13 +73,19 @@ class MemoEngine:
             else:
                 yield task, known
         left.sort(key=attrgetter("position"))
+        if described is not None:
+            computed = {task.position for task in left}
+            self.account.stage_key, self.account.depends_on = stage_key, _parts(described)
+            self.account.documents = {
+                task.document_id: (keys[task.position], task.position not in computed) for task in tasks
+            }
         try:
             for task, outcome in self.inner.run(work, left):
                 yield task, memo.keep(keys[task.position], outcome)
         finally:
             # What was done before an error or an interrupt need not be done again.
             memo.close()
-            self.work.update(memo.work)
+            self.account.shards |= memo.work
 
     def keep(self, parts: Iterator[DocumentPart | EndOfFile]) -> list[DocumentPart]:
         """Keep what a stage gives part by part."""
@@ -95,7 +103,7 @@ class MemoEngine:
             else:
                 kept.append(part)
         memo.close()
-        self.work.update(memo.work)
+        self.account.shards |= memo.work
         return kept
 
     def recall(self, version: str) -> Sequence[DocumentPart] | None:
@@ -138,6 +146,14 @@ class MemoEngine:
             for suffix in (CONVERTED, CONVERSION_FAILED)
         ]
         return _digest([task.inputs_version(), sidecars]) if sidecars else task.inputs_version()
+
+
+def _parts(described: Mapping[str, Any]) -> dict[str, str]:
+    """Return the hash of each of the things that outcomes depend on."""
+    fingerprints = {f"fingerprint {name}": value for name, value in described["fingerprints"].items()}
+    parts = {**described, **fingerprints}
+    del parts["fingerprints"]
+    return {name: _digest(value)[:16] for name, value in parts.items()}
 
 
 def code_of(origin: Origin) -> list[str]:
