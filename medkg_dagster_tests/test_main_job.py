@@ -34,8 +34,7 @@ def commands(repository: Path, home: Path) -> Run:
     def dagster(command: Sequence[str], settings: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
         with tempfile.TemporaryDirectory() as made:
             out, err = Path(made, "out"), Path(made, "err")
-            afresh = settings.get("MEDKG_EXECUTOR") == "multiprocess"
-            started = forked(command, settings, repository, out, err, afresh=afresh)
+            started = forked(command, settings, repository, out, err)
             started.join(PATIENCE)
             assert started.exitcode is not None
             return subprocess.CompletedProcess(command, started.exitcode, out.read_text(), err.read_text())

@@ -202,10 +202,10 @@ def forked(
     folder: Path,
     out: Path,
     err: Path | None = None,
-    *,
-    afresh: bool = False,
 ) -> BaseProcess:
     """Start a console script in a session of its own, forked from a process that has loaded what it imports.
+
+    What it forks in its turn comes of a fork server of its own, which has its environment.
 
     Args:
         command: The script and its arguments.
@@ -213,17 +213,15 @@ def forked(
         folder: Where it runs.
         out: The file that its output is added to.
         err: The file for its errors, where it is another one.
-        afresh: Load everything anew, as its steps' processes would otherwise be forked from the same process,
-            which lacks its environment.
     """
-    arguments = (command, environment, folder, out, err or out, afresh)
+    arguments = (command, environment, folder, out, err or out)
     started = processes.Process(target=_carry_out, args=arguments)
     started.start()
     return started
 
 
 def _carry_out(
-    command: Sequence[str], environment: Mapping[str, str], folder: Path, out: Path, err: Path, afresh: bool
+    command: Sequence[str], environment: Mapping[str, str], folder: Path, out: Path, err: Path
 ) -> None:
     os.setsid()
     _end_with_the_tests()
@@ -233,8 +231,6 @@ def _carry_out(
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
-    if afresh:
-        os.execve(BIN / command[0], [*command], environment)
     sys.argv = [*command]
     (script,) = entry_points(group="console_scripts", name=command[0])
     sys.exit(script.load()())

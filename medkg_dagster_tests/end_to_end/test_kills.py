@@ -10,7 +10,6 @@ import random
 import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -42,10 +41,11 @@ from medkg_dagster.runtime.tags import ATTEMPT_TAG, JOB_TAG, PARTITION_TAG, PIPE
 from medkg_dagster_tests.end_to_end.running import (
     BIN,
     ENDED,
-    OWN_SESSION,
+    PATIENCE,
     REPOSITORY,
     Running,
     file_server,
+    forked,
     process,
     processes,
 )
@@ -393,15 +393,15 @@ def test_a_killed_step_process_is_tried_again_as_its_policy_says(tmp_path: Path)
     deployment = Running(tmp_path)
     deployment.prepare({"steps.yaml": STEPS})
     environment = deployment.environment | {"MEDKG_EXECUTOR": "multiprocess"}
-    command = [str(BIN / "dagster"), "job", "execute", "-m", "medkg_dagster.definitions", "-j", "steps"]
+    command = ("dagster", "job", "execute", "-m", "medkg_dagster.definitions", "-j", "steps")
 
-    with (tmp_path / "run.log").open("wb") as log:
-        worker = subprocess.Popen(
-            command, env=environment, cwd=tmp_path, stdout=log, stderr=log, **OWN_SESSION
-        )
-    victim = deployment.wait("a step process", lambda: step_process(worker.pid))
+    worker = forked(command, environment, tmp_path, tmp_path / "run.log")
+    assert worker.pid is not None
+    leader = worker.pid
+    victim = deployment.wait("a step process", lambda: step_process(leader))
     os.kill(victim, signal.SIGKILL)
-    assert worker.wait(240) == 0, (tmp_path / "run.log").read_text()[-2000:]
+    worker.join(PATIENCE)
+    assert worker.exitcode == 0, (tmp_path / "run.log").read_text()[-2000:]
 
     with DagsterInstance.from_config(str(deployment.home / "dagster")) as instance:
         (run,) = instance.get_runs()

@@ -264,18 +264,9 @@ def records(deployment: Running) -> Iterator[tuple[str, ...]]:
 PHASES = ["papers__after_pdf_ir_ready", "pdf_conversion", "papers"]
 
 
-def test_what_goes_on_while_a_job_waits_is_done_without_a_daemon_too_in_processes_of_its_own(
+def test_what_goes_on_while_a_job_waits_is_done_without_a_daemon_and_where_it_is_killed_the_way_out_works(
     deployment: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MEDKG_EXECUTOR", "multiprocess")
-    with records(deployment) as options:
-        done = deployment.medkg("run", "papers", *options)
-
-    assert done.stdout.endswith("papers/default succeeded\n")
-    assert job_names(deployment) == PHASES
-
-
-def test_a_conversion_that_is_killed_is_told_of_and_the_way_out_works(deployment: Running) -> None:
     with records(deployment) as options:
         deployment.ledger().close()  # its tables are there from now on
         with begun(deployment, "run", "papers", *options) as started:
@@ -289,6 +280,7 @@ def test_a_conversion_that_is_killed_is_told_of_and_the_way_out_works(deployment
         named = re.search(r"`medkg (ledger retry [^`]*)`", said)
         assert named is not None
         deployment.medkg(*named[1].split())
+        monkeypatch.setenv("MEDKG_EXECUTOR", "multiprocess")
         done = deployment.medkg("run", "papers")
 
     assert done.stdout.endswith("papers/default succeeded\n")

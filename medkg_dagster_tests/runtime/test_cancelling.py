@@ -35,8 +35,7 @@ def prepare(folder: Path, act: str, *, isolation: str = "", first: str = "nothin
 def start(deployment: Running, executor: str) -> BaseProcess:
     """Run the job in a session of its own."""
     environment = deployment.environment | {"MEDKG_EXECUTOR": executor}
-    log = deployment.folder / "log"
-    return forked(JOB, environment, deployment.folder, log, afresh=executor == "multiprocess")
+    return forked(JOB, environment, deployment.folder, deployment.folder / "log")
 
 
 def end_of(started: BaseProcess) -> int:

@@ -124,7 +124,7 @@ def test_what_is_done_soon_is_done_in_the_process_of_the_step(
         (BATCH_WORDS, "allocate", LIMITS, OUT_OF_MEMORY),
         (WORDS, "crash", LIMITS, CRASHED),
         (BATCH_WORDS, "crash", LIMITS, CRASHED),
-        (WORDS, "sleep", SubprocessIsolation(512, 30), "was not done within 30 s and its process was killed"),
+        (WORDS, "sleep", SubprocessIsolation(512, 10), "was not done within 10 s and its process was killed"),
     ],
     ids=["memory", "memory in a batch", "crash", "crash in a batch", "time"],
 )

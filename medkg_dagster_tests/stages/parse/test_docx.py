@@ -267,7 +267,6 @@ def encrypted(content: bytes) -> bytes:
             "declares the entity",
         ),
         (docx("<w:sdt>" * 400 + "</w:sdt>" * 400), UnsafeDocumentError, "beyond the parser's safety limits"),
-        (zipped({f"word/{n}.bin": "" for n in range(20_001)}), UnsafeDocumentError, "20,001 members"),
     ],
 )
 def test_what_cannot_be_read_is_refused_saying_why(
@@ -275,6 +274,11 @@ def test_what_cannot_be_read_is_refused_saying_why(
 ) -> None:
     with pytest.raises(error, match=message):
         parse(content)
+
+
+def test_an_archive_of_too_many_members_is_refused() -> None:
+    with pytest.raises(UnsafeDocumentError, match="20,001 members"):
+        parse(zipped({f"word/{n}.bin": "" for n in range(20_001)}))
 
 
 def test_what_unpacks_to_a_hundred_times_its_size_is_refused_whatever_the_limit() -> None:
