@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
@@ -119,6 +119,42 @@ class ParsedDocument(Value):
     text_kept: TextKept | None = None
 
 
+class UsedForm(NamedTuple):
+    """Whether a document is shown, and in which of its forms.
+
+    Attributes:
+        status: Whether it is shown.
+        key: The best of its forms that are current, whichever request holds it; None where none is known.
+        is_own: Whether the job that asks holds it.
+    """
+
+    status: DocumentStatus
+    key: str | None
+    is_own: bool
+
+
+class HeldForm(NamedTuple):
+    """A form of a document that a request holds, and that nothing speaks against.
+
+    Attributes:
+        key: Names the form in stores: which item of which request it is, and its content, between dots.
+        is_own: Whether the job that asks holds it.
+    """
+
+    key: str
+    is_own: bool
+
+    @property
+    def place(self) -> str:
+        """Which item of which request it is."""
+        return self.key.rpartition(".")[0]
+
+    @property
+    def content(self) -> str:
+        """What the item was found to be; the same for copies."""
+        return self.key.rpartition(".")[2]
+
+
 class KnownDocument(Value):
     """A document as the ledger knows it.
 
@@ -168,9 +204,10 @@ class Holding(Value):
         parameters: Its parameters as written.
         item: The payload's id.
         origin: The file or URL it came from.
-        status: What became of it.
+        status: What became of it; superseded, too, where a better form of the document is used.
         reason: Why it is not current.
         unlisted_at: Since when the source lists it no more; it is held until somebody accepts that.
+        job_id: The job that asked for it last; None where none did.
     """
 
     pipeline: str
@@ -181,6 +218,7 @@ class Holding(Value):
     status: DocumentStatus
     reason: str | None
     unlisted_at: str | None
+    job_id: str | None = None
 
 
 class StageVerdict(Value):

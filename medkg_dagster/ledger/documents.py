@@ -8,11 +8,13 @@ from medkg_dagster.domain.holdings import (
     DocumentChange,
     DocumentExplanation,
     DocumentStatus,
+    HeldForm,
     Holding,
     KnownDocument,
     Listing,
     ListingOutcome,
     ParsedDocument,
+    UsedForm,
 )
 from medkg_dagster.domain.identity import Form, by_rank
 from medkg_dagster.errors import LedgerError
@@ -23,6 +25,7 @@ from medkg_dagster.ledger.models import JobKey, JobStatus
 from medkg_dagster.ledger.statements import (
     document_rows,
     explanation_rows,
+    form_rows,
     holding_rows,
     job_rows,
     work_rows,
@@ -62,6 +65,16 @@ class DocumentLedger:
         """Return the status of those of the documents that the ledger knows."""
         with self._database.reading() as connection:
             return document_rows.standing(connection, names)
+
+    def used_forms(self, key: JobKey, names: Sequence[str]) -> dict[str, UsedForm]:
+        """Return of those of the documents that the ledger knows the status, and which form is used."""
+        with self._database.reading() as connection:
+            return form_rows.used_forms(connection, holding_rows.requests_of(connection, key), names)
+
+    def forms(self, key: JobKey, names: Sequence[str]) -> dict[str, tuple[HeldForm, ...]]:
+        """Return the forms of the documents that are current, the best first, whichever job holds them."""
+        with self._database.reading() as connection:
+            return form_rows.current_forms(connection, holding_rows.requests_of(connection, key), names)
 
     def list(
         self,

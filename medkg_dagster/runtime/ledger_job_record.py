@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from medkg_dagster.domain.gate_conditions import GateCondition
-from medkg_dagster.domain.holdings import DocumentStatus, Listing, ListingOutcome, ParsedDocument
+from medkg_dagster.domain.holdings import (
+    DocumentStatus,
+    HeldForm,
+    Listing,
+    ListingOutcome,
+    ParsedDocument,
+    UsedForm,
+)
 from medkg_dagster.domain.payloads import FileRecord
 from medkg_dagster.errors import ConfigError, did_you_mean
 from medkg_dagster.ledger import GateRule, JobKey, JobLedger, RunIdentity
@@ -82,6 +89,14 @@ class LedgerJobRecord:
     def standing(self, document_ids: Sequence[str]) -> Mapping[str, DocumentStatus]:
         """Return the status of those of the documents that the ledger knows."""
         return self.ledger.documents.standing(document_ids)
+
+    def used_forms(self, document_ids: Sequence[str]) -> Mapping[str, UsedForm]:
+        """Return of those of the documents that the ledger knows the status, and which form is used."""
+        return self.ledger.documents.used_forms(JobKey(self.pipeline.name, self.job_id), document_ids)
+
+    def forms(self, document_ids: Sequence[str]) -> Mapping[str, Sequence[HeldForm]]:
+        """Return the forms of the documents that are current, the best first, whichever job holds them."""
+        return self.ledger.documents.forms(JobKey(self.pipeline.name, self.job_id), document_ids)
 
     def origins(self, document_ids: Sequence[str]) -> Mapping[str, str]:
         """Return the file or address of those of the documents and payloads that the job holds."""

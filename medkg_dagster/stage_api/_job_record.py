@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from medkg_dagster.domain.gate_conditions import GateCondition
-from medkg_dagster.domain.holdings import DocumentStatus, Listing, ListingOutcome, ParsedDocument
+from medkg_dagster.domain.holdings import (
+    DocumentStatus,
+    HeldForm,
+    Listing,
+    ListingOutcome,
+    ParsedDocument,
+    UsedForm,
+)
 from medkg_dagster.domain.payloads import FileRecord, FileStatus
 from medkg_dagster.errors import StateError
 from medkg_dagster.stage_api._redaction import holds_secret, redacted
@@ -64,6 +71,12 @@ class JobRecord(Protocol):
 
     def standing(self, document_ids: Sequence[str]) -> Mapping[str, DocumentStatus]:
         """Return the status of those of the documents that the ledger knows."""
+
+    def used_forms(self, document_ids: Sequence[str]) -> Mapping[str, UsedForm]:
+        """Return of those of the documents that the ledger knows the status, and which form is used."""
+
+    def forms(self, document_ids: Sequence[str]) -> Mapping[str, Sequence[HeldForm]]:
+        """Return the forms of the documents that are current, the best first, whichever job holds them."""
 
     def origins(self, document_ids: Sequence[str]) -> Mapping[str, str]:
         """Return the file or address of those of the documents and payloads that the job holds."""
@@ -138,6 +151,16 @@ class InMemoryJobRecord:
         """Remember nothing."""
 
     def standing(self, document_ids: Sequence[str]) -> Mapping[str, DocumentStatus]:
+        """Return nothing: no document is known."""
+        del document_ids
+        return {}
+
+    def used_forms(self, document_ids: Sequence[str]) -> Mapping[str, UsedForm]:
+        """Return nothing: no document is known."""
+        del document_ids
+        return {}
+
+    def forms(self, document_ids: Sequence[str]) -> Mapping[str, Sequence[HeldForm]]:
         """Return nothing: no document is known."""
         del document_ids
         return {}
@@ -217,6 +240,14 @@ class RedactedJobRecord:
     def standing(self, document_ids: Sequence[str]) -> Mapping[str, DocumentStatus]:
         """Return the status of those of the documents that the ledger knows."""
         return self.record.standing(redacted(tuple(document_ids)))
+
+    def used_forms(self, document_ids: Sequence[str]) -> Mapping[str, UsedForm]:
+        """Return of those of the documents that the ledger knows the status, and which form is used."""
+        return self.record.used_forms(redacted(tuple(document_ids)))
+
+    def forms(self, document_ids: Sequence[str]) -> Mapping[str, Sequence[HeldForm]]:
+        """Return the forms of the documents that are current, the best first."""
+        return self.record.forms(redacted(tuple(document_ids)))
 
     def origins(self, document_ids: Sequence[str]) -> Mapping[str, str]:
         """Return the file or address of those of the documents and payloads that the job holds."""

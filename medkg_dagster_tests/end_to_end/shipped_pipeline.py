@@ -41,15 +41,17 @@ SENTENCES = (
     "Metformin reduced mortality in patients with diabetes mellitus.",
     "Ipilimumab treats melanoma, and colitis was a frequent adverse event.",
 )
+_HASH = "substr(input_hash, instr(input_hash, ':') + 1)"
+"""What was made of a document, whoever held it."""
 INDEX_ROWS = (
-    "SELECT id, input_hash FROM documents ORDER BY id",
+    f"SELECT id, {_HASH} FROM documents ORDER BY id",
     """SELECT chunks.id, document_id, document_hash, title, section, ordinal, text, vector, models.model
     FROM chunks JOIN vectors ON chunk = chunks.number JOIN models ON models.number = vectors.model
     ORDER BY chunks.id""",
 )
-GRAPH_ROWS = tuple(
-    f"SELECT * FROM {table} ORDER BY 1, 2"
-    for table in ("nodes", "node_contributions", "edges", "graph_documents")
+GRAPH_ROWS = (
+    *(f"SELECT * FROM {table} ORDER BY 1, 2" for table in ("nodes", "node_contributions", "edges")),
+    f"SELECT id, {_HASH} FROM graph_documents ORDER BY id",
 )
 
 Rows = list[list[tuple[Any, ...]]]
@@ -88,12 +90,13 @@ def write_notice(folder: Path, number: int, retracts: int) -> Path:
     return file
 
 
-def write_full_text(folder: Path, doi: str) -> Path:
-    """Write an article in JATS that has a DOI alone."""
+def write_full_text(folder: Path, doi: str, *, pmid: int | None = None) -> Path:
+    """Write an article in JATS that has a DOI alone, or a PMID, too, which is its id then."""
+    known = "" if pmid is None else f"<article-id pub-id-type='pmid'>{pmid}</article-id>"
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "full_text.xml"
     file.write_text(
-        f"<article><front><article-meta><article-id pub-id-type='doi'>{doi}</article-id><title-group>"
+        f"<article><front><article-meta><article-id pub-id-type='doi'>{doi}</article-id>{known}<title-group>"
         "<article-title>The whole article</article-title></title-group></article-meta></front>"
         f"<body><sec><title>Results</title><p>{' '.join(SENTENCES)}</p></sec></body></article>"
     )

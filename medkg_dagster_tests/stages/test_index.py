@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from medkg_dagster.adapters.index.sqlite import SQLITE_INDEX
 from medkg_dagster.adapters.index.sqlite_store import SqliteIndex
-from medkg_dagster.domain.holdings import DocumentStatus
+from medkg_dagster.domain.holdings import DocumentStatus, UsedForm
 from medkg_dagster.errors import StoreError
 from medkg_dagster.stage_api import (
     Chunk,
@@ -153,6 +153,10 @@ class WatchedJob(InMemoryJobRecord):
     def standing(self, document_ids: Sequence[str]) -> dict[str, DocumentStatus]:
         answer = self.answers.pop(0)
         return {name: status for name, status in answer.items() if name in document_ids}
+
+    def used_forms(self, document_ids: Sequence[str]) -> dict[str, UsedForm]:
+        standing = self.standing(document_ids)
+        return {name: UsedForm(status, "job.item.form", is_own=True) for name, status in standing.items()}
 
 
 def write_index(home: Path, job: WatchedJob) -> tuple[StageContext, IndexReceipt]:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, insert, select, update
 
-from medkg_dagster.domain.holdings import DocumentStatus, ParsedDocument
+from medkg_dagster.domain.holdings import DocumentStatus, HeldForm, ParsedDocument, UsedForm
 from medkg_dagster.ledger.encoding import dump_json, storable
 from medkg_dagster.ledger.schema import DOCUMENT_CHANGES, DOCUMENTS, HOLDINGS
 from medkg_dagster.ledger.statements.retraction_rows import put_retractions
-from medkg_dagster.ledger.statements.work_rows import document_rows_of, put_identifiers
+from medkg_dagster.ledger.statements.work_rows import document_rows_of, portions, put_identifiers
 
 _OF_ITEM = {"item", "item_hash", "id"}
 _PUT_DESCRIPTION = update(DOCUMENTS).where(DOCUMENTS.c.id == bindparam("name"))
@@ -30,14 +30,50 @@ def encode_form(document: ParsedDocument) -> str:
 
 
 def form_key(row: Row[Any]) -> str:
-    """Return the key of the form that an item of a request is; that of the request is what it begins with."""
-    return f"{request_key(row.pipeline, row.request)}.{_digest(row.item)}"
+    """Return the key of the form that an item is: by its request, its name, and what it was found to be."""
+    return f"{request_key(row.pipeline, row.request)}.{_digest(row.item)}.{_digest(row.form)}"
 
 
 @lru_cache(maxsize=1024)
 def request_key(pipeline: str, request: str) -> str:
     """Return what the keys of all forms that a request holds begin with."""
     return _digest(f"{pipeline}\x00{request}")
+
+
+def used_forms(connection: Connection, own: Collection[str], names: Sequence[str]) -> dict[str, UsedForm]:
+    """Return the status of those of the documents that are known, and which form of each is used.
+
+    Args:
+        connection: The caller's.
+        own: The keys of the requests of the job that asks.
+        names: The documents.
+    """
+    found: dict[str, UsedForm] = {}
+    query = select(DOCUMENTS.c.id, DOCUMENTS.c.status, DOCUMENTS.c.used)
+    for some in portions(names):
+        for name, status, used in connection.execute(query.where(DOCUMENTS.c.id.in_(some))):
+            found[name] = UsedForm(DocumentStatus(status), used, _is_own(used, own))
+    return found
+
+
+def current_forms(
+    connection: Connection, own: Collection[str], names: Sequence[str]
+) -> dict[str, tuple[HeldForm, ...]]:
+    """Return the forms of documents that are current, the best first; see `used_forms`."""
+    found: dict[str, list[tuple[Row[Any], dict[str, Any]]]] = {name: [] for name in names}
+    current = and_(HOLDINGS.c.status == DocumentStatus.CURRENT.value, HOLDINGS.c.form.is_not(None))
+    for some in portions(names):
+        for row in connection.execute(select(HOLDINGS).where(HOLDINGS.c.document_id.in_(some), current)):
+            found[row.document_id].append((row, json.loads(row.form)))
+    keys = {
+        name: [form_key(row) for row, _ in sorted(forms, key=lambda one: _preference(*one))]
+        for name, forms in found.items()
+    }
+    return {name: tuple(HeldForm(key, _is_own(key, own)) for key in some) for name, some in keys.items()}
+
+
+def _is_own(key: str | None, own: Collection[str]) -> bool:
+    return key is not None and key.partition(".")[0] in own
 
 
 def describe_documents(connection: Connection, names: Sequence[str], now: str) -> set[str]:

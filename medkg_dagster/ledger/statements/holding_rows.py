@@ -36,9 +36,9 @@ from medkg_dagster.domain.holdings import (
 from medkg_dagster.ledger.database import lock_database
 from medkg_dagster.ledger.encoding import from_json, storable, to_json
 from medkg_dagster.ledger.models import JobKey
-from medkg_dagster.ledger.schema import HOLDINGS, LISTINGS, REQUESTS
+from medkg_dagster.ledger.schema import DOCUMENTS, HOLDINGS, LISTINGS, REQUESTS
 from medkg_dagster.ledger.statements.document_rows import Verdict, refresh_documents, standing
-from medkg_dagster.ledger.statements.form_rows import encode_form
+from medkg_dagster.ledger.statements.form_rows import encode_form, form_key, request_key
 from medkg_dagster.ledger.statements.stage_rows import StageKey
 from medkg_dagster.ledger.statements.work_rows import portions
 from medkg_dagster.stage_api import QuarantinedDocument
@@ -231,6 +231,12 @@ def of_items(connection: Connection, names: Collection[str]) -> ColumnElement[bo
     return and_(HOLDINGS.c.pipeline.in_(pipelines), HOLDINGS.c.item.in_(names))
 
 
+def requests_of(connection: Connection, job: JobKey) -> frozenset[str]:
+    """Return the keys of the requests that a job made last."""
+    requests = connection.scalars(select(LISTINGS.c.request).where(_of_job(job)))
+    return frozenset(request_key(job.pipeline, request) for request in requests)
+
+
 def list_holdings(connection: Connection, document: str) -> tuple[Holding, ...]:
     """Return who holds a document, or an item that was found to be none."""
     of_document = or_(
@@ -238,19 +244,26 @@ def list_holdings(connection: Connection, document: str) -> tuple[Holding, ...]:
         and_(HOLDINGS.c.document_id.is_(None), of_items(connection, [document])),
     )
     same = and_(HOLDINGS.c.pipeline == REQUESTS.c.pipeline, HOLDINGS.c.request == REQUESTS.c.request)
+    asked = and_(HOLDINGS.c.pipeline == LISTINGS.c.pipeline, HOLDINGS.c.request == LISTINGS.c.request)
+    last = select(LISTINGS.c.job_id).where(asked).order_by(LISTINGS.c.at.desc()).limit(1).scalar_subquery()
     query = (
-        select(HOLDINGS, REQUESTS.c.source, REQUESTS.c.parameters)
+        select(HOLDINGS, REQUESTS.c.source, REQUESTS.c.parameters, last.label("job_id"), DOCUMENTS.c.used)
         .join(REQUESTS, same)
+        .outerjoin(DOCUMENTS, DOCUMENTS.c.id == HOLDINGS.c.document_id)
         .where(of_document)
         .order_by(HOLDINGS.c.pipeline, HOLDINGS.c.request, HOLDINGS.c.item)
     )
-    return tuple(
-        Holding(
-            **{name: getattr(row, name) for name in Holding.model_fields if name != "parameters"},
-            parameters=from_json(row.parameters),
-        )
-        for row in connection.execute(query)
-    )
+    rows = connection.execute(query).all()
+    used = next((row for row in rows if row.used and row.form and form_key(row) == row.used), None)
+    return tuple(_holding(row, used) for row in rows)
+
+
+def _holding(row: Row[Any], used: Row[Any] | None) -> Holding:
+    values = {name: getattr(row, name) for name in Holding.model_fields}
+    if used is not None and row.status == DocumentStatus.CURRENT and row.form != used.form:
+        reason = f"a better form of it is used ({used.origin})"
+        values |= {"status": DocumentStatus.SUPERSEDED, "reason": reason}
+    return Holding(**{**values, "parameters": from_json(row.parameters)})
 
 
 def _items_named(

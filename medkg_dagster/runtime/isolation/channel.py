@@ -22,7 +22,14 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from medkg_dagster.domain.gate_conditions import GateCondition
-from medkg_dagster.domain.holdings import DocumentStatus, Listing, ListingOutcome, ParsedDocument
+from medkg_dagster.domain.holdings import (
+    DocumentStatus,
+    HeldForm,
+    Listing,
+    ListingOutcome,
+    ParsedDocument,
+    UsedForm,
+)
 from medkg_dagster.domain.payloads import FileRecord
 from medkg_dagster.errors import IsolatedStageError, LedgerError, MedkgError
 from medkg_dagster.io.faults import may_pass
@@ -60,6 +67,8 @@ _ARGUMENTS: Mapping[str, Any] = {
     "record_listing": tuple[Listing],
     "record_documents": tuple[tuple[ParsedDocument, ...]],
     "standing": tuple[tuple[str, ...]],
+    "used_forms": tuple[tuple[str, ...]],
+    "forms": tuple[tuple[str, ...]],
     "origins": tuple[tuple[str, ...]],
     "reserve_call": _Turn,
     TAKE_TURN: _Turn,
@@ -74,6 +83,8 @@ _RESULTS: Mapping[str, Any] = {
     "record_listing": ListingOutcome,
     "record_documents": None,
     "standing": dict[str, DocumentStatus],
+    "used_forms": dict[str, UsedForm],
+    "forms": dict[str, tuple[HeldForm, ...]],
     "origins": dict[str, str],
     "reserve_call": float,
     TAKE_TURN: float,
@@ -226,6 +237,14 @@ class RemoteJobRecord:
     def standing(self, document_ids: Sequence[str]) -> Mapping[str, DocumentStatus]:
         """Return the status of those of the documents that the ledger knows."""
         return self._call("standing", tuple(document_ids))  # type: ignore[no-any-return] # see above
+
+    def used_forms(self, document_ids: Sequence[str]) -> Mapping[str, UsedForm]:
+        """Return of those of the documents that the ledger knows the status, and which form is used."""
+        return self._call("used_forms", tuple(document_ids))  # type: ignore[no-any-return] # see above
+
+    def forms(self, document_ids: Sequence[str]) -> Mapping[str, Sequence[HeldForm]]:
+        """Return the forms of the documents that are current, the best first, whichever job holds them."""
+        return self._call("forms", tuple(document_ids))  # type: ignore[no-any-return] # see above
 
     def origins(self, document_ids: Sequence[str]) -> Mapping[str, str]:
         """Return the file or address of those of the documents and payloads that the job holds."""
