@@ -17,7 +17,7 @@ from medkg_dagster.stage_api import BlockKind, Document, StageContext, TextKept
 from medkg_dagster.stages.parse.document_text import clean
 from medkg_dagster.stages.parse.xml import Element, child_nodes, plain_text
 from medkg_dagster.stages.parse.xml.formulas import LEAVES, formula_text
-from medkg_dagster.stages.parse.xml.inline import INSIDE_WORDS
+from medkg_dagster.stages.parse.xml.inline import INSIDE_WORDS, opens_a_block
 
 _WORD = re.compile(r"[^\W\d_]+|\d")
 _CHARACTER = re.compile(r"\w")
@@ -82,7 +82,7 @@ def _gather(
             texts.setdefault(reason, []).append(node)
             continue
         inner = reason or reason_of(node, tag)
-        joined = inner == reason and tag in INSIDE_WORDS
+        joined = inner == reason and tag in INSIDE_WORDS and not (tag == "sup" and opens_a_block(node))
         if not joined:
             texts.setdefault(inner, []).append(" ")
         if tag == "math":

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from medkg_dagster.errors import DocumentError, UnreadableDocumentError, UnsafeDocumentError
 from medkg_dagster.stage_api import BlockKind, Document, PayloadFormat
+from medkg_dagster.stages.parse.html.furniture import CONTROLS
 from medkg_dagster_tests.stages.parse.test_pdf_layouts import blocks
 from medkg_dagster_tests.stages.real_payloads import parse_one
 from medkg_dagster_tests.stages.running import least_cost
@@ -204,7 +205,7 @@ def test_an_entry_is_read_without_its_number_and_the_names_of_links(entry: str) 
     assert reference.text == "Doe J. Aspirin in mice. Lancet. 2001;5:1-9."
     assert "Scholar" not in document.text
     assert document.text_kept is not None
-    assert set(document.text_kept.left_out) <= {"names of links", "numbers of references"}
+    assert set(document.text_kept.left_out) <= {"names of links", "numbers of references", CONTROLS}
 
 
 def test_what_is_said_of_references_is_text() -> None:
@@ -364,3 +365,59 @@ def test_the_cost_of_a_page_grows_as_its_size_does(make: Callable[[int], str]) -
 def test_any_bytes_are_read_or_refused(content: bytes) -> None:
     with suppress(DocumentError):
         parse_one(b"<html>" + content, PayloadFormat.HTML)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("weight/height<sup>2</sup> of all", "weight/height^2 of all"),
+        ("the sigma<sup>2</sup> of it", "the sigma^2 of it"),
+        ("cells/mm<sup>2</sup> and m<sup>3</sup>", "cells/mm2 and m3"),
+        ("patients<sup>2</sup> died.<sup>3</sup>", "patients died."),
+        ("patients<sup>2–4</sup> died", "patients died"),
+        ("Genotype<sup>a</sup> and (all)<sup>b</sup>", "Genotype^a and (all)^b"),
+        ("in the 5<sup>th</sup> I-A<sup>k</sup>", "in the 5th I-Ak"),
+        ("<sup>a</sup>Given twice", "a Given twice"),
+        ("<sup>1</sup>Department of Lungs", "1 Department of Lungs"),
+        ("<sup>13</sup>C and <sup>18</sup>F-FDG", "13C and 18F-FDG"),
+        ("<b><sup>†</sup></b>Died later", "† Died later"),
+    ],
+)
+def test_raised_numbers_and_letters_are_told_apart_by_what_they_stand_behind(
+    written: str, expected: str
+) -> None:
+    document = parse(f"<h1>Aspirin in stroke</h1><p>{written}</p>")
+
+    assert document.text.removeprefix("Aspirin in stroke\n\n") == expected
+    assert document.text_kept is not None
+    assert set(document.text_kept.left_out) <= {"citation and note marks"}
+
+
+def test_behind_a_word_a_raised_two_is_a_power_where_the_page_cites_by_links() -> None:
+    links = "".join(f"<p>One said so [<a href='#r{number}'>{number}</a>].</p>" for number in range(3))
+
+    document = parse(f"{links}<p>The charge<sup>2</sup> of it.</p>")
+
+    assert document.text.endswith("The charge^2 of it.")
+
+
+def test_the_name_of_a_control_in_a_sentence_is_text() -> None:
+    document = parse(
+        "<p>Readers may <a href=x>download the article</a> today.</p><p><a>Download article</a></p>"
+    )
+
+    assert document.text == "Readers may download the article today."
+    assert document.text_kept is not None
+    assert document.text_kept.left_out == {CONTROLS: 2}
+
+
+def test_a_part_of_a_page_that_leads_elsewhere_ends_where_the_article_goes_on() -> None:
+    document = parse(
+        "<h1>Aspirin in stroke</h1><p>It helps.</p><h2>Related articles</h2><p>Fish and oil</p><ul><li>More"
+        "</ul><h2>Methods</h2><p>We asked.</p><div><h2>Cited by (14)</h2><div><p>Somebody</p></div></div>"
+        "<p>All.</p>"
+    )
+
+    assert document.text.split("\n\n")[1:] == ["It helps.", "Methods", "We asked.", "All."]
+    assert document.text_kept is not None
+    assert document.text_kept.left_out == {"what surrounds the article": 11}

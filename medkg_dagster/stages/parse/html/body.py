@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from medkg_dagster.stage_api import BlockKind, Reference
 from medkg_dagster.stages.parse.document_text import DocumentText
+from medkg_dagster.stages.parse.html.furniture import is_caption
 from medkg_dagster.stages.parse.html.structure import BLOCKS, HEADINGS, LEFT_OUT, MARKS, TWO_LETTERS
 from medkg_dagster.stages.parse.pdf.headings import REFERENCES, is_known
 from medkg_dagster.stages.parse.pdf.lines import CAPTION
@@ -30,10 +31,11 @@ _ENTRIES = frozenset({"li", "p", "dd", "div", "tr"})
 
 _ENTRY_NUMBER = re.compile(r"[\[(]?\d{1,4}[\]).]+\s*(?=\D)|\d{1,4}\s+(?=[^\W\d_])")
 _LINK_NAME = re.compile(
-    r"\W*(?:(?:view |read |full |free |publisher |download )?"
-    r"(?:article|text|full text|pmc article|reference|pdf)"
-    r"|cas|pub ?med(?: central)?|pubmed/ncbi|pmc|(?:search )?google scholar|scholar|cross ?ref|web of science"
-    r"|isi|ads|scopus|doi|math|mathscinet|medline|embase|find in pubmed|export citation|open url)\W*",
+    r"\W*(?:(?:(?:view |read |full |free |publisher |download |pmc )*"
+    r"(?:article|text|full text|free full text|reference|pdf)"
+    r"|cas|pub ?med(?: central)?|pubmed/ncbi|pmc|(?:search )?google scholar|scholar|cross ?ref"
+    r"|web of science|isi|ads|(?:view in )?scopus|doi|math|mathscinet|medline|embase|find in pubmed"
+    r"|export citation|open ?url)\W*)+",
     re.IGNORECASE,
 )
 _EMPTY_BRACKETS = re.compile(r"(?:\s*(?:\[\s*\]|\(\s*\)|[|•·]))+\s*$")
@@ -42,6 +44,7 @@ _DATED = re.compile(r"\b(?:18|19|20)\d\d|\b10\.\d{4}")
 _DOI_LINK = re.compile(r"https?://(?:dx\.)?doi\.org/(10\.\d{4,9}/[^\s?#]+)", re.IGNORECASE)
 _PUBMED_LINK = re.compile(r"https?://(?:pubmed\.|www\.)ncbi\.nlm\.nih\.gov/(?:pubmed/)?(\d{5,9})\b")
 MAX_HEADING = 100
+_TITLE = {"title", "articleTitle", "article-title", "cit-article-title", "ref-title"}
 
 
 class Body:
@@ -105,7 +108,7 @@ class Body:
             return
         if self._listed and self._entry(element, tag):
             return
-        inner = _KINDS.get(tag, kind)
+        inner = BlockKind.CAPTION if is_caption(element) else _KINDS.get(tag, kind)
         if inner is BlockKind.PARAGRAPH and tag in _PARAGRAPHS and _CAPTION.match(_beginning(element)):
             inner = BlockKind.CAPTION
         self._content(element, inner)
@@ -156,7 +159,10 @@ class Body:
         self._builder.table(read_rows(table, lambda cell: inline_text(cell, skip=_SKIP)))
 
     def _flush(self, kind: BlockKind) -> None:
-        self._builder.block(self._inline.finish(), kind)
+        text = self._inline.finish()
+        # The mark of a list's item in an element of its own.
+        if kind is not BlockKind.LIST_ITEM or any(map(str.isalnum, text)):
+            self._builder.block(text, kind)
 
 
 def _is_before_break(element: Element) -> bool:
@@ -184,9 +190,13 @@ def _is_entry(element: Element, tag: str) -> bool:
     """Return whether a block in a list of references is one of its entries, not a part that holds several."""
     others = _ITEMS if tag in _ITEMS else _ENTRIES
     return tag in _ENTRIES and all(
-        inner is element or bool(_LINK_NAME.fullmatch(plain_text(inner).strip()))
-        for inner in element.iter(*others)
+        inner is element or _is_part(tag, plain_text(inner).strip()) for inner in element.iter(*others)
     )
+
+
+def _is_part(tag: str, text: str) -> bool:
+    """Return whether an item in an entry is none itself: names of links, or one of its authors."""
+    return bool(_LINK_NAME.fullmatch(text)) or (tag in _ITEMS and not _DATED.search(text))
 
 
 def _is_layout(table: Element) -> bool:
@@ -240,7 +250,9 @@ def _reference(element: Element) -> tuple[str, Reference] | None:
         for prefix, pattern in (("DOI", _DOI_LINK), ("PMID", _PUBMED_LINK)):
             if match := pattern.match(link.get("href", "")):
                 identifiers.setdefault(prefix, unquote(match.group(1)))
-    return number, reference.model_copy(update={"identifiers": identifiers})
+    named = [part for part in element.iter("div", "span") if _TITLE & set(part.get("class", "").split())]
+    title = inline_text(named[0], skip=_SKIP).rstrip(" .") if len(named) == 1 else reference.title
+    return number, reference.model_copy(update={"identifiers": identifiers, "title": title})
 
 
 def _letters(text: str) -> str:

@@ -6,6 +6,13 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
+from medkg_dagster.stages.parse.html.furniture import (
+    SURROUNDINGS,
+    is_article,
+    is_label,
+    leave_out_what_is_elsewhere,
+    why_furniture,
+)
 from medkg_dagster.stages.parse.xml import Element, plain_text
 
 LEFT_OUT = "left-out"
@@ -22,6 +29,7 @@ _NO_TEXT = {
 }
 _ROLES = {
     **dict.fromkeys(("navigation", "banner", "contentinfo", "search", "menu", "menubar"), "navigation"),
+    "complementary": SURROUNDINGS,
     **dict.fromkeys(("dialog", "alertdialog", "button"), "forms and buttons"),
 }
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
@@ -52,10 +60,21 @@ TWO_LETTERS = re.compile(r"[^\W\d_]{2}")
 _RAISED = re.compile(r"\d{1,3}(?:\s*[,;–−-]\s*\d{1,3})*")
 _BEFORE_MARK = re.compile(r"[^\W\d_]{4}$|[^\W\d_][.,;:!?”’\"\]]$")
 _OF_THE_SENTENCE = re.compile(
-    r"\b(?:sections?|tables?|figures?|figs?\.?|eqs?\.?|equations?|appendix|box|chapters?|steps?|panels?|and|to)\s*\(?$",
+    r"\b(?:sections?|tables?|figures?|figs?\.?|eqs?\.?|equations?|appendix|box|chapters?|steps?|panels?"
+    r"|and|to)\s*\(?$",
     re.IGNORECASE,
 )
 MARKS = "citation and note marks"
+_LINKED = re.compile(r"\s*\[?\d{1,3}(?:\s?[-–]\s?\d{1,3})?[\],]?\s*")
+_SQUARED = re.compile(
+    r"/ ?\w+$|\b(?:alpha|beta|gamma|delta|epsilon|theta|kappa|lambda|sigma|omega|eta|tau|inch|inches"
+    r"|feet|foot"
+    r"|miles?|met(?:er|re)s?|(?:centi|milli|kilo|micro)met(?:er|re)s?|height|length|width|radius"
+    r"|diameter|distance"
+    r"|time|area)$",
+    re.IGNORECASE,
+)
+FEW_LINKS = 2
 ARTICLE_SHARE = 0.6
 MAX_CANDIDATES = 8
 MAX_MARK = 8
@@ -69,6 +88,8 @@ def prepare(root: Element) -> None:
     are cross references, what holds blocks is one.
     """
     _leave_out_surroundings(root)
+    leave_out_what_is_elsewhere(root)
+    is_linked = _cites_by_links(root)
     for element in reversed([element for element in root.iter() if isinstance(element.tag, str)]):
         parent = element.getparent()
         if element.tag == "script" and element.get("type", "").startswith("math/tex"):
@@ -85,11 +106,13 @@ def prepare(root: Element) -> None:
             continue
         if element.tag == "form":
             element.tag = "div"
+        if is_label(element) and not (element.tail or "").strip():
+            element.tail = " "
         if element.tag in _INSIDE_WORDS:
             element.tag = "span"
         elif element.tag == "a" and element.get("href", "").startswith("#"):
             _make_reference(element)
-        elif element.tag == "sup" and _is_raised_mark(element):
+        elif element.tag == "sup" and _is_raised_mark(element, is_linked=is_linked):
             element.tag = "xref"
             element.set("ref-type", "bibr")
         elif element.tag in BLOCKS and parent is not None and parent.tag not in _KEPT:
@@ -106,6 +129,7 @@ def _reason(element: Element) -> str:
         or ("hidden" if hidden else "")
         or ("formulas written twice" if _is_drawn_formula(element) else "")
         or element.get("reason", "")
+        or why_furniture(element)
     )
 
 
@@ -128,10 +152,26 @@ def _make_reference(link: Element) -> None:
     link.set("ref-type", "bibr")
 
 
-def _is_raised_mark(element: Element) -> bool:
-    """Return whether raised numbers stand behind a word or sentence, as those that cite something do."""
-    raised = len(element) == 0 and _RAISED.fullmatch((element.text or "").strip())
-    return bool(raised and _BEFORE_MARK.search(_before(element)))
+def _is_raised_mark(element: Element, *, is_linked: bool) -> bool:
+    """Return whether raised numbers stand behind a word or sentence, as those that cite something do.
+
+    A square or a cube is none: behind what is measured, or behind any word where links cite.
+    """
+    text = (element.text or "").strip()
+    before = _before(element)
+    if len(element) or not _RAISED.fullmatch(text) or not _BEFORE_MARK.search(before):
+        return False
+    is_power = text in {"2", "3"} and (_SQUARED.search(before) or (is_linked and before[-1:].isalpha()))
+    return not is_power
+
+
+def _cites_by_links(root: Element) -> bool:
+    """Return whether the numbers that cite something are links, as a rule on this page."""
+    links = (link for link in root.iter("a") if link.get("href", "").startswith("#"))
+    return (
+        next(islice((1 for link in links if _LINKED.fullmatch(plain_text(link))), FEW_LINKS, None), None)
+        is not None
+    )
 
 
 def _before(element: Element) -> str:
@@ -163,12 +203,16 @@ def _leave_out_surroundings(root: Element) -> None:
                 and isinstance(sibling.tag, str)
                 and next(sibling.iter("h1"), None) is None
             ):
-                sibling.set("reason", "what surrounds the article")
+                sibling.set("reason", SURROUNDINGS)
         inner = parent
 
 
 def _is_main(element: Element) -> bool:
-    return element.tag in {"main", "article"} or element.get("role") in {"main", "article"}
+    return (
+        element.tag in {"main", "article"}
+        or element.get("role") in {"main", "article"}
+        or is_article(element)
+    )
 
 
 def _all_words(element: Element) -> Iterator[str]:

@@ -73,6 +73,11 @@ _WORD = re.compile(r"[^\W\d_]{2}")
 _ORDINAL = re.compile(r"(?:st|nd|rd|th)\b", re.IGNORECASE)
 _LONG_WORD = re.compile(r"[^\W\d_]{4}$")
 _NUMERIC = re.compile(r"[-−–+]?\d[\d.,\s–−-]*")
+_NOTE_LETTER = re.compile(r"[a-z]|TM")
+_BEFORE_LETTER = re.compile(r"[^\W\d_]{3}$|\)$")
+_FIRST_WORD = re.compile(r"[^\W\d_][a-z]{2}")
+MAX_NOTE_MARK = 2
+MAX_NESTED = 5
 _SEPARATORS = re.compile(r"[\s,;.·:\-–—−()\[\]]*")
 _BEFORE_INDEX = re.compile(r"(?:^|\W)(?:log|ln|lim|max|min)$", re.IGNORECASE)
 
@@ -121,6 +126,7 @@ class InlineText:
         self._parts: list[str] = []
         self._skip = skip
         self._behind_script = False
+        self._behind_mark = False
         self._has_marks = False
         self.notes: list[Element] = []
 
@@ -129,7 +135,7 @@ class InlineText:
         text = " ".join("".join(self._parts).split())
         if self._has_marks:
             text = _without_marks(text)
-        self._parts, self._behind_script, self._has_marks = [], False, False
+        self._parts, self._behind_script, self._behind_mark, self._has_marks = [], False, False, False
         return text
 
     def text(self, text: str) -> None:
@@ -137,7 +143,9 @@ class InlineText:
         text = _NONCHARACTERS.sub("", text)
         if self._behind_script and text[:1].isdigit() and self._before().isdigit():
             self._parts.append(" ")
-        self._behind_script = False
+        if self._behind_mark and _FIRST_WORD.match(text):
+            self._parts.append(" ")
+        self._behind_script = self._behind_mark = False
         self._parts.append(text)
 
     def content(self, element: Element) -> None:
@@ -214,10 +222,16 @@ class InlineText:
             self._mark("")
             return
         before = "".join(self._parts[-1:])[-8:]
+        if opens_a_block(element):
+            # The mark of a note is no part of the first word behind it, as the number of an isotope is.
+            self._parts.append(text if _NUMERIC.fullmatch(rest) or len(rest) > MAX_NOTE_MARK else f"{text} ")
+            self._behind_mark = True
+            return
         if before[-1:].isdigit():
             raised = any(character.isalnum() for character in rest) and not _ORDINAL.match(rest)
         else:
             raised = bool(_NUMERIC.fullmatch(rest) and (before.endswith(")") or _LONG_WORD.search(before)))
+            raised = raised or bool(_NOTE_LETTER.fullmatch(rest) and _BEFORE_LETTER.search(before))
         self._parts.append(f"^{rest}" if raised else text)
         self._behind_script = True
 
@@ -249,6 +263,18 @@ class InlineText:
             return
         for form in choose(element):
             self.element(form, str(form.tag))
+
+
+def opens_a_block(element: Element) -> bool:
+    """Return whether nothing stands before an element in the block that holds it."""
+    for _ in range(MAX_NESTED):
+        parent = element.getparent()
+        if parent is None or element.getprevious() is not None or (parent.text or "").strip():
+            return False
+        if parent.tag not in INSIDE_WORDS:
+            return True
+        element = parent
+    return False
 
 
 def choose(alternatives: Element) -> list[Element]:

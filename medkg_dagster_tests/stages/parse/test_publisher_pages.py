@@ -1,0 +1,82 @@
+"""Pages in the markup of large sites: one invented article, and what each site puts into and around it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from medkg_dagster.domain.documents import UNEXPLAINED
+from medkg_dagster.stage_api import BlockKind, Document, PayloadFormat
+from medkg_dagster_tests.stages.real_payloads import parse_one
+
+PAGES = sorted((Path(__file__).parent / "publisher_pages").glob("*.html"))
+ALL = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+TABLES = pytest.mark.parametrize("page", [page for page in PAGES if "<table" in page.read_text()])
+ARTICLE = (
+    "Chronic inflammation of the airways raises the risk of exacerbations in adults with asthma, and inhaled "
+    "corticosteroids reduce that risk as several trials have shown. We asked whether budesonide does so in "
+    "smokers."
+)
+RESULTS = re.compile(
+    r"Patients who were given budesonide had fewer exacerbations \(rate ratio 0\.62, 95% CI 0\.50 to 0\.77\)"
+    r"(?: \(Lee, 2005\))?\. Adverse events were as frequent in both groups, and no patient died"
+)
+FURNITURE = re.compile(
+    r"cookie|consent|skip to|open in|full[- ]size|download|view (?:inline|popup|abstract|orcid)"
+    r"|powerpoint|scholar"
+    r"|OpenUrl|fish|cites this one|official website|rockville|recommended|similar content|metrics"
+    r"|accesses|posted",
+    re.IGNORECASE,
+)
+
+
+def parse(page: Path) -> Document:
+    return parse_one(page.read_bytes(), PayloadFormat.HTML)
+
+
+def blocks(document: Document, kind: BlockKind) -> list[str]:
+    spans = (block for section in document.sections for block in section.blocks if block.kind is kind)
+    return [document.text[block.start : block.end] for block in spans]
+
+
+@ALL
+def test_the_article_is_whole_and_nothing_else_is_text(page: Path) -> None:
+    document = parse(page)
+
+    assert document.title == "Budesonide in smokers with asthma"
+    assert document.text.count(ARTICLE) == 2
+    assert RESULTS.search(document.text)
+    assert FURNITURE.findall(document.text) == []
+    assert document.text_kept is not None
+    assert UNEXPLAINED not in document.text_kept.left_out
+
+
+@ALL
+def test_captions_are_such_with_their_numbers_and_words_apart(page: Path) -> None:
+    captions = " ".join(blocks(parse(page), BlockKind.CAPTION))
+
+    assert re.search(r"(?i)\bfig(?:ure|\.) 1\.? Flow of patients through the trial", captions)
+    assert re.search(r"(?i)\btable 1\.? Characteristics of patients", captions)
+
+
+@ALL
+def test_references_have_title_and_year_and_nothing_of_the_links_beside_them(page: Path) -> None:
+    document = parse(page)
+
+    assert [(item.title, item.year) for item in document.references] == [
+        ("Steroids in asthma", 2001),
+        ("Smoking and lungs", 2005),
+    ]
+    for item in document.references:
+        assert not re.search(r"[\[\]]|Scholar|CAS|PubMed|View|OpenUrl", item.text)
+
+
+@TABLES
+def test_the_mark_of_a_note_is_no_part_of_a_word(page: Path) -> None:
+    document = parse(page)
+
+    (table,) = blocks(document, BlockKind.TABLE)
+    assert re.fullmatch(r"Group\tAge\nBudesonide(?:\^a)?\t41\.2", table)
+    assert re.search(r"(?:^|\s)Given twice a day", document.text)
