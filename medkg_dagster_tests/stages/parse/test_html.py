@@ -421,3 +421,29 @@ def test_a_part_of_a_page_that_leads_elsewhere_ends_where_the_article_goes_on() 
     assert document.text.split("\n\n")[1:] == ["It helps.", "Methods", "We asked.", "All."]
     assert document.text_kept is not None
     assert document.text_kept.left_out == {"what surrounds the article": 11}
+
+
+@pytest.mark.parametrize(
+    "cited",
+    [
+        "grown <i>in vitro</i>.<sup>3</sup>",
+        "grown (<b>all</b>),<sup>3,4</sup>",
+        "grown in 2010.<sup>3</sup>",
+        "grown<sup><a href='#n1'>[1]</a></sup>.<sup>1,2</sup>",
+    ],
+)
+def test_numbers_behind_a_sentence_cite_whatever_its_last_word_stands_in(cited: str) -> None:
+    document = parse(f"<h1>Aspirin in stroke</h1><p>Cells were {cited}</p>")
+
+    assert document.text.endswith((".", ","))
+
+
+def test_the_bold_and_only_item_of_a_list_is_a_heading_as_word_numbers_these() -> None:
+    document = parse(
+        "<h1>Aspirin in stroke</h1><ol><li><b>Introduction</b></li></ol><p>It helps.</p>"
+        "<ol><li><b>Our aim</b></li></ol>"
+        "<p>To ask.</p><ol><li><b>One</b></li><li>Two</li></ol><ul><li>Only one</li></ul>"
+    )
+
+    assert outline(document)[-2:] == [(1, "Introduction"), (2, "Our aim")]
+    assert blocks(document, BlockKind.LIST_ITEM) == ["One", "Two", "Only one"]

@@ -431,3 +431,15 @@ def test_real_xml_that_is_not_jats_is_refused_with_its_root(shared_data: Path) -
     messages = [item.message for item in ctx.quarantined]
     assert "<ListBucketResult>" in messages[0]
     assert "<art>" in messages[1]
+
+
+def test_a_reference_whose_parts_are_not_marked_is_read_as_printed() -> None:
+    document = parse(
+        article(
+            back="<back><ref-list><ref><mixed-citation>Roe A, Poe B (1998) Aspirin in the stroke of mice. "
+            "Lancet 5: 1909–1923.</mixed-citation></ref></ref-list></back>"
+        )
+    )
+
+    (reference,) = document.references
+    assert (reference.title, reference.year) == ("Aspirin in the stroke of mice", 1998)

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medkg_dagster.stage_api import Document, PayloadFormat
-from medkg_dagster.stages.parse.pdf.reference_list import title_of
+from medkg_dagster.stages.parse.pdf.layout import read_scripts
+from medkg_dagster.stages.parse.pdf.lines import CLOSE, OPEN
+from medkg_dagster.stages.parse.pdf.reference_list import read_reference, title_of
 from medkg_dagster_tests.stages.parse.test_pdf_layouts import blocks
 from medkg_dagster_tests.stages.real_payloads import parse_one
 
@@ -241,3 +243,37 @@ def test_the_cost_of_a_title_grows_as_its_entry_does(part: str) -> None:
         return calls
 
     assert cost(2000) < 3 * cost(1000) + 100
+
+
+@pytest.mark.parametrize(
+    ("entry", "year"),
+    [
+        ("Roe A: Aspirin in men. Spine (Phila Pa 1976) 1998, 23:2003–2013.", 1998),
+        ("Roe A: A study of 2010. Lancet 2012, 380:2163–2196.", 2012),
+        ("Roe A. Aspirin. Intensive Care Med. 2011;37:1986–93.", 2011),
+        ("Roe A (2003) Aspirin in 1990. Anim Biol 53: 1909– 1923.", 2003),
+        ("Roe A. Aspirin. Lancet, vol. 5, no. 2, pp. 1920-1931, 2004.", 2004),
+        ("Roe A. Aspirin in men. London; 1999.", 1999),
+        ("Roe A. Aspirin in men: 1950.", 1950),
+    ],
+)
+def test_the_year_of_a_reference_is_none_of_its_pages_nor_of_its_title(entry: str, year: int) -> None:
+    assert read_reference(entry).year == year
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("Death{a}", "Death^a"),
+        ("Job (all){b} of it", "Job (all)^b of it"),
+        ("{a}All of them", "a All of them"),
+        ("{1}Department of Lungs", "1 Department of Lungs"),
+        ("{13}C and {18}F", "13C and 18F"),
+        ("weight/height{2} of all", "weight/height^2 of all"),
+        ("in 5 m{2} of R{2}", "in 5 m2 of R2"),
+        ("patients{2} died.{3}", "patients died."),
+        ("the 5{th} of 10{5}", "the 5th of 10^5"),
+    ],
+)
+def test_what_is_raised_is_read_by_what_it_stands_behind(line: str, expected: str) -> None:
+    assert read_scripts(line.replace("{", OPEN).replace("}", CLOSE))[0] == expected

@@ -129,7 +129,9 @@ class Body:
 
     def _is_heading(self, element: Element, tag: str, kind: BlockKind) -> int:
         """Return the depth of a paragraph that says or looks that it is a heading; 0 for any other."""
-        if tag not in _PARAGRAPHS or kind is not BlockKind.PARAGRAPH or _has_blocks(element):
+        # Word writes a heading that it numbers as the only item of a list.
+        is_numbered = tag == "li" and _is_only_item(element) and _is_bold(element)
+        if not (tag in _PARAGRAPHS or is_numbered) or kind is not BlockKind.PARAGRAPH or _has_blocks(element):
             return 0
         text = inline_text(element, skip=_SKIP)
         if CAPTION.match(text):
@@ -173,6 +175,11 @@ def _is_before_break(element: Element) -> bool:
 
 def _has_blocks(element: Element) -> bool:
     return any(child.tag in BLOCKS for child in element)
+
+
+def _is_only_item(element: Element) -> bool:
+    parent = element.getparent()
+    return parent is not None and len(parent) == 1
 
 
 def _is_bold(element: Element) -> bool:

@@ -13,6 +13,7 @@ from medkg_dagster.stages.parse.html.furniture import (
     leave_out_what_is_elsewhere,
     why_furniture,
 )
+from medkg_dagster.stages.parse.measured import MEASURED
 from medkg_dagster.stages.parse.xml import Element, plain_text
 
 LEFT_OUT = "left-out"
@@ -58,7 +59,7 @@ _INSIDE_WORDS = frozenset(
 
 TWO_LETTERS = re.compile(r"[^\W\d_]{2}")
 _RAISED = re.compile(r"\d{1,3}(?:\s*[,;–−-]\s*\d{1,3})*")
-_BEFORE_MARK = re.compile(r"[^\W\d_]{4}$|[^\W\d_][.,;:!?”’\"\]]$")
+_BEFORE_MARK = re.compile(r"[^\W\d_]{4}$|[\w\])][.,;:!?”’\"\]]$")
 _OF_THE_SENTENCE = re.compile(
     r"\b(?:sections?|tables?|figures?|figs?\.?|eqs?\.?|equations?|appendix|box|chapters?|steps?|panels?"
     r"|and|to)\s*\(?$",
@@ -66,14 +67,6 @@ _OF_THE_SENTENCE = re.compile(
 )
 MARKS = "citation and note marks"
 _LINKED = re.compile(r"\s*\[?\d{1,3}(?:\s?[-–]\s?\d{1,3})?[\],]?\s*")
-_SQUARED = re.compile(
-    r"/ ?\w+$|\b(?:alpha|beta|gamma|delta|epsilon|theta|kappa|lambda|sigma|omega|eta|tau|inch|inches"
-    r"|feet|foot"
-    r"|miles?|met(?:er|re)s?|(?:centi|milli|kilo|micro)met(?:er|re)s?|height|length|width|radius"
-    r"|diameter|distance"
-    r"|time|area)$",
-    re.IGNORECASE,
-)
 FEW_LINKS = 2
 ARTICLE_SHARE = 0.6
 MAX_CANDIDATES = 8
@@ -161,7 +154,7 @@ def _is_raised_mark(element: Element, *, is_linked: bool) -> bool:
     before = _before(element)
     if len(element) or not _RAISED.fullmatch(text) or not _BEFORE_MARK.search(before):
         return False
-    is_power = text in {"2", "3"} and (_SQUARED.search(before) or (is_linked and before[-1:].isalpha()))
+    is_power = text in {"2", "3"} and (MEASURED.search(before) or (is_linked and before[-1:].isalpha()))
     return not is_power
 
 
@@ -178,6 +171,8 @@ def _before(element: Element) -> str:
     previous = element.getprevious()
     parent = element.getparent()
     text = previous.tail if previous is not None else parent.text if parent is not None else ""
+    if previous is not None and len(text or "") < 2 and previous.tag not in BLOCKS:
+        text = f"{plain_text(previous)}{text or ''}"
     return (text or "")[-40:]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import NamedTuple
 
+from medkg_dagster.stages.parse.measured import MEASURED
 from medkg_dagster.stages.parse.pdf.columns import Edges, across_columns, in_reading_order
 from medkg_dagster.stages.parse.pdf.furniture import Page
 from medkg_dagster.stages.parse.pdf.lines import (
@@ -25,6 +26,10 @@ from medkg_dagster.stages.parse.pdf.tables import MIN_ROWS, are_near, tables_in
 _RAISED = re.compile(f"{OPEN}[^{CLOSE}]*{CLOSE}(?: ?{OPEN}[^{CLOSE}]*{CLOSE})*")
 _EXPONENT = re.compile(r"[-−–+]?\d{1,3}$")
 _CITATION = re.compile(r"\[?\d{1,3}(?:[ ,;–−-]+\d{1,3})*[ ,;]*\]?$|[†‡§¶]+$")
+_POWER = re.compile(r"[23]$")
+_NOTE_LETTER = re.compile(r"[a-z]$")
+_BEFORE_LETTER = re.compile(r"[^\W\d_]{3}$|\)$")
+_FIRST_WORD = re.compile(r"[^\W\d_][a-z]{2}")
 _BEFORE_MARK = re.compile(r"[^\W\d_]{4}$|[.,;:!?”’\"\])]$")
 
 
@@ -145,8 +150,9 @@ def _joined(parts: Sequence[Line]) -> Line:
 def read_scripts(text: str) -> tuple[str, int]:
     """Write what is raised and small as it has to be read on one line.
 
-    A number behind a digit is its exponent (`10^5`), one behind a word or a sentence is the mark of a
-    citation or a note and no text; all else is joined to its word.
+    A number behind a digit is its exponent (`10^5`), and so are squares and cubes behind what is measured;
+    one behind another word or a sentence is the mark of a citation or a note and no text; a letter behind a
+    word is the mark of a note, too, and stays (`Death^a`); all else is joined to its word.
 
     Returns:
         The text, and how many glyphs of marks are not in it.
@@ -162,6 +168,13 @@ def read_scripts(text: str) -> tuple[str, int]:
         script = match.group().replace(OPEN, "").replace(CLOSE, "")
         if _EXPONENT.match(script) and written[-1:].isdigit():
             written += f"^{script}" + (" " if text[end : end + 1].isdigit() else "")
+        elif not written.strip():
+            # The mark of a note is no part of the first word behind it, as the number of an isotope is.
+            written += script + (" " if _FIRST_WORD.match(text, end) else "")
+        elif (_POWER.match(script) and MEASURED.search(written)) or (
+            _NOTE_LETTER.match(script) and _BEFORE_LETTER.search(written)
+        ):
+            written += f"^{script}"
         elif _CITATION.match(script) and _BEFORE_MARK.search(written):
             dropped += len("".join(script.split()))
         else:

@@ -18,6 +18,9 @@ _PMID = re.compile(r"\bPMID:?\s*(\d{5,9})\b")
 _PMCID = re.compile(r"\b(PMC\d{4,9})\b")
 _YEAR = re.compile(r"\b((?:18|19|20)\d\d)[a-z]?\b")
 _YEAR_OF_PRINT = re.compile(r"\(((?:18|19|20)\d\d)[a-z]?\)|[;,.]\s*((?:18|19|20)\d\d)[a-z]?\s*[;:,(.]")
+# A number of four digits behind a colon or a dash is a page, as is the first of a range.
+_YEAR_IN_TEXT = re.compile(r"(?<![\d:–−-])(?<!: )\b((?:18|19|20)\d\d)[a-z]?\b(?! ?[–−-] ?\d)")
+_BEFORE_VOLUME = re.compile(r"\b((?:18|19|20)\d\d), ?(?:\d{1,4} ?[:(,]|\d{1,4} Suppl)")
 _BEHIND = re.compile(
     r"©|cite this article|doi:\s*10\.|submit your|publisher.s note|received:|this (?:article|is an open)",
     re.IGNORECASE,
@@ -143,9 +146,9 @@ def read_reference(entry: str) -> Reference:
     for prefix, pattern in (("DOI", _DOI), ("PMID", _PMID), ("PMCID", _PMCID)):
         if match := pattern.search(entry):
             identifiers[prefix] = match.group(1)
-    match = _YEAR_OF_PRINT.search(entry)
+    match = _BEFORE_VOLUME.search(entry) or _YEAR_OF_PRINT.search(entry)
     year = next((group for group in match.groups() if group), None) if match else None
-    if year is None and (years := _YEAR.findall(entry)):
+    if year is None and (years := _YEAR_IN_TEXT.findall(entry) or _YEAR.findall(entry)):
         year = years[-1]
     title = title_of(entry)
     return Reference(

@@ -16,6 +16,7 @@ _TITLES = ("article-title", "chapter-title", "data-title", "part-title", "source
 _DOI = re.compile(r"10\.[0-9]{4,9}/\S+")
 _PMCID = re.compile(r"(?:PMC)?([0-9]{1,9})")
 _YEAR = re.compile(r"\b(1[5-9][0-9]{2}|20[0-9]{2})(?=[a-z]?\b)")
+_IN_BRACKETS = re.compile(r"\((1[5-9][0-9]{2}|20[0-9]{2})[a-z]?\)")
 _BEFORE_PUNCTUATION = re.compile(r" ([,.;:)\]])")
 _PUBMED = re.compile(r"pubmed[^\s]*?/([0-9]{1,9})/?$")
 
@@ -43,14 +44,22 @@ def _entry(entry: Element) -> Iterator[Reference]:
 
 
 def _reference(citation: Element) -> Reference:
-    year = _YEAR.search(plain_text(citation.find("year")))
+    printed = _printed(citation)
+    year = _YEAR.search(plain_text(citation.find("year"))) or _IN_BRACKETS.search(printed)
     titles = (clean(inline_text(title)) for tag in _TITLES for title in citation.iterfind(tag))
     return Reference(
         identifiers=dict(_identifiers(citation)),
-        title=next(filter(None, titles), ""),
+        title=next(filter(None, titles), "") or _title_of(printed),
         year=int(year[1]) if year else None,
-        text=_printed(citation),
+        text=printed,
     )
+
+
+def _title_of(printed: str) -> str:
+    # Most entries mark their titles, and the library for PDFs need not be loaded for them.
+    from medkg_dagster.stages.parse.pdf.reference_list import title_of
+
+    return title_of(printed)
 
 
 def _printed(citation: Element) -> str:
