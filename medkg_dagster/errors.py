@@ -152,7 +152,7 @@ class StageLimitError(IsolatedStageError):
 
 
 class BatchFailedError(MedkgError):
-    """Every document of a batch failed, or more of them than `max_failure_ratio` allows."""
+    """Every document of a batch failed, or at least two and more of them than `max_failure_ratio` allows."""
 
 
 class BatchInterruptedError(MedkgError):

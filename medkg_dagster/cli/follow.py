@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from medkg_dagster.cli.output import one_line, paragraph
+from medkg_dagster.errors import BatchFailedError
 
 if TYPE_CHECKING:
     from medkg_dagster.ledger import Job, JobLedger, JobPhase, JobStatus, StageRun
@@ -63,7 +64,7 @@ def follow(  # noqa: PLR0917 - what, and then how to tell it
                     shown.add(step)
                     echo(f"  {at[11:19]}  {text}")
             if job.status not in open_statuses:
-                return _conclude(job, echo)
+                return _conclude(pipeline, job, echo)
             code = attend(job, phases)
             if code is not None:
                 return code
@@ -161,7 +162,7 @@ def _error_steps(job: Job, open_statuses: set[JobStatus]) -> Iterator[Step]:
         yield job.updated_at, f"error {job.error}", one_line(job.error)
 
 
-def _conclude(job: Job, echo: Echo) -> int:
+def _conclude(pipeline: PipelinePlan, job: Job, echo: Echo) -> int:
     from medkg_dagster.ledger import JobStatus
 
     place = str(job.key)
@@ -171,5 +172,10 @@ def _conclude(job: Job, echo: Echo) -> int:
     echo(f"{place}: {job.status}")
     if job.error:
         echo(paragraph(job.error, indent="  "))
-    echo(f"  `medkg ledger show {place}` tells more; `medkg ledger retry {place}` starts it again")
+    again = f"`medkg ledger retry {place}` starts it again"
+    if BatchFailedError.__name__ in (job.error or ""):
+        # The same documents would fail again.
+        retry = f"`medkg ledger retry {place} --phase {pipeline.phases[0].job_name}`"
+        again = f"once its documents are mended or removed, {retry} starts it again"
+    echo(f"  `medkg ledger show {place}` tells more; {again}")
     return _FAILED

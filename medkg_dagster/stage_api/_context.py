@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 from medkg_dagster.domain.gate_conditions import GateCondition
 from medkg_dagster.domain.holdings import DocumentStatus
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 Scalar = str | int | float | bool | None
 Described = Scalar | Sequence[Mapping[str, Scalar]]
+
+_NAMED = 20
+"""So many documents that were worked on together are named."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -181,14 +184,7 @@ def judge_fault(stage: str, document_id: str, error: Exception) -> QuarantinedDo
         Exception: The error itself, where it is another one that is no fault of the document.
     """
     if not is_of_document(error):
-        if not may_pass(error):
-            error.add_note(f"At document {document_id}, which is not at fault.")
-            raise error
-        cause = f"{type(error).__name__}: {text_of(error)}"
-        raise BatchInterruptedError(
-            f"at {document_id}: {cause}; no fault of the document, which is not set aside: the work is "
-            "tried again as the stage's policy says"
-        ) from error
+        raise_interruption([document_id], error)
     shown = showable(error)
     details = "" if isinstance(error, MedkgError) else "".join(traceback.format_exception(shown))
     message = str(shown) or type(error).__name__
@@ -196,6 +192,34 @@ def judge_fault(stage: str, document_id: str, error: Exception) -> QuarantinedDo
     if isinstance(error, RejectedDocumentError):
         status, is_fault = DocumentStatus(error.status), False
     return QuarantinedDocument(document_id, stage, type(error).__name__, message, details, status, is_fault)
+
+
+def raise_interruption(document_ids: Sequence[str], error: Exception) -> NoReturn:
+    """Raise what ended the work on some documents, which are named and not at fault.
+
+    Args:
+        document_ids: The documents that were worked on together; one where it was alone.
+        error: What the work raised.
+
+    Raises:
+        BatchInterruptedError: The error may pass.
+        Exception: The error itself, where it is another one.
+    """
+    more = len(document_ids) - _NAMED
+    names = ", ".join(document_ids[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    is_one = len(document_ids) == 1
+    if not may_pass(error):
+        which = (
+            f"document {names}, which is not" if is_one else f"one of the documents {names}, none of which is"
+        )
+        error.add_note(f"At {which} at fault.")
+        raise error
+    cause = f"{type(error).__name__}: {text_of(error)}"
+    what = "the document, which is" if is_one else "the documents, which are"
+    raise BatchInterruptedError(
+        f"at {'' if is_one else 'one of '}{names}: {cause}; no fault of {what} not set aside: the work is "
+        "tried again as the stage's policy says"
+    ) from error
 
 
 def set_aside(ctx: StageContext, judged: QuarantinedDocument) -> None:

@@ -11,7 +11,13 @@ from medkg_dagster.domain.documents import Document
 from medkg_dagster.domain.payloads import Payload
 from medkg_dagster.errors import StageContractError
 from medkg_dagster.io.faults import is_of_document
-from medkg_dagster.stage_api._context import QuarantinedDocument, StageContext, judge_fault, set_aside
+from medkg_dagster.stage_api._context import (
+    QuarantinedDocument,
+    StageContext,
+    judge_fault,
+    raise_interruption,
+    set_aside,
+)
 from medkg_dagster.stage_api._contract import ScopedState, count_of, execute_stage, handle_output
 from medkg_dagster.stage_api._documents import (
     DocumentContext,
@@ -102,8 +108,8 @@ class DocumentWork:
 
         Raises:
             StageContractError: The stage broke its contract.
-            BatchInterruptedError: The work on one document met what is worth another try.
-            Exception: It met what is wrong whatever the document; of several at once, what may pass too.
+            BatchInterruptedError: The work met what is worth another try; it names the documents.
+            Exception: It met what is wrong whatever the document.
         """
         self.prepare()
         if self.metadata.batch == 1:
@@ -121,12 +127,12 @@ class DocumentWork:
                 self._outcome(task, one, output)
                 for task, one, output in zip(tasks, inputs, outputs, strict=True)
             ]
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - what is no document's fault is raised again
             if len(tasks) == 1 and is_of_document(error):
                 fault = judge_fault(self.ctx.stage, tasks[0].document_id, error)
                 return [DocumentOutcome(fault=fault)]
             if not is_of_document(error):
-                raise
+                raise_interruption([task.document_id for task in tasks], error)
             # Which of them is at fault shows when each is alone.
             return [outcome for task in tasks for outcome in self.compute([task])]
 

@@ -102,13 +102,17 @@ def _refuse_failed_batch(metadata: StageMetadata, ctx: StageContext) -> None:
     if not ctx.succeeded:
         # That none of a batch can be used is worth a failure; that all were retracted is how things are.
         faults = [item for item in ctx.quarantined if item.status is DocumentStatus.QUARANTINED]
-    failed = len(faults)
-    if not failed or (ctx.succeeded and failed / seen <= metadata.max_failure_ratio):
+    failed, ratio = len(faults), metadata.max_failure_ratio
+    # Of a few documents one is more than any share, and must not stop the others.
+    is_one_of_several = failed == 1 and ratio > 0
+    if not failed or (ctx.succeeded and (is_one_of_several or failed / seen <= ratio)):
         return
     first = faults[0]
+    allowed = f"at most {ratio:.0%} may, one in any case" if ratio else "none may"
     raise BatchFailedError(
         f"{failed} of {seen} documents failed in stage {ctx.stage!r} of pipeline {ctx.pipeline!r}, "
-        f"job {ctx.job_id!r}; at most {metadata.max_failure_ratio:.0%} may. "
+        f"job {ctx.job_id!r}; {allowed}. "
         f"First: {first.document_id}: {first.error_class}: {first.message}. "
-        f"See them all with `medkg ledger show {ctx.pipeline}/{ctx.job_id}`"
+        f"See them all with `medkg ledger show {ctx.pipeline}/{ctx.job_id}`; mend or remove them at their "
+        "source first, then run the job again from its start"
     )

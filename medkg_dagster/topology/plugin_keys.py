@@ -38,7 +38,8 @@ class MetadataOverrides(StrictModel):
         dependencies: Stage types whose state keys are the stage's inputs.
         optional_dependencies: Stage types whose state keys are inputs where the pipeline has a writer.
         kinds: Up to three labels shown on the asset.
-        max_failure_ratio: The share of documents, 0 to 1, that may fail before the step does.
+        max_failure_ratio: The share of documents, 0 to 1, that may fail before the step does; one of several
+            always may, unless it is 0.
     """
 
     state_key: str | tuple[str, ...] | None = None

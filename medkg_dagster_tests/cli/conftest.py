@@ -81,7 +81,9 @@ class ReviewedJob:
         phases = self.ledger.phases.of_job(self.key)
         return next(phase for phase in phases if phase.phase == BEHIND)
 
-    def run_stages(self, *stages: str, run_id: str = "r1", fail: bool = False) -> None:
+    def run_stages(
+        self, *stages: str, run_id: str = "r1", fail: bool = False, error: str = "SourceError: gone"
+    ) -> None:
         """Run stages as all that a run was asked for; the last one fails where that is asked for."""
         run = self._run(stages, run_id)
         run.start(PIPELINE)
@@ -90,7 +92,7 @@ class ReviewedJob:
         for stage in stages[: len(stages) - fail]:
             run.finish(stage)
         if fail:
-            run.fail(stages[-1])
+            run.fail(stages[-1], error)
 
     def wait_at_the_gate(self) -> None:
         """Run the first phase."""

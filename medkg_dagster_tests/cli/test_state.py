@@ -37,13 +37,13 @@ def test_after_it_a_run_works_on_nothing_again_and_what_was_replaced_is_gone(
     medkg: Medkg, home: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "articles"
-    for number in range(4):
+    for number in range(2):
         write_article(folder, number)
     (folder / "broken.pdf").write_bytes(b"%PDF-1.4 cut")
     auto = AutoPipeline.compiled(home)
     auto.run(folder)
     first = prune(medkg)
-    for number in range(4):
+    for number in range(2):
         write_article(folder, number, version=1)
     auto.run(folder)
     age(home)

@@ -222,6 +222,18 @@ def test_following_a_failure_ends_with_the_error_and_what_to_do(
         assert expected in text
 
 
+def test_following_a_failure_of_documents_advises_no_retry_that_would_repeat_it(
+    reviewed: ReviewedJob, settings: Settings
+) -> None:
+    reviewed.run_stages("ingest", "parse", fail=True, error="BatchFailedError: 1 of 1 documents failed")
+    follower = Follower(settings)
+
+    assert follower.ends() == 1
+    last = follower.lines[-1]
+    assert "once its documents are mended or removed, `medkg ledger retry reviewed/spring --phase " in last
+    assert "--phase reviewed` starts it again" in last
+
+
 @pytest.mark.parametrize("closed", ["rejected", "timed out"])
 def test_following_a_job_whose_gate_is_closed_ends_with_the_reason(
     reviewed: ReviewedJob, settings: Settings, gated_medkg: Medkg, closed: str

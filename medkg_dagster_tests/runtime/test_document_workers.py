@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from medkg_dagster.errors import BatchInterruptedError, ConfigError, IsolatedStageError, SourceError
+from medkg_dagster.errors import BatchInterruptedError, ConfigError, IsolatedStageError
 from medkg_dagster.runtime.state.shards import ShardStore
 from medkg_dagster.stage_api import StageMetadata, SubprocessIsolation
 from medkg_dagster.stage_api._document_loop import DocumentOutcome, DocumentWork, InOrder
@@ -161,8 +161,12 @@ def test_an_error_that_may_pass_ends_the_batch_and_is_held_against_no_document(t
 
 
 def test_an_error_that_may_pass_ends_the_work_of_a_stage_that_takes_several(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="status 503"):
+    with pytest.raises(
+        BatchInterruptedError, match="at one of document 0, document 1: SourceError: status 503"
+    ) as raised:
         outcomes_of(workers(1, metadata=BATCH_WORDS), stored(tmp_path, "one", "away"), tmp_path, BATCH_WORDS)
+
+    assert raised.value.is_retryable
 
 
 @pytest.mark.parametrize("metadata", [WORDS, BATCH_WORDS], ids=["one at a time", "batch"])

@@ -361,7 +361,12 @@ def test_the_ratio_of_failures_is_that_of_the_step(tmp_path: Path) -> None:
     strict = dataclasses.replace(ACT, max_failure_ratio=0.1)
 
     with pytest.raises(BatchFailedError):
-        act("quarantine", make_ctx(tmp_path), Note(words=["good"]), Note(words=["bad"]), metadata=strict)
+        act(
+            "quarantine",
+            make_ctx(tmp_path),
+            *[Note(words=[word]) for word in ("good", "good", "good", "bad", "bad")],
+            metadata=strict,
+        )
 
 
 def test_the_ledger_job_is_read_and_changed(tmp_path: Path) -> None:

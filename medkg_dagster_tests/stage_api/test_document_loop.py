@@ -27,6 +27,7 @@ from medkg_dagster.stage_api import (
     StageRegistration,
     write_key,
 )
+from medkg_dagster.stage_api._context import raise_interruption
 from medkg_dagster.stage_api._document_loop import DocumentWork, fingerprint_of
 from medkg_dagster.stage_api._documents import whole_value
 from medkg_dagster.stage_api.testing import check_stage, run_stage
@@ -79,6 +80,27 @@ def test_one_bad_document_is_set_aside_and_the_work_goes_on() -> None:
     assert ctx.succeeded == 4
 
 
+@pytest.mark.parametrize("others", [["two"], ["two", "three"], ["two", "three", "four"]])
+def test_one_bad_document_of_a_few_fails_no_step(others: list[str]) -> None:
+    ctx = context()
+
+    outcome = work(Work(split_one), {"document": documents("broken", *others)}, ctx, max_failure_ratio=0.01)
+
+    assert texts(outcome) == others
+    assert [item.document_id for item in ctx.quarantined] == ["a"]
+
+
+@pytest.mark.parametrize("found", [["broken"], ["broken", "broken", "two"]])
+def test_where_all_or_two_of_a_few_are_bad_the_step_fails(found: list[str]) -> None:
+    with pytest.raises(BatchFailedError, match="first, then run the job again from its start"):
+        work(Work(split_one), {"document": documents(*found)})
+
+
+def test_a_share_of_nothing_lets_no_document_fail() -> None:
+    with pytest.raises(BatchFailedError, match=r"1 of 3 documents failed.*none may"):
+        work(Work(split_one), {"document": documents("broken", "two", "three")}, max_failure_ratio=0.0)
+
+
 def test_too_many_bad_documents_fail_the_step() -> None:
     with pytest.raises(BatchFailedError, match=r"2 of 4 documents failed.*First: b: Unreadable"):
         work(Work(split_one), {"document": documents("one", "broken", "broken", "two")})
@@ -114,28 +136,40 @@ def failing(error: Exception) -> Work:
 
 
 @pytest.mark.parametrize(
-    ("batch", "raised", "message"),
+    ("batch", "message"),
     [
-        (1, BatchInterruptedError, "at a: ConnectionResetError: the line"),
-        (3, ConnectionResetError, "the line"),
+        (1, "at a: ConnectionResetError: the line; no fault of the document, which is not set aside"),
+        (3, "at one of a, b: ConnectionResetError: the line; no fault of the documents, which are not set"),
     ],
 )
 def test_an_error_that_may_pass_ends_the_batch_and_is_held_against_no_document(
-    batch: int, raised: type[Exception], message: str
+    batch: int, message: str
 ) -> None:
     ctx = context()
 
-    with pytest.raises(raised, match=message):
+    with pytest.raises(BatchInterruptedError, match=message):
         work(failing(ConnectionResetError("the line")), {"document": documents(*"xy")}, ctx, batch=batch)
     assert ctx.quarantined == []
 
 
-@pytest.mark.parametrize("batch", [1, 3])
-def test_an_error_of_the_surroundings_ends_the_batch_as_it_is(batch: int) -> None:
+def test_of_many_documents_that_were_worked_on_at_once_the_first_are_named_and_the_others_counted() -> None:
+    with pytest.raises(BatchInterruptedError, match=r"at one of 1, 2, .*, 20 and 2 more: ConnectionReset"):
+        raise_interruption([str(number) for number in range(1, 23)], ConnectionResetError("the line"))
+
+
+@pytest.mark.parametrize(
+    ("batch", "note"),
+    [
+        (1, "At document a, which is not at fault."),
+        (3, "At one of the documents a, b, none of which is at fault."),
+    ],
+)
+def test_an_error_of_the_surroundings_ends_the_batch_as_it_is(batch: int, note: str) -> None:
     ctx = context()
 
-    with pytest.raises(ConfigError, match="no such folder"):
+    with pytest.raises(ConfigError, match="no such folder") as raised:
         work(failing(ConfigError("no such folder")), {"document": documents(*"xy")}, ctx, batch=batch)
+    assert raised.value.__notes__ == [note]
     assert ctx.quarantined == []
 
 

@@ -64,7 +64,8 @@ class StageMetadata:
         version: The type's own version, part of the asset's code version.
         api_version: The stage API it was written for.
         kinds: Up to three labels shown on the asset, for example `("python", "sqlite")`.
-        max_failure_ratio: The share of documents, 0 to 1, that may fail before the step does.
+        max_failure_ratio: The share of documents, 0 to 1, that may fail before the step does; one of several
+            always may, unless it is 0.
         isolation: The limits of the child process the stage wants to run in; None for the step's own.
         work_at_gates: Work to be done while a job waits at a gate behind a stage of this type.
         per_document: Whether `execute` gets the inputs of one document and returns what is made of it.
