@@ -13,7 +13,8 @@ from pathlib import Path
 from benchmarks.figures import Bound, Figure, Pair, cpu_seconds, in_turn
 from benchmarks.main_job import STUDIES, RunCost, run_main_job
 from medkg_dagster.adapters.graph.sql_store import SqlGraph
-from medkg_dagster.stage_api import Edge, Node
+from medkg_dagster.stage_api import Node
+from medkg_dagster_tests.adapters.test_sql_graph_histories import make_edge
 
 CHANGED_TARGET = 0.03
 UNCHANGED_TARGET = 0.015
@@ -121,24 +122,5 @@ def _insert(graph: SqlGraph, names: list[str], edges: int) -> None:
         pairs = [(f"MESH:{number}", f"MESH:{number + 1 + len(name)}") for number in range(edges)]
         concepts = sorted({curie for pair in pairs for curie in pair})
         nodes[name] = [Node(id=curie, name=curie, category=("biolink:NamedThing",)) for curie in concepts]
-        made += [_edge(subject, obj, name) for subject, obj in pairs]
+        made += [make_edge(subject, obj, name) for subject, obj in pairs]
     graph.apply(dict.fromkeys(names, "a hash"), [], nodes, made)
-
-
-def _edge(subject: str, obj: str, document: str) -> Edge:
-    return Edge(
-        id=f"{document} {subject} {obj}",
-        subject=subject,
-        predicate="biolink:treats",
-        object=obj,
-        negated=False,
-        primary_knowledge_source="infores:medkg",
-        knowledge_level="not_provided",
-        agent_type="text_mining_agent",
-        publications=(document,),
-        supporting_text="It helps.",
-        document_id=document,
-        document_hash="a hash",
-        start=0,
-        end=9,
-    )

@@ -7,6 +7,7 @@ the same folders leaves: the rows of index and graph.
 from __future__ import annotations
 
 import argparse
+import logging
 import multiprocessing
 import os
 import random
@@ -108,6 +109,7 @@ def built(place: Path, papers: Papers) -> Rows:
 
 def crash(place: Path, chance: random.Random, number: int) -> None:
     """Cut so many runs short, and compare what the next one leaves with a clean build."""
+    logging.getLogger("test").setLevel(logging.CRITICAL)  # every run would say what it sets aside
     shipped()
     papers = Papers(place / "papers")
     before, home = place / "before", place / "home"
