@@ -19,6 +19,7 @@ T = TypeVar("T")
 _LOG = logging.getLogger("medkg.plugins")
 _POLL_SECONDS = 0.1
 _REPEAT_SECONDS = 1.0
+_REPORTED_WITHIN_SECONDS = 5.0
 _RUNNING = threading.local()
 """Its `guard` is the innermost one that runs code in this thread."""
 
@@ -47,6 +48,7 @@ class LoadGuard:
         self.seconds = 0.0
         self._sending = threading.Lock()
         self._stopped = threading.Event()
+        self._watching = threading.Thread(target=self._watch, name="medkg-load-guard", daemon=True)
         self._watched: tuple[str, float] | None = None
         self._thread_id = 0
         self._previous: signal.Handlers | Callable[[int, FrameType | None], object] | int | None = None
@@ -61,7 +63,7 @@ class LoadGuard:
             self._uses_signal = handler is signal.SIG_DFL or is_guard
         if self._uses_signal:
             self._previous = signal.signal(signal.SIGALRM, self._take_signal)
-        threading.Thread(target=self._watch, name="medkg-load-guard", daemon=True).start()
+        self._watching.start()
         return self
 
     def __exit__(
@@ -72,6 +74,7 @@ class LoadGuard:
         if self._uses_signal:
             # A signal that came after this would end the process.
             signal.signal(signal.SIGALRM, self._previous)
+        self._watching.join(_REPORTED_WITHIN_SECONDS)
 
     def run(self, who: str, work: Callable[[], T]) -> T:
         """Run a plugin's code.
@@ -117,11 +120,12 @@ class LoadGuard:
             if watched is reported[0] and (not self._uses_signal or now - reported[1] < _REPEAT_SECONDS):
                 continue
             reported = watched, now
-            what_follows = "is being interrupted" if self._uses_signal else "cannot be interrupted here"
-            _LOG.error("%s has been loading for %.1f s; it %s", watched[0], now - watched[1], what_follows)
             with self._sending:
                 if self._uses_signal and not self._stopped.is_set():
                     signal.pthread_kill(self._thread_id, signal.SIGALRM)
+            # Only then, as the code may hold a lock of logging.
+            what_follows = "is being interrupted" if self._uses_signal else "cannot be interrupted here"
+            _LOG.error("%s has been loading for %.1f s; it %s", watched[0], now - watched[1], what_follows)
 
     def _take_signal(self, number: int, frame: FrameType | None) -> None:
         watched = self._watched

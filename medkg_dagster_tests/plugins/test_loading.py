@@ -145,6 +145,19 @@ def test_the_code_may_catch_every_exception_and_is_interrupted_all_the_same() ->
         guarded(stubborn)
 
 
+def test_code_that_holds_a_lock_of_logging_is_interrupted_and_reported(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def holds() -> None:
+        with caplog.handler.lock:  # type: ignore[union-attr] # every handler has one
+            loop()
+
+    with caplog.at_level(logging.ERROR, "medkg.plugins"), pytest.raises(PluginTimeoutError):
+        guarded(holds)
+
+    assert "it is being interrupted" in caplog.text
+
+
 def test_who_takes_too_long_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR, "medkg.plugins"), pytest.raises(PluginTimeoutError):
         guarded(loop)
