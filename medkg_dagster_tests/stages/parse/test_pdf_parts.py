@@ -216,11 +216,14 @@ def test_authors_beside_their_addresses_are_found_wherever_they_stand_before_the
         ),
         ("Doe, Jane, and R. Roe. 2001. “The Drug in Mice.” Journal of Drugs 5: 1-9.", "The Drug in Mice"),
         ('[1] J. Doe and R. Roe, "The drug in mice," J. Drugs, vol. 5, pp. 1-9, 2001.', "The drug in mice"),
-        ("Doe J. Drugs of today. London: The Press. 444 p.", ""),
+        ("Doe J. Drugs of today. London: The Press. 444 p.", "Drugs of today"),
+        ("Doe JA (1999) Drugs of today: a book. Chicago: The University Press.", "Drugs of today: a book"),
+        ("Doe J, et al. Drugs of today. London: Department of Health; 2008.", "Drugs of today"),
+        ("Doe J. Drugs of today. Berlin", ""),
         ("The drug database. Available: http://example.org. Accessed 2012.", ""),
     ],
 )
-def test_the_title_of_a_reference_stands_between_authors_and_journal(entry: str, title: str) -> None:
+def test_the_title_of_a_reference_stands_between_authors_and_what_printed_it(entry: str, title: str) -> None:
     assert title_of(entry) == title
 
 

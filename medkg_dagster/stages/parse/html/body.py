@@ -34,7 +34,8 @@ _LINK_NAME = re.compile(
     r"\W*(?:(?:(?:view |read |full |free |publisher |download |pmc )*"
     r"(?:article|text|full text|free full text|reference|pdf)"
     r"|cas|pub ?med(?: central)?|pubmed/ncbi|pmc|(?:search )?google scholar|scholar|cross ?ref"
-    r"|web of science|isi|ads|(?:view in )?scopus|doi|math|mathscinet|medline|embase|find in pubmed"
+    r"|web of science|isi|ads|green version|(?:pubmed )?abstract|crossref full text|(?:view in )?scopus"
+    r"|doi|math|mathscinet|medline|embase|find in pubmed"
     r"|export citation|open ?url)\W*)+",
     re.IGNORECASE,
 )
@@ -44,6 +45,12 @@ _DATED = re.compile(r"\b(?:18|19|20)\d\d|\b10\.\d{4}")
 _DOI_LINK = re.compile(r"https?://(?:dx\.)?doi\.org/(10\.\d{4,9}/[^\s?#]+)", re.IGNORECASE)
 _PUBMED_LINK = re.compile(r"https?://(?:pubmed\.|www\.)ncbi\.nlm\.nih\.gov/(?:pubmed/)?(\d{5,9})\b")
 MAX_HEADING = 100
+_BEHIND_LIST = re.compile(
+    r"©|copyright|citation:|how to cite|cite this|(?:received|submitted|accepted|published|edited by"
+    r"|reviewed by)\b ?:"
+    r"|publisher.s note|disclaimer|keywords?:|correspondence",
+    re.IGNORECASE,
+)
 _TITLE = {"title", "articleTitle", "article-title", "cit-article-title", "ref-title"}
 
 
@@ -120,6 +127,14 @@ class Body:
         if text and not TWO_LETTERS.search(text):
             self.numbers.append(text)
             return True
+        written = plain_text(element).strip() if tag in _ENTRIES else ""
+        if written and _LINK_NAME.fullmatch(written):
+            element.set("reason", "names of links")
+            element.tag = LEFT_OUT
+            return True
+        if _BEHIND_LIST.match(written):
+            self._listed = 0
+            return False
         found = _reference(element) if _is_entry(element, tag) else None
         if found is None:
             return False

@@ -9,12 +9,15 @@ from itertools import islice
 from medkg_dagster.stages.parse.xml import Element, plain_text
 
 CONTROLS = "controls of the page"
+AUTHORS = "authors and addresses"
 SURROUNDINGS = "what surrounds the article"
 MAX_CONTROL = 80
 
 _OF_CONTROLS = (
-    "in|this|the|full|larger|inline|as|high-?res(?:olution)?|full-?size|original|powerpoint|orcid|author|article|new"
-    "|a|all|more|less|figure|table|image|pop-?up|pdf|tab|window|viewer|slide|csv|excel|references?|citations?"
+    "in|this|the|full|larger|inline|as|high-?res(?:olution)?|full-?size|original|powerpoint|orcid"
+    "|author|article|new"
+    "|a|all|more|less|figure|table|image|pop-?up|pdf|tab|window|viewer|slide|csv|excel|xml|with cover"
+    "|references?|citations?"
     "|metrics|profile|abstract|options|via"
 )
 _SIZE = r"(?: \([\d.,]+ ?[kmg]b\))?"
@@ -22,13 +25,16 @@ _CONTROL = re.compile(
     r"\W*(?:(?:skip|go|back|return) to (?:[\w-]+ ){0,2}(?:content|navigation|article|top|figure|table|text)"
     rf"|(?:open|view|download|see|show|expand|enlarge)(?: (?:{_OF_CONTROLS})\b)+(?: for \w+)?{_SIZE}"
     rf"|download: download [\w -]+{_SIZE}|full[- ]size (?:image|table|figure)|powerpoint(?: slide)?"
-    r"|explore all metrics|reprints and permissions|request permissions?|get rights and content"
+    r"|download:?(?: keyboard_arrow_\w+)?|(?:ppt|png|tiff?)(?: (?:slide|larger image|original image))?"
+    r"|(?:larger|original) image"
+    r"|browse figures|versions notes|loading metrics|keyboard_arrow_\w+|explore all metrics"
+    r"|reprints and permissions|request permissions?|get rights and content"
     r"|export citations?|cite this article|share(?: (?:this|article|on [\w ]+))*|give access"
     r"|get shareable link|copy(?: link| to clipboard)?|add to \w+|save(?: article)?|print(?:/save options)?"
     r"|e-?mail (?:article|alerts?)|search for more papers by this author|find articles by [\w .’'-]+"
     r"|author links open overlay panel|show (?:more|less)|read (?:more|less)|advertisement"
     r"|pmc copyright notice|info/history|preview pdf|citations: [\d,]+"
-    r"|[\d,.]+k? (?:accesses|citations|altmetric|views|downloads)"
+    r"|[\d,.]+k? (?:total )?(?:accesses|citations|altmetric|views|downloads)"
     r"|sorry, a shareable link is not currently available for this article\.?"
     r"|anyone you share the following link with will be able to read this content:?)\W*",
     re.IGNORECASE,
@@ -38,7 +44,7 @@ _ELSEWHERE = re.compile(
     r"|related (?:articles?|content)"
     r"|(?:articles? )?cited by(?: articles)?|citing (?:literature|articles)|most (?:read|cited"
     r"|popular)(?: articles)?"
-    r"|you may also (?:like|be interested in)|people also read|more from this journal"
+    r"|you may also (?:like|be interested in)|people also (?:read|looked at)|more from this journal"
     r"|latest (?:articles|news)"
     r"|about this article|rights and permissions|access (?:options|this article)|article metrics"
     r"|subject areas?"
@@ -55,16 +61,34 @@ _ARTICLE = re.compile(
 )
 _CAPTION = re.compile(r"(?:^|[\s_-])(?:captions?|figcaption|figure-description)(?:$|[\s_-])", re.IGNORECASE)
 _LABEL = re.compile(r"(?:^|[\s_-])(?:label|number)(?:$|[\s_-])", re.IGNORECASE)
+_BAR = re.compile(
+    r"(?:^|[\s_-])(?:nav|navbar|menu|tabs|breadcrumbs?|toolbar|toc|share|social|links?)(?:$|[\s_-])",
+    re.IGNORECASE,
+)
+_AUTHOR = re.compile(r"(?:^|\s)(?:profile-card|author-(?:info|card|details))(?:$|\s)", re.IGNORECASE)
+_UNSEEN = re.compile(
+    r"(?:^|\s)(?:sr-only|u?-?visually-?hidden|screen-reader-text|mfp-hide|d-none|display-none"
+    r"|hidden)(?:$|\s)",
+    re.IGNORECASE,
+)
+_BARS = frozenset({"ul", "ol", "div"})
 _HEADINGS = tuple(f"h{depth}" for depth in range(1, 7))
 _BANNERS = ("div", "section", "aside", "dialog")
 _SMALL = frozenset({"a", "p", "li", "div", "span", "summary"})
 _LEADS_AWAY = re.compile(r"recommend|related|similar|cited-?by|citing|inline-rec", re.IGNORECASE)
 MAX_ELSEWHERE = 50
+LINK_SHARE = 0.8
+MAX_BAR = 100
 
 
 def is_article(element: Element) -> bool:
     """Return whether the class of an element says that it holds the text of an article."""
     return element.tag == "div" and bool(_ARTICLE.search(_class(element)))
+
+
+def is_unseen(element: Element) -> bool:
+    """Return whether the class of an element says that it is not shown; tables may stand in what opens."""
+    return bool(_UNSEEN.search(_class(element))) and next(element.iter("table"), None) is None
 
 
 def is_caption(element: Element) -> bool:
@@ -82,6 +106,10 @@ def why_furniture(element: Element) -> str:
     tag = element.tag
     if tag in _BANNERS and (_BANNER.search(_class(element)) or _BANNER.search(element.get("id", ""))):
         return SURROUNDINGS
+    if tag in _BARS and _AUTHOR.search(_class(element)):
+        return AUTHORS
+    if tag in _BARS and _BAR.search(f"{_class(element)} {element.get('id', '')}") and _is_all_links(element):
+        return "navigation"
     if tag not in _SMALL:
         return ""
     text = _short_text(element)
@@ -133,6 +161,13 @@ def _is_alone(element: Element) -> bool:
     previous, parent = element.getprevious(), element.getparent()
     before = previous.tail if previous is not None else "" if parent is None else parent.text
     return not (before or "").strip() and not (element.tail or "").strip()
+
+
+def _is_all_links(element: Element) -> bool:
+    """Return whether nearly all that an element says, which is not much, leads elsewhere."""
+    words = list(islice((word for text in element.itertext() for word in str(text).split()), MAX_BAR + 1))
+    linked = sum(len(plain_text(link).split()) for link in element.iter("a")) if len(words) <= MAX_BAR else 0
+    return linked > LINK_SHARE * len(words)
 
 
 def _class(element: Element) -> str:

@@ -10,6 +10,7 @@ from medkg_dagster.stages.parse.html.furniture import (
     SURROUNDINGS,
     is_article,
     is_label,
+    is_unseen,
     leave_out_what_is_elsewhere,
     why_furniture,
 )
@@ -115,7 +116,9 @@ def prepare(root: Element) -> None:
 def _reason(element: Element) -> str:
     if element.tag == "form" and sum(1 for _ in islice(_all_words(element), MAX_FORM)) == MAX_FORM:
         return element.get("reason", "")  # some sites put all of a page into one
-    hidden = element.get("hidden") is not None or _HIDDEN.search(element.get("style", ""))
+    hidden = (
+        element.get("hidden") is not None or _HIDDEN.search(element.get("style", "")) or is_unseen(element)
+    )
     return (
         _NO_TEXT.get(str(element.tag), "")
         or _ROLES.get(element.get("role", ""), "")

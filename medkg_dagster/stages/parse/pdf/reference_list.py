@@ -42,7 +42,9 @@ _JOURNAL = re.compile(
     rf"[^\W\d_a-z][^\s\d,;:]{{0,40}}(?:[ ](?:{_SMALL_WORD}|\(?[^\W\d_a-z][^\s\d,;]{{0,40}})){{0,12}}[,;:]? ?"
     r"(?:\(?(?:18|19|20)\d\d\b|\d{1,4}\b(?! ?p))"
 )
-_BOOK = re.compile(r"In\b[: ]")
+_BOOK = re.compile(
+    r"In\b[: ]|[^\W\d_a-z][^\d:;]{2,40}: [^\d:;]{2,80}(?:[;,] ?(?:18|19|20)\d\d\b|\. \d{2,4} p\b|\.$)"
+)
 MIN_TITLE = 10
 MIN_ENTRIES = 3
 
