@@ -1,7 +1,7 @@
 """What is deleted, retracted or withdrawn is in no store any more, whatever ran before."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import pytest
 from dagster import TableMetadataValue
 
 from medkg_dagster.domain.holdings import DocumentStatus
-from medkg_dagster.errors import PermanentSourceError
+from medkg_dagster.errors import BatchInterruptedError, PermanentSourceError
 from medkg_dagster.ledger import JobKey, JobLedger
 from medkg_dagster_tests.end_to_end.shipped_pipeline import (
     AutoPipeline,
@@ -247,3 +247,50 @@ def test_the_notice_of_another_job_takes_an_article_out_for_as_long_as_it_is_the
     for job_id, path in jobs.items():
         home.run(path, job_id)
     assert held(home) == {"PMID:1", "PMID:2", "PMID:3", "PMID:8"}
+
+
+def cut(file: Path) -> None:
+    """Let a file end too early."""
+    file.write_text(file.read_text()[:-60])
+
+
+def garble(file: Path) -> None:
+    """Let a text be decoded wrongly."""
+    file.write_text(file.read_text().replace("This is", "\N{REPLACEMENT CHARACTER}" * 9))
+
+
+@pytest.mark.parametrize("spoil", [cut, garble], ids=["parser", "validation"])
+def test_a_fault_of_a_documents_new_version_takes_the_old_one_out_with_the_reason(
+    auto: AutoPipeline, folder: Path, spoil: Callable[[Path], None]
+) -> None:
+    auto.run(folder)
+    before = auto.rows()
+    spoil(folder / "1.xml")
+
+    auto.run(folder)
+
+    assert held(auto) == {"PMID:2", "PMID:3"}
+    now, reason = status(auto, 1)
+    assert now is DocumentStatus.QUARANTINED
+    assert reason
+    write_article(folder, 1)
+    auto.run(folder)
+    assert auto.rows() == before
+    assert status(auto, 1) == (DocumentStatus.CURRENT, None)
+
+
+def test_a_passing_fault_at_a_documents_new_version_keeps_the_old_one(home: Home, folder: Path) -> None:
+    home.run(folder)
+    before = home.rows()
+    write_article(folder, 1, version=1)
+    service = {"base_url": "http://127.0.0.1:1", "model": "any", "api_key": None, "max_attempts": 1}
+    away = {"embedder": "openai", "params": service}
+
+    with pytest.raises(BatchInterruptedError, match="PMID:1"):
+        home.run(folder, configured={"embed": away})
+
+    assert home.rows() == before
+    assert status(home, 1) == (DocumentStatus.CURRENT, None)
+    home.run(folder)
+    assert held(home) == {"PMID:1", "PMID:2", "PMID:3"}
+    assert home.rows() != before
