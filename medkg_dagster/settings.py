@@ -47,6 +47,8 @@ class Settings:
         translator: The class, as `module:Class`, that says how stages show as assets (`MEDKG_TRANSLATOR`).
         workers: How many processes the documents of one stage are worked on in at once (`MEDKG_WORKERS`);
             by default as many as there are processors that this process may use.
+        shared_home: Whether `home` is a folder that all machines share which carry out runs
+            (`MEDKG_SHARED_HOME=1`).
         memo_bytes: How many bytes of work that no job needs `medkg state prune` leaves remembered
             (`MEDKG_MEMO_BYTES`).
     """
@@ -60,6 +62,7 @@ class Settings:
     translator: str | None = None
     workers: int = field(default_factory=usable_processors)
     memo_bytes: int = DEFAULT_MEMO_BYTES
+    shared_home: bool = False
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Settings:
@@ -100,6 +103,7 @@ class Settings:
             ledger_url=env.get("MEDKG_LEDGER_URL"),
             translator=translator,
             workers=_whole(env, "MEDKG_WORKERS", 1) or usable_processors(),
+            shared_home=_flag("MEDKG_SHARED_HOME", env.get("MEDKG_SHARED_HOME", "0")),
             memo_bytes=DEFAULT_MEMO_BYTES if memo_bytes is None else memo_bytes,
         )
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dagster import BetaWarning, DataVersion, MetadataValue, Output, RepositoryDefinition
+from dagster import BetaWarning, DagsterInstance, DataVersion, MetadataValue, Output, RepositoryDefinition
 from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
 from dagster._core.definitions.definition_config_schema import (
     convert_user_facing_definition_config_schema as as_definition_schema,
@@ -38,9 +38,16 @@ __all__ = [
     "UnresolvedAssetJobDefinition",
     "as_definition_schema",
     "capture_interrupts",
+    "launcher_names",
     "repository_snapshot",
     "versioned_output",
 ]
+
+
+def launcher_names(instance: DagsterInstance) -> tuple[str, ...]:
+    """Return the class and module that launch an instance's runs; none where it is in memory alone."""
+    data = instance.get_ref().run_launcher_data if instance.is_persistent else None
+    return () if data is None else (data.class_name, data.module_name)
 
 
 def versioned_output(

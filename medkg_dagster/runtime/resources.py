@@ -12,6 +12,7 @@ from medkg_dagster.ledger import Job, JobKey, JobLedger, RunIdentity
 from medkg_dagster.plugins.events import PluginEvent
 from medkg_dagster.resolution.ledger_checks import audit_plugins
 from medkg_dagster.resolution.plan import PipelinePlan
+from medkg_dagster.runtime.machines import only_local
 from medkg_dagster.runtime.requests import check_given, given_config
 from medkg_dagster.runtime.run_processes import end_with, process_of, process_tags, this_process
 from medkg_dagster.runtime.tags import ATTEMPT_TAG, PARTITION_TAG, PIPELINE_TAG
@@ -30,6 +31,7 @@ class LedgerJob:
         home: The folder for all data.
         workers: How many processes documents are worked on in at once.
         problem: What is wrong with the configuration that the run gives its stages; none of them begins then.
+        local: What only this machine sees, so that no stage may begin on others.
     """
 
     ledger: JobLedger
@@ -37,6 +39,7 @@ class LedgerJob:
     home: Path
     workers: int
     problem: ConfigError | None
+    local: tuple[str, ...] = ()
 
 
 def ledger_job_resource(
@@ -101,7 +104,7 @@ def ledger_job_resource(
             plan = plans.get(pipeline)
             job = ledger.runs.begin(key, run_identity(run), stages=plan.stage_names if plan else None)
             problem = _wrong_config(plan, job, run, extensions) if plan else None
-            yield LedgerJob(ledger, job, settings.home, settings.workers, problem)
+            yield LedgerJob(ledger, job, settings.home, settings.workers, problem, only_local(settings))
 
     return ledger_job
 

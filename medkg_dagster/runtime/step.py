@@ -30,6 +30,7 @@ from medkg_dagster.runtime.failures import (
     may_retry,
     try_again,
 )
+from medkg_dagster.runtime.machines import refuse_other_machines
 from medkg_dagster.runtime.materialization import output_metadata, quarantine_table
 from medkg_dagster.runtime.outcome_checks import evaluation
 from medkg_dagster.runtime.policies import external_calls, is_retryable, retry_delay
@@ -198,8 +199,9 @@ class _Step:
     @classmethod
     def of(cls, runner: StepRunner, context: OpExecutionContext, ledger_job: LedgerJob) -> "_Step":
         """Return the attempt that Dagster asks for."""
+        problem = ledger_job.problem or refuse_other_machines(context, ledger_job.local)
         record = StepRecord.of(ledger_job, runner.pipeline, runner.planned.name, context)
-        return cls(runner, context, record, ledger_job.home, ledger_job.workers, ledger_job.problem)
+        return cls(runner, context, record, ledger_job.home, ledger_job.workers, problem)
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
