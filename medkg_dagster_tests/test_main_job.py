@@ -103,12 +103,12 @@ def lines(connection: sqlite3.Connection, table: str) -> Iterator[str]:
 
 
 def test_the_main_job_fills_index_and_graph_and_a_second_run_changes_nothing(
-    run: Run, ran: Path, tmp_path: Path
+    run: Run, ran: Path, dagster_home: str, tmp_path: Path
 ) -> None:
     first = stores(ran)
     shutil.copytree(ran, tmp_path / "home")
 
-    run(*JOB)
+    run(*JOB, DAGSTER_HOME=dagster_home)
     second = stores(tmp_path / "home")
 
     assert all(any(rows for rows in tables.values()) for tables in first.values())
@@ -153,7 +153,9 @@ def test_a_partition_named_by_tag_is_a_ledger_job_of_its_own(
     assert list((tmp_path / "home" / "state").rglob("melanoma-2026.state.zip"))
 
 
-def test_one_bad_document_is_quarantined_and_the_others_go_on(run: Run, tmp_path: Path) -> None:
+def test_one_bad_document_is_quarantined_and_the_others_go_on(
+    run: Run, dagster_home: str, tmp_path: Path
+) -> None:
     corpus = tmp_path / "mixed"
     corpus.mkdir()
     for number in range(6):
@@ -163,17 +165,17 @@ def test_one_bad_document_is_quarantined_and_the_others_go_on(run: Run, tmp_path
     (corpus / "bad.pdf").write_text("<html><body>Please log in</body></html>")
     config = ingest_config(tmp_path, path=corpus)
 
-    run(*JOB, "-c", str(config))
+    run(*JOB, "-c", str(config), DAGSTER_HOME=dagster_home)
 
     shown = run("medkg", "ledger", "show", "auto/default").stdout
     assert "bad.pdf" in shown
     assert "HTML" in shown
 
 
-def test_a_missing_corpus_path_is_one_clear_error(run: Run, tmp_path: Path) -> None:
+def test_a_missing_corpus_path_is_one_clear_error(run: Run, dagster_home: str, tmp_path: Path) -> None:
     config = ingest_config(tmp_path, path="/no/such/folder")
 
-    failed = run(*JOB, "-c", str(config), check=False)
+    failed = run(*JOB, "-c", str(config), check=False, DAGSTER_HOME=dagster_home)
 
     assert failed.returncode != 0
     assert "/no/such/folder" in failed.stderr
