@@ -21,7 +21,7 @@ import pytest
 from medkg_dagster.errors import StateError
 from medkg_dagster.runtime.run_processes import this_process
 from medkg_dagster.runtime.state import leases as leases_module
-from medkg_dagster.runtime.state.archives import archive_state, read_archive, use_shards
+from medkg_dagster.runtime.state.archives import archive_state, find_archives, read_archive, use_shards
 from medkg_dagster.runtime.state.leases import LEASE_SECONDS, LEASES, leased, read_leases
 from medkg_dagster.runtime.state.prune import Pruned, prune
 from medkg_dagster.runtime.state.shards import Memo, ShardStore
@@ -494,3 +494,23 @@ def test_its_cost_grows_with_what_is_there_and_not_with_its_square(tmp_path: Pat
         return at_line(None, lambda: None, lambda: deployment.prune(memo_bytes=1000))
 
     assert lines(80) < 4.5 * lines(20)
+
+
+@pytest.mark.parametrize("prefix", ["", "lab/oncology"])
+def test_archives_of_a_job_are_found_whatever_prefix_the_deployment_gives_its_assets(
+    tmp_path: Path, prefix: str
+) -> None:
+    folder = tmp_path / "state" / prefix / "word_count"
+    for stage, job in (("read", "one"), ("count_all", "one"), ("read", "two")):
+        path = folder / stage / f"{job}.state.zip"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    assert sorted(path.parent.name for path in find_archives(tmp_path, "word-count", "one")) == [
+        "count_all",
+        "read",
+    ]
+    assert find_archives(tmp_path, "word-count", "one", "count-all") == [
+        folder / "count_all" / "one.state.zip"
+    ]
+    assert find_archives(tmp_path, "another", "one") == []

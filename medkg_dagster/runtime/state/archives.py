@@ -109,8 +109,9 @@ def find_archives(home: Path, pipeline: str, job_id: str, stage: str | None = No
     """
     of_stage = "*" if stage is None else dagster_name(stage)
     place = f"{dagster_name(pipeline)}/{of_stage}/{file_name(job_id)}{EXTENSION}"
-    # A deployment may put a prefix before the names of assets; mostly there is none.
-    return list(home.glob(f"state/{place}")) or list(home.glob(f"state/**/{place}"))
+    # A deployment may put a prefix before the names of assets, which is looked for only where there is one.
+    prefix = "" if (home / "state" / dagster_name(pipeline)).is_dir() else "**/"
+    return list(home.glob(f"state/{prefix}{place}"))
 
 
 def use_shards(values: DocumentValues) -> bool:
