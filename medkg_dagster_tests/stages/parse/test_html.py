@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -447,3 +448,33 @@ def test_the_bold_and_only_item_of_a_list_is_a_heading_as_word_numbers_these() -
 
     assert outline(document)[-2:] == [(1, "Introduction"), (2, "Our aim")]
     assert blocks(document, BlockKind.LIST_ITEM) == ["One", "Two", "Only one"]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "<h2>Related articles</h2><p>x</p>",
+        "<div></div><div><h3>Cited by</h3></div>",
+        "<div class=nav>" * 50 + "<a>x</a>" * 50 + "</div>" * 50,
+        "<h2>References</h2>" + "<ul><li>" * 50 + "x" + "</li></ul>" * 50,
+        "<p><sup>a</sup><sup>2</sup>word</p>",
+    ],
+)
+def test_the_cost_of_what_surrounds_an_article_grows_as_the_page_does(part: str) -> None:
+    def cost(count: int) -> int:
+        calls = 0
+
+        def on_event(_frame: object, event: str, _argument: object) -> None:
+            nonlocal calls
+            calls += event == "call"
+
+        page = "<h1>Aspirin in stroke</h1><p>It helps.</p>" + part * count
+        sys.setprofile(on_event)
+        try:
+            parse(page)
+        finally:
+            sys.setprofile(None)
+        return calls
+
+    cost(1)
+    assert cost(16) < 6 * cost(4)

@@ -165,6 +165,22 @@ def test_a_pdf_most_of_whose_pages_are_images_needs_ocr_and_says_how_many() -> N
         parse(bytes(pdf.output()))
 
 
+def test_a_stamp_of_its_own_on_each_image_is_no_text_of_a_page_and_a_label_beside_a_picture_is() -> None:
+    pdf = FPDF(format="A4", unit="pt")
+    pdf.set_font("helvetica", size=10)
+    picture = Image.new("L", (60, 80), 128)
+    for number in range(1, 7):
+        pdf.add_page()
+        pdf.image(picture, 0, 0, pdf.w, pdf.h)
+        pdf.text(40, 800, f"Shelf {number * 29}, {NUMBERS[number]}")
+    pdf.add_page()
+    pdf.image(picture, 100, 100, 200, 200)
+    pdf.text(40, 800, "The liver of a mouse")
+
+    with pytest.raises(UnreadableDocumentError, match="6 of 7 pages hold no text, only images"):
+        parse(bytes(pdf.output()))
+
+
 def test_limits_refuse_instead_of_cutting() -> None:
     content = pages(["a line"], ["a line"])
 

@@ -135,7 +135,7 @@ class Body:
         if _BEHIND_LIST.match(written):
             self._listed = 0
             return False
-        found = _reference(element) if _is_entry(element, tag) else None
+        found = _reference(element) if _DATED.search(written) and _is_entry(element, tag) else None
         if found is None:
             return False
         self.references.append(found[1])
@@ -144,9 +144,12 @@ class Body:
 
     def _is_heading(self, element: Element, tag: str, kind: BlockKind) -> int:
         """Return the depth of a paragraph that says or looks that it is a heading; 0 for any other."""
+        if tag != "li" and tag not in _PARAGRAPHS:
+            return 0
+        if kind is not BlockKind.PARAGRAPH or _has_blocks(element):
+            return 0
         # Word writes a heading that it numbers as the only item of a list.
-        is_numbered = tag == "li" and _is_only_item(element) and _is_bold(element)
-        if not (tag in _PARAGRAPHS or is_numbered) or kind is not BlockKind.PARAGRAPH or _has_blocks(element):
+        if tag == "li" and not (_is_only_item(element) and _is_bold(element)):
             return 0
         text = inline_text(element, skip=_SKIP)
         if CAPTION.match(text):
@@ -212,8 +215,18 @@ def _is_entry(element: Element, tag: str) -> bool:
     """Return whether a block in a list of references is one of its entries, not a part that holds several."""
     others = _ITEMS if tag in _ITEMS else _ENTRIES
     return tag in _ENTRIES and all(
-        inner is element or _is_part(tag, plain_text(inner).strip()) for inner in element.iter(*others)
+        inner is element or _is_part(tag, " ".join(_own_texts(inner, others)).strip())
+        for inner in element.iter(*others)
     )
+
+
+def _own_texts(element: Element, others: frozenset[str]) -> Iterator[str]:
+    """Yield the texts of an element without those of others in it, so that all together are read once."""
+    for node, tag in child_nodes(element):
+        if isinstance(node, str):
+            yield node
+        elif tag not in others:
+            yield from _own_texts(node, others)
 
 
 def _is_part(tag: str, text: str) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from ctypes import byref, c_float
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -42,6 +44,9 @@ from medkg_dagster.stages.parse.pdf.tables import WRAPPED
 from medkg_dagster.stages.parse.text_kept import count_tables
 
 LITTLE_TEXT = 500
+STAMP = 60
+SCANNED_SHARE = 0.7
+MAX_IMAGES = 1000
 
 
 def parse(payload: Payload, config: ParseConfig) -> Document:
@@ -87,7 +92,9 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
         url=f"https://doi.org/{doi}" if doi else None,
     )
     document = make_document(payload, builder, metadata, references=references)
-    return document.model_copy(update={"text_kept": _kept(document, source, len(source.wordless - read))})
+    return document.model_copy(
+        update={"text_kept": _kept(document, source, len(source.wordless - (read - source.scanned)))}
+    )
 
 
 def _plain(text: str) -> str:
@@ -123,6 +130,7 @@ class _Source:
         garbled: How many of them have no meaning.
         images: How many pages have an image.
         wordless: The numbers of the pages that show something, and have no or little text.
+        scanned: Those of them that images fill, with no more text than a stamp.
         left_out: Glyphs that are in none of the lines, by reason.
     """
 
@@ -134,6 +142,7 @@ class _Source:
     garbled: int = 0
     images: int = 0
     wordless: set[int] = field(default_factory=set)
+    scanned: set[int] = field(default_factory=set)
     left_out: Counter[str] = field(default_factory=Counter)
 
 
@@ -182,10 +191,7 @@ def _read_page(pdf: Any, number: int, origin: str, config: ParseConfig, source: 
             found = sum(map(len, directions))
             source.found += found
             if found < LITTLE_TEXT:
-                has_image = any(page.get_objects([pdfium.raw.FPDF_PAGEOBJ_IMAGE]))
-                source.images += has_image
-                if has_image or (not found and any(page.get_objects())):
-                    source.wordless.add(number)
+                _note_pictures(page, number, found, source)
             for rank, there in enumerate(directions):
                 source.codes.append(there.codes)
                 source.garbled += there.count_meaningless()
@@ -201,6 +207,23 @@ def _read_page(pdf: Any, number: int, origin: str, config: ParseConfig, source: 
             text_page.close()
     finally:
         page.close()
+
+
+def _note_pictures(page: Any, number: int, found: int, source: _Source) -> None:
+    """Note whether a page with little text shows something else, and whether it is a scan with a stamp."""
+    images = list(islice(page.get_objects([pdfium.raw.FPDF_PAGEOBJ_IMAGE]), MAX_IMAGES))
+    source.images += bool(images)
+    if images or (not found and any(page.get_objects())):
+        source.wordless.add(number)
+    if found < STAMP and sum(map(_area, images)) > SCANNED_SHARE * page.get_width() * page.get_height():
+        source.scanned.add(number)
+
+
+def _area(image: Any) -> float:
+    """Return how much of its page an image takes, in square points."""
+    left, bottom, right, top = sides = [c_float() for _ in range(4)]
+    pdfium.raw.FPDFPageObj_GetBounds(image.raw, *map(byref, sides))
+    return float((right.value - left.value) * (top.value - bottom.value))
 
 
 def _why_empty(source: _Source) -> str:
