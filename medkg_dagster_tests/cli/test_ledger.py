@@ -31,7 +31,7 @@ def test_a_job_shows_fields_stages_quarantine_and_history(medkg: Medkg) -> None:
         "auto/default: succeeded, attempts: 1",
         'adapter = "files"',
         "pdf.pages = 3",
-        "quarantined documents: 1",
+        "documents set aside: 1 quarantined",
         "truncated at byte 7",
         "UnreadableDocumentError",
         "counted",
@@ -71,7 +71,7 @@ def test_the_summary_says_what_was_made_and_where(medkg: Medkg, ledger_home: Pat
     assert "ledger.sqlite" in shown
     assert "medkg search" in shown
     described = json.loads(medkg("summary", "--json").stdout)
-    assert (described["documents"], described["quarantined"]) == (2, 1)
+    assert (described["documents"], described["set_aside"]) == (2, {"quarantined": 1})
 
 
 def test_the_summary_of_an_unknown_job_names_the_closest_one(medkg: Medkg) -> None:

@@ -168,14 +168,14 @@ def _print_job(job: Job, described: dict[str, Any]) -> None:
     _print_records("runs", _RUNS, described["runs"])
     _print_records("stages", _STAGE_RUNS, described["stage_runs"])
     if described["files"]:
-        counts = Counter(file["status"] for file in described["files"])
-        listed = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+        listed = _listed(file["status"] for file in described["files"])
         click.echo(f"\nfiles: {listed} (which: `medkg ledger files {_name(job)}`)")
     refused = [
         {**item, "file": short_name(item["origin"] or item["document_id"])}
         for item in described["quarantined"]
     ]
-    _print_records(f"quarantined documents: {len(refused)}", _REFUSED, refused)
+    aside = _listed(item["document_status"] for item in refused)
+    _print_records(f"documents set aside: {aside}", _REFUSED, refused)
     _print_records(
         "history",
         _HISTORY,
@@ -184,6 +184,10 @@ def _print_job(job: Job, described: dict[str, Any]) -> None:
             for entry in described["history"]
         ],
     )
+
+
+def _listed(statuses: Iterable[str]) -> str:
+    return ", ".join(f"{count} {status}" for status, count in sorted(Counter(statuses).items()))
 
 
 _PHASES = {
@@ -210,7 +214,7 @@ _STAGE_RUNS = {
     "STATUS": "status",
     "OUTPUT": "output_count",
     "SUCCEEDED": "succeeded",
-    "QUARANTINED": "quarantined",
+    "SET ASIDE": "quarantined",
     "STARTED": "started_at",
     "FINISHED": "finished_at",
     "ERROR": "error",
@@ -241,8 +245,8 @@ def summary(settings: Settings, pipeline: str, job: str, as_json: bool) -> None:
         status = book.jobs.get(key).status
         runs = book.stage_runs.of_job(key)
         invented = len(book.documents.list(status="current", synthetic=True, limit=None))
+        aside = Counter(outcome.document_status for outcome in book.stage_runs.outcomes(key))
     counts = totals(runs)
-    quarantined = sum(run.quarantined for run in runs)
     files = data_files(settings.home)
     if as_json:
         echo_json(
@@ -251,7 +255,7 @@ def summary(settings: Settings, pipeline: str, job: str, as_json: bool) -> None:
                 "job": job,
                 "status": status,
                 **counts,
-                "quarantined": quarantined,
+                "set_aside": aside,
                 "synthetic": invented,
                 "home": settings.home,
                 "files": {file.name: size for file, size in files},
@@ -261,8 +265,9 @@ def summary(settings: Settings, pipeline: str, job: str, as_json: bool) -> None:
     click.echo(f"{pipeline}/{job}: {status}")
     for label, count in counts.items():
         click.echo(f"  {label:<12}{count:>9,}")
-    if quarantined:
-        click.echo(f"  {'quarantined':<12}{quarantined:>9,}  (why: `medkg ledger show {pipeline}/{job}`)")
+    if aside:
+        said = f"{_listed(aside.elements())}; why: `medkg ledger show {pipeline}/{job}`"
+        click.echo(f"  {'set aside':<12}{aside.total():>9,}  ({said})")
     if invented:
         out = f"{program()} documents withdraw --synthetic"
         click.echo(f"  {'synthetic':<12}{invented:>9,}  (no evidence; `{out}` takes it out)")
