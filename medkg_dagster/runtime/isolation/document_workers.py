@@ -22,7 +22,7 @@ from medkg_dagster.runtime.isolation.messages import (
     Work,
     encode_frame,
 )
-from medkg_dagster.runtime.isolation.stage_process import StageProcess
+from medkg_dagster.runtime.isolation.stage_process import RunningChild, StageProcess
 from medkg_dagster.runtime.state.shards import EncodedPart, StoredPart
 from medkg_dagster.stage_api import DocumentPart, MemoryPart, StageContext, SubprocessIsolation
 from medkg_dagster.stage_api._document_loop import DocumentOutcome, DocumentTask, DocumentWork, InOrder
@@ -34,6 +34,7 @@ WORTH_SECONDS = 2.0
 """Work for which another process is started, which takes a good half second to be ready; seconds."""
 TRIED_SECONDS = 0.2
 """How long documents are worked on before it is judged how long the others will take; seconds."""
+_ASKED_AHEAD = 2
 FEW_DOCUMENTS = 24
 """Up to so many, a stage that has something to prepare, like a model, does so in the step's process."""
 
@@ -65,10 +66,10 @@ class DocumentWorkers:
             yield from InOrder().run(work, tasks)
             return
         apart, here = self._divided(work, tasks)
-        tried = yield from self._work_here(work, here)
+        tried, seconds_left = yield from self._work_here(work, here)
         apart = sorted([*apart, *here[tried:]], key=attrgetter("position"))
         if apart:
-            yield from _Pool(self, work, apart).results()
+            yield from _Pool(self, work, apart).results(seconds_left)
 
     def _divided(
         self, work: DocumentWork, tasks: Sequence[DocumentTask]
@@ -87,23 +88,24 @@ class DocumentWorkers:
 
     def _work_here(
         self, work: DocumentWork, tasks: Sequence[DocumentTask]
-    ) -> Generator[tuple[DocumentTask, DocumentOutcome], None, int]:
-        """Work in this process until others would be done sooner; return how many documents that were."""
+    ) -> Generator[tuple[DocumentTask, DocumentOutcome], None, tuple[int, float]]:
+        """Work in this process until others would be done sooner.
+
+        Returns:
+            How many documents were worked on, and how many seconds the others would take.
+        """
         spent, size, done = 0.0, work.metadata.batch, 0
         while done < len(tasks):
-            if (
-                self.workers > 1
-                and spent > TRIED_SECONDS
-                and spent / done * (len(tasks) - done) > WORTH_SECONDS
-            ):
-                break
+            left = spent / done * (len(tasks) - done) if spent > TRIED_SECONDS else 0.0
+            if self.workers > 1 and left > WORTH_SECONDS:
+                return done, left
             some = tasks[done : done + size]
             begun = time.monotonic()
             outcomes = work.compute(some)
             spent += time.monotonic() - begun
             done += len(some)
             yield from zip(some, outcomes, strict=True)
-        return done
+        return done, 0.0
 
     def keep(self, parts: Iterator[DocumentPart | EndOfFile]) -> list[DocumentPart]:
         """Return the parts."""
@@ -127,10 +129,15 @@ class _Pool:
         self._threads: list[threading.Thread] = []
         self._opening = self._frames(tasks[0])
 
-    def results(self) -> Iterator[tuple[DocumentTask, DocumentOutcome]]:
-        """Yield what comes of the documents."""
+    def results(self, seconds: float) -> Iterator[tuple[DocumentTask, DocumentOutcome]]:
+        """Yield what comes of the documents.
+
+        Args:
+            seconds: How long one process would take, as far as that is known.
+        """
         try:
-            self._start()
+            for _ in range(max(1, min(self._settings.workers, int(seconds / WORTH_SECONDS)))):
+                self._start()
             yield from self._finished()
         finally:
             self._stopped.set()
@@ -191,41 +198,59 @@ class _Pool:
         """Start a process and give it documents until none are left, or one of them breaks it."""
         limits = self._settings.limits
         process = StageProcess(self._work.metadata.stage_type, self._context(), limits)
-        with process.started(WORKER) as child:
-            frames: list[bytes] = list(self._opening)
-            while (some := self._next()) is not None:
-                process.give(limits.timeout_seconds)
-                frames.append(encode_frame(_asked(some)))
-                broken: IsolatedStageError | StageLimitError | None = None
-                try:
-                    process.talk(child, frames, until=lambda: bool(process.worked) or self._stopped.is_set())
-                except StageLimitError as error:
-                    broken = error
-                frames = []
-                if self._stopped.is_set():
-                    return
-                if process.worked:
-                    worked, content = process.worked.pop()
-                    remember_secrets(worked.revealed)
-                    self._take(some, worked.documents, content)
-                    if not all(one.is_remembered for one in worked.documents):
-                        return
-                    continue
-                if isinstance(process.end, Failed) and not (
-                    process.is_ready and process.end.error.is_out_of_memory and len(some) > 1
-                ):
-                    raise child_error(self._work.metadata.stage_type, process.end.error, limits)
-                ended = broken or process.ended(child)
-                if not process.is_ready:
-                    raise ended
-                self._set_aside(some, ended)
-                return
-
-    def _next(self) -> Sequence[DocumentTask] | None:
+        asked: deque[Sequence[DocumentTask]] = deque()
         try:
-            return self._waiting.popleft()
-        except IndexError:
-            return None
+            with process.started(WORKER) as child:
+                frames: list[bytes] = list(self._opening)
+                while self._ask(asked, frames):
+                    process.give(limits.timeout_seconds)
+                    if not self._is_served(process, child, frames, asked):
+                        return
+                    frames.clear()
+        finally:
+            # What the process did not come to is another one's.
+            self._waiting.extendleft(reversed(asked))
+
+    def _ask(self, asked: deque[Sequence[DocumentTask]], frames: list[bytes]) -> bool:
+        """Ask a process for what it is to be at, and what follows, so that it need not wait for this one."""
+        while len(asked) < (_ASKED_AHEAD if len(self._waiting) > self._settings.workers else 1):
+            try:
+                asked.append(self._waiting.popleft())
+            except IndexError:
+                break
+            frames.append(encode_frame(_asked(asked[-1])))
+        return bool(asked)
+
+    def _is_served(
+        self,
+        process: StageProcess,
+        child: RunningChild,
+        frames: Sequence[bytes],
+        asked: deque[Sequence[DocumentTask]],
+    ) -> bool:
+        """Take what a process comes to next; False where it is to be given nothing more."""
+        broken: IsolatedStageError | StageLimitError | None = None
+        try:
+            process.talk(child, frames, until=lambda: bool(process.worked) or self._stopped.is_set())
+        except StageLimitError as error:
+            broken = error
+        if self._stopped.is_set():
+            return False
+        some = asked.popleft()
+        if process.worked:
+            worked, content = process.worked.pop(0)
+            remember_secrets(worked.revealed)
+            self._take(some, worked.documents, content)
+            return all(one.is_remembered for one in worked.documents)
+        if isinstance(process.end, Failed) and not (
+            process.is_ready and process.end.error.is_out_of_memory and len(some) > 1
+        ):
+            raise child_error(self._work.metadata.stage_type, process.end.error, self._settings.limits)
+        ended = broken or process.ended(child)
+        if not process.is_ready:
+            raise ended
+        self._set_aside(some, ended)
+        return False
 
     def _set_aside(self, some: Sequence[DocumentTask], error: Exception) -> None:
         """Find out which document it was; of one alone it is known."""

@@ -90,7 +90,7 @@ class StageProcess:
         return self.end
 
     @contextlib.contextmanager
-    def started(self, module: str) -> Iterator["_Child"]:
+    def started(self, module: str) -> Iterator["RunningChild"]:
         """Start the process; it and all that it started are gone afterwards.
 
         Args:
@@ -109,13 +109,13 @@ class StageProcess:
                 _Output(process.stderr, self._ctx.log, logging.WARNING),
             )
             try:
-                yield _Child(process, mine, outputs)
+                yield RunningChild(process, mine, outputs)
             finally:
                 process.kill()
                 for output in outputs:
                     output.drain()
 
-    def talk(self, child: "_Child", frames: Iterable[bytes], *, until: Callable[[], bool]) -> None:
+    def talk(self, child: "RunningChild", frames: Iterable[bytes], *, until: Callable[[], bool]) -> None:
         """Send frames and serve the child until something is so, or it closes the channel or has ended.
 
         Raises:
@@ -207,7 +207,7 @@ class StageProcess:
         except subprocess.TimeoutExpired:
             return None
 
-    def ended(self, child: "_Child") -> IsolatedStageError:
+    def ended(self, child: "RunningChild") -> IsolatedStageError:
         """Return the error of a process that ended, or closed the channel, before it answered."""
         code = self._exit_code(child.process)
         for output in child.outputs:
@@ -237,7 +237,7 @@ class StageProcess:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Child:
+class RunningChild:
     """A running child.
 
     Attributes:
