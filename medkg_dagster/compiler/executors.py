@@ -22,12 +22,14 @@ from medkg_dagster.runtime.dagster_internals import (
     capture_interrupts,
 )
 from medkg_dagster.runtime.failures import INTERRUPTS
+from medkg_dagster.runtime.pipe_events import pipe_events
 from medkg_dagster.runtime.run_processes import process_tags
 from medkg_dagster.settings import Settings
 
 # Forked from a server that has loaded all but what depends on the deployment, a step process starts at once.
 _PRELOADED = ["medkg_dagster.compiler.compile_plan", "dagster._core.storage.sqlite_storage"]
-_START_METHOD = {"start_method": {"forkserver": {"preload_modules": _PRELOADED}}}
+_START_METHOD_NAME = "forkserver"
+_START_METHOD = {"start_method": {_START_METHOD_NAME: {"preload_modules": _PRELOADED}}}
 
 
 def build_executor(settings: Settings) -> ExecutorDefinition:
@@ -69,7 +71,8 @@ class _RecordingExecutor(Executor):
         # Steps may have processes of their own, which cannot tell whether this one is still there.
         plan_context.instance.add_run_tags(plan_context.run_id, process_tags(plan_context.run_id))
         try:
-            yield from self._executor.execute(plan_context, execution_plan)
+            with pipe_events(_START_METHOD_NAME):
+                yield from self._executor.execute(plan_context, execution_plan)
         except INTERRUPTS:
             self._record(plan_context, is_cancelled=True)
             raise
