@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from medkg_dagster.adapters.embedders.hashing import HASHING
-from medkg_dagster.errors import CircuitOpenError, ConfigError, SourceError
+from medkg_dagster.errors import BatchInterruptedError, ConfigError
 from medkg_dagster.stage_api import (
     Chunk,
     EmbeddingBatch,
@@ -155,7 +155,11 @@ def test_an_embedder_behind_a_service_keeps_to_the_policy_with_every_attempt(tmp
     ctx = context(tmp_path)
     ctx.calls = ExternalCalls(max_attempts=1, failure_threshold=1)
 
-    with pytest.raises(SourceError, match=r"the connection failed.*\(attempt 1\)"):
+    with pytest.raises(
+        BatchInterruptedError, match=r"at PMID:1: SourceError: .*the connection failed.*\(attempt 1\)"
+    ):
         execute((make_chunk("1", "text"),), ctx, embedder="openai", params=params)
-    with pytest.raises(CircuitOpenError, match=r"127\.0\.0\.1 failed 1 times"):
+    with pytest.raises(
+        BatchInterruptedError, match=r"at PMID:1: CircuitOpenError: 127\.0\.0\.1 failed 1 times"
+    ):
         execute((make_chunk("1", "text"),), ctx, embedder="openai", params=params)
