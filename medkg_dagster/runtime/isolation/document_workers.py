@@ -167,7 +167,8 @@ class _Pool:
                 left -= 1
                 first = first or time.monotonic()
                 spent, since = time.monotonic() - first, self._count - left - 1
-                if self._may_start and spent > TRIED_SECONDS and spent / since * left > WORTH_SECONDS:
+                is_judged = since > 0 and spent > TRIED_SECONDS
+                if is_judged and self._may_start and spent / since * left > WORTH_SECONDS:
                     self._start()
                 yield done
 
