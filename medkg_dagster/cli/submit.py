@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -139,12 +140,25 @@ def build_request(
             raise ConfigError(
                 f"pipeline '{pipeline.name}' has no stage '{stage}'; {did_you_mean(stage, names)}"
             )
+        if "." in option:
+            raise ConfigError(_within(pipeline, stage, option, value))
         by_stage.setdefault(stage, {})[option] = value
     if by_stage:
         request["stages"] = by_stage
     given = {planned.name: requested_config(request, planned) for planned in pipeline.stages}
     check_given(pipeline, given, extensions)
     return request
+
+
+def _within(pipeline: PipelinePlan, stage: str, option: str, value: object) -> str:
+    """Return how to say what was said by the name of a part of an option."""
+    whole, _, part = option.partition(".")
+    planned = next(item for item in pipeline.stages if item.name == stage)
+    if whole == "params" and not planned.wires and not planned.order_after:
+        text = value if isinstance(value, str) else json.dumps(value)
+        return f"'{stage}.{option}' is a parameter of the source; write --param {part}={text}"
+    example = f"--set {stage}.{whole}='{json.dumps({part: value})}'"
+    return f"'{stage}.{option}' is a part of an option; write the option whole: {example}"
 
 
 def new_job_id(pipeline: str) -> str:

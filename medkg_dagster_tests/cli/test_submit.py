@@ -89,6 +89,12 @@ def test_asking_twice_for_the_same_is_asking_once(gated_medkg: Medkg, home: Path
         (("reviewed", "--set", "parse=1"), "names no stage"),
         (("reviewed", "--set", "ir_validation.min_character=1"), "min_character"),
         (("reviewed", "--set", "gate_review.open=true"), "gate_review"),
+        (("reviewed", "--set", "ingest.params.path=x"), "write --param path=x"),
+        (("reviewed", "--set", "ingest.params.max_files=7"), "write --param max_files=7"),
+        (
+            ("reviewed", "--set", "parse.params.a=7"),
+            """option whole: --set parse.params='{"a": 7}'""",
+        ),
     ],
 )
 def test_what_the_pipeline_cannot_work_on_is_refused_before_anything_is_written(
