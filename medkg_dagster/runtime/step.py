@@ -30,6 +30,7 @@ from medkg_dagster.runtime.failures import (
     may_retry,
     try_again,
 )
+from medkg_dagster.runtime.garbage_collection import rare_collections
 from medkg_dagster.runtime.machines import refuse_other_machines
 from medkg_dagster.runtime.materialization import output_metadata, quarantine_table
 from medkg_dagster.runtime.outcome_checks import evaluation
@@ -232,7 +233,7 @@ class _Step:
         progress = RunProgress(planned.name, log)
         try:
             ctx = self.ctx = self._context(progress)
-            with leased(self.home / LEASES):
+            with leased(self.home / LEASES), rare_collections():
                 loaded = {name: self._loaded(name, value) for name, value in inputs.items()}
                 configured = self._configured()
                 engine = self._engine(configured)

@@ -37,7 +37,7 @@ from medkg_dagster.stage_api import (
 from medkg_dagster.stages.store_difference import compare_store, gone_meanwhile, input_hash, portions
 
 if TYPE_CHECKING:
-    from medkg_dagster.stages.extract.sentences import Sentence
+    from medkg_dagster.stages.extract.sentences import SentencesAround
 
 TEXT_SOURCE = "infores:medkg"
 
@@ -271,7 +271,7 @@ def _claim_edge(claim: Claim) -> Edge:
 
 
 def _mentions(documents: dict[str, Document], entities: Sequence[Entity]) -> Iterator[Edge]:
-    from medkg_dagster.stages.extract.sentences import document_sentences
+    from medkg_dagster.stages.extract.sentences import SentencesAround
 
     by_document: dict[str, dict[str, Entity]] = {}
     for entity in entities:
@@ -281,7 +281,7 @@ def _mentions(documents: dict[str, Document], entities: Sequence[Entity]) -> Ite
             if known is None or _evidence_rank(entity) < _evidence_rank(known):
                 mentioned[entity.curie] = entity
     for name, mentioned in by_document.items():
-        sentences = document_sentences(documents[name])
+        sentences = SentencesAround(documents[name])
         for entity in mentioned.values():
             yield _mention_edge(documents[name], entity, sentences)
 
@@ -290,7 +290,7 @@ def _evidence_rank(entity: Entity) -> tuple[bool, bool, int]:
     return entity.start is None, entity.negated, entity.start or 0
 
 
-def _mention_edge(document: Document, entity: Entity, sentences: Sequence[Sentence]) -> Edge:
+def _mention_edge(document: Document, entity: Entity, sentences: SentencesAround) -> Edge:
     start, end = _evidence(entity, sentences)
     asserted = entity.start is None
     predicate = "biolink:mentions"
@@ -313,14 +313,12 @@ def _mention_edge(document: Document, entity: Entity, sentences: Sequence[Senten
     )
 
 
-def _evidence(entity: Entity, sentences: Sequence[Sentence]) -> tuple[int, int]:
+def _evidence(entity: Entity, sentences: SentencesAround) -> tuple[int, int]:
     """Return where the sentence of a mention stands; nowhere for a structured field."""
     if entity.start is None or entity.end is None:
         return 0, 0
-    for place in sentences:
-        if place.start <= entity.start and entity.end <= place.end:
-            return place.start, place.end
-    return entity.start, entity.end
+    place = sentences.find(entity.start, entity.end)
+    return (entity.start, entity.end) if place is None else (place.start, place.end)
 
 
 def register() -> StageRegistration:

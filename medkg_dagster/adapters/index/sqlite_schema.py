@@ -134,6 +134,10 @@ _VERSION_4 = (
     "INSERT INTO full_text (full_text) VALUES ('rebuild')",
 )
 
+# A row that a trigger writes is a transaction of its own to FTS5, which then writes and merges a tree for it.
+# The store writes the words of many chunks at once.
+_VERSION_5 = ("DROP TRIGGER chunk_inserted", "DROP TRIGGER chunk_deleted", "DROP TRIGGER chunk_updated")
+
 
 def _execute(statements: tuple[str, ...], connection: Connection) -> None:
     for statement in statements:
@@ -145,7 +149,8 @@ INDEX = DatabaseKind(
     error=StoreError,
     version=VersionPragma(0x6D6B6769),  # "mkgi"
     migrations=tuple(
-        partial(_execute, statements) for statements in (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+        partial(_execute, statements)
+        for statements in (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
     ),
     tables=(),
     restore="move the file away together with its -wal and -shm files and run the index stage again, which "

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
@@ -107,8 +108,10 @@ class SqliteIndex:
         gone = set(removed) - changed.keys()
         with self._open().writing() as transaction:
             connection = _driver(transaction)
-            stale = _remove_stale(connection, sorted(gone | changed.keys()), by_id)
-            _write_chunks(connection, by_id.values())
+            there = _chunks_of(connection, gone | changed.keys())
+            rows = dict.fromkeys(tuple(chunk.model_dump().values()) for chunk in by_id.values())
+            _remove_chunks(connection, [number for row, number in there.items() if row not in rows])
+            _add_chunks(connection, [row for row in rows if row not in there])
             _write_vectors(connection, embeddings, vectors)
             connection.executemany("DELETE FROM documents WHERE id = ?", ((name,) for name in gone))
             connection.executemany(
@@ -123,7 +126,7 @@ class SqliteIndex:
             location=FILE_NAME,
             documents=len(changed),
             chunks_indexed=len(by_id),
-            chunks_removed=stale,
+            chunks_removed=sum(row[0] not in by_id for row in there),
             embedding_model=embeddings.model,
         )
 
@@ -188,30 +191,38 @@ def _driver(transaction: Connection) -> sqlite3.Connection:
     return connection
 
 
-def _remove_stale(connection: sqlite3.Connection, documents: list[str], kept: dict[str, Chunk]) -> int:
-    stale = [
-        (number,)
-        for document in documents
-        for number, chunk in connection.execute(
-            "SELECT number, id FROM chunks WHERE document_id = ?", (document,)
-        )
-        if chunk not in kept
-    ]
-    connection.executemany("DELETE FROM chunks WHERE number = ?", stale)
-    return len(stale)
+def _chunks_of(connection: sqlite3.Connection, documents: Iterable[str]) -> dict[tuple[Any, ...], int]:
+    """Return the chunks of some documents as rows, each with its number."""
+    statement = f"SELECT {_COLUMNS}, number FROM chunks WHERE document_id = ?"  # noqa: S608 - a constant
+    found = (row for name in documents for row in connection.execute(statement, (name,)))
+    return {row[:-1]: row[-1] for row in found}
 
 
-def _write_chunks(connection: sqlite3.Connection, chunks: Iterable[Chunk]) -> None:
+def _remove_chunks(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
+    chosen = (json.dumps(numbers),)
+    connection.execute(
+        """
+        INSERT INTO full_text (full_text, rowid, title, section, text)
+        SELECT 'delete', number, title, section, text FROM searched
+        WHERE number IN (SELECT value FROM json_each(?))
+        """,
+        chosen,
+    )
+    connection.execute("DELETE FROM chunks WHERE number IN (SELECT value FROM json_each(?))", chosen)
+
+
+def _add_chunks(connection: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
+    (last,) = connection.execute("SELECT coalesce(max(number), 0) FROM chunks").fetchone()
     connection.executemany(
-        f"""
-        INSERT INTO chunks ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-        ON CONFLICT (id) DO UPDATE
-        SET title = excluded.title, section = excluded.section,
-            ordinal = excluded.ordinal, text = excluded.text, synthetic = excluded.synthetic
-        WHERE (title, section, ordinal, text, synthetic) IS NOT
-            (excluded.title, excluded.section, excluded.ordinal, excluded.text, excluded.synthetic)
-        """,  # noqa: S608 - the columns are a constant of this module
-        (tuple(chunk.model_dump().values()) for chunk in chunks),
+        f"INSERT INTO chunks ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - a constant
+        rows,
+    )
+    connection.execute(
+        """
+        INSERT INTO full_text (rowid, title, section, text)
+        SELECT number, title, section, text FROM searched WHERE number > ?
+        """,
+        (last,),
     )
 
 

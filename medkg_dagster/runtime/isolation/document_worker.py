@@ -13,6 +13,7 @@ from typing import Any
 
 from medkg_dagster.errors import StageLimitError
 from medkg_dagster.io.child_process import limit_cpu
+from medkg_dagster.runtime.garbage_collection import rare_collections
 from medkg_dagster.runtime.isolation.child import begin, build, flush, free_memory, send_failure
 from medkg_dagster.runtime.isolation.messages import (
     MadeDocument,
@@ -49,7 +50,8 @@ def main() -> None:
         while True:
             asked = channel.work.get()
             limit_cpu(start.timeout_seconds, for_good=False)
-            worked, content = _work(work, start, asked, types, units)
+            with rare_collections():
+                worked, content = _work(work, start, asked, types, units)
             flush()
             channel.send(worked, content)
             if not all(one.is_remembered for one in worked.documents):

@@ -8,10 +8,11 @@ such as "but" end the scope; look-alikes ("not only") negate nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from medkg_dagster.stage_api import BlockKind, Document
+from medkg_dagster.stage_api import Block, BlockKind, Document, Section
 
 # What may end a sentence: the mark, closing quotes and brackets (and a citation such as [12]), white space.
 _END = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’)\]]*(?:\[[\d,;–\-\s]+\])?(\s+)(?=[\"'“‘(\[]*[^\W_a-zà-öø-ÿ])")
@@ -85,13 +86,42 @@ class Sentence:
 
 def document_sentences(document: Document) -> tuple[Sentence, ...]:
     """Split a document's blocks into sentences; each line of a table counts as one."""
-    found: list[Sentence] = []
-    for section in document.sections:
-        for block in section.blocks:
-            text = document.text[block.start : block.end]
-            spans = _lines(text) if block.kind is BlockKind.TABLE else sentence_spans(text)
-            found += [Sentence(block.start + a, block.start + b, section.title) for a, b in spans]
-    return tuple(found)
+    return tuple(
+        sentence
+        for section in document.sections
+        for block in section.blocks
+        for sentence in _sentences_of(document, section, block)
+    )
+
+
+class SentencesAround:
+    """Finds the sentences that places in a document stand in; only blocks that are asked for are split.
+
+    Args:
+        document: The document.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        places = ((section, block) for section in document.sections for block in section.blocks)
+        self._blocks = sorted(places, key=lambda place: place[1].start)
+        self._starts = [block.start for _, block in self._blocks]
+        self._split: dict[int, Sequence[Sentence]] = {}
+
+    def find(self, start: int, end: int) -> Sentence | None:
+        """Return the sentence that holds all from a first character to one past the last, if one does."""
+        number = bisect_right(self._starts, start) - 1
+        if number < 0:
+            return None
+        if number not in self._split:
+            self._split[number] = _sentences_of(self._document, *self._blocks[number])
+        return next((one for one in self._split[number] if one.start <= start and end <= one.end), None)
+
+
+def _sentences_of(document: Document, section: Section, block: Block) -> Sequence[Sentence]:
+    text = document.text[block.start : block.end]
+    spans = _lines(text) if block.kind is BlockKind.TABLE else sentence_spans(text)
+    return [Sentence(block.start + a, block.start + b, section.title) for a, b in spans]
 
 
 def sentence_spans(text: str) -> Iterator[tuple[int, int]]:
