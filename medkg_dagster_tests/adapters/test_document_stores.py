@@ -1,7 +1,7 @@
 """Stores know their documents: what they hold of each, and how to write some and take others out."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +18,8 @@ from medkg_dagster.domain.chunks import index_hashes
 from medkg_dagster.errors import StoreError
 from medkg_dagster.io.sql import Database
 from medkg_dagster.stage_api import Chunk
+from medkg_dagster_tests.adapters.test_sql_graph_histories import Batch, make_batch, write
 from medkg_dagster_tests.adapters.test_sql_graph_histories import dump as dump_graph
-from medkg_dagster_tests.adapters.test_sql_graph_histories import make_batch, write
 from medkg_dagster_tests.adapters.test_sqlite_index import CHUNKS, embed, make_chunk, texts
 
 NAMES = ("PMID:1", "PMID:2", "PMID:3", "PMID:4")
@@ -103,34 +103,51 @@ def test_a_graph_without_a_document_is_the_graph_that_never_had_it(
     assert dump_graph(folder / "grown.sqlite") == dump_graph(folder / "clean.sqlite")
 
 
-def test_taking_a_document_out_costs_what_it_holds_and_not_what_the_graph_holds(tmp_path: Path) -> None:
-    def steps_to_remove_one(others: int) -> int:
+def make_apart(document: str) -> Batch:
+    """A document that shares no concept with others."""
+    nodes, edges = make_batch(document)[document]
+    unlike = [node.model_copy(update={"id": f"{document}|{node.id}"}) for node in nodes[1:]]
+    moved = {"subject": unlike[0].id, "object": unlike[1].id}
+    return {document: ([nodes[0], *unlike], [edge.model_copy(update=moved) for edge in edges])}
+
+
+def steps_of(store: SqlGraph, work: Callable[[], object]) -> int:
+    """Return how many steps the database takes for some work, in tens."""
+    counted = 0
+
+    def count() -> int:
+        nonlocal counted
+        counted += 1
+        return 0
+
+    with store._database.reading() as connection:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        driver.set_progress_handler(count, 10)
+    work()
+    driver.set_progress_handler(None, 0)
+    assert counted
+    return counted
+
+
+@pytest.mark.parametrize("make", [make_apart, make_batch], ids=["of its own concepts", "of shared concepts"])
+def test_a_change_of_a_document_costs_what_it_holds_and_not_what_the_graph_holds(
+    tmp_path: Path, make: Callable[[str], Batch]
+) -> None:
+    def steps(others: int) -> dict[str, int]:
         with closing(SqlGraph(tmp_path / f"{others}.sqlite")) as store:
             for number in range(others):
-                document = f"PMID:{number}"
-                nodes, edges = make_batch(document)[document]
-                unlike = [node.model_copy(update={"id": f"{document}|{node.id}"}) for node in nodes[1:]]
-                moved = [
-                    edge.model_copy(update={"subject": unlike[0].id, "object": unlike[1].id})
-                    for edge in edges
-                ]
-                store.upsert([document], {document: [nodes[0], *unlike]}, moved)
-            counted = 0
+                write(store, make(f"PMID:{number}"))
+            nodes, edges = make("PMID:0")["PMID:0"]
+            renamed = [node.model_copy(update={"name": "another"}) for node in nodes]
+            return {
+                "add": steps_of(store, lambda: write(store, make("PMID:new"))),
+                "change": steps_of(store, lambda: write(store, {"PMID:0": (renamed, edges)})),
+                "remove": steps_of(store, lambda: store.apply({}, ["PMID:0"], {}, [])),
+            }
 
-            def count() -> int:
-                nonlocal counted
-                counted += 1
-                return 0
-
-            with store._database.reading() as connection:
-                driver = connection.connection.driver_connection
-                assert isinstance(driver, sqlite3.Connection)
-                driver.set_progress_handler(count, 10)
-            store.apply({}, ["PMID:0"], {}, [])
-            assert counted
-            return counted
-
-    assert steps_to_remove_one(80) < 2 * steps_to_remove_one(20) + 50
+    few, many = steps(100), steps(200)
+    assert {name: many[name] < 1.2 * few[name] + 5 for name in few} == dict.fromkeys(few, True)
 
 
 def test_an_index_of_an_earlier_release_is_adopted_and_keeps_all_it_has(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_an_interrupted_batch_leaves_the_earlier_graph(
     with closing(SqlGraph(file)) as store:
         write(store, make_batch("PMID:1"))
         before = dump(file)
-        monkeypatch.setattr("medkg_dagster.adapters.graph.sql_store._refresh_nodes", interrupt)
+        monkeypatch.setattr("medkg_dagster.adapters.graph.sql_store.refresh_nodes", interrupt)
         with pytest.raises(KeyboardInterrupt):
             store.upsert(["PMID:1"], {}, [])
 

@@ -13,6 +13,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    func,
     literal,
     select,
 )
@@ -49,7 +50,7 @@ NODES = Table(
     sqlite_with_rowid=False,
 )
 
-# What each document says about a node; `nodes` is computed from it, so that no trace of an old text stays.
+# What each document says about a node, so that no trace of an old text stays.
 CONTRIBUTIONS = Table(
     "node_contributions",
     METADATA,
@@ -58,7 +59,19 @@ CONTRIBUTIONS = Table(
     Column("name", Text, nullable=False),
     Column("category", Text, nullable=False),
     _synthetic(),
-    Index("contributions_by_node", "node_id"),
+    sqlite_with_rowid=False,
+)
+
+# What is said about a node, and by how many documents; `nodes` is computed from it. A node may be in every
+# document, and what is said about it is mostly the same.
+STATEMENTS = Table(
+    "node_statements",
+    METADATA,
+    Column("node_id", _ID, primary_key=True),
+    Column("name", _ID, primary_key=True),
+    Column("category", _ID, primary_key=True),
+    Column("synthetic", Boolean, primary_key=True),
+    Column("documents", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -131,11 +144,19 @@ def _remember_changes(connection: Connection) -> None:
     CHANGES.create(connection)
 
 
+def _count_statements(connection: Connection) -> None:
+    STATEMENTS.create(connection)
+    said = [CONTRIBUTIONS.c[name] for name in ("node_id", "name", "category", "synthetic")]
+    counted = select(*said, func.count()).group_by(*said)
+    connection.execute(STATEMENTS.insert().from_select([*STATEMENTS.c.keys()], counted))
+    connection.exec_driver_sql("DROP INDEX IF EXISTS contributions_by_node")
+
+
 GRAPH = DatabaseKind(
     name="graph",
     error=StoreError,
     version=VersionTable(VERSION),
-    migrations=(_make_tables, _know_documents, _mark_synthetic, _remember_changes),
+    migrations=(_make_tables, _know_documents, _mark_synthetic, _remember_changes, _count_statements),
     tables=METADATA.tables.keys(),
     lock=0x6D6B6767,
     restore="move the file away together with its -wal and -shm files and run the knowledge-graph stage "

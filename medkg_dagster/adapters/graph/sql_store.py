@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, delete, func, or_, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from medkg_dagster.adapters.graph.sql_changes import note_changes, read_changes, statements_of
+from medkg_dagster.adapters.graph.sql_nodes import contributions, refresh_nodes, replace_contributions
+from medkg_dagster.adapters.graph.sql_rows import AT_ONCE, portions, write_rows
 from medkg_dagster.adapters.graph.sql_schema import CONTRIBUTIONS, DOCUMENTS, EDGES, GRAPH, NODES
 from medkg_dagster.domain.knowledge import GraphChange, graph_hashes
 from medkg_dagster.errors import StoreError
 from medkg_dagster.io.atomic_files import replacing
 from medkg_dagster.io.sql import Database, check_address, lock_writers
 from medkg_dagster.stage_api import Edge, GraphReceipt, Neighbour, Node
-
-# Below the number of parameters that any SQLite accepts in one statement.
-_AT_ONCE = 500
 
 
 class SqlGraph:
@@ -97,7 +94,7 @@ class SqlGraph:
         Raises:
             StoreError: An edge has no node or no document, or the database cannot be written.
         """
-        rows = _contributions(changed, nodes, edges)
+        rows = contributions(changed, nodes, edges)
         by_id = {edge.id: edge for edge in edges}
         touched = {*changed, *removed}
         with self._database.writing() as connection:
@@ -105,14 +102,14 @@ class SqlGraph:
             before = _edges_of(connection, touched)
             note_changes(connection, statements_of(before), statements_of(by_id.values()))
             stale = [row.id for row in before if row.id not in by_id]
-            for some in _portions(stale):
+            for some in portions(stale):
                 connection.execute(delete(EDGES).where(EDGES.c.id.in_(some)))
-            _write(connection, EDGES, [_edge_row(edge) for edge in by_id.values()])
-            _refresh_nodes(connection, _replace_contributions(connection, touched, rows))
-            for some in _portions(sorted(touched - changed.keys())):
+            write_rows(connection, EDGES, [_edge_row(edge) for edge in by_id.values()])
+            refresh_nodes(connection, replace_contributions(connection, touched, rows))
+            for some in portions(sorted(touched - changed.keys())):
                 connection.execute(delete(DOCUMENTS).where(DOCUMENTS.c.id.in_(some)))
             known = [{"id": name, "input_hash": digest} for name, digest in changed.items()]
-            _write(connection, DOCUMENTS, known)
+            write_rows(connection, DOCUMENTS, known)
         return GraphReceipt(
             store="sql",
             location=self._location,
@@ -144,7 +141,7 @@ class SqlGraph:
                 return _count(connection, NODES), _count(connection, EDGES)
             ids: set[str] = set()
             edges = 0
-            for some in _portions(sorted(documents)):
+            for some in portions(sorted(documents)):
                 chosen = select(CONTRIBUTIONS.c.node_id).where(CONTRIBUTIONS.c.document_id.in_(some))
                 ids.update(connection.execute(chosen.distinct()).scalars())
                 of_some = EDGES.c.document_id.in_(some)
@@ -185,7 +182,7 @@ class SqlGraph:
         with self._database.reading() as connection:
             edges = [_edge(row) for row in connection.execute(query)]
             ends = {edge.object if edge.subject == curie else edge.subject for edge in edges}
-            for some in _portions(sorted(ends)):
+            for some in portions(sorted(ends)):
                 found = connection.execute(select(NODES).where(NODES.c.id.in_(some)))
                 nodes |= {row.id: _node(row) for row in found}
         return tuple(
@@ -204,7 +201,7 @@ class SqlGraph:
             StoreError: The graph cannot be read or a file cannot be written; the old one is still there.
         """
         with self._database.reading() as connection:
-            stream = connection.execution_options(yield_per=_AT_ONCE)
+            stream = connection.execution_options(yield_per=AT_ONCE)
             nodes = (_kgx_node(_node(row)) for row in stream.execute(select(NODES).order_by(NODES.c.id)))
             edges = (_kgx_edge(_edge(row)) for row in stream.execute(select(EDGES).order_by(EDGES.c.id)))
             try:
@@ -226,117 +223,17 @@ class SqlGraph:
             return connection.execute(query).all()
 
 
-def _contributions(
-    documents: Collection[str], nodes: Mapping[str, Iterable[Node]], edges: Iterable[Edge]
-) -> list[dict[str, Any]]:
-    """Return what each document says about the nodes it needs, and refuse edges that hang in the air."""
-    batch = set(documents)
-    known = {document: _said_by_one(nodes.get(document, ())) for document in batch}
-    needed = {(document, document) for document in batch if document in known[document]}
-    for edge in edges:
-        if edge.document_id not in batch:
-            raise StoreError(f"edge {edge.id} is of {edge.document_id}, which is not in the batch")
-        for end in (edge.subject, edge.object):
-            if end not in known[edge.document_id]:
-                raise StoreError(
-                    f"edge {edge.id} ends at {end}, which is no node of its document {edge.document_id}; "
-                    "run the extract stage again, or mend the plugin that made the edge"
-                )
-            needed.add((edge.document_id, end))
-    return [
-        {
-            "document_id": document,
-            "node_id": curie,
-            "name": known[document][curie].name,
-            "category": json.dumps(known[document][curie].category),
-            "synthetic": known[document][curie].synthetic,
-        }
-        for document, curie in sorted(needed)
-    ]
-
-
-def _said_by_one(nodes: Iterable[Node]) -> dict[str, Node]:
-    best: dict[str, Node] = {}
-    for node in sorted(nodes, key=lambda node: (-len(node.category), node.category, node.name)):
-        best.setdefault(node.id, node)
-    return best
-
-
 def _edges_of(connection: Connection, documents: Iterable[str]) -> list[Row[Any]]:
     columns = ("id", "document_id", "subject", "predicate", "object", "negated")
     found: list[Row[Any]] = []
-    for some in _portions(sorted(documents)):
+    for some in portions(sorted(documents)):
         query = select(*(EDGES.c[name] for name in columns))
         found += connection.execute(query.where(EDGES.c.document_id.in_(some)))
     return found
 
 
-def _replace_contributions(
-    connection: Connection, documents: Iterable[str], rows: Sequence[Mapping[str, Any]]
-) -> list[str]:
-    """Replace what documents say about nodes; return the nodes that were or are touched."""
-    touched = {str(row["node_id"]) for row in rows}
-    for some in _portions(sorted(set(documents))):
-        chosen = CONTRIBUTIONS.c.document_id.in_(some)
-        touched.update(connection.execute(select(CONTRIBUTIONS.c.node_id).where(chosen)).scalars())
-        connection.execute(delete(CONTRIBUTIONS).where(chosen))
-    _write(connection, CONTRIBUTIONS, rows)
-    return sorted(touched)
-
-
-def _refresh_nodes(connection: Connection, touched: Sequence[str]) -> None:
-    for some in _portions(touched):
-        found: dict[str, list[tuple[tuple[str, ...], str, bool]]] = {}
-        said = CONTRIBUTIONS.c
-        columns = (said.node_id, said.name, said.category, said.synthetic)
-        # Most documents say the same of a node, and some nodes are in all of them.
-        for row in connection.execute(select(*columns).where(said.node_id.in_(some)).distinct()):
-            found.setdefault(row.node_id, []).append(
-                (tuple(json.loads(row.category)), row.name, row.synthetic)
-            )
-        rows = []
-        for curie, names in found.items():
-            category, name, _ = min(names, key=lambda item: (-len(item[0]), item))
-            invented = all(synthetic for _, _, synthetic in names)
-            rows.append(_node_row(curie, name, category, synthetic=invented))
-        _write(connection, NODES, rows)
-        if gone := sorted(set(some) - found.keys()):
-            connection.execute(delete(NODES).where(NODES.c.id.in_(gone)))
-
-
 def _count(connection: Connection, table: Table, *which: ColumnElement[bool]) -> int:
     return connection.execute(select(func.count()).select_from(table).where(*which)).scalar_one()
-
-
-def _write(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows, or update those that are there already."""
-    if not rows:
-        return
-    make = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    statement = make(table)
-    keys = [column.name for column in table.primary_key]
-    changed = {column.name: statement.excluded[column.name] for column in table.c if column.name not in keys}
-    differs = or_(*(table.c[name].is_distinct_from(value) for name, value in changed.items()))
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=keys, set_=changed, where=differs),
-        [dict(row) for row in rows],
-    )
-
-
-def _portions(items: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(items), _AT_ONCE):
-        yield items[start : start + _AT_ONCE]
-
-
-def _node_row(curie: str, name: str, category: Sequence[str], *, synthetic: bool) -> dict[str, Any]:
-    return {
-        "id": curie,
-        "name": name,
-        "folded_name": name.casefold(),
-        "folded_id": curie.casefold(),
-        "category": json.dumps(list(category)),
-        "synthetic": synthetic,
-    }
 
 
 def _node(row: Row[Any]) -> Node:
