@@ -15,6 +15,9 @@ DEFAULT_JOB_ID = "default"
 
 DEFAULT_MEMO_BYTES = 20_000_000_000
 
+DEFAULT_CHANGES_DAYS = 90
+MOST_DAYS = 36_500
+
 EXECUTORS = ("in_process", "multiprocess")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -51,6 +54,8 @@ class Settings:
             (`MEDKG_SHARED_HOME=1`).
         memo_bytes: How many bytes of work that no job needs `medkg state prune` leaves remembered
             (`MEDKG_MEMO_BYTES`).
+        changes_days: For how many days `medkg state prune` leaves every change of documents and edges
+            remembered (`MEDKG_CHANGES_DAYS`).
     """
 
     home: Path
@@ -62,6 +67,7 @@ class Settings:
     translator: str | None = None
     workers: int = field(default_factory=usable_processors)
     memo_bytes: int = DEFAULT_MEMO_BYTES
+    changes_days: int = DEFAULT_CHANGES_DAYS
     shared_home: bool = False
 
     @classmethod
@@ -105,6 +111,7 @@ class Settings:
             workers=_whole(env, "MEDKG_WORKERS", 1) or usable_processors(),
             shared_home=_flag("MEDKG_SHARED_HOME", env.get("MEDKG_SHARED_HOME", "0")),
             memo_bytes=DEFAULT_MEMO_BYTES if memo_bytes is None else memo_bytes,
+            changes_days=_days(env, "MEDKG_CHANGES_DAYS", DEFAULT_CHANGES_DAYS),
         )
 
 
@@ -167,6 +174,13 @@ def _whole(env: Mapping[str, str], name: str, least: int) -> int | None:
     if not (text.isascii() and text.isdigit() and int(text) >= least):
         raise ConfigError(f"{name} is {text!r}; set it to a whole number, {least} or more, or unset it")
     return int(text)
+
+
+def _days(env: Mapping[str, str], name: str, default: int) -> int:
+    found = _whole(env, name, 0)
+    if found is not None and found > MOST_DAYS:
+        raise ConfigError(f"{name} is {env[name]!r}; set it to at most {MOST_DAYS} days, or unset it")
+    return default if found is None else found
 
 
 def _flag(name: str, text: str) -> bool:

@@ -25,6 +25,8 @@ WRONG = [
     ("MEDKG_EXECUTOR", "process", "MEDKG_EXECUTOR is 'process'; set it to one of in_process, multiprocess"),
     ("MEDKG_WORKERS", "0", "MEDKG_WORKERS is '0'; set it to a whole number, 1 or more"),
     ("MEDKG_MEMO_BYTES", "20GB", "MEDKG_MEMO_BYTES is '20GB'; set it to a whole number, 0 or more"),
+    ("MEDKG_CHANGES_DAYS", "1w", "MEDKG_CHANGES_DAYS is '1w'; set it to a whole number, 0 or more"),
+    ("MEDKG_CHANGES_DAYS", "999999999999", "MEDKG_CHANGES_DAYS is '999999999999'; set it to at most 36500"),
     ("MEDKG_STRICT", "maybe", "MEDKG_STRICT is 'maybe'; set it to on or off"),
     ("MEDKG_PLUGINS", "none", "MEDKG_PLUGINS is 'none'; set it to on or off"),
     ("MEDKG_TRANSLATOR", "our_lab", "MEDKG_TRANSLATOR is 'our_lab'; set it to module:Class"),

@@ -50,13 +50,15 @@ def changes(settings: Settings, since: str, limit: int, as_json: bool) -> None:
     start = moment(since, datetime.now(UTC))
     with open_ledger(settings) as book:
         documents = book.documents.changes(start, limit=limit)
-        graph = _graph_changes(settings, start, limit)
+        graph, edges_begin = _graph_changes(settings, start, limit)
+        begin = {"documents": book.documents.changes_begin(), "edges": edges_begin}
         causes = book.documents.changes_of(sorted({change.document_id for change in graph}))
     edges = list(_edges(graph, causes))
     if as_json:
         echo_json(
             {
                 "since": start,
+                "complete_from": begin,
                 "documents": [item.model_dump(mode="json") for item in documents],
                 "edges": edges,
             }
@@ -72,13 +74,18 @@ def changes(settings: Settings, since: str, limit: int, as_json: bool) -> None:
         echo_records(_EDGES, [{**edge, "negated": "yes" if edge["negated"] else ""} for edge in edges])
     what = f"edges came or went, of {len(graph)} documents that changed"
     click.echo(_count(len(edges), what, limit, len(graph)))
+    for kind, at in begin.items():
+        if at is not None and start < at:
+            click.echo(f"of {kind}, before {at} at most the latest change of each document is remembered")
 
 
-def _graph_changes(settings: Settings, since: str, limit: int) -> Sequence[GraphChange]:
+def _graph_changes(settings: Settings, since: str, limit: int) -> tuple[Sequence[GraphChange], str | None]:
+    """Return what changed in the graph, and from when on that is all; None where there is no graph."""
     if not (settings.home / GRAPH_FILE).is_file():
-        return ()
+        return (), None
     with open_graph(settings) as store:
-        return store.changes(since, limit)  # type: ignore[attr-defined,no-any-return] # the built-in store's
+        built_in: Any = store
+        return built_in.changes(since, limit), built_in.changes_begin()
 
 
 def _edges(graph: Sequence[GraphChange], causes: Sequence[DocumentChange]) -> Iterator[dict[str, Any]]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from medkg_dagster.cli.durations import parse_duration
 from medkg_dagster.cli.ledger import open_ledger
 from medkg_dagster.cli.output import echo_json, echo_table
+from medkg_dagster.cli.stores import GRAPH_FILE, open_graph
 from medkg_dagster.errors import StateError
+from medkg_dagster.io.times import stamp, utc_now
 from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
@@ -39,9 +41,10 @@ def state() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def prune(settings: Settings, grace: timedelta, dry_run: bool, as_json: bool) -> None:
-    """Remove state that no job needs and that no work has used for a while.
+    """Remove state that no job needs and that no work has used for a while, and changes of long ago.
 
-    What a running step has used stays. Of what is only remembered for work to come, MEDKG_MEMO_BYTES stay.
+    What a running step has used stays. Of what is only remembered for work to come, MEDKG_MEMO_BYTES stay; of
+    changes of documents and edges those of MEDKG_CHANGES_DAYS, and the latest of each document.
     """
     from medkg_dagster.domain.job_ids import file_name
     from medkg_dagster.runtime.state.prune import prune as prune_state
@@ -60,10 +63,29 @@ def prune(settings: Settings, grace: timedelta, dry_run: bool, as_json: bool) ->
         memo_bytes=settings.memo_bytes,
         is_dry=dry_run,
     )
+    changes = _forget_changes(settings, is_dry=dry_run)
     if as_json:
-        echo_json({"dry_run": dry_run, **asdict(pruned)})
+        echo_json({"dry_run": dry_run, **asdict(pruned), "changes": changes})
         return
     _print(pruned, settings.memo_bytes, dry_run=dry_run)
+    verb = "would be forgotten" if dry_run else "were forgotten"
+    click.echo(
+        f"{changes['documents']:,} changes of documents and {changes['edges']:,} writes of edges from before "
+        f"{changes['before']} {verb}"
+    )
+
+
+def _forget_changes(settings: Settings, *, is_dry: bool) -> dict[str, Any]:
+    """Let ledger and graph forget what changed long ago; return how much."""
+    before = stamp(utc_now, seconds=-timedelta(days=settings.changes_days).total_seconds())
+    with open_ledger(settings) as book:
+        found: dict[str, Any] = {"before": before, "edges": 0}
+        found["documents"] = book.documents.forget_changes(before, is_dry=is_dry)
+    if (settings.home / GRAPH_FILE).is_file():
+        with open_graph(settings) as store:
+            forget = store.forget_changes  # type: ignore[attr-defined] # the built-in store's
+            found["edges"] = forget(before, is_dry=is_dry)
+    return found
 
 
 def _print(pruned: Pruned, memo_bytes: int, *, dry_run: bool) -> None:

@@ -23,6 +23,7 @@ from medkg_dagster.io.times import Clock, stamp
 from medkg_dagster.ledger.encoding import storable
 from medkg_dagster.ledger.models import JobKey, JobStatus
 from medkg_dagster.ledger.statements import (
+    change_rows,
     document_rows,
     explanation_rows,
     form_rows,
@@ -30,6 +31,8 @@ from medkg_dagster.ledger.statements import (
     job_rows,
     work_rows,
 )
+
+_AT_ONCE = 5000
 
 
 class DocumentLedger:
@@ -241,12 +244,38 @@ class DocumentLedger:
             limit: At most so many.
         """
         with self._database.reading() as connection:
-            return explanation_rows.list_changes(connection, since=since, limit=limit)
+            return change_rows.list_changes(connection, since=since, limit=limit)
 
     def changes_of(self, names: Sequence[str]) -> tuple[DocumentChange, ...]:
         """Return every change of documents, the oldest first."""
         with self._database.reading() as connection:
-            return explanation_rows.list_changes(connection, documents=names)[::-1]
+            return change_rows.list_changes(connection, documents=names)[::-1]
+
+    def changes_begin(self) -> str:
+        """Return from when on every change is remembered; before, at most the latest of each document."""
+        with self._database.reading() as connection:
+            return change_rows.changes_begin(connection)
+
+    def forget_changes(self, before: str, *, is_dry: bool = False) -> int:
+        """Forget changes from before a time; the latest of each document stays.
+
+        Args:
+            before: UTC, ISO 8601 with microseconds.
+            is_dry: Whether to count only.
+
+        Returns:
+            How many.
+        """
+        if is_dry:
+            with self._database.reading() as connection:
+                return change_rows.count_forgettable(connection, before)
+        count, last = 0, 0
+        while True:  # a transaction for some at a time, so that runs go on meanwhile
+            with self._database.writing() as connection:
+                numbers = change_rows.forget_changes(connection, before, last, _AT_ONCE)
+            if not numbers:
+                return count
+            count, last = count + len(numbers), numbers[-1]
 
     def origins(self, key: JobKey, names: Collection[str]) -> dict[str, str]:
         """Return the file or address of those of the documents and items that a job holds."""

@@ -162,6 +162,9 @@ _NAMES = (
     "UPDATE ledger_documents SET words = lower(id || ' ' || title || ' ' || origin)",
 )
 
+# Since then there is the table of changes.
+_HORIZON = ("INSERT INTO ledger_changes_begin (at) SELECT applied_at FROM ledger_schema WHERE version = 7",)
+
 MIGRATIONS = (
     Migration(1),
     Migration(2, _sqlite_guards(), _postgresql_guards()),
@@ -173,4 +176,5 @@ MIGRATIONS = (
     Migration(8),
     Migration(9),
     Migration(10),
+    Migration(11, _HORIZON, _HORIZON),
 )

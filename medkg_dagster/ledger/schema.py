@@ -12,8 +12,8 @@ from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Tabl
 
 METADATA = MetaData()
 SINCE = "since"
-_GATES, _AUDIT, _RUNS, _DOCUMENTS, _WORKS, _FORMS, _NOTICES, _COUNTS = (
-    {SINCE: version} for version in range(3, 11)
+_GATES, _AUDIT, _RUNS, _DOCUMENTS, _WORKS, _FORMS, _NOTICES, _COUNTS, _HORIZON = (
+    {SINCE: version} for version in range(3, 12)
 )
 
 
@@ -319,6 +319,14 @@ DOCUMENT_CHANGES = Table(
     Index("ledger_document_changes_by_document", "document_id", info=_WORKS),
     info=_WORKS,
     sqlite_autoincrement=True,
+)
+
+# One row: from when on every change of documents is remembered.
+CHANGES_BEGIN = Table(
+    "ledger_changes_begin",
+    METADATA,
+    Column("at", Text, primary_key=True),
+    info=_HORIZON,
 )
 
 REGISTRATIONS = Table(

@@ -57,6 +57,7 @@ def dump(file: Path) -> list[str]:
     """Return the graph row by row, without the record of its history."""
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("DELETE FROM graph_changes")
+        connection.execute("DELETE FROM graph_changes_begin")
         return list(connection.iterdump())
 
 

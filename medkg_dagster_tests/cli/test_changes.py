@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 
 from medkg_dagster.cli.changes import moment
+from medkg_dagster.ledger import JobKey, JobLedger
 from medkg_dagster_tests.cli.conftest import Medkg
 from medkg_dagster_tests.end_to_end.shipped_pipeline import AutoPipeline, write_article
 
@@ -79,3 +81,59 @@ def test_what_another_configuration_makes_of_a_document_is_told_from_a_change_of
     assert {edge["why"] for edge in described["edges"] if edge["sign"] == "-"} == {
         "the stages make something else of it"
     }
+
+
+def test_what_was_forgotten_is_told_and_what_explains_the_present_stays(
+    medkg: Medkg, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "articles"
+    auto = AutoPipeline.compiled(home)
+    for version in range(3):
+        for number in (1, 2):
+            write_article(folder, number, version=version)
+        auto.run(folder)
+    write_article(folder, 1, retracted=True)
+    auto.run(folder)
+    before = changes(medkg)
+    monkeypatch.setenv("MEDKG_CHANGES_DAYS", "0")
+
+    dry = json.loads(medkg("state", "prune", "--dry-run", "--json").stdout)["changes"]
+    unchanged = changes(medkg)
+    pruned = json.loads(medkg("state", "prune", "--json").stdout)["changes"]
+    left = changes(medkg)
+    shown = medkg("changes", "--since", "2000-01-01").stdout
+    recent = medkg("changes", "--since", left["complete_from"]["edges"]).stdout
+    again = json.loads(medkg("state", "prune", "--json").stdout)["changes"]
+
+    assert unchanged == before
+    assert before["complete_from"]["documents"] <= before["documents"][-1]["at"]
+    assert dry["documents"] == pruned["documents"] == len(before["documents"]) - 2
+    assert dry["edges"] == pruned["edges"] > 0
+    latest = {change["document_id"]: change for change in reversed(before["documents"])}
+    assert {change["document_id"]: change for change in left["documents"]} == latest
+    assert {edge["document_id"] for edge in left["edges"]} == {"PMID:2"}
+    assert left["complete_from"] == dict.fromkeys(("documents", "edges"), pruned["before"])
+    for kind in ("documents", "edges"):
+        assert f"of {kind}, before {pruned['before']} at most the latest change of each" in shown
+    assert "at most the latest" not in recent
+    assert (again["documents"], again["edges"]) == (0, 0)
+    assert json.loads(medkg("why", "PMID:1", "--json").stdout)[0]["known"]["status"] == "retracted"
+
+
+def test_what_is_left_of_changes_is_as_much_as_there_are_documents(
+    medkg: Medkg, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medkg_dagster.ledger.documents._AT_ONCE", 3)
+    names = ["PMID:1", "PMID:2"]
+    with JobLedger.open(home) as book:
+        book.jobs.ensure(JobKey("auto", "default"), actor="ann")
+        for _ in range(20):
+            book.documents.withdraw(names, actor="ann", reason="wrong", stored=names)
+    monkeypatch.setenv("MEDKG_CHANGES_DAYS", "0")
+    medkg("state", "prune")
+
+    assert sorted(change["document_id"] for change in changes(medkg)["documents"]) == names
+
+
+def changes(medkg: Medkg) -> Any:
+    return json.loads(medkg("changes", "--since", "2000-01-01", "--json").stdout)

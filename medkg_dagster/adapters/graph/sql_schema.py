@@ -21,6 +21,7 @@ from sqlalchemy.dialects.postgresql import VARCHAR
 
 from medkg_dagster.errors import StoreError
 from medkg_dagster.io.sql import DatabaseKind, VersionTable
+from medkg_dagster.io.times import stamp, utc_now
 
 METADATA = MetaData()
 
@@ -122,6 +123,9 @@ CHANGES = Table(
     Index("graph_changes_by_document", "document_id"),
 )
 
+# One row: from when on every change is remembered.
+CHANGES_BEGIN = Table("graph_changes_begin", METADATA, Column("at", _ID, primary_key=True))
+
 
 def _make_tables(connection: Connection) -> None:
     METADATA.create_all(connection, [NODES, CONTRIBUTIONS, EDGES])
@@ -152,11 +156,24 @@ def _count_statements(connection: Connection) -> None:
     connection.exec_driver_sql("DROP INDEX IF EXISTS contributions_by_node")
 
 
+def _begin_changes(connection: Connection) -> None:
+    CHANGES_BEGIN.create(connection)
+    first = connection.scalar(select(func.min(CHANGES.c.at)))
+    connection.execute(CHANGES_BEGIN.insert().values(at=first or stamp(utc_now)))
+
+
 GRAPH = DatabaseKind(
     name="graph",
     error=StoreError,
     version=VersionTable(VERSION),
-    migrations=(_make_tables, _know_documents, _mark_synthetic, _remember_changes, _count_statements),
+    migrations=(
+        _make_tables,
+        _know_documents,
+        _mark_synthetic,
+        _remember_changes,
+        _count_statements,
+        _begin_changes,
+    ),
     tables=METADATA.tables.keys(),
     lock=0x6D6B6767,
     restore="move the file away together with its -wal and -shm files and run the knowledge-graph stage "

@@ -10,7 +10,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, delete, func, or_, select
 
-from medkg_dagster.adapters.graph.sql_changes import note_changes, read_changes, statements_of
+from medkg_dagster.adapters.graph import sql_changes
+from medkg_dagster.adapters.graph.sql_changes import note_changes, statements_of
 from medkg_dagster.adapters.graph.sql_nodes import contributions, refresh_nodes, replace_contributions
 from medkg_dagster.adapters.graph.sql_rows import AT_ONCE, portions, write_rows
 from medkg_dagster.adapters.graph.sql_schema import CONTRIBUTIONS, DOCUMENTS, EDGES, GRAPH, NODES
@@ -19,6 +20,8 @@ from medkg_dagster.errors import StoreError
 from medkg_dagster.io.atomic_files import replacing
 from medkg_dagster.io.sql import Database, check_address, lock_writers
 from medkg_dagster.stage_api import Edge, GraphReceipt, Neighbour, Node
+
+_FORGOTTEN_AT_ONCE = 5000
 
 
 class SqlGraph:
@@ -127,7 +130,33 @@ class SqlGraph:
             limit: At most so many.
         """
         with self._database.reading() as connection:
-            return read_changes(connection, since, limit)
+            return sql_changes.read_changes(connection, since, limit)
+
+    def changes_begin(self) -> str:
+        """Return from when on every change is remembered; before, at most the latest of each document."""
+        with self._database.reading() as connection:
+            return sql_changes.changes_begin(connection)
+
+    def forget_changes(self, before: str, *, is_dry: bool = False) -> int:
+        """Forget changes from before a time; the latest of each document of the graph stays.
+
+        Args:
+            before: UTC, ISO 8601.
+            is_dry: Whether to count only.
+
+        Returns:
+            How many.
+        """
+        if is_dry:
+            with self._database.reading() as connection:
+                return sql_changes.count_forgettable(connection, before)
+        count, last = 0, 0
+        while True:  # a transaction for some at a time, so that runs go on meanwhile
+            with self._database.writing() as connection:
+                numbers = sql_changes.forget_changes(connection, before, last, _FORGOTTEN_AT_ONCE)
+            if not numbers:
+                return count
+            count, last = count + len(numbers), numbers[-1]
 
     def size(self, documents: Collection[str]) -> tuple[int, int]:
         """Return how many nodes and edges of some documents the graph holds.

@@ -16,7 +16,8 @@ from medkg_dagster.domain.identity import best_form, group_forms, why_same
 from medkg_dagster.ledger.database import lock_database
 from medkg_dagster.ledger.encoding import from_json, storable
 from medkg_dagster.ledger.schema import DOCUMENTS, HOLDINGS, LISTINGS
-from medkg_dagster.ledger.statements.form_rows import describe_documents, note_changes
+from medkg_dagster.ledger.statements.change_rows import note_changes
+from medkg_dagster.ledger.statements.form_rows import describe_documents
 from medkg_dagster.ledger.statements.retraction_rows import find_notices, retracted_by
 from medkg_dagster.ledger.statements.work_rows import document_rows_of, find_joined, forms_of, portions
 

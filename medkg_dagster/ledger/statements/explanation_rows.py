@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection, and_, false, func, or_, select
 
 from medkg_dagster.domain.holdings import (
-    DocumentChange,
     DocumentExplanation,
     Holding,
     StageVerdict,
@@ -16,7 +15,6 @@ from medkg_dagster.domain.holdings import (
 from medkg_dagster.domain.identity import Form, by_rank
 from medkg_dagster.ledger.models import JobKey, StageStatus
 from medkg_dagster.ledger.schema import (
-    DOCUMENT_CHANGES,
     DOCUMENT_OUTCOMES,
     DOCUMENTS,
     HOLDINGS,
@@ -26,7 +24,7 @@ from medkg_dagster.ledger.schema import (
 from medkg_dagster.ledger.statements.document_rows import find_documents
 from medkg_dagster.ledger.statements.holding_rows import list_holdings, of_items
 from medkg_dagster.ledger.statements.stage_rows import list_stage_runs
-from medkg_dagster.ledger.statements.work_rows import portions, work_of
+from medkg_dagster.ledger.statements.work_rows import work_of
 
 MOST = 20
 """So many documents are explained at once; a file's name may be that of thousands."""
@@ -51,37 +49,6 @@ def find_subjects(connection: Connection, wanted: str) -> tuple[str, ...]:
         return tuple(sorted({row.document_id or row.item for row in rows}))
     refused = select(DOCUMENT_OUTCOMES.c.document_id).where(DOCUMENT_OUTCOMES.c.document_id == wanted)
     return (wanted,) if connection.execute(refused.limit(1)).first() else ()
-
-
-def list_changes(
-    connection: Connection,
-    *,
-    since: str = "",
-    documents: Sequence[str] | None = None,
-    limit: int | None = None,
-) -> tuple[DocumentChange, ...]:
-    """Return changes of documents from a time on, the latest first, or all of some documents.
-
-    Args:
-        connection: The caller's.
-        since: A stamp.
-        documents: Their ids; None for all.
-        limit: At most so many; None for all.
-    """
-    table = DOCUMENT_CHANGES
-    joined = table.join(DOCUMENTS, DOCUMENTS.c.id == table.c.document_id)
-    query = select(table, DOCUMENTS.c.title, DOCUMENTS.c.origin).select_from(joined)
-    query = query.where(table.c.at >= since).order_by(table.c.at.desc(), table.c.id.desc()).limit(limit)
-    chosen = (
-        [query]
-        if documents is None
-        else [query.where(table.c.document_id.in_(some)) for some in portions(documents)]
-    )
-    return tuple(
-        DocumentChange(**{name: getattr(row, name) for name in DocumentChange.model_fields})
-        for statement in chosen
-        for row in connection.execute(statement)
-    )
 
 
 def explain(connection: Connection, name: str) -> DocumentExplanation:

@@ -16,7 +16,8 @@ from sqlalchemy import Connection, Row, and_, bindparam, insert, select, update
 
 from medkg_dagster.domain.holdings import DocumentStatus, HeldForm, ParsedDocument, UsedForm
 from medkg_dagster.ledger.encoding import dump_json, storable
-from medkg_dagster.ledger.schema import DOCUMENT_CHANGES, DOCUMENTS, HOLDINGS
+from medkg_dagster.ledger.schema import DOCUMENTS, HOLDINGS
+from medkg_dagster.ledger.statements.change_rows import note_changes
 from medkg_dagster.ledger.statements.retraction_rows import put_retractions
 from medkg_dagster.ledger.statements.work_rows import document_rows_of, portions, put_identifiers
 
@@ -121,12 +122,6 @@ def describe_documents(connection: Connection, names: Sequence[str], now: str) -
         )
     note_changes(connection, noted)
     return put_identifiers(connection, identified) | put_retractions(connection, retractions)
-
-
-def note_changes(connection: Connection, changes: Sequence[Mapping[str, Any]]) -> None:
-    """Add changes of documents to those that are remembered."""
-    if changes:
-        connection.execute(insert(DOCUMENT_CHANGES), [dict(change) for change in changes])
 
 
 def _preference(row: Row[Any], form: Mapping[str, Any]) -> tuple[bool, int, int, str]:
