@@ -24,12 +24,13 @@ from medkg_dagster.runtime.isolation.document_workers import DocumentWorkers
 from medkg_dagster.runtime.isolation.invoke_isolated import start_message
 from medkg_dagster.runtime.isolation.messages import Start
 from medkg_dagster.runtime.state.memo import MemoEngine
-from medkg_dagster.runtime.state.shards import ShardStore
+from medkg_dagster.runtime.state.shards import ShardStore, StoredPart
 from medkg_dagster.runtime.step import StepRunner
 from medkg_dagster.runtime.step_record import StepRecord
 from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api import StageContext, SubprocessIsolation
 from medkg_dagster.stage_api._document_loop import DocumentEngine, InOrder
+from medkg_dagster.stage_api._documents import DocumentValues
 from medkg_dagster_tests.compiler.deployment import instance_in_memory
 
 LOG = logging.getLogger("test")
@@ -150,11 +151,16 @@ def shipped() -> tuple[StageFactory, PipelinePlan]:
 
 
 class Home:
-    """A data folder, and runs of the pipeline on it: every step as in a run of Dagster, without Dagster."""
+    """A data folder, and runs of the pipeline on it: every step as in a run of Dagster, without Dagster.
+
+    Attributes:
+        shards: By stage the names of the shards that the archive of the last run would need.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.ledger = JobLedger.open(folder)
+        self.shards: dict[str, set[str]] = {}
         self._runs = 0
 
     def run(
@@ -207,6 +213,9 @@ class Home:
             outcome = runner.call(definition, ctx, inputs, engine)
             record.finish(outcome, ctx)
             states[planned.name] = outcome.state
+            values = [value for value in outcome.state.values() if isinstance(value, DocumentValues)]
+            parts = [part for value in values for part in value if isinstance(part, StoredPart)]
+            self.shards[planned.name] = engine.account.shards | {part.shard.name for part in parts}
 
     def rows(self) -> Rows:
         """Return all that index and graph hold."""

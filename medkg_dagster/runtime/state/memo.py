@@ -15,6 +15,7 @@ from medkg_dagster.domain.payloads import CONVERSION_FAILED, CONVERTED
 from medkg_dagster.plugins import Origin
 from medkg_dagster.resolution.plan import PlannedStage
 from medkg_dagster.resolution.stage_config import canonical
+from medkg_dagster.runtime.state.gathering import GatheredWork, gather_parts
 from medkg_dagster.runtime.state.shards import Memo, ShardStore, StoredPart
 from medkg_dagster.runtime.state.work_account import WorkAccount
 from medkg_dagster.stage_api import DocumentPart, MemoryPart
@@ -55,6 +56,7 @@ class MemoEngine:
     inner: DocumentEngine
     asked_again: Collection[str] = ()
     account: WorkAccount = field(default_factory=WorkAccount)
+    _recalled: dict[str, Sequence[StoredPart]] = field(default_factory=dict)
 
     def run(
         self, work: DocumentWork, tasks: Sequence[DocumentTask]
@@ -65,13 +67,15 @@ class MemoEngine:
         memo = self.shards.memo(stage_key, self.planned.contract.state_types)
         keys = {task.position: self._key(task) for task in tasks}
         left: list[DocumentTask] = []
-        for task in sorted(tasks, key=lambda task: memo.place(keys[task.position])):
+        gathered = GatheredWork(memo, keys.values())
+        for task in sorted(tasks, key=lambda task: gathered.places[keys[task.position]]):
             is_known = described and task.document_id not in self.asked_again
             known = memo.find(keys[task.position]) if is_known else None
             if known is None:
                 left.append(task)
             else:
-                yield task, known
+                yield task, gathered.gather(task, keys[task.position], known)
+        gathered.close()
         left.sort(key=attrgetter("position"))
         if described is not None:
             computed = {task.position for task in left}
@@ -90,6 +94,7 @@ class MemoEngine:
     def keep(self, parts: Iterator[DocumentPart | EndOfFile]) -> list[DocumentPart]:
         """Keep what a stage gives part by part."""
         memo = self._of_asset
+        self._recalled.clear()
         kept: list[DocumentPart] = []
         of_file: list[StoredPart] = []
         for part in parts:
@@ -102,13 +107,20 @@ class MemoEngine:
                 of_file.append(stored)
             else:
                 kept.append(part)
+        kept = gather_parts(memo, kept, self._recalled)
         memo.close()
         self.account.shards |= memo.work
         return kept
 
     def recall(self, version: str) -> Sequence[DocumentPart] | None:
         """Return the parts that came of a file; see `StageContext.recall`."""
-        return None if self.planned.origin is None else self._of_asset.recall(self._file_key(version))
+        if self.planned.origin is None:
+            return None
+        key = self._file_key(version)
+        found = self._of_asset.recall(key)
+        if found is not None:
+            self._recalled[key] = found
+        return found
 
     def _file_key(self, version: str) -> str:
         code = [] if self.planned.origin is None else code_of(self.planned.origin)

@@ -246,15 +246,22 @@ class Memo:
         """
         encoded = encode_value(part.key, part.value, part.value_type)
         version = version_of(encoded)
-        key = f"{version} {part.key} {part.document_id}"
-        known = self.find(key)
+        known = self.find(f"{version} {part.key} {part.document_id}")
         if known is not None:
             return _stored(known)[0]
         about = (part.document_id, version, header_of(part.value))
         content = compress(encoded, part.value_type)
-        stored = self._add(EncodedPart(*about, part.key, part.value_type, content))
-        shard = self._open
-        shard.records[_name_of(key)] = {"parts": {part.key: _reference(stored, shard.shard)}, "count": 0}
+        return self.put_part(EncodedPart(*about, part.key, part.value_type, content))
+
+    def put_part(self, part: EncodedPart) -> StoredPart:
+        """Write a document's part of a value, wherever else it is.
+
+        Raises:
+            StateError: The disk is full.
+        """
+        stored, shard = self._add(part), self._open
+        record = {"parts": {part.key: _reference(stored, shard.shard)}, "count": 0}
+        shard.records[_name_of(f"{part.version} {part.key} {part.document_id}")] = record
         self._close_if_full()
         return stored
 
@@ -355,9 +362,10 @@ class Memo:
             paths = sorted(self._root.joinpath(self._folder).glob(f"*{SUFFIX}"))
         except OSError:
             return found
-        for path in paths:
-            shard = f"{self._folder}/{path.name}"
-            for number, name in enumerate(read_names(path)):
+        names = {f"{self._folder}/{path.name}": read_names(path) for path in paths}
+        # What was gathered is in a greater shard than before, and is looked for there first.
+        for shard in sorted(names, key=lambda shard: -len(names[shard])):
+            for number, name in enumerate(names[shard]):
                 found.setdefault(name, []).append((shard, number))
         return found
 
