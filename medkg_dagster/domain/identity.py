@@ -123,9 +123,13 @@ def group_forms(forms: Sequence[Form]) -> tuple[tuple[int, ...], ...]:
     """
     named = [form.named for form in forms]
     works = _Works(named)
-    order = sorted(range(len(forms)), key=lambda place: (forms[place].id, forms[place].model_dump_json()))
-    for members in _holders(order, lambda place: [forms[place].id]).values():
-        works.join(members, stated=True)
+    of_id = _holders(range(len(forms)), lambda place: [forms[place].id])
+    order = []
+    for _, members in sorted(of_id.items()):
+        if len(members) > 1:
+            members.sort(key=lambda place: forms[place].model_dump_json())
+            works.join(members, stated=True)
+        order += members
     order = [place for place in order if not forms[place].apart]
     holders = _holders(order, lambda place: sorted(named[place].items()))
     for place in order:
@@ -164,6 +168,8 @@ def select(forms: Sequence[Form]) -> dict[int, str]:
     """Return the positions of the forms in whose place a better one is used, each with the reason."""
     outcomes: dict[int, str] = {}
     for group in group_forms(forms):
+        if len(group) == 1:
+            continue
         best = best_form(forms[place] for place in group)
         used = next(place for place in group if forms[place] == best)
         outcomes |= {place: why_same(forms[place], best) for place in group if place != used}

@@ -40,7 +40,7 @@ class Deployment:
         """Do the work on some documents, each in a shard of its own, or use what is remembered."""
         memo, parts = self.memo(), []
         for text in texts:
-            outcome = memo.find(text) or self._made(memo, text)
+            outcome = memo.find(memo.places(text)) or self._made(memo, text)
             parts.append(outcome.parts["words"])
         return DocumentValues(parts, TYPES["words"]), memo.work
 
@@ -75,7 +75,7 @@ class Deployment:
 
     def remembers(self, *texts: str) -> list[str]:
         memo = self.memo()
-        return [text for text in texts if memo.find(text)]
+        return [text for text in texts if memo.find(memo.places(text))]
 
     def age(self, days: float = 10) -> None:
         """Let everything be of some days ago."""

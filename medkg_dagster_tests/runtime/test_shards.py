@@ -39,7 +39,8 @@ def keep(root: Path, key: str, outcome: DocumentOutcome) -> DocumentOutcome:
 
 
 def find(root: Path, key: str) -> DocumentOutcome | None:
-    return ShardStore(root).memo("folder", TYPES).find(key)
+    memo = ShardStore(root).memo("folder", TYPES)
+    return memo.find(memo.places(key))
 
 
 def shard_files(root: Path) -> list[Path]:

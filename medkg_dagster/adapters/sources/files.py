@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from functools import cache, partial
 from importlib.resources import as_file, files
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -154,22 +155,22 @@ class FileSource:
 
     def _walk(self, root: Path, ctx: StageContext) -> Iterator[tuple[str, Path]]:
         seen = {os.path.realpath(root)}
-        pending, linked = [root], list[Path]()
+        pending, linked = [(root, "")], list[tuple[Path, str]]()
         count = 0
         while pending or linked:
             # Links come last: what they lead to inside the folder is read under its own name.
-            folder = pending.pop() if pending else linked.pop()
+            folder, prefix = pending.pop() if pending else linked.pop()
             if folder is not root:
                 target = os.path.realpath(folder)
                 if target in seen:
                     ctx.log.info("%s leads to a folder that is read already; left out", folder)
                     continue
                 seen.add(target)
-            for path in sorted(self._entries(root, folder, ctx)):
-                relative = path.relative_to(root).as_posix()
-                if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where it may not look
+            for entry in self._entries(root, folder, ctx):
+                relative, path = f"{prefix}{entry.name}", folder / entry.name
+                if _is_folder(entry):
                     if self._parameters.recursive:
-                        (linked if path.is_symlink() else pending).append(path)
+                        (linked if entry.is_symlink() else pending).append((path, f"{relative}/"))
                 elif self._wanted(relative):
                     count += 1
                     if count > self._parameters.max_files:
@@ -199,10 +200,12 @@ class FileSource:
             raise self._refused(name, error) from error
         return _gunzip(name, content, limit) if content.startswith(_GZIP_MARK) else content
 
-    def _entries(self, root: Path, folder: Path, ctx: StageContext) -> list[Path]:
+    def _entries(self, root: Path, folder: Path, ctx: StageContext) -> list[os.DirEntry[str]]:
         try:
             resolve_link(folder, root)
-            return [path for path in folder.iterdir() if not path.name.startswith(".")]
+            with os.scandir(folder) as entries:
+                shown = [entry for entry in entries if not entry.name.startswith(".")]
+            return sorted(shown, key=attrgetter("name"))
         except OSError as error:
             name = _printable(folder.relative_to(root).as_posix())
             ctx.quarantine(name, self._refused(name, error))
@@ -214,6 +217,14 @@ class FileSource:
         # What is in there now is not known: what it held before is not gone.
         self._lists_all = False
         return UnreadableDocumentError(f"{name}: cannot be read: {error.strerror or error}")
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # What a link leads to may not be looked at; reading it tells why.
+        return False
 
 
 @cache

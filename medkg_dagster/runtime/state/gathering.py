@@ -40,13 +40,13 @@ class GatheredWork:
 
     def __init__(self, memo: Memo, keys: Iterable[str]) -> None:
         self._memo = memo
-        self.places = {key: memo.place(key) for key in keys}
-        self._small = scattered(shard for shard, _ in self.places.values())
+        self.places = {key: memo.places(key) for key in keys}
+        self._small = scattered(found[0][0] for found in self.places.values() if found)
         self._left: set[str] = set()
 
     def gather(self, task: DocumentTask, key: str, known: DocumentOutcome) -> DocumentOutcome:
         """Return what came of a document, kept anew where that is in a small shard."""
-        shard = self.places[key][0]
+        shard = self.places[key][0][0]
         if shard not in self._small:
             return known
         # What was passed on unchanged may have been gathered by the stage that made it.

@@ -68,9 +68,10 @@ class MemoEngine:
         keys = {task.position: self._key(task) for task in tasks}
         left: list[DocumentTask] = []
         gathered = GatheredWork(memo, keys.values())
-        for task in sorted(tasks, key=lambda task: gathered.places[keys[task.position]]):
+        places = gathered.places
+        for task in sorted(tasks, key=lambda task: tuple(places[keys[task.position]][:1])):
             is_known = described and task.document_id not in self.asked_again
-            known = memo.find(keys[task.position]) if is_known else None
+            known = memo.find(places[keys[task.position]]) if is_known else None
             if known is None:
                 left.append(task)
             else:

@@ -44,6 +44,9 @@ SHARD_RECORDS = 256
 _SHARDS_IN_MEMORY = 8
 _MANIFESTS_IN_MEMORY = 3
 
+Places = Sequence[tuple[str, int]]
+"""Where some work is remembered: names of shards, each with the number of the record in it."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredPart:
@@ -169,7 +172,10 @@ class ShardStore:
 
     def shard(self, name: str) -> Shard:
         """Return the shard of that name."""
-        return self._shards.setdefault(name, Shard(self._root, name))
+        found = self._shards.get(name)
+        if found is None:
+            found = self._shards[name] = Shard(self._root, name)
+        return found
 
 
 class Memo:
@@ -196,16 +202,18 @@ class Memo:
         self.work: set[str] = set()
         self._open = OpenShard(Shard(root))
 
-    def place(self, key: str) -> tuple[str, int]:
+    def places(self, key: str) -> Places:
         """Return where some work is remembered: what is looked for in this order is read once."""
-        return next(iter(self._places(key)), ("", 0))
+        if self._known is None:
+            self._known = self._read_names()
+        return self._known.get(_name_of(key), [])
 
-    def find(self, key: str) -> DocumentOutcome | None:
+    def find(self, places: Places) -> DocumentOutcome | None:
         """Return what came of some work; None where it is not remembered, or a part of it is gone."""
         refused = None
         # What was done again because one shard is damaged, or a part of it is gone, is in another; so is what
         # came of a refused document that somebody asked for again.
-        for name, number in self._places(key):
+        for name, number in places:
             records = self._records_of(name)
             if not records:
                 continue
@@ -246,7 +254,7 @@ class Memo:
         """
         encoded = encode_value(part.key, part.value, part.value_type)
         version = version_of(encoded)
-        known = self.find(f"{version} {part.key} {part.document_id}")
+        known = self.find(self.places(f"{version} {part.key} {part.document_id}"))
         if known is not None:
             return _stored(known)[0]
         about = (part.document_id, version, header_of(part.value))
@@ -278,7 +286,7 @@ class Memo:
 
     def recall(self, key: str) -> list[StoredPart] | None:
         """Return the parts that are in a file; None where it is not remembered, or one of them is gone."""
-        for name, number in self._places(key):
+        for name, number in self.places(key):
             records = self._records_of(name)
             if not records:
                 continue
@@ -341,7 +349,10 @@ class Memo:
 
     def _are_there(self, name: str, parts: Sequence[StoredPart]) -> bool:
         """Say whether a shard that remembers some work is there, and all parts that came of the work."""
-        if not all(map(self._is_there, [self._store.shard(name), *(part.shard for part in parts)])):
+        shards = {name: self._store.shard(name)}
+        for part in parts:
+            shards[part.shard.name] = part.shard
+        if not all(map(self._is_there, shards.values())):
             return False
         self.work.add(name)
         return True
@@ -350,11 +361,6 @@ class Memo:
         if shard.name not in self._present:
             self._present[shard.name] = shard.use()
         return self._present[shard.name]
-
-    def _places(self, key: str) -> Sequence[tuple[str, int]]:
-        if self._known is None:
-            self._known = self._read_names()
-        return self._known.get(_name_of(key), ())
 
     def _read_names(self) -> dict[str, list[tuple[str, int]]]:
         found: dict[str, list[tuple[str, int]]] = {}
