@@ -165,6 +165,9 @@ _NAMES = (
 # Since then there is the table of changes.
 _HORIZON = ("INSERT INTO ledger_changes_begin (at) SELECT applied_at FROM ledger_schema WHERE version = 7",)
 
+# What it was for is done by `ledger_holdings_by_path`.
+_PATHS = ("DROP INDEX IF EXISTS ledger_holdings_by_file",)
+
 MIGRATIONS = (
     Migration(1),
     Migration(2, _sqlite_guards(), _postgresql_guards()),
@@ -177,4 +180,5 @@ MIGRATIONS = (
     Migration(9),
     Migration(10),
     Migration(11, _HORIZON, _HORIZON),
+    Migration(12, _PATHS, _PATHS),
 )

@@ -12,8 +12,8 @@ from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Tabl
 
 METADATA = MetaData()
 SINCE = "since"
-_GATES, _AUDIT, _RUNS, _DOCUMENTS, _WORKS, _FORMS, _NOTICES, _COUNTS, _HORIZON = (
-    {SINCE: version} for version in range(3, 12)
+_GATES, _AUDIT, _RUNS, _DOCUMENTS, _WORKS, _FORMS, _NOTICES, _COUNTS, _HORIZON, _PATHS = (
+    {SINCE: version} for version in range(3, 13)
 )
 
 
@@ -249,7 +249,7 @@ HOLDINGS = Table(
         info=_FORMS,
         **_where("stage IS NOT NULL"),
     ),
-    Index("ledger_holdings_by_file", "file", info=_WORKS),
+    Index("ledger_holdings_by_path", "file", "origin", info=_PATHS),
     Index("ledger_holdings_by_document", "document_id", info=_DOCUMENTS),
     Index("ledger_holdings_by_item", "pipeline", "item", info=_DOCUMENTS),
     info=_DOCUMENTS,

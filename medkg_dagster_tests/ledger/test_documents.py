@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -533,6 +534,30 @@ def test_why_a_file_is_no_document_at_all_is_told_too(ledger: JobLedger, folder:
     assert [(one.stage, one.message) for one in found.stages] == [("ingest", "notes.docx: a Word file")]
     with pytest.raises(LedgerError, match=r"knows nothing of 'none.docx'.*medkg documents list"):
         ledger.documents.explain("none.docx")
+
+
+@pytest.mark.parametrize("wanted", ["DOC:1/article.xml", "1/article.xml", "article.xml", "DOI:10.1/x", "no"])
+def test_why_is_looked_up_whatever_the_number_of_documents_and_of_files_of_one_name(
+    tmp_path: Path, wanted: str
+) -> None:
+    plans: list[str] = []
+    with JobLedger.open(tmp_path) as ledger:
+        Folder(ledger, files={f"{number}/article.xml": "text" for number in range(3)}).listed()
+
+        @event.listens_for(ledger._database._reader, "before_cursor_execute")
+        def _explain(_connection: Any, cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
+            if statement.startswith("SELECT"):
+                plan = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+                plans.extend(detail for *_, detail in plan)
+
+        with suppress(LedgerError):
+            ledger.documents.explain(wanted)
+
+    # A request is one of few.
+    assert {plan.split()[1] for plan in plans if plan.startswith("SCAN")} <= {"ledger_requests"}
+    of_files = {plan for plan in plans if "(file=?" in plan}
+    assert of_files <= {"SEARCH ledger_holdings USING INDEX ledger_holdings_by_path (file=?)"}
+    assert of_files or wanted.startswith("DOC:")
 
 
 def test_documents_are_found_by_status_source_text_and_pipeline(ledger: JobLedger, folder: Folder) -> None:

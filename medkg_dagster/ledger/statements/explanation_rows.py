@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, and_, false, func, or_, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from medkg_dagster.domain.holdings import (
     DocumentExplanation,
@@ -34,19 +34,25 @@ def find_subjects(connection: Connection, wanted: str) -> tuple[str, ...]:
     """Return what is meant: documents by id, identifier or file, else what a stage refused by that name."""
     if connection.scalar(select(DOCUMENTS.c.id).where(DOCUMENTS.c.id == wanted)) is not None:
         return (wanted,)
-    named = Form(id=wanted, identifiers={}).named.items()
-    by_identifier = or_(
-        false(),
-        *(and_(IDENTIFIERS.c.scheme == scheme, IDENTIFIERS.c.value == value) for scheme, value in named),
-    )
-    own = and_(by_identifier, IDENTIFIERS.c.is_own == 1)
-    if found := connection.scalars(select(IDENTIFIERS.c.document_id).where(own).limit(MOST)).all():
-        return tuple(sorted(set(found)))
+    if named := Form(id=wanted, identifiers={}).named.items():
+        one_of = or_(
+            *(and_(IDENTIFIERS.c.scheme == scheme, IDENTIFIERS.c.value == value) for scheme, value in named)
+        )
+        own = select(IDENTIFIERS.c.document_id).where(one_of, IDENTIFIERS.c.is_own == 1)
+        if found := connection.scalars(own.limit(MOST)).all():
+            return tuple(sorted(set(found)))
     ends = func.substr(HOLDINGS.c.origin, func.length(HOLDINGS.c.origin) - len(wanted) + 1) == wanted
-    same_file = or_(and_(HOLDINGS.c.file == short_name(wanted), ends), of_items(connection, [wanted]))
-    of_file = select(HOLDINGS.c.document_id, HOLDINGS.c.item).where(same_file).limit(MOST)
-    if rows := connection.execute(of_file).all():
-        return tuple(sorted({row.document_id or row.item for row in rows}))
+    of_path = and_(HOLDINGS.c.file == short_name(wanted), ends)
+    columns = (HOLDINGS.c.document_id, HOLDINGS.c.item)
+    # One after the other: of files of one name there may be as many as documents, and an index has all that
+    # tells them apart only where nothing else is asked.
+    rows = [
+        row
+        for named_so in (of_path, of_items(connection, [wanted]))
+        for row in connection.execute(select(*columns).where(named_so).limit(MOST))
+    ]
+    if rows:
+        return tuple(sorted({row.document_id or row.item for row in rows})[:MOST])
     refused = select(DOCUMENT_OUTCOMES.c.document_id).where(DOCUMENT_OUTCOMES.c.document_id == wanted)
     return (wanted,) if connection.execute(refused.limit(1)).first() else ()
 
