@@ -251,6 +251,19 @@ class DocumentLedger:
         with self._database.reading() as connection:
             return change_rows.list_changes(connection, documents=names)[::-1]
 
+    def left_to_others(self, key: JobKey, since: str) -> dict[JobKey, int]:
+        """Return how many documents came to be current that the run of another job is to write to the stores.
+
+        Where what a job held of a document is gone, the form that another job holds is used from then on, and
+        only that job's run makes something of it.
+
+        Args:
+            key: The job that took something out.
+            since: From this time on; UTC, ISO 8601 with microseconds.
+        """
+        with self._database.reading() as connection:
+            return explanation_rows.left_to_others(connection, key, since)
+
     def changes_begin(self) -> str:
         """Return from when on every change is remembered; before, at most the latest of each document."""
         with self._database.reading() as connection:

@@ -59,6 +59,8 @@ class QuarantinedDocument:
         details: The traceback of an unexpected error; empty for one raised on purpose.
         status: What becomes of the document.
         is_fault: Whether it counts for `max_failure_ratio`; a document that must not be used does not.
+        content_hash: The hash of its content, which tells the forms of a document apart; None where it is
+            not known.
     """
 
     document_id: str
@@ -68,6 +70,7 @@ class QuarantinedDocument:
     details: str = ""
     status: DocumentStatus = DocumentStatus.QUARANTINED
     is_fault: bool = True
+    content_hash: str | None = None
 
 
 @dataclass(slots=True)

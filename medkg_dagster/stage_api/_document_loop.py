@@ -51,6 +51,12 @@ class DocumentTask:
     document_id: str
     parts: Mapping[str, DocumentPart | None]
 
+    @property
+    def content_hash(self) -> str | None:
+        """The hash that the document or payload has by its header; None where it has none."""
+        headers = [part.header for part in self.parts.values() if part is not None]
+        return next((header["content_hash"] for header in headers if "content_hash" in header), None)
+
     def inputs_version(self) -> str:
         """Return the hash of all that the work on it reads."""
         versions = [
@@ -291,9 +297,9 @@ def run_documents(
         ctx.report_progress(done, len(tasks), "documents")
     finished = [outcome for outcome in outcomes if outcome is not None]
     finished = _conclude(work, tasks, finished)
-    for outcome in finished:
+    for task, outcome in zip(tasks, finished, strict=True):
         if outcome.fault is not None:
-            set_aside(ctx, outcome.fault)
+            set_aside(ctx, replace(outcome.fault, content_hash=task.content_hash))
     made = [outcome for outcome in finished if outcome.parts or not (outcome.fault or outcome.is_left_out)]
     ctx.succeeded += len(made)
     reused = sum(outcome.is_reused for outcome in finished)

@@ -14,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medkg_dagster.domain.holdings import DocumentStatus
+from medkg_dagster.io.times import stamp, utc_now
+from medkg_dagster.ledger import JobKey
 from medkg_dagster_tests.end_to_end.shipped_pipeline import (
     Home,
     Rows,
@@ -116,6 +118,47 @@ def test_where_the_better_form_goes_the_other_comes_with_the_next_run_of_its_job
     jobs.add_full_text()
     jobs.run("articles")
     assert jobs.shown() == "The whole article"
+
+
+def test_a_job_whose_better_form_goes_says_which_other_job_brings_the_worse(jobs: TwoJobs) -> None:
+    jobs.run(*JOBS)
+    began = stamp(utc_now)
+    articles, records = (JobKey("auto", name) for name in JOBS)
+    documents = jobs.home.ledger.documents
+    assert documents.left_to_others(articles, began) == {}
+    jobs.change_record()
+    jobs.drop_full_text()
+    jobs.run("articles")
+
+    assert documents.left_to_others(articles, began) == {records: 1}
+    assert documents.left_to_others(records, began) == {}
+
+
+@pytest.mark.parametrize("is_broken", [True, False], ids=["unreadable", "of no use"])
+def test_where_the_better_of_two_forms_of_one_job_is_refused_the_other_is_used_and_described(
+    jobs: TwoJobs, is_broken: bool
+) -> None:
+    papers = jobs.place / "articles"
+    record = write_article(papers, 1, version=5)
+    full_text = papers / "full_text.xml"
+    jobs.run("articles")
+    text = full_text.read_text()
+    assert jobs.shown() == "The whole article"
+    full_text.write_text(text[:200] if is_broken else text.replace("</p>", " [text truncated]</p>"))
+    for _ in range(2):
+        jobs.run("articles")
+
+        known = jobs.home.ledger.documents.get(BOTH)
+        assert jobs.shown() == known.title == "Article 1, version 5"
+        assert (known.status, known.origin) == (DocumentStatus.CURRENT, str(record))
+        held = {one.origin: one for one in jobs.home.ledger.documents.holdings(BOTH)}
+        assert held[str(record)].status is DocumentStatus.CURRENT
+        assert held[str(full_text)].status is DocumentStatus.QUARANTINED
+        assert held[str(full_text)].reason
+        assert jobs.home.rows() == jobs.clean(["articles"])
+    full_text.write_text(text)
+    jobs.run("articles")
+    assert jobs.shown() == jobs.home.ledger.documents.get(BOTH).title == "The whole article"
 
 
 def test_a_copy_that_another_job_holds_is_shown_on_where_the_first_goes(jobs: TwoJobs) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, and_, func, or_, select
 
 from medkg_dagster.domain.holdings import (
     DocumentExplanation,
+    DocumentStatus,
     Holding,
     StageVerdict,
     short_name,
@@ -15,6 +17,7 @@ from medkg_dagster.domain.holdings import (
 from medkg_dagster.domain.identity import Form, by_rank
 from medkg_dagster.ledger.models import JobKey, StageStatus
 from medkg_dagster.ledger.schema import (
+    DOCUMENT_CHANGES,
     DOCUMENT_OUTCOMES,
     DOCUMENTS,
     HOLDINGS,
@@ -22,7 +25,7 @@ from medkg_dagster.ledger.schema import (
     LISTINGS,
 )
 from medkg_dagster.ledger.statements.document_rows import find_documents
-from medkg_dagster.ledger.statements.holding_rows import list_holdings, of_items
+from medkg_dagster.ledger.statements.holding_rows import list_holdings, of_items, requests_of
 from medkg_dagster.ledger.statements.stage_rows import list_stage_runs
 from medkg_dagster.ledger.statements.work_rows import work_of
 
@@ -112,3 +115,21 @@ def _verdicts(connection: Connection, job: JobKey, aliases: Iterable[str]) -> li
             )
         )
     return verdicts
+
+
+def left_to_others(connection: Connection, job: JobKey, since: str) -> dict[JobKey, int]:
+    """Return by job of how many documents its form came to be used since a time, and no other job's is."""
+    table = DOCUMENT_CHANGES
+    is_current = (DOCUMENTS.c.status == DocumentStatus.CURRENT.value) & (table.c.change != "new")
+    changed = select(DOCUMENTS.c.id, DOCUMENTS.c.used).join(table, DOCUMENTS.c.id == table.c.document_id)
+    rows = connection.execute(changed.where(table.c.at >= since, is_current).distinct()).all()
+    own = requests_of(connection, job)
+    left: Counter[JobKey] = Counter()
+    for name, used in rows:
+        if used is None or used.partition(".")[0] in own:
+            continue
+        held = [one for one in list_holdings(connection, name) if one.status is DocumentStatus.CURRENT]
+        holders = {JobKey(one.pipeline, one.job_id) for one in held if one.job_id is not None}
+        if holders and job not in holders:
+            left[min(holders)] += 1
+    return dict(left)

@@ -7,6 +7,7 @@ document once it was parsed.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
@@ -148,8 +149,9 @@ def record_outcomes(
 ) -> None:
     """Let what a stage set aside be so, and what it lets pass be current where it was this stage's doing.
 
-    Of several forms of a document one that passes is enough, unless another says that it is retracted. All
-    this is of what the job listed last, not of files of the same name elsewhere, nor of copies of other jobs.
+    Of several forms of a document one that passes is enough, unless another says that it is retracted; what
+    was refused is not the form that is used then. All this is of what the job listed last, not of files of
+    the same name elsewhere, nor of copies of other jobs.
     """
     aside = {
         storable(item.document_id): item
@@ -157,10 +159,19 @@ def record_outcomes(
         if item.document_id not in passed or item.status is DocumentStatus.RETRACTED
     }
     of_job = _held_by_job(connection, key.job)
+    refused = {
+        (storable(item.document_id), item.content_hash): item
+        for item in quarantined
+        if item.content_hash is not None and item.status is DocumentStatus.QUARANTINED
+    }
     touched: set[str | None] = set()
     verdicts = []
-    for row in _items_named(connection, of_job, sorted(aside)):
-        item = aside.get(row.document_id) or aside[row.item]
+    is_refused = set()
+    for row in _items_named(connection, of_job, sorted(aside.keys() | {name for name, _ in refused})):
+        item = aside.get(row.document_id) or aside.get(row.item) or _refused_form(row, refused)
+        if item is None:
+            continue
+        is_refused.add((row.request, row.item))
         said = _said(item.status, storable(item.message), key.stage)
         if said != {name: getattr(row, name) for name in said}:
             verdicts.append(_place(row) | said)
@@ -168,12 +179,20 @@ def record_outcomes(
     set_by_stage = select(*_LISTED).where(of_job, HOLDINGS.c.stage == key.stage)
     cleared = set(map(storable, passed)) - aside.keys()
     for row in connection.execute(set_by_stage).all():
-        if row.document_id in cleared:
+        if row.document_id in cleared and (row.request, row.item) not in is_refused:
             verdicts.append(_place(row) | _said(DocumentStatus.CURRENT, None, None))
             touched.add(row.document_id)
     if verdicts:
         connection.execute(_PUT_VERDICT.where(HOLDINGS.c.pipeline == key.pipeline), verdicts)
     refresh_documents(connection, touched, now)
+
+
+def _refused_form(
+    row: Row[Any], refused: Mapping[tuple[str, str], QuarantinedDocument]
+) -> QuarantinedDocument | None:
+    """Return what speaks against an item, or against the form of a document that it is."""
+    content = json.loads(row.form)["content_hash"] if row.form else ""
+    return refused.get((row.document_id, content)) or refused.get((row.item, row.content_hash))
 
 
 def find_origins(connection: Connection, job: JobKey, names: Collection[str]) -> dict[str, str]:
@@ -271,8 +290,8 @@ def _items_named(
 ) -> Iterator[Row[Any]]:
     """Yield the items of a job that are called so, or that were found to be a document called so."""
     for some in portions(names):
-        by_document = select(*_LISTED).where(of_job, HOLDINGS.c.document_id.in_(some))
-        by_item = select(*_LISTED).where(of_job, HOLDINGS.c.item.in_(some))
+        by_document = select(HOLDINGS).where(of_job, HOLDINGS.c.document_id.in_(some))
+        by_item = select(HOLDINGS).where(of_job, HOLDINGS.c.item.in_(some))
         yield from connection.execute(union(by_document, by_item)).all()
 
 
