@@ -130,13 +130,14 @@ def withdraw_documents(  # noqa: PLR0917 - one parameter per option of the comma
             names = tuple(item.id for item in shown)
             reason = reason or "invented, no evidence"
         if unlisted:
-            gone = ledger.documents.accept_unlisted(unlisted)
-            found = tuple(ledger.documents.get(name) for name in gone)
+            names = ledger.documents.accept_unlisted(unlisted)
+            known = map(ledger.documents.get, names)
+            found = tuple(item for item in known if item.status is not DocumentStatus.CURRENT)
         else:
             stored = {name for name, stores in _holding_stores(settings, names).items() if stores}
             why = reason or f"withdrawn by {by}"
             found = ledger.documents.withdraw(names, actor=by, reason=why, stored=stored)
-    take_out(settings, [item.id for item in found])
+        take_out(settings, ledger, names)
     _print_all(found, as_json)
 
 

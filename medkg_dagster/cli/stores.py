@@ -25,6 +25,7 @@ from medkg_dagster.errors import MedkgError, StoreError
 from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
+    from medkg_dagster.ledger import JobLedger
     from medkg_dagster.registry import ExtensionRegistry
     from medkg_dagster.stage_api import Embedder, GraphStore, Neighbour, Node, SearchHit
 
@@ -54,19 +55,34 @@ def stored_versions(
     return found
 
 
-def take_out(settings: Settings, names: Sequence[str]) -> None:
-    """Take documents out of the built-in stores; the ledger knows already that they are not current."""
-    if not names:
-        return
-    for file, store in _built_in_stores(settings):
+def take_out(settings: Settings, ledger: JobLedger, names: Sequence[str]) -> None:
+    """Take out of the built-in stores what the ledger lets go of: documents, or what another form said.
+
+    Args:
+        settings: The deployment's settings.
+        ledger: It knows already what is not current.
+        names: The documents about which something has changed; other forms of the same works go with them.
+    """
+    showable = ledger.documents.showable(names) if names else {}
+    for file, store in _built_in_stores(settings) if showable else ():
+        gone = [name for name, contents in showable.items() if _is_gone(store.held_versions(name), contents)]
+        if not gone:
+            continue
         if file == GRAPH_FILE:
-            store.apply({}, names, {}, ())
+            store.apply({}, gone, {}, ())
         else:
             import numpy as np
 
             from medkg_dagster.stage_api import EmbeddingBatch
 
-            store.apply({}, names, (), EmbeddingBatch((), np.zeros((0, 0), np.float32), "", lexical=True))
+            store.apply({}, gone, (), EmbeddingBatch((), np.zeros((0, 0), np.float32), "", lexical=True))
+
+
+def _is_gone(held: frozenset[str] | None, contents: frozenset[str]) -> bool:
+    """Say whether a store holds of a document what it is not to hold."""
+    if held is None:
+        return False
+    return not contents or (bool(held) and held.isdisjoint(contents))
 
 
 def _built_in_stores(settings: Settings) -> Iterator[tuple[str, Any]]:

@@ -149,10 +149,20 @@ class DocumentLedger:
         """Withdraw what the sources of a pipeline list no more and what waits for somebody's word.
 
         Returns:
-            The documents that nothing holds any more.
+            The documents that were let go; another source may hold them still.
         """
         with self._database.writing() as connection:
             return tuple(holding_rows.accept_unlisted(connection, pipeline, stamp(self._clock)))
+
+    def showable(self, names: Sequence[str]) -> dict[str, frozenset[str]]:
+        """Return what stores may hold of documents, and of the other forms of the same works.
+
+        Returns:
+            Document to the content hashes of its forms that are current; none where it is not to be shown.
+            What is current though no form of it is known, as an earlier release left it, is left out.
+        """
+        with self._database.reading() as connection:
+            return form_rows.showable(connection, [*names, *work_rows.find_joined(connection, names)])
 
     def only_of_job(self, key: JobKey) -> tuple[KnownDocument, ...]:
         """Return the documents that only a job holds: those that go with it."""

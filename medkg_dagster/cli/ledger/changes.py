@@ -178,8 +178,9 @@ def remove(  # noqa: PLR0917 - one parameter per option of the command
         if dry_run:
             found = book.documents.only_of_job(key)
         else:
+            held = book.documents.list(pipeline=key.pipeline, job_id=key.job_id, limit=None)
             found = book.documents.remove_job(key, actor=by, reason=reason)
-            take_out(settings, [item.id for item in found])
+            take_out(settings, book, [item.id for item in held])
             _remove_state(settings, known)
     if as_json:
         echo_json([item.model_dump(mode="json") for item in found])

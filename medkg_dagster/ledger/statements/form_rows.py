@@ -73,6 +73,22 @@ def current_forms(
     return {name: tuple(HeldForm(key, _is_own(key, own)) for key in some) for name, some in keys.items()}
 
 
+def showable(connection: Connection, names: Collection[str]) -> dict[str, frozenset[str]]:
+    """Return the content hashes of the current forms of documents; none of those that are not current."""
+    known = document_rows_of(connection, sorted(set(names)))
+    shown = [name for name, row in known.items() if row.status == DocumentStatus.CURRENT]
+    found: dict[str, set[str]] = {}
+    current = and_(HOLDINGS.c.status == DocumentStatus.CURRENT.value, HOLDINGS.c.form.is_not(None))
+    for some in portions(shown):
+        of_some = select(HOLDINGS.c.document_id, HOLDINGS.c.form).where(
+            HOLDINGS.c.document_id.in_(some), current
+        )
+        for name, form in connection.execute(of_some):
+            found.setdefault(name, set()).add(json.loads(form)["content_hash"])
+    is_unknown = set(shown) - found.keys()
+    return {name: frozenset(found.get(name, ())) for name in names if name not in is_unknown}
+
+
 def _is_own(key: str | None, own: Collection[str]) -> bool:
     return key is not None and key.partition(".")[0] in own
 

@@ -38,7 +38,7 @@ from medkg_dagster.ledger.database import lock_database
 from medkg_dagster.ledger.encoding import from_json, storable, to_json
 from medkg_dagster.ledger.models import JobKey
 from medkg_dagster.ledger.schema import DOCUMENTS, HOLDINGS, LISTINGS, REQUESTS
-from medkg_dagster.ledger.statements.document_rows import Verdict, refresh_documents, standing
+from medkg_dagster.ledger.statements.document_rows import Verdict, refresh_documents
 from medkg_dagster.ledger.statements.form_rows import encode_form, form_key, request_key
 from medkg_dagster.ledger.statements.stage_rows import StageKey
 from medkg_dagster.ledger.statements.work_rows import portions
@@ -207,14 +207,13 @@ def find_origins(connection: Connection, job: JobKey, names: Collection[str]) ->
 
 
 def accept_unlisted(connection: Connection, pipeline: str, now: str) -> list[str]:
-    """Take from a pipeline's requests what waits to go; return the documents that nothing holds then."""
+    """Take from a pipeline's requests what waits to go; return the documents that it was."""
     lock_database(connection)
     waiting = and_(HOLDINGS.c.pipeline == pipeline, HOLDINGS.c.unlisted_at.is_not(None))
     names = set(connection.scalars(select(HOLDINGS.c.document_id).where(waiting)))
     connection.execute(delete(HOLDINGS).where(waiting))
     refresh_documents(connection, names, now)
-    found = standing(connection, sorted(name for name in names if name))
-    return [name for name, status in found.items() if status is not DocumentStatus.CURRENT]
+    return sorted(name for name in names if name)
 
 
 def find_sole(connection: Connection, job: JobKey) -> tuple[list[str], list[str]]:

@@ -1,0 +1,86 @@
+"""What commands let go of is in no store from then on, in whatever form it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from medkg_dagster.domain.holdings import DocumentStatus
+from medkg_dagster_tests.cli.conftest import Medkg
+from medkg_dagster_tests.end_to_end.shipped_pipeline import Home, write_article, write_full_text
+
+DOI = "10.5555/both"
+
+
+@pytest.fixture
+def ran(home: Path) -> Iterator[Home]:
+    found = Home(home)
+    with closing(found.ledger):
+        yield found
+
+
+def test_what_only_a_removed_job_said_of_a_document_goes_where_another_holds_it_in_another_form(
+    ran: Home, medkg: Medkg, tmp_path: Path
+) -> None:
+    write_full_text(tmp_path / "full", DOI, pmid=1)
+    write_article(tmp_path / "records", 1)
+    write_article(tmp_path / "records", 2)
+    for job in ("records", "full"):
+        ran.run(tmp_path / job, job)
+
+    assert medkg("ledger", "remove", "full").exit_code == 0
+
+    assert ran.shown() == {"PMID:2"}
+    assert ran.ledger.documents.get("PMID:1").status is DocumentStatus.CURRENT
+    assert "lags: not in it yet" in medkg("why", "PMID:1").stdout
+    ran.run(tmp_path / "records", "records")
+    assert ran.shown() == {"PMID:1", "PMID:2"}
+
+
+def test_a_copy_that_another_job_holds_stays_where_the_job_that_wrote_it_is_removed(
+    ran: Home, medkg: Medkg, tmp_path: Path
+) -> None:
+    for job in ("one", "two"):
+        write_article(tmp_path / job, 1)
+        ran.run(tmp_path / job, job)
+
+    assert medkg("ledger", "remove", "one").exit_code == 0
+
+    assert ran.shown() == {"PMID:1"}
+
+
+def test_what_is_withdrawn_in_one_form_is_gone_in_the_form_that_was_shown(
+    ran: Home, medkg: Medkg, tmp_path: Path
+) -> None:
+    write_full_text(tmp_path / "papers", DOI)
+    write_article(tmp_path / "papers", 1, doi=DOI)
+    write_article(tmp_path / "papers", 2)
+    ran.run(tmp_path / "papers")
+    assert ran.shown() == {f"DOI:{DOI}", "PMID:2"}
+
+    assert medkg("documents", "withdraw", "PMID:1").exit_code == 0
+
+    assert ran.shown() == {"PMID:2"}
+
+
+def test_what_is_listed_no_more_goes_once_that_is_accepted_also_where_another_form_is_held(
+    ran: Home, medkg: Medkg, tmp_path: Path
+) -> None:
+    full_text = write_full_text(tmp_path / "full", DOI, pmid=1)
+    gone = [full_text, write_article(tmp_path / "full", 3)]
+    write_article(tmp_path / "full", 4)
+    write_article(tmp_path / "records", 1)
+    for job in ("records", "full"):
+        ran.run(tmp_path / job, job)
+    for file in gone:
+        file.unlink()
+    ran.run(tmp_path / "full", "full")
+    assert ran.shown() == {"PMID:1", "PMID:3", "PMID:4"}
+
+    said = medkg("documents", "withdraw", "--unlisted", "auto").stdout
+
+    assert ran.shown() == {"PMID:4"}
+    assert ("PMID:3" in said, "PMID:1" in said) == (True, False)
