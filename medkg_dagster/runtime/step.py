@@ -39,6 +39,7 @@ from medkg_dagster.runtime.progress import RunProgress
 from medkg_dagster.runtime.requests import given_config
 from medkg_dagster.runtime.resources import LedgerJob
 from medkg_dagster.runtime.state.archives import archive_state, data_version
+from medkg_dagster.runtime.state.batch_memo import BatchMemo
 from medkg_dagster.runtime.state.io_manager import StateIOManager, StoredState, load_reference
 from medkg_dagster.runtime.state.leases import LEASES, leased
 from medkg_dagster.runtime.state.memo import MemoEngine
@@ -107,6 +108,7 @@ class StepRunner:
         ctx: StageContext,
         inputs: Mapping[str, Any],
         engine: DocumentEngine,
+        batches: BatchMemo | None = None,
     ) -> StageOutcome:
         """Build and execute the stage, in this process or in a child process of its own.
 
@@ -115,6 +117,7 @@ class StepRunner:
             ctx: The context to give it.
             inputs: By argument of `execute`: the value.
             engine: Does the work on documents, and keeps it.
+            batches: Remembers whole batches of documents.
 
         Returns:
             The outcome, its state under the names this stage stores it under.
@@ -127,7 +130,12 @@ class StepRunner:
         try:
             if planned.isolation is None or planned.metadata.per_document:
                 stage = self.factory.resolve(self.pipeline.topology, definition)
+                known = None if batches is None else batches.recall(stage, ctx, wired)
+                if known is not None:
+                    return known
                 outcome = invoke(planned.contract, stage, ctx, wired, engine)
+                if batches is not None:
+                    batches.keep(ctx, outcome)
             else:
                 outcome = self._call_isolated(definition, ctx, wired, planned.isolation)
         finally:
@@ -238,7 +246,7 @@ class _Step:
                 configured = self._configured()
                 engine = self._engine(configured)
                 ctx.recall = engine.recall
-                outcome = self.runner.call(configured, ctx, loaded, engine)
+                outcome = self.runner.call(configured, ctx, loaded, engine, self._batches(engine))
                 metadata = output_metadata(ctx, outcome)
                 stored = self._store(outcome, engine.account)
         finally:
@@ -291,6 +299,12 @@ class _Step:
     @property
     def _handle(self) -> StepOutputHandle:
         return StepOutputHandle(self.dagster.get_step_execution_context().step.key, RESULT)
+
+    def _batches(self, engine: MemoEngine) -> BatchMemo | None:
+        if not self.runner.planned.metadata.per_document:
+            return None
+        context = self.dagster.get_step_execution_context().get_output_context(self._handle)
+        return BatchMemo(engine, self._io_manager.archive(context))
 
     @property
     def _io_manager(self) -> StateIOManager:

@@ -23,14 +23,15 @@ from medkg_dagster.resolution.plan import PipelinePlan
 from medkg_dagster.runtime.isolation.document_workers import DocumentWorkers
 from medkg_dagster.runtime.isolation.invoke_isolated import start_message
 from medkg_dagster.runtime.isolation.messages import Start
+from medkg_dagster.runtime.state.archives import archive_state, read_archive, shards_of
+from medkg_dagster.runtime.state.batch_memo import BatchMemo
 from medkg_dagster.runtime.state.memo import MemoEngine
-from medkg_dagster.runtime.state.shards import ShardStore, StoredPart
+from medkg_dagster.runtime.state.shards import ShardStore
 from medkg_dagster.runtime.step import StepRunner
 from medkg_dagster.runtime.step_record import StepRecord
 from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api import StageContext, SubprocessIsolation
 from medkg_dagster.stage_api._document_loop import DocumentEngine, InOrder
-from medkg_dagster.stage_api._documents import DocumentValues
 from medkg_dagster_tests.compiler.deployment import instance_in_memory
 
 LOG = logging.getLogger("test")
@@ -210,12 +211,18 @@ class Home:
             shards = ShardStore(self.folder / "shards")
             engine = MemoEngine(shards, plan.name, known, definition.config, self.folder, inner)
             ctx.recall = engine.recall
-            outcome = runner.call(definition, ctx, inputs, engine)
+            path = self.folder / "archives" / job_id / planned.name
+            batches = BatchMemo(engine, path) if planned.metadata.per_document else None
+            outcome = runner.call(definition, ctx, inputs, engine, batches)
+            types = planned.metadata.state_types
+            archive = archive_state(outcome.state, types, engine.account, path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(archive)
             record.finish(outcome, ctx)
-            states[planned.name] = outcome.state
-            values = [value for value in outcome.state.values() if isinstance(value, DocumentValues)]
-            parts = [part for value in values for part in value if isinstance(part, StoredPart)]
-            self.shards[planned.name] = engine.account.shards | {part.shard.name for part in parts}
+            states[planned.name] = {
+                key: read_archive(archive, key, types[key], shards) for key in outcome.state
+            }
+            self.shards[planned.name] = shards_of(path)
 
     def rows(self) -> Rows:
         """Return all that index and graph hold."""

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from medkg_dagster.domain.job_ids import file_name
-from medkg_dagster.runtime.state.shards import ShardStore, StoredPart
+from medkg_dagster.runtime.state.shards import ShardStore, StoredPart, StoredValues
 from medkg_dagster.runtime.state.work_account import StoredAccount, WorkAccount
 from medkg_dagster.stage_api._documents import DocumentValues
 from medkg_dagster.stage_api._serialization import dump_value, encode_value, encoding_of, load_value
@@ -142,6 +142,8 @@ def data_version(state: Mapping[str, Any], state_types: Mapping[str, Any]) -> st
 def _manifest(values: DocumentValues) -> bytes:
     import zstandard
 
+    if isinstance(values, StoredValues):
+        return values.manifest
     references = [part.reference() for part in values if isinstance(part, StoredPart)]
     return zstandard.ZstdCompressor(write_checksum=True).compress(to_json(references))
 

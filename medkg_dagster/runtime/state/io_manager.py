@@ -108,6 +108,13 @@ class StateIOManager(UPathIOManager):
             raise _refused(error, "stored") from error
         return StoredState(context.consume_logged_metadata())
 
+    def archive(self, context: OutputContext) -> "UPath":
+        """Return where the state of a stage is, or is to be."""
+        if context.has_asset_partitions:
+            (path,) = self._get_paths_for_partitions(context).values()
+            return path
+        return self._get_path(context)
+
     def handle_output(self, context: OutputContext, obj: StoredState) -> None:
         """Tell of a state what Dagster is to show; the step has stored it."""
         context.add_output_metadata(obj.metadata)

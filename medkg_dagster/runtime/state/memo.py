@@ -4,7 +4,7 @@ import functools
 import hashlib
 import importlib.util
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import attrgetter
@@ -26,7 +26,7 @@ from medkg_dagster.stage_api._document_loop import (
     DocumentWork,
     fingerprint_of,
 )
-from medkg_dagster.stage_api._documents import EndOfFile
+from medkg_dagster.stage_api._documents import DocumentValues, EndOfFile
 
 _FORMAT = 1
 _OF_A_FILE = {"path", "sha256", "media_type"}
@@ -62,8 +62,8 @@ class MemoEngine:
         self, work: DocumentWork, tasks: Sequence[DocumentTask]
     ) -> Iterator[tuple[DocumentTask, DocumentOutcome]]:
         """Yield what comes of each document: first what is remembered, then the others."""
-        described = self._described(fingerprint_of(work))
-        stage_key = _digest(described or self._asset)
+        described = self.described(fingerprint_of(work))
+        stage_key = digest(described or self._asset)
         memo = self.shards.memo(stage_key, self.planned.contract.state_types)
         keys = {task.position: self._key(task) for task in tasks}
         left: list[DocumentTask] = []
@@ -125,17 +125,17 @@ class MemoEngine:
 
     def _file_key(self, version: str) -> str:
         code = [] if self.planned.origin is None else code_of(self.planned.origin)
-        return _digest([_FORMAT, self.planned.contract.version, code, version])
+        return digest([_FORMAT, self.planned.contract.version, code, version])
 
     @cached_property
     def _of_asset(self) -> Memo:
-        return self.shards.memo(_digest(self._asset), self.planned.contract.state_types)
+        return self.shards.memo(digest(self._asset), self.planned.contract.state_types)
 
     @property
     def _asset(self) -> tuple[str, str]:
         return self.pipeline, self.planned.name
 
-    def _described(self, fingerprints: Mapping[str, str]) -> dict[str, Any] | None:
+    def described(self, fingerprints: Mapping[str, str]) -> dict[str, Any] | None:
         """Return all that outcomes depend on beside the documents; None where it cannot be known."""
         origin, metadata = self.planned.origin, self.planned.contract
         if origin is None:
@@ -151,14 +151,23 @@ class MemoEngine:
             "fingerprints": dict(fingerprints),
         }
 
+    @staticmethod
+    def reads_files(inputs: Iterable[DocumentValues]) -> bool:
+        """Say whether files that are not in the shards belong to the documents, whose content counts too."""
+        return any(_is_of_a_file(part) for values in inputs for part in values)
+
     def _key(self, task: DocumentTask) -> str:
         sidecars = [
             _file_hash(self.home.joinpath(part.header["path"]).with_suffix(suffix))
             for part in task.parts.values()
-            if part is not None and part.header.keys() >= _OF_A_FILE
+            if part is not None and _is_of_a_file(part)
             for suffix in (CONVERTED, CONVERSION_FAILED)
         ]
-        return _digest([task.inputs_version(), sidecars]) if sidecars else task.inputs_version()
+        return digest([task.inputs_version(), sidecars]) if sidecars else task.inputs_version()
+
+
+def _is_of_a_file(part: DocumentPart) -> bool:
+    return part.header.keys() >= _OF_A_FILE
 
 
 def _parts(described: Mapping[str, Any]) -> dict[str, str]:
@@ -166,7 +175,7 @@ def _parts(described: Mapping[str, Any]) -> dict[str, str]:
     fingerprints = {f"fingerprint {name}": value for name, value in described["fingerprints"].items()}
     parts = {**described, **fingerprints}
     del parts["fingerprints"]
-    return {name: _digest(value)[:16] for name, value in parts.items()}
+    return {name: digest(value)[:16] for name, value in parts.items()}
 
 
 def code_of(origin: Origin) -> list[str]:
@@ -200,5 +209,6 @@ def _file_hash(path: Path) -> str | None:
         return None
 
 
-def _digest(value: Any) -> str:
+def digest(value: Any) -> str:
+    """Return the hash of plain JSON."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

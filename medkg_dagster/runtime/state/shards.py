@@ -42,7 +42,7 @@ from medkg_dagster.stage_api._serialization import compress, encode_value, load_
 SHARD_BYTES = 16 << 20
 SHARD_RECORDS = 256
 _SHARDS_IN_MEMORY = 8
-_MANIFESTS_IN_MEMORY = 3
+_MANIFESTS_IN_MEMORY = 6
 
 Places = Sequence[tuple[str, int]]
 """Where some work is remembered: names of shards, each with the number of the record in it."""
@@ -121,6 +121,17 @@ class EncodedPart:
         return load_value(self.key, self.content, self.value_type)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredValues(DocumentValues):
+    """The value of a state key by document, all of it in shards.
+
+    Attributes:
+        manifest: What finds the parts again; equal manifests are of equal values.
+    """
+
+    manifest: bytes
+
+
 class ShardStore:
     """The shards below one folder.
 
@@ -131,9 +142,9 @@ class ShardStore:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._shards: dict[str, Shard] = {}
-        self._read: dict[tuple[str, bytes], DocumentValues] = {}
+        self._read: dict[tuple[str, bytes], StoredValues] = {}
 
-    def parts(self, manifest: bytes, key: str, value_type: Any) -> DocumentValues:
+    def parts(self, manifest: bytes, key: str, value_type: Any) -> StoredValues:
         """Return the parts that a manifest tells of; stages behind one another often read the same one.
 
         Args:
@@ -150,7 +161,8 @@ class ShardStore:
         found = self._read.pop((key, manifest), None)
         if found is None or found.value_type != value_type:
             references = from_json(zstandard.ZstdDecompressor().decompress(manifest))
-            found = DocumentValues([self.part(key, value_type, one) for one in references], value_type)
+            parts = [self.part(key, value_type, one) for one in references]
+            found = StoredValues(parts, value_type, manifest)
         self._read[key, manifest] = found
         if len(self._read) > _MANIFESTS_IN_MEMORY:
             del self._read[next(iter(self._read))]

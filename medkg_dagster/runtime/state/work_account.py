@@ -5,10 +5,11 @@ one is found at once among however many.
 """
 
 import contextlib
+import re
 import zipfile
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +19,7 @@ from pydantic_core import from_json, to_json
 
 ACCOUNT = "work.account.json"
 _DOCUMENTS = "work.{}.json.zst"
+_OF_DOCUMENTS = re.compile(r"work\.[0-9]+\.json\.zst")
 _IN_A_MEMBER = 4096
 _KEY_LENGTH = 32
 
@@ -56,12 +58,18 @@ class WorkAccount:
         stage_key: The hash of all that it depends on beside the documents.
         depends_on: The same by what it is: the hash of each.
         documents: By document the hash of its inputs, and whether what was made before is used.
+        batch: The hash of all that the whole of the work depends on, where something came of every document.
+        count: What the stage's counter says of the whole.
+        stored: What an earlier run has written, where all of its work is used.
     """
 
     shards: set[str] = field(default_factory=set)
     stage_key: str = ""
     depends_on: dict[str, str] = field(default_factory=dict)
     documents: dict[str, tuple[str, bool]] = field(default_factory=dict)
+    batch: str = ""
+    count: int = 0
+    stored: Sequence[tuple[str, bytes]] = ()
 
     def members(self, before: Any) -> Iterator[tuple[str, bytes]]:
         """Yield the members of the archive that tell it, by name.
@@ -71,6 +79,9 @@ class WorkAccount:
         """
         import zstandard
 
+        if self.stored:
+            yield from self.stored
+            return
         with StoredAccount.opened(before) as earlier:
             changed = earlier.changed(self.depends_on)
             members: dict[int, dict[str, str]] = defaultdict(dict)
@@ -87,6 +98,8 @@ class WorkAccount:
             "depends_on": self.depends_on,
             "changed": changed,
             "members": number,
+            "batch": self.batch,
+            "count": self.count,
         }
         yield ACCOUNT, to_json(told)
         for member, documents in sorted(members.items()):
@@ -128,12 +141,28 @@ class StoredAccount:
         """Names of the shards that remember the work."""
         return list(self._told.get("shards", ()))
 
+    @property
+    def batch(self) -> tuple[str, int]:
+        """The hash of all that the whole of the work depends on, empty where that is not known; its count."""
+        return self._told.get("batch", ""), self._told.get("count", 0)
+
+    def stored(self) -> Sequence[tuple[str, bytes]]:
+        """Return the members for a run that uses all of the work, by name.
+
+        Raises:
+            BadZipFile: The archive is damaged.
+        """
+        assert self._archive is not None
+        told = to_json({**self._told, "changed": [], "is_reused": True})
+        names = [name for name in self._archive.namelist() if _OF_DOCUMENTS.fullmatch(name)]
+        return [(ACCOUNT, told), *((name, self._archive.read(name)) for name in names)]
+
     def find(self, document_id: str) -> WorkOnDocument | None:
         """Return what was done about a document; None where it was not among those that are remembered."""
         found = self._entry(document_id)
         if found is None:
             return None
-        because = Because(found[0])
+        because = Because.REUSED if self._told.get("is_reused") else Because(found[0])
         reasons = {
             Because.REUSED: "",
             Because.NEW: "it is new here",
