@@ -102,6 +102,7 @@ def show_document(settings: Settings, document: str, as_json: bool) -> None:
 @click.option("--synthetic", is_flag=True, help="All that is invented, such as the bundled corpus.")
 @click.option("--unlisted", metavar="PIPELINE", help="All that the sources of this pipeline list no more.")
 @click.option("--reason", help="Why; it is shown with the document.")
+@click.option("--dry-run", is_flag=True, help="Only show what would go.")
 @click.option("--by", default=user_name, help="Who says so; the user's name by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
@@ -111,6 +112,7 @@ def withdraw_documents(  # noqa: PLR0917 - one parameter per option of the comma
     synthetic: bool,
     unlisted: str | None,
     reason: str | None,
+    dry_run: bool,
     by: str,
     as_json: bool,
 ) -> None:
@@ -129,6 +131,14 @@ def withdraw_documents(  # noqa: PLR0917 - one parameter per option of the comma
             shown = ledger.documents.list(status=DocumentStatus.CURRENT, synthetic=True, limit=None)
             names = tuple(item.id for item in shown)
             reason = reason or "invented, no evidence"
+        if dry_run:
+            found = (
+                ledger.documents.unlisted(unlisted) if unlisted else tuple(map(ledger.documents.get, names))
+            )
+            _print_all(found, as_json)
+            if not as_json:
+                click.echo(f"{len(found)} documents would go")
+            return
         if unlisted:
             names = ledger.documents.accept_unlisted(unlisted)
             known = map(ledger.documents.get, names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -13,7 +13,7 @@ from medkg_dagster.errors import BatchFailedError
 from medkg_dagster.settings import DEFAULT_JOB_ID
 
 if TYPE_CHECKING:
-    from medkg_dagster.ledger import Job, JobKey, JobLedger, JobPhase, JobStatus, StageRun
+    from medkg_dagster.ledger import Job, JobLedger, JobPhase, JobStatus, StageRun
     from medkg_dagster.resolution.plan import PipelinePlan
 
 LOOK_EVERY_SECONDS = 1.0
@@ -65,7 +65,7 @@ def follow(  # noqa: PLR0917 - what, and then how to tell it
                     shown.add(step)
                     echo(f"  {at[11:19]}  {text}")
             if job.status not in open_statuses:
-                return _conclude(pipeline, job, echo, _left_to_others(book, job))
+                return _conclude(pipeline, job, echo, _left_over(book, job))
             code = attend(job, phases)
             if code is not None:
                 return code
@@ -163,22 +163,27 @@ def _error_steps(job: Job, open_statuses: set[JobStatus]) -> Iterator[Step]:
         yield job.updated_at, f"error {job.error}", one_line(job.error)
 
 
-def _left_to_others(book: JobLedger, job: Job) -> Mapping[JobKey, int]:
-    """Return how many documents a job has left to the next runs of others."""
-    began = min((run.started_at for run in book.stage_runs.of_job(job.key)), default=job.updated_at)
-    return book.documents.left_to_others(job.key, began)
+def _left_over(book: JobLedger, job: Job) -> Iterator[str]:
+    """Yield what a job has left to somebody's word, and to the next runs of others."""
+    runs = book.stage_runs.of_job(job.key)
+    if waiting := sum(run.counts.get("documents_waiting", 0) for run in runs):
+        shows = f"`medkg documents withdraw --unlisted {job.pipeline} --dry-run` shows them"
+        yield f"{waiting} documents are listed no more, too many to go without your word: {shows}"
+    began = min((run.started_at for run in runs), default=job.updated_at)
+    for other, count in sorted(book.documents.left_to_others(job.key, began).items()):
+        named = "" if other.job_id == DEFAULT_JOB_ID else f" --job-id {other.job_id}"
+        brings = f"`medkg run {other.pipeline}{named}` brings them"
+        yield f"{count} documents that went are held by {other} in another form: {brings}"
 
 
-def _conclude(pipeline: PipelinePlan, job: Job, echo: Echo, left: Mapping[JobKey, int]) -> int:
+def _conclude(pipeline: PipelinePlan, job: Job, echo: Echo, left_over: Iterable[str]) -> int:
     from medkg_dagster.ledger import JobStatus
 
     place = str(job.key)
     if job.status is JobStatus.SUCCEEDED:
         echo(f"{place} succeeded")
-        for other, count in sorted(left.items()):
-            named = "" if other.job_id == DEFAULT_JOB_ID else f" --job-id {other.job_id}"
-            brings = f"`medkg run {other.pipeline}{named}` brings them"
-            echo(f"  {count} documents that went are held by {other} in another form: {brings}")
+        for told in left_over:
+            echo(f"  {told}")
         return 0
     echo(f"{place}: {job.status}")
     if job.error:

@@ -154,6 +154,11 @@ class DocumentLedger:
         with self._database.writing() as connection:
             return tuple(holding_rows.accept_unlisted(connection, pipeline, stamp(self._clock)))
 
+    def unlisted(self, pipeline: str) -> tuple[KnownDocument, ...]:
+        """Return the documents that `accept_unlisted` would leave to nobody."""
+        with self._database.reading() as connection:
+            return document_rows.find_documents(connection, holding_rows.find_waiting(connection, pipeline))
+
     def showable(self, names: Sequence[str]) -> dict[str, frozenset[str]]:
         """Return what stores may hold of documents, and of the other forms of the same works.
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from medkg_dagster.cli.follow import follow
 from medkg_dagster.domain.holdings import DocumentStatus
 from medkg_dagster_tests.cli.conftest import Medkg
-from medkg_dagster_tests.end_to_end.shipped_pipeline import Home, write_article, write_full_text
+from medkg_dagster_tests.end_to_end.shipped_pipeline import Home, shipped, write_article, write_full_text
 
 DOI = "10.5555/both"
 
@@ -78,9 +79,41 @@ def test_what_is_listed_no_more_goes_once_that_is_accepted_also_where_another_fo
     for file in gone:
         file.unlink()
     ran.run(tmp_path / "full", "full")
+    dry = medkg("documents", "withdraw", "--unlisted", "auto", "--dry-run").stdout
+    assert ("PMID:3" in dry, "PMID:1" in dry, "1 documents would go" in dry) == (True, False, True)
     assert ran.shown() == {"PMID:1", "PMID:3", "PMID:4"}
 
     said = medkg("documents", "withdraw", "--unlisted", "auto").stdout
 
     assert ran.shown() == {"PMID:4"}
     assert ("PMID:3" in said, "PMID:1" in said) == (True, False)
+
+
+def test_a_run_says_at_its_end_what_waits_for_somebodys_word_and_what_another_job_brings(
+    ran: Home, tmp_path: Path
+) -> None:
+    full_text = write_full_text(tmp_path / "full", DOI, pmid=1)
+    gone = [write_article(tmp_path / "full", number) for number in (3, 4)]
+    write_article(tmp_path / "records", 1)
+    for job in ("records", "full"):
+        ran.run(tmp_path / job, job)
+    plan = shipped()[1]
+    said: list[str] = []
+
+    def run() -> list[str]:
+        said.clear()
+        ran.run(tmp_path / "full", "full")
+        assert follow(ran.ledger, plan, "full", said.append) == 0
+        return said[said.index("auto/full succeeded") + 1 :]
+
+    assert run() == []
+    for file in gone:
+        file.rename(tmp_path / file.name)
+    (waiting,) = run()
+    assert waiting.startswith("  2 documents are listed no more")
+    assert "`medkg documents withdraw --unlisted auto --dry-run`" in waiting
+    for file in gone:
+        (tmp_path / file.name).rename(file)
+    full_text.unlink()
+    (left,) = run()
+    assert "held by auto/records in another form: `medkg run auto --job-id records` brings them" in left

@@ -216,6 +216,16 @@ def accept_unlisted(connection: Connection, pipeline: str, now: str) -> list[str
     return sorted(name for name in names if name)
 
 
+def find_waiting(connection: Connection, pipeline: str) -> list[str]:
+    """Return the documents that nothing would hold once what waits to go from a pipeline is let go."""
+    waiting = and_(HOLDINGS.c.pipeline == pipeline, HOLDINGS.c.unlisted_at.is_not(None))
+    more = HOLDINGS.alias()
+    stays = or_(more.c.pipeline != pipeline, more.c.unlisted_at.is_(None))
+    is_held = select(more.c.item).where(more.c.document_id == HOLDINGS.c.document_id, stays).exists()
+    found = select(HOLDINGS.c.document_id).where(waiting, HOLDINGS.c.document_id.is_not(None), ~is_held)
+    return list(connection.scalars(found.distinct().order_by(HOLDINGS.c.document_id)))
+
+
 def find_sole(connection: Connection, job: JobKey) -> tuple[list[str], list[str]]:
     """Return the requests that no other job asked for last, and the documents that nothing else holds."""
     others = LISTINGS.alias()
