@@ -3,6 +3,7 @@
 MedkgError
 ├── ConfigError                 settings, YAML files, configuration values
 │   ├── TopologyError           a pipeline or resilience file; carries every problem of the load
+│   ├── VocabularyError         a vocabulary's file, or no vocabulary where one is asked for
 │   └── StageConfigError        a stage's `config` does not fit its model
 ├── StageRegistryError          a registration is invalid, missing or collides
 ├── PluginError                 a plugin's code did not come to its end while definitions loaded
@@ -95,6 +96,10 @@ class TopologyError(ConfigError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems: tuple[Problem, ...] = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class VocabularyError(ConfigError):
+    """A vocabulary's file is wrong, or there is no vocabulary where one is asked for; the old one stays."""
 
 
 class StageConfigError(ConfigError):
