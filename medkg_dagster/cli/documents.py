@@ -10,7 +10,7 @@ import click
 
 from medkg_dagster.cli.ledger import find_job, require_ledger
 from medkg_dagster.cli.ledger.changes import user_name
-from medkg_dagster.cli.output import echo_json, echo_records, one_line, seconds
+from medkg_dagster.cli.output import echo_json, echo_records, one_line, run_command, seconds
 from medkg_dagster.cli.stores import stored_versions, take_out
 from medkg_dagster.cli.text_kept import text_kept_lines
 from medkg_dagster.domain.holdings import DocumentStatus, short_name
@@ -55,6 +55,14 @@ def list_documents(  # noqa: PLR0917 - one parameter per option of the command
             pipeline, job_id = find_job(ledger, job, pipeline).key
         found = ledger.documents.list(
             status=status, source=source, text=text, pipeline=pipeline, job_id=job_id, limit=limit
+        )
+        is_of_these = status in {None, DocumentStatus.QUARANTINED} and source is None and text is None
+        unparsed = ledger.documents.count_unparsed(pipeline=pipeline, job_id=job_id) if is_of_these else 0
+    if unparsed:
+        click.echo(
+            f"medkg: besides, {unparsed} files or records were set aside before they were found to be a "
+            "document; `medkg ledger show JOB` lists them, `medkg why FILE` tells of one",
+            err=True,
         )
     if as_json:
         echo_json([item.model_dump(mode="json") for item in found])
@@ -168,10 +176,10 @@ def restore_documents(settings: Settings, names: tuple[str, ...], synthetic: boo
             gone = ledger.documents.list(status=DocumentStatus.WITHDRAWN, synthetic=True, limit=None)
             names = tuple(item.id for item in gone)
         found = ledger.documents.restore(names)
-        pipelines = sorted({item.pipeline for name in names for item in ledger.documents.holdings(name)})
+        held = [item for name in names for item in ledger.documents.holdings(name)]
     _print_all(found, as_json)
-    if pipelines and not as_json:
-        runs = ", ".join(f"`medkg run {pipeline}`" for pipeline in pipelines)
+    if held and not as_json:
+        runs = ", ".join(sorted({run_command(item.pipeline, item.job_id) for item in held}))
         click.echo(f"the next run writes them to the stores: {runs}")
 
 

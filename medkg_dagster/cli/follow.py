@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from medkg_dagster.cli.output import one_line, paragraph
+from medkg_dagster.cli.output import one_line, paragraph, run_command
 from medkg_dagster.errors import BatchFailedError
-from medkg_dagster.settings import DEFAULT_JOB_ID
+from medkg_dagster.io.times import stamp, utc_now
 
 if TYPE_CHECKING:
     from medkg_dagster.ledger import Job, JobLedger, JobPhase, JobStatus, StageRun
@@ -84,7 +84,7 @@ _NOBODY_STARTS = (
 
 
 class IdlePhases:
-    """Notices phases that are due and that nobody is starting.
+    """Notices phases that are due and that nobody is starting, or whose starter has let his time pass.
 
     Args:
         patience: Seconds until they are found.
@@ -98,7 +98,12 @@ class IdlePhases:
         """Return those that have been idle for so long."""
         from medkg_dagster.ledger import PhaseStatus
 
-        idle = tuple(phase for phase in phases if phase.status is PhaseStatus.DUE and phase.starter is None)
+        at = stamp(utc_now)
+        idle = tuple(
+            phase
+            for phase in phases
+            if phase.status is PhaseStatus.DUE and (phase.starter is None or (phase.lease_until or "") < at)
+        )
         now = time.monotonic()
         self._since = (now if self._since is None else self._since) if idle else None
         return idle if self._since is not None and now - self._since >= self._patience else ()
@@ -171,8 +176,7 @@ def _left_over(book: JobLedger, job: Job) -> Iterator[str]:
         yield f"{waiting} documents are listed no more, too many to go without your word: {shows}"
     began = min((run.started_at for run in runs), default=job.updated_at)
     for other, count in sorted(book.documents.left_to_others(job.key, began).items()):
-        named = "" if other.job_id == DEFAULT_JOB_ID else f" --job-id {other.job_id}"
-        brings = f"`medkg run {other.pipeline}{named}` brings them"
+        brings = f"{run_command(*other)} brings them"
         yield f"{count} documents that went are held by {other} in another form: {brings}"
 
 

@@ -12,10 +12,17 @@ from typing import Any
 import click
 
 from medkg_dagster.errors import StoreError
+from medkg_dagster.settings import DEFAULT_JOB_ID
 
 WIDTH = 100
 _TIMES = {"at", "since", "deadline"}
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def run_command(pipeline: str, job_id: str | None) -> str:
+    """Return the command that runs a job, to be shown; None for a job that nobody knows any more."""
+    named = "" if job_id in {None, DEFAULT_JOB_ID} else f" --job-id {job_id}"
+    return f"`medkg run {pipeline}{named}`"
 
 
 def echo_json(value: Any) -> None:

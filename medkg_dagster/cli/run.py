@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
 from io import BufferedReader
 from itertools import dropwhile
@@ -14,7 +15,7 @@ import click
 
 from medkg_dagster.cli.follow import LOOK_EVERY_SECONDS, IdlePhases, follow
 from medkg_dagster.cli.ledger.changes import parse_assignments, user_name
-from medkg_dagster.cli.output import one_line
+from medkg_dagster.cli.output import one_line, seconds
 from medkg_dagster.cli.pipelines import find_pipeline
 from medkg_dagster.cli.submit import build_request, locate_path, source_options
 from medkg_dagster.domain.job_ids import check_job_id
@@ -201,6 +202,7 @@ class Attendant:
         self._has_daemon = has_daemon
         self._idle = IdlePhases(DAEMON_PATIENCE_SECONDS if self._has_daemon else 0.0)
         self._running: JobPhase | None = None
+        self._starters: set[str] = set()
         self._has_ended = False
         self._worked_at: float | None = None
 
@@ -215,7 +217,19 @@ class Attendant:
             return None
         if job.status is JobStatus.WAITING and not self._has_daemon:
             return self._waits(job)
+        if not self._has_daemon:
+            self._tell_of_starters(phases)
         return None
+
+    def _tell_of_starters(self, phases: Iterable[JobPhase]) -> None:
+        """Say once for whom it waits: who was to start a phase may have been killed before he came to it."""
+        from medkg_dagster.ledger import PhaseStatus
+
+        for phase in phases:
+            if phase.status is PhaseStatus.DUE and phase.starter and phase.starter not in self._starters:
+                self._starters.add(phase.starter)
+                until = f"if it has not by {seconds(phase.lease_until)}, it runs here"
+                click.echo(f"medkg: {phase.starter} is to start it; {until}", err=True)
 
     def _start(self, phase: JobPhase) -> None:
         from medkg_dagster.runtime.launch import launcher

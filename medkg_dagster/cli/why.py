@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from medkg_dagster.cli.ledger import open_ledger
-from medkg_dagster.cli.output import echo_json, echo_records, one_line, paragraph, seconds
+from medkg_dagster.cli.output import echo_json, echo_records, one_line, paragraph, run_command, seconds
 from medkg_dagster.cli.stores import stored_versions
 from medkg_dagster.cli.text_kept import text_kept_lines
 from medkg_dagster.domain.holdings import DocumentStatus
-from medkg_dagster.settings import DEFAULT_JOB_ID, Settings
+from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
-    from medkg_dagster.domain.holdings import DocumentExplanation, Holding
+    from medkg_dagster.domain.holdings import DocumentExplanation
 
 _STAGES = {"JOB": "job", "STAGE": "stage", "OUTCOME": "outcome", "AT": "at", "WORK": "done", "WHY": "message"}
 _KEY_SHOWN = 8
@@ -85,11 +85,6 @@ def _store_state(item: DocumentExplanation, versions: frozenset[str] | None) -> 
     return "lags: another version of it" if is_old else "in it"
 
 
-def _run_of(holding: Holding) -> str:
-    is_plain = holding.job_id in {None, DEFAULT_JOB_ID}
-    return f"`medkg run {holding.pipeline}{'' if is_plain else f' --job-id {holding.job_id}'}`"
-
-
 def _print(item: DocumentExplanation, described: Mapping[str, Any]) -> None:
     known = item.known
     if known is None:
@@ -108,7 +103,7 @@ def _print(item: DocumentExplanation, described: Mapping[str, Any]) -> None:
         click.echo(f"  {name}: {state}")
     if any(state.startswith("lags") for state in described["stores"].values()):
         used = [one for one in item.holdings if one.status is DocumentStatus.CURRENT] or item.holdings
-        runs = ", ".join(sorted({_run_of(one) for one in used}))
+        runs = ", ".join(sorted({run_command(one.pipeline, one.job_id) for one in used}))
         click.echo(f"  {runs or 'the next run'} brings the stores up to date")
     echo_records(_HOLDINGS, described["holdings"], "  ")
     rows = [

@@ -113,6 +113,16 @@ class DocumentLedger:
                 limit=limit,
             )
 
+    def count_unparsed(self, *, pipeline: str | None = None, job_id: str | None = None) -> int:
+        """Return how many files or records were set aside before they were found to be a document.
+
+        Args:
+            pipeline: Only those that a request of this pipeline holds.
+            job_id: Only those that hold what a job of this id asked for last.
+        """
+        with self._database.reading() as connection:
+            return document_rows.count_unparsed(connection, pipeline, job_id)
+
     def get(self, name: str) -> KnownDocument:
         """Return a document.
 

@@ -8,7 +8,9 @@ import pytest
 
 from medkg_dagster.domain.holdings import ListedItem, Listing, ParsedDocument
 from medkg_dagster.ledger import JobKey, JobLedger
+from medkg_dagster.stage_api import QuarantinedDocument
 from medkg_dagster_tests.cli.conftest import TEXTS, Medkg
+from medkg_dagster_tests.ledger.stage_histories import LedgerRun
 
 NAMES = (*TEXTS, "PMID:3")
 
@@ -70,6 +72,22 @@ def test_documents_are_listed_with_their_files(medkg: Medkg) -> None:
         == ids(medkg, "--pipeline", "x")
         == []
     )
+
+
+def test_what_was_set_aside_before_it_was_a_document_is_counted_beside_the_list(
+    ledger: JobLedger, medkg: Medkg
+) -> None:
+    items = (ListedItem(id="broken.pdf", origin="other/broken.pdf", content_hash="h"),)
+    listing = Listing(stage="ingest", source="files", parameters={"path": "other"}, items=items, is_full=True)
+    key = ledger.jobs.ensure(JobKey("auto", "other"), actor="ann").key
+    ledger.documents.record_listing(key, listing)
+    refused = QuarantinedDocument("broken.pdf", "parse", "UnreadableDocumentError", "broken.pdf: cut")
+    LedgerRun(ledger, key, ("parse",)).finish("parse", quarantined=[refused])
+
+    for options in ((), ("--status", "quarantined"), ("--job", "auto/other")):
+        assert "1 files or records were set aside" in medkg("documents", "list", *options).stderr
+    for options in (("--status", "current"), ("--pipeline", "x"), ("--text", "a")):
+        assert medkg("documents", "list", *options).stderr == ""
 
 
 @pytest.mark.usefixtures("ledger")

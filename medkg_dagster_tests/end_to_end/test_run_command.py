@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ from click.testing import CliRunner, Result
 from dagster import DagsterInstance, DagsterRunStatus
 
 from medkg_dagster.cli import main
-from medkg_dagster.ledger import JobKey, JobStatus
+from medkg_dagster.ledger import JobKey, JobLedger, JobStatus
+from medkg_dagster.ledger.statements.phase_rows import LEASE_SECONDS
 from medkg_dagster_tests.end_to_end.running import BIN, PATIENCE, REPOSITORY, Running, file_server
 
 # A process that a command has started goes on by itself.
@@ -137,6 +139,24 @@ def test_a_job_that_has_ended_runs_again(ran: Ran) -> None:
     assert again.stdout.startswith("submitted plain/default again; it had succeeded\n")
     assert again.stdout.endswith("plain/default succeeded\n")
     assert len(runs(deployment)) == 2
+
+
+@pytest.mark.parametrize("seconds_left", [-1, 2], ids=["his time is over", "he may come yet"])
+def test_what_a_killed_command_was_about_to_start_is_started_by_the_next(
+    deployment: Running, seconds_left: int
+) -> None:
+    key = JobKey("plain", "default")
+    earlier = timedelta(seconds=LEASE_SECONDS - seconds_left)
+    with JobLedger.open(deployment.home, clock=lambda: datetime.now(UTC) - earlier) as ledger:
+        ledger.phases.submit(key, "plain", {"params": {"path": "note.txt"}}, actor="ann")
+        claimed = ledger.phases.claim(key, "plain", "medkg run 1")
+        assert claimed is not None
+        assert claimed.starter == "medkg run 1"
+
+    done = deployment.medkg("run", "plain")
+
+    assert done.stdout.endswith("plain/default succeeded\n")
+    assert runs(deployment) == [("plain", DagsterRunStatus.SUCCESS)]
 
 
 @pytest.mark.parametrize("named", ["relative", "/nowhere/at/all"])

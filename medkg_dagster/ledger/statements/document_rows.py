@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, false, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, false, func, insert, or_, select, update
 
 from medkg_dagster.domain.holdings import DocumentStatus, KnownDocument
 from medkg_dagster.domain.identity import best_form, group_forms, why_same
@@ -189,6 +189,15 @@ def list_documents(
         is_held = held.where(HOLDINGS.c.document_id == DOCUMENTS.c.id).exists()
         query = query.where(DOCUMENTS.c.id.in_(held) if len(few) <= _FEW else is_held)
     return tuple(map(_known, connection.execute(query)))
+
+
+def count_unparsed(connection: Connection, pipeline: str | None, job_id: str | None) -> int:
+    """Return how many items a stage set aside before they were found to be a document."""
+    is_aside = HOLDINGS.c.stage.is_not(None) & HOLDINGS.c.document_id.is_(None)
+    query = select(func.count()).select_from(HOLDINGS).where(is_aside)
+    if pipeline is not None or job_id is not None:
+        query = query.where(_held_by(connection, pipeline, job_id))
+    return connection.execute(query).scalar_one()
 
 
 def _held_by(connection: Connection, pipeline: str | None, job_id: str | None) -> ColumnElement[bool]:
