@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -45,6 +46,8 @@ def dump_json(value: Any) -> str:
 def from_json(text: str | None) -> Any:
     """Return the value of JSON text, ours or an outsider's; None for a column without one.
 
+    Half of a surrogate pair, which JSON can name and no terminal or file can hold, is read as its escape.
+
     Raises:
         LedgerError: It is no JSON, or it is deeper or longer than `to_json` would let it be.
     """
@@ -56,6 +59,8 @@ def from_json(text: str | None) -> Any:
         # A look at every value is dear, and most have few brackets.
         if text.count("[") + text.count("{") > MAX_DEPTH:
             _check_objects(value, 1)
+        if _SURROGATE_ESCAPE.search(text):
+            value = _DECODER.decode(_SURROGATE.sub(_escape_in_json, _ENCODER.encode(value)))
     except (ValueError, RecursionError) as error:
         reason = f"it is nested deeper than {MAX_DEPTH} levels" if type(error) is RecursionError else error
         raise LedgerError(f"JSON cannot be read: {reason}") from error
@@ -110,6 +115,12 @@ def _finite(number: str) -> float | str:
 # Made once: `json.dumps` and `json.loads` make a new one at each call with options.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
 _DECODER = json.JSONDecoder(parse_float=_finite)
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")  # of text that is decoded: pairs have become one character
+
+
+def _escape_in_json(surrogate: re.Match[str]) -> str:
+    return rf"\\u{ord(surrogate[0]):04x}"
 
 
 def _encodable(text: str) -> str:

@@ -47,6 +47,19 @@ def test_storable_text_has_no_nul_and_can_be_encoded(text: str) -> None:
     storable(text).encode()
 
 
+@given(st.dictionaries(st.text(alphabet=st.characters()), st.text(alphabet=st.characters()), max_size=3))
+def test_what_is_read_can_be_shown_whoever_wrote_it(value: dict[str, str]) -> None:
+    for written in (json.dumps(value), to_json(value, "it")):
+        read = from_json(written)
+        for text in (*read, *read.values()):
+            text.encode()
+        assert from_json(to_json(read, "it")) == read
+
+
+def test_half_of_a_surrogate_pair_is_read_as_its_escape() -> None:
+    assert from_json(r'{"\uD800": "\ud83d\ude00 \udfff"}') == {r"\ud800": "\U0001f600 \\udfff"}
+
+
 def test_a_missing_path_gives_the_default() -> None:
     assert lookup({"a": 1}, "a.b", "absent") == "absent"
     assert lookup({}, "a") is None
