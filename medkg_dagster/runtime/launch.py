@@ -79,10 +79,14 @@ def launcher(home: Path) -> Iterator[Launcher]:
 
     Args:
         home: The folder for all data; the process logs there.
+
+    Raises:
+        ConfigError: The folder cannot be made or written to, or `DAGSTER_HOME` is not what Dagster asks for.
     """
-    folder = home / "launched"
-    folder.mkdir(parents=True, exist_ok=True)
-    log = folder / f"{uuid4().hex}.log"
+    log = home / "launched" / f"{uuid4().hex}.log"
+    with _writing_in(home):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.touch()
     instance = {"DAGSTER_HOME": str(dagster_home(home)), "DAGSTER_DISABLE_TELEMETRY": "1"}
     with log.open("ab") as stream:
         process = subprocess.Popen(  # noqa: S603 - our own command
@@ -112,7 +116,7 @@ def dagster_home(home: Path) -> Path:
         home: The folder for all data.
 
     Raises:
-        ConfigError: `DAGSTER_HOME` is not what Dagster asks for.
+        ConfigError: `DAGSTER_HOME` is not what Dagster asks for, or a folder of ours cannot be made.
     """
     named = os.environ.get("DAGSTER_HOME")
     if named:
@@ -124,11 +128,23 @@ def dagster_home(home: Path) -> Path:
             )
         return folder
     folder = home / "dagster"
-    folder.mkdir(parents=True, exist_ok=True)
     settings = folder / _INSTANCE_FILE
-    if not settings.exists():
-        shipped = _PACKAGE / "config" / _INSTANCE_FILE
-        shutil.copyfile(
-            shipped if shipped.exists() else _PACKAGE.parent / "config" / _INSTANCE_FILE, settings
-        )
+    with _writing_in(home):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not settings.exists():
+            shipped = _PACKAGE / "config" / _INSTANCE_FILE
+            shutil.copyfile(
+                shipped if shipped.exists() else _PACKAGE.parent / "config" / _INSTANCE_FILE, settings
+            )
     return folder
+
+
+@contextmanager
+def _writing_in(home: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"MEDKG_HOME names {home}, which cannot be written to: {error.strerror}; "
+            "name a folder that can, or make room there"
+        ) from error

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
+from medkg_dagster.errors import ConfigError
 from medkg_dagster.ledger import JobKey, JobLedger
-from medkg_dagster.runtime.launch import launcher
+from medkg_dagster.runtime.launch import dagster_home, launcher
 
 
 def test_a_process_that_ended_before_it_was_told_what_to_run_shows_as_ended(tmp_path: Path) -> None:
@@ -20,3 +24,15 @@ def test_a_process_that_ended_before_it_was_told_what_to_run_shows_as_ended(tmp_
         launched.run(phase)
 
         assert launched.has_ended
+
+
+def test_a_home_that_cannot_be_made_is_an_error_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    home = tmp_path / ("h" * 300)
+
+    with pytest.raises(ConfigError, match=r"MEDKG_HOME names .* cannot be written to: File name too long"):
+        ExitStack().enter_context(launcher(home))
+    with pytest.raises(ConfigError, match=r"MEDKG_HOME names .* cannot be written to: File name too long"):
+        dagster_home(home)
