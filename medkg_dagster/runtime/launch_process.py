@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from medkg_dagster.runtime.launch import DAEMON_RUNS, NO_DAEMON
 from medkg_dagster.settings import Settings
+from medkg_dagster.topology.names import ENDED_RUNS_SENSOR
 
 if TYPE_CHECKING:
-    from dagster import DagsterInstance
+    from dagster import DagsterInstance, Definitions
 
 _SENSOR_DAEMON = "SENSOR"
 # The daemon says every 30 seconds that it is there.
 _HEARTBEAT_SECONDS = 45.0
+_LOOKED_BACK_SECONDS = 3600.0
 
 
 def main() -> None:
@@ -27,7 +29,10 @@ def main() -> None:
     module, log = sys.argv[1:]
     defs = import_module(module).defs
     with DagsterInstance.get() as instance:
-        _answer(DAEMON_RUNS if _daemon_runs(instance) else NO_DAEMON)
+        has_daemon = _daemon_runs(instance)
+        if not has_daemon:
+            _tell_of_ended_runs(defs, instance)
+        _answer(DAEMON_RUNS if has_daemon else NO_DAEMON)
         line = sys.stdin.readline()
         if not line:
             Path(log).unlink(missing_ok=True)
@@ -45,6 +50,15 @@ def main() -> None:
 def _daemon_runs(instance: "DagsterInstance") -> bool:
     heartbeat = instance.get_daemon_heartbeats().get(_SENSOR_DAEMON)
     return heartbeat is not None and time.time() - heartbeat.timestamp < _HEARTBEAT_SECONDS
+
+
+def _tell_of_ended_runs(defs: "Definitions", instance: "DagsterInstance") -> None:
+    """Let the ledger hear of runs that were killed, as the daemon does; their jobs would run for ever."""
+    from dagster import build_sensor_context
+
+    since = str(time.time() - _LOOKED_BACK_SECONDS)
+    sensor: Any = defs.resolve_sensor_def(ENDED_RUNS_SENSOR)
+    sensor(build_sensor_context(instance=instance, cursor=since))
 
 
 def _answer(text: str) -> None:

@@ -309,6 +309,26 @@ def test_what_goes_on_while_a_job_waits_is_done_without_a_daemon_and_where_it_is
     assert job_names(deployment) == [*PHASES[:2], *PHASES[1:]]
 
 
+def test_a_job_whose_run_was_killed_together_with_the_command_is_run_again_by_the_next(
+    deployment: Running,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts and never answers
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        command = ("run", "plain", "--adapter", "clinicaltrials", "--param", "query_cond=colitis")
+        with begun(deployment, *command, "--param", f"base_url={address}") as started:
+            deployment.wait("the process to be chosen", lambda: chosen(deployment))
+            deployment.wait_for_job("plain", "default", JobStatus.RUNNING)
+            for process in (started.pid, *children(started)):
+                os.kill(process, signal.SIGKILL)
+    with deployment.ledger() as ledger:
+        assert ledger.jobs.get(JobKey("plain", "default")).status is JobStatus.RUNNING
+
+    again = deployment.medkg("run", "plain", check=False)
+
+    assert again.stdout.startswith("submitted plain/default again; it had failed\n")
+    assert [status for _, status in runs(deployment)] == [DagsterRunStatus.FAILURE] * 2
+
+
 @contextmanager
 def begun(deployment: Running, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Start a console command in a process of its own."""
