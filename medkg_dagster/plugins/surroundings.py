@@ -117,6 +117,24 @@ def _change_directory(folder: str) -> None:
         os.chdir(folder)
 
 
+def _file_mode_mask() -> int:
+    mask = os.umask(
+        0o077
+    )  # it is read by being set; a file that another thread makes meanwhile is no less private
+    os.umask(mask)
+    return mask
+
+
+# What has not been imported is as Python sets it, and `medkg` starts without it.
+def _socket_timeout() -> float | None:
+    socket = sys.modules.get("socket")
+    return None if socket is None else socket.getdefaulttimeout()
+
+
+def _set_socket_timeout(seconds: float | None) -> None:
+    sys.modules["socket"].setdefaulttimeout(seconds)
+
+
 def _handle_signals(handlers: tuple[Any, ...]) -> None:
     for number, handler in zip(_SIGNALS, handlers, strict=True):
         signal.signal(number, handler)
@@ -126,9 +144,11 @@ def _set_streams(streams: tuple[Any, ...]) -> None:
     sys.stdin, sys.stdout, sys.stderr = streams
 
 
-_SHARED: dict[str, tuple[Callable[[], Any], Callable[[Any], None]]] = {
+_SHARED: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     "working directory": (_working_directory, _change_directory),
     "recursion limit": (sys.getrecursionlimit, sys.setrecursionlimit),
+    "file mode mask (umask)": (_file_mode_mask, os.umask),
+    "timeout of sockets": (_socket_timeout, _set_socket_timeout),
     "signal handlers": (lambda: tuple(map(signal.getsignal, _SIGNALS)), _handle_signals),
     "standard streams": (lambda: (sys.stdin, sys.stdout, sys.stderr), _set_streams),
 }

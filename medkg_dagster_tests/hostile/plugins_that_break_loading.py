@@ -258,6 +258,8 @@ CARELESS = [
             ("environment (MEDKG_HOME)", "os.environ['MEDKG_HOME'] = '/nowhere'"),
             ("working directory", "os.chdir('/')"),
             ("recursion limit", "sys.setrecursionlimit(5000)"),
+            ("file mode mask (umask)", "os.umask(0o777)"),
+            ("timeout of sockets", "import socket\nsocket.setdefaulttimeout(0.001)"),
             ("import path", "del sys.path[1:]"),
             ("signal handlers", "signal.signal(signal.SIGALRM, signal.SIG_IGN)"),
             ("standard streams", "sys.stdout = io.StringIO()"),
