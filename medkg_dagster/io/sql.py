@@ -33,6 +33,7 @@ from medkg_dagster.io.interrupts import HeldInterrupts
 BUSY_TIMEOUT_SECONDS = 60.0
 _WRITES = "medkg_writes"
 _WATCH_SECONDS = 0.02
+_SHOWN_CHARACTERS = 80
 _PORT = re.compile("[0-9]{1,5}")
 
 Migration = Callable[[Connection], None]
@@ -201,6 +202,11 @@ class Database:
             cause = str(error.orig if isinstance(error, DBAPIError) else error).strip()
             cause = cause.split("\n", maxsplit=1)[0]
             raise kind.error(f"{kind.name} {self.place}: {cause}{_hint(kind, cause)}") from error
+        except UnicodeEncodeError as error:  # what was typed or named in bytes that are not UTF-8
+            text = ascii(error.object[:_SHOWN_CHARACTERS])
+            raise kind.error(
+                f"{kind.name} {self.place}: {text} is not UTF-8 text; it can be neither stored nor found"
+            ) from error
         except SQLAlchemyError as error:
             raise kind.error(f"{kind.name} {self.place}: {error}") from error
 

@@ -172,6 +172,18 @@ def test_what_fails_is_undone_and_explained_in_the_kinds_words(address: str | Pa
         assert titles(database) == []
 
 
+def test_text_that_no_encoding_holds_is_named_and_neither_stored_nor_found(address: str | Path) -> None:
+    with closing(Database(SHELF, address)) as database:
+        with pytest.raises(StateError, match=r"^shelf .*: 'Emm\\udcff' is not UTF-8 text"):
+            add(database, "Emm\udcff")
+        with (
+            pytest.raises(StateError, match="is not UTF-8 text"),
+            database.reading() as connection,
+        ):
+            connection.execute(select(BOOKS).where(BOOKS.c.title == "Emm\udcff"))
+        assert titles(database) == []
+
+
 OPENER = """
 import sys
 from pathlib import Path
