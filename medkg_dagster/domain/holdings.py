@@ -126,11 +126,13 @@ class UsedForm(NamedTuple):
         status: Whether it is shown.
         key: The best of its forms that are current, whichever request holds it; None where none is known.
         is_own: Whether the job that asks holds it.
+        is_apart: Whether somebody said that it is no form of another document.
     """
 
     status: DocumentStatus
     key: str | None
     is_own: bool
+    is_apart: bool = False
 
 
 class HeldForm(NamedTuple):

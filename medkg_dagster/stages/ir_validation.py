@@ -71,11 +71,16 @@ class IrValidationStage:
         return document
 
     def conclude(
-        self, _ctx: StageContext, results: Sequence[DocumentResult]
+        self, ctx: StageContext, results: Sequence[DocumentResult]
     ) -> dict[int, RejectedDocumentError]:
-        """Of several forms of a work keep the best one, by what their headers say."""
+        """Of several forms of a work keep the best one, by what their headers say and people have said."""
         headers = [result.made["document"] for result in results]
-        outcomes = select([Form.of(header, header["characters"]) for header in headers])
+        forms = [Form.of(header, header["characters"]) for header in headers]
+        outcomes = select(forms)
+        if outcomes:
+            known = ctx.job.used_forms(sorted({form.id for form in forms}))
+            apart = {name for name, one in known.items() if one.is_apart}
+            outcomes = select([form.model_copy(update={"apart": form.id in apart}) for form in forms])
         return {
             place: RejectedDocumentError(reason, DocumentStatus.SUPERSEDED)
             for place, reason in sorted(outcomes.items())

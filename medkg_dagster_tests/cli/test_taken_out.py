@@ -67,6 +67,24 @@ def test_what_is_withdrawn_in_one_form_is_gone_in_the_form_that_was_shown(
     assert ran.shown() == {"PMID:2"}
 
 
+def test_what_was_split_stays_apart_in_later_runs_until_it_is_restored(
+    ran: Home, medkg: Medkg, tmp_path: Path
+) -> None:
+    write_full_text(tmp_path / "papers", DOI)
+    write_article(tmp_path / "papers", 1, doi=DOI)
+    ran.run(tmp_path / "papers")
+    assert ran.shown() == {f"DOI:{DOI}"}
+
+    assert medkg("documents", "split", "PMID:1").exit_code == 0
+
+    for _ in range(2):
+        ran.run(tmp_path / "papers")
+        assert ran.shown() == {f"DOI:{DOI}", "PMID:1"}
+    medkg("documents", "restore", "PMID:1")
+    ran.run(tmp_path / "papers")
+    assert ran.shown() == {f"DOI:{DOI}"}
+
+
 def test_what_is_listed_no_more_goes_once_that_is_accepted_also_where_another_form_is_held(
     ran: Home, medkg: Medkg, tmp_path: Path
 ) -> None:

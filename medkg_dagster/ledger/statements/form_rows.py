@@ -50,10 +50,10 @@ def used_forms(connection: Connection, own: Collection[str], names: Sequence[str
         names: The documents.
     """
     found: dict[str, UsedForm] = {}
-    query = select(DOCUMENTS.c.id, DOCUMENTS.c.status, DOCUMENTS.c.used)
+    query = select(DOCUMENTS.c.id, DOCUMENTS.c.status, DOCUMENTS.c.used, DOCUMENTS.c.apart_by)
     for some in portions(names):
-        for name, status, used in connection.execute(query.where(DOCUMENTS.c.id.in_(some))):
-            found[name] = UsedForm(DocumentStatus(status), used, _is_own(used, own))
+        for name, status, used, apart_by in connection.execute(query.where(DOCUMENTS.c.id.in_(some))):
+            found[name] = UsedForm(DocumentStatus(status), used, _is_own(used, own), apart_by is not None)
     return found
 
 
