@@ -177,7 +177,7 @@ def _left_over(book: JobLedger, job: Job) -> Iterator[str]:
     began = min((run.started_at for run in runs), default=job.updated_at)
     for other, count in sorted(book.documents.left_to_others(job.key, began).items()):
         brings = f"{run_command(*other)} brings them"
-        yield f"{count} documents that went are held by {other} in another form: {brings}"
+        yield f"{count} documents are current in a form that {other} holds: {brings}"
 
 
 def _conclude(pipeline: PipelinePlan, job: Job, echo: Echo, left_over: Iterable[str]) -> int:

@@ -134,4 +134,4 @@ def test_a_run_says_at_its_end_what_waits_for_somebodys_word_and_what_another_jo
         (tmp_path / file.name).rename(file)
     full_text.unlink()
     (left,) = run()
-    assert "held by auto/records in another form: `medkg run auto --job-id records` brings them" in left
+    assert "a form that auto/records holds: `medkg run auto --job-id records` brings them" in left
