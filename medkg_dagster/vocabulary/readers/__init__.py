@@ -11,5 +11,6 @@ Reader = Callable[[Path], Iterator[Concept | Equivalence]]
 """Reads a file from its beginning to its end.
 
 Raises:
-    VocabularyError: It is not of the format, damaged, or says what cannot be; the message names file and line.
+    VocabularyError: It is not of the format, damaged, or says what cannot be; the message names file and
+        line.
 """
