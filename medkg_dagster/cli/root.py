@@ -21,6 +21,7 @@ from medkg_dagster.cli.run import run
 from medkg_dagster.cli.state import state
 from medkg_dagster.cli.stores import export, graph, search
 from medkg_dagster.cli.submit import submit
+from medkg_dagster.cli.vocab import vocab
 from medkg_dagster.cli.why import why
 from medkg_dagster.errors import MedkgError
 from medkg_dagster.settings import Settings
@@ -80,6 +81,7 @@ for _command in (
     ledger,
     documents,
     why,
+    vocab,
     changes,
     state,
     search,

@@ -28,6 +28,7 @@ from medkg_dagster.stage_api._documents import (
     EndOfFile,
     MemoryPart,
     by_document,
+    content_hash_of,
     is_one_per_document,
     item_type,
     parts_of,
@@ -53,9 +54,9 @@ class DocumentTask:
 
     @property
     def content_hash(self) -> str | None:
-        """The hash that the document or payload has by its header; None where it has none."""
-        headers = [part.header for part in self.parts.values() if part is not None]
-        return next((header["content_hash"] for header in headers if "content_hash" in header), None)
+        """The hash that the document or payload says it has; None where it has none."""
+        found = (content_hash_of(part) for part in self.parts.values() if part is not None)
+        return next((one for one in found if one is not None), None)
 
     def inputs_version(self) -> str:
         """Return the hash of all that the work on it reads."""

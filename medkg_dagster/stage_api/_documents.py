@@ -190,6 +190,16 @@ def header_of(part: Any) -> Header:
     return {"items": len(part)} if is_tuple else _NO_HEADER
 
 
+def content_hash_of(part: DocumentPart) -> str | None:
+    """Return the hash that a document or payload says it has, however broken it is; None for none."""
+    if not isinstance(part, MemoryPart):
+        return part.header.get("content_hash")
+    value = part.value
+    return getattr(
+        value[0] if isinstance(value, tuple | list) and len(value) == 1 else value, "content_hash", None
+    )
+
+
 @functools.lru_cache(maxsize=256)
 def item_type(value_type: Any) -> type | None:
     """Return `T` of a type `tuple[T, ...]`; None for any other."""

@@ -73,13 +73,35 @@ NEEDS_NO_DATA = {
     "plan": ("auto",),
     "stages": ("--audit",),
     "schema": (),
+    "vocab list": (),
 }
-MAKES = {"run", "submit", "plugin new", "migrate"}
+# These look at vocabularies only, and say how to have one.
+NEEDS_A_VOCABULARY = {
+    "vocab info": ("aspirin",),
+    "vocab build": (),
+    "vocab remove": ("open",),
+}
+MAKES = {"run", "submit", "plugin new", "migrate", "vocab install", "vocab add"}
 
 
 def test_of_every_command_it_is_said_whether_it_makes_anything() -> None:
     leaves = {" ".join(path) for path, command in commands(main) if not isinstance(command, click.Group)}
-    assert leaves == {*LOOKING, *NEEDS_NO_DATA, *MAKES}
+    assert leaves == {*LOOKING, *NEEDS_NO_DATA, *NEEDS_A_VOCABULARY, *MAKES}
+
+
+@pytest.mark.parametrize("command", NEEDS_A_VOCABULARY)
+def test_a_home_without_vocabularies_is_explained_and_stays_as_it_is(
+    medkg: Medkg, home: Path, command: str
+) -> None:
+    for made in (False, True):
+        if made:
+            home.mkdir()
+        result = medkg(*command.split(), *NEEDS_A_VOCABULARY[command])
+        assert result.exit_code == 1
+        assert "medkg vocab" in result.stderr
+        assert result.stderr.count("\n") == 1
+        assert home.exists() is made
+        assert not made or not any(home.iterdir())
 
 
 @pytest.mark.parametrize("command", [*LOOKING, *NEEDS_NO_DATA])

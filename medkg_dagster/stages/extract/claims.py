@@ -21,7 +21,7 @@ import ahocorasick_rs
 from medkg_dagster.stage_api import Claim, Document, Entity
 from medkg_dagster.stages.extract.relations import HEDGES, Relation, Role, relation_between
 from medkg_dagster.stages.extract.sentences import Sentence, is_denied
-from medkg_dagster.stages.extract.terms import fold
+from medkg_dagster.vocabulary.names import fold
 
 TEXT_SOURCE = "infores:medkg"
 TRIALS_SOURCE = "infores:clinicaltrials"

@@ -15,12 +15,11 @@ from dataclasses import dataclass
 
 import ahocorasick_rs
 
-from medkg_dagster.stages.extract.terms import Concept, Vocabulary, fold, forms, same_case
+from medkg_dagster.stages.extract.terms import Vocabulary
+from medkg_dagster.vocabulary.concepts import Concept
+from medkg_dagster.vocabulary.names import acronyms, fold, forms, same_case, variants
 
-_TOKEN = re.compile(r"[^\s\-/]+")
-_ACRONYM = re.compile(r".+[A-ZΑ-Ω]|[A-ZΑ-Ω].*\d")
 _WORD = re.compile(r"\w")
-_PLURAL_STEM = 4
 _BRACKETS = re.compile(r"[(\[]([^()\[\]]{2,60})[)\]]")
 _SHORT = re.compile(r"[^\W_][\w\-/.+αβγκ]*(?: [\w\-/.+]+)?")
 _MIN_SHORT, _MAX_SHORT = 2, 10
@@ -68,9 +67,9 @@ class Matcher:
 
     def _add(self, concept: Concept, name: str) -> None:
         for form in forms(name):
-            acronyms = _acronyms(form)
-            for variant in _variants(form, ends_with_acronym=_ends_with(form, acronyms)):
-                self._patterns.setdefault(fold(variant), []).append((acronyms, concept))
+            spelled = acronyms(form)
+            for variant in variants(form):
+                self._patterns.setdefault(fold(variant), []).append((spelled, concept))
 
     def find(self, text: str) -> tuple[Mention, ...]:
         """Return the mentions in a text, in order and without overlap.
@@ -83,24 +82,12 @@ class Matcher:
     def _candidates(self, text: str) -> Iterator[Mention]:
         folded, spelled = fold(text), same_case(text)
         for number, start, end in self._automaton.find_matches_as_indexes(folded, overlapping=True):
-            if not _is_bounded(folded, start, end):
+            if not is_bounded(folded, start, end):
                 continue
-            for acronyms, concept in self._patterns[self._names[number]]:
-                if all(spelled.startswith(written, start + offset) for offset, written in acronyms):
+            for spellings, concept in self._patterns[self._names[number]]:
+                if all(spelled.startswith(written, start + offset) for offset, written in spellings):
                     yield Mention(start, end, concept)
                     break
-
-
-def _acronyms(name: str) -> tuple[tuple[int, str], ...]:
-    """Return the words with a capital or digit inside, each with its place in the name."""
-    written = same_case(name)
-    return tuple(
-        (match.start(), match.group()) for match in _TOKEN.finditer(written) if _ACRONYM.match(match.group())
-    )
-
-
-def _ends_with(name: str, acronyms: tuple[tuple[int, str], ...]) -> bool:
-    return bool(acronyms) and acronyms[-1][0] + len(acronyms[-1][1]) == len(name)
 
 
 def _leftmost_longest(candidates: Iterable[Mention]) -> Iterator[Mention]:
@@ -111,28 +98,11 @@ def _leftmost_longest(candidates: Iterable[Mention]) -> Iterator[Mention]:
             end = mention.end
 
 
-def _is_bounded(text: str, start: int, end: int) -> bool:
+def is_bounded(text: str, start: int, end: int) -> bool:
     """Whether neither end cuts a word in two."""
     before = start > 0 and _WORD.match(text[start]) and _WORD.match(text[start - 1])
     after = end < len(text) and _WORD.match(text[end - 1]) and _WORD.match(text[end])
     return not before and not after
-
-
-def _variants(name: str, *, ends_with_acronym: bool) -> Iterator[str]:
-    """Yield a name and its regular plural."""
-    yield name
-    lower = name.lower()
-    last = _TOKEN.findall(lower)[-1:]
-    if ends_with_acronym:
-        yield f"{name}s"
-    elif not last or len(last[0]) < _PLURAL_STEM or not last[0].isalpha() or not last[0].isascii():
-        return
-    elif lower.endswith("sis"):
-        yield f"{name[:-2]}es"
-    elif lower.endswith("y") and lower[-2] not in "aeou":
-        yield f"{name[:-1]}ies"
-    elif not lower.endswith(("s", "x", "z")):
-        yield f"{name}s"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from functools import cached_property
 from medkg_dagster.stage_api import Claim, Document, DocumentContext, Entity, StageContext
 from medkg_dagster.stages.extract import ExtractConfig
 from medkg_dagster.stages.extract.claims import sentence_claims, trial_claims
+from medkg_dagster.stages.extract.installed import InstalledMatcher, InstalledVocabulary, installed
 from medkg_dagster.stages.extract.mentions import Matcher, Mention, ShortForms, find_definitions
 from medkg_dagster.stages.extract.sentences import Sentence, document_sentences, is_negated
 from medkg_dagster.stages.extract.terms import (
@@ -28,30 +29,49 @@ class ExtractStage:
 
     def __init__(self, config: ExtractConfig) -> None:
         self._config = config
+        self._installed: InstalledVocabulary | None = None
 
     @cached_property
-    def _vocabulary(self) -> Vocabulary:
-        return load(self._config.vocabulary)
+    def _vocabulary(self) -> Vocabulary | InstalledVocabulary:
+        return self._installed or load(self._config.vocabulary)
 
     @cached_property
-    def _matcher(self) -> Matcher:
-        return Matcher(self._vocabulary, self._config.min_term_length)
+    def _matcher(self) -> Matcher | InstalledMatcher:
+        return self._vocabulary.matcher(self._config.min_term_length)
 
-    def fingerprints(self, _ctx: StageContext) -> Mapping[str, str]:
+    def fingerprints(self, ctx: StageContext) -> Mapping[str, str]:
         """Return the hash of the vocabulary.
 
         Raises:
             ConfigError: It cannot be used.
         """
-        return {"vocabulary": fingerprint(self._config.vocabulary)}
+        found = self._find_installed(ctx)
+        version = fingerprint(self._config.vocabulary) if found is None else found.version
+        if "vocabulary" not in ctx.described:
+            ctx.describe("vocabulary", self._described(found))
+            ctx.log.info("looking for what is in the vocabulary: %s", ctx.described["vocabulary"])
+        return {"vocabulary": version}
 
-    def prepare(self, _ctx: StageContext) -> None:
-        """Read the vocabulary.
+    def _described(self, found: InstalledVocabulary | None) -> str:
+        """Say what is looked with."""
+        if found is not None:
+            return f"{found.concepts:,} concepts, {found.names:,} names (installed, {found.version})"
+        if self._config.vocabulary is not None:
+            return str(self._config.vocabulary)
+        concepts = len(load(None).concepts)
+        return f"{concepts} concepts (oncology sample); `medkg vocab install open` adds some 600,000"
+
+    def prepare(self, ctx: StageContext) -> None:
+        """Open the vocabulary that was installed, where none is named, or read the one that is.
 
         Raises:
             ConfigError: It cannot be used.
         """
+        self._installed = self._find_installed(ctx)
         assert self._matcher is not None
+
+    def _find_installed(self, ctx: StageContext) -> InstalledVocabulary | None:
+        return installed(ctx.home) if self._config.vocabulary is None else None
 
     def execute(self, _ctx: DocumentContext, document: Document) -> Extracted:
         """Return a document's entities, those of structured fields first, then by offset; and its claims."""

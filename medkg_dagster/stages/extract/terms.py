@@ -1,7 +1,6 @@
 """Vocabularies: the concepts that can be found, read from a TSV file; and entities from structured fields.
 
-The file is UTF-8 with the header `curie  name  category  synonyms`, separated by tabs; synonyms are
-separated by a vertical bar. The bundled one and its licence are in the folder `vocabulary`.
+The format is that of `vocabulary.readers.tsv`; the bundled one and its licence are in `vocabulary`.
 
 Of what the source itself assigned (trial conditions and interventions, MeSH headings) only grounded
 annotations become entities: those with an identifier, or with a name the vocabulary knows. The others stay in
@@ -13,34 +12,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from medkg_dagster.errors import ConfigError
 from medkg_dagster.io.regular_files import read_regular
 from medkg_dagster.stage_api import Annotation, AnnotationRole, Document, Entity
+from medkg_dagster.vocabulary.concepts import Concept
+from medkg_dagster.vocabulary.names import fold, forms
+from medkg_dagster.vocabulary.readers.tsv import MAX_BYTES, read
+
+if TYPE_CHECKING:
+    from medkg_dagster.stages.extract.mentions import Matcher
 
 BUNDLED = Path(__file__).parent / "vocabulary" / "oncology.tsv"
 
-COLUMNS = ("curie", "name", "category", "synonyms")
-
-MAX_BYTES = 256 * 1024 * 1024
-
-_CURIE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*:[^\s|]+")
-_CATEGORY = re.compile(r"biolink:[A-Z][A-Za-z]+")
-
-# Other ways to write one character, always one for one, so that offsets stay exact.
-_SAME = str.maketrans(
-    {
-        **dict.fromkeys("\u00a0\u2002\u2003\u2009\u202f\t\n", " "),
-        **dict.fromkeys("‐‑‒–−", "-"),
-        "’": "'",
-        "ς": "σ",
-        "µ": "μ",
-    }
-)
 CONDITION_ROLES = frozenset({AnnotationRole.CONDITION, AnnotationRole.CONDITION_MESH})
 INTERVENTION_ROLES = frozenset({AnnotationRole.INTERVENTION, AnnotationRole.INTERVENTION_MESH})
 
@@ -58,26 +45,14 @@ _PREFIX = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Concept:
-    """A concept of a vocabulary.
+class KnownConcepts(Protocol):
+    """Concepts by identifier and by name, of whatever vocabulary."""
 
-    Attributes:
-        curie: Its identifier.
-        name: Its preferred name.
-        category: Its Biolink category.
-        synonyms: Its other names.
-    """
+    def by_curie(self, curie: str) -> Concept | None:
+        """Return the concept with this identifier."""
 
-    curie: str
-    name: str
-    category: str
-    synonyms: tuple[str, ...] = ()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All names, the preferred one first."""
-        return (self.name, *self.synonyms)
+    def by_name(self, name: str) -> Concept | None:
+        """Return the concept with this name."""
 
 
 class Vocabulary:
@@ -98,6 +73,16 @@ class Vocabulary:
                     for form in forms(name):
                         self._by_name.setdefault(fold(form), concept)
 
+    def matcher(self, min_term_length: int) -> Matcher:
+        """Return what finds its names in text.
+
+        Args:
+            min_term_length: Shorter names are not looked for.
+        """
+        from medkg_dagster.stages.extract.mentions import Matcher
+
+        return Matcher(self, min_term_length)
+
     def by_curie(self, curie: str) -> Concept | None:
         """Return the concept with this identifier."""
         return self._by_curie.get(curie)
@@ -110,35 +95,10 @@ class Vocabulary:
         return None
 
 
-def fold(text: str) -> str:
-    """Return text in lower case with simple hyphens, apostrophes and spaces, of the very same length.
-
-    Returns:
-        The text to compare with; character `i` of it stands for character `i` of `text`.
-    """
-    lower = text.lower()
-    if len(lower) != len(text):
-        lower = "".join(character.lower()[0] for character in text)
-    return lower.translate(_SAME)
-
-
-def same_case(text: str) -> str:
-    """Return text as `fold` does, but with its case kept."""
-    return text.translate(_SAME)
-
-
-def forms(name: str) -> tuple[str, ...]:
-    """Return a name and, for an inverted one such as "Arthritis, Rheumatoid", its natural order."""
-    parts = name.split(", ")
-    if len(parts) == 2 and all(parts):
-        return name, f"{parts[1]} {parts[0]}"
-    return (name,)
-
-
 @lru_cache(maxsize=4)
 def _load_version(path: Path, modified: int, size: int) -> Vocabulary:
     del modified, size
-    return Vocabulary(tuple(_read(path)))
+    return Vocabulary(tuple(read(path)))
 
 
 def fingerprint(path: Path | None) -> str:
@@ -178,44 +138,6 @@ def _unreadable(file: Path, error: OSError) -> ConfigError:
     )
 
 
-def _read(path: Path) -> Iterator[Concept]:
-    try:
-        lines = read_regular(path, MAX_BYTES).decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        at = error.object[: error.start].count(b"\n") + 1
-        raise ConfigError(f"vocabulary {path}:{at}: not UTF-8; save the file as UTF-8") from error
-    if not lines or tuple(lines[0].split("\t")) != COLUMNS:
-        raise ConfigError(f"vocabulary {path}:1: the header must be {', '.join(COLUMNS)}, separated by tabs")
-    seen: dict[str, int] = {}
-    for number, line in enumerate(lines[1:], start=2):
-        if not line.strip():
-            continue
-        concept = _concept(line, f"vocabulary {path}:{number}")
-        if (first := seen.setdefault(concept.curie, number)) != number:
-            raise ConfigError(
-                f"vocabulary {path}:{number}: {concept.curie} is already on line {first}; join the lines"
-            )
-        yield concept
-    if not seen:
-        raise ConfigError(f"vocabulary {path}:1: the file names no concept")
-
-
-def _concept(line: str, place: str) -> Concept:
-    fields = [field.strip() for field in line.split("\t")]
-    if len(fields) not in {3, 4}:
-        raise ConfigError(f"{place}: {len(fields)} fields; expected {', '.join(COLUMNS)}, separated by tabs")
-    curie, name, category = fields[:3]
-    if not _CURIE.fullmatch(curie):
-        raise ConfigError(f"{place}: {curie!r} is not a CURIE such as MESH:D008545")
-    if not name:
-        raise ConfigError(f"{place}: {curie} has no name")
-    if not _CATEGORY.fullmatch(category):
-        raise ConfigError(f"{place}: {category!r} is not a Biolink category such as biolink:Disease")
-    synonyms = fields[3].split("|") if len(fields) == 4 else []
-    others = dict.fromkeys(other.strip() for other in synonyms if other.strip())
-    return Concept(curie, name, category, tuple(other for other in others if other != name))
-
-
 def medicines(document: Document) -> str:
     """Return the folded names of the medicines that a record lists, each on a line."""
     return "\n".join(
@@ -226,7 +148,7 @@ def medicines(document: Document) -> str:
 
 
 def ground(
-    document_id: str, annotation: Annotation, vocabulary: Vocabulary, listed_medicines: str
+    document_id: str, annotation: Annotation, vocabulary: KnownConcepts, listed_medicines: str
 ) -> Entity | None:
     """Make the entity of an annotation.
 
@@ -252,7 +174,7 @@ def ground(
     )
 
 
-def _known(annotation: Annotation, vocabulary: Vocabulary) -> Concept | None:
+def _known(annotation: Annotation, vocabulary: KnownConcepts) -> Concept | None:
     if annotation.curie and (found := vocabulary.by_curie(annotation.curie)):
         return found
     for name in _written(annotation.name):

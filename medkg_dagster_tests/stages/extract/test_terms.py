@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medkg_dagster.errors import ConfigError
-from medkg_dagster.stages.extract.terms import BUNDLED, Concept, Vocabulary, fold, load
+from medkg_dagster.stages.extract.terms import BUNDLED, Vocabulary, load
+from medkg_dagster.vocabulary.concepts import Concept
+from medkg_dagster.vocabulary.names import fold
 
 HEADER = "curie\tname\tcategory\tsynonyms\n"
 ROW = "MESH:D008545\tMelanoma\tbiolink:Disease\tmalignant melanoma|black cancer\n"

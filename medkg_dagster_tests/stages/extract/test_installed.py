@@ -1,0 +1,105 @@
+"""With a vocabulary installed in the home, `extract` looks with it; without, with the bundled sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from medkg_dagster.errors import VocabularyError
+from medkg_dagster.stage_api import DocumentContext, Entity, StageContext
+from medkg_dagster.stages.extract import ExtractConfig
+from medkg_dagster.stages.extract.stage import ExtractStage
+from medkg_dagster.vocabulary.library import Source, VocabularyLibrary
+from medkg_dagster_tests.stages.extract.test_stage import document
+
+TERMS = (
+    ("X:1", "Breast Neoplasms", "biolink:Disease", "breast cancer|Cancer, Breast"),
+    ("X:2", "mildium", "biolink:ChemicalEntity", "MLD"),
+    ("X:3", "cancer", "biolink:Disease", ""),
+    ("X:4", "cancer registry", "biolink:Procedure", ""),
+    ("X:5", "WAS", "biolink:Gene", ""),
+)
+
+
+def install(home: Path, *terms: tuple[str, ...]) -> None:
+    rows = ["curie\tname\tcategory\tsynonyms", *("\t".join(term) for term in terms)]
+    file = home.parent / "terms.tsv"
+    file.write_text("\n".join(rows), encoding="utf-8")
+    VocabularyLibrary(home).add(file, Source("own", "tsv", file.name)).close()
+
+
+def found(home: Path, text: str, config: ExtractConfig | None = None) -> list[Entity]:
+    stage = ExtractStage(config or ExtractConfig())
+    stage.prepare(StageContext("demo", "extract", "job", home))
+    return list(stage.execute(DocumentContext(), document(text))[0])
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+def test_the_longest_name_is_found_with_its_concept_and_place(home: Path) -> None:
+    install(home, *TERMS)
+    text = "Breast cancers respond to MLD, and cancer did not."
+
+    entities = found(home, text)
+
+    assert [(one.curie, one.surface, text[one.start : one.end]) for one in entities] == [
+        ("X:1", "Breast cancers", "Breast cancers"),
+        ("X:2", "MLD", "MLD"),
+        ("X:3", "cancer", "cancer"),
+    ]
+    assert entities[0].name == "Breast Neoplasms"
+
+
+def test_a_longer_name_of_another_kind_stands_before_and_is_no_entity(home: Path) -> None:
+    install(home, *TERMS)
+
+    assert found(home, "The cancer registry has grown.") == []
+
+
+def test_a_name_in_capitals_is_found_only_as_it_is_written(home: Path) -> None:
+    install(home, *TERMS)
+
+    assert [one.curie for one in found(home, "It was said that WAS is a gene.")] == ["X:5"]
+
+
+def test_an_abbreviation_of_the_document_means_what_it_says_there(home: Path) -> None:
+    install(home, *TERMS)
+
+    entities = found(home, "Mild leg disorder (MLD) is known. MLD is rare.")
+    assert "X:2" not in [one.curie for one in entities]
+
+
+def test_the_bundled_sample_is_used_where_none_is_installed_or_another_is_named(
+    home: Path, tmp_path: Path
+) -> None:
+    assert [one.curie for one in found(home, "Ipilimumab for melanoma.")]
+    install(home, *TERMS)
+    assert found(home, "Ipilimumab for melanoma.") == []
+    named = tmp_path / "named.tsv"
+    named.write_text("curie\tname\tcategory\tsynonyms\nY:1\tgrumps\tbiolink:Disease\t\n", encoding="utf-8")
+    entities = found(home, "Grumps and cancer.", ExtractConfig(vocabulary=named))
+    assert [one.curie for one in entities] == ["Y:1"]
+
+
+def test_what_is_remembered_depends_on_the_vocabulary_in_use(home: Path) -> None:
+    ctx = StageContext("demo", "extract", "job", home)
+    told = [ExtractStage(ExtractConfig()).fingerprints(ctx)]
+    for terms in (TERMS, TERMS[:2], TERMS):
+        install(home, *terms)
+        told.append(ExtractStage(ExtractConfig()).fingerprints(ctx))
+
+    assert told[1] == told[3]
+    assert len({one["vocabulary"] for one in told}) == 3
+
+
+def test_a_damaged_vocabulary_stops_the_stage_with_the_command_that_mends_it(home: Path) -> None:
+    install(home, *TERMS)
+    (built,) = (home / "vocabulary" / "built").iterdir()
+    built.joinpath("names.marisa").write_bytes(b"")
+
+    with pytest.raises(VocabularyError, match="`medkg vocab build`"):
+        found(home, "anything")

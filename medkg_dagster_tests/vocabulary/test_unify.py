@@ -1,0 +1,141 @@
+"""One concept for one thing: by what sources say, by one rule, in whatever order they are read."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medkg_dagster.vocabulary.concepts import Concept, Equivalence, prefix_of
+from medkg_dagster.vocabulary.unify import Thing, unify
+
+DISEASE, CHEMICAL, GENE = "biolink:Disease", "biolink:ChemicalEntity", "biolink:Gene"
+
+
+def things(*items: Concept | Equivalence) -> dict[str, Thing]:
+    return {thing.curie: thing for thing in unify({"source": items})[0]}
+
+
+def test_a_drug_is_one_thing_with_the_names_of_all_its_sources() -> None:
+    found = things(
+        Concept("MESH:D1", "Aspirin", CHEMICAL, ("Acetysal",), tree_numbers=("D02.1",)),
+        Concept("CHEBI:1", "acetylsalicylic acid", CHEMICAL, roles=("CHEBI:2",)),
+        Concept("CHEBI:2", "analgesic", CHEMICAL),
+        Concept("DRUGBANK:1", "Aspirin", CHEMICAL, same_as=("MESH:D1",)),
+        Equivalence("MESH:D1", "CHEBI:1"),
+    )
+
+    assert found["CHEBI:1"] == Thing(
+        "CHEBI:1",
+        "acetylsalicylic acid",
+        CHEMICAL,
+        synonyms=("Aspirin", "Acetysal"),
+        equivalents=("MESH:D1", "DRUGBANK:1"),
+        tree_numbers=("D02.1",),
+        roles=("CHEBI:2",),
+        sources=("source",),
+    )
+    assert set(found) == {"CHEBI:1", "CHEBI:2"}
+
+
+def test_of_two_that_claim_one_the_surest_gets_it_and_the_other_is_listed() -> None:
+    concepts = (
+        Concept("MESH:D1", "Grumps", DISEASE),
+        Concept("MONDO:1", "broad grumps", DISEASE, same_as=("MESH:D1",)),
+        Concept("MONDO:2", "grumps", DISEASE, same_as=("MESH:D1",)),
+    )
+    found, collisions = unify({"source": concepts})
+
+    assert {thing.curie: thing.equivalents for thing in found} == {"MONDO:1": (), "MONDO:2": ("MESH:D1",)}
+    assert [(one.one, one.other, one.reason) for one in collisions] == [
+        ("MESH:D1", "MONDO:1", "it would be MONDO:2 as well as MONDO:1")
+    ]
+    curated, _ = unify({"source": (*concepts, Equivalence("MONDO:1", "MESH:D1", is_curated=True))})
+    assert {thing.curie: thing.equivalents for thing in curated} == {"MONDO:1": ("MESH:D1",), "MONDO:2": ()}
+
+
+def test_things_of_different_kinds_are_not_joined() -> None:
+    found, collisions = unify(
+        {"source": (Concept("HGNC:1", "GRU", GENE), Concept("MONDO:1", "gru", DISEASE, same_as=("HGNC:1",)))}
+    )
+
+    assert [thing.curie for thing in found] == ["HGNC:1", "MONDO:1"]
+    assert [one.reason for one in collisions] == ["one is a biolink:Gene and the other a disease"]
+
+
+def test_namesakes_of_one_kind_are_joined_where_nobody_says_otherwise() -> None:
+    found = things(
+        Concept("CHEBI:1", "mildium", CHEMICAL),
+        Concept("MESH:D1", "Mildium", CHEMICAL),
+        Concept("MONDO:1", "mildium", DISEASE),
+        Concept("CHEBI:3", "salt", CHEMICAL),
+        Concept("MESH:D3", "Salt", CHEMICAL),
+        Concept("MESH:D4", "salt", CHEMICAL),
+    )
+
+    assert found["CHEBI:1"].equivalents == ("MESH:D1",)
+    assert found.keys() == {"CHEBI:1", "MONDO:1", "CHEBI:3", "MESH:D3", "MESH:D4"}
+
+
+def test_a_former_curie_is_the_thing_it_became() -> None:
+    found = things(
+        Concept("MONDO:1", "grumps", DISEASE, former=("MONDO:9",)),
+        Concept("DOID:1", "the grumps", DISEASE, same_as=("MONDO:9",), parents=("MONDO:9", "DOID:2")),
+        Concept("DOID:2", "moods", DISEASE),
+    )
+
+    assert (found["MONDO:1"].equivalents, found["MONDO:1"].former) == (("DOID:1",), ("MONDO:9",))
+    assert found["MONDO:1"].parents == ("DOID:2",)
+
+
+def test_one_curie_of_two_sources_is_one_concept_that_both_know() -> None:
+    (thing,), _ = unify(
+        {
+            "b": [Concept("MONDO:1", "grumps", DISEASE, ("grumpiness",))],
+            "a": [Concept("MONDO:1", "the grumps", DISEASE)],
+        }
+    )
+
+    assert (thing.name, thing.synonyms, thing.sources) == ("the grumps", ("grumps", "grumpiness"), ("a", "b"))
+
+
+CURIES = st.builds(
+    "{}:{}".format, st.sampled_from(("MONDO", "HP", "MESH", "CHEBI", "HGNC")), st.integers(1, 3)
+)
+ITEMS = st.lists(
+    st.one_of(
+        st.builds(
+            Concept,
+            CURIES,
+            st.sampled_from(("a", "b", "A")),
+            st.sampled_from((DISEASE, CHEMICAL, GENE, "biolink:NamedThing")),
+            same_as=st.lists(CURIES, max_size=2, unique=True).map(tuple),
+            parents=st.lists(CURIES, max_size=2, unique=True).map(tuple),
+        ),
+        st.builds(Equivalence, CURIES, CURIES, st.booleans()),
+    ),
+    max_size=12,
+    unique_by=lambda item: item.curie if isinstance(item, Concept) else (item.one, item.other, "pair"),
+)
+
+
+@given(ITEMS, st.randoms(use_true_random=False))
+def test_the_order_of_what_is_read_makes_no_difference(
+    items: list[Concept | Equivalence], random: object
+) -> None:
+    shuffled = list(items)
+    random.shuffle(shuffled)  # type: ignore[attr-defined] # Hypothesis gives a Random
+
+    assert unify({"source": items}) == unify({"source": shuffled})
+
+
+@given(ITEMS)
+def test_every_concept_is_in_one_thing_that_has_one_of_each_source(
+    items: list[Concept | Equivalence],
+) -> None:
+    found, _ = unify({"source": items})
+
+    members = [curie for thing in found for curie in (thing.curie, *thing.equivalents)]
+    assert sorted(members) == sorted(item.curie for item in items if isinstance(item, Concept))
+    for thing in found:
+        prefixes = [prefix_of(curie) for curie in (thing.curie, *thing.equivalents)]
+        assert len(prefixes) == len(set(prefixes))
