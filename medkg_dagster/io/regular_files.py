@@ -45,15 +45,8 @@ def read_regular(
         RefusedFileError: It is no regular file, too large, or outside the folder.
         OSError: It is missing or cannot be read.
     """
-    target = path
-    found = os.lstat(path)
-    if stat.S_ISLNK(found.st_mode) or not is_folder_resolved:
-        target = resolve_link(path, within)
-        found = os.lstat(target)
-    _refuse_special(path, found)
-    with open(target, "rb", buffering=0, opener=_open_at_once) as stream:
+    with open_regular(path, within=within, is_folder_resolved=is_folder_resolved) as stream:
         found = os.fstat(stream.fileno())
-        _refuse_special(path, found)
         content = stream.read(min(found.st_size, limit) + 1) or b""
         if len(content) != found.st_size:
             content += _rest(stream, limit + 1 - len(content))
@@ -61,6 +54,33 @@ def read_regular(
         remedy = f"; raise {option} or split the file" if option else ""
         raise RefusedFileError(errno.EFBIG, f"it has more than {limit:,} bytes{remedy}", str(path))
     return content
+
+
+def open_regular(path: Path, *, within: Path | None = None, is_folder_resolved: bool = False) -> FileIO:
+    """Open a regular file to read it piece by piece; the caller holds the bounds.
+
+    Args:
+        path: The file, or a link to it.
+        within: A folder that links must not lead out of; None lets them lead anywhere.
+        is_folder_resolved: Whether `resolve_link` was asked of the folder that it is in.
+
+    Raises:
+        RefusedFileError: It is no regular file, or outside the folder.
+        OSError: It is missing or cannot be read.
+    """
+    target = path
+    found = os.lstat(path)
+    if stat.S_ISLNK(found.st_mode) or not is_folder_resolved:
+        target = resolve_link(path, within)
+        found = os.lstat(target)
+    _refuse_special(path, found)
+    stream = open(target, "rb", buffering=0, opener=_open_at_once)  # noqa: SIM115 - the caller closes it
+    try:
+        _refuse_special(path, os.fstat(stream.fileno()))
+    except RefusedFileError:
+        stream.close()
+        raise
+    return stream
 
 
 def _rest(stream: FileIO, limit: int) -> bytes:

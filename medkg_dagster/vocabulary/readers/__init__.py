@@ -16,7 +16,11 @@ Raises:
     VocabularyError: It is not of the format, damaged, or says what cannot be; the message names the line.
 """
 
-_MODULES = {"indra": "indra", "tsv": "tsv"}
+_MODULES = {
+    "indra": "indra",
+    "obo": "obo",
+    "tsv": "tsv",
+}
 
 FORMATS = tuple(sorted(_MODULES))
 """The formats that can be read."""
