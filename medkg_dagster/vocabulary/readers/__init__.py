@@ -17,8 +17,15 @@ Raises:
 """
 
 _MODULES = {
+    "drugbank-csv": "drugbank_csv",
+    "hgnc-tsv": "hgnc_tsv",
     "indra": "indra",
+    "kgx": "kgx",
+    "mesh-ascii": "mesh_ascii",
+    "mesh-xml": "mesh_xml",
     "obo": "obo",
+    "obograph": "obograph",
+    "sssom": "sssom",
     "tsv": "tsv",
 }
 
