@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _FORMAT = 1
 _PARENTS = [field.name for field in fields(Thing)].index("parents")
+_ABBREVIATION = 3
 _LONGEST = 120
 """Longer names, nearly all of them chemical formulas, are not looked for in text."""
 
@@ -141,11 +142,16 @@ def _written(things: Sequence[Thing]) -> Iterator[tuple[str, int, int, int]]:
     """Yield folded names with what each can mean: how likely (less is likelier), the thing, which name."""
     for number, thing in enumerate(things):
         for which, name in enumerate((thing.name, *thing.synonyms)):
-            if len(name) > _LONGEST or "\x00" in name:
+            if len(name) > _LONGEST or "\x00" in name or (which and _is_lowered(name)):
                 continue
             for form in forms(name):
                 for rank, variant in enumerate(variants(form)):
                     yield fold(variant), 2 * (which > 0) + (rank > 0), number, which
+
+
+def _is_lowered(synonym: str) -> bool:
+    """Say whether a synonym is an abbreviation in lower case, as MONDO has them: any word would be one."""
+    return len(synonym) <= _ABBREVIATION and synonym.isalpha() and synonym.islower()
 
 
 def _curies(things: Sequence[Thing]) -> dict[str, int]:
@@ -262,6 +268,15 @@ class VocabularyArtefact:
             found |= new
             pending += new
         return frozenset(found)
+
+    def has_descendants(self, number: int, most: int) -> bool:
+        """Say whether more than so many things are of the kind of a thing, without counting them all."""
+        found, pending = {number}, [number]
+        while pending and len(found) <= most + 1:
+            new = set(self._line(pending.pop())[0]) - found
+            found |= new
+            pending += new
+        return len(found) > most + 1
 
     def close_names(self, name: str, limit: int = 5) -> tuple[str, ...]:
         """Return names that begin as a name that was not found does."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 _OF_PREFIX = {
     "MONDO": "biolink:Disease",
@@ -44,3 +44,44 @@ def category_of_mesh(tree_numbers: Sequence[str]) -> str:
         if any(number.startswith(branch) for number in tree_numbers):
             return category
     return _ELSE
+
+
+# An ontology's own root of what its prefix stands for; what is not below it is something else.
+_ROOTS = {"HP": "HP:0000118"}
+
+# Classes below which all is of another category than the prefix says.
+_BELOW = {"CHEBI:50906": "biolink:ChemicalRole", "CHEBI:36342": _ELSE, "MONDO:0021125": _ELSE}
+
+
+def categories_by_place(parents: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return the category of each concept that by its place in an ontology is not what its prefix says.
+
+    That are modifiers, courses and frequencies of HPO and characteristics of MONDO ("rare"), which are no
+    diseases, and roles and particles of ChEBI, which are no chemicals.
+
+    Args:
+        parents: By CURIE what it is a kind of.
+    """
+    children: dict[str, list[str]] = {}
+    for curie, above in parents.items():
+        for one in above:
+            children.setdefault(one, []).append(curie)
+    found: dict[str, str] = {}
+    for prefix, root in _ROOTS.items():
+        if root in parents:
+            below = _below(root, children)
+            found |= {
+                curie: _ELSE for curie in parents if curie.startswith(f"{prefix}:") and curie not in below
+            }
+    for root, category in _BELOW.items():
+        found |= dict.fromkeys(_below(root, children), category)
+    return found
+
+
+def _below(root: str, children: Mapping[str, Iterable[str]]) -> set[str]:
+    found, pending = {root}, [root]
+    while pending:
+        new = set(children.get(pending.pop(), ())) - found
+        found |= new
+        pending += new
+    return found

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from medkg_dagster.vocabulary.categories import categories_by_place
 from medkg_dagster.vocabulary.concepts import Concept, Equivalence, prefix_of
 from medkg_dagster.vocabulary.names import fold
 
@@ -130,6 +131,10 @@ def _gathered(
             for other in item.same_as:
                 pair = (min(item.curie, other), max(item.curie, other))
                 said[pair] = pair in said
+    elsewhere = categories_by_place({curie: concept.parents for curie, concept in concepts.items()})
+    for curie, category in elsewhere.items():
+        if curie in concepts:
+            concepts[curie] = replace(concepts[curie], category=category)
     return concepts, said, known_by
 
 

@@ -184,7 +184,7 @@ def test_an_escaped_nul_that_a_stage_wrote_stays_readable_after_a_change(job: Ga
     job.set("\x00 and \udc80", path="title")
     job.set(True)
 
-    assert job.job.fields == {"title": "\x00 and \udc80", "ready": True}
+    assert job.job.fields == {"title": "\x00 and \\udc80", "ready": True}
     assert job.review().opened == 1
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from medkg_dagster.vocabulary.categories import category_of, category_of_mesh
+from medkg_dagster.vocabulary.categories import categories_by_place, category_of, category_of_mesh
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,32 @@ def test_the_prefix_of_a_source_decides(prefix: str, category: str) -> None:
 
 def test_what_is_not_known_is_a_named_thing() -> None:
     assert category_of("XYZ") == "biolink:NamedThing"
+
+
+def test_what_is_not_where_its_prefix_belongs_is_something_else() -> None:
+    parents = {
+        "HP:0000001": (),
+        "HP:0000118": ("HP:0000001",),
+        "HP:0001": ("HP:0000118",),
+        "HP:0002": ("HP:0001",),
+        "HP:0012823": ("HP:0000001",),
+        "HP:0003": ("HP:0012823",),
+        "CHEBI:50906": (),
+        "CHEBI:1": ("CHEBI:50906",),
+        "CHEBI:2": ("CHEBI:24431",),
+        "MONDO:0021125": (),
+        "MONDO:1": ("MONDO:0021125",),
+        "MONDO:2": (),
+    }
+
+    assert categories_by_place(parents) == {
+        **dict.fromkeys(("HP:0000001", "HP:0012823", "HP:0003"), "biolink:NamedThing"),
+        **dict.fromkeys(("CHEBI:50906", "CHEBI:1"), "biolink:ChemicalRole"),
+        "CHEBI:36342": "biolink:NamedThing",
+        **dict.fromkeys(("MONDO:0021125", "MONDO:1"), "biolink:NamedThing"),
+    }
+
+
+def test_of_an_ontology_without_its_root_nothing_is_known_by_place() -> None:
+    found = categories_by_place({"HP:1": (), "HP:2": ("HP:1",)})
+    assert not [curie for curie in found if curie.startswith("HP:")]

@@ -147,7 +147,7 @@ def test_a_preferred_name_stands_before_a_synonym(tmp_path: Path) -> None:
         assert found.find("Shared") == (1, 0)
 
 
-NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\n\x00"), min_size=1, max_size=12).filter(
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\n\x00"), min_size=4, max_size=12).filter(
     str.strip
 )
 

@@ -28,6 +28,13 @@ FOUND = frozenset(
 )
 """The categories of what becomes a mention."""
 
+_SHADOWLESS = frozenset({"biolink:ChemicalRole"})
+"""Of these a longer name hides no shorter one: dopamine is a chemical in the role "dopamine agonist"."""
+
+_GENERIC, _GENERIC_HEADING = 150, 1500
+"""What has more kinds is a class of things ("protein", "syndrome") and no thing to be named; a heading of
+MeSH, under which articles are sought ("anemia"), may have more."""
+
 _BEGIN = re.compile(r"(?<!\w)[^\W_]")
 
 
@@ -41,6 +48,7 @@ class InstalledVocabulary:
     def __init__(self, artefact: VocabularyArtefact) -> None:
         self._artefact = artefact
         self._known: dict[int, Concept] = {}
+        self._generic: dict[int, bool] = {}
 
     @property
     def version(self) -> str:
@@ -73,6 +81,14 @@ class InstalledVocabulary:
             thing = self._artefact.thing(number)
             found = Concept(thing.curie, thing.name, thing.category, thing.synonyms)
             self._known[number] = found
+        return found
+
+    def is_generic(self, number: int) -> bool:
+        """Say whether a thing is a class of very many others."""
+        found = self._generic.get(number)
+        if found is None:
+            most = _GENERIC_HEADING if self._artefact.thing(number).tree_numbers else _GENERIC
+            found = self._generic[number] = self._artefact.has_descendants(number, most)
         return found
 
     def matcher(self, min_term_length: int) -> InstalledMatcher:
@@ -113,18 +129,20 @@ class InstalledMatcher:
             for end, name in reversed(self._artefact.prefixes(folded, start)):
                 if end - start < self._min_length or not is_bounded(folded, start, end):
                     continue
-                concept = self._meant(name, spelled, start)
-                if concept is not None:
-                    done = end
-                    if concept.category in FOUND:
-                        yield Mention(start, end, concept)
-                    break
+                number = self._meant(name, spelled, start)
+                concept = None if number is None else self._vocabulary.concept(number)
+                if number is None or concept is None or concept.category in _SHADOWLESS:
+                    continue
+                done = end
+                if concept.category in FOUND and not self._vocabulary.is_generic(number):
+                    yield Mention(start, end, concept)
+                break
 
-    def _meant(self, name: int, spelled: str, start: int) -> Concept | None:
-        """Return the likeliest concept that is written so."""
+    def _meant(self, name: int, spelled: str, start: int) -> int | None:
+        """Return the number of the likeliest thing that is written so."""
         for meaning in self._artefact.meanings(name):
             if all(spelled.startswith(written, start + place) for place, written in meaning.acronyms):
-                return self._vocabulary.concept(meaning.thing)
+                return meaning.thing
         return None
 
 

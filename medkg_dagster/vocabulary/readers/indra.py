@@ -116,12 +116,12 @@ def _descriptors(tables: _Tables) -> Iterator[Concept]:
 def _supplementary(tables: _Tables, trees: Mapping[str, tuple[str, ...]]) -> Iterator[Concept]:
     """Yield the supplementary records; each is of the kind of the headings that it is mapped to."""
     for _, (identifier, name, others, headings, *_) in tables.rows("mesh_supp_id_label_mappings.tsv", 4):
-        mapped = tuple(curie_of("MESH", one) for one in _split(headings.replace("|", ","), ","))
+        # What a record is mapped to is where it is indexed, and not what it is a kind of.
+        mapped = [curie_of("MESH", one) for one in _split(headings.replace("|", ","), ",")]
         numbers = tuple(number for one in mapped for number in trees.get(one, ()))
         yield Concept(
             *(curie_of("MESH", identifier), name, category_of_mesh(numbers)),
             synonyms=_split(others, "|"),
-            parents=mapped,
         )
 
 

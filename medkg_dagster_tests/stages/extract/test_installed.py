@@ -9,8 +9,11 @@ import pytest
 from medkg_dagster.errors import VocabularyError
 from medkg_dagster.stage_api import DocumentContext, Entity, StageContext
 from medkg_dagster.stages.extract import ExtractConfig
+from medkg_dagster.stages.extract.installed import InstalledVocabulary
 from medkg_dagster.stages.extract.stage import ExtractStage
+from medkg_dagster.vocabulary.artefact import VocabularyArtefact, write_artefact
 from medkg_dagster.vocabulary.library import Source, VocabularyLibrary
+from medkg_dagster.vocabulary.unify import Thing
 from medkg_dagster_tests.stages.extract.test_stage import document
 
 TERMS = (
@@ -103,3 +106,35 @@ def test_a_damaged_vocabulary_stops_the_stage_with_the_command_that_mends_it(hom
 
     with pytest.raises(VocabularyError, match="`medkg vocab build`"):
         found(home, "anything")
+
+
+def test_a_role_hides_no_chemical_in_it(home: Path) -> None:
+    install(
+        home,
+        ("X:1", "dopamine", "biolink:ChemicalEntity", ""),
+        ("X:2", "dopamine agonist", "biolink:ChemicalRole", ""),
+    )
+
+    assert [one.surface for one in found(home, "A dopamine agonist was given.")] == ["dopamine"]
+
+
+def test_a_class_of_very_many_things_is_not_named_but_a_heading_of_mesh_is(tmp_path: Path) -> None:
+    things = [
+        Thing("A:0", "syndrome", "biolink:Disease"),
+        Thing("A:1", "anemia", "biolink:Disease", tree_numbers=("C15.378",)),
+        *(Thing(f"B:{n}", f"kind {n}", "biolink:Disease", parents=("A:0", "A:1")) for n in range(151)),
+    ]
+    with VocabularyArtefact(write_artefact(tmp_path, things, [], {})) as artefact:
+        matcher = InstalledVocabulary(artefact).matcher(3)
+        assert [one.concept.curie for one in matcher.find("The syndrome is anemia of kind 7.")] == [
+            "A:1",
+            "B:7",
+        ]
+
+
+def test_an_abbreviation_in_lower_case_is_no_name(home: Path) -> None:
+    install(
+        home, ("X:1", "fish eye disease", "biolink:Disease", "fed|FED"), ("X:2", "flu", "biolink:Disease", "")
+    )
+
+    assert [one.surface for one in found(home, "They were fed, FED or had flu.")] == ["FED", "flu"]
