@@ -55,12 +55,14 @@ def read(path: Path, left_out: Counter[str] | None = None) -> Iterator[Concept]:
             remove_comments=True,
             remove_pis=True,
         )
+        is_checked = False
         try:
             for event, element in events:
                 source.line = _line(element) or source.line
-                if event == "start":
-                    _check_start(element, source)
-                elif element.tag in _RECORDS:
+                if not is_checked:
+                    _check_document_type(element, source)
+                    is_checked = True
+                if event == "end" and element.tag in _RECORDS:
                     yield mesh_concept(_record(element, source), source)
                     _let_go(element)
         except etree.XMLSyntaxError as error:
@@ -71,9 +73,7 @@ def read(path: Path, left_out: Counter[str] | None = None) -> Iterator[Concept]:
     source.check_any("record")
 
 
-def _check_start(element: etree._Element, source: SourceFile) -> None:
-    if element.getparent() is not None:
-        return
+def _check_document_type(element: etree._Element, source: SourceFile) -> None:
     subset = element.getroottree().docinfo.internalDTD
     if subset is not None and next(iter(subset.iterentities()), None) is not None:  # type: ignore[attr-defined] # lxml-stubs lacks it
         raise source.error("the document type declares entities, which may be bombs; remove them")
@@ -96,6 +96,10 @@ def _let_go(element: etree._Element) -> None:
 
 def _record(element: etree._Element, source: SourceFile) -> MeshRecord:
     kind = str(element.tag).removesuffix("Record")
+    if (reference := next(element.iter(etree.Entity), None)) is not None:
+        raise source.error(
+            f"the record refers to {reference.text}, which is not declared; write the character"
+        )
     record = MeshRecord(
         identifier=_text(element, f"{kind}UI" if kind == "Descriptor" else "SupplementalRecordUI"),
         name=_text(

@@ -38,10 +38,11 @@ def read(path: Path, left_out: Counter[str] | None = None) -> Iterator[Concept]:
     source = SourceFile(path, left_out, limit=_MAX_BYTES)
     with source.opened() as stream:
         content = stream.read()
+    graphs = _graphs(content, source)
     lines = _lines_of_ids(content)
     terms: list[Term] = []
     ontology, edges = "", []
-    for graph in _graphs(content, source):
+    for graph in graphs:
         ontology = ontology or _ontology(str(graph.get("id", "")))
         for node in _list(graph, "nodes", source):
             terms.extend(_terms(node, lines, source))

@@ -183,6 +183,11 @@ def test_records_in_ascii_are_read_and_take_the_category_of_their_headings(tmp_p
         ("mesh-xml", descriptors(record("D1", "")), "4: MESH:D1 has no name"),
         ("mesh-xml", descriptors(record("", "a")), "4: the record 'a' has no identifier"),
         ("mesh-xml", descriptors(record("D 1", "a")), "4: 'MESH:D 1' is not a CURIE"),
+        (
+            "mesh-xml",
+            descriptors(record("D1", "a").replace(">a<", ">&alpha;<")),
+            "4: the record refers to &alpha;",
+        ),
         ("mesh-xml", descriptors(), "1: the file names no record"),
         ("mesh-xml", "<Other>\n</Other>\n", "1: the file names no record"),
         ("mesh-xml", HEAD + record("D1", "a") + "<DescriptorRecord>\n", "10: not well-formed XML"),
@@ -211,11 +216,13 @@ def test_what_may_befall_any_file_is_told(kind: str, content: str, tmp_path: Pat
 BOMB = '<!ENTITY e0 "bomb">' + "".join(f'<!ENTITY e{i + 1} "' + f"&e{i};" * 10 + '">' for i in range(9))
 
 
-@pytest.mark.parametrize("root", ["<DescriptorRecordSet>&e9;", '<DescriptorRecordSet x="&e9;">'])
+@pytest.mark.parametrize(
+    "root", ["<DescriptorRecordSet>&e9;", '<DescriptorRecordSet x="&e9;">', "<Other>&e9;"]
+)
 def test_an_xml_bomb_is_refused(root: str, tmp_path: Path) -> None:
     content = f"<!DOCTYPE DescriptorRecordSet [{BOMB}]>\n{root}{record('D1', 'a')}</DescriptorRecordSet>"
     said = refusal(tmp_path, "mesh-xml", content)
-    assert said.startswith(("2: the document type declares entities", "2: not well-formed XML"))
+    assert "declares entities" in said or "entity amplification" in said
 
 
 def test_a_file_is_never_reached_through_an_entity(tmp_path: Path) -> None:
