@@ -203,6 +203,7 @@ class Attendant:
         self._idle = IdlePhases(DAEMON_PATIENCE_SECONDS if self._has_daemon else 0.0)
         self._running: JobPhase | None = None
         self._starters: set[str] = set()
+        self._refused_before: set[str] = set()
         self._has_ended = False
         self._worked_at: float | None = None
 
@@ -232,6 +233,7 @@ class Attendant:
                 click.echo(f"medkg: {phase.starter} is to start it; {until}", err=True)
 
     def _start(self, phase: JobPhase) -> None:
+        from medkg_dagster.ledger import RunStatus
         from medkg_dagster.runtime.launch import launcher
 
         if self._has_daemon:
@@ -243,6 +245,8 @@ class Attendant:
         claimed = self._book.phases.claim(phase.key, phase.phase, starter)
         if claimed is not None and claimed.starter == starter:
             work = self._pipeline.work.get(phase.phase)
+            runs = self._book.runs.of_job(phase.key)
+            self._refused_before = {run.run_id for run in runs if run.status is RunStatus.REFUSED}
             self._launched.run(claimed, work.declared if work else None)
             self._running, self._has_ended = claimed, False
 
@@ -256,10 +260,21 @@ class Attendant:
             return None
         started, self._running = self._running, None
         phase = next((item for item in phases if item.phase == started.phase), started)
+        if self._was_refused(phase):
+            click.echo("medkg: another run has begun it meanwhile; following that one", err=True)
+            return None
         self._worked_at = time.monotonic() if phase.is_work else None
         never_began = phase.status is PhaseStatus.DUE and phase.starter is not None
         is_open = phase.status is not PhaseStatus.DUE and job.status is JobStatus.RUNNING
         return self._lost(phase) if never_began or is_open or self._runs_at_work(phase) else None
+
+    def _was_refused(self, phase: JobPhase) -> bool:
+        """Say whether it was another run's turn by the time that the process came to it."""
+        from medkg_dagster.ledger import RunStatus
+
+        runs = [run for run in self._book.runs.of_job(phase.key) if run.job_name == phase.phase]
+        refused = {run.run_id for run in runs if run.status is RunStatus.REFUSED} - self._refused_before
+        return bool(refused) and phase.run_id not in {None, *refused}
 
     def _runs_at_work(self, phase: JobPhase) -> list[str]:
         """Return the runs of a phase that have not said how they ended."""

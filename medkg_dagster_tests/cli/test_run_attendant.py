@@ -1,0 +1,85 @@
+"""What `medkg run` does about the process it started, by what the ledger says of it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from medkg_dagster.cli.run import Attendant
+from medkg_dagster.ledger import JobKey, JobLedger, JobPhase, JobStatus, RunStatus
+from medkg_dagster.runtime.launch import Launcher
+from medkg_dagster_tests.end_to_end.shipped_pipeline import shipped
+from medkg_dagster_tests.ledger.stage_histories import LedgerRun
+
+KEY = JobKey("auto", "default")
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[JobLedger]:
+    with closing(JobLedger.open(tmp_path / "home")) as ledger:
+        ledger.phases.submit(KEY, "auto", {}, actor="ann")
+        yield ledger
+
+
+class Command:
+    """`medkg run` that has started a process, which ends when it is told what to run."""
+
+    def __init__(self, book: JobLedger, folder: Path, stack: ExitStack) -> None:
+        process = stack.enter_context(
+            subprocess.Popen(["head", "-n", "1"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        )
+        self.book = book
+        self.launched = Launcher(process, folder / "log")
+        plan = shipped()[1]
+        self.attendant = Attendant(folder, book, plan, self.launched, has_daemon=False, stack=stack)
+        assert self.look() is None
+        process.wait()
+
+    @property
+    def phase(self) -> JobPhase:
+        (phase,) = self.book.phases.of_job(KEY)
+        return phase
+
+    def look(self) -> int | None:
+        return self.attendant(self.book.jobs.get(KEY), self.book.phases.of_job(KEY))
+
+
+@pytest.fixture
+def command(book: JobLedger, tmp_path: Path) -> Iterator[Command]:
+    with ExitStack() as stack:
+        yield Command(book, tmp_path, stack)
+
+
+def run(book: JobLedger, name: str, attempt: int | None) -> LedgerRun:
+    return LedgerRun(book, KEY, shipped()[1].stage_names, name, attempt, "auto")
+
+
+def test_a_run_that_somebody_began_meanwhile_is_followed_and_not_called_lost(
+    command: Command, book: JobLedger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.phase.starter is not None
+    theirs, ours = run(book, "theirs", None), run(book, "ours", command.phase.attempt)
+    theirs.start()
+    book.phases.begin(KEY, "auto", theirs.identity)
+    ours.start()
+    book.runs.end(KEY, ours.identity, RunStatus.REFUSED, "it was begun already")
+
+    assert [command.look() for _ in range(3)] == [None] * 3
+    assert "another run has begun it meanwhile" in capsys.readouterr().err
+    assert book.jobs.get(KEY).status is JobStatus.RUNNING
+
+    theirs.finish()
+    assert book.jobs.get(KEY).status is JobStatus.SUCCEEDED
+
+
+def test_a_run_whose_process_ended_without_a_word_is_called_lost(command: Command, book: JobLedger) -> None:
+    ours = run(book, "ours", command.phase.attempt)
+    ours.start()
+    book.phases.begin(KEY, "auto", ours.identity)
+
+    assert [command.look(), command.look()] == [None, 1]
+    assert book.jobs.get(KEY).status is JobStatus.FAILED
