@@ -12,6 +12,7 @@ from medkg_dagster.runtime.tags import PROCESS_TAG
 
 _WATCH_SECONDS = 1.0
 _START_TIME = 21 - 2  # field 22 of /proc/PID/stat, counted from the one behind the command's closing bracket
+_ENDED = {"Z", "X"}
 
 
 def process_tags(run_id: str) -> dict[str, str]:
@@ -30,7 +31,7 @@ def process_of(run_id: str, tags: Mapping[str, str]) -> str:
 
 def this_process() -> str:
     """Return a text that names this process, also once its number is used again."""
-    return _name(os.getpid(), _start_time(os.getpid()))
+    return _name(os.getpid(), _state_of(os.getpid())[1])
 
 
 def is_gone(process: str) -> bool:
@@ -57,7 +58,9 @@ def is_here(process: str) -> bool:
         return False
     except PermissionError:
         return True  # somebody else's
-    return not started or started == _start_time(int(pid))
+    state, began = _state_of(int(pid))
+    # One that was killed, and that nobody has asked about yet, has ended all the same.
+    return state not in _ENDED and (not started or started == began)
 
 
 def end_with(process: str) -> None:
@@ -88,10 +91,11 @@ def _name(pid: int, started: str) -> str:
     return f"{pid}+{started}@{socket.gethostname()}"
 
 
-def _start_time(pid: int) -> str:
-    """Return when a process began, in ticks since boot; empty where the system does not tell."""
+def _state_of(pid: int) -> tuple[str, str]:
+    """Return a process's state and when it began, in ticks since boot; empty where that is not told."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
-        return ""
-    return stat.rpartition(")")[2].split()[_START_TIME]
+        return "", ""
+    fields = stat.rpartition(")")[2].split()
+    return fields[0], fields[_START_TIME]
