@@ -177,6 +177,8 @@ class Document(Value):
         versions: CURIEs of what it states to be versions of itself, such as its preprint.
         retracts: CURIEs of the articles whose retraction it is the notice of.
         synthetic: Whether it is invented, and no evidence; all that is made of it is marked so.
+        study_type: Of a registered study what its registry says it is (`INTERVENTIONAL`, `OBSERVATIONAL`,
+            `EXPANDED_ACCESS`); None where it says nothing, and of other documents.
     """
 
     id: str
@@ -198,6 +200,7 @@ class Document(Value):
     versions: tuple[str, ...] = ()
     retracts: tuple[str, ...] = ()
     synthetic: bool = False
+    study_type: str | None = None
 
     def header(self) -> dict[str, Any]:
         """Return what is to be known of the document without its text."""

@@ -9,6 +9,8 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from pydantic import Field
+
 from medkg_dagster.domain import Value
 
 
@@ -25,6 +27,8 @@ class Entity(Value):
         end: One past the last character; None for a structured field.
         method: `structured` (the source's own field) or `dictionary` (matched in the text).
         negated: Whether the mention stands under a negation ("no evidence of ...").
+        extractor: Which extractor found it, with its version; empty for a structured field.
+        vocabulary: The version of the vocabulary that the concept is from; empty where there is none.
     """
 
     document_id: str
@@ -36,6 +40,8 @@ class Entity(Value):
     end: int | None = None
     method: str
     negated: bool = False
+    extractor: str = ""
+    vocabulary: str = ""
 
 
 class Claim(Value):
@@ -56,6 +62,10 @@ class Claim(Value):
         primary_knowledge_source: infores CURIE of the resource that makes the statement.
         knowledge_level: Biolink knowledge level, for example `knowledge_assertion`.
         agent_type: Biolink agent type, for example `text_mining_agent`.
+        qualifiers: What narrows the statement, by slot of the Biolink Model, for example
+            `object_direction_qualifier` -> `decreased`.
+        extractor: Which extractor said it, with its version, for example `dictionary 1`; empty for none.
+        vocabulary: The version of the vocabulary that its ends are from; empty where there is none.
     """
 
     id: str
@@ -72,6 +82,9 @@ class Claim(Value):
     primary_knowledge_source: str
     knowledge_level: str
     agent_type: str
+    qualifiers: dict[str, str | int | float] = Field(default_factory=dict)
+    extractor: str = ""
+    vocabulary: str = ""
 
 
 class Node(Value):

@@ -199,6 +199,7 @@ class Metadata:
         retracted: Why it must not be used as evidence.
         versions: CURIEs of what it states to be versions of itself.
         retracts: CURIEs of the articles whose retraction it is the notice of.
+        study_type: What its registry says a study is.
     """
 
     id: str | None
@@ -212,6 +213,7 @@ class Metadata:
     retracted: str | None = None
     versions: Iterable[str] = ()
     retracts: Iterable[str] = ()
+    study_type: str | None = None
 
 
 _BULLET = re.compile(r"[*•‣▪▫●○■□◦➢✓·]\s+(?=\S)")
@@ -290,4 +292,5 @@ def make_document(
         versions=tuple(dict.fromkeys(metadata.versions)),
         retracts=tuple(dict.fromkeys(metadata.retracts)),
         synthetic=payload.synthetic,
+        study_type=metadata.study_type,
     )

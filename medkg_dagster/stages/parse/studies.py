@@ -76,6 +76,7 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
         date=study.date(),
         url=f"https://clinicaltrials.gov/study/{study.nct_id}",
         annotations=_annotations(study),
+        study_type=study.text("protocolSection.designModule.studyType").strip().upper() or None,
     )
     document = make_document(payload, builder, metadata, references=_references(study))
     return with_text_kept(document, study_texts(study.data))
