@@ -8,6 +8,7 @@ DAGSTER_HOME ?= $(MEDKG_HOME)/dagster
 HOST ?= 127.0.0.1
 PORT ?= 3000
 PYTEST_ARGS ?=
+EVAL_ARGS ?=
 # Three test processes on two cores, as what takes long often waits; 0 runs the tests in one, for a debugger.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(-(-len(os.sched_getaffinity(0)) * 3 // 2))' 2>/dev/null || echo auto)
 SHARED := --dist loadfile --no-loadscope-reorder
@@ -21,7 +22,7 @@ CLEAN := -u MEDKG_HOME -u DAGSTER_HOME -u PYTHONDONTWRITEBYTECODE
 export MEDKG_HOME DAGSTER_HOME
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: help install demo demo-pdf test lint types contracts docs pytest coverage test-pythons soak dev bench eval-parse lock clean
+.PHONY: help install demo demo-pdf test lint types contracts docs pytest coverage test-pythons soak dev bench eval eval-parse lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -100,8 +101,11 @@ dev: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml ## Open the Dagster UI (webserver
 bench: $(INSTALLED) ## Measure the figures the documentation states, as ratios side by side
 	env $(CLEAN) $(BIN)/python -m benchmarks
 
+eval: $(INSTALLED) ## Measure what documents keep and what is found in them, against gold corpora
+	env $(CLEAN) $(BIN)/python -m evaluation $(EVAL_ARGS)
+
 eval-parse: $(INSTALLED) ## Measure how much of real and of made documents parsing keeps
-	env $(CLEAN) $(BIN)/python -m evaluation
+	env $(CLEAN) $(BIN)/python -m evaluation jats studies pdf pages
 
 lock: $(INSTALLED) ## Resolve the dependencies anew
 	$(BIN)/pip install --quiet uv

