@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
 from medkg_dagster.domain import Value
+
+Certainty = Literal["asserted", "possible"]
+"""How sure a document is of what it states."""
 
 
 class Entity(Value):
@@ -66,6 +69,9 @@ class Claim(Value):
             `object_direction_qualifier` -> `decreased`.
         extractor: Which extractor said it, with its version, for example `dictionary 1`; empty for none.
         vocabulary: The version of the vocabulary that its ends are from; empty where there is none.
+        certainty: `asserted`, or `possible` where the document only holds it possible, or where it follows
+            from the document as a whole rather than from its sentence alone.
+        background: Whether it is told as known before, and is no finding of this document.
     """
 
     id: str
@@ -85,6 +91,8 @@ class Claim(Value):
     qualifiers: dict[str, str | int | float] = Field(default_factory=dict)
     extractor: str = ""
     vocabulary: str = ""
+    certainty: Certainty = "asserted"
+    background: bool = False
 
 
 class Node(Value):
