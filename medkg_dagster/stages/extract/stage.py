@@ -7,10 +7,11 @@ from functools import cached_property
 
 from medkg_dagster.stage_api import Claim, Document, DocumentContext, Entity, StageContext
 from medkg_dagster.stages.extract import ExtractConfig
-from medkg_dagster.stages.extract.claims import sentence_claims, trial_claims
+from medkg_dagster.stages.extract.claims import sentence_claims
 from medkg_dagster.stages.extract.installed import InstalledMatcher, InstalledVocabulary, installed
 from medkg_dagster.stages.extract.mentions import Matcher, Mention, ShortForms, find_definitions
 from medkg_dagster.stages.extract.sentences import Sentence, document_sentences, is_negated
+from medkg_dagster.stages.extract.study_claims import study_claims
 from medkg_dagster.stages.extract.terms import (
     CONDITION_ROLES,
     INTERVENTION_ROLES,
@@ -91,7 +92,7 @@ class ExtractStage:
         entities = [entity for _, entity in grounded if entity]
         interventions = [entity for role, entity in grounded if entity and role in INTERVENTION_ROLES]
         conditions = [entity for role, entity in grounded if entity and role in CONDITION_ROLES]
-        return entities, list(trial_claims(document, interventions, conditions, sentences))
+        return entities, list(study_claims(document, interventions, conditions, sentences))
 
     def _text(self, document: Document, sentences: Sequence[Sentence]) -> tuple[list[Entity], list[Claim]]:
         entities: list[Entity] = []
