@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import Field
 
 from medkg_dagster.domain import Value
+from medkg_dagster.domain.biolink import ASSOCIATION
 
 Certainty = Literal["asserted", "possible"]
 """How sure a document is of what it states."""
@@ -103,16 +104,34 @@ class Node(Value):
         name: Preferred name.
         category: Biolink categories, the most specific first.
         synthetic: Whether only invented documents speak of it.
+        synonyms: Its other names.
+        equivalents: Other CURIEs of the same thing.
+        sources: What describes it, with its version: vocabularies; of a document the infores CURIE.
+        licence: Of a document, its licence as its source states it.
+        document_id: The id in the pipeline of the document that it is; None for anything else.
     """
 
     id: str
     name: str
     category: tuple[str, ...]
     synthetic: bool = False
+    synonyms: tuple[str, ...] = ()
+    equivalents: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    licence: str | None = None
+    document_id: str | None = None
+
+    @property
+    def rank(self) -> tuple[Any, ...]:
+        """What decides between two that say something else of one CURIE; the least is kept.
+
+        The document itself goes before those that cite it, then the most specific category goes first.
+        """
+        return (self.document_id is None, -len(self.category), self.category, self.name, repr(self))
 
 
 class Edge(Value):
-    """One claim-backed edge of the graph; its evidence is one sentence of one document.
+    """One statement of one document, an edge of the graph.
 
     Attributes:
         id: The claim's id.
@@ -124,12 +143,22 @@ class Edge(Value):
         knowledge_level: Biolink knowledge level.
         agent_type: Biolink agent type.
         publications: CURIEs of the documents that support it.
-        supporting_text: The sentence.
+        supporting_text: The sentence; empty where a structured field says it.
         document_id: The document the sentence is in.
         document_hash: Content hash the offsets are valid for.
         start: First character of the sentence.
         end: One past the last character.
         synthetic: Whether the document is invented.
+        category: The class of associations of the Biolink Model.
+        qualifiers: What narrows the statement, by slot of the Biolink Model.
+        original_predicate: What its source calls the relation, where the model has no predicate for it.
+        data_source: infores CURIE of where the document is from; empty where it is not known.
+        licence: The document's licence as its source states it.
+        method: The rule that made it.
+        extractor: Which extractor says it, with its version.
+        vocabulary: The version of the vocabulary that its ends are from; empty where there is none.
+        certainty: How sure the document is of it, see `Claim`.
+        background: Whether it is told as known before, and is no finding of the document.
     """
 
     id: str
@@ -147,6 +176,21 @@ class Edge(Value):
     start: int
     end: int
     synthetic: bool = False
+    category: str = ASSOCIATION
+    qualifiers: dict[str, str | int | float] = Field(default_factory=dict)
+    original_predicate: str | None = None
+    data_source: str = ""
+    licence: str | None = None
+    method: str = ""
+    extractor: str = ""
+    vocabulary: str = ""
+    certainty: Certainty = "asserted"
+    background: bool = False
+
+    @property
+    def statement(self) -> Statement:
+        """What it says, without where."""
+        return Statement.of(self.subject, self.predicate, self.object, self.negated, self.qualifiers)
 
 
 class Statement(NamedTuple):
@@ -157,12 +201,22 @@ class Statement(NamedTuple):
         predicate: Biolink predicate.
         object: CURIE of the object node.
         negated: Whether the statement is denied.
+        qualifiers: What narrows it, `slot=value` each, in the order of the slots.
     """
 
     subject: str
     predicate: str
     object: str
     negated: bool
+    qualifiers: str = ""
+
+    @classmethod
+    def of(
+        cls, subject: str, predicate: str, object_: str, negated: bool, qualifiers: Mapping[str, Any]
+    ) -> Self:
+        """Return what an edge with these parts says."""
+        narrowed = "; ".join(f"{slot}={value}" for slot, value in sorted(qualifiers.items()))
+        return cls(subject, predicate, object_, negated, narrowed)
 
 
 class GraphChange(Value):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medkg_dagster.adapters.graph.sql_schema import GRAPH
+from medkg_dagster.adapters.graph.sql_migrations import GRAPH
 from medkg_dagster.adapters.graph.sql_store import SqlGraph
 from medkg_dagster.adapters.index.sqlite_schema import INDEX
 from medkg_dagster.adapters.index.sqlite_store import FILE_NAME, SqliteIndex

@@ -12,23 +12,23 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from medkg_dagster.adapters.graph.sql_store import SqlGraph
+from medkg_dagster.domain.biolink import categories
 from medkg_dagster.registry import ExtensionRegistry
 from medkg_dagster.stage_api import (
+    Claim,
     Document,
+    Entity,
     ExtensionKind,
     GraphReceipt,
     GraphStore,
     Neighbour,
     Node,
+    StageContext,
 )
 from medkg_dagster.stages.extract import register as extract
-from medkg_dagster.stages.knowledge_graph import (
-    KnowledgeGraphConfig,
-    KnowledgeGraphStage,
-    categories,
-    merge_nodes,
-    register,
-)
+from medkg_dagster.stages.knowledge_graph import KnowledgeGraphConfig, register
+from medkg_dagster.stages.knowledge_graph.nodes import merge_nodes
+from medkg_dagster.stages.knowledge_graph.stage import KnowledgeGraphStage
 from medkg_dagster_tests.stages.extract.test_stage import document
 from medkg_dagster_tests.stages.installed import EXTENSIONS, INSTALLED
 from medkg_dagster_tests.stages.real_payloads import context
@@ -76,6 +76,91 @@ def test_claims_and_mentions_become_edges_with_evidence(tmp_path: Path) -> None:
     assert (mention.edge.predicate, mention.node.name) == ("biolink:mentions", "Article 1")
     assert mention.edge.supporting_text == "Ipilimumab caused colitis."
     assert mention.node.category[0] == "biolink:Article"
+
+
+def test_a_document_is_a_node_of_the_model_with_its_other_identifiers_and_its_licence(tmp_path: Path) -> None:
+    article = named(1, "Ipilimumab caused colitis.").model_copy(
+        update={
+            "id": "PMCID:PMC5",
+            "identifiers": {"PMCID": "PMC5", "PMID": "77", "DOI": "10.1000/ABC"},
+            "licence": "CC BY 4.0",
+        }
+    )
+    write(tmp_path, article)
+
+    with closing(SqlGraph(tmp_path / "graph.sqlite")) as graph:
+        (node,) = graph.find("PMID:77")
+        assert graph.find("pmcid:pmc5") == graph.find("doi:10.1000/abc") == graph.find("PMC:5") == (node,)
+        (claim,) = [
+            e.edge for e in graph.neighbours("MESH:D003092", 9) if e.edge.predicate == "biolink:causes"
+        ]
+    assert node.category == categories("biolink:Article")
+    assert node.equivalents == ("doi:10.1000/abc", "PMC:5")
+    assert (node.licence, node.document_id, node.sources) == ("CC BY 4.0", "PMCID:PMC5", ("infores:pubmed",))
+    assert (claim.publications, claim.document_id, claim.licence) == (("PMID:77",), "PMCID:PMC5", "CC BY 4.0")
+
+
+@pytest.mark.parametrize(
+    ("study_type", "category"),
+    [
+        ("INTERVENTIONAL", "biolink:ClinicalTrial"),
+        ("OBSERVATIONAL", "biolink:Study"),
+        ("EXPANDED_ACCESS", "biolink:Study"),
+        (None, "biolink:Study"),
+    ],
+)
+def test_only_an_interventional_study_is_a_trial(
+    tmp_path: Path, study_type: str | None, category: str
+) -> None:
+    study = {"id": "clinicaltrials:NCT00000001", "study_type": study_type}
+    write(tmp_path, named(1, "Ipilimumab caused colitis.").model_copy(update=study))
+
+    with closing(SqlGraph(tmp_path / "graph.sqlite")) as graph:
+        assert graph.find("CLINICALTRIALS:NCT00000001")[0].category[0] == category
+
+
+def written(tmp_path: Path, subject: str, category: str, predicate: str) -> tuple[GraphReceipt, StageContext]:
+    """Write one claim about melanoma, and return what came of it."""
+    source = document("It is so.")
+    said = {"document_id": source.id, "surface": "", "method": "dictionary", "start": 0, "end": 2}
+    entities = tuple(
+        Entity(curie=curie, name=curie, category=kind, **said)
+        for curie, kind in ((subject, category), ("MESH:D008545", "biolink:Disease"))
+    )
+    claim = Claim(
+        id="c",
+        document_id=source.id,
+        document_hash=source.content_hash,
+        subject=subject,
+        predicate=predicate,
+        object="MESH:D008545",
+        sentence="It is so.",
+        start=0,
+        end=9,
+        method="rule",
+        primary_knowledge_source="infores:medkg",
+        knowledge_level="not_provided",
+        agent_type="text_mining_agent",
+    )
+    ctx = replace(context("kg"), home=tmp_path, extensions=EXTENSIONS)
+    found = run(register, ctx, entities=entities, claims=(claim,), document=(source,))
+    return found["graph_receipt"], ctx
+
+
+def test_what_is_done_to_patients_is_a_treatment_where_it_is_said_to_treat(tmp_path: Path) -> None:
+    written(tmp_path, "MESH:D011878", "biolink:Procedure", "biolink:treats")
+
+    (found,) = [e for e in neighbours(tmp_path, "MESH:D008545") if e.edge.predicate == "biolink:treats"]
+    assert found.node.category[0] == "biolink:Treatment"
+    assert found.edge.category.endswith("TreatmentToDiseaseOrPhenotypicFeatureAssociation")
+
+
+def test_a_claim_that_the_model_cannot_have_is_left_out_and_counted(tmp_path: Path) -> None:
+    receipt, ctx = written(tmp_path, "HGNC:1097", "biolink:Gene", "biolink:treats")
+
+    assert receipt.edges_written == 2
+    assert ctx.described["claims_against_the_model"] == 1
+    assert {e.edge.predicate for e in neighbours(tmp_path, "MESH:D008545")} == {"biolink:mentions"}
 
 
 def test_without_documents_claims_still_become_edges(tmp_path: Path) -> None:
@@ -197,7 +282,7 @@ def test_what_only_invented_documents_say_is_marked_in_graph_and_export(tmp_path
     def marked(file: Path, key: str) -> dict[str, set[bool]]:
         found: dict[str, set[bool]] = {}
         for item in map(json.loads, file.read_text().splitlines()):
-            found.setdefault(item[key], set()).add(item.get("synthetic", False))
+            found.setdefault("".join(item[key]), set()).add(item.get("synthetic", False))
         return found
 
     assert {name for name, marks in marked(nodes, "name").items() if True in marks} == {

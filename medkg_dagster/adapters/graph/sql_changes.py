@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, update
 
 from medkg_dagster.adapters.graph.sql_schema import CHANGES, CHANGES_BEGIN, DOCUMENTS
-from medkg_dagster.domain.knowledge import Edge, GraphChange, Statement
+from medkg_dagster.domain.knowledge import GraphChange, Statement
 from medkg_dagster.io.times import stamp, utc_now
-
-
-def statements_of(edges: Iterable[Edge | Row[Any]]) -> dict[str, set[Statement]]:
-    """Return what edges, or rows of them, say by document."""
-    said: dict[str, set[Statement]] = {}
-    for edge in edges:
-        statement = Statement(edge.subject, edge.predicate, edge.object, edge.negated)
-        said.setdefault(edge.document_id, set()).add(statement)
-    return said
 
 
 def note_changes(

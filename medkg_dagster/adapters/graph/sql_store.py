@@ -1,23 +1,27 @@
-"""Reads and writes the tables of the SQL graph, and writes them as KGX (https://github.com/biolink/kgx)."""
+"""Reads and writes the tables of the SQL graph, and exports them."""
 
 from __future__ import annotations
 
 import difflib
-import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, delete, func, or_, select
 
 from medkg_dagster.adapters.graph import sql_changes
-from medkg_dagster.adapters.graph.sql_changes import note_changes, statements_of
-from medkg_dagster.adapters.graph.sql_nodes import contributions, refresh_nodes, replace_contributions
+from medkg_dagster.adapters.graph.kgx import edge_record, node_record, write_lines
+from medkg_dagster.adapters.graph.sql_edges import edge_row, read_edge, said_by, said_in
+from medkg_dagster.adapters.graph.sql_migrations import GRAPH
+from medkg_dagster.adapters.graph.sql_nodes import (
+    contributions,
+    read_node,
+    refresh_nodes,
+    replace_contributions,
+)
 from medkg_dagster.adapters.graph.sql_rows import AT_ONCE, portions, write_rows
-from medkg_dagster.adapters.graph.sql_schema import CONTRIBUTIONS, DOCUMENTS, EDGES, GRAPH, NODES
+from medkg_dagster.adapters.graph.sql_schema import ALIASES, CONTRIBUTIONS, DOCUMENTS, EDGES, NODES
 from medkg_dagster.domain.knowledge import GraphChange, graph_hashes
-from medkg_dagster.errors import StoreError
-from medkg_dagster.io.atomic_files import replacing
 from medkg_dagster.io.sql import Database, check_address, lock_writers
 from medkg_dagster.stage_api import Edge, GraphReceipt, Neighbour, Node
 
@@ -102,12 +106,12 @@ class SqlGraph:
         touched = {*changed, *removed}
         with self._database.writing() as connection:
             lock_writers(connection, GRAPH.lock)
-            before = _edges_of(connection, touched)
-            note_changes(connection, statements_of(before), statements_of(by_id.values()))
-            stale = [row.id for row in before if row.id not in by_id]
+            held, said = said_by(connection, touched)
+            sql_changes.note_changes(connection, said, said_in(by_id.values()))
+            stale = [edge for edge in held if edge not in by_id]
             for some in portions(stale):
                 connection.execute(delete(EDGES).where(EDGES.c.id.in_(some)))
-            write_rows(connection, EDGES, [_edge_row(edge) for edge in by_id.values()])
+            write_rows(connection, EDGES, [edge_row(edge) for edge in by_id.values()])
             refresh_nodes(connection, replace_contributions(connection, touched, rows))
             for some in portions(sorted(touched - changed.keys())):
                 connection.execute(delete(DOCUMENTS).where(DOCUMENTS.c.id.in_(some)))
@@ -178,10 +182,16 @@ class SqlGraph:
             return len(ids), edges
 
     def find(self, name: str) -> tuple[Node, ...]:
-        """Return the nodes with this CURIE or name in any case: by CURIE first, then in order of CURIE."""
+        """Return the nodes with this CURIE or name in any case, by CURIE first, then in order of CURIE.
+
+        Where there is none, those with this synonym or equivalent identifier.
+        """
         wanted = name.strip().casefold()
         query = select(NODES).where(or_(NODES.c.folded_id == wanted, NODES.c.folded_name == wanted))
-        found = [_node(row) for row in self._read(query)]
+        found = [read_node(row) for row in self._read(query)]
+        if not found:
+            called = select(ALIASES.c.node_id).where(ALIASES.c.folded == wanted)
+            found = [read_node(row) for row in self._read(select(NODES).where(NODES.c.id.in_(called)))]
         return tuple(sorted(found, key=lambda node: (node.id != name, node.id.casefold() != wanted, node.id)))
 
     def close_names(self, name: str, limit: int = 5) -> tuple[str, ...]:
@@ -209,11 +219,11 @@ class SqlGraph:
         )
         nodes: dict[str, Node] = {}
         with self._database.reading() as connection:
-            edges = [_edge(row) for row in connection.execute(query)]
+            edges = [read_edge(row) for row in connection.execute(query)]
             ends = {edge.object if edge.subject == curie else edge.subject for edge in edges}
             for some in portions(sorted(ends)):
                 found = connection.execute(select(NODES).where(NODES.c.id.in_(some)))
-                nodes |= {row.id: _node(row) for row in found}
+                nodes |= {row.id: read_node(row) for row in found}
         return tuple(
             Neighbour(edge, nodes[edge.object if outgoing else edge.subject], outgoing)
             for edge in edges
@@ -231,17 +241,12 @@ class SqlGraph:
         """
         with self._database.reading() as connection:
             stream = connection.execution_options(yield_per=AT_ONCE)
-            nodes = (_kgx_node(_node(row)) for row in stream.execute(select(NODES).order_by(NODES.c.id)))
-            edges = (_kgx_edge(_edge(row)) for row in stream.execute(select(EDGES).order_by(EDGES.c.id)))
-            try:
-                return (
-                    _write_lines(folder / "nodes.jsonl", nodes),
-                    _write_lines(folder / "edges.jsonl", edges),
-                )
-            except OSError as error:
-                raise StoreError(
-                    f"cannot write to {folder}: {error.strerror or error}; name another folder"
-                ) from error
+            nodes = map(read_node, stream.execute(select(NODES).order_by(NODES.c.id)))
+            edges = map(read_edge, stream.execute(select(EDGES).order_by(EDGES.c.id)))
+            return (
+                write_lines(folder / "nodes.jsonl", map(node_record, nodes)),
+                write_lines(folder / "edges.jsonl", map(edge_record, edges)),
+            )
 
     def close(self) -> None:
         """Release files and connections."""
@@ -252,53 +257,5 @@ class SqlGraph:
             return connection.execute(query).all()
 
 
-def _edges_of(connection: Connection, documents: Iterable[str]) -> list[Row[Any]]:
-    columns = ("id", "document_id", "subject", "predicate", "object", "negated")
-    found: list[Row[Any]] = []
-    for some in portions(sorted(documents)):
-        query = select(*(EDGES.c[name] for name in columns))
-        found += connection.execute(query.where(EDGES.c.document_id.in_(some)))
-    return found
-
-
 def _count(connection: Connection, table: Table, *which: ColumnElement[bool]) -> int:
     return connection.execute(select(func.count()).select_from(table).where(*which)).scalar_one()
-
-
-def _node(row: Row[Any]) -> Node:
-    return Node(id=row.id, name=row.name, category=tuple(json.loads(row.category)), synthetic=row.synthetic)
-
-
-def _edge_row(edge: Edge) -> dict[str, Any]:
-    row = edge.model_dump()
-    row["publications"] = json.dumps(list(edge.publications))
-    row["start_offset"], row["end_offset"] = row.pop("start"), row.pop("end")
-    return row
-
-
-def _edge(row: Row[Any]) -> Edge:
-    values = dict(row._mapping)
-    values["publications"] = tuple(json.loads(values["publications"]))
-    values["start"], values["end"] = values.pop("start_offset"), values.pop("end_offset")
-    return Edge.model_validate(values)
-
-
-def _kgx_node(node: Node) -> dict[str, Any]:
-    return {"id": node.id, "category": list(node.category), "name": node.name, **_kgx_mark(node)}
-
-
-def _kgx_edge(edge: Edge) -> dict[str, Any]:
-    """Return an edge as slots of the Biolink Model, and where its text stands in the first publication."""
-    slots = edge.model_dump(mode="json", exclude={"id", "document_id", "synthetic"})
-    return {"id": edge.id, "category": ["biolink:Association"], **slots, **_kgx_mark(edge)}
-
-
-def _kgx_mark(part: Node | Edge) -> dict[str, bool]:
-    return {"synthetic": True} if part.synthetic else {}
-
-
-def _write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> Path:
-    with replacing(path) as stream:
-        for record in records:
-            stream.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
-    return path

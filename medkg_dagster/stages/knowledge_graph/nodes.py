@@ -1,0 +1,78 @@
+"""Nodes: documents, the works they cite, and concepts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from medkg_dagster.domain.biolink import NAMED_THING, categories, document_curies, node_categories
+from medkg_dagster.stage_api import Document, Entity, Node
+
+if TYPE_CHECKING:
+    from medkg_dagster.stages.knowledge_graph.descriptions import Descriptions
+
+_TRIAL = "INTERVENTIONAL"
+_OF_PREFIX = {
+    "PMID": "biolink:Article",
+    "PMC": "biolink:Article",
+    "doi": "biolink:Publication",
+    "CLINICALTRIALS": "biolink:Study",
+}
+"""The model has no prefix for a text without an identifier: that is a thing, and no more can be said."""
+
+
+def document_node(name: str, document: Document | None) -> Node:
+    """Return the node of a document.
+
+    Args:
+        name: Its id in the pipeline.
+        document: The document; None where the pipeline has it not here.
+    """
+    curie, *others = document_curies(name, document.identifiers if document else {})
+    prefix = curie.partition(":")[0]
+    category = _OF_PREFIX.get(prefix, NAMED_THING)
+    if category == "biolink:Study" and document and document.study_type == _TRIAL:
+        category = "biolink:ClinicalTrial"
+    if category == "biolink:Publication" and not {"PMID", "PMC"}.isdisjoint(
+        other.partition(":")[0] for other in others
+    ):
+        category = "biolink:Article"
+    return Node(
+        id=curie,
+        name=(document.title if document else "") or curie,
+        category=categories(category),
+        synthetic=document is not None and document.synthetic,
+        equivalents=tuple(others),
+        sources=(document.source,) if document else (),
+        licence=document.licence if document else None,
+        document_id=name,
+    )
+
+
+def concept_nodes(entities: Iterable[Entity], descriptions: Descriptions) -> list[Node]:
+    """Return what a document says about the concepts in it."""
+    said = {(entity.curie, entity.name, entity.category) for entity in entities}
+    nodes = []
+    for curie, name, category in sorted(said):
+        known = descriptions.of(curie)
+        nodes.append(
+            Node(
+                id=curie,
+                name=name,
+                category=node_categories(curie, category),
+                synonyms=tuple(dict.fromkeys(other for other in known.synonyms if other != name)),
+                equivalents=known.equivalents,
+                sources=known.sources,
+            )
+        )
+    return nodes
+
+
+def merge_nodes(nodes: Iterable[Node]) -> tuple[Node, ...]:
+    """Keep one node for each CURIE, sorted, whatever the order they come in; of several the first by rank."""
+    best: dict[str, Node] = {}
+    for node in nodes:
+        known = best.get(node.id)
+        if known is None or node.rank < known.rank:
+            best[node.id] = node
+    return tuple(best[curie] for curie in sorted(best))
