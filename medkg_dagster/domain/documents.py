@@ -10,6 +10,7 @@ from pydantic import Field
 
 from medkg_dagster.domain import Value
 from medkg_dagster.domain.payloads import PayloadFormat
+from medkg_dagster.domain.studies import Study
 
 
 class BlockKind(StrEnum):
@@ -149,7 +150,7 @@ class TextKept(Value):
         }
 
 
-_LARGE = {"text", "sections", "annotations", "authors", "references"}
+_LARGE = {"text", "sections", "annotations", "authors", "references", "study"}
 
 
 class Document(Value):
@@ -179,6 +180,7 @@ class Document(Value):
         synthetic: Whether it is invented, and no evidence; all that is made of it is marked so.
         study_type: Of a registered study what its registry says it is (`INTERVENTIONAL`, `OBSERVATIONAL`,
             `EXPANDED_ACCESS`); None where it says nothing, and of other documents.
+        study: What the fields of a registered study state; None of other documents.
     """
 
     id: str
@@ -201,6 +203,7 @@ class Document(Value):
     retracts: tuple[str, ...] = ()
     synthetic: bool = False
     study_type: str | None = None
+    study: Study | None = None
 
     def header(self) -> dict[str, Any]:
         """Return what is to be known of the document without its text."""

@@ -16,6 +16,7 @@ from medkg_dagster.domain.documents import (
 from medkg_dagster.domain.gate_conditions import GateClause, GateCondition, GateOperator
 from medkg_dagster.domain.knowledge import Claim, Edge, Entity, GraphReceipt, Node
 from medkg_dagster.domain.payloads import DownloadedFile, FileRecord, FileStatus, Payload, PayloadFormat
+from medkg_dagster.domain.studies import Study
 from medkg_dagster.errors import (
     ConfigError,
     DocumentError,
@@ -160,6 +161,7 @@ __all__ = [
     "StageRegistration",
     "Stopwatch",
     "StoreError",
+    "Study",
     "SubprocessIsolation",
     "TextKept",
     "TopologyView",

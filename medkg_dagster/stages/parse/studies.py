@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from medkg_dagster.stage_api import Annotation, AnnotationRole, BlockKind, Document, Payload, Reference
 from medkg_dagster.stages.parse import ParseConfig
 from medkg_dagster.stages.parse.document_text import DocumentText, Metadata, list_items, make_document
+from medkg_dagster.stages.parse.study_fields import study_of
 from medkg_dagster.stages.parse.study_record import (
     Record,
     StudyRecord,
@@ -79,7 +80,8 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
         study_type=study.text("protocolSection.designModule.studyType").strip().upper() or None,
     )
     document = make_document(payload, builder, metadata, references=_references(study))
-    return with_text_kept(document, study_texts(study.data))
+    document = with_text_kept(document, study_texts(study.data))
+    return document.model_copy(update={"study": study_of(study, document)})
 
 
 def _references(study: StudyRecord) -> Iterator[Reference]:
