@@ -13,7 +13,7 @@ from medkg_dagster.topology.explain import validated
 from medkg_dagster.topology.legacy_forms import read_legacy_forms
 from medkg_dagster.topology.models import STRUCTURE_CHECKED, PipelineTopologyConfig, ResiliencePolicy
 from medkg_dagster.topology.structure import Finding, GateShape, StageShape, mappings_at, structure_findings
-from medkg_dagster.topology.yaml_source import YamlSource, parse_yaml, read_yaml
+from medkg_dagster.topology.yaml_source import SUFFIXES, YamlSource, parse_yaml, read_yaml
 
 DEFAULT_POLICY = "default"
 
@@ -157,7 +157,7 @@ def _pipeline_files(folder: Path) -> tuple[list[Path], list[Problem]]:
         files = [
             file
             for file in folder.iterdir()
-            if file.suffix.lower() in {".yaml", ".yml"} and not file.name.startswith(".")
+            if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
         ]
     except OSError as error:
         hint = "create it, or set MEDKG_CONFIG to the folder that holds orchestration/"

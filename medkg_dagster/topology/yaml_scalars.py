@@ -15,7 +15,14 @@ _NUMBERS = yaml.constructor.SafeConstructor()
 _STAYS_TEXT = {f"{_PREFIX}timestamp", f"{_PREFIX}value"}
 _MAX_NUMBER = 400
 _SHOWN = 40
-_OCTAL = re.compile(r"[-+]?0[0-7_]+")
+_NOT_DECIMAL = {
+    "60": re.compile(r".*:.*"),
+    "16": re.compile(r"[-+]?0x.*"),
+    "8": re.compile(r"[-+]?0[0-7_]+"),
+    "2": re.compile(r"[-+]?0b.*"),
+    "10": re.compile(r".*_.*"),
+}
+"""By base how numbers are written that are not of decimal digits alone."""
 
 
 class BadScalarError(Exception):
@@ -36,7 +43,8 @@ def resolve_tag(value: str) -> str | None:
     """Return the tag of a plain scalar without one; None for text.
 
     Raises:
-        BadScalarError: It is a number that people read as another one, or as a time.
+        BadScalarError: It is a number that is not written in decimal digits alone: people, or other readers
+            of YAML, take it for another number, a time or a name.
     """
     for tag, pattern in _RESOLVERS.get(value[:1], ()):
         if pattern.match(value):
@@ -47,7 +55,7 @@ def resolve_tag(value: str) -> str | None:
 
 
 def _refuse_ambiguous(tag: str, value: str) -> None:
-    base = "60" if ":" in value else "8" if _OCTAL.fullmatch(value) else None
+    base = next((base for base, written in _NOT_DECIMAL.items() if written.fullmatch(value)), None)
     if base:
         number = construct_scalar(tag, value)
         raise BadScalarError(

@@ -5,6 +5,7 @@ Values are built from parser events, because composing deep nesting recurses in 
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 50
 MAX_NODES = 100_000
 MAX_PROBLEMS = 100
+SUFFIXES = (".yaml", ".yml")
 
 YamlPath = tuple[str | int, ...]
 
@@ -50,7 +52,7 @@ class YamlSource:
         lines: Where each key stands.
         problems: What is wrong with the YAML itself.
         is_empty: Whether it holds nothing, or comments only.
-        is_missing: Whether there is no such file.
+        is_missing: Whether there is no such file, nor one that was meant to be it.
     """
 
     file: Path
@@ -73,6 +75,8 @@ def read_yaml(file: Path, within: Path | None = None) -> YamlSource:
     except RefusedFileError as error:
         return _refused(file, f"is not read: {error.strerror}")
     except FileNotFoundError as error:
+        if (other := _namesake(file)) is not None:
+            return _refused(file, f"is not there, but {other.name} is", hint=f"rename it to {file.name}")
         refused = _refused(file, f"cannot be read: {error.strerror}", hint="check the path")
         return replace(refused, is_missing=True)
     except OSError as error:
@@ -104,6 +108,16 @@ def parse_yaml(text: str, file: Path) -> YamlSource:
         builder.problems.append(Problem("the file is empty", file=file, line=1, hint="remove it or fill it"))
     lines, is_empty = SourceLines(builder.lines), not builder.documents
     return YamlSource(file, builder.root, lines, tuple(builder.problems), is_empty)
+
+
+def _namesake(file: Path) -> Path | None:
+    """Return a file that somebody may have meant by this name: `.yml` for `.yaml`, or in capitals."""
+    names = {f"{file.stem}{suffix}".casefold() for suffix in SUFFIXES}
+    with contextlib.suppress(OSError):
+        return next(
+            (other for other in sorted(file.parent.iterdir()) if other.name.casefold() in names), None
+        )
+    return None
 
 
 def _refused(file: Path, message: str, *, line: int | None = None, hint: str | None = None) -> YamlSource:

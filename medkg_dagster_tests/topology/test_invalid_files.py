@@ -92,6 +92,30 @@ ROWS: list[tuple[str, str, int | None, str]] = [
         "1:30:00.5 is a number to the base 60",
     ),
     (
+        "hexadecimal",
+        ONE + "    config: {mode: -0x1F}\n",
+        6,
+        "'mode': -0x1F is a number to the base 16 in YAML, -31 (write -31, or",
+    ),
+    (
+        "binary",
+        ONE + "    config: {mode: 0b101}\n",
+        6,
+        "'mode': 0b101 is a number to the base 2 in YAML, 5",
+    ),
+    (
+        "underscores",
+        ONE + "    config: {batch: 2024_01}\n",
+        6,
+        "'batch': 2024_01 is a number to the base 10 in YAML, 202401 (write 202401, or",
+    ),
+    (
+        "underscores in a fraction",
+        ONE + "    config: {wait: 1_0.5}\n",
+        6,
+        "'wait': 1_0.5 is a number to the base 10 in YAML, 10.5",
+    ),
+    (
         "yes for a number",
         ONE + "    isolation:\n      timeout_seconds: yes\n",
         7,

@@ -172,6 +172,16 @@ def test_a_topology_made_in_code_is_checked_too() -> None:
         )
 
 
+def test_a_resilience_file_that_is_called_otherwise_is_named(tmp_path: Path) -> None:
+    write(tmp_path, RESILIENCE)
+    (file,) = tmp_path.rglob("resilience.yaml")
+    file.rename(file.with_suffix(".yml"))
+
+    (problem,) = load_policies(file).problems
+
+    assert "is not there, but resilience.yml is (rename it to resilience.yaml)" in str(problem)
+
+
 def test_policies_of_the_missing_file_are_the_default_alone(tmp_path: Path) -> None:
     assert list(load_policies(tmp_path / "none.yaml").policies) == ["default"]
 

@@ -166,3 +166,17 @@ def test_a_file_that_cannot_be_read_closes_the_door(
 
     assert message in loaded.problems[0].message
     assert loaded.policy.closed
+
+
+@pytest.mark.parametrize("name", ["plugins.yml", "plugins.YAML", "Plugins.yaml"])
+def test_a_file_that_is_called_otherwise_closes_the_door_and_is_told_of(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("block: [lab]\n")
+
+    loaded = load_plugin_policy(tmp_path)
+
+    (problem,) = loaded.problems
+    assert (
+        str(problem)
+        == f"{tmp_path / 'plugins.yaml'}: is not there, but {name} is (rename it to plugins.yaml)"
+    )
+    assert loaded.policy.closed
