@@ -75,10 +75,7 @@ def read_yaml(file: Path, within: Path | None = None) -> YamlSource:
     except RefusedFileError as error:
         return _refused(file, f"is not read: {error.strerror}")
     except FileNotFoundError as error:
-        if (other := _namesake(file)) is not None:
-            return _refused(file, f"is not there, but {other.name} is", hint=f"rename it to {file.name}")
-        refused = _refused(file, f"cannot be read: {error.strerror}", hint="check the path")
-        return replace(refused, is_missing=True)
+        return _missing(file, error)
     except OSError as error:
         return _refused(file, f"cannot be read: {error.strerror or error}", hint="check path and permissions")
     if b"\x00" in content[:8192] and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -108,6 +105,14 @@ def parse_yaml(text: str, file: Path) -> YamlSource:
         builder.problems.append(Problem("the file is empty", file=file, line=1, hint="remove it or fill it"))
     lines, is_empty = SourceLines(builder.lines), not builder.documents
     return YamlSource(file, builder.root, lines, tuple(builder.problems), is_empty)
+
+
+def _missing(file: Path, error: FileNotFoundError) -> YamlSource:
+    if (other := _namesake(file)) is not None:
+        return _refused(file, f"is not there, but {other.name} is", hint=f"rename it to {file.name}")
+    return replace(
+        _refused(file, f"cannot be read: {error.strerror}", hint="check the path"), is_missing=True
+    )
 
 
 def _namesake(file: Path) -> Path | None:
