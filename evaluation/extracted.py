@@ -64,6 +64,7 @@ class Extractor:
         self._stage = ExtractStage(ExtractConfig())
         self._stage.prepare(StageContext("evaluation", "extract", "job", home))
         self.identifiers = cache(self._identifiers)
+        self.tree_numbers = vocabulary.tree_numbers
         self.seconds = 0.0
 
     def find(self, articles: Iterable[GoldArticle]) -> Iterator[Found]:

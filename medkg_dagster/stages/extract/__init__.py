@@ -35,6 +35,13 @@ class ExtractConfig(Config):
         default=True,
         description="Whether an abbreviation that a document defines is read as its long form from there on.",
     )
+    weigh_pairs: bool = Field(
+        default=True,
+        description=(
+            "Whether pairs that title and abstract make probable, though no sentence states them, are "
+            "claimed, as possible."
+        ),
+    )
 
 
 def register() -> StageRegistration:

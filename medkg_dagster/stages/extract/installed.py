@@ -49,6 +49,7 @@ class InstalledVocabulary:
         self._artefact = artefact
         self._known: dict[int, Concept] = {}
         self._generic: dict[int, bool] = {}
+        self._places: dict[str, tuple[str, ...]] = {}
 
     @property
     def version(self) -> str:
@@ -81,6 +82,15 @@ class InstalledVocabulary:
             thing = self._artefact.thing(number)
             found = Concept(thing.curie, thing.name, thing.category, thing.synonyms)
             self._known[number] = found
+        return found
+
+    def tree_numbers(self, curie: str) -> tuple[str, ...]:
+        """Return where a concept stands in the trees of MeSH."""
+        found = self._places.get(curie)
+        if found is None:
+            number = self._artefact.number_of(curie)
+            found = () if number is None else tuple(self._artefact.thing(number).tree_numbers)
+            self._places[curie] = found
         return found
 
     def is_generic(self, number: int) -> bool:

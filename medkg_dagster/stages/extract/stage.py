@@ -10,8 +10,10 @@ from medkg_dagster.stages.extract import ExtractConfig
 from medkg_dagster.stages.extract.claims import sentence_claims
 from medkg_dagster.stages.extract.installed import InstalledMatcher, InstalledVocabulary, installed
 from medkg_dagster.stages.extract.mentions import Matcher, Mention, ShortForms, find_definitions
+from medkg_dagster.stages.extract.pair_features import no_trees
+from medkg_dagster.stages.extract.pair_scorer import pair_claims, summary_passages
 from medkg_dagster.stages.extract.sentences import Sentence, document_sentences, is_negated
-from medkg_dagster.stages.extract.study_claims import study_claims
+from medkg_dagster.stages.extract.study_claims import STUDIES_SOURCE, study_claims
 from medkg_dagster.stages.extract.terms import (
     CONDITION_ROLES,
     INTERVENTION_ROLES,
@@ -79,6 +81,10 @@ class ExtractStage:
         sentences = document_sentences(document)
         structured, trial = self._structured(document, sentences)
         mentioned, stated = self._text(document, sentences)
+        if self._config.weigh_pairs and document.source != STUDIES_SOURCE:
+            passages = summary_passages(document, sentences, mentioned)
+            trees = self._installed.tree_numbers if self._installed else no_trees
+            stated += list(pair_claims(document, passages, stated, trees))
         claims = {claim.id: claim for claim in (*trial, *stated)}
         return (*dict.fromkeys(structured), *mentioned), tuple(claims.values())
 

@@ -1,0 +1,229 @@
+"""What tells whether two concepts of a text are related: how often, where and with which words between them.
+
+The features are binary or between 0 and about 3, by name; `PairScorer` weighs them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from medkg_dagster.stages.extract.passages import Passage
+
+Pair = tuple[str, str]
+TreeNumbers = Callable[[str], Sequence[str]]
+"""Returns where a concept stands in the trees of MeSH; nothing for one that is not there."""
+
+_NEAR = 5
+_AROUND = 6
+_BESIDE = 4
+_DISTANCES = ((0, "0"), (2, "1-2"), (5, "3-5"), (10, "6-10"), (20, "11-20"))
+_BRANCH = 3
+"""Characters of a tree number that tell the branch, as in `C10` and `C10.228`."""
+
+
+def no_trees(_curie: str) -> Sequence[str]:
+    """Return where a concept stands in MeSH when nobody knows: nowhere."""
+    return ()
+
+
+@dataclass(slots=True)
+class _Concept:
+    """What a text has of one concept."""
+
+    count: int = 0
+    passages: list[int] = field(default_factory=list)
+    in_title: bool = False
+    context: set[str] = field(default_factory=set)
+
+
+def pair_features(
+    passages: Sequence[Passage], kinds: tuple[str, str], trees: TreeNumbers
+) -> Iterator[tuple[Pair, Mapping[str, float]]]:
+    """Yield the features of each pair of concepts of two kinds, where a text has both.
+
+    Args:
+        passages: The sentences of the text in order.
+        kinds: The kind of the first and that of the second; where they are one, each pair is yielded once.
+        trees: Tells where a concept stands in MeSH.
+    """
+    firsts, seconds = (_concepts(passages, kind) for kind in kinds)
+    if not firsts or not seconds:
+        return
+    together = _together(passages, kinds)
+    document = _Document(len(passages), firsts, seconds, together, trees)
+    for first in firsts:
+        for second in seconds:
+            if first != second and (kinds[0] != kinds[1] or first < second):
+                yield (first, second), document.features(first, second)
+
+
+def _concepts(passages: Sequence[Passage], kind: str) -> dict[str, _Concept]:
+    found: dict[str, _Concept] = {}
+    for number, passage in enumerate(passages):
+        for slot in passage.slots:
+            if slot.kind == kind:
+                concept = found.setdefault(slot.curie, _Concept())
+                concept.count += 1
+                concept.passages.append(number)
+                concept.in_title |= passage.is_title
+                concept.context.update(_context(passage, slot.place))
+    return found
+
+
+def _context(passage: Passage, place: int) -> Iterator[str]:
+    """Yield what the words beside a mention tell of it."""
+    words, classes = passage.words, passage.classes
+    for name in {name for told in classes[max(0, place - _BESIDE) : place] for name in told}:
+        yield f"before {name}"
+    for name in {name for told in classes[place + 1 : place + 1 + _BESIDE] for name in told}:
+        yield f"after {name}"
+    if "induced" in words[place + 1 : place + 3]:
+        yield "induces"
+    if "induced" in words[max(0, place - 1) : place]:
+        yield "is induced"
+    if "with" in words[max(0, place - 1) : place]:
+        yield "with"
+
+
+def _together(passages: Sequence[Passage], kinds: tuple[str, str]) -> dict[Pair, Counter[str]]:
+    """Return of each pair that a sentence names what its sentences tell, by the closest two mentions."""
+    told: defaultdict[Pair, Counter[str]] = defaultdict(Counter)
+    last = len(passages) - 1
+    for number, passage in enumerate(passages):
+        closest: dict[Pair, tuple[int, int]] = {}
+        ones = [slot for slot in passage.slots if slot.kind == kinds[0]]
+        others = [slot for slot in passage.slots if slot.kind == kinds[1]]
+        for one in ones:
+            for other in others:
+                pair = (one.curie, other.curie)
+                known = closest.get(pair)
+                if known is None or abs(one.place - other.place) < abs(known[0] - known[1]):
+                    closest[pair] = (one.place, other.place)
+        for pair, (place, other_place) in closest.items():
+            features = told[pair]
+            features.update(_between(passage, place, other_place))
+            features["count"] += 1
+            if passage.is_title:
+                features["in title"] += 1
+            if number == last:
+                features["in last"] += 1
+    return told
+
+
+def _between(passage: Passage, one: int, other: int) -> Iterator[str]:
+    way = "there" if one <= other else "back"
+    start, end = min(one, other), max(one, other)
+    gap = passage.words[start + 1 : end]
+    length = sum(word is not None and word[0].isalpha() for word in gap)
+    yield way
+    yield f"{way} {next((name for most, name in _DISTANCES if length <= most), 'far')}"
+    yield f"concepts between {min(gap.count(None), 3)}"
+    for name in {name for told in passage.classes[start + 1 : end] for name in told}:
+        yield f"{way} between {name}"
+        if length <= _NEAR:
+            yield f"{way} near {name}"
+    for name in {name for told in passage.classes[max(0, start - _AROUND) : start] for name in told}:
+        yield f"{way} before {name}"
+    for name in {name for told in passage.classes[end + 1 : end + 1 + _AROUND] for name in told}:
+        yield f"{way} after {name}"
+    if "induced" in gap[:2]:
+        yield "induced" if None in gap else "induced near"
+    if "associated" in gap[:2] or "related" in gap[:2]:
+        yield "compound"
+
+
+class _Document:
+    """What a text as a whole tells of its pairs."""
+
+    def __init__(
+        self,
+        length: int,
+        firsts: Mapping[str, _Concept],
+        seconds: Mapping[str, _Concept],
+        together: Mapping[Pair, Counter[str]],
+        trees: TreeNumbers,
+    ) -> None:
+        self._last = length - 1
+        self._sides = (firsts, seconds)
+        self._together = together
+        self._most = tuple(max(one.count for one in side.values()) for side in self._sides)
+        self._counts: tuple[defaultdict[str, list[int]], ...] = (defaultdict(list), defaultdict(list))
+        self._induced: set[str] = set()
+        for (first, second), told in together.items():
+            self._counts[0][first].append(told["count"])
+            self._counts[1][second].append(told["count"])
+            if told["induced near"]:
+                self._induced.add(second)
+        self._trees = {curie: trees(curie) for side in self._sides for curie in side}
+        self._own = tuple(
+            {curie: self._of_concept(name, number, curie) for curie in side}
+            for number, (name, side) in enumerate(zip(("first", "second"), self._sides, strict=True))
+        )
+        self._size = {
+            "number of firsts": math.log(len(firsts)),
+            "number of seconds": math.log(len(seconds)),
+            "only first": float(len(firsts) == 1),
+        }
+
+    def _of_concept(self, name: str, number: int, curie: str) -> dict[str, float]:
+        concept, side = self._sides[number][curie], self._sides[number]
+        features = {f"{name} {told}": 1.0 for told in concept.context}
+        places = self._trees[curie]
+        features |= {f"{name} in {place[:_BRANCH]}": 1.0 for place in places}
+        broader = any(_above(places, self._trees[other]) for other in side if other != curie)
+        features |= {
+            f"{name} broader": float(broader),
+            f"{name} depth": min((place.count(".") for place in places), default=2) / 3,
+            f"{name} in title": float(concept.in_title),
+            f"{name} share": concept.count / self._most[number],
+            f"{name} count": math.log(concept.count),
+            f"{name} most": float(concept.count == self._most[number]),
+            f"{name} early": float(concept.passages[0] <= 1),
+            f"{name} late": float(concept.passages[-1] == self._last),
+            f"{name} never with": float(not self._counts[number][curie]),
+        }
+        return features
+
+    def features(self, first: str, second: str) -> dict[str, float]:
+        """Return the features of a pair."""
+        own, other = self._own[0][first], self._own[1][second]
+        features = {**self._size, **own, **other}
+        told = self._together.get((first, second))
+        if told is None:
+            features["apart"] = 1.0
+            features[f"apart {self._distance(first, second)}"] = 1.0
+            features["only first apart"] = self._size["only first"]
+            features["most apart"] = own["first most"]
+            features["first in title apart"] = own["first in title"]
+            features["second in title apart"] = other["second in title"]
+        else:
+            features |= dict.fromkeys(told, 1.0)
+            features |= self._shares(told["count"], first, second)
+            features["second elsewhere induced"] = float(second in self._induced and not told["induced near"])
+        features["second induced by other"] = float(told is None and second in self._induced)
+        features["both in title"] = own["first in title"] * other["second in title"]
+        features["both most"] = own["first most"] * other["second most"]
+        features["first in title most"] = own["first in title"] * own["first most"]
+        features["first most of lonely second"] = own["first most"] * other["second never with"]
+        return features
+
+    def _shares(self, count: int, first: str, second: str) -> dict[str, float]:
+        of_first, of_second = self._counts[0][first], self._counts[1][second]
+        return {
+            "times": math.log1p(count),
+            "most of first": float(count == max(of_first)),
+            "most of second": float(count == max(of_second)),
+            "share of first": count / sum(of_first),
+            "share of second": count / sum(of_second),
+        }
+
+    def _distance(self, first: str, second: str) -> int:
+        ones, others = self._sides[0][first].passages, self._sides[1][second].passages
+        return min(4, *(abs(one - other) for one in ones for other in others))
+
+
+def _above(places: Sequence[str], others: Sequence[str]) -> bool:
+    return any(other.startswith(f"{place}.") for place in places for other in others)
