@@ -11,6 +11,7 @@ from medkg_dagster import __version__
 from medkg_dagster.cli.changes import changes
 from medkg_dagster.cli.documents import documents
 from medkg_dagster.cli.gate import gate
+from medkg_dagster.cli.graph import export, graph
 from medkg_dagster.cli.ledger import ledger, summary
 from medkg_dagster.cli.ledger.changes import cancel, list_files, remove, retry, set_fields
 from medkg_dagster.cli.pipelines.plan import plan
@@ -19,7 +20,7 @@ from medkg_dagster.cli.pipelines.yaml_files import check, migrate, schema
 from medkg_dagster.cli.plugin import plugin
 from medkg_dagster.cli.run import run
 from medkg_dagster.cli.state import state
-from medkg_dagster.cli.stores import export, graph, search
+from medkg_dagster.cli.stores import search
 from medkg_dagster.cli.submit import submit
 from medkg_dagster.cli.vocab import vocab
 from medkg_dagster.cli.why import why

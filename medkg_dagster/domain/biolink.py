@@ -158,6 +158,7 @@ SLOTS = frozenset(
 
 OWN_PROPERTIES: Mapping[str, str] = {
     "agents": "which extractors say it, with their versions; the model names no software",
+    "possible_count": "how many of the documents hold it possible only",
     "certainty": "how sure the document is of it; the model grades sources and agents, not their words",
     "background": "whether it is told as known before; the model has no such thing",
     "method": "the rule that made it, for audit",
@@ -231,6 +232,16 @@ def document_curies(document_id: str, identifiers: Mapping[str, str]) -> tuple[s
         identifiers: Its identifiers by scheme.
     """
     named = identify(document_id, identifiers)
-    prefixes = {REGISTRY: "CLINICALTRIALS"} if document_id.startswith(f"{REGISTRY}:") else _PREFIXES
-    found = [f"{prefixes[scheme]}:{named[scheme]}" for scheme in prefixes if scheme in named]
-    return tuple(curie.replace("PMC:PMC", "PMC:") for curie in found) or (document_id,)
+    if document_id.startswith(f"{REGISTRY}:"):
+        return (f"CLINICALTRIALS:{named[REGISTRY]}" if REGISTRY in named else document_id,)
+    return _work_curies(named) or (document_id,)
+
+
+def work_curies(identifiers: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the same for a work that is no document of the pipeline; none where the model has no prefix."""
+    return _work_curies(identify("", identifiers))
+
+
+def _work_curies(named: Mapping[str, str]) -> tuple[str, ...]:
+    found = [f"{prefix}:{named[scheme]}" for scheme, prefix in _PREFIXES.items() if scheme in named]
+    return tuple(curie.replace("PMC:PMC", "PMC:") for curie in found)

@@ -112,8 +112,8 @@ class GraphStore(Protocol):
     def neighbours(self, curie: str, limit: int) -> tuple[Neighbour, ...]:
         """Return the edges of a node with the nodes at their other ends."""
 
-    def export_kgx(self, folder: Path) -> tuple[Path, Path]:
-        """Write `nodes.jsonl` and `edges.jsonl` in the KGX format, sorted by id, each atomically."""
+    def export_kgx(self, folder: Path) -> tuple[Path, ...]:
+        """Write `nodes.jsonl`, `edges.jsonl` and what else it has in the KGX format, each atomically."""
 
     def close(self) -> None:
         """Release files and connections."""

@@ -132,12 +132,16 @@ def test_an_edge_that_hangs_in_the_air_is_refused_and_nothing_is_written(
 def test_the_kgx_export_is_sorted_and_the_same_each_time(store: SqlGraph, tmp_path: Path) -> None:
     store.upsert(["PMID:1"], said(["PMID:1"]), [edge("e2", DRUG, DISEASE), edge("e1", DRUG, OTHER)])
 
-    nodes, edges = store.export_kgx(tmp_path / "kgx")
+    nodes, edges, _ = store.export_kgx(tmp_path / "kgx")
     first = nodes.read_bytes(), edges.read_bytes()
     store.export_kgx(tmp_path / "kgx")
 
     assert (nodes.read_bytes(), edges.read_bytes()) == first
-    assert sorted(path.name for path in nodes.parent.iterdir()) == ["edges.jsonl", "nodes.jsonl"]
+    assert sorted(path.name for path in nodes.parent.iterdir()) == [
+        "aggregated_edges.jsonl",
+        "edges.jsonl",
+        "nodes.jsonl",
+    ]
     records = [json.loads(line) for line in first[1].decode().split("\n")[:-1]]
     assert [record["id"] for record in records] == ["e1", "e2"]
     assert {
@@ -156,6 +160,52 @@ def test_the_kgx_export_is_sorted_and_the_same_each_time(store: SqlGraph, tmp_pa
         "category": ["biolink:Drug", "biolink:NamedThing"],
         "name": "Nivolumab",
     }
+
+
+def test_what_is_said_alike_is_one_aggregated_edge_with_all_its_evidence(
+    store: SqlGraph, tmp_path: Path
+) -> None:
+    said_thrice = [edge("e1", DRUG, DISEASE), edge("e2", DRUG, DISEASE), edge("e3", DRUG, DISEASE, "PMID:2")]
+    licensed = said_thrice[2].model_copy(update={"licence": "CC0", "certainty": "possible"})
+    apart = [
+        edge("e4", DRUG, DISEASE).model_copy(update=update)
+        for update in (
+            {"negated": True},
+            {"id": "e5", "qualifiers": {"object_direction_qualifier": "decreased"}},
+        )
+    ]
+    store.upsert(BOTH, said(BOTH), [*said_thrice[:2], licensed, *apart])
+
+    *_, file = store.export_kgx(tmp_path)
+    lines = file.read_text(encoding="utf-8").split("\n")[:-1]
+    records = sorted(map(json.loads, lines), key=lambda record: -record["evidence_count"])
+
+    assert [record["evidence_count"] for record in records] == [3, 1, 1]
+    assert (records[0]["has_evidence"], records[0]["publications"]) == (
+        ["e1", "e2", "e3"],
+        ["PMID:1", "PMID:2"],
+    )
+    assert (records[0]["license"], records[0]["possible_count"]) == (["CC0"], 1)
+    assert len(records[0]["supporting_text"]) == 3
+    assert records[1]["object_direction_qualifier"] == "decreased"
+    assert [record["negated"] for record in records] == [False, False, True]
+    assert len({record["id"] for record in records}) == 3
+    assert [item.edge.evidence_count for item in store.aggregated_neighbours(DISEASE.id, 9)] == [3, 1, 1]
+    assert [item.edge.evidence_count for item in store.aggregated_neighbours(DISEASE.id, 1)] == [3]
+
+
+def test_a_node_is_found_by_its_other_names_and_identifiers_where_none_has_them_as_its_own(
+    store: SqlGraph,
+) -> None:
+    known = DRUG.model_copy(update={"synonyms": ("BMS-936558", "Melanoma"), "equivalents": ("CHEMBL:1",)})
+    store.upsert(["PMID:1"], said(["PMID:1"], [known, DISEASE]), [edge("e1", DRUG, DISEASE)])
+
+    assert store.find("bms-936558") == store.find("chembl:1") == (known,)
+    assert store.find("Melanoma") == (DISEASE,)
+
+    store.upsert(["PMID:1"], said(["PMID:1"], [DRUG, DISEASE]), [edge("e1", DRUG, DISEASE)])
+
+    assert store.find("bms-936558") == ()
 
 
 def test_a_failed_export_leaves_the_old_file_and_no_other(store: SqlGraph, tmp_path: Path) -> None:

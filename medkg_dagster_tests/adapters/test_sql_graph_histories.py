@@ -69,7 +69,13 @@ def batches(draw: st.DrawFn) -> Batch:
     for document in documents:
         curies = (*CONCEPTS, document, *draw(st.lists(st.sampled_from(CONCEPTS), max_size=2)))
         nodes = [
-            Node(id=curie, name=draw(st.sampled_from("abc")), category=draw(st.sampled_from(CATEGORIES)))
+            Node(
+                id=curie,
+                name=draw(st.sampled_from("abc")),
+                category=draw(st.sampled_from(CATEGORIES)),
+                synonyms=draw(st.sampled_from(((), ("d",), ("d", "e")))),
+                equivalents=draw(st.sampled_from(((), ("X:1",)))),
+            )
             for curie in curies
         ]
         pairs = draw(st.sets(st.tuples(st.sampled_from((document, *CONCEPTS)), st.sampled_from(CONCEPTS))))
@@ -92,7 +98,12 @@ def test_any_history_leaves_the_graph_of_one_clean_run(history: list[Batch], dat
         with closing(SqlGraph(clean)) as store:
             write(store, {document: latest[document] for document in order})
 
+            files = store.export_kgx(Path(folder) / "clean")
+        with closing(SqlGraph(grown)) as store:
+            exported = store.export_kgx(Path(folder) / "grown")
+
         assert dump(grown) == dump(clean)
+        assert [file.read_bytes() for file in exported] == [file.read_bytes() for file in files]
 
 
 WRITER = """

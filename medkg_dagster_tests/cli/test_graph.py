@@ -1,8 +1,11 @@
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from medkg_dagster.registry import ExtensionRegistry
+from medkg_dagster.stage_api import ExtensionKind
 from medkg_dagster_tests.cli.conftest import Medkg
 
 pytestmark = pytest.mark.usefixtures("graph_home")
@@ -36,6 +39,24 @@ def test_edges_are_limited_and_come_as_json(medkg: Medkg) -> None:
     assert "limit 1 reached" in medkg("graph", "dabrafenib", "--limit", "1").output
 
 
+def test_what_two_documents_say_is_one_edge_and_each_of_them_where_asked_for(
+    medkg: Medkg, graph_home: Path
+) -> None:
+    with closing(ExtensionRegistry().find(ExtensionKind.GRAPH_STORE, "sql").open({}, graph_home)) as store:
+        edge = store.neighbours("MESH:D008545", 1)[0].edge
+        nodes = [*store.find("MESH:C561627"), *store.find("MESH:D008545")]
+        said = {"id": "other", "document_id": "PMID:2", "publications": ("PMID:2",)}
+        store.upsert(["PMID:2"], {"PMID:2": nodes}, [edge.model_copy(update=said)])
+
+    shown = medkg("graph", "MESH:D008545").output
+    assert "said 2 times, in 2 documents: PMID:1, PMID:2" in shown
+    assert shown.endswith("1 edges\n")
+    (found,) = json.loads(medkg("graph", "MESH:D008545", "--json").stdout)["edges"]
+    assert (found["edge"]["evidence_count"], found["edge"]["publications"]) == (2, ["PMID:1", "PMID:2"])
+    assert found["best"]["supporting_text"] in found["edge"]["supporting_text"]
+    assert medkg("graph", "MESH:D008545", "--each").output.endswith("2 edges\n")
+
+
 def test_an_unknown_name_says_what_to_do(medkg: Medkg) -> None:
     result = medkg("graph", "dabrafenb")
     assert result.exit_code == 1
@@ -49,6 +70,7 @@ def test_an_export_names_its_files_and_counts_what_is_in_them(medkg: Medkg, tmp_
     assert result.output.splitlines() == [
         f"wrote 3 nodes to {folder}/nodes.jsonl",
         f"wrote 2 edges to {folder}/edges.jsonl",
+        f"wrote 2 aggregated_edges to {folder}/aggregated_edges.jsonl",
     ]
     assert [json.loads(line)["id"] for line in (folder / "nodes.jsonl").read_text().splitlines()] == [
         "MESH:C561627",

@@ -23,6 +23,7 @@ from medkg_dagster.stage_api import (
     GraphStore,
     Neighbour,
     Node,
+    Reference,
     StageContext,
 )
 from medkg_dagster.stages.extract import register as extract
@@ -54,7 +55,14 @@ def dump(home: Path) -> dict[str, list[tuple[object, ...]]]:
     with closing(sqlite3.connect(home / "graph.sqlite")) as connection:
         return {
             table: sorted(connection.execute(f"SELECT * FROM {table}"))
-            for table in ("nodes", "node_contributions", "edges", "graph_schema")
+            for table in (
+                "nodes",
+                "node_aliases",
+                "node_contributions",
+                "node_statements",
+                "edges",
+                "graph_schema",
+            )
         }
 
 
@@ -163,6 +171,34 @@ def test_a_claim_that_the_model_cannot_have_is_left_out_and_counted(tmp_path: Pa
     assert {e.edge.predicate for e in neighbours(tmp_path, "MESH:D008545")} == {"biolink:mentions"}
 
 
+def test_a_document_cites_the_works_of_its_references_that_have_an_identifier(tmp_path: Path) -> None:
+    references = (
+        Reference(identifiers={"PMID": "2", "DOI": "10.1000/Two"}, title="Two", text="A. Two. 2020."),
+        Reference(identifiers={"DOI": "10.1000/TWO"}, text="The same once more."),
+        Reference(identifiers={"DOI": "10.1000/three"}, text="B. Three. 2021."),
+        Reference(identifiers={"PMID": "1"}, text="Itself."),
+        Reference(text="A book."),
+    )
+    article = named(1, "Nothing of note.").model_copy(update={"references": references})
+    write(tmp_path, article)
+
+    found = neighbours(tmp_path, "PMID:1")
+    assert [(e.node.id, e.node.name, e.node.category[0]) for e in found] == [
+        ("PMID:2", "Two", "biolink:Article"),
+        ("doi:10.1000/three", "B. Three. 2021.", "biolink:Publication"),
+    ]
+    assert {(e.edge.predicate, e.edge.original_predicate, e.outgoing) for e in found} == {
+        ("biolink:mentions", "cito:cites", True)
+    }
+    assert [e.edge.supporting_text for e in found] == ["A. Two. 2020.", "B. Three. 2021."]
+
+    write(tmp_path, named(2, "Nothing of note."))
+    assert neighbours(tmp_path, "PMID:1")[0].node.name == "Article 2"
+
+    write(tmp_path, named(1, "Nothing of note."))
+    assert neighbours(tmp_path, "PMID:1") == ()
+
+
 def test_without_documents_claims_still_become_edges(tmp_path: Path) -> None:
     receipt = write(tmp_path, named(1, "Ipilimumab caused colitis."), pass_documents=False)
 
@@ -204,7 +240,15 @@ def test_the_graph_depends_on_its_documents_and_not_on_their_order(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     texts = data.draw(st.lists(st.sampled_from(SENTENCES), min_size=1, max_size=5))
-    documents = [named(number, text) for number, text in enumerate(texts)]
+    cited = st.lists(st.integers(0, 6), max_size=3).map(
+        lambda works: tuple(
+            Reference(identifiers={"PMID": f"{work}"}, text=f"Work {work}.") for work in works
+        )
+    )
+    documents = [
+        named(number, text).model_copy(update={"references": data.draw(cited)})
+        for number, text in enumerate(texts)
+    ]
     order = data.draw(st.permutations(documents))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(order)), max_size=3)))
     repeated = data.draw(st.sampled_from(documents))
@@ -277,7 +321,7 @@ def test_what_only_invented_documents_say_is_marked_in_graph_and_export(tmp_path
     write(tmp_path, invented, named(2, said))
 
     with closing(SqlGraph(tmp_path / "graph.sqlite")) as graph:
-        nodes, edges = graph.export_kgx(tmp_path)
+        nodes, edges, _ = graph.export_kgx(tmp_path)
 
     def marked(file: Path, key: str) -> dict[str, set[bool]]:
         found: dict[str, set[bool]] = {}

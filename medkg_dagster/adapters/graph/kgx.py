@@ -6,10 +6,11 @@ Keys are slots of the Biolink Model, and those that `domain.biolink.OWN_PROPERTI
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from medkg_dagster.domain.aggregation import AggregatedEdge
 from medkg_dagster.errors import StoreError
 from medkg_dagster.io.atomic_files import replacing
 from medkg_dagster.stage_api import Edge, Node
@@ -65,7 +66,7 @@ def edge_record(edge: Edge) -> dict[str, Any]:
         "negated": edge.negated,
         **edge.qualifiers,
         **({"original_predicate": edge.original_predicate} if edge.original_predicate else {}),
-        **sources(edge),
+        **_sources(edge, [edge.data_source] if edge.data_source else []),
         "publications": list(edge.publications),
         "supporting_text": [edge.supporting_text] if edge.supporting_text else [],
         "license": edge.licence or NOT_STATED,
@@ -82,10 +83,33 @@ def edge_record(edge: Edge) -> dict[str, Any]:
     }
 
 
-def sources(edge: Edge) -> dict[str, Any]:
+def aggregated_record(edge: AggregatedEdge) -> dict[str, Any]:
+    """Return an aggregated edge as slots of the Biolink Model."""
+    return {
+        "id": edge.id,
+        "category": [edge.category],
+        "subject": edge.subject,
+        "predicate": edge.predicate,
+        "object": edge.object,
+        "negated": edge.negated,
+        **edge.qualifiers,
+        **({"original_predicate": edge.original_predicate} if edge.original_predicate else {}),
+        **_sources(edge, edge.data_sources),
+        "publications": list(edge.publications),
+        "supporting_text": list(edge.supporting_text),
+        "has_evidence": list(edge.evidence),
+        "evidence_count": edge.evidence_count,
+        "possible_count": edge.possible_count,
+        "license": list(edge.licences) or [NOT_STATED],
+        "agents": list(edge.extractors),
+        **mark(synthetic=edge.synthetic),
+    }
+
+
+def _sources(edge: Edge | AggregatedEdge, origins: Sequence[str]) -> dict[str, Any]:
     """Return who says what an edge says: read in a text of another resource, or taken over from one."""
     mined = edge.primary_knowledge_source == OWN_SOURCE
-    origin = {"supporting_data_source": [edge.data_source]} if edge.data_source else {}
+    origin = {"supporting_data_source": list(origins)} if origins else {}
     return {
         "primary_knowledge_source": edge.primary_knowledge_source,
         **(origin if mined else {"aggregator_knowledge_source": [OWN_SOURCE]}),

@@ -134,6 +134,15 @@ def _aliases(node: Node) -> Iterator[str]:
         yield name.casefold()
 
 
+def read_nodes(connection: Connection, curies: Iterable[str]) -> dict[str, Node]:
+    """Return some nodes by CURIE."""
+    found: dict[str, Node] = {}
+    for some in portions(sorted(curies)):
+        rows = connection.execute(select(NODES).where(NODES.c.id.in_(some)))
+        found |= {row.id: read_node(row) for row in rows}
+    return found
+
+
 def read_node(row: Row[Any]) -> Node:
     """Return the node of a row."""
     return Node(

@@ -10,17 +10,20 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Table, delete, func, or_, select
 
 from medkg_dagster.adapters.graph import sql_changes
-from medkg_dagster.adapters.graph.kgx import edge_record, node_record, write_lines
+from medkg_dagster.adapters.graph.kgx import aggregated_record, edge_record, node_record, write_lines
+from medkg_dagster.adapters.graph.sql_aggregates import read_aggregated_neighbours, read_aggregates
 from medkg_dagster.adapters.graph.sql_edges import edge_row, read_edge, said_by, said_in
 from medkg_dagster.adapters.graph.sql_migrations import GRAPH
 from medkg_dagster.adapters.graph.sql_nodes import (
     contributions,
     read_node,
+    read_nodes,
     refresh_nodes,
     replace_contributions,
 )
 from medkg_dagster.adapters.graph.sql_rows import AT_ONCE, portions, write_rows
 from medkg_dagster.adapters.graph.sql_schema import ALIASES, CONTRIBUTIONS, DOCUMENTS, EDGES, NODES
+from medkg_dagster.domain.aggregation import AggregatedNeighbour
 from medkg_dagster.domain.knowledge import GraphChange, graph_hashes
 from medkg_dagster.io.sql import Database, check_address, lock_writers
 from medkg_dagster.stage_api import Edge, GraphReceipt, Neighbour, Node
@@ -217,21 +220,29 @@ class SqlGraph:
             .order_by(mention, EDGES.c.predicate, EDGES.c.subject, EDGES.c.object, EDGES.c.id)
             .limit(limit)
         )
-        nodes: dict[str, Node] = {}
         with self._database.reading() as connection:
             edges = [read_edge(row) for row in connection.execute(query)]
-            ends = {edge.object if edge.subject == curie else edge.subject for edge in edges}
-            for some in portions(sorted(ends)):
-                found = connection.execute(select(NODES).where(NODES.c.id.in_(some)))
-                nodes |= {row.id: read_node(row) for row in found}
+            nodes = read_nodes(connection, {end for edge in edges for end in (edge.subject, edge.object)})
         return tuple(
             Neighbour(edge, nodes[edge.object if outgoing else edge.subject], outgoing)
             for edge in edges
             for outgoing in (edge.subject == curie,)
         )
 
-    def export_kgx(self, folder: Path) -> tuple[Path, Path]:
-        """Write `nodes.jsonl` and `edges.jsonl` in the KGX format, sorted by id, each atomically.
+    def aggregated_neighbours(self, curie: str, limit: int) -> tuple[AggregatedNeighbour, ...]:
+        """Return what is said of a node, one edge for all that say the same.
+
+        Returns:
+            Statements before mentions, what is said most often first.
+        """
+        with self._database.reading() as connection:
+            return read_aggregated_neighbours(connection, curie, limit)
+
+    def export_kgx(self, folder: Path) -> tuple[Path, ...]:
+        """Write `nodes.jsonl`, `edges.jsonl` and `aggregated_edges.jsonl` in the KGX format, each atomically.
+
+        Nodes and edges are sorted by id, aggregated edges by subject, predicate and object. Nodes go with one
+        of the two: what is in one file of edges is in the other, too.
 
         Args:
             folder: Where to; it is made if need be.
@@ -243,9 +254,11 @@ class SqlGraph:
             stream = connection.execution_options(yield_per=AT_ONCE)
             nodes = map(read_node, stream.execute(select(NODES).order_by(NODES.c.id)))
             edges = map(read_edge, stream.execute(select(EDGES).order_by(EDGES.c.id)))
+            aggregates = read_aggregates(stream)
             return (
                 write_lines(folder / "nodes.jsonl", map(node_record, nodes)),
                 write_lines(folder / "edges.jsonl", map(edge_record, edges)),
+                write_lines(folder / "aggregated_edges.jsonl", map(aggregated_record, aggregates)),
             )
 
     def close(self) -> None:

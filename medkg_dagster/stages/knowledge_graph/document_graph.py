@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from medkg_dagster.domain.biolink import association, categories, fits
 from medkg_dagster.errors import DocumentError
 from medkg_dagster.stage_api import Claim, Document, Edge, Entity, Node
+from medkg_dagster.stages.knowledge_graph.citations import citations
 from medkg_dagster.stages.knowledge_graph.descriptions import Descriptions
 from medkg_dagster.stages.knowledge_graph.edges import claim_edge, mention_edges
 from medkg_dagster.stages.knowledge_graph.nodes import concept_nodes, document_node, merge_nodes
@@ -63,8 +64,11 @@ def document_graph(
             continue
         nodes[subject.id] = subject
         edges[edge.id] = edge
-    mentioned = () if document is None else mention_edges(document, own.id, entities)
-    edges |= {edge.id: edge for edge in mentioned}
+    if document is not None:
+        edges |= {edge.id: edge for edge in mention_edges(document, own.id, entities)}
+        for cited, edge in citations(document, own):
+            nodes.setdefault(cited.id, cited)
+            edges[edge.id] = edge
     synthetic = document is not None and document.synthetic
     return DocumentGraph(
         tuple(_marked(nodes[curie], synthetic) for curie in sorted(nodes)),

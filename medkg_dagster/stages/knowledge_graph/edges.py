@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from medkg_dagster.domain.biolink import MENTIONS
 from medkg_dagster.stage_api import AnnotationRole, Claim, Document, Edge, Entity
@@ -26,10 +27,11 @@ def claim_edge(claim: Claim, document: Document | None, curie: str) -> Edge:
         curie: The document's node.
     """
     shared = claim.model_dump(include=set(Edge.model_fields) - _SHARED)
-    return Edge(**shared, publications=(curie,), supporting_text=claim.sentence, **_origin(document))
+    return Edge(**shared, publications=(curie,), supporting_text=claim.sentence, **origin(document))
 
 
-def _origin(document: Document | None) -> dict[str, str | bool | None]:
+def origin(document: Document | None) -> dict[str, Any]:
+    """Return what an edge has of its document; nothing where the pipeline has it not here."""
     if document is None:
         return {}
     return {
@@ -83,7 +85,7 @@ def _mention_edge(
     if asserted:
         level, agent = _asserted_by(roles.get(entity.surface, set()))
     return Edge(
-        id=_edge_id(document, MENTIONS, entity.curie, start, end),
+        id=edge_id(document, MENTIONS, entity.curie, start, end),
         subject=curie,
         predicate=MENTIONS,
         object=entity.curie,
@@ -100,7 +102,7 @@ def _mention_edge(
         method=entity.method,
         extractor=entity.extractor or entity.method,
         vocabulary=entity.vocabulary,
-        **_origin(document),
+        **origin(document),
     )
 
 
@@ -117,7 +119,8 @@ def _asserted_by(roles: set[AnnotationRole]) -> tuple[str, str]:
     return "knowledge_assertion", "not_provided"
 
 
-def _edge_id(document: Document, predicate: str, object_: str, start: int, end: int) -> str:
+def edge_id(document: Document, predicate: str, object_: str, start: int, end: int) -> str:
+    """Return the id of an edge from a document, the same wherever it is made."""
     key = "\x00".join((document.id, document.content_hash, predicate, object_, str(start), str(end)))
     return hashlib.sha256(key.encode()).hexdigest()[:32]
 

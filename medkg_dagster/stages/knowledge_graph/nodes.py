@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from medkg_dagster.domain.biolink import NAMED_THING, categories, document_curies, node_categories
@@ -12,13 +12,6 @@ if TYPE_CHECKING:
     from medkg_dagster.stages.knowledge_graph.descriptions import Descriptions
 
 _TRIAL = "INTERVENTIONAL"
-_OF_PREFIX = {
-    "PMID": "biolink:Article",
-    "PMC": "biolink:Article",
-    "doi": "biolink:Publication",
-    "CLINICALTRIALS": "biolink:Study",
-}
-"""The model has no prefix for a text without an identifier: that is a thing, and no more can be said."""
 
 
 def document_node(name: str, document: Document | None) -> Node:
@@ -29,24 +22,32 @@ def document_node(name: str, document: Document | None) -> Node:
         document: The document; None where the pipeline has it not here.
     """
     curie, *others = document_curies(name, document.identifiers if document else {})
-    prefix = curie.partition(":")[0]
-    category = _OF_PREFIX.get(prefix, NAMED_THING)
-    if category == "biolink:Study" and document and document.study_type == _TRIAL:
-        category = "biolink:ClinicalTrial"
-    if category == "biolink:Publication" and not {"PMID", "PMC"}.isdisjoint(
-        other.partition(":")[0] for other in others
-    ):
-        category = "biolink:Article"
+    if curie.startswith("CLINICALTRIALS:"):
+        is_trial = document is not None and document.study_type == _TRIAL
+        kinds = categories("biolink:ClinicalTrial" if is_trial else "biolink:Study")
+    else:
+        kinds = publication_categories((curie, *others))
     return Node(
         id=curie,
         name=(document.title if document else "") or curie,
-        category=categories(category),
+        category=kinds,
         synthetic=document is not None and document.synthetic,
         equivalents=tuple(others),
         sources=(document.source,) if document else (),
         licence=document.licence if document else None,
         document_id=name,
     )
+
+
+def publication_categories(curies: Sequence[str]) -> tuple[str, ...]:
+    """Return the categories of a work, which its identifiers tell.
+
+    The model has no prefix for a text without an identifier: that is a thing, and no more can be said.
+    """
+    prefixes = {curie.partition(":")[0] for curie in curies}
+    if prefixes & {"PMID", "PMC"}:
+        return categories("biolink:Article")
+    return categories("biolink:Publication" if "doi" in prefixes else NAMED_THING)
 
 
 def concept_nodes(entities: Iterable[Entity], descriptions: Descriptions) -> list[Node]:
