@@ -124,7 +124,7 @@ def describe_end(code: int) -> str:
         return f"by signal {-code}"
 
 
-def limit_memory(limit: int, *, headroom: int = 0) -> None:
+def limit_memory(limit: int, *, headroom: int = 0, for_good: bool = True) -> None:
     """Limit the address space of this process; an allocation beyond it fails with `MemoryError`.
 
     macOS accepts the limit and does not hold to it.
@@ -132,8 +132,10 @@ def limit_memory(limit: int, *, headroom: int = 0) -> None:
     Args:
         limit: The most bytes.
         headroom: By how many bytes `lift_memory_limit` raises it, to say that memory has run out.
+        for_good: Whether it cannot be raised by more.
     """
-    _limit(resource.RLIMIT_AS, limit, limit + headroom)
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    _limit(resource.RLIMIT_AS, limit, limit + headroom if for_good else hard)
 
 
 def lift_memory_limit() -> None:

@@ -12,6 +12,7 @@ from medkg_dagster.ledger import Job, JobKey, JobLedger, RunIdentity
 from medkg_dagster.plugins.events import PluginEvent
 from medkg_dagster.resolution.ledger_checks import audit_plugins
 from medkg_dagster.resolution.plan import PipelinePlan
+from medkg_dagster.runtime.isolation.kept_processes import KeptProcesses
 from medkg_dagster.runtime.machines import only_local
 from medkg_dagster.runtime.requests import check_given, given_config
 from medkg_dagster.runtime.run_processes import end_with, process_of, process_tags, this_process
@@ -30,6 +31,7 @@ class LedgerJob:
         job: The job as it was when the run, or in a process of its own the step, began.
         home: The folder for all data.
         workers: How many processes documents are worked on in at once.
+        kept: Processes that stages leave to one another; they end with the run, or with a step's own process.
         problem: What is wrong with the configuration that the run gives its stages; none of them begins then.
         local: What only this machine sees, so that no stage may begin on others.
     """
@@ -38,6 +40,7 @@ class LedgerJob:
     job: Job
     home: Path
     workers: int
+    kept: KeptProcesses
     problem: ConfigError | None
     local: tuple[str, ...] = ()
 
@@ -85,7 +88,7 @@ def ledger_job_resource(
                 f'or set the tag {PARTITION_TAG!r} (`--tags \'{{"{PARTITION_TAG}": "default"}}\'`)'
             )
             return
-        with JobLedger.of(settings) as ledger:
+        with JobLedger.of(settings) as ledger, KeptProcesses() as kept:
             audit_plugins(plugin_events, ledger)
             key = JobKey(pipeline, job_id)
             try:
@@ -104,7 +107,8 @@ def ledger_job_resource(
             plan = plans.get(pipeline)
             job = ledger.runs.begin(key, run_identity(run), stages=plan.stage_names if plan else None)
             problem = _wrong_config(plan, job, run, extensions) if plan else None
-            yield LedgerJob(ledger, job, settings.home, settings.workers, problem, only_local(settings))
+            local = only_local(settings)
+            yield LedgerJob(ledger, job, settings.home, settings.workers, kept, problem, local)
 
     return ledger_job
 

@@ -31,6 +31,7 @@ from medkg_dagster.runtime.failures import (
     try_again,
 )
 from medkg_dagster.runtime.garbage_collection import rare_collections
+from medkg_dagster.runtime.isolation.kept_processes import KeptProcesses
 from medkg_dagster.runtime.machines import refuse_other_machines
 from medkg_dagster.runtime.materialization import output_metadata, quarantine_table
 from medkg_dagster.runtime.outcome_checks import evaluation
@@ -191,6 +192,7 @@ class _Step:
         record: The ledger's side of it.
         home: The folder for all data.
         workers: How many processes documents are worked on in at once.
+        kept: Processes that stages leave to one another.
         problem: What is wrong with what the run was asked for; the stage does not begin then.
         interrupts: Whether the run is to stop.
         ctx: What the stage is given; None until that is made.
@@ -201,6 +203,7 @@ class _Step:
     record: StepRecord
     home: Path
     workers: int
+    kept: KeptProcesses
     problem: ConfigError | None
     interrupts: InterruptWatch = field(default_factory=InterruptWatch)
     ctx: StageContext | None = None
@@ -210,7 +213,8 @@ class _Step:
         """Return the attempt that Dagster asks for."""
         problem = ledger_job.problem or refuse_other_machines(context, ledger_job.local)
         record = StepRecord.of(ledger_job, runner.pipeline, runner.planned.name, context)
-        return cls(runner, context, record, ledger_job.home, ledger_job.workers, problem)
+        of_job = (ledger_job.home, ledger_job.workers, ledger_job.kept)
+        return cls(runner, context, record, *of_job, problem)
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
@@ -329,6 +333,7 @@ class _Step:
                 limits=limits,
                 is_demanded=planned.isolation is not None,
                 start=lambda ctx, inputs: start(ctx=ctx, inputs=inputs),
+                kept=self.kept,
             )
         where = (self._io_manager.shards, runner.pipeline.name, planned)
         return MemoEngine(*where, definition.config, self.home, inner, self.record.asked_again())

@@ -22,6 +22,7 @@ from medkg_dagster.resolution import load_plan
 from medkg_dagster.resolution.plan import PipelinePlan
 from medkg_dagster.runtime.isolation.document_workers import DocumentWorkers
 from medkg_dagster.runtime.isolation.invoke_isolated import start_message
+from medkg_dagster.runtime.isolation.kept_processes import KeptProcesses
 from medkg_dagster.runtime.isolation.messages import Start
 from medkg_dagster.runtime.state.archives import archive_state, read_archive, shards_of
 from medkg_dagster.runtime.state.batch_memo import BatchMemo
@@ -238,7 +239,7 @@ def _workers(number: int, arguments: Mapping[str, Any]) -> DocumentWorkers:
     def start(ctx: StageContext, inputs: Sequence[str]) -> Start:
         return start_message(**arguments, ctx=ctx, inputs=inputs)
 
-    return DocumentWorkers(number, LIMITS, is_demanded=True, start=start)
+    return DocumentWorkers(number, LIMITS, is_demanded=True, start=start, kept=KeptProcesses())
 
 
 def rows_in(home: Path) -> Rows:

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from medkg_dagster.plugins import Origin, PluginPolicy
 from medkg_dagster.resolution.plan import PlannedStage
 from medkg_dagster.runtime.isolation.document_workers import DocumentWorkers
 from medkg_dagster.runtime.isolation.invoke_isolated import InputSource, start_message
+from medkg_dagster.runtime.isolation.kept_processes import KeptProcesses
 from medkg_dagster.runtime.state.shards import ShardStore
 from medkg_dagster.stage_api import (
     Config,
@@ -84,7 +85,7 @@ def split(mark: str, document: Document) -> tuple[Word, ...]:
             end = time.monotonic() + PATIENCE
             while len(list(place.parent.glob(f"{place.name}.*"))) < 2 and time.monotonic() < end:
                 time.sleep(0.05)
-        case "say" | "slow":
+        case "say" | "slow" | "hostile":
             time.sleep(0.2 if first == "slow" else 0)
             logging.getLogger("some.library").warning("process %d works on %s", os.getpid(), document.id)
     return tuple(Word(document_id=document.id, text=text + mark) for text in document.text.split())
@@ -114,6 +115,13 @@ class UnpreparedWords(Words):
 
     def prepare(self, _ctx: StageContext) -> None:
         os.kill(os.getpid(), signal.SIGSEGV)
+
+
+class WaryWords(Words):
+    """Holds some documents for hostile, by their titles."""
+
+    def is_hostile(self, given: Mapping[str, Mapping[str, Any]]) -> bool:
+        return "hostile" in str(given["document"]["title"])
 
 
 def build(kind: type[Words], definition: StageDefinitionView) -> Words:
@@ -147,13 +155,19 @@ DOCUMENTS = StageMetadata(
 WORDS = words_type("words")
 BATCH_WORDS = words_type("batch-words", batch=4)
 UNPREPARED_WORDS = words_type("unprepared-words")
+WARY_WORDS = words_type("wary-words")
+_KINDS: Mapping[str, type[Words]] = {
+    "words": Words,
+    "batch-words": BatchWords,
+    "unprepared-words": UnpreparedWords,
+    "wary-words": WaryWords,
+}
 
 
 def register() -> Iterable[StageRegistration]:
     yield StageRegistration(DOCUMENTS, partial(build, Words))
-    yield StageRegistration(WORDS, partial(build, Words))
-    yield StageRegistration(BATCH_WORDS, partial(build, BatchWords))
-    yield StageRegistration(UNPREPARED_WORDS, partial(build, UnpreparedWords))
+    for metadata in (WORDS, BATCH_WORDS, UNPREPARED_WORDS, WARY_WORDS):
+        yield StageRegistration(metadata, partial(build, _KINDS[metadata.stage_type]))
 
 
 def context(home: Path) -> StageContext:
@@ -187,7 +201,7 @@ def planned(
 
 
 def document(name: str, text: str) -> Document:
-    return example_document(text).model_copy(update={"id": name})
+    return example_document(text).model_copy(update={"id": name, "title": text})
 
 
 def store_documents(shards: ShardStore, *texts: str) -> DocumentValues:
@@ -215,6 +229,7 @@ def workers(
     limits: SubprocessIsolation = LIMITS,
     config: Mapping[str, Any] | None = None,
     is_demanded: bool = True,
+    kept: KeptProcesses | None = None,
 ) -> DocumentWorkers:
     """Return workers whose processes find the stage types of this module."""
     pipeline = topology(metadata.stage_type, config or {})
@@ -232,15 +247,18 @@ def workers(
             policy=PluginPolicy(),
         )
 
-    return DocumentWorkers(number, limits, is_demanded=is_demanded, start=start)
+    return DocumentWorkers(number, limits, is_demanded, start, kept or KeptProcesses())
 
 
 def outcomes_of(
-    engine: Any, values: DocumentValues, home: Path, metadata: StageMetadata = WORDS
+    engine: Any,
+    values: DocumentValues,
+    home: Path,
+    metadata: StageMetadata = WORDS,
+    config: WordsConfig = WordsConfig(),  # noqa: B008 - it is frozen
 ) -> dict[str, DocumentOutcome]:
     """Let an engine work on documents; return by document what came of it."""
-    kind: Callable[[WordsConfig], Words] = BatchWords if metadata.batch > 1 else Words
-    work = DocumentWork(metadata, kind(WordsConfig()), context(home))
+    work = DocumentWork(metadata, _KINDS[metadata.stage_type](config), context(home))
     return {task.document_id: outcome for task, outcome in engine.run(work, tasks_of(values))}
 
 

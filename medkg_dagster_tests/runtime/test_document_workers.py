@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 from medkg_dagster.errors import BatchInterruptedError, ConfigError, IsolatedStageError
+from medkg_dagster.runtime.isolation.kept_processes import KeptProcesses
 from medkg_dagster.runtime.state.shards import ShardStore
 from medkg_dagster.stage_api import StageMetadata, SubprocessIsolation
 from medkg_dagster.stage_api._document_loop import DocumentOutcome, DocumentWork, InOrder
@@ -20,6 +22,7 @@ from medkg_dagster_tests.runtime.document_stages import (
     LIMITS,
     LOG,
     UNPREPARED_WORDS,
+    WARY_WORDS,
     WORDS,
     Words,
     WordsConfig,
@@ -83,17 +86,17 @@ def test_workers_are_processes_whose_lines_come_into_the_log(
     assert os.getpid() not in pids_in(caplog)
 
 
-def test_what_would_take_long_in_the_process_of_the_step_is_done_in_another(
+def test_what_would_take_long_in_the_process_of_the_step_is_shared_with_another(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     values = stored(tmp_path, *["slow"] * 20)
 
-    with caplog.at_level(logging.INFO, LOG.name):
-        outcomes = outcomes_of(workers(2, is_demanded=False), values, tmp_path)
+    with KeptProcesses() as kept, caplog.at_level(logging.INFO, LOG.name):
+        outcomes = outcomes_of(workers(2, is_demanded=False, kept=kept), values, tmp_path)
 
-    first, *_, last = pids_in(caplog)
     assert len(outcomes) == 20
-    assert first == os.getpid() != last
+    assert pids_in(caplog)[0] == os.getpid()
+    assert len(set(pids_in(caplog))) == 2
 
 
 def test_where_one_process_takes_long_another_helps(tmp_path: Path) -> None:
@@ -110,8 +113,8 @@ def test_what_is_done_soon_is_done_in_the_process_of_the_step(
 ) -> None:
     values = stored(tmp_path, *["say"] * MANY)
 
-    with caplog.at_level(logging.INFO, LOG.name):
-        outcomes = outcomes_of(workers(2, is_demanded=False), values, tmp_path)
+    with KeptProcesses() as kept, caplog.at_level(logging.INFO, LOG.name):
+        outcomes = outcomes_of(workers(2, is_demanded=False, kept=kept), values, tmp_path)
 
     assert len(outcomes) == MANY
     assert set(pids_in(caplog)) == {os.getpid()}
@@ -141,6 +144,19 @@ def test_what_breaks_a_limit_costs_that_document_alone(
     assert not outcomes["document 2"].is_remembered
     done = [texts_of(outcome) for _, outcome in sorted(outcomes.items()) if outcome.parts]
     assert done == [["one"], ["two"], ["three"], ["four"], ["five"]]
+
+
+@pytest.mark.parametrize("metadata", [WORDS, BATCH_WORDS], ids=["one at a time", "batch"])
+def test_among_many_that_are_done_fast_what_crashes_is_known(tmp_path: Path, metadata: StageMetadata) -> None:
+    texts = [f"text {n}" for n in range(400)]
+    texts[150] = texts[151] = texts[390] = "crash"
+
+    outcomes = outcomes_of(workers(2, metadata=metadata), stored(tmp_path, *texts), tmp_path, metadata)
+
+    assert set(faults_of(outcomes)) == {"document 150", "document 151", "document 390"}
+    assert all(CRASHED in message for _, message in faults_of(outcomes).values())
+    made = {name: texts_of(outcome) for name, outcome in outcomes.items() if outcome.parts}
+    assert made == {f"document {n}": text.split() for n, text in enumerate(texts) if text != "crash"}
 
 
 def test_a_broken_document_of_a_batch_is_set_aside_alone(tmp_path: Path) -> None:
@@ -197,3 +213,70 @@ def test_who_stops_early_leaves_no_process_behind(tmp_path: Path, caplog: pytest
     assert {task.document_id for task, _ in first} == {"document 0", "document 1"}
     assert pids
     assert not any(map(is_running, pids))
+
+
+def slow(home: Path, *more: str) -> DocumentValues:
+    """Store documents that are worth another process."""
+    return stored(home, *["slow"] * 20, *more)
+
+
+def test_a_process_goes_on_with_the_next_stage_and_ends_with_its_owner(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with KeptProcesses() as kept, caplog.at_level(logging.INFO, LOG.name):
+        for metadata, mark in ((WORDS, ""), (BATCH_WORDS, "!")):
+            engine = workers(2, metadata=metadata, is_demanded=False, config={"mark": mark}, kept=kept)
+            outcomes = outcomes_of(engine, slow(tmp_path), tmp_path, metadata, WordsConfig(mark=mark))
+            assert {word for one in outcomes.values() for word in texts_of(one)} == {f"slow{mark}"}
+
+        pids = set(pids_in(caplog))
+        assert len(pids) == 2
+        assert all(map(is_running, pids))
+
+    assert not any(map(is_running, pids - {os.getpid()}))
+
+
+@pytest.mark.parametrize(
+    ("is_demanded", "last"), [(True, "say"), (False, "hostile"), (False, "allocate")], ids=str
+)
+def test_what_had_limits_of_its_own_or_may_be_damaged_is_left_to_no_other_stage(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, is_demanded: bool, last: str
+) -> None:
+    with KeptProcesses() as kept, caplog.at_level(logging.INFO, LOG.name):
+        engine = workers(2, metadata=WARY_WORDS, is_demanded=is_demanded, kept=kept)
+        outcomes = outcomes_of(engine, stored(tmp_path, "say", last), tmp_path, WARY_WORDS)
+
+        assert len(outcomes) == 2
+        assert not kept.has_one
+
+
+def test_what_is_hostile_is_never_in_the_process_of_the_step(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = stored(tmp_path, *["hostile", "say"] * 10)
+    with KeptProcesses() as kept, caplog.at_level(logging.INFO, LOG.name):
+        engine = workers(2, metadata=WARY_WORDS, is_demanded=False, kept=kept)
+        outcomes_of(engine, values, tmp_path, WARY_WORDS)
+
+    at = {
+        line.rpartition(" on ")[2]: int(line.split()[1])
+        for line in caplog.messages
+        if " works on document " in line
+    }
+    assert os.getpid() not in {at[f"document {n}"] for n in range(0, 20, 2)}
+
+
+def test_a_process_that_ended_while_nobody_needed_it_is_replaced(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with KeptProcesses() as kept, caplog.at_level(logging.INFO, LOG.name):
+        outcomes_of(workers(2, is_demanded=False, kept=kept), slow(tmp_path), tmp_path)
+        (idle,) = set(pids_in(caplog)) - {os.getpid()}
+        os.kill(idle, signal.SIGKILL)
+        caplog.clear()
+
+        outcomes = outcomes_of(workers(2, is_demanded=False, kept=kept), slow(tmp_path), tmp_path)
+
+    assert len(outcomes) == len(pids_in(caplog)) == 20
+    assert idle not in pids_in(caplog)
+    assert faults_of(outcomes) == {}

@@ -16,6 +16,7 @@ from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution import load_plan
 from medkg_dagster.runtime.isolation.document_workers import DocumentWorkers
 from medkg_dagster.runtime.isolation.invoke_isolated import start_message
+from medkg_dagster.runtime.isolation.kept_processes import KeptProcesses
 from medkg_dagster.runtime.state.memo import MemoEngine
 from medkg_dagster.runtime.state.shards import ShardStore
 from medkg_dagster.runtime.step import StepRunner
@@ -113,10 +114,11 @@ def parse(home: Path, contents: Sequence[bytes]) -> tuple[list[str], list[Quaran
     def started(ctx: StageContext, inputs: Sequence[str]) -> Any:
         return start(ctx=ctx, inputs=inputs)
 
-    workers = DocumentWorkers(1, LIMITS, is_demanded=planned.isolation is not None, start=started)
-    engine = MemoEngine(shards, pipeline.name, planned, definition.config, home, workers)
     ctx = StageContext(pipeline.name, planned.name, "job-1", home, log=LOG)
-    outcome = runner.call(definition, ctx, {"payloads": DocumentValues(parts, value_type)}, engine)
+    with KeptProcesses() as kept:
+        workers = DocumentWorkers(1, LIMITS, planned.isolation is not None, started, kept)
+        engine = MemoEngine(shards, pipeline.name, planned, definition.config, home, workers)
+        outcome = runner.call(definition, ctx, {"payloads": DocumentValues(parts, value_type)}, engine)
     return [one.title for one in whole_value(outcome.state["document"])], ctx.quarantined
 
 

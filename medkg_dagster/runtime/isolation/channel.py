@@ -56,6 +56,8 @@ TAKE_TURN = "take_turn"
 """The call of `ExternalCalls.reserve`; all others are methods of `JobRecord`."""
 
 _Turn = tuple[str, float]
+Stage = tuple[Start, dict[str, bytes]]
+"""What to run, and the bytes of its inputs by argument of `execute`."""
 
 _ARGUMENTS: Mapping[str, Any] = {
     "fields": tuple[()],
@@ -95,7 +97,7 @@ class Channel:
     """The socket to the step; many threads may send and call at once.
 
     Attributes:
-        work: What the step sent to be worked on.
+        work: What the step sent to be worked on, and the next stage with the bytes of its inputs.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -106,15 +108,18 @@ class Channel:
         self._sending = threading.Lock()
         self._numbers = itertools.count()
         self._waiting: dict[int, SimpleQueue[Answer]] = {}
-        self.work: SimpleQueue[Work] = SimpleQueue()
+        self.work: SimpleQueue[Work | Stage] = SimpleQueue()
         # Processes that a stage starts must not speak for it, nor keep the socket open when it is gone.
         connection.set_inheritable(False)
         os.register_at_fork(after_in_child=connection.close)
 
-    def receive_stage(self) -> tuple[Start, dict[str, bytes]]:
+    def receive_stage(self) -> Stage:
         """Receive what to run, and the inputs' bytes."""
         start, _ = next(self._incoming)
         assert isinstance(start, Start)
+        return self._with_inputs(start)
+
+    def _with_inputs(self, start: Start) -> Stage:
         contents: dict[str, bytes] = {}
         while len(contents) < len(start.inputs):
             message, content = next(self._incoming)
@@ -149,6 +154,8 @@ class Channel:
                 self._waiting.pop(message.number).put(message)
             elif isinstance(message, Work):
                 self.work.put(message)
+            elif isinstance(message, Start):
+                self.work.put(self._with_inputs(message))
 
     def _messages(self) -> Iterator[tuple[Message, bytes]]:
         while True:

@@ -96,10 +96,15 @@ def begin() -> tuple[Channel, Start, dict[str, bytes], StageContext]:
     start, contents = channel.receive_stage()
     channel.listen()
     _send_logs(channel)
+    return channel, start, contents, enter(start, channel)
+
+
+def enter(start: Start, channel: Channel) -> StageContext:
+    """Make this process one for a stage, whatever it was for before; return the surroundings of the stage."""
     # `-m` puts the working directory first, where the step may not import from.
     sys.path[:] = start.import_path
     limit_memory_of(start)
-    return channel, start, contents, _context(start, channel)
+    return _context(start, channel)
 
 
 def limit_memory_of(start: Start) -> None:
@@ -113,7 +118,8 @@ def limit_memory_of(start: Start) -> None:
     if taken is None:
         logging.getLogger("medkg.stage").warning("this system does not tell memory; memory_mb does not hold")
         return
-    limit_memory(taken + start.memory_mb * _MEBIBYTE, headroom=_HEADROOM_BYTES)
+    limit = taken + start.memory_mb * _MEBIBYTE
+    limit_memory(limit, headroom=_HEADROOM_BYTES, for_good=start.for_good)
 
 
 def _run(start: Start, ctx: StageContext, contents: dict[str, bytes]) -> tuple[StageMetadata, StageOutcome]:

@@ -1,24 +1,33 @@
-"""A process that works on documents: `python -m medkg_dagster.runtime.isolation.document_worker DESCRIPTOR`.
+"""A process that works on documents.
 
-It reads the parts of a document where they are stored, works on it, and sends what came of it. What breaks a
-limit costs the document it was at; the step then starts another process.
+    python -m medkg_dagster.runtime.isolation.document_worker CHANNEL BEGUN
+
+CHANNEL is the descriptor of the channel to the step, BEGUN that of a pipe that gets a byte for each unit of
+documents that it begins. It reads the parts of a document where they are stored, works on it, and sends what
+came of it. What breaks a limit costs the document it was at; the step then starts another process.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from medkg_dagster.errors import StageLimitError
-from medkg_dagster.io.child_process import limit_cpu
+from medkg_dagster.io.child_process import address_space, limit_cpu
 from medkg_dagster.runtime.garbage_collection import rare_collections
-from medkg_dagster.runtime.isolation.child import begin, build, flush, free_memory, send_failure
+from medkg_dagster.runtime.isolation.channel import Channel, Stage
+from medkg_dagster.runtime.isolation.child import begin, build, enter, flush, free_memory, send_failure
 from medkg_dagster.runtime.isolation.messages import (
     MadeDocument,
     MadePart,
     PartPlace,
+    PlacedDocument,
     Ready,
     Start,
     Work,
@@ -27,69 +36,154 @@ from medkg_dagster.runtime.isolation.messages import (
 )
 from medkg_dagster.runtime.state.shard_files import Shard
 from medkg_dagster.runtime.state.shards import StoredPart
-from medkg_dagster.stage_api import DocumentPart, MemoryPart, QuarantinedDocument
+from medkg_dagster.stage_api import DocumentPart, MemoryPart, QuarantinedDocument, StageContext
 from medkg_dagster.stage_api._document_loop import DocumentOutcome, DocumentTask, DocumentWork
 from medkg_dagster.stage_api._documents import EmptyPart, header_of, version_of
 from medkg_dagster.stage_api._redaction import redacted, revealed_names
 from medkg_dagster.stage_api._serialization import compress, encode_value, load_value
 
+_TOGETHER_SECONDS = 0.05
+_GROWN_SHARE = 0.25
+
+Made = tuple[MadeDocument, bytes]
+"""What came of a document, and the bytes of its parts."""
+
 
 def main() -> None:
     """Work on documents until the step has no more."""
     channel, start, contents, ctx = begin()
-    try:
-        metadata, stage, types = build(start)
-        units: dict[str, DocumentPart] = {
+    begun = int(sys.argv[2])
+    # Processes that a stage starts must not speak for it.
+    os.set_inheritable(begun, False)
+    results = _Results(channel, (address_space() or 0) + (start.memory_mb << 20) * _GROWN_SHARE)
+    while True:
+        try:
+            start, contents = _Worker(channel, results, begun, start, ctx).work(contents)
+        except BaseException as error:  # noqa: BLE001 - whatever a plugin raises, the step must be told
+            results.send()
+            send_failure(channel, ctx, error)
+            return
+        ctx = enter(start, channel)
+
+
+class _Worker:
+    """Works on the documents of one stage."""
+
+    def __init__(
+        self, channel: Channel, results: _Results, begun: int, start: Start, ctx: StageContext
+    ) -> None:
+        self._channel = channel
+        self._results = results
+        self._begun = begun
+        self._start = start
+        self._ctx = ctx
+
+    def work(self, contents: dict[str, bytes]) -> Stage:
+        """Work until the step tells another stage.
+
+        Args:
+            contents: The bytes of inputs that are one unit.
+        """
+        metadata, stage, types = build(self._start)
+        wholes: dict[str, DocumentPart] = {
             key: MemoryPart("", key, load_value(key, content, types[key]), types[key])
             for key, content in contents.items()
             if content
         }
-        work = DocumentWork(metadata, stage, ctx)
+        work = DocumentWork(metadata, stage, self._ctx)
         work.prepare()
-        channel.send(Ready())
+        self._channel.send(Ready())
         while True:
-            asked = channel.work.get()
-            limit_cpu(start.timeout_seconds, for_good=False)
+            if self._channel.work.empty():
+                self._results.send()
+            asked = self._channel.work.get()
+            if not isinstance(asked, Work):
+                return asked
             with rare_collections():
-                worked, content = _work(work, start, asked, types, units)
-            flush()
-            channel.send(worked, content)
-            if not all(one.is_remembered for one in worked.documents):
-                # Memory that was taken to its limit is not to be trusted with the next document.
-                os._exit(0)
-    except BaseException as error:  # noqa: BLE001 - whatever a plugin raises, the step must be told
-        send_failure(channel, ctx, error)
+                for unit in asked.units:
+                    self._work_on(work, [_task(n, one, types, wholes) for n, one in enumerate(unit)])
+
+    def _work_on(self, work: DocumentWork, tasks: Sequence[DocumentTask]) -> None:
+        limit_cpu(self._start.timeout_seconds, for_good=False)
+        os.write(self._begun, b".")
+        made = self._made(work, tasks)
+        self._results.add(made)
+        if not all(document.is_remembered for document, _ in made):
+            # Memory that was taken to its limit is not to be trusted with the next document.
+            self._results.send()
+            os._exit(0)
+
+    def _made(self, work: DocumentWork, tasks: Sequence[DocumentTask]) -> Sequence[Made]:
+        try:
+            outcomes = work.compute(tasks)
+            return [_made(work, task, outcome) for task, outcome in zip(tasks, outcomes, strict=True)]
+        except Exception as error:
+            if len(tasks) > 1 or not is_out_of_memory(error):
+                raise
+            free_memory(error)
+            limit = f"{self._start.memory_mb} MB (memory_mb of the stage's isolation)"
+            fault = limit_fault(
+                self._ctx.stage, tasks[0].document_id, f"the work on it took more than {limit}"
+            )
+            return [(_document(DocumentOutcome(fault=fault, is_remembered=False), {}), b"")]
 
 
-def _work(
-    work: DocumentWork,
-    start: Start,
-    asked: Work,
+class _Results:
+    """Sends what came of documents, of several at once where they are done fast.
+
+    Args:
+        channel: The channel to the step.
+        most: How many bytes of address space this process may have for another stage to go on with it.
+    """
+
+    def __init__(self, channel: Channel, most: float) -> None:
+        self._channel = channel
+        self._most = most
+        self._sending = threading.Lock()
+        self._some = threading.Event()
+        self._made: deque[Sequence[Made]] = deque()
+        threading.Thread(target=self._send_on, name="medkg-results", daemon=True).start()
+
+    def add(self, made: Sequence[Made]) -> None:
+        """Take what came of the documents of a unit."""
+        self._made.append(made)
+        self._some.set()
+
+    def send(self) -> None:
+        """Send what is there."""
+        with self._sending:
+            made: list[Made] = []
+            while self._made:
+                made += self._made.popleft()
+            if made:
+                flush()
+                worked = Worked(
+                    documents=tuple(document for document, _ in made),
+                    revealed=revealed_names(),
+                    has_grown=(address_space() or 0) > self._most,
+                )
+                self._channel.send(worked, b"".join(content for _, content in made))
+
+    def _send_on(self) -> None:
+        # While this waits for the step to read, the work goes on.
+        while True:
+            self._some.wait()
+            time.sleep(_TOGETHER_SECONDS)
+            self._some.clear()
+            self.send()
+
+
+def _task(
+    position: int,
+    document: PlacedDocument,
     types: Mapping[str, Any],
-    units: Mapping[str, DocumentPart],
-) -> tuple[Worked, bytes]:
-    tasks = []
-    for position, (document_id, places) in enumerate(asked.documents):
-        parts = {
-            name: None if place is None else _placed(place, name, types[name])
-            for name, place in places.items()
-        }
-        tasks.append(DocumentTask(position, document_id, {**parts, **units}))
-    try:
-        outcomes = work.compute(tasks)
-        made = [_made(work, task, outcome) for task, outcome in zip(tasks, outcomes, strict=True)]
-    except Exception as error:
-        if len(tasks) > 1 or not is_out_of_memory(error):
-            raise
-        free_memory(error)
-        fault = limit_fault(
-            work.ctx.stage,
-            tasks[0].document_id,
-            f"the work on it took more than {start.memory_mb} MB (memory_mb of the stage's isolation)",
-        )
-        made = [(_document(DocumentOutcome(fault=fault, is_remembered=False), {}), b"")]
-    worked = Worked(documents=tuple(one for one, _ in made), revealed=revealed_names())
-    return worked, b"".join(content for _, content in made)
+    wholes: Mapping[str, DocumentPart],
+) -> DocumentTask:
+    document_id, places = document
+    parts = {
+        name: None if place is None else _placed(place, name, types[name]) for name, place in places.items()
+    }
+    return DocumentTask(position, document_id, {**parts, **wholes})
 
 
 def _placed(place: PartPlace, key: str, value_type: Any) -> DocumentPart:
@@ -105,7 +199,7 @@ def limit_fault(stage: str, document_id: str, message: str) -> QuarantinedDocume
     return QuarantinedDocument(document_id, stage, StageLimitError.__name__, message)
 
 
-def _made(work: DocumentWork, task: DocumentTask, outcome: DocumentOutcome) -> tuple[MadeDocument, bytes]:
+def _made(work: DocumentWork, task: DocumentTask, outcome: DocumentOutcome) -> Made:
     parts: dict[str, MadePart] = {}
     contents = []
     for key, part in outcome.parts.items():

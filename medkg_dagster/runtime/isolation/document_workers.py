@@ -1,294 +1,224 @@
-"""Work on documents in several processes at once, each document within limits of memory and time."""
+"""Work on documents in several processes at once: the step's, and others with limits for each document."""
 
 import logging
 import queue
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from operator import attrgetter
+from functools import cached_property
 from typing import Any
 
-from medkg_dagster.errors import IsolatedStageError, StageLimitError
-from medkg_dagster.runtime.isolation.document_worker import limit_fault
-from medkg_dagster.runtime.isolation.invoke_isolated import child_error, remember_secrets
-from medkg_dagster.runtime.isolation.messages import (
-    Failed,
-    Input,
-    MadeDocument,
-    PartPlace,
-    Start,
-    Work,
-    encode_frame,
-)
-from medkg_dagster.runtime.isolation.stage_process import RunningChild, StageProcess
-from medkg_dagster.runtime.state.shards import EncodedPart, StoredPart
+from medkg_dagster.runtime.isolation.document_process import DocumentProcess
+from medkg_dagster.runtime.isolation.document_queue import DocumentQueue, Unit, units
+from medkg_dagster.runtime.isolation.document_service import DocumentService, Done
+from medkg_dagster.runtime.isolation.kept_processes import KeptProcesses
+from medkg_dagster.runtime.isolation.messages import Input, Start, encode_frame
 from medkg_dagster.stage_api import DocumentPart, MemoryPart, StageContext, SubprocessIsolation
 from medkg_dagster.stage_api._document_loop import DocumentOutcome, DocumentTask, DocumentWork, InOrder
-from medkg_dagster.stage_api._documents import EmptyPart, EndOfFile
+from medkg_dagster.stage_api._documents import EndOfFile
 from medkg_dagster.stage_api._serialization import dump_value
 
-WORKER = "medkg_dagster.runtime.isolation.document_worker"
 WORTH_SECONDS = 2.0
-"""Work for which another process is started, which takes a good half second to be ready; seconds."""
+"""Work for each process there is for which another is started, which takes a good half second; seconds."""
+KEPT_WORTH_SECONDS = 0.3
+"""The same for one that another stage has left, which only makes itself ready."""
 TRIED_SECONDS = 0.2
 """How long documents are worked on before it is judged how long the others will take; seconds."""
-_ASKED_AHEAD = 2
-FEW_DOCUMENTS = 24
-"""Up to so many, a stage that has something to prepare, like a model, does so in the step's process."""
+_DONE_AHEAD = 64
+_TICK_SECONDS = 0.5
 
-_Done = tuple[DocumentTask, DocumentOutcome] | BaseException | logging.LogRecord | None
+Results = Iterator[tuple[DocumentTask, DocumentOutcome]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DocumentWorkers:
-    """Works on documents in processes of their own, where that pays or is safer.
+    """Works on documents in processes of their own too, where that pays or is safer.
 
     Attributes:
-        workers: How many processes at most.
-        limits: What the work on one document may take.
+        workers: How many processes at most, the step's own among them.
+        limits: What the work on one document may take in another process.
         is_demanded: Whether the stage asks for its limits, so that all documents are worked on apart.
         start: Returns the message that a process begins with, given the stage's context and its inputs.
+        kept: Processes that other stages have left, and this one leaves.
     """
 
     workers: int
     limits: SubprocessIsolation
     is_demanded: bool
     start: Callable[[StageContext, Sequence[str]], Start]
+    kept: KeptProcesses
 
-    def run(
-        self, work: DocumentWork, tasks: Sequence[DocumentTask]
-    ) -> Iterator[tuple[DocumentTask, DocumentOutcome]]:
+    def run(self, work: DocumentWork, tasks: Sequence[DocumentTask]) -> Results:
         """Yield what comes of each document, in the order in which they are done."""
-        if not all(map(_is_stored, tasks)):
+        if all(map(_is_stored, tasks)):
+            yield from _Sharing(self, work, tasks).results()
+        else:
             # What an earlier release stored as one unit is in this process alone.
             yield from InOrder().run(work, tasks)
-            return
-        apart, here = self._divided(work, tasks)
-        tried, seconds_left = yield from self._work_here(work, here)
-        apart = sorted([*apart, *here[tried:]], key=attrgetter("position"))
-        if apart:
-            yield from _Pool(self, work, apart).results(seconds_left)
-
-    def _divided(
-        self, work: DocumentWork, tasks: Sequence[DocumentTask]
-    ) -> tuple[list[DocumentTask], list[DocumentTask]]:
-        """Return what is to be worked on apart, and what may be worked on here."""
-        prepares = getattr(work.stage, "prepare", None) is not None
-        if self.is_demanded or (prepares and self.workers > 1 and len(tasks) > FEW_DOCUMENTS):
-            return list(tasks), []
-        is_hostile = getattr(work.stage, "is_hostile", None)
-        if is_hostile is None:
-            return [], list(tasks)
-        divided: tuple[list[DocumentTask], list[DocumentTask]] = ([], [])
-        for task in tasks:
-            divided[not is_hostile(_headers(task))].append(task)
-        return divided
-
-    def _work_here(
-        self, work: DocumentWork, tasks: Sequence[DocumentTask]
-    ) -> Generator[tuple[DocumentTask, DocumentOutcome], None, tuple[int, float]]:
-        """Work in this process until others would be done sooner.
-
-        Returns:
-            How many documents were worked on, and how many seconds the others would take.
-        """
-        spent, size, done = 0.0, work.metadata.batch, 0
-        while done < len(tasks):
-            left = spent / done * (len(tasks) - done) if spent > TRIED_SECONDS else 0.0
-            if self.workers > 1 and left > WORTH_SECONDS:
-                return done, left
-            some = tasks[done : done + size]
-            begun = time.monotonic()
-            outcomes = work.compute(some)
-            spent += time.monotonic() - begun
-            done += len(some)
-            yield from zip(some, outcomes, strict=True)
-        return done, 0.0
 
     def keep(self, parts: Iterator[DocumentPart | EndOfFile]) -> list[DocumentPart]:
         """Return the parts."""
         return InOrder().keep(parts)
 
+    def units(self, work: DocumentWork, tasks: Sequence[DocumentTask]) -> list[Unit]:
+        """Return the documents in units, and where each may be worked on."""
+        is_hostile = getattr(work.stage, "is_hostile", lambda _given: False)
+        divided: tuple[list[DocumentTask], list[DocumentTask]] = ([], [])
+        for task in tasks:
+            divided[self.is_demanded or bool(is_hostile(_headers(task)))].append(task)
+        size = work.metadata.batch
+        return [unit for apart in (0, 1) for unit in units(divided[apart], size, is_apart=bool(apart))]
 
-class _Pool:
-    """Some processes, each served by a thread; what they come to is handed out by the thread that asks.
 
-    It begins with one; another is started where what is left would take that one long.
+class _Sharing:
+    """The documents of one stage, shared by the step's process and others, each served by a thread.
+
+    It begins with the step's process, or where nothing may be done there with one other; another is started
+    where what is left would take those that there are long.
     """
 
     def __init__(self, settings: DocumentWorkers, work: DocumentWork, tasks: Sequence[DocumentTask]) -> None:
         self._settings = settings
         self._work = work
-        self._count = len(tasks)
-        size = work.metadata.batch
-        self._waiting = deque(tasks[start : start + size] for start in range(0, len(tasks), size))
-        self._done: queue.SimpleQueue[_Done] = queue.SimpleQueue()
+        self._left = len(tasks)
+        self._parts = tasks[0].parts if tasks else {}
+        self._waiting = DocumentQueue(settings.units(work, tasks))
+        # Bounded: while the step is at a long document, others do not fill its memory.
+        self._done: queue.Queue[Done] = queue.Queue(_DONE_AHEAD)
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._opening = self._frames(tasks[0])
+        self._ended = 0
+        self._pace = _Pace(1)
 
-    def results(self, seconds: float) -> Iterator[tuple[DocumentTask, DocumentOutcome]]:
-        """Yield what comes of the documents.
-
-        Args:
-            seconds: How long one process would take, as far as that is known.
-        """
+    def results(self) -> Results:
+        """Yield what comes of the documents."""
         try:
-            for _ in range(max(1, min(self._settings.workers, int(seconds / WORTH_SECONDS)))):
+            if self._waiting.must_go_apart and self._may_start:
                 self._start()
-            yield from self._finished()
+            while self._left:
+                if unit := self._waiting.take_here():
+                    yield from self._counted(zip(unit.tasks, self._work.compute(unit.tasks), strict=True))
+                    while not self._done.empty():
+                        yield from self._arrived(self._done.get())
+                    self._start_others()
+                else:
+                    yield from self._awaited()
         finally:
             self._stopped.set()
             for thread in self._threads:
                 thread.join()
 
+    def _awaited(self) -> Results:
+        """Yield what others come to next."""
+        if self._waiting and not self._running:
+            self._start()
+        try:
+            done = self._done.get(timeout=WORTH_SECONDS if self._may_start else None)
+        except queue.Empty:
+            self._start()
+        else:
+            yield from self._arrived(done)
+            self._start_others()
+
+    def _arrived(self, done: Done) -> Results:
+        if isinstance(done, BaseException):
+            raise done
+        if isinstance(done, logging.LogRecord):
+            self._work.ctx.log.log(done.levelno, "%s", done.getMessage())
+        elif done is None:
+            self._ended += 1
+        else:
+            yield from self._counted(done)
+
+    def _counted(self, results: Iterable[tuple[DocumentTask, DocumentOutcome]]) -> Results:
+        for result in results:
+            self._left -= 1
+            self._pace.count()
+            yield result
+
+    @property
+    def _running(self) -> int:
+        return len(self._threads) - self._ended
+
+    @property
+    def _at_work(self) -> int:
+        """How many processes there are, the step's among them while it has something to do."""
+        return self._running + self._waiting.may_work_here
+
+    @property
+    def _may_start(self) -> bool:
+        return self._at_work < self._settings.workers and bool(self._waiting)
+
+    def _start_others(self) -> None:
+        """Start what pays."""
+        seconds = self._pace.seconds_for(self._left)
+        while self._may_start:
+            worth = KEPT_WORTH_SECONDS if self._settings.kept.has_one else WORTH_SECONDS
+            if seconds <= worth * self._at_work:
+                break
+            self._start()
+
     def _start(self) -> None:
+        self._pace = _Pace(max(1, self._at_work))
         name = f"medkg-documents-{len(self._threads)}"
         self._threads.append(threading.Thread(target=self._serve, name=name, daemon=True))
         self._threads[-1].start()
 
-    def _finished(self) -> Iterator[tuple[DocumentTask, DocumentOutcome]]:
-        left, ended, first = self._count, 0, 0.0
-        while left or ended < len(self._threads):
-            try:
-                done = self._done.get(timeout=WORTH_SECONDS if self._may_start else None)
-            except queue.Empty:
-                self._start()
-                continue
-            if isinstance(done, BaseException):
-                raise done
-            if isinstance(done, logging.LogRecord):
-                self._work.ctx.log.log(done.levelno, "%s", done.getMessage())
-            elif done is None:
-                ended += 1
+    def _serve(self) -> None:
+        """Serve one process after the other, until nothing is waiting."""
+        try:
+            ctx = self._context()
+            while self._waiting and not self._stopped.is_set():
+                self._serve_one(ctx)
+        except BaseException as error:  # noqa: BLE001 - the thread that asks raises it
+            self._put(error)
+        finally:
+            self._put(None)
+
+    def _serve_one(self, ctx: StageContext) -> None:
+        """Serve a process until nothing is waiting, or a document breaks it."""
+        settings = self._settings
+        process = None if settings.is_demanded else settings.kept.take()
+        process = process or DocumentProcess.start(ctx.log, settings.limits)
+        is_whole = False
+        try:
+            process.child.log_to(ctx.log)
+            about = (self._work, ctx, settings.limits, self._waiting, settings.workers)
+            service = DocumentService(process, *about, self._put, self._stopped.is_set)
+            is_whole = service.serve(self._opening)
+        finally:
+            if is_whole and not (process.is_spent or settings.is_demanded):
+                process.is_used = True
+                settings.kept.leave(process)
             else:
-                left -= 1
-                first = first or time.monotonic()
-                spent, since = time.monotonic() - first, self._count - left - 1
-                is_judged = since > 0 and spent > TRIED_SECONDS
-                if is_judged and self._may_start and spent / since * left > WORTH_SECONDS:
-                    self._start()
-                yield done
+                process.close()
 
-    @property
-    def _may_start(self) -> bool:
-        return len(self._threads) < self._settings.workers and bool(self._waiting)
-
-    def _frames(self, task: DocumentTask) -> list[bytes]:
-        start = self._settings.start(self._work.ctx, list(task.parts))
-        frames = [encode_frame(start)]
-        for name, part in task.parts.items():
+    @cached_property
+    def _opening(self) -> Sequence[bytes]:
+        """The frames that tell a process the stage, with those of its inputs that are one unit."""
+        parts, settings = self._parts, self._settings
+        start = settings.start(self._work.ctx, list(parts))
+        frames = [encode_frame(start.model_copy(update={"for_good": settings.is_demanded}))]
+        for name, part in parts.items():
             content = b""
             if isinstance(part, MemoryPart):
                 content = dump_value(name, part.value, part.value_type)
             frames.append(encode_frame(Input(key=name), content))
         return frames
 
-    def _serve(self) -> None:
-        try:
-            while self._waiting and not self._stopped.is_set():
-                self._serve_process()
-        except BaseException as error:  # noqa: BLE001 - the thread that asks raises it
-            self._done.put(error)
-        finally:
-            self._done.put(None)
-
-    def _serve_process(self) -> None:
-        """Start a process and give it documents until none are left, or one of them breaks it."""
-        limits = self._settings.limits
-        process = StageProcess(self._work.metadata.stage_type, self._context(), limits)
-        asked: deque[Sequence[DocumentTask]] = deque()
-        try:
-            with process.started(WORKER) as child:
-                frames: list[bytes] = list(self._opening)
-                while self._ask(asked, frames):
-                    process.give(limits.timeout_seconds)
-                    if not self._is_served(process, child, frames, asked):
-                        return
-                    frames.clear()
-        finally:
-            # What the process did not come to is another one's.
-            self._waiting.extendleft(reversed(asked))
-
-    def _ask(self, asked: deque[Sequence[DocumentTask]], frames: list[bytes]) -> bool:
-        """Ask a process for what it is to be at, and what follows, so that it need not wait for this one."""
-        while len(asked) < (_ASKED_AHEAD if len(self._waiting) > self._settings.workers else 1):
+    def _put(self, done: Done) -> None:
+        while not self._stopped.is_set():
             try:
-                asked.append(self._waiting.popleft())
-            except IndexError:
-                break
-            frames.append(encode_frame(_asked(asked[-1])))
-        return bool(asked)
-
-    def _is_served(
-        self,
-        process: StageProcess,
-        child: RunningChild,
-        frames: Sequence[bytes],
-        asked: deque[Sequence[DocumentTask]],
-    ) -> bool:
-        """Take what a process comes to next; False where it is to be given nothing more."""
-        broken: IsolatedStageError | StageLimitError | None = None
-        try:
-            process.talk(child, frames, until=lambda: bool(process.worked) or self._stopped.is_set())
-        except StageLimitError as error:
-            broken = error
-        if self._stopped.is_set():
-            return False
-        some = asked.popleft()
-        if process.worked:
-            worked, content = process.worked.pop(0)
-            remember_secrets(worked.revealed)
-            self._take(some, worked.documents, content)
-            return all(one.is_remembered for one in worked.documents)
-        if isinstance(process.end, Failed) and not (
-            process.is_ready and process.end.error.is_out_of_memory and len(some) > 1
-        ):
-            raise child_error(self._work.metadata.stage_type, process.end.error, self._settings.limits)
-        ended = broken or process.ended(child)
-        if not process.is_ready:
-            raise ended
-        self._set_aside(some, ended)
-        return False
-
-    def _set_aside(self, some: Sequence[DocumentTask], error: Exception) -> None:
-        """Find out which document it was; of one alone it is known."""
-        if len(some) > 1:
-            self._waiting.extendleft([task] for task in reversed(some))
+                self._done.put(done, timeout=_TICK_SECONDS)
+            except queue.Full:
+                continue
             return
-        fault = limit_fault(self._work.ctx.stage, some[0].document_id, str(error))
-        self._done.put((some[0], DocumentOutcome(fault=fault, is_remembered=False)))
-
-    def _take(self, some: Sequence[DocumentTask], made: Sequence[MadeDocument], content: bytes) -> None:
-        offset = 0
-        types = self._work.metadata.state_types
-        for task, document in zip(some, made, strict=True):
-            parts: dict[str, DocumentPart] = {}
-            for key, part in document.parts.items():
-                if part.passed is not None:
-                    passed = task.parts[part.passed]
-                    assert passed is not None
-                    parts[key] = passed
-                    continue
-                piece = content[offset : offset + part.length]
-                offset += part.length
-                about = (part.document_id, part.version, part.header)
-                parts[key] = EncodedPart(*about, key, types[key], piece)
-            outcome = DocumentOutcome(
-                parts,
-                document.count,
-                document.fault,
-                is_left_out=document.is_left_out,
-                is_remembered=document.is_remembered,
-            )
-            self._done.put((task, outcome))
 
     def _context(self) -> StageContext:
         """Return the step's surroundings for a thread: the one that asks logs what is said there."""
         log = logging.Logger(self._work.ctx.log.name, logging.DEBUG)
-        log.addHandler(_Forward(self._done.put))
+        log.addHandler(_Forward(self._put))
         ctx = replace(self._work.ctx, log=log)
         ctx.report_progress = lambda _done, _total, _unit: None
         return ctx
@@ -303,25 +233,31 @@ class _Forward(logging.Handler):
         self._put(record)
 
 
-def _asked(tasks: Sequence[DocumentTask]) -> Work:
-    return Work(documents=tuple((task.document_id, _places(task)) for task in tasks))
+class _Pace:
+    """How fast documents are done, from the first one on.
 
+    Args:
+        processes: How many work on them.
+    """
 
-def _places(task: DocumentTask) -> dict[str, PartPlace | None]:
-    places: dict[str, PartPlace | None] = {}
-    for name, part in task.parts.items():
-        if isinstance(part, StoredPart):
-            places[name] = PartPlace(
-                document_id=part.document_id,
-                path=str(part.shard.path),
-                offset=part.offset,
-                length=part.length,
-            )
-        elif isinstance(part, EmptyPart):
-            places[name] = PartPlace(document_id="", path="", offset=0, length=0)
-        elif part is None:
-            places[name] = None
-    return places
+    def __init__(self, processes: int) -> None:
+        self._processes = processes
+        self._begun: float | None = None
+        self._done = 0
+
+    def count(self) -> None:
+        """Take note that a document is done."""
+        if self._begun is None:
+            self._begun = time.monotonic()
+        else:
+            self._done += 1
+
+    def seconds_for(self, left: int) -> float:
+        """Return how long the others would take one process; 0 where that is not known yet."""
+        spent = 0.0 if self._begun is None else time.monotonic() - self._begun
+        if not self._done or spent <= TRIED_SECONDS:
+            return 0.0
+        return spent / self._done * left * self._processes
 
 
 def _is_stored(task: DocumentTask) -> bool:

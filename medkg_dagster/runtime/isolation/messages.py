@@ -91,7 +91,13 @@ class Policy(_Message):
 
 
 class Start(_Message):
-    """What the child process needs to begin; as many `Input` follow as there are inputs."""
+    """What the child process needs to begin; as many `Input` follow as there are inputs.
+
+    One that works on documents may be told another stage when it is done with one.
+
+    Attributes:
+        for_good: Whether its limits cannot be raised again, as they are for another stage.
+    """
 
     kind: Literal["start"] = "start"
     import_path: list[str]
@@ -111,6 +117,7 @@ class Start(_Message):
     inputs: dict[str, DeclaredType]
     memory_mb: int
     timeout_seconds: float
+    for_good: bool = True
 
 
 class Input(_Message):
@@ -198,11 +205,15 @@ class PartPlace(_Message):
     length: int
 
 
+PlacedDocument = tuple[str, dict[str, PartPlace | None]]
+"""A document's id, and its parts by argument of `execute`."""
+
+
 class Work(_Message):
-    """Some documents to work on at once, each with its parts by argument of `execute`."""
+    """Documents to work on, in units: what of them is worked on at once."""
 
     kind: Literal["work"] = "work"
-    documents: tuple[tuple[str, dict[str, PartPlace | None]], ...]
+    units: tuple[tuple[PlacedDocument, ...], ...]
 
 
 class MadePart(_Message):
@@ -234,11 +245,18 @@ class MadeDocument(_Message):
 
 
 class Worked(_Message):
-    """What came of some documents, in their order; the bytes of all their parts follow."""
+    """What came of some documents, in their order; the bytes of all their parts follow.
+
+    Attributes:
+        documents: What came of each.
+        revealed: Names of the secrets that were revealed so far.
+        has_grown: Whether the process keeps so much memory that no other stage is to go on with it.
+    """
 
     kind: Literal["worked"] = "worked"
     documents: tuple[MadeDocument, ...]
     revealed: tuple[str, ...]
+    has_grown: bool
 
 
 class Finished(_Message):

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -71,8 +71,6 @@ class StageProcess:
         self._ctx = ctx
         self._limits = limits
         self._deadline = time.monotonic() + limits.timeout_seconds
-        # Nothing the child sends can be larger than the memory it may take.
-        self._frames = FrameBuffer(limits.memory_mb * (1 << 20) + FRAME_BYTES)
         self._sending: deque[memoryview] = deque()
         self.end: Finished | Failed | None = None
 
@@ -83,37 +81,11 @@ class StageProcess:
             StageLimitError: It took too long.
             IsolatedStageError: The process ended before it said anything, or said what is no message.
         """
-        with self.started(CHILD) as child:
+        with contextlib.closing(RunningChild.start(CHILD, self._ctx.log, self._limits)) as child:
             self.talk(child, opening, until=lambda: False)
             if self.end is None:
                 raise self.ended(child)
         return self.end
-
-    @contextlib.contextmanager
-    def started(self, module: str) -> Iterator["RunningChild"]:
-        """Start the process; it and all that it started are gone afterwards.
-
-        Args:
-            module: What it runs; it gets the descriptor of the channel as its argument.
-        """
-        mine, theirs = socket.socketpair()
-        with mine:
-            mine.setblocking(False)
-            command = [sys.executable, "-m", module, str(theirs.fileno())]
-            with theirs:
-                process = ChildProcess(command, inherited=(theirs.fileno(),))
-            assert process.stdout is not None
-            assert process.stderr is not None
-            outputs = (
-                _Output(process.stdout, self._ctx.log, logging.INFO),
-                _Output(process.stderr, self._ctx.log, logging.WARNING),
-            )
-            try:
-                yield RunningChild(process, mine, outputs)
-            finally:
-                process.kill()
-                for output in outputs:
-                    output.drain()
 
     def talk(self, child: "RunningChild", frames: Iterable[bytes], *, until: Callable[[], bool]) -> None:
         """Send frames and serve the child until something is so, or it closes the channel or has ended.
@@ -140,7 +112,7 @@ class StageProcess:
                         if not key.data.read():
                             key.data.is_at_end = True
                             selector.unregister(key.fileobj)
-                    elif not self._exchange(channel, events):
+                    elif not self._exchange(child, events):
                         return
 
     def _has_time(self) -> bool:
@@ -153,8 +125,9 @@ class StageProcess:
             )
         return False
 
-    def _exchange(self, channel: socket.socket, events: int) -> bool:
+    def _exchange(self, child: "RunningChild", events: int) -> bool:
         """Send and receive what can be; False where the other side has closed the channel."""
+        channel = child.channel
         try:
             if events & selectors.EVENT_WRITE:
                 sent = channel.send(self._sending[0])
@@ -172,7 +145,7 @@ class StageProcess:
             return True
         except ConnectionResetError:
             return False
-        for message, content in self._frames.feed(data):
+        for message, content in child.frames.feed(data):
             self._take(message, content)
         return bool(data)
 
@@ -196,6 +169,11 @@ class StageProcess:
                 self._deadline = time.monotonic() + _GRACE_SECONDS
             case _:
                 raise IsolatedStageError(f"the child process sent a message of kind {message.kind!r}")
+
+    def take_worked(self) -> list[tuple[Worked, bytes]]:
+        """Take what came of documents."""
+        worked, self.worked = self.worked, []
+        return worked
 
     def give(self, seconds: float) -> None:
         """Give the child so many seconds from now on."""
@@ -244,11 +222,51 @@ class RunningChild:
         process: The process.
         channel: This side of the channel to it.
         outputs: What it prints.
+        frames: What came through the channel and is no whole message yet.
     """
 
     process: ChildProcess
     channel: socket.socket
     outputs: tuple["_Output", ...]
+    frames: FrameBuffer
+
+    @classmethod
+    def start(
+        cls, module: str, log: logging.Logger, limits: SubprocessIsolation, inherited: Sequence[int] = ()
+    ) -> "RunningChild":
+        """Start a process; it and all that it starts are gone when it is closed.
+
+        Args:
+            module: What it runs; its arguments are the descriptors of the channel and of what it inherits.
+            log: Where what it prints goes.
+            limits: How much memory it may take: nothing that it sends can be larger.
+            inherited: Descriptors that it gets.
+        """
+        mine, theirs = socket.socketpair()
+        mine.setblocking(False)
+        with theirs:
+            descriptors = (theirs.fileno(), *inherited)
+            command = [sys.executable, "-m", module, *map(str, descriptors)]
+            process = ChildProcess(command, inherited=descriptors)
+        assert process.stdout is not None
+        assert process.stderr is not None
+        outputs = (
+            _Output(process.stdout, log, logging.INFO),
+            _Output(process.stderr, log, logging.WARNING),
+        )
+        return cls(process, mine, outputs, FrameBuffer(limits.memory_mb * (1 << 20) + FRAME_BYTES))
+
+    def log_to(self, log: logging.Logger) -> None:
+        """Have what it prints from now on go elsewhere."""
+        for output in self.outputs:
+            output.log_to(log)
+
+    def close(self) -> None:
+        """End it and all that it started."""
+        self.process.kill()
+        for output in self.outputs:
+            output.drain()
+        self.channel.close()
 
 
 class _Output:
@@ -262,12 +280,16 @@ class _Output:
 
     def __init__(self, stream: IO[bytes], log: logging.Logger, level: int) -> None:
         self.stream = stream
-        self.tail = ""
-        self._log = log
         self._level = level
         self._rest = b""
-        self._lines = 0
         self.is_at_end = False
+        self.log_to(log)
+
+    def log_to(self, log: logging.Logger) -> None:
+        """Have what is printed from now on go to a log, as if nothing had been printed before."""
+        self.tail = ""
+        self._log = log
+        self._lines = 0
 
     def read(self) -> int:
         """Forward what is there; return how many bytes that were, 0 at the end."""
