@@ -52,8 +52,12 @@ def clean(text: str) -> str:
     Returns:
         The cleaned text; cleaning it again changes nothing.
     """
-    visible = _SURROGATE.sub("\ufffd", _INVISIBLE.sub("", text))
-    return unicodedata.normalize("NFC", " ".join(visible.split()))
+    line = " ".join(text.split())
+    # nothing that is to go can be printed, and most text is searched for it far quicker by this question
+    if not line.isprintable():
+        visible = _SURROGATE.sub("\ufffd", _INVISIBLE.sub("", text))
+        line = " ".join(visible.split())
+    return unicodedata.normalize("NFC", line)
 
 
 @dataclass(slots=True)

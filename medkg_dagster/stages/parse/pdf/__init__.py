@@ -17,6 +17,7 @@ from medkg_dagster.errors import UnreadableDocumentError, UnsafeDocumentError
 from medkg_dagster.stage_api import BlockKind, Document, Payload, Reference, TextKept
 from medkg_dagster.stages.parse import ParseConfig
 from medkg_dagster.stages.parse.document_text import DocumentText, Metadata, clean, make_document
+from medkg_dagster.stages.parse.pdf.characters import Characters, Integers, Room
 from medkg_dagster.stages.parse.pdf.flow import Kind, Passage, join_lines, passages_of, vocabulary_of
 from medkg_dagster.stages.parse.pdf.front import (
     find_authors,
@@ -27,7 +28,7 @@ from medkg_dagster.stages.parse.pdf.front import (
     front_matter,
 )
 from medkg_dagster.stages.parse.pdf.furniture import Page, drop_furniture, drop_line_numbers
-from medkg_dagster.stages.parse.pdf.glyphs import Integers, compose_accents, read_glyphs, without_repeats
+from medkg_dagster.stages.parse.pdf.glyphs import compose_accents, read_glyphs, without_repeats
 from medkg_dagster.stages.parse.pdf.headings import REFERENCES, type_of
 from medkg_dagster.stages.parse.pdf.layout import reading_order
 from medkg_dagster.stages.parse.pdf.lines import (
@@ -132,10 +133,12 @@ class _Source:
         wordless: The numbers of the pages that show something, and have no or little text.
         scanned: Those of them that images fill, with no more text than a stamp.
         left_out: Glyphs that are in none of the lines, by reason.
+        room: Where PDFium writes what it is asked.
     """
 
     count: int
     stated: Mapping[str, str]
+    room: Room = field(default_factory=Room)
     pages: list[Page] = field(default_factory=list)
     found: int = 0
     codes: list[Integers] = field(default_factory=list)
@@ -182,12 +185,13 @@ def _read_page(pdf: Any, number: int, origin: str, config: ParseConfig, source: 
     try:
         text_page = page.get_textpage()
         try:
-            if source.found + text_page.count_chars() > config.max_text_characters:
+            characters = Characters(text_page, source.room)
+            if source.found + characters.count > config.max_text_characters:
                 raise UnsafeDocumentError(
                     f"{origin}: more than {config.max_text_characters:,} characters by page {number + 1} "
                     "(max_text_characters)"
                 )
-            directions = read_glyphs(text_page, page.get_bbox(), exactly=number == 0)
+            directions = read_glyphs(characters, page.get_bbox(), exactly=number == 0)
             found = sum(map(len, directions))
             source.found += found
             if found < LITTLE_TEXT:
@@ -198,7 +202,7 @@ def _read_page(pdf: Any, number: int, origin: str, config: ParseConfig, source: 
                 glyphs = without_repeats(there)
                 source.left_out["printed twice"] += len(there) - len(glyphs)
                 mended = compose_accents(glyphs)
-                lines, repeated = without_repeated_lines(make_lines(mended, text_page))
+                lines, repeated = without_repeated_lines(make_lines(mended, characters))
                 source.left_out["printed twice"] += repeated
                 source.pages.append(
                     Page(tuple(from_top(lines)), mended.width, mended.height, number, rank > 0)

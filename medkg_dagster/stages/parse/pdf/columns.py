@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import attrgetter
 from statistics import median
 
 from medkg_dagster.stages.parse.pdf.lines import CAPTION, Line, rows_of
@@ -16,6 +17,7 @@ MIN_LINES = 3
 MIN_SHORT_LINES = 2
 WINDOW = 16
 MAX_CAPTION_ROWS = 3
+_TOP, _BOTTOM = attrgetter("y1"), attrgetter("y0")
 
 
 def in_reading_order(lines: Sequence[Line], known: Edges, depth: int = 0) -> list[list[Line]]:
@@ -175,11 +177,11 @@ def _are_columns(left: Sequence[Line], right: Sequence[Line], few: int) -> bool:
 
 
 def _top(lines: Sequence[Line]) -> float:
-    return max(line.y1 for line in lines)
+    return float(max(map(_TOP, lines)))
 
 
 def _bottom(lines: Sequence[Line]) -> float:
-    return min(line.y0 for line in lines)
+    return float(min(map(_BOTTOM, lines)))
 
 
 def _is_prose(lines: Sequence[Line], few: int) -> bool:
@@ -187,14 +189,19 @@ def _is_prose(lines: Sequence[Line], few: int) -> bool:
     rows = rows_of(lines)
     if len(rows) < few:
         return False
-    texts = [" ".join(line.text for line in row) for row in rows]
+    texts = [row[0].text if len(row) == 1 else " ".join([line.text for line in row]) for row in rows]
+    length = median(map(len, texts))
+    going_on = sum(text[:1].islower() for text in texts) / len(texts)
+    if len(rows) < MIN_LINES:
+        return length >= (25 if few > 1 else 10) and (going_on > 0.3 or few == 1) and _letters_of(texts) > 0.7
+    if length < 14 or (length < 25 and going_on <= 0.3):
+        return False
     width = max(row[-1].x1 for row in rows) - min(row[0].x0 for row in rows)
     filled = median(row[-1].x1 - row[0].x0 for row in rows) / max(width, 1.0)
-    letters = sum(map(str.isalpha, "".join(texts))) / max(1, sum(len(text) for text in texts))
-    going_on = sum(text[:1].islower() for text in texts) / len(texts)
-    length = median(map(len, texts))
-    if len(rows) < MIN_LINES:
-        return length >= (25 if few > 1 else 10) and letters > 0.7 and (going_on > 0.3 or few == 1)
-    return letters > 0.55 and (
-        (length >= 25 and filled > 0.5) or (length >= 14 and filled > 0.5 and going_on > 0.3)
-    )
+    return filled > 0.5 and _letters_of(texts) > 0.55
+
+
+def _letters_of(texts: Sequence[str]) -> float:
+    """Return the share of letters."""
+    whole = "".join(texts)
+    return sum(map(str.isalpha, whole)) / max(1, len(whole))

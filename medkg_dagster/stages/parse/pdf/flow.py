@@ -113,11 +113,11 @@ def _continues(  # noqa: PLR0911 - one return for each reason to go on or not
         return item.table == before.table
     if item.aside != before.aside:
         return False
-    close = (
-        before.column == item.column
-        and last.y0 - line.y1 < (0.8 if line.text[:1].islower() else 0.5) * line.size
-    )
     if passage.kind is Kind.HEADING or heading:
+        close = (
+            before.column == item.column
+            and last.y0 - line.y1 < (0.8 if line.text[:1].islower() else 0.5) * line.size
+        )
         same = (last.font, last.last_font) == (line.font, line.last_font)
         same = same and abs(last.size - line.size) < 0.06 * line.size
         joined = passage.kind is Kind.HEADING and heading and same and close
@@ -167,7 +167,7 @@ def vocabulary_of(placed: Sequence[PlacedLine]) -> frozenset[str]:
             text = text.partition(" ")[2]
         is_broken = text.endswith((LINE_END_HYPHEN, "-"))
         whole.append(text.rpartition(" ")[0] if is_broken else text)
-    found = {word.strip(_PUNCTUATION) for word in " ".join(whole).lower().split()}
+    found = {word.strip(_PUNCTUATION) for word in set(" ".join(whole).lower().split())}
     for compound in [word for word in found if "-" in word]:
         parts = compound.split("-")
         found.update(parts, map("-".join, pairwise(parts)))
@@ -186,7 +186,7 @@ def join_lines(lines: Sequence[str], vocabulary: frozenset[str]) -> tuple[str, i
         part = line.strip()
         last = parts[-1] if parts else ""
         soft = last.endswith(LINE_END_HYPHEN)
-        if soft or (part[:1].isalpha() and _BROKEN.search(last)):
+        if soft or (last.endswith("-") and part[:1].isalpha() and _BROKEN.match(last, len(last) - 2)):
             stem = last[:-1]
             hyphen = _hyphen(stem, part, vocabulary, soft=soft)
             dropped += not hyphen

@@ -21,6 +21,7 @@ _DOI = re.compile(r"\b10\.[0-9]{4,9}/[^\s\"“”‘’|]+")
 _BROKEN_DOI = re.compile(
     r"(10\.[0-9]{4,9}/\S*[./\-_])\n(?!10\.|https?:|doi)([A-Za-z0-9]\S*)(?=(\s*))", re.IGNORECASE
 )
+_NO_LETTER = re.compile(r"[\W_]+")
 _CITE = re.compile(r"cite this (?:article|paper)|citation:", re.IGNORECASE)
 _PART_OF_DOI = re.compile(r"\.[gst]\d{3}$")
 # Registrants of data sets and software, not of articles.
@@ -111,7 +112,7 @@ def front_matter(placed: Sequence[PlacedLine], kind: Type, title: frozenset[int]
 
 
 def _letters(text: str) -> str:
-    return "".join(character for character in text.lower() if character.isalnum())
+    return _NO_LETTER.sub("", text.lower())
 
 
 def find_doi(pages: Sequence[Sequence[str]], stated: str = "") -> str | None:
@@ -157,7 +158,9 @@ def _before_references(lines: Sequence[str]) -> Sequence[str]:
 
 def _dois(lines: Sequence[str]) -> list[str]:
     """Return the DOIs in lines; one that breaks after a dot, slash or hyphen goes on in the next line."""
-    text = "\n".join(line.strip() for line in lines)
+    text = "\n".join(map(str.strip, lines))
+    if "10." not in text:
+        return []
     text = _BROKEN_DOI.sub(_rejoin, text)
     return [doi for match in _DOI.finditer(text) if (doi := _trimmed(match.group()))]
 
@@ -215,16 +218,20 @@ def find_authors(placed: Sequence[PlacedLine], title: frozenset[int], stated: st
 def _with_address(placed: Sequence[PlacedLine]) -> list[str]:
     """Return the names that have an address of e-mail behind them or below them, before the text begins."""
     found: dict[str, None] = {}
-    last: list[str] = []
+    above = ""
     for item in placed:
-        text = item.line.text.strip()
-        if item.page > 1 or is_known(text):
+        if item.page > 1 or is_known(item.line.text.strip()):
             break
-        rest, addresses = ADDRESS.subn("", item.marked or item.line.text)
-        names, others = names_in(rest)
-        if addresses and not others and len(names or last) == 1:
-            found.update(dict.fromkeys(names or last))
-        last = [] if others else names
+        rest, addresses = item.marked or item.line.text, 0
+        if "@" in rest:
+            rest, addresses = ADDRESS.subn("", rest)
+        if addresses:
+            names, others = names_in(rest)
+            if not names and not others:
+                names, others = names_in(above)
+            if not others and len(names) == 1:
+                found[names[0]] = None
+        above = rest
     return list(found)
 
 

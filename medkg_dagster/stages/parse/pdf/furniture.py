@@ -46,25 +46,27 @@ def drop_furniture(pages: Sequence[Page]) -> tuple[list[Page], int]:
     Returns:
         The pages, and how many glyphs were removed.
     """
-    edges = [[row for row in rows_of(_at_edge(page)) if row] for page in pages]
+    edges = [
+        [[(line, _signs(line, page)) for line in row] for row in rows_of(_at_edge(page))] for page in pages
+    ]
     total = len({page.number for page in pages})
     seen: Counter[tuple[object, ...]] = Counter()
-    for page, rows in zip(pages, edges, strict=True):
-        seen.update({sign for row in rows for line in row for sign in _signs(line, page)})
+    for rows in edges:
+        seen.update({sign for row in rows for _, signs in row for sign in signs})
     needed = max(2, min(3, total - 1))
 
-    def repeated(line: Line, page: Page) -> bool:
-        return any(seen[sign] >= needed for sign in _signs(line, page)) or (
+    def repeated(line: Line, signs: Sequence[tuple[object, ...]]) -> bool:
+        return any(seen[sign] >= needed for sign in signs) or (
             total > 1 and bool(_PAGE_OF_PAGES.match(line.text))
         )
 
     kept = []
-    dropped = 0
+    dropped: list[str] = []
     for page, rows in zip(pages, edges, strict=True):
-        gone = {id(line) for row in rows if all(repeated(line, page) for line in row) for line in row}
-        dropped += sum(glyphs_of(line.text).total() for line in page.lines if id(line) in gone)
+        gone = {id(line) for row in rows if all(repeated(*signed) for signed in row) for line, _ in row}
+        dropped += [line.text for line in page.lines if id(line) in gone]
         kept.append(replace(page, lines=tuple(line for line in page.lines if id(line) not in gone)))
-    return kept, dropped
+    return kept, glyphs_of("\n".join(dropped)).total()
 
 
 def _at_edge(page: Page) -> list[Line]:

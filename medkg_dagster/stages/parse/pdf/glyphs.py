@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import unicodedata
 from dataclasses import dataclass, replace
-from itertools import repeat
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pypdfium2.raw as pdfium
+
+from medkg_dagster.stages.parse.pdf.characters import Characters, Floats, Integers
 
 HYPHEN = 0xFFFE  # PDFium's mark where it joined a word that is hyphenated at a line's end
 _BLANKS = (
@@ -31,39 +29,7 @@ _IS_ACCENT = np.zeros(_LAST + 1, np.bool_)
 _IS_ACCENT[list(_ACCENTS)] = True
 _DOTLESS = {0x131: 0x69, 0x237: 0x6A}
 
-_UNITS = ctypes.POINTER(ctypes.c_ushort)
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
-
-
-def _bulk(function: Any, result: Any, *parameters: Any) -> Any:
-    """Return a function of PDFium as one that takes addresses and keeps the interpreter's lock.
-
-    Called for every glyph, this costs a third of what pypdfium2's own conversion of arguments does.
-    """
-    address = ctypes.cast(function, ctypes.c_void_p).value
-    assert address is not None
-    return ctypes.PYFUNCTYPE(result, *parameters)(address)
-
-
-def address_of(raw: Any) -> int:
-    """Return the address of an object of PDFium."""
-    return ctypes.cast(raw, ctypes.c_void_p).value or 0
-
-
-_box_of = _bulk(pdfium.FPDFText_GetLooseCharBox, ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
-_code_of = _bulk(pdfium.FPDFText_GetUnicode, ctypes.c_uint, ctypes.c_void_p, ctypes.c_int)
-font_of = _bulk(
-    pdfium.FPDFText_GetFontInfo,
-    ctypes.c_ulong,
-    ctypes.c_void_p,
-    ctypes.c_int,
-    ctypes.c_void_p,
-    ctypes.c_ulong,
-    ctypes.c_void_p,
-)
-_angle_of = _bulk(pdfium.FPDFText_GetCharAngle, ctypes.c_float, ctypes.c_void_p, ctypes.c_int)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,32 +85,31 @@ class Glyphs:
 
 
 def read_glyphs(
-    text_page: Any, bounds: tuple[float, float, float, float], *, exactly: bool = False
+    characters: Characters, bounds: tuple[float, float, float, float], *, exactly: bool = False
 ) -> list[Glyphs]:
     """Read the visible glyphs of a page, those of each direction for themselves, the most first.
 
     Args:
-        text_page: pypdfium2's text page.
+        characters: What PDFium says of the page.
         bounds: Left, bottom, right and top of the page.
         exactly: Whether to ask for the place of each glyph, else of those where words begin, change and end.
     """
-    count = text_page.count_chars()
-    if count <= 0:
+    if characters.count <= 0:
         return []
-    handle = address_of(text_page.raw)
-    codes = _codes(text_page.raw, handle, count)
+    codes = _whole(characters.codes())
     blank = _IS_BLANK[np.minimum(codes, _LAST)]
-    codes[codes == 2] = HYPHEN
     visible = np.flatnonzero(~blank)
     if not len(visible):
         return []
     lines = np.cumsum((codes == 10) | (codes == 13))[visible]
+    codes = codes[visible]
+    codes[codes == 2] = HYPHEN
     spaces, breaks = np.zeros(len(visible), np.bool_), np.zeros(len(visible), np.bool_)
     spaces[1:] = visible[1:] - visible[:-1] > 1
     breaks[1:] = lines[1:] != lines[:-1]
-    left, top, right, bottom = _boxes(handle, codes[visible], visible, spaces, exactly=exactly).T
+    left, top, right, bottom = _boxes(characters, codes, visible, spaces, exactly=exactly)
     page = Glyphs(
-        codes=codes[visible],
+        codes=codes,
         indices=visible,
         x0=np.minimum(left, right) - bounds[0],
         x1=np.maximum(left, right) - bounds[0],
@@ -155,82 +120,91 @@ def read_glyphs(
         width=bounds[2] - bounds[0],
         height=bounds[3] - bounds[1],
     )
-    directions = _directions(handle, page)
+    directions = _directions(characters, page)
     if not directions.any():
         return [page]
     found = [_upright(page, directions == direction, int(direction)) for direction in np.unique(directions)]
     return sorted(found, key=len, reverse=True)
 
 
-def _boxes(handle: int, codes: Integers, indices: Integers, spaces: Flags, *, exactly: bool) -> Floats:
+def _boxes(
+    characters: Characters, codes: Integers, indices: Integers, spaces: Flags, *, exactly: bool
+) -> tuple[Floats, Floats, Floats, Floats]:
     """Return left, top, right and bottom of each glyph; between those asked for they are interpolated.
 
     Asked are the first and the last glyph of a word and those where digits begin and end; all of them where
     the word does not lie flat between its ends, or is printed twice letter by letter.
     """
     count = len(codes)
-    boxes = np.zeros((count, 4), np.float32)
-
-    def ask(which: Integers) -> None:
-        start = boxes.ctypes.data
-        addresses = (start + 16 * which).tolist()
-        np.fromiter(map(_box_of, repeat(handle), indices[which].tolist(), addresses), np.int8, len(which))
-
     if exactly:
-        ask(np.arange(count))
-        return boxes.astype(np.float64)
+        left, top, right, bottom = characters.boxes(indices).astype(np.float64).T
+        return left, top, right, bottom
     begins = spaces.copy()
     begins[0] = True
-    digits = (codes >= 0x30) & (codes <= 0x39)
     asked = begins.copy()
-    asked[1:] |= digits[1:] != digits[:-1]
     asked[:-1] |= begins[1:]
     asked[-1] = True
+    digits = (codes >= 0x30) & (codes <= 0x39)
+    asked[1:] |= digits[1:] != digits[:-1]
     accents = _IS_ACCENT[np.minimum(codes, _LAST)]
-    asked |= accents
-    asked[1:] |= accents[:-1]
-    asked[:-1] |= accents[1:]
-    ask(np.flatnonzero(asked))
-    first = np.flatnonzero(begins)
+    if accents.any():
+        asked |= accents
+        asked[1:] |= accents[:-1]
+        asked[:-1] |= accents[1:]
+    known = np.flatnonzero(asked)
+    boxes = characters.boxes(indices[known])
+    uneven = _uneven(codes, np.flatnonzero(begins), boxes, np.cumsum(asked) - 1) & ~asked
+    if uneven.any():
+        others = np.flatnonzero(uneven)
+        boxes = np.concatenate((boxes, characters.boxes(indices[others])))
+        known = np.concatenate((known, others))
+        order = np.argsort(known)
+        known, boxes = known[order], boxes[order]
+        asked |= uneven
+    places = np.cumsum(asked) - 1
+    lefts, tops, rights, bottoms = boxes.astype(np.float64).T
+    left = np.interp(np.arange(count), known, lefts)
+    right = np.empty(count)
+    right[:-1] = left[1:]
+    right[known] = rights
+    return left, tops[places], right, bottoms[places]
+
+
+def _uneven(codes: Integers, first: Integers, boxes: npt.NDArray[np.float32], places: Integers) -> Flags:
+    """Return the glyphs of the words that do not lie flat, or are printed twice letter by letter.
+
+    Args:
+        codes: The codes of all glyphs.
+        first: Where words begin.
+        boxes: What is known of glyphs.
+        places: Where among the boxes that of each glyph is, if it is known.
+    """
+    count = len(codes)
     last = np.append(first[1:], count) - 1
-    height = np.abs(boxes[first, 1] - boxes[first, 3])
-    flat = (
-        (np.abs(boxes[first, 1] - boxes[last, 1]) < 0.05 * height)
-        & (np.abs(boxes[first, 3] - boxes[last, 3]) < 0.05 * height)
-        & (boxes[last, 2] >= boxes[first, 0])
-    )
+    begin, end = boxes[places[first]], boxes[places[last]]
+    allowed = 0.05 * np.abs(begin[:, 1] - begin[:, 3])
+    apart = np.abs(begin - end)
+    flat = (apart[:, 1] < allowed) & (apart[:, 3] < allowed) & (end[:, 2] >= begin[:, 0])
     again = np.zeros(count, np.int64)
     again[1:] = codes[1:] == codes[:-1]
     uneven = ~flat | (np.add.reduceat(again, first) > 0.3 * (last - first))
-    if uneven.any():
-        others = np.repeat(uneven, last - first + 1) & ~asked
-        ask(np.flatnonzero(others))
-        asked |= others
-    known = np.flatnonzero(asked)
-    inner = np.flatnonzero(~asked)
-    before = known[np.cumsum(asked)[inner] - 1]
-    found = boxes.astype(np.float64)
-    found[inner] = found[before]
-    found[inner, 0] = np.interp(inner, known, found[known, 0])
-    found[inner, 2] = found[inner + 1, 0]
-    return found
+    return np.repeat(uneven, last - first + 1)
 
 
-def _codes(raw: Any, handle: int, count: int) -> Integers:
-    codes = np.empty(count + 1, np.uint16)
-    if pdfium.FPDFText_GetText(raw, 0, count, codes.ctypes.data_as(_UNITS)) == count + 1:
-        found = codes[:count].astype(np.int64)
-    else:  # where the text has fewer or more units than there are glyphs, each is asked for
-        found = np.fromiter(map(_code_of, repeat(handle), range(count)), np.int64, count)
-    high = np.flatnonzero((found[:-1] & ~0x3FF) == 0xD800)
-    high = high[(found[high + 1] & ~0x3FF) == 0xDC00]
-    found[high] = 0x10000 + ((found[high] & 0x3FF) << 10) + (found[high + 1] & 0x3FF)
-    found[high + 1] = _NOTHING
-    found[(found & ~0x7FF) == 0xD800] = 0xFFFD
-    return found
+def _whole(units: Integers) -> Integers:
+    """Join the halves of characters beyond U+FFFF, in place."""
+    halves = (units & ~0x7FF) == 0xD800
+    if not halves.any():
+        return units
+    high = np.flatnonzero((units[:-1] & ~0x3FF) == 0xD800)
+    high = high[(units[high + 1] & ~0x3FF) == 0xDC00]
+    units[high] = 0x10000 + ((units[high] & 0x3FF) << 10) + (units[high + 1] & 0x3FF)
+    units[high + 1] = _NOTHING
+    units[(units & ~0x7FF) == 0xD800] = 0xFFFD
+    return units
 
 
-def _directions(handle: int, page: Glyphs) -> Integers:
+def _directions(characters: Characters, page: Glyphs) -> Integers:
     """Return the angle of each glyph in steps of 5 degrees, counterclockwise, right angles preferred.
 
     A glyph that goes on to the right of the one before it has its direction, only others are asked for.
@@ -241,8 +215,7 @@ def _directions(handle: int, page: Glyphs) -> Integers:
         (overlap > 0.3 * height) & (page.x0[1:] > page.x0[:-1]) & (page.x0[1:] - page.x1[:-1] < 2 * height)
     )
     asked = np.flatnonzero(np.concatenate(([True], ~goes_on)))
-    indices = page.indices[asked].tolist()
-    degrees = -np.degrees(np.fromiter(map(_angle_of, repeat(handle), indices), np.float64, len(asked)))
+    degrees = characters.angles(page.indices[asked])
     right = np.round(degrees / 90) * 90
     rounded = np.where(np.abs(degrees - right) <= 8, right, np.round(degrees / 5) * 5).astype(np.int64) % 360
     return np.repeat(rounded, np.diff(np.append(asked, len(page))))

@@ -6,12 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from medkg_dagster.stages.parse.pdf.layout import PlacedLine
 from medkg_dagster.stages.parse.pdf.lines import CAPTION, LINE_END_HYPHEN, Line, is_bold
 from medkg_dagster.stages.parse.pdf.names import is_name, is_workplace
 
-KNOWN_HEADING = re.compile(
+_KNOWN_HEADING = re.compile(
     r"(?:(?:\d{1,2}|[ivx]{1,4})\.?\s*)?(?:abstract|summary|background|introduction"
     r"|(?:(?:materials?|patients?|subjects|participants) (?:and|&) )?methods?(?: (?:and|&) materials?)?"
     r"|methods/design|study design|statistical (?:analysis|methods)|experimental(?: section| procedures)?"
@@ -23,8 +24,7 @@ KNOWN_HEADING = re.compile(
     r"|disclosures?|author['’?]?s?['’?]? (?:contributions?|details|information)|funding|grant information"
     r"|data availability(?: statement)?"
     r"|ethics statement|endnotes?|footnotes?|appendix|case reports?|case presentation|objectives?"
-    r"|purpose)\s*:?$",
-    re.IGNORECASE,
+    r"|purpose)\s*:?$"
 )
 REFERENCES = re.compile(
     r"(?:\d{1,2}\.?\s*)?(?:references(?: and notes)?|bibliography|literature cited|works cited)\s*:?$",
@@ -69,14 +69,19 @@ def type_of(placed: Sequence[PlacedLine]) -> Type:
     text: Counter[Style] = Counter()
     bold = 0
     styles: list[Style] = []
+    lengths: Counter[tuple[str, float]] = Counter()
+    heights: dict[float, float] = {}
     for item in placed:
-        line = item.line
-        length = len(line.text)
-        height = round(line.size * 2) / 2
-        sizes[round(line.size, 1)] += length
-        text[line.font, height] += length
+        words, _, _, _, _, exact, font, last_font = item.line
+        lengths[font, exact] += len(words)
+        height = heights.get(exact)
+        if height is None:
+            height = heights[exact] = round(exact * 2) / 2
         # a line in two fonts has a style that no other has
-        styles.append((line.font if line.font == line.last_font else "", height))
+        styles.append((font if font == last_font else "", height))
+    for (font, exact), length in lengths.items():
+        sizes[round(exact, 1)] += length
+        text[font, heights[exact]] += length
     size = max(sizes, key=lambda size: (sizes[size], size))
     style = max(text, key=lambda style: (text[style], style))
     body = {found: count for found, count in text.items() if abs(found[1] - size) < 0.1 * size}
@@ -109,13 +114,14 @@ def _blocks(placed: Sequence[PlacedLine], styles: Sequence[Style]) -> list[int]:
     return found
 
 
+@lru_cache(maxsize=1024)
 def is_known(text: str) -> bool:
     """Return whether a line is a heading that many articles have."""
     if len(text) > MAX_KNOWN_CHARACTERS:
         return False
     if _SPACED.match(text):
         text = text.replace(" ", "")
-    return bool(KNOWN_HEADING.match(text))
+    return bool(_KNOWN_HEADING.match(text.lower()))
 
 
 def find_headings(placed: Sequence[PlacedLine], kind: Type, front: frozenset[int]) -> frozenset[int]:

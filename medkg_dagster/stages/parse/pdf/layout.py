@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import count
+from operator import attrgetter
 from typing import NamedTuple
 
 from medkg_dagster.stages.parse.measured import MEASURED
@@ -23,6 +24,7 @@ from medkg_dagster.stages.parse.pdf.lines import (
 )
 from medkg_dagster.stages.parse.pdf.tables import MIN_ROWS, are_near, tables_in
 
+_LEFT, _RIGHT = attrgetter("x0"), attrgetter("x1")
 _RAISED = re.compile(f"{OPEN}[^{CLOSE}]*{CLOSE}(?: ?{OPEN}[^{CLOSE}]*{CLOSE})*")
 _EXPONENT = re.compile(r"[-−–+]?\d{1,3}$")
 _CITATION = re.compile(r"\[?\d{1,3}(?:[ ,;–−-]+\d{1,3})*[ ,;]*\]?$|[†‡§¶]+$")
@@ -71,7 +73,7 @@ def reading_order(pages: Sequence[Page]) -> tuple[list[PlacedLine], int]:
     for page in pages:
         for group in _groups(page, known):
             rows = rows_of(group)
-            left, right = min(row[0].x0 for row in rows), max(line.x1 for row in rows for line in row)
+            left, right = min(map(_LEFT, group)), max(map(_RIGHT, group))
             cells = tables_in(rows)
             for number, row in enumerate(rows):
                 if cells.get(number) == ():

@@ -6,7 +6,6 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from ctypes import addressof, c_int, create_string_buffer
 from functools import cache
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -14,24 +13,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from medkg_dagster.stages.parse.pdf.glyphs import (
-    HYPHEN,
-    Flags,
-    Glyphs,
-    Integers,
-    address_of,
-    font_of,
-    run_starts,
-)
+from medkg_dagster.stages.parse.pdf.characters import Characters, Floats, Integers
+from medkg_dagster.stages.parse.pdf.glyphs import HYPHEN, Flags, Glyphs, run_starts
 
 _BOLD = re.compile(r"bold|black|heavy|semibd|demi|medi$|cmbx|[.\-]b$|[.\-]bd?i?$", re.IGNORECASE)
-_SUBSET = re.compile(r"^[A-Z]{6}\+")
 LINE_END_HYPHEN = chr(HYPHEN)
 # Raised small glyphs are set between two noncharacters, which no text keeps.
 OPEN, CLOSE = "\ufdd0", "\ufdd1"
 SMALL = 0.8
 CAPTION = re.compile(r"(?:table|figure|fig\.|box|scheme|plate)\s*S?(?:\d+|[IVX]+)\b", re.IGNORECASE)
-_LEFT = attrgetter("x0")
+_TEXT, _LEFT = attrgetter("text"), attrgetter("x0")
 RAISED = 0.2
 
 
@@ -87,7 +78,7 @@ def is_bold(font: str) -> bool:
     return bool(_BOLD.search(font))
 
 
-def make_lines(glyphs: Glyphs, text_page: Any) -> list[Line]:
+def make_lines(glyphs: Glyphs, characters: Characters) -> list[Line]:
     """Make the lines of glyphs in the order of the content stream.
 
     Returns:
@@ -99,14 +90,14 @@ def make_lines(glyphs: Glyphs, text_page: Any) -> list[Line]:
     starts = run_starts(glyphs)
     lengths = np.diff(np.append(starts, len(glyphs)))
     # the glyph of median height stands for its line
-    chosen = np.lexsort((heights, np.repeat(np.arange(len(starts)), lengths)))[starts + lengths // 2]
+    chosen = _of_median(heights, starts, lengths)
     sizes = heights[chosen]
     raised = (heights < SMALL * np.repeat(sizes, lengths)) & (
         glyphs.y0 > np.repeat(glyphs.y0[chosen] + RAISED * sizes, lengths)
     )
     text, places = text_of(glyphs, raised)
     ends = starts + lengths - 1
-    name = _Fonts(text_page.raw).name
+    fonts = characters.fonts(glyphs.indices[np.column_stack((starts, ends)).ravel()].tolist())
     columns = (
         places[starts].tolist(),
         (places[ends] + 1 + 2 * raised[ends]).tolist(),
@@ -115,13 +106,26 @@ def make_lines(glyphs: Glyphs, text_page: Any) -> list[Line]:
         glyphs.y0[chosen].tolist(),
         glyphs.y1[chosen].tolist(),
         sizes.tolist(),
-        glyphs.indices[starts].tolist(),
-        glyphs.indices[ends].tolist(),
+        fonts[::2],
+        fonts[1::2],
     )
     return [
-        Line(text[start:end], x0, x1, y0, y1, size, name(first), name(last))
+        Line(text[start:end], x0, x1, y0, y1, size, first, last)
         for start, end, x0, x1, y0, y1, size, first, last in zip(*columns, strict=True)
     ]
+
+
+def _of_median(heights: Floats, starts: Integers, lengths: Integers) -> Integers:
+    """Return which glyph of each run has its median height."""
+    chosen = starts + lengths // 2
+    uneven = np.minimum.reduceat(heights, starts) != np.maximum.reduceat(heights, starts)
+    if uneven.any():
+        these = np.flatnonzero(np.repeat(uneven, lengths))
+        sizes = lengths[uneven]
+        runs = np.repeat(np.arange(len(sizes)), sizes)
+        middles = np.cumsum(sizes) - sizes + sizes // 2
+        chosen[uneven] = these[np.lexsort((heights[these], runs))[middles]]
+    return chosen
 
 
 def text_of(glyphs: Glyphs, raised: Flags | None = None) -> tuple[str, Integers]:
@@ -143,37 +147,22 @@ def text_of(glyphs: Glyphs, raised: Flags | None = None) -> tuple[str, Integers]
     return text, behind - 1 - marks
 
 
-class _Fonts:
-    """The names of a page's fonts; one call asks for a glyph's."""
-
-    def __init__(self, raw: Any) -> None:
-        self._handle = address_of(raw)
-        self._buffer = create_string_buffer(128)
-        self._address = addressof(self._buffer)
-        self._flags = c_int()
-        self._names: dict[bytes, str] = {}
-
-    def name(self, index: int) -> str:
-        length = font_of(self._handle, index, self._address, 128, addressof(self._flags))
-        if not 0 < length <= 128:
-            return ""
-        name = self._buffer.value
-        found = self._names.get(name)
-        if found is None:
-            found = self._names[name] = _SUBSET.sub("", name.decode("utf-8", "replace"))
-        return found
-
-
 def without_repeated_lines(lines: Sequence[Line]) -> tuple[list[Line], int]:
     """Drop lines that are printed over the same ones, a hair apart.
 
     Returns:
         The lines, and how many glyphs were dropped.
     """
+    times = Counter(map(_TEXT, lines))
+    if len(times) == len(lines):
+        return list(lines), 0
     seen: dict[str, set[tuple[int, int]]] = {}
     kept: list[Line] = []
     dropped = 0
     for line in lines:
+        if times[line.text] == 1:
+            kept.append(line)
+            continue
         step = max(0.1 * line.size, 0.5)
         x, y = round(line.x0 / step), round(line.y0 / step)
         places = seen.setdefault(line.text, set())
@@ -195,14 +184,17 @@ def rows_of(lines: Iterable[Line]) -> list[list[Line]]:
     rows: list[list[Line]] = []
     bottom = top = largest = 0.0
     for line in lines:
-        y0, y1 = line.y0, line.y1
-        if rows and min(top, y1) - max(bottom, y0) > 0.55 * min(top - bottom, y1 - y0):
+        _, _, _, y0, y1, size, _, _ = line
+        # this is asked most often of all: comparisons are quicker than `min` and `max`
+        shared = (top if top < y1 else y1) - (bottom if bottom > y0 else y0)
+        height, other = top - bottom, y1 - y0
+        if rows and shared > 0.55 * (height if height < other else other):
             rows[-1].append(line)
         else:
             rows.append([line])
             largest = 0.0
-        if line.size > largest:
-            bottom, top, largest = y0, y1, line.size
+        if size > largest:
+            bottom, top, largest = y0, y1, size
     for row in rows:
         if len(row) > 1:
             row.sort(key=_LEFT)

@@ -145,8 +145,8 @@ def _spaced(items: Sequence[PlacedLine]) -> list[int]:
 def read_reference(entry: str) -> Reference:
     """Return the work that an entry without its number names."""
     identifiers = {}
-    for prefix, pattern in (("DOI", _DOI), ("PMID", _PMID), ("PMCID", _PMCID)):
-        if match := pattern.search(entry):
+    for prefix, mark, pattern in (("DOI", "10.", _DOI), ("PMID", "PMID", _PMID), ("PMCID", "PMC", _PMCID)):
+        if mark in entry and (match := pattern.search(entry)):
             identifiers[prefix] = match.group(1)
     match = _BEFORE_VOLUME.search(entry) or _YEAR_OF_PRINT.search(entry)
     year = next((group for group in match.groups() if group), None) if match else None

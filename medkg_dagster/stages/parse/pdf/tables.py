@@ -26,10 +26,15 @@ def tables_in(rows: Sequence[Sequence[Line]]) -> dict[int, tuple[str, ...]]:
         For each row of a table, by its place among the rows, its cells; one that is empty is "". A row whose
         cells are those of the row above going on has none: there they stand behind `WRAPPED`.
     """
-    cells = [_cells(row) for row in rows]
     found: dict[int, tuple[str, ...]] = {}
+    if sum(len(row) > 1 for row in rows) < MIN_ROWS - 1:
+        return found
+    cells = [_cells(row) for row in rows]
     start = behind = 0
     while start < len(rows):
+        if not _is_row(cells[start]):
+            start += 1
+            continue
         end = _end_of_table(cells, rows, start)
         full = sum(_is_row(row) for row in cells[start:end])
         if full >= MIN_ROWS or (full == MIN_ROWS - 1 and len(cells[start]) > 2):
@@ -131,6 +136,8 @@ Cell = tuple[float, float, str]
 
 def _cells(row: Sequence[Line]) -> list[Cell]:
     """Return the cells of a row: its parts, those that only a space divides joined."""
+    if len(row) == 1:
+        return [(row[0].x0, row[0].x1, row[0].text)]
     cells: list[Cell] = []
     for line in row:
         if cells and line.x0 - cells[-1][1] < 0.7 * line.size:
@@ -143,9 +150,7 @@ def _cells(row: Sequence[Line]) -> list[Cell]:
 
 
 def _end_of_table(cells: Sequence[list[Cell]], rows: Sequence[Sequence[Line]], start: int) -> int:
-    """Return one past the last row of the table that begins at a row; the row itself where none does."""
-    if not _is_row(cells[start]):
-        return start
+    """Return one past the last row of the table that begins at a row."""
     last = start
     end = start + 1
     between = 0
@@ -245,13 +250,15 @@ def _divided(line: Line, columns: Sequence[tuple[float, float]]) -> Sequence[Lin
     if at + 1 >= len(columns) or columns[at][0] - line.x0 > MAX_OFF or " " not in line.text:
         return (line,)
     (_, end), (begin, right) = columns[at : at + 2]
+    if abs(line.x1 - right) > MAX_OFF:
+        return (line,)
     width = (line.x1 - line.x0) / len(line.text)
     space = min(
         (place for place, character in enumerate(line.text) if character == " "),
         key=lambda place: abs(line.x0 + width * (place + 0.5) - (end + begin) / 2),
     )
     middle = line.x0 + width * (space + 0.5)
-    if abs(line.x1 - right) > MAX_OFF or not end - 2 * width < middle < begin + 2 * width:
+    if not end - 2 * width < middle < begin + 2 * width:
         return (line,)
     return (
         line._replace(text=line.text[:space], x1=end),
