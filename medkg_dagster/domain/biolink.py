@@ -152,6 +152,7 @@ SLOTS = frozenset(
         *("object_aspect_qualifier", "object_direction_qualifier", "original_predicate", "publications"),
         *("primary_knowledge_source", "aggregator_knowledge_source", "supporting_data_source"),
         *("knowledge_level", "agent_type", "supporting_text", "has_evidence", "evidence_count"),
+        *("has_count", "has_total", "has_percentage", "p_value", "effect_type", "effect_size"),
     }
 )
 """The slots that an export writes."""
@@ -169,6 +170,26 @@ OWN_PROPERTIES: Mapping[str, str] = {
     "start": "where the text stands in the document; the model has offsets of subject and object only",
     "end": "where it ends",
     "synthetic": "whether it is invented; the model has no such thing",
+    **dict.fromkeys(
+        ("intervention_role", "intervention_type", "given_with", "study_group", "study_groups"),
+        "who was given what in a study; the model describes trials as nodes, not the arms of one",
+    ),
+    **dict.fromkeys(
+        ("events", "seriousness", "time_frame"),
+        "how often an adverse event came; the model counts participants, and has FDA's grades only",
+    ),
+    **dict.fromkeys(
+        ("outcome_measure", "outcome_type", "outcome_row", "outcome_value", "outcome_parameter"),
+        "what a study measured; the model's study results are nodes of other kinds of studies",
+    ),
+    **dict.fromkeys(
+        ("outcome_unit", "outcome_dispersion", "outcome_spread", "lower_limit", "upper_limit"),
+        "how what a study measured is to be read",
+    ),
+    **dict.fromkeys(
+        ("statistical_method", "confidence_level", "p_value_stated", "estimate_type", "estimate"),
+        "what a comparison came to where the model wants one number or a type of its list",
+    ),
 }
 """What an export writes beside slots of the model, with the reason."""
 

@@ -59,7 +59,8 @@ class Claim(Value):
         predicate: Biolink predicate, for example `biolink:treats`.
         object: CURIE of the object.
         negated: Whether the sentence denies the statement.
-        sentence: The sentence that supports it, `document.text[start:end] == sentence`.
+        sentence: The sentence that supports it, or what the structured field says that states it;
+            `document.text[start:end] == sentence`.
         start: First character of the sentence in the document's text.
         end: One past the last character.
         method: The rule that made it, for display and audit.
@@ -73,6 +74,7 @@ class Claim(Value):
         certainty: `asserted`, or `possible` where the document only holds it possible, or where it follows
             from the document as a whole rather than from its sentence alone.
         background: Whether it is told as known before, and is no finding of this document.
+        record_field: JSON path of the field of the source's record that states it; empty where none does.
     """
 
     id: str
@@ -94,6 +96,7 @@ class Claim(Value):
     vocabulary: str = ""
     certainty: Certainty = "asserted"
     background: bool = False
+    record_field: str = ""
 
 
 class Node(Value):

@@ -37,7 +37,7 @@ class StudyIntervention(Value):
 
     name: StudyField
     type: str | None = None
-    other_names: tuple[str, ...] = ()
+    other_names: tuple[StudyField, ...] = ()
     description: str = ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
-from medkg_dagster.stage_api import Claim, Document, DocumentContext, Entity, StageContext
+from medkg_dagster.stage_api import AnnotationRole, Claim, Document, DocumentContext, Entity, StageContext
 from medkg_dagster.stages.extract import ExtractConfig
 from medkg_dagster.stages.extract.claims import sentence_claims
 from medkg_dagster.stages.extract.installed import InstalledMatcher, InstalledVocabulary, installed
@@ -13,10 +13,10 @@ from medkg_dagster.stages.extract.mentions import Matcher, Mention, ShortForms, 
 from medkg_dagster.stages.extract.pair_features import no_trees
 from medkg_dagster.stages.extract.pair_scorer import pair_claims, summary_passages
 from medkg_dagster.stages.extract.sentences import Sentence, document_sentences, is_negated
-from medkg_dagster.stages.extract.study_claims import STUDIES_SOURCE, study_claims
+from medkg_dagster.stages.extract.study_claims import STUDIES_SOURCE, study_findings
+from medkg_dagster.stages.extract.study_names import StudyNames
+from medkg_dagster.stages.extract.study_roles import is_dummy
 from medkg_dagster.stages.extract.terms import (
-    CONDITION_ROLES,
-    INTERVENTION_ROLES,
     Vocabulary,
     fingerprint,
     ground,
@@ -41,6 +41,10 @@ class ExtractStage:
     @cached_property
     def _matcher(self) -> Matcher | InstalledMatcher:
         return self._vocabulary.matcher(self._config.min_term_length)
+
+    @cached_property
+    def _study_names(self) -> StudyNames:
+        return StudyNames(self._vocabulary, self._matcher)
 
     def fingerprints(self, ctx: StageContext) -> Mapping[str, str]:
         """Return the hash of the vocabulary.
@@ -79,26 +83,23 @@ class ExtractStage:
     def execute(self, _ctx: DocumentContext, document: Document) -> Extracted:
         """Return a document's entities, those of structured fields first, then by offset; and its claims."""
         sentences = document_sentences(document)
-        structured, trial = self._structured(document, sentences)
+        registered = study_findings(document, self._study_names, sentences)
         mentioned, stated = self._text(document, sentences)
         if self._config.weigh_pairs and document.source != STUDIES_SOURCE:
             passages = summary_passages(document, sentences, mentioned)
             trees = self._installed.tree_numbers if self._installed else no_trees
             stated += list(pair_claims(document, passages, stated, trees))
-        claims = {claim.id: claim for claim in (*trial, *stated)}
-        return (*dict.fromkeys(structured), *mentioned), tuple(claims.values())
+        claims = registered.claims | {claim.id: claim for claim in stated}
+        structured = dict.fromkeys((*self._structured(document), *registered.entities.values()))
+        return (*structured, *mentioned), tuple(claims.values())
 
-    def _structured(
-        self, document: Document, sentences: Sequence[Sentence]
-    ) -> tuple[list[Entity], list[Claim]]:
+    def _structured(self, document: Document) -> Iterator[Entity]:
         listed = medicines(document)
-        grounded = [
-            (note.role, ground(document.id, note, self._vocabulary, listed)) for note in document.annotations
-        ]
-        entities = [entity for _, entity in grounded if entity]
-        interventions = [entity for role, entity in grounded if entity and role in INTERVENTION_ROLES]
-        conditions = [entity for role, entity in grounded if entity and role in CONDITION_ROLES]
-        return entities, list(study_claims(document, interventions, conditions, sentences))
+        for note in document.annotations:
+            is_nothing = note.role is AnnotationRole.INTERVENTION and is_dummy(note.name)
+            found = None if is_nothing else ground(document.id, note, self._vocabulary, listed)
+            if found is not None:
+                yield found
 
     def _text(self, document: Document, sentences: Sequence[Sentence]) -> tuple[list[Entity], list[Claim]]:
         entities: list[Entity] = []

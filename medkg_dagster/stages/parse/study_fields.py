@@ -85,6 +85,7 @@ class _Places:
         self._text = document.text
         self._lines = list(_lines(document, title, kinds or tuple(BlockKind)))
         self._next = 0
+        self._line = (0, 0)
 
     def field(self, path: str, label: str, name: str) -> StudyField:
         """Return a field.
@@ -95,13 +96,27 @@ class _Places:
             name: What it says.
         """
         name, head = clean(name), clean(label) + " " if label else ""
+        self._line = (0, 0)
         for number in range(self._next, min(self._next + _AHEAD, len(self._lines)) if name else 0):
             start, end = self._lines[number]
             begin = start + len(head)
             if begin + len(name) <= end and self._text.startswith(head + name, start):
-                self._next = number + 1
+                self._next, self._line = number + 1, (start, end)
                 return StudyField(path=path, text=name, start=begin, end=begin + len(name))
         return StudyField(path=path, text=name)
+
+    def listed(self, path: str, label: str, names: Sequence[tuple[int, str]]) -> Iterator[StudyField]:
+        """Yield the fields of a list that ends the line of the field before, behind a label."""
+        start, end = self._line
+        after = self._text.rfind(label, start, end)
+        for place, written in names:
+            name = clean(written)
+            begin = self._text.find(name, after, end) if after >= 0 else -1
+            if begin < 0:
+                yield StudyField(path=f"{path}[{place}]", text=name)
+                continue
+            after = begin + len(name)
+            yield StudyField(path=f"{path}[{place}]", text=name, start=begin, end=after)
 
 
 def _lines(document: Document, title: str, kinds: Sequence[BlockKind]) -> Iterator[tuple[int, int]]:
@@ -123,11 +138,13 @@ def _lines(document: Document, title: str, kinds: Sequence[BlockKind]) -> Iterat
 def _interventions(listed: Sequence[Numbered], places: _Places) -> Iterator[StudyIntervention]:
     for place, record in listed:
         kind = words(record.get("type")).capitalize()
-        path = f"{_ARMS}.interventions[{place}].name"
+        path = f"{_ARMS}.interventions[{place}]"
+        name = text_of(record.get("name")).strip()
+        others = _numbered_texts(record.get("otherNames"))
         yield StudyIntervention(
-            name=places.field(path, f"{kind}:" if kind else "", text_of(record.get("name")).strip()),
+            name=places.field(f"{path}.name", f"{kind}:" if kind else "", name),
             type=_code(record.get("type")),
-            other_names=tuple(map(clean, strings(record.get("otherNames")))),
+            other_names=tuple(places.listed(f"{path}.otherNames", "Other names: ", others)),
             description=clean(text_of(record.get("description"))),
         )
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,6 @@ from medkg_dagster.stage_api import (
     Document,
     DocumentContext,
     Entity,
-    PayloadFormat,
     Section,
     hash_content,
 )
@@ -190,36 +188,6 @@ def test_annotations_are_grounded_by_identifier_then_by_name_and_left_out_otherw
         ("MESH:D015013", "Yoga", "ClinicalIntervention"),
         ("MESH:D006801", "Humans", "NamedThing"),
     ]
-
-
-def test_a_trial_tests_each_intervention_in_each_condition() -> None:
-    study = {
-        "protocolSection": {
-            "identificationModule": {"nctId": "NCT99990000", "briefTitle": "A trial"},
-            "conditionsModule": {"conditions": ["Melanoma"]},
-            "armsInterventionsModule": {
-                "interventions": [{"type": "DRUG", "name": "Nivolumab"}, {"type": "DRUG", "name": "Placebo"}]
-            },
-        },
-        "derivedSection": {
-            "interventionBrowseModule": {"meshes": [{"id": "D000077594", "term": "Nivolumab"}]}
-        },
-    }
-    found = parse_one(json.dumps(study), PayloadFormat.STUDY_JSON)
-
-    entities, claims = extract(found)
-
-    check(found, entities, claims)
-    (claim,) = claims
-    assert (claim.subject, claim.predicate, claim.object) == (
-        "DRUGBANK:DB09035",
-        "biolink:in_clinical_trials_for",
-        "MESH:D008545",
-    )
-    assert "Nivolumab" in claim.sentence
-    assert "Melanoma" in claim.sentence
-    assert claim.primary_knowledge_source == "infores:clinicaltrials"
-    assert (claim.knowledge_level, claim.agent_type) == ("knowledge_assertion", "manual_agent")
 
 
 PIECES = (

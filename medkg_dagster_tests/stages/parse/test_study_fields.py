@@ -28,7 +28,8 @@ def study(document: Document) -> Study:
 
 def fields(found: Study) -> Iterator[StudyField]:
     yield from found.conditions
-    yield from (intervention.name for intervention in found.interventions)
+    for intervention in found.interventions:
+        yield from (intervention.name, *intervention.other_names)
     yield from (event.term for event in found.events)
     yield from (outcome.title for outcome in found.outcomes)
 
@@ -57,15 +58,18 @@ ARMS = {
 def test_an_arm_knows_what_it_gets_whichever_of_the_two_says_so() -> None:
     found = study(parsed({"armsInterventionsModule": ARMS}))
 
-    assert [(one.name.text, one.name.path, one.type, one.other_names) for one in found.interventions] == [
+    assert [
+        (one.name.text, one.name.path, one.type, [name.text for name in one.other_names])
+        for one in found.interventions
+    ] == [
         (
             "Nivolumab",
             "protocolSection.armsInterventionsModule.interventions[0].name",
             "DRUG",
-            ("BMS-936558",),
+            ["BMS-936558"],
         ),
-        ("Placebo", "protocolSection.armsInterventionsModule.interventions[2].name", "DRUG", ()),
-        ("Ipilimumab", "protocolSection.armsInterventionsModule.interventions[3].name", "DRUG", ()),
+        ("Placebo", "protocolSection.armsInterventionsModule.interventions[2].name", "DRUG", []),
+        ("Ipilimumab", "protocolSection.armsInterventionsModule.interventions[3].name", "DRUG", []),
     ]
     assert [(arm.label, arm.type, arm.interventions) for arm in found.arms] == [
         ("Both", "EXPERIMENTAL", (0, 2)),
