@@ -102,6 +102,33 @@ def results(number: int) -> str:
     )
 
 
+def adverse_events(arms: int, terms: int) -> str:
+    """Return a trial of as many medicines as arms in which everybody has every adverse event."""
+    names = ["Nivolumab", "Ipilimumab", "Pembrolizumab", "Dacarbazine"]
+    given = [f"{names[arm % 4]} {arm} mg" for arm in range(arms)]
+    groups = [{"id": f"EG{arm}", "title": f"Arm {arm} of {arms}"} for arm in range(arms)]
+    stats = [{"groupId": f"EG{arm}", "numAffected": 1, "numAtRisk": 9} for arm in range(arms)]
+    listed = [{"term": ("Nausea", "Colitis", "Fatigue")[term % 3], "stats": stats} for term in range(terms)]
+    sections = {
+        "identificationModule": {"nctId": "NCT00000001", "briefTitle": "A title that is long enough"},
+        "designModule": {"studyType": "INTERVENTIONAL"},
+        "conditionsModule": {"conditions": ["Melanoma"]},
+        "armsInterventionsModule": {
+            "interventions": [{"type": "DRUG", "name": name} for name in given],
+            "armGroups": [
+                {
+                    "label": f"Arm {arm} of {arms}",
+                    "type": "EXPERIMENTAL",
+                    "interventionNames": [f"Drug: {name}"],
+                }
+                for arm, name in enumerate(given)
+            ],
+        },
+    }
+    found = {"adverseEventsModule": {"eventGroups": groups, "otherEvents": listed}}
+    return json.dumps({"protocolSection": sections, "resultsSection": found})
+
+
 RECORDS: dict[str, tuple[PayloadFormat, Callable[[int], str]]] = {
     "paragraphs": (PayloadFormat.JATS_XML, lambda size: article("<p>some text</p>" * (size // 16))),
     "sections": (
@@ -169,6 +196,8 @@ RECORDS: dict[str, tuple[PayloadFormat, Callable[[int], str]]] = {
     ),
     "conditions": (PayloadFormat.STUDY_JSON, lambda size: study(size // 40, 9)),
     "interventions": (PayloadFormat.STUDY_JSON, lambda size: study(9, size // 40)),
+    "arms with adverse events": (PayloadFormat.STUDY_JSON, lambda size: adverse_events(size // 100, 9)),
+    "adverse events of arms": (PayloadFormat.STUDY_JSON, lambda size: adverse_events(9, size // 100)),
 }
 
 

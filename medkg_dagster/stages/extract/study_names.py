@@ -44,14 +44,14 @@ _TURNING = re.compile(
     r"free|versus|vs|or|control|standard|conventional)\b",
     re.IGNORECASE,
 )
-_STAGING = re.compile(
-    r"\b(?:stage (?:0|[1-4]|i{1,3}|iv)[abc]?[1-3]?|ajcc v\d+|(?:un|pre|heavily |previously )?treated|"
+_STAGE = (
+    r"(?:stage (?:0|[1-4]|i{1,3}|iv)[abc]?[1-3]?|ajcc v\d+|(?:un|pre|heavily |previously )?treated|"
     r"(?:locally )?advanced|metastatic|metastasi[sz]ed|recurrent|refractory|relapsed|relapsing|unresectable|"
     r"resectable|resected|locali[sz]ed|early|late|newly diagnosed|active|symptomatic|persistent|progressive|"
     r"moderate to severe|mild to moderate|severe|moderate|mild|(?:un)?complicated|"
-    r"(?:hospital|community|ventilator)[- ](?:acquired|associated)|in (?:adults|children))\b",
-    re.IGNORECASE,
+    r"(?:hospital|community|ventilator)[- ](?:acquired|associated)|in (?:adults|children))"
 )
+_STAGING = re.compile(rf"\b{_STAGE}(?:(?:,? (?:and|or) |, ?|/){_STAGE})*\b", re.IGNORECASE)
 _COURSE = re.compile(
     r"\b(?:acute|chronic|degenerative|lumbar|cervical|thoracic|postoperative|adult|childhood|p(?:a)?ediatric)\b",
     re.IGNORECASE,
@@ -150,11 +150,18 @@ def _is_around(text: str) -> bool:
 def _conditions(name: str) -> Iterator[str]:
     """Yield a condition as written, and with less and less said of its stage, course and site."""
     bare = " ".join(_BRACKETS.sub(" ", name).split())
+    unstaged = _tidy(_STAGING.sub(" ", bare))
     yield from (name.strip(), bare)
-    if _TURNING.search(bare):
+    if _TURNING.search(unstaged):
         return
-    unstaged = " ".join(_STAGING.sub(" ", bare).split()).strip(" ,;")
-    yield unstaged
-    # One word alone would be too little of what it was: a thoracic tumour is not any tumour.
-    if " " in (anywhere := " ".join(_COURSE.sub(" ", unstaged).split()).strip(" ,;")):
-        yield anywhere
+    # MedDRA, and some registrants, put last what is first elsewhere: "gastroenteritis viral".
+    first, _, last = unstaged.rpartition(" ")
+    for written in (unstaged, f"{last} {first}".strip()):
+        yield written
+        # One word alone would be too little of what it was: a thoracic tumour is not any tumour.
+        if " " in (anywhere := _tidy(_COURSE.sub(" ", written))):
+            yield anywhere
+
+
+def _tidy(name: str) -> str:
+    return " ".join(name.split()).strip(" ,;/")

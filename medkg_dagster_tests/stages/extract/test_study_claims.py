@@ -207,7 +207,11 @@ def test_another_name_of_an_intervention_names_it_too() -> None:
     ("condition", "expected"),
     [
         ("Stage IV Melanoma AJCC v8", "Melanoma"),
-        ("Advanced or Metastatic Colitis", None),
+        ("Advanced or Metastatic Colitis", "Colitis"),
+        ("Relapsed/Refractory Melanoma", "Melanoma"),
+        ("Colitis Ulcerative", "Colitis, Ulcerative"),
+        ("Melanoma or Colitis", None),
+        ("No melanoma", None),
         ("Recurrent melanoma (skin)", "Melanoma"),
         ("Non-melanoma", None),
         ("Healthy volunteers", None),
