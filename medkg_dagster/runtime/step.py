@@ -57,7 +57,7 @@ from medkg_dagster.stage_api._documents import (
     whole_value,
 )
 from medkg_dagster.stage_api._invocation import StageOutcome, invoke
-from medkg_dagster.stage_api._redaction import redact, text_of
+from medkg_dagster.stage_api._redaction import printing_redacted, redact, text_of
 from medkg_dagster.topology.models import StageDefinition
 from medkg_dagster.topology.names import LEDGER_JOB_RESOURCE
 
@@ -245,7 +245,7 @@ class _Step:
         progress = RunProgress(planned.name, log)
         try:
             ctx = self.ctx = self._context(progress)
-            with leased(self.home / LEASES), rare_collections():
+            with leased(self.home / LEASES), rare_collections(), printing_redacted():
                 loaded = {name: self._loaded(name, value) for name, value in inputs.items()}
                 configured = self._configured()
                 engine = self._engine(configured)

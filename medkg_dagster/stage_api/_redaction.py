@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import html
 import json
 import logging
 import re
+import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TextIO, TypeVar, cast
 from urllib.parse import quote, quote_plus
 
 from pydantic import BaseModel, ValidationError
@@ -22,6 +25,7 @@ SHORTEST = 4
 """Characters below which a value is not looked for: it would stand in every other text by chance."""
 
 _SHORTEST_BASE64 = 8
+_SHORTEST_HEX = 8
 _MARK = r"\[secret [A-Za-z_][A-Za-z0-9_]*\]"
 
 
@@ -145,6 +149,35 @@ def text_of(error: BaseException) -> str:
     return _text(showable(error))
 
 
+@contextmanager
+def printing_redacted() -> Iterator[None]:
+    """Keep revealed values out of what Python code prints meanwhile: Dagster stores both streams of a run."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (cast("TextIO", _RedactedStream(stream)) for stream in before)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+class _RedactedStream:
+    """A text stream as whoever prints sees it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(redact(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def _compile(revealed: dict[str, str]) -> _Known:
     names: dict[str, str] = {}
     for value, name in revealed.items():
@@ -161,11 +194,30 @@ def _compile(revealed: dict[str, str]) -> _Known:
 
 
 def _forms(value: str) -> set[str]:
-    quoted = {quote(value, safe="", errors="replace"), quote(value, errors="replace")}
-    quoted |= {quote_plus(value, errors="replace")}
-    quoted |= {re.sub(r"%[0-9A-F]{2}", lambda found: found.group().lower(), form) for form in quoted}
-    escaped = {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]}
-    return {value, *quoted, *escaped, *_base64_forms(value.encode("utf-8", "surrogateescape"))}
+    """Return what a value looks like where it is shown: as it is, or written into something else, even twice.
+
+    A service quotes a request in its reply, and that reply stands in a log line, as one of JSON in JSON.
+    """
+    once = {value, *_writings(value)}
+    encoded = value.encode("utf-8", "surrogateescape")
+    return once.union(*map(_writings, once), _encodings(encoded))
+
+
+def _writings(text: str) -> Iterator[str]:
+    quoted = {quote(text, safe="", errors="replace"), quote(text, errors="replace")}
+    quoted |= {quote_plus(text, errors="replace")}
+    yield from quoted
+    yield from (re.sub(r"%[0-9A-F]{2}", lambda found: found.group().lower(), form) for form in quoted)
+    yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1])
+    yield repr(text.encode("utf-8", "surrogateescape"))[2:-1]
+    yield from (html.escape(text), html.escape(text, quote=False))
+
+
+def _encodings(value: bytes) -> Iterator[str]:
+    yield from _base64_forms(value)
+    # What is shorter stands in the hash of something by chance.
+    if len(value) >= _SHORTEST_HEX:
+        yield from (value.hex(), value.hex().upper())
 
 
 def _base64_forms(value: bytes) -> Iterator[str]:

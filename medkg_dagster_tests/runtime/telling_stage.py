@@ -6,6 +6,7 @@ import collections.abc
 import enum
 import inspect
 import logging
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterator
@@ -84,6 +85,8 @@ def calls(ctx: StageContext, secret: str) -> Iterator[tuple[str, Callable[[], An
                 yield from variants(f"{place}.{name}", getattr(holder, name), function, secret)
     yield "ctx.report_progress", partial(ctx.report_progress, 1, 1, secret)
     yield "ctx.recall", partial(ctx.recall, secret)
+    yield "print", lambda: print(f"told {secret}", secret)
+    yield "sys.stderr", lambda: sys.stderr.writelines([f"told {secret}", secret])
     extra = {"note": secret}
     for name in LOG_METHODS:
         log = getattr(ctx.log, name)

@@ -280,6 +280,7 @@ def test_a_secret_in_any_text_that_the_stage_api_takes_reaches_nothing_that_is_s
     deployment: Deployment,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
     stage_type: str,
     fails: bool,
 ) -> None:
@@ -294,6 +295,9 @@ def test_a_secret_in_any_text_that_the_stage_api_takes_reaches_nothing_that_is_s
 
     assert result.success is not fails
     assert CORE not in caplog.text
+    printed = "".join(capfd.readouterr())
+    assert CORE not in printed
+    assert f"told {MARK} {MARK}" in printed
     assert_hidden(deployment, tmp_path)
     assert places_with(MARK, deployment.home)
 

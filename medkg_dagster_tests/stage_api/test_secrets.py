@@ -1,5 +1,6 @@
 import base64
 import copy
+import html
 import json
 import logging
 import pickle
@@ -196,6 +197,15 @@ def written_forms(value: str) -> Iterator[str]:
     yield urllib.parse.quote(value)
     yield urllib.parse.quote(value, safe="")
     yield urllib.parse.urlencode({"key": value})
+    yield urllib.parse.urlencode({"next": urllib.parse.urlencode({"key": value})})
+    yield json.dumps({"request": json.dumps({"key": value})})
+    yield json.dumps({"request": repr({"key": value})})
+    yield repr(value.encode())
+    yield html.escape(value)
+    yield f"<p>{html.escape(json.dumps(value))}"
+    if len(value) > 7:
+        yield value.encode().hex()
+        yield value.encode().hex().upper()
     for before in ("", "u", "us", "user:"):
         yield base64.b64encode(f"{before}{value}{before}".encode()).decode()
         yield base64.urlsafe_b64encode(f"{before}{value}{before}".encode()).decode()
