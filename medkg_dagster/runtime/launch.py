@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from medkg_dagster.errors import ConfigError
+from medkg_dagster.io.atomic_files import write_atomically
 from medkg_dagster.ledger import JobPhase
 from medkg_dagster.runtime.tags import phase_tags, work_config, work_tags
 from medkg_dagster.stage_api import WorkAtGate
@@ -133,9 +133,10 @@ def dagster_home(home: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         if not settings.exists():
             shipped = _PACKAGE / "config" / _INSTANCE_FILE
-            shutil.copyfile(
-                shipped if shipped.exists() else _PACKAGE.parent / "config" / _INSTANCE_FILE, settings
-            )
+            if not shipped.exists():
+                shipped = _PACKAGE.parent / "config" / _INSTANCE_FILE
+            # Whole or not at all: another process may be about to read it.
+            write_atomically(settings, shipped.read_bytes())
     return folder
 
 

@@ -1,10 +1,12 @@
 """The process behind `launch`: loads a module of definitions, and runs what standard input names."""
 
 import contextlib
+import fcntl
 import json
 import os
 import sys
 import time
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +30,13 @@ def main() -> None:
 
     module, log = sys.argv[1:]
     defs = import_module(module).defs
-    with DagsterInstance.get() as instance:
+    with _made_by_one(Path(os.environ["DAGSTER_HOME"])):
+        instance = DagsterInstance.get()
+        # Each of them makes a database where there is none.
+        instance.get_runs(limit=1)
+        instance.all_instigator_state()
+        instance.get_asset_keys(limit=1)
+    with instance:
         has_daemon = _daemon_runs(instance)
         if not has_daemon:
             _tell_of_ended_runs(defs, instance)
@@ -45,6 +53,19 @@ def main() -> None:
             )
             sys.exit(0 if result.success else 1)
     _execute_in_processes(module, requested, Path(log).with_suffix(".json"))
+
+
+@contextlib.contextmanager
+def _made_by_one(folder: Path) -> Iterator[None]:
+    """Let one process at a time look for Dagster's databases: of two that make them, one fails."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        # Where file systems know no locks, it is left to chance.
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _daemon_runs(instance: "DagsterInstance") -> bool:

@@ -36,3 +36,17 @@ def test_a_home_that_cannot_be_made_is_an_error_that_names_it(
         ExitStack().enter_context(launcher(home))
     with pytest.raises(ConfigError, match=r"MEDKG_HOME names .* cannot be written to: File name too long"):
         dagster_home(home)
+
+
+def test_processes_that_begin_at_once_in_a_new_home_make_its_databases_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    with ExitStack() as stack:
+        launched = [stack.enter_context(launcher(tmp_path)) for _ in range(4)]
+
+        said = [one.process.stdout.readline() for one in launched if one.process.stdout]
+    for one in launched:
+        one.process.wait()
+
+    assert said == [b"no daemon\n"] * 4, "".join(one.log.read_text() for one in launched if one.log.exists())
