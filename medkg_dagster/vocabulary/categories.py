@@ -19,7 +19,13 @@ _OF_BRANCH = (
     ("C23.888", "biolink:PhenotypicFeature"),
     ("C", "biolink:Disease"),
     ("F03", "biolink:Disease"),
+    # Behavioral symptoms, such as depression, and anxiety.
+    ("F01.145.126", "biolink:PhenotypicFeature"),
+    ("F01.470.132", "biolink:PhenotypicFeature"),
     ("D27", "biolink:ChemicalRole"),
+    # Oligopeptides such as angiotensin are chemicals; peptide hormones and other proteins are none.
+    ("D12.644.456", "biolink:ChemicalEntity"),
+    ("D12.644.548", "biolink:Protein"),
     ("D12.776", "biolink:Protein"),
     ("D08.811", "biolink:Protein"),
     ("D", "biolink:ChemicalEntity"),
@@ -27,6 +33,9 @@ _OF_BRANCH = (
     ("B", "biolink:OrganismTaxon"),
     ("E", "biolink:Procedure"),
 )
+DISEASES = frozenset({"biolink:Disease", "biolink:PhenotypicFeature", "biolink:DiseaseOrPhenotypicFeature"})
+"""Categories of what ails somebody."""
+
 _ELSE = "biolink:NamedThing"
 
 

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 _TOKEN = re.compile(r"[^\s\-/]+")
 _ACRONYM = re.compile(r".+[A-ZΑ-Ω]|[A-ZΑ-Ω].*\d")
 _PLURAL_STEM = 4
+
+# Where British medical spelling becomes American by rule: haemorrhage, anaesthesia, oedema, tumour, sulphate.
+_BRITISH = re.compile(
+    r"(?<=h)ae(?=m)|ae(?=mi[ac])|(?<=an)ae(?=sth)|(?<=c)ae(?=s|c)|(?<=f)ae(?=c)|(?<=p)ae(?=d)|(?<=gyn)ae|"
+    r"(?<=ph)ae(?=o)|(?<![a-z])ae(?=tiol)|(?<![a-z])oe(?=soph)|oe(?=dema|strogen|stradiol)|(?<=rrh)oe|"
+    r"(?<=pn)oe|(?<=f)oe(?=t)|(?<=c)oe(?=liac)|(?:(?<=tum)|(?<=col)|(?<=lab)|(?<=behavi))our|sulph|"
+    r"(?<=fib)re(?![a-z])"
+)
+_AMERICAN = {"ae": "e", "oe": "e", "our": "or", "sulph": "sulf", "re": "er"}
+_BRITISH_LETTERS = ("ae", "oe", "our", "sulph", "fibre")
 
 # Other ways to write one character, always one for one, so that offsets stay exact.
 _SAME = str.maketrans(
@@ -54,19 +64,62 @@ def acronyms(name: str) -> tuple[tuple[int, str], ...]:
     )
 
 
+def american(folded: str) -> str:
+    """Return folded text in American spelling; see `american_places` for what stands where."""
+    if any(letters in folded for letters in _BRITISH_LETTERS):
+        return _BRITISH.sub(lambda found: _AMERICAN[found.group()], folded)
+    return folded
+
+
+def american_places(folded: str) -> Sequence[int]:
+    """Return for each character of `american(folded)`, and for its end, which character of `folded` it is."""
+    places: list[int] = []
+    done = 0
+    for found in _BRITISH.finditer(folded):
+        places += range(done, found.start() + len(_AMERICAN[found.group()]))
+        done = found.end()
+    places += range(done, len(folded) + 1)
+    return places
+
+
+def comparable(name: str) -> str:
+    """Return a name as names are compared: folded, natural order, singular, American spelling."""
+    folded = fold(name)
+    if ", " in folded:
+        folded = forms(folded)[-1]
+    return american(singular(folded) or folded)
+
+
 def variants(name: str) -> Iterator[str]:
-    """Yield a name and its regular plural."""
+    """Yield a name, and its regular plural or singular."""
     yield name
-    found = acronyms(name)
+    if other := _other_number(name):
+        yield other
+
+
+def singular(name: str) -> str | None:
+    """Return the singular of a name that ends in a regular plural; None for any other."""
     lower = name.lower()
-    last = _TOKEN.findall(lower)[-1:]
+    word = (_TOKEN.findall(lower) or [""])[-1]
+    if len(word) <= _PLURAL_STEM or not word.isalpha() or not word.isascii():
+        return None
+    if lower.endswith(("sses", "xes", "zes", "ches", "shes", "ss", "us", "is")):
+        return None
+    if lower.endswith("ies"):
+        return f"{name[:-3]}y"
+    return name[:-1] if lower.endswith("s") else None
+
+
+def _other_number(name: str) -> str | None:
+    found = acronyms(name)
     if found and found[-1][0] + len(found[-1][1]) == len(name):
-        yield f"{name}s"
-    elif not last or len(last[0]) < _PLURAL_STEM or not last[0].isalpha() or not last[0].isascii():
-        return
-    elif lower.endswith("sis"):
-        yield f"{name[:-2]}es"
-    elif lower.endswith("y") and lower[-2] not in "aeou":
-        yield f"{name[:-1]}ies"
-    elif not lower.endswith(("s", "x", "z")):
-        yield f"{name}s"
+        return f"{name}s"
+    lower = name.lower()
+    last = (_TOKEN.findall(lower) or [""])[-1]
+    if len(last) < _PLURAL_STEM or not last.isalpha() or not last.isascii():
+        return None
+    if lower.endswith("sis"):
+        return f"{name[:-2]}es"
+    if lower.endswith("y") and lower[-2] not in "aeou":
+        return f"{name[:-1]}ies"
+    return singular(name) if lower.endswith(("s", "x", "z")) else f"{name}s"

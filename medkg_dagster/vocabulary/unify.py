@@ -2,11 +2,15 @@
 
 Concepts of different sources are joined where a source or a mapping calls them the same, by this rule:
 
-1.  What is said is taken in an order that depends on nothing else: first what a person curated or both
-    sources say, then what one says of a concept that shares a name with the other, then the rest; within each
-    by CURIE. At last come those of one kind with the very same preferred name of which nobody says anything.
+1.  What is said is taken in an order that depends on nothing else: first of concepts with one preferred name,
+    then where the preferred name of one is a name of the other, then where they share any name, then where
+    they share a word, then the rest; within each what a person curated or both sources say, then what a
+    mapping says, then references of one to the other; then by CURIE. At last come those of one kind of which
+    nobody says anything, where the preferred name of one is that of the other, or one of its names, and of no
+    third one of their sources.
 2.  Two concepts are joined unless that would put two concepts of one source into one thing, or things of
-    different kinds (a disease and a gene). What is not joined is a `Collision`, kept with the vocabulary.
+    different kinds (a disease and a gene), or they have no word in common and only one refers to the other.
+    What is not joined is a `Collision`, kept with the vocabulary.
 3.  The thing has the CURIE, the name and the category of the concept whose prefix comes first in
     `PREFERENCE`, and the names of all.
 
@@ -15,13 +19,14 @@ So the result depends on what the sources say and not on the order in which they
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from medkg_dagster.vocabulary.categories import categories_by_place
 from medkg_dagster.vocabulary.concepts import Concept, Equivalence, prefix_of
-from medkg_dagster.vocabulary.names import fold
+from medkg_dagster.vocabulary.names import comparable
 
 PREFERENCE = ("MONDO", "HP", "DOID", "CHEBI", "HGNC", "NCBIGene", "MESH", "DRUGBANK")
 """Prefixes, the preferred one first; the others follow in the order of the alphabet."""
@@ -34,8 +39,15 @@ _KINDS = {
     "biolink:SmallMolecule": "chemical",
     "biolink:Drug": "chemical",
     "biolink:MolecularMixture": "chemical",
+    "biolink:Protein": "chemical",
 }
 _KIND_OF_ALL = "biolink:NamedThing"
+
+_UNSURE = "they have no word in common, and only one refers to the other"
+_REFERENCED, _MAPPED, _CURATED = range(3)
+"""How surely two concepts are the same: one refers to the other, a mapping says so, a person or both do."""
+
+_WORD = re.compile(r"[^\W\d_]{4,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +106,16 @@ def unify(
         The things, in the order of their CURIEs; and what was not joined.
     """
     concepts, said, known_by = _gathered(sources)
+    names = {
+        curie: tuple(dict.fromkeys(map(comparable, concept.names))) for curie, concept in concepts.items()
+    }
     classes = _Classes(concepts)
     collisions = [
         Collision(one, other, reason)
-        for one, other in _in_order(concepts, said)
-        if (reason := classes.join(one, other)) is not None
+        for one, other, is_sure in _in_order(concepts, names, said)
+        if (reason := classes.join(one, other) if is_sure else _UNSURE) is not None
     ]
-    for one, other in _namesakes(concepts):
+    for one, other in _namesakes(concepts, names):
         classes.join(one, other)
     members = classes.members()
     preferred = {curie: group[0] for group in members for curie in group}
@@ -114,23 +129,23 @@ def unify(
 
 def _gathered(
     sources: Mapping[str, Iterable[Concept | Equivalence]],
-) -> tuple[dict[str, Concept], dict[tuple[str, str], bool], dict[str, list[str]]]:
-    """Return concepts by CURIE, what is said to be the same and whether curated, and by CURIE the sources."""
+) -> tuple[dict[str, Concept], dict[tuple[str, str], int], dict[str, list[str]]]:
+    """Return concepts by CURIE, what is said to be the same and how surely, and by CURIE the sources."""
     concepts: dict[str, Concept] = {}
-    said: dict[tuple[str, str], bool] = {}
+    said: dict[tuple[str, str], int] = {}
     known_by: dict[str, list[str]] = defaultdict(list)
     for source in sorted(sources):
         for item in sources[source]:
             if isinstance(item, Equivalence):
                 pair = (min(item.one, item.other), max(item.one, item.other))
-                said[pair] = item.is_curated or pair in said
+                said[pair] = _CURATED if item.is_curated or pair in said else _MAPPED
                 continue
             known = concepts.get(item.curie)
             concepts[item.curie] = item if known is None else _both(known, item)
             known_by[item.curie].append(source)
             for other in item.same_as:
                 pair = (min(item.curie, other), max(item.curie, other))
-                said[pair] = pair in said
+                said[pair] = _CURATED if pair in said else _REFERENCED
     elsewhere = categories_by_place({curie: concept.parents for curie, concept in concepts.items()})
     for curie, category in elsewhere.items():
         if curie in concepts:
@@ -156,42 +171,69 @@ def _both(known: Concept, item: Concept) -> Concept:
 
 
 def _in_order(
-    concepts: Mapping[str, Concept], said: Mapping[tuple[str, str], bool]
-) -> Iterator[tuple[str, str]]:
-    """Yield what is said to be the same, of concepts that are known, the surest first."""
+    concepts: Mapping[str, Concept],
+    names: Mapping[str, Sequence[str]],
+    said: Mapping[tuple[str, str], int],
+) -> Iterator[tuple[str, str, bool]]:
+    """Yield what is said to be the same, of concepts that are known, the surest first; whether it is sure."""
     former = {
         old: curie for curie, concept in concepts.items() for old in concept.former if old not in concepts
     }
-    folded: dict[str, frozenset[str]] = {}
-
-    def names(curie: str) -> frozenset[str]:
-        if curie not in folded:
-            folded[curie] = frozenset(map(fold, concepts[curie].names))
-        return folded[curie]
-
     found = []
-    for pair, is_curated in said.items():
+    for pair, surely in said.items():
         one, other = (former.get(curie, curie) for curie in pair)
         if one in concepts and other in concepts and one != other:
-            strength = 0 if is_curated else 1 if names(one) & names(other) else 2
-            found.append((strength, one, other))
-    for _, one, other in sorted(set(found)):
-        yield one, other
+            found.append((_distance(names[one], names[other]), -surely, one, other))
+    for distance, surely, one, other in sorted(set(found)):
+        yield one, other, distance < _NOTHING_SHARED or -surely > _REFERENCED
 
 
-def _namesakes(concepts: Mapping[str, Concept]) -> Iterator[tuple[str, str]]:
-    """Yield concepts of one kind with one preferred name, which no other concept of their sources has."""
-    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+_NOTHING_SHARED = 4
+
+
+def _distance(one: Sequence[str], other: Sequence[str]) -> int:
+    """Return how unlike the names of two concepts are, of each the preferred one first."""
+    if one[0] == other[0]:
+        return 0
+    if one[0] in other or other[0] in one:
+        return 1
+    if not set(one).isdisjoint(other):
+        return 2
+    words, others = (set(_WORD.findall(" ".join(names))) for names in (one, other))
+    return _NOTHING_SHARED if words.isdisjoint(others) else 3
+
+
+def _namesakes(
+    concepts: Mapping[str, Concept], names: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[str, str]]:
+    """Yield concepts of one kind that one name means, and which no other concept of their sources has.
+
+    First those with one preferred name, then those where it is one of the other's names.
+    """
+    preferred: dict[tuple[str, str], list[str]] = defaultdict(list)
+    named: dict[tuple[str, str], list[str]] = defaultdict(list)
     for curie, concept in concepts.items():
         if concept.category != _KIND_OF_ALL:
-            found[_kind(concept), fold(concept.name)].append(curie)
-    for _, group in sorted(found.items()):
-        of_prefix = Counter(map(prefix_of, group))
-        first, *others = sorted(
-            (one for one in group if of_prefix[prefix_of(one)] == 1), key=_preference
-        ) or [""]
+            kind = _kind(concept)
+            for number, name in enumerate(names[curie]):
+                (named if number else preferred)[kind, name].append(curie)
+    for _, group in sorted(preferred.items()):
+        first, *others = _alone(group) or [""]
         for other in others:
             yield first, other
+    for key, group in sorted(preferred.items()):
+        alone = _alone([*group, *named.get(key, ())])
+        for one in alone:
+            if one in group:
+                for other in alone:
+                    if other != one:
+                        yield one, other
+
+
+def _alone(group: Sequence[str]) -> list[str]:
+    """Return the CURIEs that are the only ones of their prefix, the preferred one first."""
+    of_prefix = Counter(map(prefix_of, group))
+    return sorted((one for one in group if of_prefix[prefix_of(one)] == 1), key=_preference)
 
 
 class _Classes:
@@ -254,6 +296,8 @@ def _thing(
     names = dict.fromkeys(name for concept in group for name in concept.names)
     del names[first.name]
     categories = [concept.category for concept in group if concept.category != _KIND_OF_ALL]
+    # ChEBI knows proteins as chemicals; MeSH tells them apart.
+    categories.sort(key=lambda category: category != "biolink:Protein")
 
     def of_all(curies: Iterable[str]) -> tuple[str, ...]:
         found = dict.fromkeys(preferred[curie] for curie in curies if curie in preferred)

@@ -24,11 +24,11 @@ from medkg_dagster.vocabulary.open_tables import open_source
 
 EVERY = 8
 TODAY = {
-    "BC5CDR mentions, strict": 77.86,
-    "BC5CDR chemical ids per document": 76.37,
-    "BC5CDR disease ids per document": 71.56,
+    "BC5CDR mentions, strict": 81.55,
+    "BC5CDR chemical ids per document": 76.71,
+    "BC5CDR disease ids per document": 77.85,
     "BioRED genes per document": 0.0,
-    "BC5CDR chemical-induced disease, end to end": 30.18,
+    "BC5CDR chemical-induced disease, end to end": 31.05,
 }
 """What the figures of the sample come to; raise what gets better."""
 

@@ -9,6 +9,7 @@ from medkg_dagster.vocabulary.concepts import Concept, Equivalence, prefix_of
 from medkg_dagster.vocabulary.unify import Thing, unify
 
 DISEASE, CHEMICAL, GENE = "biolink:Disease", "biolink:ChemicalEntity", "biolink:Gene"
+PROTEIN = "biolink:Protein"
 
 
 def things(*items: Concept | Equivalence) -> dict[str, Thing]:
@@ -49,8 +50,53 @@ def test_of_two_that_claim_one_the_surest_gets_it_and_the_other_is_listed() -> N
     assert [(one.one, one.other, one.reason) for one in collisions] == [
         ("MESH:D1", "MONDO:1", "it would be MONDO:2 as well as MONDO:1")
     ]
-    curated, _ = unify({"source": (*concepts, Equivalence("MONDO:1", "MESH:D1", is_curated=True))})
-    assert {thing.curie: thing.equivalents for thing in curated} == {"MONDO:1": ("MESH:D1",), "MONDO:2": ()}
+    curated = unify({"source": (*concepts, Equivalence("MONDO:1", "MESH:D1", is_curated=True))})[0]
+    assert curated == found
+
+
+def test_of_two_with_names_as_like_the_one_gets_it_that_a_person_curated() -> None:
+    concepts = (
+        Concept("MESH:D1", "Grumps", DISEASE),
+        Concept("MONDO:1", "broad grumps", DISEASE, ("grumps",), same_as=("MESH:D1",)),
+        Concept("MONDO:2", "deep grumps", DISEASE, ("grumps",), same_as=("MESH:D1",)),
+    )
+    curated, _ = unify({"source": (*concepts, Equivalence("MONDO:2", "MESH:D1", is_curated=True))})
+
+    assert {thing.curie: thing.equivalents for thing in curated} == {"MONDO:1": (), "MONDO:2": ("MESH:D1",)}
+
+
+def test_what_has_no_word_in_common_is_joined_only_where_a_mapping_says_so() -> None:
+    concepts = (
+        Concept("MESH:D1", "Seizures", DISEASE),
+        Concept("MONDO:1", "visual epilepsy", DISEASE, same_as=("MESH:D1",)),
+    )
+    found, collisions = unify({"source": concepts})
+    curated, _ = unify({"source": (*concepts, Equivalence("MONDO:1", "MESH:D1"))})
+
+    assert [thing.equivalents for thing in found] == [(), ()]
+    assert [one.reason for one in collisions] == [
+        "they have no word in common, and only one refers to the other"
+    ]
+    assert [thing.equivalents for thing in curated] == [("MESH:D1",)]
+
+
+def test_what_one_calls_by_the_preferred_name_of_another_is_joined_where_no_third_has_the_name() -> None:
+    found = things(
+        Concept("CHEBI:1", "5-mildium", CHEMICAL),
+        Concept("MESH:D1", "Mildium", CHEMICAL, ("5-Mildium",)),
+        Concept("CHEBI:2", "salt", CHEMICAL),
+        Concept("MESH:D2", "Halite", CHEMICAL, ("Salts",)),
+        Concept("MESH:D3", "Table Salt", CHEMICAL, ("Salt",)),
+    )
+
+    assert found["CHEBI:1"].equivalents == ("MESH:D1",)
+    assert found.keys() == {"CHEBI:1", "CHEBI:2", "MESH:D2", "MESH:D3"}
+
+
+def test_a_protein_that_another_source_has_among_its_chemicals_is_a_protein() -> None:
+    found = things(Concept("CHEBI:1", "prolactin", CHEMICAL), Concept("MESH:D1", "Prolactin", PROTEIN))
+
+    assert {thing.curie: thing.category for thing in found.values()} == {"CHEBI:1": PROTEIN}
 
 
 def test_things_of_different_kinds_are_not_joined() -> None:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 from medkg_dagster.stages.extract.mentions import Mention, is_bounded
+from medkg_dagster.stages.extract.specific import is_heading, is_named_by_itself
 from medkg_dagster.vocabulary.artefact import VocabularyArtefact
 from medkg_dagster.vocabulary.concepts import Concept
 from medkg_dagster.vocabulary.library import VocabularyLibrary
-from medkg_dagster.vocabulary.names import fold, same_case
+from medkg_dagster.vocabulary.names import american, american_places, fold, same_case
 
 FOUND = frozenset(
     {
@@ -31,9 +33,8 @@ FOUND = frozenset(
 _SHADOWLESS = frozenset({"biolink:ChemicalRole"})
 """Of these a longer name hides no shorter one: dopamine is a chemical in the role "dopamine agonist"."""
 
-_GENERIC, _GENERIC_HEADING = 150, 1500
-"""What has more kinds is a class of things ("protein", "syndrome") and no thing to be named; a heading of
-MeSH, under which articles are sought ("anemia"), may have more."""
+_MOST_KINDS = 150
+"""What has more kinds and is no heading of MeSH, under which articles are sought, is a class of things."""
 
 _BEGIN = re.compile(r"(?<!\w)[^\W_]")
 
@@ -48,7 +49,7 @@ class InstalledVocabulary:
     def __init__(self, artefact: VocabularyArtefact) -> None:
         self._artefact = artefact
         self._known: dict[int, Concept] = {}
-        self._generic: dict[int, bool] = {}
+        self._specific: dict[int, bool] = {}
         self._places: dict[str, tuple[str, ...]] = {}
 
     @property
@@ -93,12 +94,14 @@ class InstalledVocabulary:
             self._places[curie] = found
         return found
 
-    def is_generic(self, number: int) -> bool:
-        """Say whether a thing is a class of very many others."""
-        found = self._generic.get(number)
+    def is_specific(self, number: int) -> bool:
+        """Say whether a thing is specific enough, and of such a kind, that a document can be about it."""
+        found = self._specific.get(number)
         if found is None:
-            most = _GENERIC_HEADING if self._artefact.thing(number).tree_numbers else _GENERIC
-            found = self._generic[number] = self._artefact.has_descendants(number, most)
+            thing = self._artefact.thing(number)
+            found = self._specific[number] = is_named_by_itself(thing) and (
+                is_heading(thing) or not self._artefact.has_descendants(number, _MOST_KINDS)
+            )
         return found
 
     def matcher(self, min_term_length: int) -> InstalledMatcher:
@@ -128,7 +131,15 @@ class InstalledMatcher:
 
     def find(self, text: str) -> tuple[Mention, ...]:
         """Return the mentions in a text, in order and without overlap; offsets count code points."""
-        return tuple(self._mentions(fold(text), same_case(text)))
+        folded, spelled = fold(text), same_case(text)
+        if (in_american := american(folded)) == folded:
+            return tuple(self._mentions(folded, spelled))
+        places = american_places(folded)
+        written = "".join(spelled[place] for place in places[:-1])
+        return tuple(
+            replace(found, start=places[found.start], end=places[found.end])
+            for found in self._mentions(in_american, written)
+        )
 
     def _mentions(self, folded: str, spelled: str) -> Iterator[Mention]:
         done = 0
@@ -144,7 +155,7 @@ class InstalledMatcher:
                 if number is None or concept is None or concept.category in _SHADOWLESS:
                     continue
                 done = end
-                if concept.category in FOUND and not self._vocabulary.is_generic(number):
+                if concept.category in FOUND and self._vocabulary.is_specific(number):
                     yield Mention(start, end, concept)
                 break
 

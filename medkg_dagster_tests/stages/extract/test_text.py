@@ -45,7 +45,7 @@ def found(text: str) -> list[tuple[str, str]]:
         ("brain metastases", ["metastases"]),
         ("stevens-johnson syndrome", ["stevens-johnson syndrome"]),
         ("TNF-α\u00a0level", ["TNF-α"]),
-        ("hiv infections and HIV infection", []),
+        ("hiv infections and HIV infection", ["HIV infection"]),
         ("HIV INFECTIONS", ["HIV INFECTIONS"]),
         ("premelanoma cancerous émelanoma", []),
         ("İİİ melanoma 😀 melanoma", ["melanoma", "melanoma"]),

@@ -1,0 +1,34 @@
+"""What of a vocabulary is worth finding in text, by its place in the tree of MeSH.
+
+The tree is at https://meshb.nlm.nih.gov/treeView. A thing that stands at several places is judged by those
+that speak for it.
+"""
+
+from __future__ import annotations
+
+from medkg_dagster.vocabulary.unify import Thing
+
+_HEADINGS = ("C", "F03", "D")
+_NOT_BY_ITSELF = (
+    # Disease, and attributes such as acute, chronic and recurrence: they say something of a disease.
+    "C23.550.288",
+    "C23.550.291",
+    # Nucleic acids: what is measured, and nothing that is given or affected.
+    "D13.444",
+    # Dosage forms, solutions and placebos: how something is given.
+    "D26.255",
+    "D26.650",
+    "D26.660",
+    "D26.776",
+)
+
+
+def is_heading(thing: Thing) -> bool:
+    """Say whether a thing is a heading of MeSH for diseases or chemicals."""
+    return any(number.startswith(_HEADINGS) for number in thing.tree_numbers)
+
+
+def is_named_by_itself(thing: Thing) -> bool:
+    """Say whether a thing is more than an attribute of another one, or the form in which it is given."""
+    numbers = [number for number in thing.tree_numbers if number.startswith(_HEADINGS)]
+    return not numbers or not all(number.startswith(_NOT_BY_ITSELF) for number in numbers)

@@ -1,0 +1,133 @@
+"""Names that no vocabulary lists, because grammar makes them: adjectives of diseases, and what ails organs.
+
+"Hypertensive", "epileptic" and "necrotic" name hypertension, epilepsy and necrosis. "Renal damage", "kidney
+dysfunction" and "nephrotoxicity" are kidney diseases, in the words of MeSH's own heading for the organ.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+# How the adjective of a disease is formed from the end of its name, the first rule that fits.
+_ENDINGS = (
+    (re.compile(r"(?<=[^aeiou])ension$"), "ensive"),
+    (re.compile(r"ession$"), "essive"),
+    (re.compile(r"ulsions?$"), "ulsive"),
+    (re.compile(r"plasia$"), "plastic"),
+    (re.compile(r"(?<=[a-z]{3})ia$"), "ic"),
+    (re.compile(r"(?<=[a-z]{3})itis$"), "itic"),
+    (re.compile(r"(?<=[a-z]{2})sis$"), "tic"),
+    (re.compile(r"psy$"), "ptic"),
+    (re.compile(r"betes$"), "betic"),
+    (re.compile(r"onism$"), "onian"),
+    (re.compile(r"oma$"), "omatous"),
+    (re.compile(r"edema$"), "edematous"),
+    (re.compile(r"(?<=tox|ast)icity$"), "ic"),
+    (re.compile(r"obesity$"), "obese"),
+    (re.compile(r"(?<=rh)age$"), "agic"),
+    (re.compile(r"(?<=meg)aly$"), "alic"),
+    (re.compile(r"(?<=path|roph)y$"), "ic"),
+)
+_LEAST = 6
+"""Shorter names are not turned into adjectives: too many of them would be other words."""
+
+_AILING = (
+    "injury",
+    "injuries",
+    "damage",
+    "dysfunction",
+    "dysfunctions",
+    "impairment",
+    "impairments",
+    "toxicity",
+    "toxicities",
+    "lesion",
+    "lesions",
+    "disease",
+    "diseases",
+    "disorder",
+    "disorders",
+    "abnormality",
+    "abnormalities",
+    "complication",
+    "complications",
+    "disturbance",
+    "disturbances",
+    "deterioration",
+    "insufficiency",
+)
+
+# Headings of MeSH for what ails an organ, with the words for the organ and its stems in compounds.
+_ORGANS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
+    "kidney diseases": (("renal", "kidney", "glomerular", "nephrotic"), ("nephro", "reno")),
+    "liver diseases": (("hepatic", "liver", "hepatocellular"), ()),
+    "chemical and drug induced liver injury": ((), ("hepato",)),
+    "heart diseases": (("cardiac", "heart"), ()),
+    "cardiomyopathies": (("myocardial",), ()),
+    "cardiotoxicity": ((), ("cardio",)),
+    "cardiovascular diseases": (("cardiovascular",), ()),
+    "vascular diseases": (("vascular", "endothelial", "vessel"), ("vasculo",)),
+    "lung diseases": (("pulmonary", "lung"), ("pneumo", "pulmo")),
+    "respiratory tract diseases": (("respiratory",), ()),
+    "stomach diseases": (("gastric", "stomach", "gastric mucosal"), ("gastro",)),
+    "gastrointestinal diseases": (("gastrointestinal", "gi", "intestinal", "bowel"), ("entero",)),
+    "brain diseases": (("brain", "cerebral", "hippocampal", "cerebellar"), ()),
+    "neurotoxicity syndromes": (("neurological", "neurologic", "neuronal", "nerve"), ("neuro",)),
+    "nervous system diseases": (("neurological", "neurologic", "cns", "nervous system"), ()),
+    "peripheral nervous system diseases": (("nerve", "peripheral nerve", "axonal"), ()),
+    "spinal cord diseases": (("spinal cord", "cord"), ("myelo",)),
+    "retinal diseases": (("retinal",), ()),
+    "eye diseases": (("ocular", "eye", "ophthalmic", "orbital"), ()),
+    "vision disorders": (("visual",), ()),
+    "hearing disorders": (("hearing",), ()),
+    "skin diseases": (("cutaneous", "skin", "dermatological"), ("dermato", "dermo")),
+    "muscular diseases": (("muscular", "muscle"), ("myo",)),
+    "bone marrow diseases": (("bone marrow", "marrow"), ()),
+    "hematologic diseases": (("hematologic", "hematological", "blood"), ("hemato",)),
+    "immune system diseases": (("immunological", "immune"), ("immuno",)),
+    "urinary bladder diseases": (("bladder",), ("uro",)),
+    "thyroid diseases": (("thyroid",), ()),
+    "pancreatic diseases": (("pancreatic", "pancreas"), ()),
+    "testicular diseases": (("testicular",), ()),
+    "ovarian diseases": (("ovarian",), ()),
+    "bone diseases": (("bone", "skeletal"), ()),
+    "joint diseases": (("joint",), ()),
+    "tooth diseases": (("dental", "tooth"), ()),
+    "cognition disorders": (("cognitive",), ()),
+    "memory disorders": (("memory",), ()),
+    "learning disabilities": (("learning",), ()),
+    "mental disorders": (("psychiatric", "mental", "psychological"), ()),
+    "mitochondrial diseases": (("mitochondrial",), ()),
+    "movement disorders": (("movement", "motor"), ()),
+}
+_PLAIN_TOXICITY = "drug-related side effects and adverse reactions"
+
+
+def adjective(name: str) -> str | None:
+    """Return the adjective of a disease named in one word; None where no rule makes one."""
+    lower = name.lower()
+    if len(name) < _LEAST or not (name.isalpha() and name.isascii() and name[1:] == lower[1:]):
+        return None
+    for ending, instead in _ENDINGS:
+        made = ending.sub(instead, lower)
+        if made != lower:
+            return made
+    return None
+
+
+def of_organs() -> Mapping[str, tuple[str, ...]]:
+    """Return by a heading's folded name what else says that the organ ails."""
+    found = {heading: tuple(_of_organ(words, stems)) for heading, (words, stems) in _ORGANS.items()}
+    found[_PLAIN_TOXICITY] = ("toxicity", "toxicities")
+    found["drug overdose"] = ("overdose", "overdoses", "overdosage")
+    return found
+
+
+def _of_organ(words: Sequence[str], stems: Sequence[str]) -> Iterator[str]:
+    for word in words:
+        for ailing in _AILING:
+            yield f"{word} {ailing}"
+    for stem in stems:
+        for end in ("toxicity", "toxicities", "toxic"):
+            yield f"{stem}{end}"
