@@ -54,6 +54,10 @@ def output_metadata(ctx: StageContext, outcome: StageOutcome) -> dict[str, Metad
     for key, value in outcome.state.items():
         if isinstance(value, DocumentValues):
             metadata[f"{key}_count"] = MetadataValue.int(value.items)
+            if counts := value.counts:
+                metadata[f"{key}_counted"] = _described(
+                    [{"what": what, "count": count} for what, count in counts.items()]
+                )
         elif isinstance(value, Sequence):
             metadata[f"{key}_count"] = MetadataValue.int(len(value))
         metadata[f"{key}_preview"] = MetadataValue.md(_preview(value, ctx))

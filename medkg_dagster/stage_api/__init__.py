@@ -38,6 +38,7 @@ from medkg_dagster.stage_api._context import (
     TopologyView,
 )
 from medkg_dagster.stage_api._documents import (
+    CountedItems,
     DocumentContext,
     DocumentPart,
     DocumentResult,
@@ -97,6 +98,7 @@ __all__ = [
     "Claim",
     "Config",
     "ConfigError",
+    "CountedItems",
     "Document",
     "DocumentContext",
     "DocumentError",

@@ -181,7 +181,7 @@ class DocumentWork:
                 f"stage type {self.metadata.stage_type!r}: {key!r} is a {qualified_name(type(value))} for a "
                 f"document; return a tuple of {item.__name__}"
             )
-        return tuple(value)
+        return value if isinstance(value, tuple) else tuple(value)
 
     def _document_id(self, key: str, task: DocumentTask, part: Any, value_type: Any) -> str:
         if is_one_per_document(value_type):

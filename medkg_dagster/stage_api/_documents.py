@@ -6,16 +6,19 @@ import functools
 import hashlib
 import logging
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import GenericAlias
-from typing import Any, Protocol
+from typing import Any, Protocol, Self, TypeVar
 
 from medkg_dagster.domain.documents import Document
 from medkg_dagster.domain.payloads import DownloadedFile, Payload
 from medkg_dagster.stage_api._calls import ExternalCalls
 from medkg_dagster.stage_api._serialization import encode_value
+
+Item = TypeVar("Item")
 
 Header = Mapping[str, Any]
 """What is known of a document's part without loading it: plain JSON."""
@@ -64,6 +67,14 @@ class DocumentValues:
     def items(self) -> int:
         """How many items there are, where the value is a tuple of them; else how many documents."""
         return sum(part.header.get("items", 1) for part in self.parts)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What `CountedItems` of all documents count, added up; the greatest first."""
+        counted: Counter[str] = Counter()
+        for part in self.parts:
+            counted.update(part.header.get("counts", {}))
+        return dict(sorted(counted.items(), key=lambda entry: (-entry[1], entry[0])))
 
     def by_id(self) -> dict[str, DocumentPart]:
         """Return the parts by document; of several of one id the first."""
@@ -175,6 +186,29 @@ class EmptyPart:
         return ()
 
 
+class CountedItems(tuple[Item, ...]):
+    """Items of one document, and how many other things of what kinds there were, such as what was left out.
+
+    A stage that returns its items so has the counts of all documents added up on its materialization, also
+    where earlier runs made them. Equal to the plain tuple of its items, and loaded as that.
+
+    Attributes:
+        counts: How many by kind.
+    """
+
+    counts: Mapping[str, int]
+
+    def __new__(cls, items: Iterable[Item], counts: Mapping[str, int]) -> Self:
+        """Return items with their counts."""
+        made = super().__new__(cls, items)
+        made.counts = dict(counts)
+        return made
+
+    def header(self) -> Header:
+        """Return what is to be known of them without loading them."""
+        return {"items": len(self), "counts": self.counts} if self.counts else {"items": len(self)}
+
+
 def version_of(content: bytes) -> str:
     """Return the version of a part from its content as it is stored, not yet compressed."""
     return hashlib.sha256(content).hexdigest()
@@ -182,6 +216,8 @@ def version_of(content: bytes) -> str:
 
 def header_of(part: Any) -> Header:
     """Return what is to be known of a part without loading it."""
+    if isinstance(part, CountedItems):
+        return part.header()
     is_tuple = isinstance(part, tuple | list)
     told = part[0] if is_tuple and len(part) == 1 else part
     # A plugin's items may well have a field of that name.

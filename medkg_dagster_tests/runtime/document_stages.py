@@ -23,6 +23,7 @@ from medkg_dagster.runtime.isolation.kept_processes import KeptProcesses
 from medkg_dagster.runtime.state.shards import ShardStore
 from medkg_dagster.stage_api import (
     Config,
+    CountedItems,
     Document,
     DocumentContext,
     MemoryPart,
@@ -88,6 +89,8 @@ def split(mark: str, document: Document) -> tuple[Word, ...]:
         case "say" | "slow" | "hostile":
             time.sleep(0.2 if first == "slow" else 0)
             logging.getLogger("some.library").warning("process %d works on %s", os.getpid(), document.id)
+        case "counted":
+            return CountedItems((Word(document_id=document.id, text=mark),), {"left out": len(document.text)})
     return tuple(Word(document_id=document.id, text=text + mark) for text in document.text.split())
 
 

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dagster import TableMetadataValue
 
 from medkg_dagster.domain.payloads import CONVERSION_FAILED, CONVERTED, DownloadedFile
 from medkg_dagster.resolution.plan import PlannedStage
 from medkg_dagster.runtime.isolation.document_worker import limit_fault
+from medkg_dagster.runtime.materialization import output_metadata
 from medkg_dagster.runtime.state.memo import MemoEngine
 from medkg_dagster.runtime.state.shards import ShardStore
 from medkg_dagster.stage_api import Document, DocumentContext, DocumentPart, MemoryPart, StageContext
@@ -92,6 +94,19 @@ def test_nothing_is_computed_twice_for_equal_inputs(tmp_path: Path) -> None:
     assert (second.worked, second.counts) == ([], (0, 3))
     assert first.texts == second.texts == ["one", "two", "three", "four"]
     assert first.outcome.output_count == second.outcome.output_count == 4
+
+
+def test_what_items_count_is_shown_of_all_documents_also_where_earlier_runs_made_them(tmp_path: Path) -> None:
+    texts = ("counted 1", "plain", "counted 22")
+    first = Run(tmp_path, documents(tmp_path, *texts))
+    second = Run(tmp_path, documents(tmp_path, *texts))
+
+    for run in (first, second):
+        assert run.outcome.state["words"].counts == {"left out": 19}
+        shown = output_metadata(run.ctx, run.outcome)["words_counted"]
+        assert isinstance(shown, TableMetadataValue)
+        assert [record.data for record in shown.records] == [{"what": "left out", "count": 19}]
+    assert second.worked == []
 
 
 def test_a_changed_document_is_computed_again_and_only_that(tmp_path: Path) -> None:

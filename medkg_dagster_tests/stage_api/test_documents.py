@@ -17,6 +17,7 @@ from medkg_dagster.errors import (
     StoreError,
 )
 from medkg_dagster.stage_api import (
+    CountedItems,
     Document,
     DocumentContext,
     DocumentValues,
@@ -45,6 +46,25 @@ class Heading(Value):
 
     document_id: str
     header: str
+
+
+# Items that count something
+
+
+def test_counts_of_items_are_in_their_header_and_added_up_over_documents() -> None:
+    items = [Word(document_id="a", text="x")]
+    parts = [
+        MemoryPart("a", "words", CountedItems(items, {"empty": 2, "long": 1}), WORDS),
+        MemoryPart("b", "words", CountedItems((), {"long": 4}), WORDS),
+        MemoryPart("c", "words", CountedItems(items, {}), WORDS),
+        MemoryPart("d", "words", tuple(items), WORDS),
+    ]
+    values = DocumentValues(parts, WORDS)
+
+    assert parts[0].header == {"items": 1, "counts": {"empty": 2, "long": 1}}
+    assert list(values.counts.items()) == [("long", 5), ("empty", 2)]
+    assert values.items == 3
+    assert CountedItems(items, {"empty": 2}) == tuple(items)
 
 
 # Values by document

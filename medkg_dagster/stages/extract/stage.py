@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
-from medkg_dagster.stage_api import AnnotationRole, Claim, Document, DocumentContext, Entity, StageContext
+from medkg_dagster.stage_api import (
+    AnnotationRole,
+    Claim,
+    CountedItems,
+    Document,
+    DocumentContext,
+    Entity,
+    StageContext,
+)
 from medkg_dagster.stages.extract import ExtractConfig
 from medkg_dagster.stages.extract.claims import sentence_claims
 from medkg_dagster.stages.extract.installed import InstalledMatcher, InstalledVocabulary, installed
@@ -91,7 +99,7 @@ class ExtractStage:
             stated += list(pair_claims(document, passages, stated, trees))
         claims = registered.claims | {claim.id: claim for claim in stated}
         structured = dict.fromkeys((*self._structured(document), *registered.entities.values()))
-        return (*structured, *mentioned), tuple(claims.values())
+        return (*structured, *mentioned), CountedItems(claims.values(), registered.counts)
 
     def _structured(self, document: Document) -> Iterator[Entity]:
         listed = medicines(document)
