@@ -157,12 +157,19 @@ SLOTS = frozenset(
 )
 """The slots that an export writes."""
 
+
+def narrows(slot: str) -> bool:
+    """Say whether a slot narrows what an edge states; others tell of this statement alone, as numbers do."""
+    return slot.endswith("_qualifier") or slot == "qualified_predicate"
+
+
 OWN_PROPERTIES: Mapping[str, str] = {
     "agents": "which extractors say it, with their versions; the model names no software",
     "possible_count": "how many of the documents hold it possible only",
     "certainty": "how sure the document is of it; the model grades sources and agents, not their words",
     "background": "whether it is told as known before; the model has no such thing",
     "method": "the rule that made it, for audit",
+    "record_field": "the field of the source's record that states it; the model points at documents",
     "extractor": "which extractor says it, with its version; the model names no software",
     "vocabulary": "the version of the vocabulary that the ends are from; of nodes it has `provided_by`",
     "document": "the document of the pipeline, for its ledger and commands",

@@ -68,7 +68,7 @@ class Claim(Value):
         knowledge_level: Biolink knowledge level, for example `knowledge_assertion`.
         agent_type: Biolink agent type, for example `text_mining_agent`.
         qualifiers: What narrows the statement, by slot of the Biolink Model, for example
-            `object_direction_qualifier` -> `decreased`.
+            `object_direction_qualifier` -> `decreased`; and its numbers, for example `has_count`.
         extractor: Which extractor said it, with its version, for example `dictionary 1`; empty for none.
         vocabulary: The version of the vocabulary that its ends are from; empty where there is none.
         certainty: `asserted`, or `possible` where the document only holds it possible, or where it follows
@@ -162,6 +162,8 @@ class Edge(Value):
         vocabulary: The version of the vocabulary that its ends are from; empty where there is none.
         certainty: How sure the document is of it, see `Claim`.
         background: Whether it is told as known before, and is no finding of the document.
+        properties: What else is said with it, by slot or own name, and does not narrow it: numbers.
+        record_field: JSON path of the field of the source's record that states it; empty where none does.
     """
 
     id: str
@@ -189,6 +191,8 @@ class Edge(Value):
     vocabulary: str = ""
     certainty: Certainty = "asserted"
     background: bool = False
+    properties: dict[str, str | int | float] = Field(default_factory=dict)
+    record_field: str = ""
 
     @property
     def statement(self) -> Statement:

@@ -31,6 +31,7 @@ from medkg_dagster.stages.knowledge_graph import KnowledgeGraphConfig, register
 from medkg_dagster.stages.knowledge_graph.nodes import merge_nodes
 from medkg_dagster.stages.knowledge_graph.stage import KnowledgeGraphStage
 from medkg_dagster_tests.stages.extract.test_stage import document
+from medkg_dagster_tests.stages.extract.test_study_claims import NIVOLUMAB, arm, event, events, trial
 from medkg_dagster_tests.stages.installed import EXTENSIONS, INSTALLED
 from medkg_dagster_tests.stages.real_payloads import context
 from medkg_dagster_tests.stages.running import run
@@ -169,6 +170,32 @@ def test_a_claim_that_the_model_cannot_have_is_left_out_and_counted(tmp_path: Pa
     assert receipt.edges_written == 2
     assert ctx.described["claims_against_the_model"] == 1
     assert {e.edge.predicate for e in neighbours(tmp_path, "MESH:D008545")} == {"biolink:mentions"}
+
+
+def test_numbers_of_a_claim_stand_on_its_edge_and_divide_no_statement(tmp_path: Path) -> None:
+    arms = [arm(label, "EXPERIMENTAL", "Drug: Nivolumab") for label in ("Low", "High")]
+    write(tmp_path, trial(NIVOLUMAB, arms=arms, results=events("Low", "High", other=[event("Nausea", 2, 3)])))
+
+    with closing(SqlGraph(tmp_path / "graph.sqlite")) as graph:
+        (together,) = [
+            item.edge
+            for item in graph.aggregated_neighbours("MESH:D009325", 9)
+            if item.edge.predicate == "biolink:has_adverse_event"
+        ]
+        _, edges, _ = graph.export_kgx(tmp_path)
+    records = [json.loads(line) for line in edges.read_text(encoding="utf-8").splitlines()]
+    alone = [record for record in records if record["predicate"] == "biolink:has_adverse_event"]
+
+    assert together.evidence_count == 2
+    assert together.qualifiers == {}
+    assert sorted((record["has_count"], record["record_field"][-8:]) for record in alone) == [
+        (2, "stats[0]"),
+        (3, "stats[1]"),
+    ]
+    assert {record["knowledge_level"] for record in alone} == {"observation"}
+    assert all(
+        "record_field" not in record for record in records if record["predicate"] == "biolink:mentions"
+    )
 
 
 def test_a_document_cites_the_works_of_its_references_that_have_an_identifier(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from medkg_dagster.domain.biolink import MENTIONS
+from medkg_dagster.domain.biolink import MENTIONS, narrows
 from medkg_dagster.stage_api import AnnotationRole, Claim, Document, Edge, Entity
 from medkg_dagster.stages.extract.sentences import SentencesAround
 
@@ -27,7 +27,14 @@ def claim_edge(claim: Claim, document: Document | None, curie: str) -> Edge:
         curie: The document's node.
     """
     shared = claim.model_dump(include=set(Edge.model_fields) - _SHARED)
-    return Edge(**shared, publications=(curie,), supporting_text=claim.sentence, **origin(document))
+    narrowing = {slot: value for slot, value in claim.qualifiers.items() if narrows(slot)}
+    return Edge(
+        **shared | {"qualifiers": narrowing},
+        properties={slot: value for slot, value in claim.qualifiers.items() if slot not in narrowing},
+        publications=(curie,),
+        supporting_text=claim.sentence,
+        **origin(document),
+    )
 
 
 def origin(document: Document | None) -> dict[str, Any]:
