@@ -22,8 +22,8 @@ from medkg_dagster.stages.extract.pair_features import no_trees
 from medkg_dagster.stages.extract.pair_scorer import pair_claims, summary_passages
 from medkg_dagster.stages.extract.sentences import Sentence, document_sentences, is_negated
 from medkg_dagster.stages.extract.study_claims import STUDIES_SOURCE, study_findings
-from medkg_dagster.stages.extract.study_names import StudyNames
-from medkg_dagster.stages.extract.study_roles import is_dummy
+from medkg_dagster.stages.extract.study_evidence import is_stating
+from medkg_dagster.stages.extract.study_names import StudyNames, is_no_intervention
 from medkg_dagster.stages.extract.terms import (
     Vocabulary,
     fingerprint,
@@ -104,9 +104,10 @@ class ExtractStage:
     def _structured(self, document: Document) -> Iterator[Entity]:
         listed = medicines(document)
         for note in document.annotations:
-            is_nothing = note.role is AnnotationRole.INTERVENTION and is_dummy(note.name)
-            found = None if is_nothing else ground(document.id, note, self._vocabulary, listed)
-            if found is not None:
+            found = ground(document.id, note, self._vocabulary, listed)
+            if found is not None and not (
+                note.role is AnnotationRole.INTERVENTION and is_no_intervention(found)
+            ):
                 yield found
 
     def _text(self, document: Document, sentences: Sequence[Sentence]) -> tuple[list[Entity], list[Claim]]:
@@ -121,7 +122,8 @@ class ExtractStage:
                 mentions = short_forms.apply(text, mentions)
             found = list(self._entities(document, place, text, mentions))
             entities += found
-            claims += sentence_claims(document, place, found, self._config.negation)
+            if is_stating(document, place):
+                claims += sentence_claims(document, place, found, self._config.negation)
         return entities, claims
 
     def _entities(

@@ -1,4 +1,4 @@
-"""Where the narrative of a study's record names what its fields assert."""
+"""Which text of a study is narrative: where it names what fields assert, and where it states more."""
 
 from __future__ import annotations
 
@@ -15,8 +15,17 @@ from medkg_dagster.vocabulary.names import fold
 _NARRATIVE = frozenset(
     {"Title", "Official title", "Brief summary", "Detailed description", "Interventions", "Arms"}
 )
+_STATING = frozenset({"Brief summary", "Detailed description"})
 _MAX_SENTENCES, _MAX_SENTENCE = 500, 1500
 _WORD = re.compile(r"\w")
+
+
+def is_stating(document: Document, sentence: Sentence) -> bool:
+    """Say whether a sentence may state something: of a study only one of its descriptions does.
+
+    The rest of a record are titles, criteria, lists and tables of what may be, is sought or was counted.
+    """
+    return document.study is None or sentence.section in _STATING
 
 
 class Naming:

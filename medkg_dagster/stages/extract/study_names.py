@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from medkg_dagster.domain.studies import StudyField, StudyIntervention
+from medkg_dagster.stage_api import Entity
 from medkg_dagster.stages.extract.intervention_words import AROUND
 from medkg_dagster.stages.extract.mentions import Mention
+from medkg_dagster.stages.extract.study_roles import is_dummy
 from medkg_dagster.stages.extract.terms import KnownConcepts
 from medkg_dagster.vocabulary.concepts import Concept
 
@@ -34,6 +36,7 @@ _CHEMICALS = frozenset(
 _CONDITIONS = frozenset(
     {"biolink:Disease", "biolink:DiseaseOrPhenotypicFeature", "biolink:PhenotypicFeature"}
 )
+_NOT_GIVEN = _CONDITIONS | {"biolink:Gene"}
 _MAX_NAME = 300
 """A longer one is the name of nothing."""
 
@@ -59,6 +62,14 @@ _COURSE = re.compile(
 _UNSAID = re.compile(
     r"(?:(?:acute|chronic) )?(?:conditions?|diseases?|disorders?|illness|syndromes?|recurrence)", re.I
 )
+
+
+def is_no_intervention(entity: Entity) -> bool:
+    """Say whether what an intervention's field seems to name cannot be one.
+
+    "Sham" is no salicylhydroxamic acid, and "BAT", best available therapy, no gene.
+    """
+    return is_dummy(entity.surface) or entity.category in _NOT_GIVEN
 
 
 class FindsMentions(Protocol):

@@ -24,6 +24,7 @@ Numbered = tuple[int, Record]
 _ARMS = "protocolSection.armsInterventionsModule"
 _EVENTS = "resultsSection.adverseEventsModule"
 _OUTCOMES = "resultsSection.outcomeMeasuresModule.outcomeMeasures"
+_MAX_DIGITS = 12
 _AHEAD = 8
 """So many lines may stand before a field's own: those of fields without a name."""
 
@@ -215,7 +216,9 @@ def _counts(event: Record, path: str, groups: dict[str, int]) -> Iterator[EventC
 
 
 def _whole(value: Any) -> int | None:
-    """Return a count; None for what is none."""
+    """Return a count, written as a number or in digits; None for what is none."""
+    if isinstance(value, str) and len(value) <= _MAX_DIGITS and value.isascii() and value.isdecimal():
+        return int(value)
     is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
     return value if is_count else None
 

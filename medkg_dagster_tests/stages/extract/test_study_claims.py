@@ -43,6 +43,7 @@ def trial(
     purpose: str | None = "TREATMENT",
     summary: str = "",
     results: Mapping[str, Any] | None = None,
+    protocol: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> Document:
     design = {"studyType": kind, "designInfo": {"primaryPurpose": purpose}}
@@ -53,6 +54,7 @@ def trial(
             "conditionsModule": {"conditions": list(conditions)},
             "designModule": design,
             "armsInterventionsModule": {"interventions": list(interventions), "armGroups": list(arms)},
+            **(protocol or {}),
         },
         "resultsSection": results or {},
         **more,
@@ -109,11 +111,12 @@ def test_the_evidence_is_a_sentence_that_names_both_else_the_field_that_states_i
 
 def test_criteria_for_taking_part_are_no_evidence() -> None:
     criteria = "Exclusion Criteria:\n\n* Allergy to nivolumab\n* Nivolumab for melanoma before"
-    document = trial(NIVOLUMAB, arms=BOTH_ARMS)
-    record = {"eligibilityModule": {"eligibilityCriteria": criteria}}
-    whole = trial(NIVOLUMAB, arms=BOTH_ARMS, derivedSection=record)
+    whole = trial(
+        NIVOLUMAB, arms=BOTH_ARMS, protocol={"eligibilityModule": {"eligibilityCriteria": criteria}}
+    )
 
-    assert [one.sentence for one in claims(document)] == [one.sentence for one in claims(whole)]
+    assert "Nivolumab for melanoma before" in whole.text
+    assert [one.sentence for one in claims(whole)] == ["Nivolumab"]
 
 
 @pytest.mark.parametrize("kind", ["OBSERVATIONAL", "EXPANDED_ACCESS", None])
@@ -317,6 +320,23 @@ def test_a_medicine_on_top_of_a_background_therapy_is_tested() -> None:
     text = "Nivolumab on top of stable background therapy"
 
     assert in_trials({**NIVOLUMAB, "description": text}) == ["Nivolumab"]
+
+
+def test_of_the_text_of_a_record_only_its_descriptions_state_something() -> None:
+    stating = "Ipilimumab caused colitis."
+    criteria = {"eligibilityModule": {"eligibilityCriteria": f"Exclusion Criteria:\n\n* {stating}"}}
+    told = trial(PLACEBO, summary=stating)
+    listed = trial(PLACEBO, protocol=criteria)
+
+    assert stating in listed.text
+    assert [one.predicate for one in extract(told)[1]] == ["biolink:causes"]
+    assert extract(listed)[1] == ()
+
+
+def test_placebo_and_abbreviations_of_treatments_are_not_what_they_spell() -> None:
+    document = trial({"type": "DRUG", "name": "Placebo colitis"}, {"type": "DRUG", "name": "Colitis"})
+
+    assert [one for one in extract(document)[0] if one.start is None and one.name == "Colitis"] == []
 
 
 def event(term: str, *affected: int, at_risk: int = 20) -> dict[str, Any]:

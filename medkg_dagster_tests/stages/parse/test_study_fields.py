@@ -89,7 +89,7 @@ EVENTS = {
             "sourceVocabulary": "MedDRA 12.1",
             "stats": [
                 {"groupId": "EG001", "numAffected": 0, "numAtRisk": 8},
-                {"groupId": "EG000", "numAffected": 2, "numAtRisk": 9, "numEvents": 3},
+                {"groupId": "EG000", "numAffected": 2, "numAtRisk": "9", "numEvents": 3},
                 {"groupId": "EG000", "numAffected": True},
             ],
         },
