@@ -14,8 +14,9 @@ from medkg_dagster.stages.parse.html.furniture import (
     leave_out_what_is_elsewhere,
     why_furniture,
 )
-from medkg_dagster.stages.parse.measured import MEASURED
+from medkg_dagster.stages.parse.raised import is_raised_mark
 from medkg_dagster.stages.parse.xml import Element, plain_text
+from medkg_dagster.stages.parse.xml.marks import text_before
 
 LEFT_OUT = "left-out"
 """The name that `prepare` gives to elements that are no text."""
@@ -59,8 +60,6 @@ _INSIDE_WORDS = frozenset(
 """Elements that may stand inside a word and are not known to `InlineText`."""
 
 TWO_LETTERS = re.compile(r"[^\W\d_]{2}")
-_RAISED = re.compile(r"\d{1,3}(?:\s*[,;–−-]\s*\d{1,3})*")
-_BEFORE_MARK = re.compile(r"[^\W\d_]{4}$|[\w\])][.,;:!?”’\"\]]$")
 _OF_THE_SENTENCE = re.compile(
     r"\b(?:sections?|tables?|figures?|figs?\.?|eqs?\.?|equations?|appendix|box|chapters?|steps?|panels?"
     r"|and|to)\s*\(?$",
@@ -106,7 +105,13 @@ def prepare(root: Element) -> None:
             element.tag = "span"
         elif element.tag == "a" and element.get("href", "").startswith("#"):
             _make_reference(element)
-        elif element.tag == "sup" and _is_raised_mark(element, is_linked=is_linked):
+        elif (
+            element.tag == "sup"
+            and not len(element)
+            and is_raised_mark(
+                text_before(element, _joins), element.text or "", element.tail or "", powers=is_linked
+            )
+        ):
             element.tag = "xref"
             element.set("ref-type", "bibr")
         elif element.tag in BLOCKS and parent is not None and parent.tag not in _KEPT:
@@ -143,22 +148,13 @@ def _make_reference(link: Element) -> None:
     """Make a link to the same page a cross reference; one that is no word is a citation or note mark."""
     text = plain_text(link).strip()
     link.tag = "xref"
-    if TWO_LETTERS.search(text) or len(text) > MAX_MARK or _OF_THE_SENTENCE.search(_before(link)):
+    if TWO_LETTERS.search(text) or len(text) > MAX_MARK or _OF_THE_SENTENCE.search(text_before(link, _joins)):
         return
     link.set("ref-type", "bibr")
 
 
-def _is_raised_mark(element: Element, *, is_linked: bool) -> bool:
-    """Return whether raised numbers stand behind a word or sentence, as those that cite something do.
-
-    A square or a cube is none: behind what is measured, or behind any word where links cite.
-    """
-    text = (element.text or "").strip()
-    before = _before(element)
-    if len(element) or not _RAISED.fullmatch(text) or not _BEFORE_MARK.search(before):
-        return False
-    is_power = text in {"2", "3"} and (MEASURED.search(before) or (is_linked and before[-1:].isalpha()))
-    return not is_power
+def _joins(tag: str) -> bool:
+    return tag not in BLOCKS
 
 
 def _cites_by_links(root: Element) -> bool:
@@ -168,15 +164,6 @@ def _cites_by_links(root: Element) -> bool:
         next(islice((1 for link in links if _LINKED.fullmatch(plain_text(link))), FEW_LINKS, None), None)
         is not None
     )
-
-
-def _before(element: Element) -> str:
-    previous = element.getprevious()
-    parent = element.getparent()
-    text = previous.tail if previous is not None else parent.text if parent is not None else ""
-    if previous is not None and len(text or "") < 2 and previous.tag not in BLOCKS:
-        text = f"{plain_text(previous)}{text or ''}"
-    return (text or "")[-40:]
 
 
 def _leave_out_surroundings(root: Element) -> None:

@@ -9,7 +9,6 @@ from itertools import count
 from operator import attrgetter
 from typing import NamedTuple
 
-from medkg_dagster.stages.parse.measured import MEASURED
 from medkg_dagster.stages.parse.pdf.columns import Edges, across_columns, in_reading_order
 from medkg_dagster.stages.parse.pdf.furniture import Page
 from medkg_dagster.stages.parse.pdf.lines import (
@@ -23,6 +22,7 @@ from medkg_dagster.stages.parse.pdf.lines import (
     rows_of,
 )
 from medkg_dagster.stages.parse.pdf.tables import MIN_ROWS, are_near, tables_in
+from medkg_dagster.stages.parse.raised import MEASURED
 
 _LEFT, _RIGHT = attrgetter("x0"), attrgetter("x1")
 _RAISED = re.compile(f"{OPEN}[^{CLOSE}]*{CLOSE}(?: ?{OPEN}[^{CLOSE}]*{CLOSE})*")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from medkg_dagster.stages.parse.raised import NUMBERED
 from medkg_dagster.stages.parse.xml import Element, child_nodes
 from medkg_dagster.stages.parse.xml.formulas import formula_text
 
@@ -73,11 +74,12 @@ _WORD = re.compile(r"[^\W\d_]{2}")
 _ORDINAL = re.compile(r"(?:st|nd|rd|th)\b", re.IGNORECASE)
 _LONG_WORD = re.compile(r"[^\W\d_]{4}$")
 _NUMERIC = re.compile(r"[-−–+]?\d[\d.,\s–−-]*")
-_NOTE_LETTER = re.compile(r"[a-z]|TM")
+_NOTE_LETTER = re.compile(r"[a-z](?: ?, ?[a-z])*|TM")
 _BEFORE_LETTER = re.compile(r"[^\W\d_]{3}$|\)$")
 _FIRST_WORD = re.compile(r"[^\W\d_][a-z]{2}")
 MAX_NOTE_MARK = 2
 MAX_NESTED = 5
+LONGEST_NAME = 16
 _SEPARATORS = re.compile(r"[\s,;.·:\-–—−()\[\]]*")
 _BEFORE_INDEX = re.compile(r"(?:^|\W)(?:log|ln|lim|max|min)$", re.IGNORECASE)
 
@@ -221,7 +223,7 @@ class InlineText:
         if _OPEN in text and _SEPARATORS.fullmatch(rest):
             self._mark("")
             return
-        before = "".join(self._parts[-1:])[-8:]
+        before = "".join(self._parts[-1:])[-LONGEST_NAME:]
         if opens_a_block(element):
             # The mark of a note is no part of the first word behind it, as the number of an isotope is.
             self._parts.append(text if _NUMERIC.fullmatch(rest) or len(rest) > MAX_NOTE_MARK else f"{text} ")
@@ -230,7 +232,11 @@ class InlineText:
         if before[-1:].isdigit():
             raised = any(character.isalnum() for character in rest) and not _ORDINAL.match(rest)
         else:
-            raised = bool(_NUMERIC.fullmatch(rest) and (before.endswith(")") or _LONG_WORD.search(before)))
+            raised = bool(
+                _NUMERIC.fullmatch(rest)
+                and (before.endswith(")") or _LONG_WORD.search(before))
+                and not NUMBERED.search(before)
+            )
             raised = raised or bool(_NOTE_LETTER.fullmatch(rest) and _BEFORE_LETTER.search(before))
         self._parts.append(f"^{rest}" if raised else text)
         self._behind_script = True

@@ -26,6 +26,7 @@ from medkg_dagster.stages.parse.xml.inline import (
 )
 from medkg_dagster.stages.parse.xml.jats_front import read_metadata, read_title
 from medkg_dagster.stages.parse.xml.jats_references import read_references
+from medkg_dagster.stages.parse.xml.marks import mark_raised_numbers
 from medkg_dagster.stages.parse.xml.tables import read_rows
 
 _SECTIONS = {
@@ -106,6 +107,7 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
         UnsafeDocumentError: It declares entities, or the text is too long.
     """
     article = _article(parse_xml(payload.content, payload.origin), payload.origin)
+    mark_raised_numbers(article)
     builder = DocumentText(read_title(article), config.max_text_characters)
     _Body(builder, article, include_tables=config.include_tables).write()
     document = make_document(payload, builder, read_metadata(article), references=read_references(article))

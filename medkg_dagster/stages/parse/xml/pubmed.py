@@ -18,6 +18,7 @@ from medkg_dagster.stages.parse.xml import (
     plain_text,
 )
 from medkg_dagster.stages.parse.xml.inline import inline_text
+from medkg_dagster.stages.parse.xml.marks import mark_raised_numbers
 
 _RECORDS = ("PubmedArticle", "PubmedBookArticle")
 _NO_TITLE = re.compile(r"\[?not available\]?\.?", re.IGNORECASE)
@@ -73,6 +74,7 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
         raise UnreadableDocumentError(f"{payload.origin}: the {record.tag} has no PMID")
     article = citation.find("Article")
     article = citation if article is None else article
+    mark_raised_numbers(article)
     builder = DocumentText(_title(article), config.max_text_characters)
     _write_abstracts(builder, citation, article)
     keywords = [clean(inline_text(keyword)) for keyword in citation.iterfind("KeywordList/Keyword")]
@@ -98,6 +100,8 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
 def _reason(element: Element, tag: str) -> str:
     """Say why an element is not in the document; empty for one that is."""
     parent = element.getparent()
+    if tag == "xref":
+        return "citation and note marks"
     if parent is None or str(parent.tag) not in _CONTAINERS or tag in _CONTAINERS or tag in _KEPT:
         return "placeholders" if tag == "ArticleTitle" and _NO_TITLE.fullmatch(inline_text(element)) else ""
     return _REASONS.get(tag, "metadata")
