@@ -145,7 +145,7 @@ class EmbeddingBatch:
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> EmbeddingBatch:
         """Build a batch from what `to_arrays` returned."""
         return cls(
-            chunk_ids=tuple(str(chunk) for chunk in arrays["chunk_ids"]),
+            chunk_ids=tuple(arrays["chunk_ids"].tolist()),
             vectors=arrays["vectors"],
             model=str(arrays["model"]),
             lexical=bool(arrays["lexical"]),

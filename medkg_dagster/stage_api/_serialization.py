@@ -13,6 +13,7 @@ from medkg_dagster.stage_api._stage_types.metadata import qualified_name
 
 JSON = "json.zst"
 ARRAYS = "npz"
+_FIRST_FORMAT = (1, 0)
 
 
 @runtime_checkable
@@ -147,13 +148,35 @@ def _dump_arrays(key: str, value: Any) -> bytes:
 def _load_arrays(key: str, content: bytes, value_type: Any) -> Any:
     import zipfile
 
-    import numpy as np
-
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        with zipfile.ZipFile(io.BytesIO(content)) as stored:
+            arrays = {name.removesuffix(".npy"): _array(stored.read(name)) for name in stored.namelist()}
         return value_type.from_arrays(arrays) if hasattr(value_type, "from_arrays") else arrays["array"]
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise StateError(
             f"state key {key!r}: the stored arrays are damaged: {error}; run the stage that writes them again"
         ) from error
+
+
+def _array(content: bytes) -> Any:
+    """Return the array of a file in NumPy's format; documents have few kinds, and each is understood once."""
+    import numpy as np
+    from numpy.lib import format as numpy_format
+
+    if content[6:8] != bytes(_FIRST_FORMAT):
+        return numpy_format.read_array(io.BytesIO(content), allow_pickle=False)
+    start = 10 + int.from_bytes(content[8:10], "little")
+    shape, is_fortran, dtype = _layout(content[:start])
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects")
+    return np.ndarray(shape, dtype, bytearray(content), start, order="F" if is_fortran else "C")
+
+
+@functools.lru_cache(maxsize=1024)
+def _layout(head: bytes) -> tuple[tuple[int, ...], bool, Any]:
+    """Return shape, order and type from the head of such a file."""
+    from numpy.lib import format as numpy_format
+
+    file = io.BytesIO(head)
+    numpy_format.read_magic(file)
+    return numpy_format.read_array_header_1_0(file)

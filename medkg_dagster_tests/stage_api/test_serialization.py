@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -41,12 +43,28 @@ def test_embeddings_come_back_equal_and_without_pickle(rows: int, dimension: int
     assert (loaded.model, loaded.lexical) == (batch.model, batch.lexical)
 
 
-def test_a_plain_array_comes_back_equal() -> None:
-    array = np.eye(3)
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.eye(3),
+        np.asfortranarray(np.arange(12.0).reshape(3, 4)),
+        np.arange(9)[::2],
+        np.zeros((0, 0), np.float32),
+        np.array(True),
+        np.array(""),
+        np.array([], np.str_),
+        np.array(["one", "\u4e8c"]),
+        np.array([(1, 2.0)], [("\u4e00", np.int32), ("\u4e8c", np.float64)]),
+    ],
+    ids=lambda array: f"{array.dtype.kind}{array.shape}",
+)
+@pytest.mark.filterwarnings("ignore:Stored array in format")
+def test_a_plain_array_comes_back_equal(array: NDArray[Any]) -> None:
+    loaded = load_value("matrix", dump_value("matrix", array, NDArray[Any]), NDArray[Any])
 
-    loaded = load_value("matrix", dump_value("matrix", array, NDArray[np.float64]), NDArray[np.float64])
-
-    assert np.array_equal(loaded, array)
+    assert (loaded.dtype, loaded.shape) == (array.dtype, array.shape)
+    assert loaded.tolist() == array.tolist()
+    assert loaded.flags.writeable
 
 
 def test_an_array_of_objects_is_refused_by_key() -> None:

@@ -25,6 +25,8 @@ KEPT_WORTH_SECONDS = 0.3
 """The same for one that another stage has left, which only makes itself ready."""
 TRIED_SECONDS = 0.2
 """How long documents are worked on before it is judged how long the others will take; seconds."""
+KEPT_TRIED_SECONDS = 0.02
+"""The same where a process is there already."""
 _DONE_AHEAD = 64
 _TICK_SECONDS = 0.5
 
@@ -152,10 +154,11 @@ class _Sharing:
 
     def _start_others(self) -> None:
         """Start what pays."""
-        seconds = self._pace.seconds_for(self._left)
+        pace, left = self._pace, self._left
         while self._may_start:
-            worth = KEPT_WORTH_SECONDS if self._settings.kept.has_one else WORTH_SECONDS
-            if seconds <= worth * self._at_work:
+            is_there = self._settings.kept.has_one
+            seconds = pace.seconds_for(left, KEPT_TRIED_SECONDS if is_there else TRIED_SECONDS)
+            if seconds <= (KEPT_WORTH_SECONDS if is_there else WORTH_SECONDS) * self._at_work:
                 break
             self._start()
 
@@ -252,10 +255,10 @@ class _Pace:
         else:
             self._done += 1
 
-    def seconds_for(self, left: int) -> float:
-        """Return how long the others would take one process; 0 where that is not known yet."""
+    def seconds_for(self, left: int, tried: float) -> float:
+        """Return how long the others would take one process; 0 where less than `tried` seconds were spent."""
         spent = 0.0 if self._begun is None else time.monotonic() - self._begun
-        if not self._done or spent <= TRIED_SECONDS:
+        if not self._done or spent <= tried:
             return 0.0
         return spent / self._done * left * self._processes
 
