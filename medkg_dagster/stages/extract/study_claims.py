@@ -124,12 +124,13 @@ class _StudyWork:
     def _name_conditions(self) -> Iterator[tuple[StudyField, Named]]:
         done: set[str] = set()
         for one in self._study.conditions:
-            named = self._names.condition(one.text)
-            if named is None:
+            found = self._names.conditions(one.text)
+            if not found:
                 self._found.counts["conditions whose name is no known disease"] += 1
-            elif named.concept.curie not in done:
-                done.add(named.concept.curie)
-                yield one, named
+            for named in found:
+                if named.concept.curie not in done:
+                    done.add(named.concept.curie)
+                    yield one, named
 
     def claim_tested(self, sentences: Sequence[Sentence]) -> None:
         """Claim that what the study tests is in trials for its conditions."""

@@ -41,6 +41,12 @@ _MAX_NAME = 300
 """A longer one is the name of nothing."""
 
 _BRACKETS = re.compile(r"\(([^()]*)\)|\[([^\[\]]*)\]")
+_CODE = re.compile(r"[A-Za-z][- ]?\d")
+_LISTED = re.compile(r"\s+(?:and|or|and/or)\s+|\s*/\s*|[,;]\s*")
+_FROM = re.compile(
+    r"\s+(?:secondary to|due to|caused by|resulting from|associated with|following|after|with)\s.*",
+    re.IGNORECASE,
+)
 _LETTERS = re.compile(r"[^\W\d_]+")
 _TURNING = re.compile(
     r"\b(?:placebos?|sham|vehicle|dummy|without|withdraw\w*|discontinu\w*|cessation|stop\w*|avoid\w*|no|non|not|"
@@ -117,6 +123,14 @@ class StudyNames:
     def _chemicals_of(self, field: StudyField) -> tuple[Named, ...]:
         return tuple(replace(one, field=field) for one in self.chemicals(field.text))
 
+    def conditions(self, name: str) -> tuple[Named, ...]:
+        """Return the condition that a name is, or those that it lists, where it lists nothing else."""
+        if found := self.condition(name):
+            return (found,)
+        parts = _LISTED.split(name) if len(name) <= _MAX_NAME else []
+        named = [self.condition(part) for part in parts]
+        return tuple(one for one in named if one is not None) if len(parts) > 1 and all(named) else ()
+
     def condition(self, name: str) -> Named | None:
         """Return the disease or phenotypic feature that a name is, without its stage and course."""
         for written in dict.fromkeys(_conditions(name)) if len(name) <= _MAX_NAME else ():
@@ -134,7 +148,8 @@ class StudyNames:
             return found
         # What is in brackets explains a code or a brand: "MK-3475 (pembrolizumab)".
         unknown = [word for word in _LETTERS.findall(outside) if word.lower() not in AROUND]
-        if len(unknown) != 1 or _TURNING.search(outside):
+        at_most = 2 if _CODE.search(outside) else 1
+        if not 0 < len(unknown) <= at_most or _TURNING.search(outside):
             return ()
         inside = (match[1] or match[2] or "" for match in _BRACKETS.finditer(name))
         return next(filter(None, map(self._understood, inside)), ())
@@ -167,7 +182,8 @@ def _conditions(name: str) -> Iterator[str]:
         return
     # MedDRA, and some registrants, put last what is first elsewhere: "gastroenteritis viral".
     first, _, last = unstaged.rpartition(" ")
-    for written in (unstaged, f"{last} {first}".strip()):
+    # What it comes from or with says which one it is: it is one all the same.
+    for written in (unstaged, f"{last} {first}".strip(), _FROM.sub("", unstaged)):
         yield written
         # One word alone would be too little of what it was: a thoracic tumour is not any tumour.
         if " " in (anywhere := _tidy(_COURSE.sub(" ", written))):

@@ -181,6 +181,7 @@ def test_each_of_two_names_of_a_condition_is_claimed_once() -> None:
         ("Nivolumab 3 mg/kg IV every 2 weeks", ["Nivolumab"]),
         ("Nivolumab (BMS-936558)", ["Nivolumab"]),
         ("BMS-936558 (nivolumab)", ["Nivolumab"]),
+        ("Nivo/BMS-936558 (nivolumab)", ["Nivolumab"]),
         ("nivolumab plus ipilimumab", ["Nivolumab", "Ipilimumab"]),
         ("Nivolumab or ipilimumab", []),
         ("Nivolumab-free regimen", []),
@@ -213,7 +214,9 @@ def test_another_name_of_an_intervention_names_it_too() -> None:
         ("Advanced or Metastatic Colitis", "Colitis"),
         ("Relapsed/Refractory Melanoma", "Melanoma"),
         ("Colitis Ulcerative", "Colitis, Ulcerative"),
-        ("Melanoma or Colitis", None),
+        ("Melanoma or its kind", None),
+        ("Colitis Secondary to Radiation", "Colitis"),
+        ("Colitis without Melanoma", None),
         ("No melanoma", None),
         ("Recurrent melanoma (skin)", "Melanoma"),
         ("Non-melanoma", None),
@@ -224,6 +227,12 @@ def test_a_condition_is_known_without_its_stage(condition: str, expected: str | 
     found = said(trial(NIVOLUMAB, conditions=[condition]))
 
     assert [object_ for _, _, object_ in found] == ([expected] if expected else [])
+
+
+def test_a_list_of_conditions_names_each_of_them() -> None:
+    found = said(trial(NIVOLUMAB, conditions=["Melanoma and/or Colitis", "Hepatitis, Nobody's"]))
+
+    assert [object_ for _, _, object_ in found] == ["Melanoma", "Colitis"]
 
 
 DRUGS = (NIVOLUMAB, IPILIMUMAB, PLACEBO)
