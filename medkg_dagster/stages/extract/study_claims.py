@@ -27,7 +27,7 @@ from medkg_dagster.stages.extract.study_results import (
     given_by_arm,
     value_numbers,
 )
-from medkg_dagster.stages.extract.study_roles import TESTED, InterventionRole, roles
+from medkg_dagster.stages.extract.study_roles import TESTED, InterventionRole, backbones, is_dummy, roles
 
 STUDIES_SOURCE = "infores:clinicaltrials"
 IN_TRIALS_FOR = "biolink:in_clinical_trials_for"
@@ -95,6 +95,7 @@ class _StudyWork:
         self._found = found
         self._roles = roles(study)
         self._named: list[tuple[Named, ...]] = [self._medicines(n) for n in range(len(study.interventions))]
+        self._backbones = self._find_backbones()
         self._given = [self._as_given(place, named) for place, named in enumerate(self._named)]
         self._by_curie = {one.curie: one for given in reversed(self._given) for one in given}
         self._by_arm = given_by_arm(study, self._given)
@@ -117,9 +118,22 @@ class _StudyWork:
             counts["interventions whose name is no known chemical"] += 1
         return ()
 
+    def _find_backbones(self) -> set[str]:
+        """Return the concepts that are given on both sides of what the study compares."""
+        given = []
+        for one, named in zip(self._study.interventions, self._named, strict=True):
+            known = frozenset(each.concept.curie for each in named)
+            given.append(known or frozenset(() if is_dummy(one.name.text) else (one.name.text,)))
+        return backbones(self._study, given)
+
     def _as_given(self, place: int, named: Iterable[Named]) -> list[Given]:
-        kind = self._study.interventions[place].type or ""
-        return [Given(one.concept.curie, place, self._roles[place], kind) for one in named]
+        kind, role = self._study.interventions[place].type or "", self._roles[place]
+        found = []
+        for one in named:
+            is_backbone = role is InterventionRole.EXPERIMENTAL and one.concept.curie in self._backbones
+            shown = InterventionRole.COMPARATOR if is_backbone else role
+            found.append(Given(one.concept.curie, place, shown, kind))
+        return found
 
     def _name_conditions(self) -> Iterator[tuple[StudyField, Named]]:
         done: set[str] = set()

@@ -63,6 +63,8 @@ _BACKGROUND_TEXT = re.compile(
     rf"\W*{_BESIDE}|.*?\b(?:as|is|are) (?:an? |the )?{_BESIDE}", re.IGNORECASE | re.DOTALL
 )
 _AFTER_BACKGROUND = re.compile(r"\bbackground\b.{0,60}", re.IGNORECASE | re.DOTALL)
+_MAX_GIVEN = 2000
+"""Of more in all arms together it is not looked for what is compared with itself."""
 _READ = 2000
 """So many characters of a description are read."""
 
@@ -73,6 +75,32 @@ def roles(study: Study) -> tuple[InterventionRole, ...]:
         return tuple(_said_of(one) or InterventionRole.UNSTATED for one in study.interventions)
     arms = _Arms(study)
     return tuple(arms.role(number, one) for number, one in enumerate(study.interventions))
+
+
+def backbones(study: Study, given: Sequence[frozenset[str]]) -> set[str]:
+    """Return what experimental arms get together with something else and arms of control get without it.
+
+    Two doses of one medicine are compared with each other; a medicine that is compared with the same and
+    another one is not what is tested.
+
+    Args:
+        study: The study.
+        given: By intervention what it is, in the same words for the same thing; nothing for a placebo.
+    """
+    arms = [(arm_type(arm), frozenset().union(*(given[n] for n in arm.interventions))) for arm in study.arms]
+    is_large = sum(len(items) for _, items in arms) > _MAX_GIVEN
+    beside: dict[str, set[str]] = {}
+    for kind, items in arms:
+        for one in items if kind in _CONTROLS else ():
+            beside.setdefault(one, set()).update(() if is_large else items)
+    alone = {
+        one
+        for kind, items in arms
+        if kind == _EXPERIMENTAL and not is_large
+        for one in items & beside.keys()
+        if items <= beside[one]
+    }
+    return beside.keys() - alone
 
 
 def is_dummy(name: str) -> bool:

@@ -308,6 +308,27 @@ def test_arms_say_what_is_tested(arms: Sequence[Mapping[str, Any]], expected: li
 
 
 @pytest.mark.parametrize(
+    ("experimental", "control", "expected"),
+    [
+        ("Nivolumab plus ipilimumab", "Ipilimumab", ["Nivolumab"]),
+        ("Nivolumab 3 mg/kg", "Nivolumab 1 mg/kg", ["Nivolumab"]),
+        ("Nivolumab plus ipilimumab", "Ipilimumab plus nivolumab", ["Nivolumab", "Ipilimumab"]),
+        ("Nivolumab", "Nivolumab plus ipilimumab", ["Nivolumab"]),
+    ],
+)
+def test_a_medicine_that_both_sides_get_is_tested_where_they_differ_in_nothing_else(
+    experimental: str, control: str, expected: list[str]
+) -> None:
+    drugs = [{"type": "DRUG", "name": name} for name in (experimental, control)]
+    arms = (
+        arm("A", "EXPERIMENTAL", f"Drug: {experimental}"),
+        arm("B", "ACTIVE_COMPARATOR", f"Drug: {control}"),
+    )
+
+    assert in_trials(*drugs, arms=arms) == expected
+
+
+@pytest.mark.parametrize(
     "changed",
     [
         {"name": "Placebo matching ipilimumab"},
