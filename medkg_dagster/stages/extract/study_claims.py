@@ -122,8 +122,10 @@ class _StudyWork:
         """Return the concepts that are given on both sides of what the study compares."""
         given = []
         for one, named in zip(self._study.interventions, self._named, strict=True):
-            known = frozenset(each.concept.curie for each in named)
-            given.append(known or frozenset(() if is_dummy(one.name.text) else (one.name.text,)))
+            is_placebo = is_dummy(one.name.text)
+            of_name = self._names.beside_placebo(one.name.text) if is_placebo else named
+            known = frozenset(each.concept.curie for each in of_name)
+            given.append(known or frozenset(() if is_placebo else (one.name.text,)))
         return backbones(self._study, given)
 
     def _as_given(self, place: int, named: Iterable[Named]) -> list[Given]:

@@ -43,6 +43,7 @@ _MAX_NAME = 300
 _BRACKETS = re.compile(r"\(([^()]*)\)|\[([^\[\]]*)\]")
 _CODE = re.compile(r"[A-Za-z][- ]?\d")
 _LISTED = re.compile(r"\s+(?:and|or|and/or)\s+|\s*/\s*|[,;]\s*")
+_JOINED = re.compile(r"\s+(?:and|plus|with)\s+|\s*[+/&,;]\s*")
 _FROM = re.compile(
     r"\s+(?:secondary to|due to|caused by|resulting from|associated with|following|after|with)\s.*",
     re.IGNORECASE,
@@ -138,6 +139,11 @@ class StudyNames:
             if concept is not None and concept.category in _CONDITIONS:
                 return Named(concept, written)
         return None
+
+    def beside_placebo(self, name: str) -> tuple[Named, ...]:
+        """Return the chemicals that a name lists beside a placebo: "placebo + paclitaxel"."""
+        parts = _JOINED.split(name) if len(name) <= _MAX_NAME else []
+        return tuple(one for part in parts if not is_dummy(part) for one in self.chemicals(part))
 
     def chemicals(self, name: str) -> tuple[Named, ...]:
         """Return the chemicals that a name is; none where some of it is not understood."""

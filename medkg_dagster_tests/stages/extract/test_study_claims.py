@@ -314,6 +314,8 @@ def test_arms_say_what_is_tested(arms: Sequence[Mapping[str, Any]], expected: li
         ("Nivolumab 3 mg/kg", "Nivolumab 1 mg/kg", ["Nivolumab"]),
         ("Nivolumab plus ipilimumab", "Ipilimumab plus nivolumab", ["Nivolumab", "Ipilimumab"]),
         ("Nivolumab", "Nivolumab plus ipilimumab", ["Nivolumab"]),
+        ("Nivolumab + dacarbazine", "Placebo + dacarbazine", ["Nivolumab"]),
+        ("Nivolumab + dacarbazine", "Placebo matching nivolumab", ["Nivolumab", "Dacarbazine"]),
     ],
 )
 def test_a_medicine_that_both_sides_get_is_tested_where_they_differ_in_nothing_else(
