@@ -27,6 +27,7 @@ from medkg_dagster.stage_api import (
     StageContext,
 )
 from medkg_dagster.stages.extract import register as extract
+from medkg_dagster.stages.extract.terms import fingerprint
 from medkg_dagster.stages.knowledge_graph import KnowledgeGraphConfig, register
 from medkg_dagster.stages.knowledge_graph.nodes import merge_nodes
 from medkg_dagster.stages.knowledge_graph.stage import KnowledgeGraphStage
@@ -81,6 +82,7 @@ def test_claims_and_mentions_become_edges_with_evidence(tmp_path: Path) -> None:
     claim, mention = neighbours(tmp_path, "MESH:D003092")
     assert (claim.edge.predicate, claim.node.name, claim.outgoing) == ("biolink:causes", "Ipilimumab", False)
     assert claim.edge.publications == ("PMID:1",)
+    assert claim.edge.vocabulary == mention.edge.vocabulary == fingerprint(None)
     assert claim.edge.supporting_text == "Ipilimumab caused colitis."
     assert (mention.edge.predicate, mention.node.name) == ("biolink:mentions", "Article 1")
     assert mention.edge.supporting_text == "Ipilimumab caused colitis."

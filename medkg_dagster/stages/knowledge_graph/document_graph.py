@@ -56,7 +56,7 @@ def document_graph(
     edges: dict[str, Edge] = {}
     unfit = []
     for claim in claims:
-        edge = claim_edge(claim, document, own.id)
+        edge = _named_with(claim_edge(claim, document, own.id), descriptions)
         _check_ends(edge, nodes)
         subject = _as_treatment(edge, nodes)
         if subject is None:
@@ -65,7 +65,8 @@ def document_graph(
         nodes[subject.id] = subject
         edges[edge.id] = edge
     if document is not None:
-        edges |= {edge.id: edge for edge in mention_edges(document, own.id, entities)}
+        mentioned = mention_edges(document, own.id, entities)
+        edges |= {edge.id: _named_with(edge, descriptions) for edge in mentioned}
         for cited, edge in citations(document, own):
             nodes.setdefault(cited.id, cited)
             edges[edge.id] = edge
@@ -75,6 +76,11 @@ def document_graph(
         tuple(_classified(edges[key], nodes) for key in sorted(edges)),
         tuple(unfit),
     )
+
+
+def _named_with(edge: Edge, descriptions: Descriptions) -> Edge:
+    """Return an edge that says of which vocabulary its ends are, also where nobody said so before."""
+    return edge if edge.vocabulary else edge.model_copy(update={"vocabulary": descriptions.version})
 
 
 def _check_ends(edge: Edge, nodes: Mapping[str, Node]) -> None:
