@@ -13,9 +13,9 @@ from pathlib import Path
 import medkg_dagster.vocabulary
 from evaluation.gold_corpora import CHEMICAL, DISEASE, GENE, GoldArticle
 from medkg_dagster.stage_api import Claim, DocumentContext, Entity, StageContext
-from medkg_dagster.stages.extract import ExtractConfig
+from medkg_dagster.stages.extract.dictionary import DictionaryParameters
+from medkg_dagster.stages.extract.dictionary_extractor import DictionaryExtractor
 from medkg_dagster.stages.extract.installed import installed
-from medkg_dagster.stages.extract.stage import ExtractStage
 from medkg_dagster.vocabulary.library import VocabularyLibrary
 from medkg_dagster.vocabulary.open_tables import open_source
 
@@ -51,7 +51,7 @@ class Found:
 
 
 class Extractor:
-    """The `extract` stage with the vocabulary of a home.
+    """The extractor `dictionary` with the vocabulary of a home.
 
     Args:
         home: A home in which a vocabulary is installed.
@@ -62,8 +62,8 @@ class Extractor:
         if vocabulary is None:
             raise SystemExit(f"no vocabulary is installed in {home}; `medkg vocab install open`")
         self._artefact = VocabularyLibrary(home).opened(vocabulary.version)
-        self._stage = ExtractStage(ExtractConfig())
-        self._stage.prepare(StageContext("evaluation", "extract", "job", home))
+        self._dictionary = DictionaryExtractor(DictionaryParameters())
+        self._dictionary.prepare(StageContext("evaluation", "extract", "job", home))
         self.identifiers = cache(self._identifiers)
         self.tree_numbers = vocabulary.tree_numbers
         self.seconds = 0.0
@@ -72,7 +72,7 @@ class Extractor:
         """Yield what is found in each article; `seconds` counts the CPU time of it."""
         for article in articles:
             document, start = article.document(), time.process_time()
-            entities, claims = self._stage.execute(DocumentContext(), document)
+            entities, claims = self._dictionary.extract(DocumentContext(), document)
             self.seconds += time.process_time() - start
             yield Found(article, tuple(one for one in entities if one.start is not None), tuple(claims))
 

@@ -60,6 +60,7 @@ from medkg_dagster.stage_api._extensions import (
     Source,
     check_extension,
 )
+from medkg_dagster.stage_api._extractors import Extraction, Extractor, PreparedExtractor, claim_id
 from medkg_dagster.stage_api._job_record import GatePassage, InMemoryJobRecord, JobRecord
 from medkg_dagster.stage_api._secrets import Secret
 from medkg_dagster.stage_api._stage_types.metadata import (
@@ -117,6 +118,8 @@ __all__ = [
     "ExtensionKind",
     "Extensions",
     "ExternalCalls",
+    "Extraction",
+    "Extractor",
     "FetchedFile",
     "FileListingSource",
     "FileRecord",
@@ -144,6 +147,7 @@ __all__ = [
     "OutputHandler",
     "Payload",
     "PayloadFormat",
+    "PreparedExtractor",
     "QuarantinedDocument",
     "Reference",
     "RejectedDocumentError",
@@ -174,6 +178,7 @@ __all__ = [
     "WorkAtGate",
     "check_extension",
     "chunk_id",
+    "claim_id",
     "hash_content",
     "write_key",
 ]

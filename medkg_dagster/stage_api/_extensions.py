@@ -1,6 +1,7 @@
-"""Sources, embedders, stores, gate conditions: named parts behind protocols, found through entry points.
+"""Sources, embedders, extractors, stores, gate conditions: named parts behind protocols.
 
-An entry point of a group below names an `Extension`. Only the chosen one is imported.
+They are found through entry points: one of a group below names an `Extension`, and only the chosen one is
+imported.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class ExtensionKind(StrEnum):
 
     SOURCE = "medical_kg.orchestration.sources"
     EMBEDDER = "medical_kg.orchestration.embedders"
+    EXTRACTOR = "medical_kg.orchestration.extractors"
     INDEX_STORE = "medical_kg.orchestration.index_stores"
     GRAPH_STORE = "medical_kg.orchestration.graph_stores"
     GATE_CONDITION = "medical_kg.orchestration.gate_conditions"
@@ -132,7 +134,7 @@ class NoParameters(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """A named source, embedder, store or gate condition.
+    """A named source, embedder, extractor, store or gate condition.
 
     Attributes:
         kind: What it is.

@@ -120,6 +120,7 @@ class PluginRequirements(StrictModel):
         stages: Stage types.
         sources: Sources of `ingest` stages.
         embedders: Embedders of `embed` stages.
+        extractors: Extractors of `extract` stages.
         index_stores: Stores of `index` stages.
         graph_stores: Stores of `knowledge-graph` stages.
         gate_conditions: Custom conditions of gates.
@@ -128,6 +129,7 @@ class PluginRequirements(StrictModel):
     stages: Requirements = ()
     sources: Requirements = ()
     embedders: Requirements = ()
+    extractors: Requirements = ()
     index_stores: Requirements = ()
     graph_stores: Requirements = ()
     gate_conditions: Requirements = ()

@@ -43,6 +43,7 @@ class ReplacesSection(StrictModel):
         stages: By stage type.
         sources: By source.
         embedders: By embedder.
+        extractors: By extractor.
         index_stores: By index store.
         graph_stores: By graph store.
         gate_conditions: By gate condition.
@@ -51,6 +52,7 @@ class ReplacesSection(StrictModel):
     stages: Choices = Field(default_factory=dict)
     sources: Choices = Field(default_factory=dict)
     embedders: Choices = Field(default_factory=dict)
+    extractors: Choices = Field(default_factory=dict)
     index_stores: Choices = Field(default_factory=dict)
     graph_stores: Choices = Field(default_factory=dict)
     gate_conditions: Choices = Field(default_factory=dict)

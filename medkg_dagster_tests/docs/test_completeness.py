@@ -50,6 +50,7 @@ COMMAND_TREE = dict(commands(main, "medkg"))
 KINDS = {
     ExtensionKind.SOURCE: "Source",
     ExtensionKind.EMBEDDER: "Embedder",
+    ExtensionKind.EXTRACTOR: "Extractor",
     ExtensionKind.INDEX_STORE: "Index store",
     ExtensionKind.GRAPH_STORE: "Graph store",
 }

@@ -25,7 +25,7 @@ def shipped_types() -> StageFactory:
         ("chunk", "chunks", ("parse",), ()),
         ("embed", "embedding_batch", ("chunk",), ()),
         ("index", "index_receipt", ("chunk", "embed"), ()),
-        ("extract", ("entities", "claims"), ("parse",), ()),
+        ("extract", ("entities", "claims"), ("parse",), ("extract",)),
         ("knowledge-graph", "graph_receipt", ("extract",), ("parse",)),
         ("download", "downloaded_files", ("ingest",), ()),
         ("gate", None, (), ()),
@@ -120,6 +120,31 @@ def test_an_optional_input_is_left_out_where_nothing_writes_it() -> None:
     )
 
     assert wires(plan)["g"] == ["entities <- m", "claims <- m"]
+
+
+def test_a_stage_goes_on_with_what_an_earlier_one_of_its_type_wrote() -> None:
+    plan = resolve(
+        ("i", "ingest", ""),
+        ("p", "parse", "i"),
+        ("by_rules", "extract", "p"),
+        ("by_model", "extract", "by_rules"),
+        ("kg", "knowledge-graph", "by_model"),
+    )
+
+    assert wires(plan)["by_rules"] == ["document <- p"]
+    assert wires(plan)["by_model"] == ["document <- p", "entities <- by_rules", "claims <- by_rules"]
+    assert wires(plan)["kg"] == ["entities <- by_model", "claims <- by_model", "document <- p"]
+
+
+def test_two_of_a_type_side_by_side_are_no_input() -> None:
+    with pytest.raises(StageResolutionError, match=r"'entities'.*by_(model|rules)"):
+        resolve(
+            ("i", "ingest", ""),
+            ("p", "parse", "i"),
+            ("by_rules", "extract", "p"),
+            ("by_model", "extract", "p"),
+            ("kg", "knowledge-graph", "by_rules by_model"),
+        )
 
 
 def test_an_input_that_nothing_writes_names_stage_key_and_types() -> None:

@@ -11,6 +11,7 @@ from lxml import etree
 
 from medkg_dagster.stage_api import Document, Payload, PayloadFormat, StageContext
 from medkg_dagster.stages.parse import ParseConfig, ParseStage
+from medkg_dagster_tests.stages.installed import EXTENSIONS
 
 
 def payload(content: bytes | str, kind: PayloadFormat, origin: str = "memory") -> Payload:
@@ -25,10 +26,10 @@ def parse_one(content: bytes | str, kind: PayloadFormat, **config: object) -> Do
 
 
 def context(stage: str = "parse") -> StageContext:
-    """Make the surroundings of a stage; its log goes nowhere."""
+    """Make the surroundings of a stage, with all extensions there are; its log goes nowhere."""
     log = logging.getLogger("medkg.tests.quiet")
     log.disabled = True
-    return StageContext(pipeline="test", stage=stage, job_id="default", home=Path(), log=log)
+    return StageContext("test", stage, "default", Path(), log=log, extensions=EXTENSIONS)
 
 
 def studies(data: Path) -> tuple[Payload, ...]:

@@ -58,7 +58,8 @@ class StageMetadata:
         output_counter: Counts the output; shown as `output_count` and plotted.
         description: One sentence for people.
         dependencies: Stage types whose state keys are this type's inputs.
-        optional_dependencies: Stage types whose state keys are inputs where the pipeline has a writer.
+        optional_dependencies: Stage types whose state keys are inputs where the pipeline has a writer; the
+            type itself stands for an earlier stage of the same type.
         config_model: Pydantic model that validates the stage's `config` and becomes the op's config schema.
         state_types: State key to the type of its value; gives the serializer.
         version: The type's own version, part of the asset's code version.
@@ -167,8 +168,8 @@ def _invalid_names(metadata: StageMetadata) -> list[str]:
             continue
         if len(set(values)) != len(values):
             problems.append(f"{label} names a stage type twice: {', '.join(values)}")
-        if name in values:
-            problems.append(f"{label} names the stage type itself")
+        if name in values and label == "dependencies":
+            problems.append(f"{label} names the stage type itself; it may be an optional dependency")
     return problems
 
 

@@ -2,46 +2,52 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, model_validator
 
-from medkg_dagster.stage_api import Claim, Config, Entity, StageRegistration
+from medkg_dagster.stage_api import (
+    Claim,
+    Config,
+    Entity,
+    ExtensionKind,
+    StageRegistration,
+    check_extension,
+)
+from medkg_dagster.stages.extract.dictionary import DictionaryParameters
 
 if TYPE_CHECKING:
-    from medkg_dagster.stages.extract.stage import ExtractStage
+    from medkg_dagster.stages.extract.extract_stage import ExtractStage
 
 
 class ExtractConfig(Config):
-    """What is looked for, and how."""
+    """Which extractor reads the documents, and with which parameters."""
 
-    vocabulary: Path | None = Field(
-        default=None,
-        description=(
-            "A vocabulary as TSV with the columns curie, name, category and synonyms (separated by |); "
-            "none uses the bundled one."
-        ),
+    extractor: str = Field(
+        default="dictionary",
+        description="The extractor: `dictionary` (names of a vocabulary, and rules).",
     )
-    min_term_length: int = Field(
-        default=3,
-        ge=1,
-        description="Names with fewer characters are matched in the structured fields, not in the text.",
+    params: dict[str, Any] = Field(
+        default_factory=dict,
+        description="The extractor's own parameters, for example `vocabulary`; the extractor checks them.",
     )
-    negation: bool = Field(
-        default=True, description="Whether mentions and claims under a negation are marked."
-    )
-    abbreviations: bool = Field(
-        default=True,
-        description="Whether an abbreviation that a document defines is read as its long form from there on.",
-    )
-    weigh_pairs: bool = Field(
-        default=True,
-        description=(
-            "Whether pairs that title and abstract make probable, though no sentence states them, are "
-            "claimed, as possible."
-        ),
-    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_earlier_keys(cls, given: Any) -> Any:
+        """Let the dictionary's parameters stand beside `params`, where earlier files have them."""
+        if not isinstance(given, dict) or given.get("extractor", "dictionary") != "dictionary":
+            return given
+        earlier = {key: given[key] for key in DictionaryParameters.model_fields if key in given}
+        if not earlier or not isinstance(params := given.get("params", {}), dict):
+            return given
+        others = {key: value for key, value in given.items() if key not in earlier}
+        return {**others, "params": {**earlier, **params}}
+
+    @model_validator(mode="after")
+    def _check_extractor(self, info: ValidationInfo) -> Self:
+        check_extension(ExtensionKind.EXTRACTOR, self.extractor, self.params, info)
+        return self
 
 
 def register() -> StageRegistration:
@@ -54,13 +60,14 @@ def register() -> StageRegistration:
         state_types={"entities": tuple[Entity, ...], "claims": tuple[Claim, ...]},
         output_counter=_count,
         dependencies=("parse",),
+        optional_dependencies=("extract",),
         kinds=("python",),
         per_document=True,
     )
 
 
 def _open(config: ExtractConfig) -> ExtractStage:
-    from medkg_dagster.stages.extract.stage import ExtractStage
+    from medkg_dagster.stages.extract.extract_stage import ExtractStage
 
     return ExtractStage(config)
 

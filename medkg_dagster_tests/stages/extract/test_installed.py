@@ -8,9 +8,9 @@ import pytest
 
 from medkg_dagster.errors import VocabularyError
 from medkg_dagster.stage_api import DocumentContext, Entity, StageContext
-from medkg_dagster.stages.extract import ExtractConfig
+from medkg_dagster.stages.extract.dictionary import DictionaryParameters
+from medkg_dagster.stages.extract.dictionary_extractor import DictionaryExtractor
 from medkg_dagster.stages.extract.installed import InstalledVocabulary
-from medkg_dagster.stages.extract.stage import ExtractStage
 from medkg_dagster.vocabulary.artefact import VocabularyArtefact, write_artefact
 from medkg_dagster.vocabulary.library import Source, VocabularyLibrary
 from medkg_dagster.vocabulary.unify import Thing
@@ -32,10 +32,10 @@ def install(home: Path, *terms: tuple[str, ...]) -> None:
     VocabularyLibrary(home).add(file, Source("own", "tsv", file.name)).close()
 
 
-def found(home: Path, text: str, config: ExtractConfig | None = None) -> list[Entity]:
-    stage = ExtractStage(config or ExtractConfig())
-    stage.prepare(StageContext("demo", "extract", "job", home))
-    return list(stage.execute(DocumentContext(), document(text))[0])
+def found(home: Path, text: str, parameters: DictionaryParameters | None = None) -> list[Entity]:
+    extractor = DictionaryExtractor(parameters or DictionaryParameters())
+    extractor.prepare(StageContext("demo", "extract", "job", home))
+    return list(extractor.extract(DocumentContext(), document(text))[0])
 
 
 @pytest.fixture
@@ -84,16 +84,16 @@ def test_the_bundled_sample_is_used_where_none_is_installed_or_another_is_named(
     assert found(home, "Ipilimumab for melanoma.") == []
     named = tmp_path / "named.tsv"
     named.write_text("curie\tname\tcategory\tsynonyms\nY:1\tgrumps\tbiolink:Disease\t\n", encoding="utf-8")
-    entities = found(home, "Grumps and cancer.", ExtractConfig(vocabulary=named))
+    entities = found(home, "Grumps and cancer.", DictionaryParameters(vocabulary=named))
     assert [one.curie for one in entities] == ["Y:1"]
 
 
 def test_what_is_remembered_depends_on_the_vocabulary_in_use(home: Path) -> None:
     ctx = StageContext("demo", "extract", "job", home)
-    told = [ExtractStage(ExtractConfig()).fingerprints(ctx)]
+    told = [DictionaryExtractor(DictionaryParameters()).fingerprints(ctx)]
     for terms in (TERMS, TERMS[:2], TERMS):
         install(home, *terms)
-        told.append(ExtractStage(ExtractConfig()).fingerprints(ctx))
+        told.append(DictionaryExtractor(DictionaryParameters()).fingerprints(ctx))
 
     assert told[1] == told[3]
     assert len({one["vocabulary"] for one in told}) == 3

@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medkg_dagster.stage_api import Block, BlockKind, Claim, Document, DocumentContext, Section, hash_content
-from medkg_dagster.stages.extract import ExtractConfig
+from medkg_dagster.stages.extract.dictionary import DictionaryParameters
+from medkg_dagster.stages.extract.dictionary_extractor import DictionaryExtractor
 from medkg_dagster.stages.extract.pair_features import no_trees, pair_features
 from medkg_dagster.stages.extract.pair_scorer import PROBABILITY, models, pair_claims, summary_passages
 from medkg_dagster.stages.extract.sentences import document_sentences
-from medkg_dagster.stages.extract.stage import ExtractStage
 
-STAGE = ExtractStage(ExtractConfig())
+DICTIONARY = DictionaryExtractor(DictionaryParameters())
 LATER = "Ipilimumab. Colitis."
 ABSTRACT = (
     "We describe severe colitis in a patient during ipilimumab therapy.",
@@ -41,8 +41,8 @@ def article(title: str, *abstract: str, body: str = "", source: str = "infores:p
     )
 
 
-def weighed(document: Document, stage: ExtractStage = STAGE) -> list[Claim]:
-    _, claims = stage.execute(DocumentContext(), document)
+def weighed(document: Document, extractor: DictionaryExtractor = DICTIONARY) -> list[Claim]:
+    _, claims = extractor.extract(DocumentContext(), document)
     return [claim for claim in claims if claim.method.startswith("weighed")]
 
 
@@ -79,9 +79,9 @@ def test_the_body_of_an_article_and_trial_records_are_not_weighed() -> None:
 
 
 def test_weighing_can_be_left_out() -> None:
-    stage = ExtractStage(ExtractConfig(weigh_pairs=False))
+    extractor = DictionaryExtractor(DictionaryParameters(weigh_pairs=False))
 
-    assert weighed(article("A case of colitis during ipilimumab", *ABSTRACT), stage) == []
+    assert weighed(article("A case of colitis during ipilimumab", *ABSTRACT), extractor) == []
 
 
 WORDS = ("ipilimumab", "nivolumab", "colitis", "melanoma", "PD-1", "induced", "-", ".", "in", "😀", "İ")
@@ -90,7 +90,7 @@ WORDS = ("ipilimumab", "nivolumab", "colitis", "melanoma", "PD-1", "induced", "-
 @given(st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=12), min_size=1, max_size=5))
 def test_features_are_finite_and_evidence_names_both_ends_whatever_the_text(text: list[list[str]]) -> None:
     document = article("Title of it", *(" ".join(words) + ". Then" for words in text))
-    entities, stated = STAGE.execute(DocumentContext(), document)
+    entities, stated = DICTIONARY.extract(DocumentContext(), document)
     passages = summary_passages(document, document_sentences(document), entities)
 
     for _, features in pair_features(passages, ("chemical", "condition"), no_trees):

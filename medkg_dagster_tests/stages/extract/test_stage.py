@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,19 +17,21 @@ from medkg_dagster.stage_api import (
     Document,
     DocumentContext,
     Entity,
+    Extraction,
     Section,
     hash_content,
 )
-from medkg_dagster.stages.extract import ExtractConfig, register
-from medkg_dagster.stages.extract.stage import Extracted, ExtractStage
+from medkg_dagster.stages.extract import register
+from medkg_dagster.stages.extract.dictionary import DictionaryParameters
+from medkg_dagster.stages.extract.dictionary_extractor import DictionaryExtractor
 from medkg_dagster_tests.stages.real_payloads import articles, context, parse_one, records, studies
 from medkg_dagster_tests.stages.running import run
 
-STAGE = ExtractStage(ExtractConfig())
+DICTIONARY = DictionaryExtractor(DictionaryParameters())
 
 
-def extract(found: Document) -> Extracted:
-    return STAGE.execute(DocumentContext(), found)
+def extract(found: Document) -> Extraction:
+    return DICTIONARY.extract(DocumentContext(), found)
 
 
 def document(
@@ -61,7 +64,7 @@ def stated(*blocks: str) -> list[tuple[bool, str, str, str]]:
     ]
 
 
-def check(found: Document, entities: tuple[Entity, ...], claims: tuple[Claim, ...]) -> None:
+def check(found: Document, entities: Sequence[Entity], claims: Sequence[Claim]) -> None:
     """What holds for every document: evidence stands where it says, and claims are about entities."""
     curies = {entity.curie for entity in entities}
     for entity in entities:
@@ -152,9 +155,9 @@ def test_a_statement_of_a_text_says_that_it_was_mined() -> None:
 
 
 def test_negation_can_be_left_unmarked() -> None:
-    stage = ExtractStage(ExtractConfig(negation=False))
+    without = DictionaryExtractor(DictionaryParameters(negation=False))
 
-    entities, claims = stage.execute(DocumentContext(), document("Nivolumab did not cause hypophysitis."))
+    entities, claims = without.extract(DocumentContext(), document("Nivolumab did not cause hypophysitis."))
 
     assert not any(entity.negated for entity in entities)
     assert not any(claim.negated for claim in claims)
@@ -283,14 +286,14 @@ def test_a_missing_vocabulary_fails_the_step_and_not_each_document(tmp_path: Pat
         run(register, ctx, {"vocabulary": str(missing)}, document=(document("He had the grumps."),))
     assert ctx.quarantined == []
     with pytest.raises(ConfigError, match=r"vocabulary .*none\.tsv: No such file"):
-        ExtractStage(ExtractConfig(vocabulary=missing)).fingerprints(ctx)
+        DictionaryExtractor(DictionaryParameters(vocabulary=missing)).fingerprints(ctx)
 
 
 def test_the_results_depend_on_what_stands_in_the_vocabulary_and_not_where(tmp_path: Path) -> None:
     def fingerprints(name: str, text: str) -> dict[str, str]:
         (tmp_path / name).write_text("curie\tname\tcategory\tsynonyms\n" + text, encoding="utf-8")
-        stage = ExtractStage(ExtractConfig(vocabulary=tmp_path / name))
-        return dict(stage.fingerprints(context("extract")))
+        extractor = DictionaryExtractor(DictionaryParameters(vocabulary=tmp_path / name))
+        return dict(extractor.fingerprints(context("extract")))
 
     first = fingerprints("one.tsv", "X:1\tGrumps\tbiolink:Disease\t\n")
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from medkg_dagster.domain.documents import UNEXPLAINED
 from medkg_dagster.stage_api import BlockKind, Document, DocumentContext, PayloadFormat, Reference
-from medkg_dagster.stages.extract import ExtractConfig
-from medkg_dagster.stages.extract.stage import ExtractStage
+from medkg_dagster.stages.extract.dictionary import DictionaryParameters
+from medkg_dagster.stages.extract.dictionary_extractor import DictionaryExtractor
 from medkg_dagster.stages.parse import ParseConfig, ParseStage
 from medkg_dagster.stages.parse.study_record import leaves, reason_left_out
 from medkg_dagster_tests.stages.real_payloads import parse_one, studies
@@ -173,7 +173,7 @@ def test_no_claim_is_drawn_from_a_table_of_values() -> None:
     results = json.loads(json.dumps(RESULTS).replace("Appendicitis", "Colitis").replace("Pain", "Melanoma"))
     document = parse(study(resultsSection=results))
 
-    entities, claims = ExtractStage(ExtractConfig()).execute(DocumentContext(), document)
+    entities, claims = DictionaryExtractor(DictionaryParameters()).extract(DocumentContext(), document)
 
     assert {"Aspirin", "Colitis", "Melanoma"} <= {entity.surface for entity in entities}
     assert claims == ()

@@ -1,4 +1,4 @@
-"""The work of the `extract` stage, document by document."""
+"""The extractor `dictionary`: names of a vocabulary in the text, and rules for what is said about them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from medkg_dagster.stage_api import (
     Document,
     DocumentContext,
     Entity,
+    Extraction,
     StageContext,
 )
-from medkg_dagster.stages.extract import ExtractConfig
 from medkg_dagster.stages.extract.claims import sentence_claims
+from medkg_dagster.stages.extract.dictionary import DictionaryParameters
 from medkg_dagster.stages.extract.installed import InstalledMatcher, InstalledVocabulary, installed
 from medkg_dagster.stages.extract.mentions import Matcher, Mention, ShortForms, find_definitions
 from medkg_dagster.stages.extract.pair_features import no_trees
@@ -32,23 +33,23 @@ from medkg_dagster.stages.extract.terms import (
     medicines,
 )
 
-Extracted = tuple[tuple[Entity, ...], tuple[Claim, ...]]
 
-
-class ExtractStage:
+class DictionaryExtractor:
     """Finds entities and claims."""
 
-    def __init__(self, config: ExtractConfig) -> None:
-        self._config = config
+    version = "1"
+
+    def __init__(self, parameters: DictionaryParameters) -> None:
+        self._parameters = parameters
         self._installed: InstalledVocabulary | None = None
 
     @cached_property
     def _vocabulary(self) -> Vocabulary | InstalledVocabulary:
-        return self._installed or load(self._config.vocabulary)
+        return self._installed or load(self._parameters.vocabulary)
 
     @cached_property
     def _matcher(self) -> Matcher | InstalledMatcher:
-        return self._vocabulary.matcher(self._config.min_term_length)
+        return self._vocabulary.matcher(self._parameters.min_term_length)
 
     @cached_property
     def _study_names(self) -> StudyNames:
@@ -61,7 +62,7 @@ class ExtractStage:
             ConfigError: It cannot be used.
         """
         found = self._find_installed(ctx)
-        version = fingerprint(self._config.vocabulary) if found is None else found.version
+        version = fingerprint(self._parameters.vocabulary) if found is None else found.version
         if "vocabulary" not in ctx.described:
             ctx.describe("vocabulary", self._described(found))
             ctx.log.info("looking for what is in the vocabulary: %s", ctx.described["vocabulary"])
@@ -71,8 +72,8 @@ class ExtractStage:
         """Say what is looked with."""
         if found is not None:
             return f"{found.concepts:,} concepts, {found.names:,} names (installed, {found.version})"
-        if self._config.vocabulary is not None:
-            return str(self._config.vocabulary)
+        if self._parameters.vocabulary is not None:
+            return str(self._parameters.vocabulary)
         concepts = len(load(None).concepts)
         return f"{concepts} concepts (oncology sample); `medkg vocab install open` adds some 600,000"
 
@@ -86,20 +87,21 @@ class ExtractStage:
         assert self._matcher is not None
 
     def _find_installed(self, ctx: StageContext) -> InstalledVocabulary | None:
-        return installed(ctx.home) if self._config.vocabulary is None else None
+        return installed(ctx.home) if self._parameters.vocabulary is None else None
 
-    def execute(self, _ctx: DocumentContext, document: Document) -> Extracted:
+    def extract(self, ctx: DocumentContext, document: Document) -> Extraction:
         """Return a document's entities, those of structured fields first, then by offset; and its claims."""
+        del ctx
         sentences = document_sentences(document)
         registered = study_findings(document, self._study_names, sentences)
         mentioned, stated = self._text(document, sentences)
-        if self._config.weigh_pairs and document.source != STUDIES_SOURCE:
+        if self._parameters.weigh_pairs and document.source != STUDIES_SOURCE:
             passages = summary_passages(document, sentences, mentioned)
             trees = self._installed.tree_numbers if self._installed else no_trees
             stated += list(pair_claims(document, passages, stated, trees))
         claims = registered.claims | {claim.id: claim for claim in stated}
         structured = dict.fromkeys((*self._structured(document), *registered.entities.values()))
-        return (*structured, *mentioned), CountedItems(claims.values(), registered.counts)
+        return Extraction((*structured, *mentioned), CountedItems(claims.values(), registered.counts))
 
     def _structured(self, document: Document) -> Iterator[Entity]:
         listed = medicines(document)
@@ -117,13 +119,13 @@ class ExtractStage:
         for place in sentences:
             text = document.text[place.start : place.end]
             mentions = self._matcher.find(text)
-            if self._config.abbreviations:
+            if self._parameters.abbreviations:
                 short_forms.learn(text, find_definitions(text), mentions)
                 mentions = short_forms.apply(text, mentions)
             found = list(self._entities(document, place, text, mentions))
             entities += found
             if is_stating(document, place):
-                claims += sentence_claims(document, place, found, self._config.negation)
+                claims += sentence_claims(document, place, found, self._parameters.negation)
         return entities, claims
 
     def _entities(
@@ -139,5 +141,6 @@ class ExtractStage:
                 start=place.start + mention.start,
                 end=place.start + mention.end,
                 method="dictionary",
-                negated=self._config.negation and is_negated(text, mention.start, mention.end),
+                extractor=f"dictionary {self.version}",
+                negated=self._parameters.negation and is_negated(text, mention.start, mention.end),
             )
