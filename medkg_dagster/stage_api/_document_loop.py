@@ -20,6 +20,7 @@ from medkg_dagster.stage_api._context import (
 )
 from medkg_dagster.stage_api._contract import ScopedState, count_of, execute_stage, handle_output
 from medkg_dagster.stage_api._documents import (
+    DocumentAccount,
     DocumentContext,
     DocumentPart,
     DocumentResult,
@@ -78,6 +79,7 @@ class DocumentOutcome:
         is_left_out: Whether the stage returned None: there is nothing to be done with it.
         is_reused: Whether it was made by an earlier run.
         is_remembered: Whether the same work would come to the same.
+        spent: By name, what the work took.
     """
 
     parts: Mapping[str, DocumentPart] = field(default_factory=dict)
@@ -86,6 +88,7 @@ class DocumentOutcome:
     is_left_out: bool = False
     is_reused: bool = False
     is_remembered: bool = True
+    spent: Mapping[str, float] = field(default_factory=dict)
 
 
 class DocumentWork:
@@ -130,10 +133,15 @@ class DocumentWork:
                     f"stage type {self.metadata.stage_type!r} was given {len(tasks)} documents and returned "
                     f"{_described(outputs)}; a type with `batch` returns a list with one output for each"
                 )
-            return [
+            made = [
                 self._outcome(task, one, output)
                 for task, one, output in zip(tasks, inputs, outputs, strict=True)
             ]
+            account = self._take_account()
+            if account.is_open:
+                made = [replace(one, is_remembered=False) for one in made]
+            # What is spent is shown by this run alone, so any of them can stand for all.
+            return [_accounted(made[0], account), *made[1:]]
         except Exception as error:  # noqa: BLE001 - what is no document's fault is raised again
             if len(tasks) == 1 and is_of_document(error):
                 fault = judge_fault(self.ctx.stage, tasks[0].document_id, error)
@@ -147,9 +155,17 @@ class DocumentWork:
         try:
             inputs = _inputs(task)
             output = execute_stage(self.metadata, self.stage, self._context, inputs)
-            return self._outcome(task, inputs, output)
+            return _accounted(self._outcome(task, inputs, output), self._take_account())
         except Exception as error:  # noqa: BLE001 - one bad document must not stop the batch; `judge_fault` judges
-            return DocumentOutcome(fault=judge_fault(self.ctx.stage, task.document_id, error))
+            fault = judge_fault(self.ctx.stage, task.document_id, error)
+            return DocumentOutcome(fault=fault, spent=dict(self._take_account().spent))
+
+    def _take_account(self) -> DocumentAccount:
+        """Return what was told of the work since the last time."""
+        account = self._context.account
+        if account.spent or account.is_open:
+            self._context = replace(self._context, account=DocumentAccount())
+        return account
 
     def _outcome(self, task: DocumentTask, inputs: Mapping[str, Any], output: Any) -> DocumentOutcome:
         if output is None:
@@ -308,11 +324,28 @@ def run_documents(
     ctx.describe("reused", reused)
     if left_out := sum(outcome.is_left_out for outcome in finished):
         ctx.describe("left_out", left_out)
+    _describe_spent(ctx, finished)
     state = {
         key: DocumentValues([outcome.parts[key] for outcome in made], metadata.state_types[key])
         for key in metadata.state_keys
     }
     return state, sum(outcome.count for outcome in made)
+
+
+def _accounted(outcome: DocumentOutcome, account: DocumentAccount) -> DocumentOutcome:
+    if not account.spent and not account.is_open:
+        return outcome
+    return replace(outcome, spent=account.spent, is_remembered=not account.is_open)
+
+
+def _describe_spent(ctx: StageContext, outcomes: Sequence[DocumentOutcome]) -> None:
+    """Show what was spent on the documents that were worked on."""
+    totals: dict[str, float] = {}
+    for outcome in outcomes:
+        for name, amount in outcome.spent.items():
+            totals[name] = totals.get(name, 0) + amount
+    for name in sorted(totals):
+        ctx.describe(name, totals[name] if isinstance(totals[name], int) else round(totals[name], 3))
 
 
 def _conclude(

@@ -88,6 +88,19 @@ class DocumentValues:
         return join_parts(self.value_type, [part.load() for part in self.parts])
 
 
+@dataclass(slots=True)
+class DocumentAccount:
+    """What a stage tells of the work on a document, beside its output.
+
+    Attributes:
+        spent: By name, what the work took.
+        is_open: Whether the work is to be done again in the next run.
+    """
+
+    spent: dict[str, float] = field(default_factory=dict)
+    is_open: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class DocumentContext:
     """The surroundings of the work on one document: nothing that could change its result unseen.
@@ -96,15 +109,32 @@ class DocumentContext:
         log: Where the stage logs.
         calls: Makes calls to other services as the stage's resilience policy allows.
         home: The folder for all data, for `file` alone.
+        account: What `spend` and `leave_open` were told of this document.
     """
 
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("medkg.stage"))
     calls: ExternalCalls = field(default_factory=ExternalCalls)
     home: Path = field(default=Path(), repr=False)
+    account: DocumentAccount = field(default_factory=DocumentAccount, repr=False)
 
     def file(self, downloaded: DownloadedFile) -> Path:
         """Return where a downloaded file lies; what a converter left beside it counts as an input too."""
         return self.home / downloaded.path
+
+    def spend(self, name: str, amount: float) -> None:
+        """Count what the work takes; the sum over what was worked on in this run is shown.
+
+        What came of the document is counted by `CountedItems`.
+
+        Args:
+            name: What is spent, for example `tokens`.
+            amount: How much.
+        """
+        self.account.spent[name] = self.account.spent.get(name, 0) + amount
+
+    def leave_open(self) -> None:
+        """Say that the next run is to do the work again, because a part of it could not be done now."""
+        self.account.is_open = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,17 @@ class Secret:
         remember(value, self.env)
         return value
 
+    def reveal_key(self) -> str:
+        """Return the value where it can be sent as a key in a header.
+
+        Raises:
+            ConfigError: The variable is not set or empty, or holds characters that no key has.
+        """
+        key = self.reveal()
+        if not key.isascii() or not key.isprintable():
+            raise ConfigError(f"the environment variable {self.env} holds characters no API key has")
+        return key
+
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         del source, handler

@@ -101,9 +101,14 @@ class Words:
         self.config = config
         self.worked: list[str] = []
 
-    def execute(self, _ctx: DocumentContext, document: Document) -> tuple[Word, ...]:
+    def execute(self, ctx: DocumentContext, document: Document) -> tuple[Word, ...]:
         self.worked.append(document.id)
-        return split(self.config.mark, document)
+        words = split(self.config.mark, document)
+        if words[0].text in {"spending", "open"}:
+            ctx.spend("tokens", len(words))
+        if words[0].text == "open":
+            ctx.leave_open()
+        return words
 
 
 class BatchWords(Words):

@@ -151,6 +151,14 @@ def test_a_batch_with_a_fault_is_looked_through_and_the_fault_told_each_time(tmp
         assert [one.document_id for one in job.ctx.quarantined] == ["document 1"]
 
 
+def test_a_batch_with_open_work_is_looked_through(tmp_path: Path) -> None:
+    job = Job(tmp_path)
+    for computed in (2, 1):
+        assert job.run("one", "open") == ["one", "open"]
+        assert not job.is_whole
+        assert (job.ctx.described["computed"], job.ctx.described["tokens"]) == (computed, 1)
+
+
 def test_what_is_gone_is_done_again(job: Job) -> None:
     gone = [path for path in (job.home / "shards").rglob("*.shard") if "inputs" not in path.parts]
     assert gone

@@ -53,7 +53,8 @@ def faults_of(outcomes: dict[str, DocumentOutcome]) -> dict[str, tuple[str, str]
 
 
 def test_two_workers_give_what_none_gives(tmp_path: Path) -> None:
-    values = stored(tmp_path, *(f"text {n}" if n % 7 else f"broken {n}" for n in range(MANY)))
+    first = ("broken", "text", "spending", "open", "text", "text", "text")
+    values = stored(tmp_path, *(f"{first[n % 7]} {n}" for n in range(MANY)))
 
     there = outcomes_of(workers(2), values, tmp_path)
     here = outcomes_of(InOrder(), values, tmp_path)
@@ -63,7 +64,9 @@ def test_two_workers_give_what_none_gives(tmp_path: Path) -> None:
             (key, part.document_id, part.version, part.header, part.load())
             for key, part in outcome.parts.items()
         ]
-        return parts, outcome.count, outcome.fault and (outcome.fault.document_id, outcome.fault.message)
+        fault = outcome.fault and (outcome.fault.document_id, outcome.fault.message)
+        told = (outcome.spent, outcome.is_remembered)
+        return parts, outcome.count, fault, told
 
     assert {name: seen(there[name]) for name in here} == {name: seen(here[name]) for name in here}
     assert len(there) == MANY

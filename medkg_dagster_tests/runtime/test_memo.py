@@ -245,6 +245,25 @@ def test_a_limit_that_was_broken_is_tried_again(tmp_path: Path) -> None:
     assert second.texts == ["one", "two", "three", "four"]
 
 
+def test_what_was_spent_is_shown_by_the_run_that_spent_it(tmp_path: Path) -> None:
+    texts = ("spending one two", "three")
+    first = Run(tmp_path, documents(tmp_path, *texts))
+    second = Run(tmp_path, documents(tmp_path, *texts, "spending four"))
+    third = Run(tmp_path, documents(tmp_path, *texts))
+
+    assert [run.ctx.described.get("tokens") for run in (first, second, third)] == [3, 2, None]
+
+
+def test_work_that_was_left_open_is_done_again_and_its_result_used_meanwhile(tmp_path: Path) -> None:
+    texts = ("one", "open six")
+    first = Run(tmp_path, documents(tmp_path, *texts))
+    second = Run(tmp_path, documents(tmp_path, *texts))
+
+    assert first.texts == second.texts == ["one", "open", "six"]
+    assert second.worked == ["document 1"]
+    assert first.ctx.quarantined == second.ctx.quarantined == []
+
+
 def test_what_was_done_before_an_error_need_not_be_done_again(tmp_path: Path) -> None:
     class Stopped(Words):
         def execute(self, ctx: Any, document: Document) -> Any:

@@ -118,6 +118,30 @@ def test_a_document_that_nothing_comes_of_is_left_out_and_counted() -> None:
     assert (ctx.described["left_out"], ctx.succeeded, ctx.quarantined) == (1, 2, [])
 
 
+def test_what_is_spent_is_summed_up_and_shown_also_of_a_document_that_is_set_aside() -> None:
+    def spending(ctx: DocumentContext, document: Document) -> Any:
+        ctx.spend("seconds", 0.25)
+        ctx.spend("calls", 1)
+        ctx.spend("calls", 1)
+        return split_one(ctx, document)
+
+    ctx = context()
+    work(Work(spending), {"document": documents("one two", "broken", "three")}, ctx)
+
+    assert (ctx.described["seconds"], ctx.described["calls"]) == (0.75, 6)
+
+
+def test_what_is_spent_on_several_documents_at_once_is_shown() -> None:
+    def spending(ctx: DocumentContext, document: Sequence[Document]) -> Any:
+        ctx.spend("calls", 1)
+        return [split_one(ctx, one) for one in document]
+
+    ctx = context()
+    work(Work(spending), {"document": documents("one", "two", "three")}, ctx, batch=2)
+
+    assert ctx.described["calls"] == 2
+
+
 def test_a_document_without_items_is_made_and_not_left_out() -> None:
     ctx = context()
 

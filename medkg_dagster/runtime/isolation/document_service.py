@@ -169,11 +169,10 @@ class DocumentService:
                 offset += part.length
                 about = (part.document_id, part.version, part.header)
                 parts[key] = EncodedPart(*about, key, types[key], piece)
-            said = {"is_left_out": document.is_left_out, "is_remembered": document.is_remembered}
-            done.append((task, DocumentOutcome(parts, document.count, document.fault, **said)))
+            done.append((task, document.outcome(parts)))
         self.put(done)
         self.process.is_spent |= worked.has_grown
-        return all(one.is_remembered for one in worked.documents)
+        return not any(one.broke_a_limit for one in worked.documents)
 
     def _learn_pace(self, number: int) -> None:
         now = time.monotonic()

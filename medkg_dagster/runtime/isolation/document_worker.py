@@ -108,7 +108,7 @@ class _Worker:
         os.write(self._begun, b".")
         made = self._made(work, tasks)
         self._results.add(made)
-        if not all(document.is_remembered for document, _ in made):
+        if any(document.broke_a_limit for document, _ in made):
             # Memory that was taken to its limit is not to be trusted with the next document.
             self._results.send()
             os._exit(0)
@@ -227,6 +227,7 @@ def _document(outcome: DocumentOutcome, parts: dict[str, MadePart]) -> MadeDocum
         fault=redacted(outcome.fault),
         is_left_out=outcome.is_left_out,
         is_remembered=outcome.is_remembered,
+        spent=dict(outcome.spent),
     )
 
 

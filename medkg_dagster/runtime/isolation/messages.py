@@ -11,7 +11,7 @@ import functools
 import json
 import struct
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, TypeAdapter, ValidationError
@@ -27,8 +27,9 @@ from medkg_dagster.errors import (
 )
 from medkg_dagster.io.faults import may_pass
 from medkg_dagster.plugins import PluginPolicy, Replacement
-from medkg_dagster.stage_api import QuarantinedDocument
+from medkg_dagster.stage_api import DocumentPart, QuarantinedDocument
 from medkg_dagster.stage_api._context import Described
+from medkg_dagster.stage_api._document_loop import DocumentOutcome
 from medkg_dagster.stage_api._redaction import redact, redacted, text_of
 
 _HEAD = struct.Struct("!4sIQ")
@@ -242,6 +243,23 @@ class MadeDocument(_Message):
     fault: QuarantinedDocument | None
     is_left_out: bool
     is_remembered: bool
+    spent: dict[str, int | float] = {}
+
+    @property
+    def broke_a_limit(self) -> bool:
+        """Whether its process was at a limit, and is not to be trusted with the next document."""
+        return self.fault is not None and not self.is_remembered
+
+    def outcome(self, parts: Mapping[str, DocumentPart]) -> DocumentOutcome:
+        """Return what came of it, given its parts."""
+        return DocumentOutcome(
+            parts,
+            self.count,
+            self.fault,
+            is_left_out=self.is_left_out,
+            is_remembered=self.is_remembered,
+            spent=self.spent,
+        )
 
 
 class Worked(_Message):

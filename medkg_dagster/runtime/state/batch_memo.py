@@ -61,7 +61,7 @@ class BatchMemo:
         """Have the batch remembered with the state that is to be stored."""
         account = self.engine.account
         account.count = outcome.output_count
-        if ctx.quarantined or ctx.described.get("left_out"):
+        if ctx.quarantined or ctx.described.get("left_out") or account.is_open:
             account.batch = ""
 
     def _name(self, stage: Stage, ctx: StageContext, inputs: Mapping[str, Any]) -> str:

@@ -86,6 +86,7 @@ class MemoEngine:
             }
         try:
             for task, outcome in self.inner.run(work, left):
+                self.account.is_open |= not outcome.is_remembered
                 yield task, memo.keep(keys[task.position], outcome)
         finally:
             # What was done before an error or an interrupt need not be done again.

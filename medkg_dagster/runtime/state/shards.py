@@ -7,7 +7,7 @@ folder are also the memory of that work.
 import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -256,7 +256,7 @@ class Memo:
         if outcome.is_remembered:
             shard.records[_name_of(key)] = record
         self._close_if_full()
-        return DocumentOutcome(parts, outcome.count, outcome.fault, is_left_out=outcome.is_left_out)
+        return replace(outcome, parts=parts)
 
     def keep_part(self, part: MemoryPart) -> StoredPart:
         """Write a document's part of a value; one that is in a shard already stays there.

@@ -59,6 +59,7 @@ class WorkAccount:
         depends_on: The same by what it is: the hash of each.
         documents: By document the hash of its inputs, and whether what was made before is used.
         batch: The hash of all that the whole of the work depends on, where something came of every document.
+        is_open: Whether the next run has to do work on a document again.
         count: What the stage's counter says of the whole.
         stored: What an earlier run has written, where all of its work is used.
     """
@@ -68,6 +69,7 @@ class WorkAccount:
     depends_on: dict[str, str] = field(default_factory=dict)
     documents: dict[str, tuple[str, bool]] = field(default_factory=dict)
     batch: str = ""
+    is_open: bool = False
     count: int = 0
     stored: Sequence[tuple[str, bytes]] = ()
 
