@@ -93,7 +93,7 @@ def _print(pruned: Pruned, memo_bytes: int, *, dry_run: bool) -> None:
     gone = {
         "state of jobs that the ledger does not know": pruned.archives,
         "shards that no job needs, not used lately": pruned.shards,
-        f"shards beyond the {memo_bytes:,} bytes that may be remembered": pruned.over_budget,
+        f"shards and answers beyond the {memo_bytes:,} bytes that may be remembered": pruned.over_budget,
         "left by kills, or damaged": pruned.leftovers,
     }
     rows = [*map(_row, gone, gone.values())]
@@ -101,7 +101,10 @@ def _print(pruned: Pruned, memo_bytes: int, *, dry_run: bool) -> None:
     echo_table((header, "FILES", "BYTES"), [row for row in rows if row[1] != "0"])
     if not any(amount.files for amount in gone.values()):
         click.echo("nothing to remove")
-    kept = {"shards that jobs need": pruned.needed, "shards that are remembered": pruned.remembered}
+    kept = {
+        "shards that jobs need": pruned.needed,
+        "shards and answers that are remembered": pruned.remembered,
+    }
     echo_table(("STAYS", "FILES", "BYTES"), [*map(_row, kept, kept.values())])
     if pruned.running:
         click.echo(f"{pruned.running} steps are at work; what they have used stays")

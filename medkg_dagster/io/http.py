@@ -70,6 +70,10 @@ class PassingFaultError(Exception):
         self.wait = wait
 
 
+class OversizedReplyError(PermanentSourceError):
+    """A reply has more bytes than it may have."""
+
+
 class HttpClient:
     """Asks for small replies, never faster than it may, and again where a fault may pass.
 
@@ -83,6 +87,8 @@ class HttpClient:
         max_redirects: Redirects to follow; with 0 nothing is sent to another host than the one named.
         passing: Statuses of this service that may pass, besides those of `status_may_pass`.
         secret: Sent as a bearer token; never part of a message.
+        longest: Seconds for one attempt as a whole, for a server that keeps on sending; None for no limit.
+        max_bytes: The most bytes of a reply.
         sleep: Waits; exchanged in tests.
         clock: Monotonic seconds; exchanged in tests.
     """
@@ -98,6 +104,8 @@ class HttpClient:
         max_redirects: int = 0,
         passing: frozenset[int] = frozenset(),
         secret: str | None = None,
+        longest: float | None = None,
+        max_bytes: int = MAX_REPLY_BYTES,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -108,6 +116,8 @@ class HttpClient:
         self._log = log
         self._guard = guard
         self._passing = passing
+        self._longest = longest
+        self._max_bytes = max_bytes
         self._secret = secret
         self._sleep = sleep
         self._clock = clock
@@ -194,6 +204,7 @@ class HttpClient:
         import httpx
 
         address = str(request.url)
+        began = self._clock()
         try:
             with contextlib.closing(self._client.send(request, stream=True)) as response:
                 if request.url.scheme == "https" and response.url.scheme != "https":
@@ -208,7 +219,7 @@ class HttpClient:
                     raise PassingFaultError(f"status {status}", wait)
                 if status != httpx.codes.OK:
                     raise PermanentSourceError(f"{address}: status {status}{self._quoted(response)}")
-                return _body(address, response)
+                return self._body(address, response, began)
         except httpx.TimeoutException as error:
             raise PassingFaultError(f"no answer in time ({type(error).__name__})") from error
         except (httpx.TooManyRedirects, httpx.UnsupportedProtocol, httpx.DecodingError) as error:
@@ -218,22 +229,23 @@ class HttpClient:
             said = type(error).__name__ if self._secret else error or type(error).__name__
             raise PassingFaultError(f"the connection failed: {said}") from error
 
+    def _body(self, address: str, response: httpx.Response, began: float) -> bytes:
+        content = bytearray()
+        for part in response.iter_bytes():
+            content += part
+            if len(content) > self._max_bytes:
+                raise OversizedReplyError(
+                    f"{address}: a reply of more than {self._max_bytes} bytes; ask for less at once"
+                )
+            if self._longest is not None and self._clock() - began > self._longest:
+                raise PassingFaultError(f"the reply is not whole after {self._longest:g} s")
+        return bytes(content)
+
     def _quoted(self, response: httpx.Response) -> str:
         # Services quote requests in their errors, some the key with them.
         said = response.read()[:2000].decode("utf-8", "replace")
         said = (said.replace(self._secret, "***") if self._secret else said)[:300].strip()
         return f", the service says: {said}" if said else ""
-
-
-def _body(address: str, response: httpx.Response) -> bytes:
-    content = bytearray()
-    for part in response.iter_bytes():
-        content += part
-        if len(content) > MAX_REPLY_BYTES:
-            raise PermanentSourceError(
-                f"{address}: a reply of more than {MAX_REPLY_BYTES} bytes; ask for less at once"
-            )
-    return bytes(content)
 
 
 def _understood(address: str, content: bytes, read: Callable[[str, bytes], R]) -> R:

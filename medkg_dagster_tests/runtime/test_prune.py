@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from medkg_dagster.errors import StateError
+from medkg_dagster.io.kept_answers import KeptAnswers
 from medkg_dagster.runtime.state.archives import archive_state, find_archives
 from medkg_dagster.runtime.state.leases import LEASES, leased
 from medkg_dagster.runtime.state.work_account import WorkAccount
@@ -105,13 +106,30 @@ def test_of_what_is_remembered_what_was_used_last_stays_within_the_budget(deploy
     assert deployment.remembers("one", "two", "three", "needed") == ["one", "three", "needed"]
 
 
+def test_answers_of_services_go_for_nothing_but_the_budget_those_used_longest_ago_first(
+    deployment: Deployment,
+) -> None:
+    answers = KeptAnswers(deployment.home)
+    for number in range(3):
+        answers.keep("http://x/", {"number": number}, b"answer")
+    deployment.age()
+    answers.find("http://x/", {"number": 1})
+
+    pruned = deployment.prune(), deployment.prune(memo_bytes=len(b"answer"))
+
+    assert [one.over_budget.files for one in pruned] == [0, 2]
+    assert [answers.find("http://x/", {"number": number}) for number in range(3)] == [None, b"answer", None]
+
+
 def test_what_kills_have_left_goes_when_it_is_old(deployment: Deployment) -> None:
     deployment.run("job", "one")
     left = [
         deployment.shards / ".x.shard.0.partial",
         deployment.shards / "x.damaged",
         deployment.archive("job").with_name(".x.state.zip.0.partial"),
+        deployment.home / "answers" / ".x.json.0.partial",
     ]
+    left[-1].parent.mkdir()
     for path in left:
         path.touch()
     assert deployment.prune().leftovers.files == 0

@@ -7,13 +7,13 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from medkg_dagster.adapters.embedders import model_name, of_unit_length
 from medkg_dagster.errors import ConfigError, PermanentSourceError
+from medkg_dagster.io.service_addresses import check_base_url
 from medkg_dagster.stage_api import Config, Extension, ExtensionKind, ExternalCalls, Secret
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _IDENTITY = {"base_url", "model", "dimensions", "api_key"}
-_LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class OpenAIParameters(Config):
@@ -56,13 +55,7 @@ class OpenAIParameters(Config):
     @model_validator(mode="after")
     def _check_url(self) -> Self:
         """Refuse addresses that hold or would give away a secret."""
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("base_url must begin with http:// or https:// and name a host")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("base_url must hold no credentials, query or fragment; use api_key")
-        if parts.scheme == "http" and self.api_key and parts.hostname not in _LOCAL_HOSTS:
-            raise ValueError("base_url must be https:// where an API key is sent; or set api_key: null")
+        check_base_url(self.base_url, sends_key=self.api_key is not None)
         return self
 
 
@@ -178,12 +171,9 @@ def _read_key(secret: Secret | None) -> str | None:
     if secret is None:
         return None
     try:
-        key = secret.reveal()
+        return secret.reveal_key()
     except ConfigError as error:
         raise ConfigError(f"openai: {error}, or set api_key: null for a service without a key") from error
-    if not key.isascii() or not key.isprintable():
-        raise ConfigError(f"openai: the environment variable {secret.env} holds characters no API key has")
-    return key
 
 
 OPENAI = Extension(

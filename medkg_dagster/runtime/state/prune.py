@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from medkg_dagster.errors import StateError
+from medkg_dagster.io.kept_answers import ANSWERS
+from medkg_dagster.io.kept_answers import SUFFIX as ANSWER
 from medkg_dagster.runtime.state.archives import EXTENSION, shards_of
 from medkg_dagster.runtime.state.leases import LEASES, read_leases
 from medkg_dagster.runtime.state.removal import ASIDE, bring_back, place_of, remove_unused
@@ -45,10 +47,11 @@ class Pruned:
     Attributes:
         archives: Removed: what stages wrote for jobs that are none any more.
         shards: Removed: shards that no job needs and no work has used within the grace period.
-        over_budget: Removed: more of them, those used last, because they are more than the memory may hold.
+        over_budget: Removed: more of them, and answers of services, those used longest ago, because they are
+            more than the memory may hold.
         leftovers: Removed: what kills have left, and damaged shards.
         needed: Shards that the state of a job needs.
-        remembered: Shards that no job needs and that work may use again.
+        remembered: Shards that no job needs, and answers of services, that work may use again.
         unreadable: Archives that are damaged; what they need is not known and does not stay for them.
         running: Steps that are at work; what they have used stays.
     """
@@ -120,7 +123,7 @@ class _Prune:
 
     def run(self, is_job: Callable[[str, str], bool], memo_bytes: int) -> Pruned:
         needed = self._needed(is_job)
-        remembered = self._shards(needed)
+        remembered = [*self._shards(needed), *self._answers()]
         self._keep_to(memo_bytes, remembered)
         if not self._is_dry:
             for path in self._ended:
@@ -165,6 +168,14 @@ class _Prune:
             else:
                 remembered.append(found)
         return remembered
+
+    def _answers(self) -> Iterator[_Found]:
+        """Yield the answers of services, which no archive needs; they cost more than shards to have again."""
+        for found in _files(self._home / ANSWERS):
+            if found.path.suffix == ANSWER:
+                yield found
+            else:
+                self._leftover(found)
 
     def _keep_to(self, memo_bytes: int, remembered: list[_Found]) -> None:
         """Remove what was used longest ago until the rest is no larger than it may be."""

@@ -25,7 +25,10 @@ class ExtractConfig(Config):
 
     extractor: str = Field(
         default="dictionary",
-        description="The extractor: `dictionary` (names of a vocabulary, and rules).",
+        description=(
+            "The extractor: `dictionary` (names of a vocabulary, and rules) or `llm` (a model behind an "
+            "OpenAI-compatible endpoint)."
+        ),
     )
     params: dict[str, Any] = Field(
         default_factory=dict,

@@ -32,6 +32,7 @@ from medkg_dagster.stages.extract.terms import (
     load,
     medicines,
 )
+from medkg_dagster.vocabulary.concepts import Concept
 
 
 class DictionaryExtractor:
@@ -88,6 +89,10 @@ class DictionaryExtractor:
 
     def _find_installed(self, ctx: StageContext) -> InstalledVocabulary | None:
         return installed(ctx.home) if self._parameters.vocabulary is None else None
+
+    def concept(self, name: str) -> Concept | None:
+        """Return the likeliest concept with this name, in any case."""
+        return self._vocabulary.by_name(name)
 
     def extract(self, ctx: DocumentContext, document: Document) -> Extraction:
         """Return a document's entities, those of structured fields first, then by offset; and its claims."""
