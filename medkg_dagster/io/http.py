@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -17,6 +18,8 @@ from medkg_dagster.errors import DocumentError, PermanentSourceError, SourceErro
 from medkg_dagster.io.faults import status_may_pass
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 R = TypeVar("R")
@@ -60,6 +63,14 @@ class Guard(Protocol):
 
     def call(self, service: str, work: Callable[[], R]) -> R:
         """Make a call when it is its turn, and return what it returns."""
+
+
+@functools.cache
+def _certificates() -> ssl.SSLContext:
+    """Return what servers are checked by; to read it takes longer than a small request."""
+    import httpx
+
+    return httpx.create_ssl_context()
 
 
 class PassingFaultError(Exception):
@@ -125,6 +136,7 @@ class HttpClient:
         agent = f"{user_agent()} (python-httpx/{httpx.__version__})"
         self._client = httpx.Client(
             timeout=timeout,
+            verify=_certificates(),
             follow_redirects=max_redirects > 0,
             max_redirects=max_redirects,
             headers={"User-Agent": agent, "Accept": "application/json"}
