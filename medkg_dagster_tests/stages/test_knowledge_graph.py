@@ -112,6 +112,22 @@ def test_a_document_is_a_node_of_the_model_with_its_other_identifiers_and_its_li
 
 
 @pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("biolink:NamedThing", "biolink:Disease"),
+        ("biolink:DiseaseOrPhenotypicFeature", "biolink:Disease"),
+        ("biolink:ChemicalEntity", "biolink:ChemicalEntity"),
+    ],
+)
+def test_a_descriptor_is_what_the_tree_of_mesh_says_where_that_is_more_exact(
+    tmp_path: Path, said: str, shown: str
+) -> None:
+    written(tmp_path, "MESH:D007951", said, "biolink:associated_with")
+
+    assert {e.node.category[0] for e in neighbours(tmp_path, "MESH:D008545") if not e.outgoing} >= {shown}
+
+
+@pytest.mark.parametrize(
     ("study_type", "category"),
     [
         ("INTERVENTIONAL", "biolink:ClinicalTrial"),

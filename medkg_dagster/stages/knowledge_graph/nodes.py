@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from medkg_dagster.domain.biolink import NAMED_THING, categories, document_curies, node_categories
 from medkg_dagster.stage_api import Document, Entity, Node
+from medkg_dagster.vocabulary.mesh_descriptors import descriptor_category
 
 if TYPE_CHECKING:
     from medkg_dagster.stages.knowledge_graph.descriptions import Descriptions
@@ -60,13 +61,19 @@ def concept_nodes(entities: Iterable[Entity], descriptions: Descriptions) -> lis
             Node(
                 id=curie,
                 name=name,
-                category=node_categories(curie, category),
+                category=node_categories(curie, _exact(curie, category)),
                 synonyms=tuple(dict.fromkeys(other for other in known.synonyms if other != name)),
                 equivalents=known.equivalents,
                 sources=known.sources,
             )
         )
     return nodes
+
+
+def _exact(curie: str, category: str) -> str:
+    """Return what MeSH's tree says a descriptor is, where that is more exact than what is said of it."""
+    found = descriptor_category(curie)
+    return found if found is not None and category in categories(found) else category
 
 
 def merge_nodes(nodes: Iterable[Node]) -> tuple[Node, ...]:
