@@ -150,7 +150,8 @@ SLOTS = frozenset(
         *("id", "category", "name", "synonym", "equivalent_identifiers", "provided_by", "license"),
         *("publication_type", "subject", "predicate", "object", "negated", "qualified_predicate"),
         *("object_aspect_qualifier", "object_direction_qualifier", "original_predicate", "publications"),
-        *("primary_knowledge_source", "aggregator_knowledge_source", "supporting_data_source"),
+        *("primary_knowledge_source", "aggregator_knowledge_source", "supporting_data_source", "sources"),
+        *("resource_id", "resource_role", "upstream_resource_ids"),
         *("knowledge_level", "agent_type", "supporting_text", "has_evidence", "evidence_count"),
         *("has_count", "has_total", "has_percentage", "p_value", "effect_type", "effect_size"),
     }

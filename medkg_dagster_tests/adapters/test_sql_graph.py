@@ -208,6 +208,33 @@ def test_a_node_is_found_by_its_other_names_and_identifiers_where_none_has_them_
     assert store.find("bms-936558") == ()
 
 
+def test_an_exported_edge_says_who_read_it_where_or_whom_it_is_taken_from(
+    store: SqlGraph, tmp_path: Path
+) -> None:
+    origin = {"data_source": "infores:pmc"}
+    asserted = origin | {"primary_knowledge_source": "infores:clinicaltrials"}
+    edges = [
+        edge("e1", DRUG, DISEASE).model_copy(update=origin),
+        edge("e2", DRUG, OTHER).model_copy(update=asserted),
+    ]
+    store.upsert(["PMID:1"], said(["PMID:1"]), edges)
+
+    for file in store.export_kgx(tmp_path)[1:]:
+        records = [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n")[:-1]]
+        mined, taken = sorted(records, key=lambda record: record["object"] != DISEASE.id)
+        assert [(each["resource_id"], each["resource_role"]) for each in mined["sources"]] == [
+            ("infores:medkg", "primary_knowledge_source"),
+            ("infores:pmc", "supporting_data_source"),
+        ]
+        assert mined["sources"][0]["upstream_resource_ids"] == ["infores:pmc"]
+        assert [(each["resource_id"], each["resource_role"]) for each in taken["sources"]] == [
+            ("infores:clinicaltrials", "primary_knowledge_source"),
+            ("infores:medkg", "aggregator_knowledge_source"),
+        ]
+        assert taken["aggregator_knowledge_source"] == ["infores:medkg"]
+        assert "aggregator_knowledge_source" not in mined
+
+
 def test_a_failed_export_leaves_the_old_file_and_no_other(store: SqlGraph, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
 

@@ -86,7 +86,7 @@ def test_claims_and_mentions_become_edges_with_evidence(tmp_path: Path) -> None:
     assert claim.edge.supporting_text == "Ipilimumab caused colitis."
     assert (mention.edge.predicate, mention.node.name) == ("biolink:mentions", "Article 1")
     assert mention.edge.supporting_text == "Ipilimumab caused colitis."
-    assert mention.node.category[0] == "biolink:Article"
+    assert mention.node.category[0] == "biolink:Publication"
 
 
 def test_a_document_is_a_node_of_the_model_with_its_other_identifiers_and_its_licence(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_document_is_a_node_of_the_model_with_its_other_identifiers_and_its_li
         (claim,) = [
             e.edge for e in graph.neighbours("MESH:D003092", 9) if e.edge.predicate == "biolink:causes"
         ]
-    assert node.category == categories("biolink:Article")
+    assert node.category == categories("biolink:Publication")
     assert node.equivalents == ("doi:10.1000/abc", "PMC:5")
     assert (node.licence, node.document_id, node.sources) == ("CC BY 4.0", "PMCID:PMC5", ("infores:pubmed",))
     assert (claim.publications, claim.document_id, claim.licence) == (("PMID:77",), "PMCID:PMC5", "CC BY 4.0")
@@ -229,7 +229,7 @@ def test_a_document_cites_the_works_of_its_references_that_have_an_identifier(tm
 
     found = neighbours(tmp_path, "PMID:1")
     assert [(e.node.id, e.node.name, e.node.category[0]) for e in found] == [
-        ("PMID:2", "Two", "biolink:Article"),
+        ("PMID:2", "Two", "biolink:Publication"),
         ("doi:10.1000/three", "B. Three. 2021.", "biolink:Publication"),
     ]
     assert {(e.edge.predicate, e.edge.original_predicate, e.outgoing) for e in found} == {

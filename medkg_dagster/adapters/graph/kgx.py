@@ -40,9 +40,8 @@ def node_record(node: Node) -> dict[str, Any]:
     """Return a node as slots of the Biolink Model."""
     record: dict[str, Any] = {"id": node.id, "category": list(node.category), "name": node.name}
     if "biolink:Publication" in node.category:
-        record["publication_type"] = [
-            "fabio:Article" if "biolink:Article" in node.category else "fabio:Expression"
-        ]
+        is_article = any(curie.startswith(("PMID:", "PMC:")) for curie in (node.id, *node.equivalents))
+        record["publication_type"] = ["fabio:Article" if is_article else "fabio:Expression"]
     for slot, values in (
         ("synonym", node.synonyms),
         ("equivalent_identifiers", node.equivalents),
@@ -51,7 +50,9 @@ def node_record(node: Node) -> dict[str, Any]:
         if values:
             record[slot] = list(values)
     if node.document_id is not None:
-        record |= {"license": node.licence or NOT_STATED, "document": node.document_id}
+        record["document"] = node.document_id
+        if "biolink:Publication" in node.category:
+            record["license"] = node.licence or NOT_STATED
     return {**record, **mark(synthetic=node.synthetic)}
 
 
@@ -109,14 +110,29 @@ def aggregated_record(edge: AggregatedEdge) -> dict[str, Any]:
 
 
 def _sources(edge: Edge | AggregatedEdge, origins: Sequence[str]) -> dict[str, Any]:
-    """Return who says what an edge says: read in a text of another resource, or taken over from one."""
-    mined = edge.primary_knowledge_source == OWN_SOURCE
-    origin = {"supporting_data_source": list(origins)} if origins else {}
+    """Return who says what an edge says: read in a text of other resources, or taken over from one."""
+    primary = edge.primary_knowledge_source
+    mined = primary == OWN_SOURCE
+    upstream = sorted(set(origins) - {primary}) if mined else []
+    retrieved = [_retrieved(primary, "primary_knowledge_source", upstream)]
+    retrieved += [_retrieved(origin, "supporting_data_source", []) for origin in upstream]
+    if not mined:
+        retrieved.append(_retrieved(OWN_SOURCE, "aggregator_knowledge_source", [primary]))
     return {
-        "primary_knowledge_source": edge.primary_knowledge_source,
-        **(origin if mined else {"aggregator_knowledge_source": [OWN_SOURCE]}),
+        "primary_knowledge_source": primary,
+        **({} if mined else {"aggregator_knowledge_source": [OWN_SOURCE]}),
+        "sources": retrieved,
         "knowledge_level": edge.knowledge_level,
         "agent_type": edge.agent_type,
+    }
+
+
+def _retrieved(resource: str, role: str, upstream: Sequence[str]) -> dict[str, Any]:
+    return {
+        "id": resource,
+        "resource_id": resource,
+        "resource_role": role,
+        "upstream_resource_ids": list(upstream),
     }
 
 

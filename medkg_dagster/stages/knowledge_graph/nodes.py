@@ -41,14 +41,13 @@ def document_node(name: str, document: Document | None) -> Node:
 
 
 def publication_categories(curies: Sequence[str]) -> tuple[str, ...]:
-    """Return the categories of a work, which its identifiers tell.
+    """Return the categories of a work.
 
-    The model has no prefix for a text without an identifier: that is a thing, and no more can be said.
+    The model wants of an article what it is published in, which is not known here. It has no prefix for a
+    text without an identifier: that is a thing, and no more can be said.
     """
-    prefixes = {curie.partition(":")[0] for curie in curies}
-    if prefixes & {"PMID", "PMC"}:
-        return categories("biolink:Article")
-    return categories("biolink:Publication" if "doi" in prefixes else NAMED_THING)
+    is_known = any(curie.startswith(("PMID:", "PMC:", "doi:")) for curie in curies)
+    return categories("biolink:Publication" if is_known else NAMED_THING)
 
 
 def concept_nodes(entities: Iterable[Entity], descriptions: Descriptions) -> list[Node]:

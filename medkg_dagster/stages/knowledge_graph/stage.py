@@ -20,7 +20,7 @@ from medkg_dagster.stages.knowledge_graph.descriptions import Descriptions, desc
 from medkg_dagster.stages.knowledge_graph.document_graph import DocumentGraph, all_edges, document_graph
 from medkg_dagster.stages.store_difference import compare_store, gone_meanwhile, input_hash, portions
 
-_RULES = "6"
+_RULES = "7"
 """Raised whenever other nodes and edges are made of the same documents."""
 
 _SHOWN = 3
