@@ -10,6 +10,7 @@ import click
 from medkg_dagster import __version__
 from medkg_dagster.cli.changes import changes
 from medkg_dagster.cli.documents import documents
+from medkg_dagster.cli.exit_code import run_to_its_end
 from medkg_dagster.cli.gate import gate
 from medkg_dagster.cli.graph import export, graph
 from medkg_dagster.cli.ledger import ledger, summary
@@ -41,6 +42,12 @@ class ReportedError(click.ClickException):
 
 class MedkgGroup(click.Group):
     """A group that shows this package's errors on one line and without a traceback."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command; in standalone mode the process was started for it, and ends with its exit code."""
+        if kwargs.get("standalone_mode", True):
+            run_to_its_end(lambda: self.main(*args, **kwargs))
+        return self.main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""

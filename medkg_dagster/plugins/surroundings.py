@@ -117,6 +117,10 @@ def _change_directory(folder: str) -> None:
         os.chdir(folder)
 
 
+def _set_exit(function: Any) -> None:
+    sys.exit = function
+
+
 def _file_mode_mask() -> int:
     mask = os.umask(
         0o077
@@ -149,6 +153,7 @@ _SHARED: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     "recursion limit": (sys.getrecursionlimit, sys.setrecursionlimit),
     "file mode mask (umask)": (_file_mode_mask, os.umask),
     "timeout of sockets": (_socket_timeout, _set_socket_timeout),
+    "function sys.exit": (lambda: sys.exit, _set_exit),
     "signal handlers": (lambda: tuple(map(signal.getsignal, _SIGNALS)), _handle_signals),
     "standard streams": (lambda: (sys.stdin, sys.stdout, sys.stderr), _set_streams),
 }

@@ -261,6 +261,7 @@ CARELESS = [
             ("file mode mask (umask)", "os.umask(0o777)"),
             ("timeout of sockets", "import socket\nsocket.setdefaulttimeout(0.001)"),
             ("import path", "del sys.path[1:]"),
+            ("function sys.exit", "sys.exit = print"),
             ("signal handlers", "signal.signal(signal.SIGALRM, signal.SIG_IGN)"),
             ("standard streams", "sys.stdout = io.StringIO()"),
         )
@@ -314,3 +315,10 @@ ENDLESS = [
     ),
 ]
 """What would keep a command from ending, or end it before it has said anything."""
+
+LATE_ENDINGS = [
+    ("by atexit", "import atexit, os\natexit.register(os._exit, 0)\n"),
+    ("by atexit, looked up late", "import atexit, os\natexit.register(lambda: os._exit(0))\n"),
+    ("by atexit and a loud way", "import atexit\natexit.register(lambda: sys.exit(0))\n"),
+]
+"""How code ends the process once the command has come to its end."""

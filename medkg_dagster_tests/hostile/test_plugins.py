@@ -10,7 +10,15 @@ import sys
 import pytest
 
 from medkg_dagster_tests.deployments.installed import Site
-from medkg_dagster_tests.hostile.plugins_that_break_loading import DAMAGED, ENDLESS, POINT, ROWS, Damage, Row
+from medkg_dagster_tests.hostile.plugins_that_break_loading import (
+    DAMAGED,
+    ENDLESS,
+    LATE_ENDINGS,
+    POINT,
+    ROWS,
+    Damage,
+    Row,
+)
 
 IN_ORDER = "def register():\n    return one()\n"
 
@@ -40,6 +48,21 @@ def test_check_ends_and_never_succeeds_whatever_a_plugin_does_to_its_process(sit
 
     assert done.returncode == 1, done.stderr
     assert all(expected in done.stdout for expected in row.expected), done.stdout
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+@pytest.mark.parametrize(("_how", "source"), LATE_ENDINGS, ids=[how for how, _ in LATE_ENDINGS])
+def test_check_gives_its_own_exit_code_and_output_however_a_plugin_ends_its_process(
+    site: Site, _how: str, source: str, is_broken: bool
+) -> None:
+    site.install("lab", source + IN_ORDER)
+    if is_broken:
+        site.pipeline("cut", "name: cut\nstages: [")
+
+    done = checked(site)
+
+    assert done.returncode == is_broken, done.stderr
+    assert ("cut.yaml:3: not valid YAML" if is_broken else "no problems") in done.stdout
 
 
 def test_check_names_a_damaged_distribution_that_dagster_and_pydantic_do_not_get_past(site: Site) -> None:
