@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 import sys
+from collections.abc import Mapping
 
 from medkg_dagster.errors import (
     ConfigError,
@@ -35,9 +36,14 @@ _LEFT_TO_THE_CAUSE = (UnreadableDocumentError, ConfigError, StateError, LedgerEr
 # Clients of services have no common base, but a common way to name their errors.
 _PASSING_NAME = re.compile(
     r"(Time(d)?[oO]ut|Connect(ion)?|Disconnected|Network|Transport|Protocol|Unavailable|RateLimit(ed|Exceeded)?|"
-    r"TooManyRequests|Throttl(ed|ing)|Operational|InternalServer|IncompleteRead|ChunkedEncoding)"
-    r"(Error|Exception)?"
+    r"TooManyRequests|Throttl(ed|ing)|Operational|InternalServer|IncompleteRead|ChunkedEncoding|BadStatusLine|"
+    r"Retr(y|ies)|Reconnect|Transient|Temporary|Deadline(Exceeded)?|Overloaded|Busy|Quota(Exceeded)?)"
+    r"(Error|Exception|Failure|Fault)?$|Connection[A-Z]"
 )
+_PASSING_RPC = frozenset({"UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "ABORTED", "INTERNAL"})
+_UNCLEAR_RPC = frozenset({"UNKNOWN", "CANCELLED"})
+_NOT_ADMITTED = frozenset({401, 402, 407, "UNAUTHENTICATED"})
+"""What tells of whoever asks, and not of what is asked for: no key, no credit, no way through a proxy."""
 
 
 def status_may_pass(status: int) -> bool:
@@ -75,14 +81,21 @@ def is_of_document(error: Exception) -> bool:
     """Say whether an error met in the work on a document may be held against the document.
 
     What is worth another try is not, nor what is wrong with the surroundings: an error of this project that
-    is no `DocumentError`, or code that is not installed.
+    is no `DocumentError`, code that is not installed, a service that does not know who asks.
 
     Args:
         error: What the work raised.
     """
-    if isinstance(error, MedkgError) and not isinstance(error, DocumentError):
+    if isinstance(error, MedkgError):
+        return isinstance(error, DocumentError) and not may_pass(error)
+    return not (may_pass(error) or isinstance(error, ImportError) or _is_not_admitted(error))
+
+
+def _is_not_admitted(error: BaseException | None) -> bool:
+    if error is None:
         return False
-    return not may_pass(error) and not isinstance(error, ImportError)
+    of_itself = _status(error) in _NOT_ADMITTED or _rpc_code(error) in _NOT_ADMITTED
+    return of_itself or _is_not_admitted(error.__cause__)
 
 
 def _judge(error: BaseException) -> bool | None:  # noqa: PLR0911 - one return per kind of error reads best
@@ -96,7 +109,12 @@ def _judge(error: BaseException) -> bool | None:  # noqa: PLR0911 - one return p
     if _is_of("sqlite3", "Error", error):
         code = getattr(error, "sqlite_errorcode", None)
         return True if code is not None and code & 0xFF in _PASSING_SQLITE else None
-    status = _status(error)
+    names = [kind.__name__ for kind in type(error).__mro__ if kind.__module__ != "builtins"]
+    if any(map(_PASSING_NAME.search, [*names, _service_code(error)])):
+        return True
+    code, status = _rpc_code(error), _status(error)
+    if code is not None:
+        return None if code in _UNCLEAR_RPC else code in _PASSING_RPC
     if status is not None:
         return status_may_pass(status)
     if isinstance(error, OSError) and error.errno is not None:
@@ -105,8 +123,7 @@ def _judge(error: BaseException) -> bool | None:  # noqa: PLR0911 - one return p
     if isinstance(error, OSError) and isinstance(reason, BaseException):
         # As `urllib` wraps it.
         return may_pass(reason)
-    names = [kind.__name__ for kind in type(error).__mro__ if kind.__module__ != "builtins"]
-    return True if any(map(_PASSING_NAME.search, names)) else None
+    return None
 
 
 def _is_of(module: str, name: str, error: BaseException) -> bool:
@@ -118,6 +135,11 @@ def _is_of(module: str, name: str, error: BaseException) -> bool:
 def _status(error: BaseException) -> int | None:
     """Return the status of HTTP that an error of some client carries."""
     response = getattr(error, "response", None)
+    if isinstance(response, Mapping):
+        # As `botocore` has it.
+        found = response.get("ResponseMetadata")
+        status = found.get("HTTPStatusCode") if isinstance(found, Mapping) else None
+        return status if isinstance(status, int) and status in _ERROR_STATUSES else None
     found = [
         getattr(holder, name, None) for holder in (error, response) for name in ("status_code", "status")
     ]
@@ -125,3 +147,18 @@ def _status(error: BaseException) -> int | None:
         # By itself it may be anything, such as the number of a fault in a document.
         found.append(getattr(error, "code", None))
     return next((one for one in found if isinstance(one, int) and one in _ERROR_STATUSES), None)
+
+
+def _service_code(error: BaseException) -> str:
+    """Return by which word a service of AWS says what is wrong; empty for others."""
+    response = getattr(error, "response", None)
+    said = response.get("Error") if isinstance(response, Mapping) else None
+    return str(said.get("Code", "")) if isinstance(said, Mapping) else ""
+
+
+def _rpc_code(error: BaseException) -> str | None:
+    """Return the name of the status of gRPC that an error carries."""
+    code = getattr(error, "code", None)
+    if not callable(code) or not _is_of("grpc", "RpcError", error):
+        return None
+    return getattr(code(), "name", None)

@@ -19,6 +19,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+import grpc  # type: ignore[import-untyped]  # it has none
 import httpx
 import pytest
 import requests
@@ -47,6 +48,38 @@ from medkg_dagster.io.regular_files import RefusedFileError
 
 class RateLimitExceededError(Exception):
     """As a client of a service may name it."""
+
+
+class MaxRetryError(Exception):
+    """As urllib3 calls it."""
+
+
+class NetworkXError(Exception):
+    """As a library that calls nothing over a network calls what is wrong with a graph."""
+
+
+class ProtocolBufferError(Exception):
+    """As a reader may call what is wrong with a document."""
+
+
+class ClientError(Exception):
+    """As botocore builds it."""
+
+    def __init__(self, status: int, code: str = "ValidationException") -> None:
+        self.response = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+        super().__init__(code)
+
+
+class RpcFailedError(grpc.RpcError):  # type: ignore[misc]  # the module has no types
+    """As a call of gRPC ends."""
+
+    def __init__(self, code: grpc.StatusCode) -> None:
+        self._code = code
+        super().__init__(code.name)
+
+    def code(self) -> grpc.StatusCode:
+        """Return the status."""
+        return self._code
 
 
 class APIStatusError(Exception):
@@ -139,6 +172,12 @@ PASSING = [
     status_of_urllib(500),
     APIStatusError(502),
     RateLimitExceededError(),
+    MaxRetryError(),
+    http.client.BadStatusLine("<html>"),
+    ClientError(503),
+    ClientError(400, "ThrottlingException"),
+    RpcFailedError(grpc.StatusCode.UNAVAILABLE),
+    RpcFailedError(grpc.StatusCode.RESOURCE_EXHAUSTED),
     SourceError("away"),
     CircuitOpenError("open"),
     StoreError("away"),
@@ -159,6 +198,8 @@ PERMANENT = [
     status_of_requests(401),
     status_of_urllib(400),
     APIStatusError(422),
+    ClientError(404),
+    RpcFailedError(grpc.StatusCode.INVALID_ARGUMENT),
     ModuleNotFoundError("No module named 'torch'"),
     ConfigError("unknown"),
     PermanentSourceError("refused"),
@@ -180,6 +221,17 @@ UNKNOWN = [
     caught(refused_by_sqlite),
     caught(lambda: subprocess.run([sys.executable, "-c", "input()"], timeout=0.01, stdin=subprocess.PIPE)),  # noqa: PLW1510 - it never ends
     because_of(ValueError("odd"), KeyError("name")),
+    NetworkXError("node 1 is not in the graph"),
+    ProtocolBufferError("wrong wire type"),
+    RpcFailedError(grpc.StatusCode.UNKNOWN),
+]
+NOT_ADMITTED = [
+    status_of(401),
+    status_of_requests(407),
+    APIStatusError(402),
+    ClientError(401),
+    RpcFailedError(grpc.StatusCode.UNAUTHENTICATED),
+    because_of(ValueError("no answer"), status_of(401)),
 ]
 
 
@@ -221,3 +273,15 @@ def test_of_what_comes_again_each_time_only_some_is_a_documents_fault(
 
 def test_a_real_missing_file_does_not_pass(tmp_path: Path) -> None:
     assert may_pass(caught((tmp_path / "missing").read_bytes)) is False
+
+
+@pytest.mark.parametrize("error", NOT_ADMITTED, ids=name_of)
+def test_that_a_service_does_not_know_who_asks_is_no_fault_of_a_document_and_does_not_pass(
+    error: Exception,
+) -> None:
+    assert not may_pass(error)
+    assert not is_of_document(error)
+
+
+def test_a_document_that_a_server_does_not_give_to_us_is_at_fault() -> None:
+    assert is_of_document(because_of(PermanentDownloadError("status 401"), status_of(401)))
