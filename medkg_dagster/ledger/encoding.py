@@ -16,6 +16,8 @@ MAX_DEPTH = 64
 MAX_CHARACTERS = 1_000_000
 """So long may the JSON of one column be; what is longer belongs in a file."""
 
+_SHOWN = 80
+
 E = TypeVar("E", bound=StrEnum)
 
 
@@ -65,6 +67,20 @@ def from_json(text: str | None) -> Any:
         reason = f"it is nested deeper than {MAX_DEPTH} levels" if type(error) is RecursionError else error
         raise LedgerError(f"JSON cannot be read: {reason}") from error
     return value
+
+
+def read_member(kind: type[E], text: str, column: str) -> E:
+    """Return the value of a column that holds one of a few words.
+
+    Raises:
+        LedgerError: It holds another.
+    """
+    try:
+        return kind(text)
+    except ValueError:
+        raise LedgerError(
+            f"{column}: {text[:_SHOWN]!r} is none of {', '.join(kind)}; put the row right in SQL"
+        ) from None
 
 
 class RowReader:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from medkg_dagster.errors import LedgerError
-from medkg_dagster.ledger import JobKey, JobLedger, JobStatus, PhaseStatus, RunIdentity
+from medkg_dagster.ledger import JobKey, JobLedger, JobStatus, PhaseStatus, RunIdentity, RunStatus
 from medkg_dagster.ledger.encoding import MAX_CHARACTERS, MAX_DEPTH
+from medkg_dagster.ledger.schema import METADATA
 from medkg_dagster_tests.ledger.conftest import FakeClock
 from medkg_dagster_tests.ledger.gated_jobs import BEHIND, FIRST, PIPELINE, TIMEOUT, GatedJob, gate
+from medkg_dagster_tests.ledger.stage_histories import LedgerRun
 
 Sql = Callable[[str], None]
 
@@ -98,6 +102,46 @@ def test_a_phase_that_cannot_be_read_stops_nobody(
     assert timed.gates.review(PIPELINE, gate()).opened == 1
     assert "perhaps" in str([item.problem for item in timed.gates.waiting()]) or column == "baseline"
     assert status(timed)["good"] is PhaseStatus.DUE
+
+
+@pytest.mark.parametrize("table", ["ledger_jobs", "ledger_phases", "ledger_runs", "ledger_stage_runs"])
+def test_whatever_stands_in_a_column_is_read_or_refused_in_words_and_stops_nobody(
+    timed: JobLedger, clock: FakeClock, jobs: dict[str, GatedJob], table: str
+) -> None:
+    run = LedgerRun(timed, BAD, ("ingest",), "r1", job_name=FIRST)
+    run.start(("ingest",))
+    run.begin("ingest")
+    named = timed.jobs, timed.runs, timed.phases, timed.stage_runs
+    keys = METADATA.tables[table].primary_key.columns.keys()
+    with timed._database.reading() as connection:
+        before, *_ = connection.exec_driver_sql(f"SELECT * FROM {table} WHERE job_id = 'bad'").mappings()
+    for column in {*before}.difference(keys):
+        for written in ("perhaps", "", -1, b"\xff\xfe\x00"):
+            clock.advance(2)
+            with suppress(LedgerError):  # which a trigger or the type of a column refuses
+                put(timed, table, {name: before[name] for name in keys}, column, written)
+            for look in (named[0].get, named[0].history, *(ledger.of_job for ledger in named[1:])):
+                with suppress(LedgerError):
+                    str(look(BAD))
+            assert {job.job_id for job in timed.jobs.list()} == {"bad", "good", "late"}
+            timed.gates.review(PIPELINE, gate())
+            with suppress(LedgerError):
+                timed.runs.end(BAD, run.identity, RunStatus.FAILED, "killed")
+            put(timed, table, {name: before[name] for name in keys}, column, before[column])
+
+    jobs["good"].set()
+    clock.advance(2)
+    timed.gates.review(PIPELINE, gate())
+
+    assert status(timed)["good"] is PhaseStatus.DUE
+
+
+def put(ledger: JobLedger, table: str, key: Mapping[str, Any], column: str, value: Any) -> None:
+    where = " AND ".join(f"{name} = :{name}" for name in key)
+    with ledger._database.writing() as connection:
+        connection.execute(
+            text(f"UPDATE {table} SET {column} = :value WHERE {where}"), {**key, "value": value}
+        )
 
 
 def test_what_cannot_be_read_is_not_written_over_and_no_run_works_with_it(

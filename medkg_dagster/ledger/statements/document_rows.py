@@ -19,7 +19,13 @@ from medkg_dagster.ledger.schema import DOCUMENTS, HOLDINGS, LISTINGS
 from medkg_dagster.ledger.statements.change_rows import note_changes
 from medkg_dagster.ledger.statements.form_rows import describe_documents
 from medkg_dagster.ledger.statements.retraction_rows import find_notices, retracted_by
-from medkg_dagster.ledger.statements.work_rows import document_rows_of, find_joined, forms_of, portions
+from medkg_dagster.ledger.statements.work_rows import (
+    document_rows_of,
+    document_status,
+    find_joined,
+    forms_of,
+    portions,
+)
 
 _FEW = 5000
 _NOT_JUDGED = {"status": DocumentStatus.CURRENT.value, "reason": None, "stage": None}
@@ -72,7 +78,7 @@ def _judge(connection: Connection, names: Sequence[str], nobody: Mapping[str, Ve
         verdict = nobody.get(name)
         if verdict is None:
             is_gone = row.status == DocumentStatus.CURRENT
-            verdict = _NOT_HELD if is_gone else (DocumentStatus(row.status), row.reason)
+            verdict = _NOT_HELD if is_gone else (document_status(row.status), row.reason)
         own[name] = _verdict(row, held.get(name, {}), verdict)
     changed = [
         {"document_id": name, "at": now, "change": "status", "status": status.value, "reason": reason}
@@ -157,7 +163,7 @@ def standing(connection: Connection, names: Sequence[str]) -> dict[str, Document
     found: dict[str, DocumentStatus] = {}
     for some in portions(names):
         query = select(DOCUMENTS.c.id, DOCUMENTS.c.status).where(DOCUMENTS.c.id.in_(some))
-        found |= {row.id: DocumentStatus(row.status) for row in connection.execute(query)}
+        found |= {row.id: document_status(row.status) for row in connection.execute(query)}
     return found
 
 
@@ -221,7 +227,7 @@ def find_documents(connection: Connection, names: Sequence[str]) -> tuple[KnownD
 
 def _verdict(row: Row[Any], held: Mapping[str, str | None], nobody: Verdict) -> Verdict:
     if row.decided_by is not None:
-        return DocumentStatus(row.status), row.reason
+        return document_status(row.status), row.reason
     for status in (
         DocumentStatus.RETRACTED,
         DocumentStatus.CURRENT,

@@ -19,7 +19,12 @@ from medkg_dagster.ledger.encoding import dump_json, storable
 from medkg_dagster.ledger.schema import DOCUMENTS, HOLDINGS
 from medkg_dagster.ledger.statements.change_rows import note_changes
 from medkg_dagster.ledger.statements.retraction_rows import put_retractions
-from medkg_dagster.ledger.statements.work_rows import document_rows_of, portions, put_identifiers
+from medkg_dagster.ledger.statements.work_rows import (
+    document_rows_of,
+    document_status,
+    portions,
+    put_identifiers,
+)
 
 _OF_ITEM = {"item", "item_hash", "id"}
 _PUT_DESCRIPTION = update(DOCUMENTS).where(DOCUMENTS.c.id == bindparam("name"))
@@ -53,7 +58,7 @@ def used_forms(connection: Connection, own: Collection[str], names: Sequence[str
     query = select(DOCUMENTS.c.id, DOCUMENTS.c.status, DOCUMENTS.c.used, DOCUMENTS.c.apart_by)
     for some in portions(names):
         for name, status, used, apart_by in connection.execute(query.where(DOCUMENTS.c.id.in_(some))):
-            found[name] = UsedForm(DocumentStatus(status), used, _is_own(used, own), apart_by is not None)
+            found[name] = UsedForm(document_status(status), used, _is_own(used, own), apart_by is not None)
     return found
 
 

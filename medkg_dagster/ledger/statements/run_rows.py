@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, insert, select, update
 
-from medkg_dagster.ledger.encoding import storable
+from medkg_dagster.ledger.encoding import read_member, storable
 from medkg_dagster.ledger.models import JobKey, JobRun, RunStatus
 from medkg_dagster.ledger.schema import RUNS
 
@@ -79,7 +79,7 @@ def _run(row: Row[Any]) -> JobRun:
         run_id=row.run_id,
         job_name=row.job_name,
         is_work=bool(row.is_work),
-        status=RunStatus(row.status),
+        status=read_member(RunStatus, row.status, "ledger_runs.status"),
         error=row.error,
         began_at=row.began_at,
         ended_at=row.ended_at,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, and_, delete, insert, select, update
 
 from medkg_dagster.domain.holdings import DocumentStatus
-from medkg_dagster.ledger.encoding import from_json, storable
+from medkg_dagster.ledger.encoding import from_json, read_member, storable
 from medkg_dagster.ledger.models import DocumentOutcome, JobKey, StageRun, StageStatus
 from medkg_dagster.ledger.schema import DOCUMENT_OUTCOMES, STAGE_RUNS
 from medkg_dagster.stage_api import QuarantinedDocument
@@ -59,7 +59,7 @@ def list_stage_runs(connection: Connection, job: JobKey) -> tuple[StageRun, ...]
             row.pipeline,
             row.job_id,
             row.stage,
-            StageStatus(row.status),
+            read_member(StageStatus, row.status, "ledger_stage_runs.status"),
             row.run_id,
             row.output_count,
             from_json(row.counts),
@@ -116,7 +116,7 @@ def list_outcomes(connection: Connection, job: JobKey, stage: str | None) -> tup
             row.details,
             row.at,
             row.origin,
-            DocumentStatus(row.document_status),
+            read_member(DocumentStatus, row.document_status, "ledger_document_outcomes.document_status"),
         )
         for row in connection.execute(query)
     )

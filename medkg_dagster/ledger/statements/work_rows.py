@@ -7,11 +7,21 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select
 
+from medkg_dagster.domain.holdings import DocumentStatus
 from medkg_dagster.domain.identity import Form, group_forms, identify, normal_curies
-from medkg_dagster.ledger.encoding import storable
+from medkg_dagster.ledger.encoding import read_member, storable
 from medkg_dagster.ledger.schema import DOCUMENTS, IDENTIFIERS
 
 _BATCH = 500
+
+
+def document_status(text: str) -> DocumentStatus:
+    """Return the status of a row of the documents.
+
+    Raises:
+        LedgerError: It is none.
+    """
+    return read_member(DocumentStatus, text, "ledger_documents.status")
 
 
 def portions(items: Sequence[str]) -> Iterator[Sequence[str]]:
