@@ -10,7 +10,7 @@ import click
 
 from medkg_dagster.cli.output import one_line, paragraph, run_command
 from medkg_dagster.errors import BatchFailedError
-from medkg_dagster.io.times import stamp, utc_now
+from medkg_dagster.io.times import utc_now
 
 if TYPE_CHECKING:
     from medkg_dagster.ledger import Job, JobLedger, JobPhase, JobStatus, StageRun
@@ -97,13 +97,10 @@ class IdlePhases:
     def find(self, phases: tuple[JobPhase, ...]) -> tuple[JobPhase, ...]:
         """Return those that have been idle for so long."""
         from medkg_dagster.ledger import PhaseStatus
+        from medkg_dagster.ledger.statements.phase_rows import Lease
 
-        at = stamp(utc_now)
-        idle = tuple(
-            phase
-            for phase in phases
-            if phase.status is PhaseStatus.DUE and (phase.starter is None or (phase.lease_until or "") < at)
-        )
+        lease = Lease.by(utc_now)
+        idle = tuple(phase for phase in phases if phase.status is PhaseStatus.DUE and lease.is_free(phase))
         now = time.monotonic()
         self._since = (now if self._since is None else self._since) if idle else None
         return idle if self._since is not None and now - self._since >= self._patience else ()

@@ -209,25 +209,24 @@ class Attendant:
 
     def __call__(self, job: Job, phases: tuple[JobPhase, ...]) -> int | None:
         """Look at a job that has not ended; return the exit code where there is nothing to wait for."""
-        from medkg_dagster.ledger import JobStatus
+        from medkg_dagster.ledger import JobStatus, PhaseStatus
 
         if self._running is not None:
             return self._look_at_process(job, phases)
         for phase in self._idle.find(phases):
             self._start(phase)
             return None
-        if job.status is JobStatus.WAITING and not self._has_daemon:
-            return self._waits(job)
-        if not self._has_daemon:
-            self._tell_of_starters(phases)
-        return None
+        if self._has_daemon:
+            return None
+        # A job that waits at one gate may be open at another, and somebody about to start what is behind it.
+        due = [phase for phase in phases if phase.status is PhaseStatus.DUE]
+        self._tell_of_starters(due)
+        return self._waits(job) if job.status is JobStatus.WAITING and not due else None
 
-    def _tell_of_starters(self, phases: Iterable[JobPhase]) -> None:
+    def _tell_of_starters(self, due: Iterable[JobPhase]) -> None:
         """Say once for whom it waits: who was to start a phase may have been killed before he came to it."""
-        from medkg_dagster.ledger import PhaseStatus
-
-        for phase in phases:
-            if phase.status is PhaseStatus.DUE and phase.starter and phase.starter not in self._starters:
+        for phase in due:
+            if phase.starter and phase.starter not in self._starters:
                 self._starters.add(phase.starter)
                 until = f"if it has not by {seconds(phase.lease_until)}, it runs here"
                 click.echo(f"medkg: {phase.starter} is to start it; {until}", err=True)

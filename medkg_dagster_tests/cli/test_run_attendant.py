@@ -5,12 +5,15 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from medkg_dagster.cli.follow import IdlePhases
 from medkg_dagster.cli.run import Attendant
-from medkg_dagster.ledger import JobKey, JobLedger, JobPhase, JobStatus, RunStatus
+from medkg_dagster.io.times import stamp, utc_now
+from medkg_dagster.ledger import JobKey, JobLedger, JobPhase, JobStatus, PhaseStatus, RunStatus
 from medkg_dagster.runtime.launch import Launcher
 from medkg_dagster_tests.end_to_end.shipped_pipeline import shipped
 from medkg_dagster_tests.ledger.stage_histories import LedgerRun
@@ -83,3 +86,31 @@ def test_a_run_whose_process_ended_without_a_word_is_called_lost(command: Comman
 
     assert [command.look(), command.look()] == [None, 1]
     assert book.jobs.get(KEY).status is JobStatus.FAILED
+
+
+def due(book: JobLedger, lease_seconds: float) -> JobPhase:
+    """A phase behind an open gate that a sensor is to start."""
+    (phase,) = book.phases.of_job(KEY)
+    until = stamp(utc_now, lease_seconds)
+    return replace(phase, gate="review", status=PhaseStatus.DUE, starter="a sensor", lease_until=until)
+
+
+def test_a_phase_behind_an_open_gate_that_somebody_is_about_to_start_is_waited_for(
+    book: JobLedger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = replace(book.jobs.get(KEY), status=JobStatus.WAITING, phase="review")
+    with ExitStack() as stack:
+        attendant = Attendant(tmp_path, book, shipped()[1], None, has_daemon=False, stack=stack)  # type: ignore[arg-type]  # nothing is started
+
+        assert attendant(job, (due(book, 30),)) is None
+
+    assert "a sensor is to start it; if it has not by" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("lease_seconds", "is_idle"), [(30, False), (-1, True), (10_000_000_000, True)])
+def test_a_lease_that_is_over_or_that_a_clock_ahead_wrote_keeps_nobody_from_starting(
+    book: JobLedger, lease_seconds: float, is_idle: bool
+) -> None:
+    phase = due(book, lease_seconds)
+
+    assert IdlePhases(0.0).find((phase,)) == ((phase,) if is_idle else ())
