@@ -202,6 +202,7 @@ class Attendant:
         self._has_daemon = has_daemon
         self._idle = IdlePhases(DAEMON_PATIENCE_SECONDS if self._has_daemon else 0.0)
         self._running: JobPhase | None = None
+        self._run_id: str | None = None
         self._starters: set[str] = set()
         self._refused_before: set[str] = set()
         self._has_ended = False
@@ -246,7 +247,7 @@ class Attendant:
             work = self._pipeline.work.get(phase.phase)
             runs = self._book.runs.of_job(phase.key)
             self._refused_before = {run.run_id for run in runs if run.status is RunStatus.REFUSED}
-            self._launched.run(claimed, work.declared if work else None)
+            self._run_id = self._launched.run(claimed, work.declared if work else None)
             self._running, self._has_ended = claimed, False
 
     def _look_at_process(self, job: Job, phases: tuple[JobPhase, ...]) -> int | None:
@@ -259,7 +260,9 @@ class Attendant:
             return None
         started, self._running = self._running, None
         phase = next((item for item in phases if item.phase == started.phase), started)
-        if self._was_refused(phase):
+        if self._was_refused(phase) or self._is_of_another(phase):
+            for lost in self._runs_at_work(phase) if self._run_id else []:
+                self._end(phase, lost, f"the process that ran {phase.phase} ended early")
             click.echo("medkg: another run has begun it meanwhile; following that one", err=True)
             return None
         self._worked_at = time.monotonic() if phase.is_work else None
@@ -275,31 +278,40 @@ class Attendant:
         refused = {run.run_id for run in runs if run.status is RunStatus.REFUSED} - self._refused_before
         return bool(refused) and phase.run_id not in {None, *refused}
 
+    def _is_of_another(self, phase: JobPhase) -> bool:
+        """Say whether a run began a phase that is known to be another one than the process's."""
+        return self._run_id is not None and phase.run_id not in {None, self._run_id}
+
     def _runs_at_work(self, phase: JobPhase) -> list[str]:
-        """Return the runs of a phase that have not said how they ended."""
+        """Return the runs of a phase that have not said how they ended; ours alone where it is known."""
         from medkg_dagster.ledger import RunStatus
 
         return [
             run.run_id
             for run in self._book.runs.of_job(phase.key)
-            if run.job_name == phase.phase and run.status is RunStatus.STARTED
+            if run.job_name == phase.phase
+            and run.status is RunStatus.STARTED
+            and self._run_id in {None, run.run_id}
         ]
 
     def _lost(self, phase: JobPhase) -> int:
         """Tell the ledger and the user that the process ended without saying what became of the job."""
-        from medkg_dagster.ledger import RunIdentity, RunStatus
-
         again = f"`medkg ledger retry {phase.key}` starts it again"
         error = f"the process that ran {phase.phase} ended early; {again}"
         # Its run may have begun, though none of its stages.
         at_work = self._runs_at_work(phase)
-        run_id = next(iter(at_work), phase.run_id or f"{phase.starter}, attempt {phase.attempt}")
-        run = RunIdentity(run_id, phase.attempt, job_name=phase.phase)
-        self._book.runs.end(phase.key, run, RunStatus.FAILED, error)
+        unknown = f"{phase.starter}, attempt {phase.attempt}"
+        self._end(phase, next(iter(at_work), phase.run_id or self._run_id or unknown), error)
         log = self._launched.log
         lines = log.read_text(errors="replace").splitlines()[-_LOG_LINES:] if log.exists() else []
         click.echo("\n".join([*lines, f"medkg: {phase.key}: {error}", f"medkg: its log is {log}"]), err=True)
         return 1
+
+    def _end(self, phase: JobPhase, run_id: str, error: str) -> None:
+        from medkg_dagster.ledger import RunIdentity, RunStatus
+
+        run = RunIdentity(run_id, phase.attempt, job_name=phase.phase)
+        self._book.runs.end(phase.key, run, RunStatus.FAILED, error)
 
     def _waits(self, job: Job) -> int | None:
         """Look at the gate where the wait may be over, as the daemon would; else leave the job waiting."""

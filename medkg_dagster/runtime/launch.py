@@ -15,6 +15,7 @@ from medkg_dagster.errors import ConfigError
 from medkg_dagster.io.atomic_files import write_atomically
 from medkg_dagster.ledger import JobPhase
 from medkg_dagster.runtime.tags import phase_tags, work_config, work_tags
+from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api import WorkAtGate
 
 DAEMON_RUNS = "daemon"
@@ -51,7 +52,7 @@ class Launcher:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip() == DAEMON_RUNS.encode()
 
-    def run(self, phase: JobPhase, work: WorkAtGate | None = None) -> None:
+    def run(self, phase: JobPhase, work: WorkAtGate | None = None) -> str | None:
         """Let the process run a phase, which the caller has claimed; it goes on by itself.
 
         One that ends meanwhile does not hear it, which shows in `has_ended` and in its log.
@@ -59,9 +60,15 @@ class Launcher:
         Args:
             phase: The phase.
             work: What it is of, where it is work that goes on while the job waits at a gate.
+
+        Returns:
+            The id that the run will have; None where each step has a process, as Dagster's command for that
+            takes no id.
         """
         assert self.process.stdin is not None
+        run_id = str(uuid4()) if Settings.from_environment().executor == "in_process" else None
         requested = {
+            "run_id": run_id,
             "job": phase.phase,
             "tags": work_tags(phase) if work else phase_tags(phase),
             "config": work_config(phase, work.op_name) if work else {},
@@ -69,6 +76,7 @@ class Launcher:
         with contextlib.suppress(BrokenPipeError):  # for a command it would be the end, without a word
             self.process.stdin.write(json.dumps(requested).encode() + b"\n")
             self.process.stdin.flush()
+        return run_id
 
 
 @contextmanager

@@ -49,7 +49,11 @@ def main() -> None:
         if Settings.from_environment().executor == "in_process":
             job = defs.resolve_job_def(requested["job"])
             result = job.execute_in_process(
-                requested["config"], instance=instance, tags=requested["tags"], raise_on_error=False
+                requested["config"],
+                instance=instance,
+                tags=requested["tags"],
+                run_id=requested["run_id"],
+                raise_on_error=False,
             )
             sys.exit(0 if result.success else 1)
     _execute_in_processes(module, requested, Path(log).with_suffix(".json"))

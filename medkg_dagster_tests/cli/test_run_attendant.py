@@ -40,6 +40,7 @@ class Command:
         plan = shipped()[1]
         self.attendant = Attendant(folder, book, plan, self.launched, has_daemon=False, stack=stack)
         assert self.look() is None
+        self.run_id = str(self.attendant._run_id)
         process.wait()
 
     @property
@@ -65,7 +66,7 @@ def test_a_run_that_somebody_began_meanwhile_is_followed_and_not_called_lost(
     command: Command, book: JobLedger, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command.phase.starter is not None
-    theirs, ours = run(book, "theirs", None), run(book, "ours", command.phase.attempt)
+    theirs, ours = run(book, "theirs", None), run(book, command.run_id, command.phase.attempt)
     theirs.start()
     book.phases.begin(KEY, "auto", theirs.identity)
     ours.start()
@@ -80,12 +81,29 @@ def test_a_run_that_somebody_began_meanwhile_is_followed_and_not_called_lost(
 
 
 def test_a_run_whose_process_ended_without_a_word_is_called_lost(command: Command, book: JobLedger) -> None:
-    ours = run(book, "ours", command.phase.attempt)
+    ours = run(book, command.run_id, command.phase.attempt)
     ours.start()
     book.phases.begin(KEY, "auto", ours.identity)
 
     assert [command.look(), command.look()] == [None, 1]
     assert book.jobs.get(KEY).status is JobStatus.FAILED
+
+
+def test_a_killed_process_ends_its_own_run_alone_where_another_had_begun_meanwhile(
+    command: Command, book: JobLedger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours, theirs = run(book, command.run_id, command.phase.attempt), run(book, "theirs", None)
+    ours.start()
+    theirs.start()
+    book.phases.begin(KEY, "auto", theirs.identity)
+
+    assert [command.look() for _ in range(3)] == [None] * 3
+    assert "another run has begun it meanwhile" in capsys.readouterr().err
+    ended = {item.run_id: item.status for item in book.runs.of_job(KEY)}
+    assert ended == {command.run_id: RunStatus.FAILED, "theirs": RunStatus.STARTED}
+
+    theirs.finish()
+    assert book.jobs.get(KEY).status is JobStatus.SUCCEEDED
 
 
 def due(book: JobLedger, lease_seconds: float) -> JobPhase:
