@@ -117,7 +117,13 @@ class ExternalCalls:
                 return 0.0
             if self.reserve is None:
                 return self._own_turn(circuit)
-        return self.reserve(redact(service), 1 / self.rate_limit_per_second)
+        try:
+            return self.reserve(redact(service), 1 / self.rate_limit_per_second)
+        except BaseException:
+            # No call is made, so none is being tried: the circuit would stay open for ever.
+            with self._lock:
+                circuit.is_tried = False
+            raise
 
     def record_outcome(self, service: str, *, failed: bool, cause: BaseException | None = None) -> None:
         """Say how an admitted call went.

@@ -2,7 +2,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from medkg_dagster.errors import CircuitOpenError, PermanentSourceError
+from medkg_dagster.errors import CircuitOpenError, LedgerError, PermanentSourceError
 from medkg_dagster.stage_api import ExternalCalls
 
 
@@ -154,6 +154,32 @@ def test_turns_can_be_shared_with_others() -> None:
 
     assert calls.call("api.example.org", clock) == 3.0
     assert turns == [("api.example.org", 0.5)]
+
+
+def test_a_turn_that_cannot_be_taken_leaves_the_service_to_the_next_call() -> None:
+    clock, is_locked = Clock(), False
+
+    def reserve(_service: str, _interval: float) -> float:
+        if is_locked:
+            raise LedgerError("the ledger is locked")
+        return 0.0
+
+    calls = ExternalCalls(
+        rate_limit_per_second=2,
+        failure_threshold=2,
+        recovery_timeout=60,
+        clock=clock,
+        sleep=clock.pass_time,
+        reserve=reserve,
+    )
+    fail_twice(calls, "api.example.org")
+    clock.pass_time(61)
+    is_locked = True
+    with pytest.raises(LedgerError):
+        calls.call("api.example.org", lambda: "made")
+    is_locked = False
+
+    assert calls.call("api.example.org", lambda: "made") == "made"
 
 
 def test_without_a_limit_no_turn_is_taken() -> None:
