@@ -35,6 +35,7 @@ _FILES = {
     ("biored", "development"): "Dev_without_other_test_docs.PubTator",
 }
 _SEPARATORS = re.compile(r"[|+,]")
+_INDUCED = frozenset({"CID", "Positive_Correlation"})
 _MESH = re.compile(r"[CD]\d+")
 
 
@@ -65,6 +66,7 @@ class GoldArticle:
         abstract: Its abstract.
         mentions: In order.
         pairs: CURIEs of two concepts that are related; in BC5CDR a chemical and the disease it induces.
+        induced: Those of a chemical and what it induces; in BioRED what goes with more of the other.
     """
 
     pmid: str
@@ -72,6 +74,7 @@ class GoldArticle:
     abstract: str
     mentions: tuple[GoldMention, ...]
     pairs: frozenset[tuple[str, str]]
+    induced: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def text(self) -> str:
@@ -125,6 +128,7 @@ def _article(lines: Sequence[str]) -> GoldArticle:
     (pmid, _, title), (_, _, abstract) = (line.split("|", 2) for line in lines[:2])
     mentions: list[GoldMention] = []
     pairs: set[tuple[str, str]] = set()
+    induced: set[tuple[str, str]] = set()
     for line in lines[2:]:
         fields = line.split("\t")
         if fields[1].isdigit():
@@ -133,13 +137,18 @@ def _article(lines: Sequence[str]) -> GoldArticle:
             mentions.append(GoldMention(int(fields[1]), int(fields[2]), kind, concepts))
         else:
             pairs.add((fields[2], fields[3]))
+            if fields[1] in _INDUCED:
+                induced.add((fields[2], fields[3]))
     curies = {
         concept.removeprefix("MESH:").removeprefix("NCBIGene:"): concept
         for one in mentions
         for concept in one.concepts
     }
-    written = frozenset((curies.get(one, one), curies.get(other, other)) for one, other in pairs)
-    return GoldArticle(pmid, title, abstract, tuple(mentions), written)
+    written, caused = (
+        frozenset((curies.get(one, one), curies.get(other, other)) for one, other in said)
+        for said in (pairs, induced)
+    )
+    return GoldArticle(pmid, title, abstract, tuple(mentions), written, caused)
 
 
 def _concepts(written: str, kind: str) -> frozenset[str]:

@@ -14,7 +14,7 @@ from medkg_dagster.domain.documents import (
     hash_content,
 )
 from medkg_dagster.domain.gate_conditions import GateClause, GateCondition, GateOperator
-from medkg_dagster.domain.knowledge import Claim, Edge, Entity, GraphReceipt, Node
+from medkg_dagster.domain.knowledge import Certainty, Claim, Edge, Entity, GraphReceipt, Node
 from medkg_dagster.domain.payloads import DownloadedFile, FileRecord, FileStatus, Payload, PayloadFormat
 from medkg_dagster.domain.studies import Study
 from medkg_dagster.errors import (
@@ -94,6 +94,7 @@ __all__ = [
     "AnnotationRole",
     "Block",
     "BlockKind",
+    "Certainty",
     "CheckVerdict",
     "Chunk",
     "Claim",

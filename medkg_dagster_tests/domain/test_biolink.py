@@ -30,7 +30,7 @@ from medkg_dagster.domain.biolink import (
     node_categories,
 )
 from medkg_dagster.stage_api import Entity
-from medkg_dagster.stages.extract.claims import role_of
+from medkg_dagster.stages.extract.mention_lists import role_of
 from medkg_dagster.stages.extract.relations import RELATIONS
 from medkg_dagster.stages.extract.terms import load
 from medkg_dagster.vocabulary.categories import category_of, category_of_mesh

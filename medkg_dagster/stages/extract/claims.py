@@ -7,61 +7,49 @@ is not in the public catalogue of information resources.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
-from medkg_dagster.stage_api import Claim, Document, Entity
+from medkg_dagster.stage_api import Certainty, Claim, Document, Entity
 from medkg_dagster.stages.extract.claim_ids import claim_id
-from medkg_dagster.stages.extract.relations import HEDGES, Relation, Role, relation_between
-from medkg_dagster.stages.extract.sentences import Sentence, is_denied
+from medkg_dagster.stages.extract.mention_lists import MentionList, mention_lists
+from medkg_dagster.stages.extract.moods import DOUBTED, HEDGES, KNOWN, QUESTIONS
+from medkg_dagster.stages.extract.negation import Negation
+from medkg_dagster.stages.extract.phrases import plain
+from medkg_dagster.stages.extract.relation_types import ASPECT_SLOT, INTERACTS, Reach, Relation, Role
+from medkg_dagster.stages.extract.relations import INTERACTION, aspect_of, relation_between
+from medkg_dagster.stages.extract.sentences import Sentence
 
 TEXT_SOURCE = "infores:medkg"
 
 MAX_GAP = 160
 MAX_SENTENCE = 1500
+_BESIDE = 60
 
-_ROLES = {
-    "biolink:Drug": Role.TREATMENT,
-    "biolink:SmallMolecule": Role.TREATMENT,
-    "biolink:ChemicalEntity": Role.TREATMENT,
-    "biolink:MolecularMixture": Role.TREATMENT,
-    "biolink:Procedure": Role.TREATMENT,
-    "biolink:Treatment": Role.TREATMENT,
-    "biolink:ClinicalIntervention": Role.TREATMENT,
-    "biolink:Disease": Role.CONDITION,
-    "biolink:PhenotypicFeature": Role.CONDITION,
-    "biolink:DiseaseOrPhenotypicFeature": Role.CONDITION,
-    "biolink:Gene": Role.GENE,
-    "biolink:Protein": Role.GENE,
-    "biolink:GeneFamily": Role.GENE,
-}
-_AND = r"and|or|and/or|plus|as well as|and with|and to|and by"
-_WITH = r"with|with or without|in combination with|combined with|added to|followed by"
-_LISTING = r"\s*(?:,|(?:,\s*)?(?:{words}))\s+(?:(?!in |not )[\w\-]+\s+){{0,2}}|\s*[/+]\s*"
-_LIST = re.compile(_LISTING.format(words=_AND), re.IGNORECASE)
-_COMBINATION = re.compile(_LISTING.format(words=f"{_AND}|{_WITH}"), re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Mentions of one role that a sentence lists together."""
-
-    role: Role
-    members: tuple[Entity, ...]
-
-    @property
-    def start(self) -> int:
-        return self.members[0].start or 0
-
-    @property
-    def end(self) -> int:
-        return self.members[-1].end or 0
-
-
-def role_of(entity: Entity) -> Role | None:
-    """Return what an entity can be in a claim, by its category."""
-    return _ROLES.get(entity.category)
+_SAYS_NOTHING = re.compile(
+    r"^[\d.\s]*(?:references|bibliography|acknowledge?ments?|conflicts? of interests?|competing interests?|"
+    r"funding|"
+    r"authors?\b.*|affiliations?|key ?words|supplementa.*|abbreviations|consent|ethic.*|data availability.*|"
+    r"conditions|conditions and interventions|interventions)$",
+    re.IGNORECASE,
+)
+_KNOWN_SECTION = re.compile(
+    r"^[\d.\s]*(?:introduction|background|literature review|related work)\b", re.IGNORECASE
+)
+# "due to kainic acid-induced seizures" says that the seizures did it.
+_COMPOUND = re.compile(
+    r"-[a-z]|[- ](?:induced|related|associated|mediated|evoked|treated|resistant|free|naive)\b"
+)
+# What the lack or the blockade of a thing does, or an antibody to it, it does not do itself.
+_WITHOUT = re.compile(
+    r"\b(?:inhibition|inhibitors?|depletion|withdrawal|lack|deficiency|blockade|absence|antagonism|"
+    r"antagonists?|"
+    r"discontinuation|cessation|reduction|removal|loss|knock-?down|knock-?out|silencing|deletion|low|anti|"
+    r"non|"
+    r"blocking|inhibiting|reduced|decreased|resistance|response)(?:-| (?:of|to|from|in) (?:the |"
+    r"\w+ )?| )$"
+)
+_GOES_ON = re.compile(r",? (?:and|but)(?= )")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,59 +61,156 @@ class _Statement:
     object: str
     negated: bool
     method: str
+    certainty: Certainty
+    qualifiers: Mapping[str, str]
+
+
+class _SentenceReader:
+    """Reads what one sentence states.
+
+    Args:
+        document: The document.
+        place: The sentence.
+        negation: What it denies.
+    """
+
+    def __init__(self, document: Document, place: Sentence, negation: Negation) -> None:
+        self._document = document
+        self._place = place
+        self._negation = negation
+        self._text = document.text[place.start : place.end]
+        self._asks = QUESTIONS.search(self._text) is not None
+        self._hedges = HEDGES.search(self._text) is not None
+
+    def statements(self, entities: Sequence[Entity]) -> Iterator[_Statement]:
+        """Yield what is stated of each two mentions, or lists of them, that stand next to each other.
+
+        Those that are one noun phrase ("cisplatin-induced nephrotoxicity") are one for what stands around.
+        """
+        said: list[MentionList] = []
+        subject: MentionList | None = None
+        for listed in mention_lists(self._document.text, entities):
+            right = listed
+            if right.role is Role.TREATMENT:
+                yield from self._interaction(right)
+            while said:
+                left = said[-1]
+                words = self._between(left, right)
+                fits = self._relation(left, words, right)
+                if fits is None and left.role is right.role is Role.CONDITION and subject:
+                    went_on = _GOES_ON.match(words)
+                    fits = self._relation(subject, words[went_on.end() :], right) if went_on else None
+                    left = subject
+                if fits is None:
+                    subject = None
+                    break
+                relation, match = fits
+                yield from self._stated(relation, match, left, right)
+                subject = left if left.role is Role.TREATMENT and not relation.reverse else None
+                if not relation.is_noun_phrase or left is not said[-1]:
+                    break
+                said.pop()
+                right = MentionList(right.role, right.members, left.start, right.end)
+            said.append(right)
+
+    def _between(self, left: MentionList, right: MentionList) -> str:
+        between = self._document.text[left.end : right.start]
+        return plain(between) if len(between) <= MAX_GAP else ""
+
+    def _relation(
+        self, left: MentionList, words: str, right: MentionList
+    ) -> tuple[Relation, re.Match[str]] | None:
+        if not words:
+            return None
+        text = self._document.text
+        before = text[max(self._place.start, left.start - _BESIDE) : left.start].lower()
+        after = text[right.end : min(self._place.end, right.end + _BESIDE)].lower()
+        if right.role is not Role.CONDITION and _COMPOUND.match(after):
+            return None
+        named = text[right.members[0].start or 0 : right.members[0].end or 0].lower()
+        found = relation_between(left.role, words, right.role, before=before, after=after, named=named)
+        if found and _WITHOUT.search(before) and not found[0].reverse:
+            return None
+        return None if found is None or (self._asks and not found[0].is_noun_phrase) else found
+
+    def _stated(
+        self, relation: Relation, match: re.Match[str], left: MentionList, right: MentionList
+    ) -> Iterator[_Statement]:
+        lefts, rights = left.members, right.members
+        if relation.reach is Reach.NEAREST:
+            lefts, rights = lefts[-1:], rights[:1]
+        subjects, objects = (rights, lefts) if relation.reverse else (lefts, rights)
+        named = match.groupdict()
+        negated = bool(named.get("no")) or self._denies(left, right)
+        if negated and not named.get("no") and relation.reach is Reach.NEAREST and relation.reverse:
+            return  # "No rash due to lupus" does not deny that lupus causes it.
+        qualifiers = dict(relation.qualifiers or {})
+        if qualifiers:
+            qualifiers |= {ASPECT_SLOT: aspect_of(named.get("aspect"))}
+        for subject in subjects:
+            for object_ in objects:
+                if subject.curie != object_.curie:
+                    yield _Statement(
+                        subject.curie,
+                        relation.predicate,
+                        object_.curie,
+                        negated,
+                        relation.name,
+                        self._certainty(relation, left),
+                        qualifiers,
+                    )
+
+    def _denies(self, left: MentionList, right: MentionList) -> bool:
+        start, (first, last) = self._place.start, (left.members[-1], right.members[0])
+        return any(
+            self._negation.covers((one.start or 0) - start, (one.end or 0) - start) for one in (first, last)
+        )
+
+    def _certainty(self, relation: Relation, left: MentionList) -> Certainty:
+        if not self._hedges:
+            return "asserted"
+        before = self._text[: left.start - self._place.start].lower()
+        return "asserted" if relation.is_noun_phrase and not DOUBTED.search(before) else "possible"
+
+    def _interaction(self, pair: MentionList) -> Iterator[_Statement]:
+        """Yield that two chemicals interact, of "interaction between A and B"."""
+        before = self._document.text[max(self._place.start, pair.start - _BESIDE) : pair.start].lower()
+        if len(pair.members) == 2 and not self._asks and INTERACTION.search(before):
+            one, other = (member.curie for member in pair.members)
+            if one != other:
+                certainty: Certainty = "possible" if self._hedges else "asserted"
+                negated = self._denies(pair, pair)
+                yield _Statement(one, INTERACTS, other, negated, "interaction_of", certainty, {})
 
 
 def sentence_claims(
-    document: Document, place: Sentence, entities: Sequence[Entity], negation: bool
+    document: Document, place: Sentence, entities: Sequence[Entity], negation: Negation
 ) -> Iterator[Claim]:
-    """Yield what one sentence states about the concepts it mentions."""
-    text = document.text[place.start : place.end]
-    if len(text) > MAX_SENTENCE or HEDGES.search(text):
+    """Yield what one sentence states about the concepts it mentions.
+
+    Args:
+        document: The document.
+        place: The sentence; lines of tables, and sections such as references, state nothing.
+        entities: Its mentions in order.
+        negation: What it denies.
+    """
+    if len(entities) < 2 or place.in_table or place.end - place.start > MAX_SENTENCE:
         return
-    groups = _groups(document.text, entities)
-    for left, right in pairwise(groups):
-        words = document.text[left.end : right.start]
-        if len(words) > MAX_GAP:
-            continue
-        relation = relation_between(left.role, words, right.role)
-        if relation is None:
-            continue
-        negated = negation and is_denied(
-            text,
-            (left.start - place.start, left.end - place.start),
-            (right.start - place.start, right.end - place.start),
-        )
-        for statement in _statements(relation, left, right, negated):
-            yield _claim(document, statement, place)
+    if _SAYS_NOTHING.match(place.section):
+        return
+    background: bool | None = None
+    for statement in _SentenceReader(document, place, negation).statements(entities):
+        if background is None:
+            text = document.text[place.start : place.end]
+            background = bool(_KNOWN_SECTION.match(place.section) or KNOWN.search(text))
+        yield _claim(document, statement, place, background=background)
 
 
-def _statements(relation: Relation, left: _Group, right: _Group, negated: bool) -> Iterator[_Statement]:
-    subjects, objects = (right, left) if relation.reverse else (left, right)
-    for subject in subjects.members:
-        for object_ in objects.members:
-            if subject.curie != object_.curie:
-                yield _Statement(subject.curie, relation.predicate, object_.curie, negated, relation.name)
-
-
-def _groups(text: str, entities: Sequence[Entity]) -> list[_Group]:
-    groups: list[_Group] = []
-    for entity in entities:
-        role = role_of(entity)
-        if role is None:
-            continue
-        last = groups[-1] if groups else None
-        listing = _COMBINATION if role is Role.TREATMENT else _LIST
-        if last and last.role is role and listing.fullmatch(text[last.end : entity.start]):
-            groups[-1] = _Group(role, (*last.members, entity))
-        else:
-            groups.append(_Group(role, (entity,)))
-    return groups
-
-
-def _claim(document: Document, statement: _Statement, place: Sentence) -> Claim:
+def _claim(document: Document, statement: _Statement, place: Sentence, *, background: bool) -> Claim:
     said = (statement.subject, statement.predicate, statement.object)
+    narrowed = [part for item in sorted(statement.qualifiers.items()) for part in item]
     return Claim(
-        id=claim_id(document, *said, str(statement.negated).lower(), place.start, place.end),
+        id=claim_id(document, *said, str(statement.negated).lower(), place.start, place.end, *narrowed),
         document_id=document.id,
         document_hash=document.content_hash,
         subject=statement.subject,
@@ -139,4 +224,7 @@ def _claim(document: Document, statement: _Statement, place: Sentence) -> Claim:
         primary_knowledge_source=TEXT_SOURCE,
         knowledge_level="not_provided",
         agent_type="text_mining_agent",
+        qualifiers=dict(statement.qualifiers),
+        certainty=statement.certainty,
+        background=background,
     )

@@ -29,7 +29,8 @@ class DictionaryParameters(Config):
         description="Names with fewer characters are matched in the structured fields, not in the text.",
     )
     negation: bool = Field(
-        default=True, description="Whether mentions and claims under a negation are marked."
+        default=True,
+        description="Whether mentions under a negation are marked, and what is denied is claimed, as denied.",
     )
     abbreviations: bool = Field(
         default=True,

@@ -19,9 +19,10 @@ from medkg_dagster.stages.extract.claims import sentence_claims
 from medkg_dagster.stages.extract.dictionary import DictionaryParameters
 from medkg_dagster.stages.extract.installed import InstalledMatcher, InstalledVocabulary, installed
 from medkg_dagster.stages.extract.mentions import Matcher, Mention, ShortForms, find_definitions
+from medkg_dagster.stages.extract.negation import Negation
 from medkg_dagster.stages.extract.pair_features import no_trees
 from medkg_dagster.stages.extract.pair_scorer import pair_claims, summary_passages
-from medkg_dagster.stages.extract.sentences import Sentence, document_sentences, is_negated
+from medkg_dagster.stages.extract.sentences import Sentence, document_sentences
 from medkg_dagster.stages.extract.study_claims import STUDIES_SOURCE, study_findings
 from medkg_dagster.stages.extract.study_evidence import is_stating
 from medkg_dagster.stages.extract.study_names import StudyNames, is_no_intervention
@@ -127,25 +128,30 @@ class DictionaryExtractor:
             if self._parameters.abbreviations:
                 short_forms.learn(text, find_definitions(text), mentions)
                 mentions = short_forms.apply(text, mentions)
-            found = list(self._entities(document, place, text, mentions))
+            if not mentions:
+                continue
+            negation = Negation(text)
+            found = list(self._entities(document, place, negation, mentions))
             entities += found
             if is_stating(document, place):
-                claims += sentence_claims(document, place, found, self._parameters.negation)
+                said = sentence_claims(document, place, found, negation)
+                claims += [claim for claim in said if self._parameters.negation or not claim.negated]
         return entities, claims
 
     def _entities(
-        self, document: Document, place: Sentence, text: str, mentions: Sequence[Mention]
+        self, document: Document, place: Sentence, negation: Negation, mentions: Sequence[Mention]
     ) -> Iterator[Entity]:
         for mention in mentions:
+            start, end = place.start + mention.start, place.start + mention.end
             yield Entity(
                 document_id=document.id,
                 curie=mention.concept.curie,
                 name=mention.concept.name,
                 category=mention.concept.category,
-                surface=text[mention.start : mention.end],
-                start=place.start + mention.start,
-                end=place.start + mention.end,
+                surface=document.text[start:end],
+                start=start,
+                end=end,
                 method="dictionary",
                 extractor=f"dictionary {self.version}",
-                negated=self._parameters.negation and is_negated(text, mention.start, mention.end),
+                negated=self._parameters.negation and negation.covers(mention.start, mention.end),
             )

@@ -6,13 +6,14 @@ The features are binary or between 0 and about 3, by name; `PairScorer` weighs t
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from medkg_dagster.stages.extract.passages import Passage
 
 Pair = tuple[str, str]
+Features = tuple[Mapping[str, float], ...]
 TreeNumbers = Callable[[str], Sequence[str]]
 """Returns where a concept stands in the trees of MeSH; nothing for one that is not there."""
 
@@ -33,43 +34,82 @@ def no_trees(_curie: str) -> Sequence[str]:
 class _Concept:
     """What a text has of one concept."""
 
+    places: Sequence[str]
     count: int = 0
+    is_broader: bool = False
     passages: list[int] = field(default_factory=list)
     in_title: bool = False
     context: set[str] = field(default_factory=set)
 
 
-def pair_features(
-    passages: Sequence[Passage], kinds: tuple[str, str], trees: TreeNumbers
-) -> Iterator[tuple[Pair, Mapping[str, float]]]:
-    """Yield the features of each pair of concepts of two kinds, where a text has both.
+@dataclass(slots=True)
+class _Together:
+    """What the sentences that name a pair tell."""
+
+    count: int = 0
+    features: set[str] = field(default_factory=set)
+
+
+class PairFeatures:
+    """The pairs of concepts of a text, with their features.
 
     Args:
         passages: The sentences of the text in order.
-        kinds: The kind of the first and that of the second; where they are one, each pair is yielded once.
         trees: Tells where a concept stands in MeSH.
     """
-    firsts, seconds = (_concepts(passages, kind) for kind in kinds)
-    if not firsts or not seconds:
-        return
-    together = _together(passages, kinds)
-    document = _Document(len(passages), firsts, seconds, together, trees)
-    for first in firsts:
-        for second in seconds:
-            if first != second and (kinds[0] != kinds[1] or first < second):
-                yield (first, second), document.features(first, second)
+
+    def __init__(self, passages: Sequence[Passage], trees: TreeNumbers) -> None:
+        self._passages = passages
+        self._trees = trees
+        self._concepts: dict[str, dict[str, _Concept]] = {}
+        self._known: dict[tuple[str, str], tuple[tuple[Pair, Features], ...]] = {}
+
+    def of(self, kinds: tuple[str, str]) -> tuple[tuple[Pair, Features], ...]:
+        """Return the features of each pair of concepts of two kinds, where the text has both.
+
+        Args:
+            kinds: The kind of the first and that of the second; where they are one, each pair comes once.
+
+        Returns:
+            Each pair, and its features in parts that pairs share: of all pairs, of the first, of the second,
+            and its own.
+        """
+        if kinds not in self._known:
+            self._known[kinds] = tuple(self._pairs(kinds))
+        return self._known[kinds]
+
+    def _pairs(self, kinds: tuple[str, str]) -> Iterator[tuple[Pair, Features]]:
+        firsts, seconds = (self._of_kind(kind) for kind in kinds)
+        if not firsts or not seconds:
+            return
+        document = _Document(len(self._passages), firsts, seconds, _together(self._passages, kinds))
+        for first in firsts:
+            for second in seconds:
+                if first != second and (kinds[0] != kinds[1] or first < second):
+                    yield (first, second), document.features(first, second)
+
+    def _of_kind(self, kind: str) -> dict[str, _Concept]:
+        if kind not in self._concepts:
+            self._concepts[kind] = _concepts(self._passages, kind, self._trees)
+        return self._concepts[kind]
 
 
-def _concepts(passages: Sequence[Passage], kind: str) -> dict[str, _Concept]:
+def _concepts(passages: Sequence[Passage], kind: str, trees: TreeNumbers) -> dict[str, _Concept]:
     found: dict[str, _Concept] = {}
     for number, passage in enumerate(passages):
         for slot in passage.slots:
             if slot.kind == kind:
-                concept = found.setdefault(slot.curie, _Concept())
+                concept = found.get(slot.curie)
+                if concept is None:
+                    concept = found[slot.curie] = _Concept(trees(slot.curie))
                 concept.count += 1
                 concept.passages.append(number)
                 concept.in_title |= passage.is_title
                 concept.context.update(_context(passage, slot.place))
+    for curie, concept in found.items():
+        concept.is_broader = any(
+            _above(concept.places, other.places) for one, other in found.items() if one != curie
+        )
     return found
 
 
@@ -88,14 +128,14 @@ def _context(passage: Passage, place: int) -> Iterator[str]:
         yield "with"
 
 
-def _together(passages: Sequence[Passage], kinds: tuple[str, str]) -> dict[Pair, Counter[str]]:
+def _together(passages: Sequence[Passage], kinds: tuple[str, str]) -> dict[Pair, _Together]:
     """Return of each pair that a sentence names what its sentences tell, by the closest two mentions."""
-    told: defaultdict[Pair, Counter[str]] = defaultdict(Counter)
+    told: dict[Pair, _Together] = {}
     last = len(passages) - 1
     for number, passage in enumerate(passages):
         closest: dict[Pair, tuple[int, int]] = {}
         ones = [slot for slot in passage.slots if slot.kind == kinds[0]]
-        others = [slot for slot in passage.slots if slot.kind == kinds[1]]
+        others = [slot for slot in passage.slots if slot.kind == kinds[1]] if ones else []
         for one in ones:
             for other in others:
                 pair = (one.curie, other.curie)
@@ -103,13 +143,15 @@ def _together(passages: Sequence[Passage], kinds: tuple[str, str]) -> dict[Pair,
                 if known is None or abs(one.place - other.place) < abs(known[0] - known[1]):
                     closest[pair] = (one.place, other.place)
         for pair, (place, other_place) in closest.items():
-            features = told[pair]
+            if pair not in told:
+                told[pair] = _Together()
+            told[pair].count += 1
+            features = told[pair].features
             features.update(_between(passage, place, other_place))
-            features["count"] += 1
             if passage.is_title:
-                features["in title"] += 1
+                features.add("in title")
             if number == last:
-                features["in last"] += 1
+                features.add("in last")
     return told
 
 
@@ -143,8 +185,7 @@ class _Document:
         length: int,
         firsts: Mapping[str, _Concept],
         seconds: Mapping[str, _Concept],
-        together: Mapping[Pair, Counter[str]],
-        trees: TreeNumbers,
+        together: Mapping[Pair, _Together],
     ) -> None:
         self._last = length - 1
         self._sides = (firsts, seconds)
@@ -153,11 +194,10 @@ class _Document:
         self._counts: tuple[defaultdict[str, list[int]], ...] = (defaultdict(list), defaultdict(list))
         self._induced: set[str] = set()
         for (first, second), told in together.items():
-            self._counts[0][first].append(told["count"])
-            self._counts[1][second].append(told["count"])
-            if told["induced near"]:
+            self._counts[0][first].append(told.count)
+            self._counts[1][second].append(told.count)
+            if "induced near" in told.features:
                 self._induced.add(second)
-        self._trees = {curie: trees(curie) for side in self._sides for curie in side}
         self._own = tuple(
             {curie: self._of_concept(name, number, curie) for curie in side}
             for number, (name, side) in enumerate(zip(("first", "second"), self._sides, strict=True))
@@ -169,13 +209,12 @@ class _Document:
         }
 
     def _of_concept(self, name: str, number: int, curie: str) -> dict[str, float]:
-        concept, side = self._sides[number][curie], self._sides[number]
+        concept = self._sides[number][curie]
         features = {f"{name} {told}": 1.0 for told in concept.context}
-        places = self._trees[curie]
+        places = concept.places
         features |= {f"{name} in {place[:_BRANCH]}": 1.0 for place in places}
-        broader = any(_above(places, self._trees[other]) for other in side if other != curie)
         features |= {
-            f"{name} broader": float(broader),
+            f"{name} broader": float(concept.is_broader),
             f"{name} depth": min((place.count(".") for place in places), default=2) / 3,
             f"{name} in title": float(concept.in_title),
             f"{name} share": concept.count / self._most[number],
@@ -187,28 +226,31 @@ class _Document:
         }
         return features
 
-    def features(self, first: str, second: str) -> dict[str, float]:
-        """Return the features of a pair."""
+    def features(self, first: str, second: str) -> Features:
+        """Return the features of a pair in parts."""
         own, other = self._own[0][first], self._own[1][second]
-        features = {**self._size, **own, **other}
         told = self._together.get((first, second))
         if told is None:
-            features["apart"] = 1.0
-            features[f"apart {self._distance(first, second)}"] = 1.0
-            features["only first apart"] = self._size["only first"]
-            features["most apart"] = own["first most"]
-            features["first in title apart"] = own["first in title"]
-            features["second in title apart"] = other["second in title"]
+            features = {
+                "apart": 1.0,
+                f"apart {self._distance(first, second)}": 1.0,
+                "only first apart": self._size["only first"],
+                "most apart": own["first most"],
+                "first in title apart": own["first in title"],
+                "second in title apart": other["second in title"],
+            }
         else:
-            features |= dict.fromkeys(told, 1.0)
-            features |= self._shares(told["count"], first, second)
-            features["second elsewhere induced"] = float(second in self._induced and not told["induced near"])
+            features = dict.fromkeys(told.features, 1.0)
+            features |= self._shares(told.count, first, second)
+            features["second elsewhere induced"] = float(
+                second in self._induced and "induced near" not in told.features
+            )
         features["second induced by other"] = float(told is None and second in self._induced)
         features["both in title"] = own["first in title"] * other["second in title"]
         features["both most"] = own["first most"] * other["second most"]
         features["first in title most"] = own["first in title"] * own["first most"]
         features["first most of lonely second"] = own["first most"] * other["second never with"]
-        return features
+        return self._size, own, other, features
 
     def _shares(self, count: int, first: str, second: str) -> dict[str, float]:
         of_first, of_second = self._counts[0][first], self._counts[1][second]

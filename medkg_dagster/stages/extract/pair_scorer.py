@@ -1,8 +1,8 @@
 """Weighs what pairs of concepts title and abstract relate, where no single sentence says it in plain words.
 
-A pair's weight is a logistic regression over `pair_features`. The weights are trained by
-`python -m evaluation.pair_training` on the training splits of gold corpora, which it names; what is claimed
-so is `possible`, with the probability beside it.
+A pair's weight is a logistic regression over `pair_features`; how probable it is follows from this weight and
+how far it is below the best one of the text. `python -m evaluation.pair_training` trains them on the training
+splits of gold corpora, which it names. What is claimed so is `possible`, with the probability beside it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from importlib.resources import files
 
 from medkg_dagster.stage_api import Claim, Document, Entity
 from medkg_dagster.stages.extract.claim_ids import claim_id
-from medkg_dagster.stages.extract.pair_features import Pair, TreeNumbers, pair_features
+from medkg_dagster.stages.extract.pair_features import Pair, PairFeatures, TreeNumbers
 from medkg_dagster.stages.extract.passages import Passage, passage, summary_end
+from medkg_dagster.stages.extract.relation_types import ASSOCIATED
 from medkg_dagster.stages.extract.sentences import Sentence
 
 TEXT_SOURCE = "infores:medkg"
@@ -27,6 +28,11 @@ PROBABILITY = "extraction_confidence_score"
 
 WEIGHTS = "pair_weights.json"
 MAX_EVIDENCE = 1500
+LEAST = 0.2
+"""What is less probable by itself is not made probable by being the best of its text."""
+APART = 0.55
+"""How probable a pair must be that no sentence names together."""
+
 MIN_SENTENCES, MAX_SENTENCES = 3, 60
 """Title and abstract have as many; what has fewer or more is not weighed."""
 
@@ -42,6 +48,9 @@ class PairModel:
         threshold: How probable it must be.
         bias: The weight of a pair without features.
         weights: The weight of each feature.
+        own: How much a pair's weight counts.
+        below_best: How much it counts how far that is below the best one of the text.
+        shift: What is added.
     """
 
     name: str
@@ -50,12 +59,29 @@ class PairModel:
     threshold: float
     bias: float
     weights: Mapping[str, float]
+    own: float
+    below_best: float
+    shift: float
 
-    def probability(self, features: Mapping[str, float]) -> float:
-        """Return how probable it is that a pair with these features is related."""
+    def weight(self, features: Mapping[str, float]) -> float:
+        """Return what some features of a pair weigh."""
         weights = self.weights
-        weight = self.bias + sum(weights.get(name, 0.0) * value for name, value in features.items())
-        return 1 / (1 + math.exp(-max(-30.0, min(30.0, weight))))
+        return sum([weights[name] * value for name, value in features.items() if name in weights])
+
+    def probability(self, weight: float, best: float) -> float:
+        """Return how probable it is that a pair is related.
+
+        Args:
+            weight: What it weighs, the bias with it.
+            best: The most that a pair of the text weighs.
+        """
+        if _probability(weight) < LEAST:
+            return 0.0
+        return _probability(self.own * weight + self.below_best * (weight - best) + self.shift)
+
+
+def _probability(weight: float) -> float:
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, weight))))
 
 
 @cache
@@ -70,6 +96,9 @@ def models() -> tuple[PairModel, ...]:
             threshold=one["threshold"],
             bias=one["bias"],
             weights=one["weights"],
+            own=one["own"],
+            below_best=one["below_best"],
+            shift=one["shift"],
         )
         for one in written["models"]
     )
@@ -113,17 +142,40 @@ def pair_claims(
         stated: What its sentences state.
         trees: Tells where a concept stands in MeSH.
     """
-    known = {(claim.subject, claim.object) for claim in stated}
-    known |= {(other, one) for one, other in known}
+    said = [
+        (claim.subject, claim.object, claim.predicate == ASSOCIATED and not claim.negated) for claim in stated
+    ]
+    known = {pair for one, other, _ in said for pair in ((one, other), (other, one))}
+    told = {pair for one, other, is_loose in said if not is_loose for pair in ((one, other), (other, one))}
+    reader = PairFeatures(passages, trees)
     for model in models():
-        for pair, features in pair_features(passages, model.kinds, trees):
-            if pair in known:
+        # That two are associated is less than that the one induces the other.
+        settled = known if model.predicate == ASSOCIATED else told
+        for pair, probability, is_apart in _weighed(model, reader):
+            least = max(model.threshold, APART) if is_apart else model.threshold
+            if probability < least or pair in settled:
                 continue
-            probability = model.probability(features)
-            place = _evidence(passages, pair) if probability >= model.threshold else None
+            place = _evidence(passages, pair)
             if place:
                 known |= {pair, (pair[1], pair[0])}
+                told |= {pair, (pair[1], pair[0])}
                 yield _claim(document, model, pair, probability, place)
+
+
+def _weighed(model: PairModel, reader: PairFeatures) -> Iterator[tuple[Pair, float, bool]]:
+    """Yield each pair with how probable it is, and whether no sentence names both."""
+    parts_known: dict[int, float] = {}
+    weighed: list[tuple[Pair, float, bool]] = []
+    for pair, (*shared, own) in reader.of(model.kinds):
+        weight = model.bias + model.weight(own)
+        for part in shared:
+            if id(part) not in parts_known:
+                parts_known[id(part)] = model.weight(part)
+            weight += parts_known[id(part)]
+        weighed.append((pair, weight, "apart" in own))
+    best = max((weight for _, weight, _ in weighed), default=0.0)
+    for pair, weight, is_apart in weighed:
+        yield pair, model.probability(weight, best), is_apart
 
 
 def _evidence(passages: Sequence[Passage], pair: Pair) -> tuple[int, int] | None:

@@ -1,9 +1,4 @@
-"""Splits a document into sentences with exact offsets, never across blocks, and says what a sentence negates.
-
-Negation is by trigger words and their scope, in the manner of NegEx (Chapman et al., 2001). A trigger before
-a mention ("no evidence of") or after it ("was ruled out") negates what stands within a few words of it; words
-such as "but" end the scope; look-alikes ("not only") negate nothing.
-"""
+"""Splits a document into sentences with exact offsets, never across blocks."""
 
 from __future__ import annotations
 
@@ -35,38 +30,6 @@ _ABBREVIATIONS = frozenset(
 # These end sentences as often as they stand inside one: a capital letter after them decides.
 _MAY_END = frozenset({"etc", "al", "a.m", "p.m", "u.s", "u.k", "inc", "ltd", "co", "corp", "no"})
 _NUMBERED = frozenset({"al", "no", "nos", "fig", "figs", "tab", "ref", "refs", "eq", "eqs", "sec", "vol"})
-BEFORE_WORDS = 8
-AFTER_WORDS = 5
-_NEAR = 300
-"""So many characters hold these words and a look-alike at their edge."""
-
-_LOOK_ALIKES = re.compile(
-    r"\b(?:not only|not just|not necessarily|no (?:significant |clear |apparent )?(?:increase|change|"
-    r"difference|improvement|worsening)|no longer than|without (?:delay|difficulty|interruption)|"
-    r"not (?:yet )?(?:known|clear|certain|recommended|approved|studied|evaluated|assessed|established|all|"
-    r"every|uncommon|infrequent|rare|unusual)|no doubt|nothing but|whether or not|no other|with or without|"
-    r"no more than|not less than|"
-    r"no less than)\b"
-)
-_BEFORE = re.compile(
-    r"\b(?:no|not|none of|neither|nor|never|without|absence of|absent|lack of|lacked|lacking|free of|"
-    r"free from|negative for|denie[sd]|denying|rule[sd]? out|ruling out|exclude[sd]?|excluding|failed to|"
-    r"fails to|cannot|rather than|instead of)\b"
-)
-_AFTER = re.compile(
-    r"^\W*(?:\w+\W+){0,3}?(?:(?:was|were|is|are|has been|have been|had been|could be|can be) (?:\w+ly )?"
-    r"(?:ruled out|excluded|absent|not (?:\w+ly )?(?:seen|observed|found|detected|reported|recorded|noted|"
-    r"present|identified|confirmed|associated|caused|induced))|did not (?:occur|develop|recur)|"
-    r"never (?:occurred|developed|recurred))\b"
-)
-_DIRECTLY_BEFORE = re.compile(
-    r"\b(?:no|without|neither|nor|absence of|lack of|no evidence of|no cases? of|none of the)\s+"
-    r"(?:(?!except|but|other)\w+\s+){0,2}$"
-)
-_STOP = re.compile(
-    r"[;:]|\b(?:but|however|although|though|except|whereas|while|yet|nevertheless|still|which|who|because|since|"
-    r"apart from|aside from|other than|despite|secondary to|until|cause of|causes of|reason for)\b"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +40,13 @@ class Sentence:
         start: First character.
         end: One past the last character.
         section: The title of the section it is in.
+        in_table: Whether it is a line of a table.
     """
 
     start: int
     end: int
     section: str
+    in_table: bool = False
 
 
 def document_sentences(document: Document) -> tuple[Sentence, ...]:
@@ -120,8 +85,9 @@ class SentencesAround:
 
 def _sentences_of(document: Document, section: Section, block: Block) -> Sequence[Sentence]:
     text = document.text[block.start : block.end]
-    spans = _lines(text) if block.kind is BlockKind.TABLE else sentence_spans(text)
-    return [Sentence(block.start + a, block.start + b, section.title) for a, b in spans]
+    in_table = block.kind is BlockKind.TABLE
+    spans = _lines(text) if in_table else sentence_spans(text)
+    return [Sentence(block.start + a, block.start + b, section.title, in_table) for a, b in spans]
 
 
 def sentence_spans(text: str) -> Iterator[tuple[int, int]]:
@@ -169,48 +135,3 @@ def _stripped(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         end -= 1
     if start < end:
         yield start, end
-
-
-def is_negated(sentence: str, start: int, end: int) -> bool:
-    """Whether a mention stands under a negation.
-
-    Returns:
-        True for "no evidence of colitis", False for "not only colitis".
-    """
-    first, last = max(0, start - _NEAR), end + _NEAR
-    before, after = sentence[first:start].lower(), sentence[end:last].lower()
-    # A word that is cut in two is none.
-    before = _blank_look_alikes(before.partition(" ")[2] if first else before)
-    for opening in list(_STOP.finditer(before))[-1:]:
-        before = before[opening.end() :]
-    scope = " ".join(before.split()[-BEFORE_WORDS:])
-    if _BEFORE.search(scope):
-        return True
-    after = _blank_look_alikes(after.rpartition(" ")[0] if last < len(sentence) else after)
-    stop = _STOP.search(after)
-    after = after[: stop.start()] if stop else after
-    return _AFTER.search(" ".join(after.split()[: AFTER_WORDS + 4])) is not None
-
-
-def is_denied(sentence: str, left: tuple[int, int], right: tuple[int, int]) -> bool:
-    """Whether a sentence denies what it says about two concepts.
-
-    A negation anywhere before both ("is not needed in hepatitis caused by ...") denies something else;
-    only one that stands directly before the first, between the two, or after the second counts.
-
-    Args:
-        sentence: The sentence.
-        left: First character and one past the last one of what stands first.
-        right: The same of what stands second.
-
-    Returns:
-        True for "was not associated with", "no colitis was caused by", "... was ruled out".
-    """
-    between = _blank_look_alikes(sentence[left[1] : right[0]].lower())
-    if _BEFORE.search(between) or _DIRECTLY_BEFORE.search(sentence[: left[0]].lower()):
-        return True
-    return _AFTER.search(sentence[right[1] :].lower()) is not None
-
-
-def _blank_look_alikes(text: str) -> str:
-    return _LOOK_ALIKES.sub(lambda match: "x" * len(match.group()), text)

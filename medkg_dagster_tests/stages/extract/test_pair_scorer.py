@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from medkg_dagster.stage_api import Block, BlockKind, Claim, Document, DocumentContext, Section, hash_content
 from medkg_dagster.stages.extract.dictionary import DictionaryParameters
 from medkg_dagster.stages.extract.dictionary_extractor import DictionaryExtractor
-from medkg_dagster.stages.extract.pair_features import no_trees, pair_features
+from medkg_dagster.stages.extract.pair_features import PairFeatures, no_trees
 from medkg_dagster.stages.extract.pair_scorer import PROBABILITY, models, pair_claims, summary_passages
 from medkg_dagster.stages.extract.sentences import document_sentences
 
 DICTIONARY = DictionaryExtractor(DictionaryParameters())
-LATER = "Ipilimumab. Colitis."
 ABSTRACT = (
+    "Ipilimumab therapy was followed by colitis that was resistant to steroids.",
     "We describe severe colitis in a patient during ipilimumab therapy.",
     "Colitis began after the second dose of ipilimumab.",
     "Clinicians must know of colitis during ipilimumab.",
@@ -93,8 +93,8 @@ def test_features_are_finite_and_evidence_names_both_ends_whatever_the_text(text
     entities, stated = DICTIONARY.extract(DocumentContext(), document)
     passages = summary_passages(document, document_sentences(document), entities)
 
-    for _, features in pair_features(passages, ("chemical", "condition"), no_trees):
-        assert all(math.isfinite(value) for value in features.values())
+    for _, parts in PairFeatures(passages, no_trees).of(("chemical", "condition")):
+        assert all(math.isfinite(value) for features in parts for value in features.values())
     places = {entity.curie: [] for entity in entities}  # type: dict[str, list[int]]
     for entity in entities:
         places[entity.curie].append(entity.start or 0)

@@ -133,7 +133,7 @@ def test_a_document_may_use_a_known_abbreviation_for_something_else() -> None:
             ],
         ),
         ("We asked whether ipilimumab causes colitis.", []),
-        ("Ipilimumab may cause colitis.", []),
+        ("Ipilimumab may cause colitis.", [(False, "Ipilimumab", "causes", "Colitis")]),
         ("Does ipilimumab cause colitis?", []),
         ("Ipilimumab was stopped. Colitis resolved.", []),
         ("Steroids were given. Colitis was caused by them.", []),
@@ -154,13 +154,13 @@ def test_a_statement_of_a_text_says_that_it_was_mined() -> None:
     assert (claim.knowledge_level, claim.agent_type) == ("not_provided", "text_mining_agent")
 
 
-def test_negation_can_be_left_unmarked() -> None:
+def test_without_negation_nothing_is_marked_and_what_is_denied_is_not_claimed() -> None:
     without = DictionaryExtractor(DictionaryParameters(negation=False))
 
     entities, claims = without.extract(DocumentContext(), document("Nivolumab did not cause hypophysitis."))
 
     assert not any(entity.negated for entity in entities)
-    assert not any(claim.negated for claim in claims)
+    assert claims == ()
 
 
 def test_annotations_are_grounded_by_identifier_then_by_name_and_left_out_otherwise() -> None:

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medkg_dagster.stages.extract.mentions import Matcher, find_definitions
-from medkg_dagster.stages.extract.relations import Role, relation_between
-from medkg_dagster.stages.extract.sentences import is_denied, is_negated, sentence_spans
+from medkg_dagster.stages.extract.sentences import sentence_spans
 from medkg_dagster.stages.extract.terms import Vocabulary
 from medkg_dagster.vocabulary.concepts import Concept
 
@@ -99,48 +98,6 @@ def test_sentences_cover_everything_but_white_space(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "negated"),
-    [
-        ("There was no evidence of COLITIS.", True),
-        ("The patient denies COLITIS.", True),
-        ("She recovered without COLITIS.", True),
-        ("Biopsies were negative for COLITIS.", True),
-        ("COLITIS was ruled out.", True),
-        ("COLITIS was not observed in any patient.", True),
-        ("COLITIS did not recur.", True),
-        ("Neither hepatitis nor COLITIS occurred.", True),
-        ("COLITIS was observed.", False),
-        ("There was not only hepatitis and COLITIS.", False),
-        ("No fever, but COLITIS was found.", False),
-        ("No fever; COLITIS was found.", False),
-        ("There was no change in the COLITIS.", False),
-        ("No trial of this size in so many centers has ever looked at COLITIS.", False),
-        ("COLITIS improved, but hepatitis was not observed.", False),
-    ],
-)
-def test_a_negation_reaches_as_far_as_its_scope(text: str, negated: bool) -> None:
-    start = text.index("COLITIS")
-
-    assert is_negated(text, start, start + len("COLITIS")) is negated
-
-
-@pytest.mark.parametrize(
-    ("text", "denied"),
-    [
-        ("DRUG was not associated with COLITIS", True),
-        ("DRUG did not cause COLITIS", True),
-        ("No DRUG was given for COLITIS", True),
-        ("Steroids are not needed when DRUG caused COLITIS", False),
-        ("DRUG caused COLITIS", False),
-    ],
-)
-def test_a_statement_is_denied_only_by_a_negation_of_its_own(text: str, denied: bool) -> None:
-    left, right = text.index("DRUG"), text.index("COLITIS")
-
-    assert is_denied(text, (left, left + 4), (right, right + 7)) is denied
-
-
-@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("non-small cell lung cancer (NSCLC) is", [("NSCLC", "non-small cell lung cancer")]),
@@ -167,57 +124,3 @@ def test_a_long_form_stands_before_its_short_form(text: str) -> None:
     for definition in find_definitions(text):
         assert 0 <= definition.start < definition.end <= definition.defined_at
         assert len(definition.short) < definition.end - definition.start
-
-
-T, C, G = Role.TREATMENT, Role.CONDITION, Role.GENE
-
-
-@pytest.mark.parametrize(
-    ("left", "words", "right", "predicate", "reverse"),
-    [
-        (T, "-induced ", C, "contributes_to", False),
-        (T, " causes severe ", C, "causes", False),
-        (T, " led to fatal ", C, "causes", False),
-        (C, " caused by ", T, "causes", True),
-        (C, " secondary to ", T, "contributes_to", True),
-        (T, " was associated with ", C, "associated_with", False),
-        (
-            T,
-            " was associated with an increased risk of ",
-            C,
-            "associated_with_increased_likelihood_of",
-            False,
-        ),
-        (T, " reduces the risk of ", C, "associated_with_decreased_likelihood_of", False),
-        (T, ": the most frequent adverse events were ", C, None, False),
-        (T, ", the most frequent adverse events were ", C, None, False),
-        (T, " adverse events included ", C, "has_adverse_event", False),
-        (C, " is a frequent adverse event of ", T, "has_adverse_event", True),
-        (
-            T,
-            " improved overall survival in patients with ",
-            C,
-            "treats_or_applied_or_studied_to_treat",
-            False,
-        ),
-        (T, " in the treatment of advanced ", C, "treats_or_applied_or_studied_to_treat", False),
-        (T, " is approved for ", C, "treats_or_applied_or_studied_to_treat", False),
-        (C, " treated with ", T, "treats_or_applied_or_studied_to_treat", True),
-        (C, " in patients treated with ", T, None, True),
-        (C, " was associated with a longer response to ", T, None, True),
-        (T, " was associated with a lower rate of ", C, None, False),
-        (T, " and ", C, None, False),
-        (G, "-mutated ", C, "associated_with", False),
-        (T, " inhibits ", G, "affects", False),
-    ],
-)
-def test_a_predicate_says_no_more_than_the_words(
-    left: Role, words: str, right: Role, predicate: str | None, reverse: bool
-) -> None:
-    relation = relation_between(left, words, right)
-
-    if predicate is None:
-        assert relation is None
-    else:
-        assert relation is not None
-        assert (relation.predicate, relation.reverse) == (f"biolink:{predicate}", reverse)

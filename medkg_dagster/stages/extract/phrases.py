@@ -1,0 +1,119 @@
+"""The noun phrases that may stand around a mention between it and the words that relate it to another one.
+
+What fits none of these is not understood, and no statement reaches over it.
+"""
+
+from __future__ import annotations
+
+import re
+
+
+def any_of(words: str, separator: str | None = None) -> str:
+    """Return a pattern for one of some words.
+
+    Args:
+        words: Patterns, apart by white space or the separator.
+        separator: What is between them.
+    """
+    return f"(?:{'|'.join(words.split(separator))})"
+
+
+# What an adjective ends with, and words that end so and are none, or that turn what follows around.
+_NO_ADJECTIVES = any_of(
+    "treatment development improvement patient agent event parent animal trial survival removal withdrawal "
+    "potential clinic prophylactic topic antibiotic anesthetic analgesic during not only reduced decreased "
+    "increased diminished lowered prevented treated attenuated improved abolished inhibited blocked caused "
+    "induced associated received compared followed included used based need control hospital interval "
+    "antidepressant anticonvulsant diuretic antigen content component element moment arsenic alcohol called "
+    "had led produced showed suffered developed experienced indicated resulted reported observed reversed "
+    "negative absent independent preventive curative unrelated unlikely different differential potential "
+    "resolved suppressed mental_health"
+)
+_ENDINGS = any_of("al ic ive ous ary ory ar able ible less ful oid ant ent ed ly ine")
+_PLAIN = any_of(
+    "acute severe mild late early new first-line second-line advanced high low high-dose low-dose long-term "
+    "short-term life-threatening grade stage type iii iv ii single large small major minor right left "
+    "bilateral "
+    "adult young old elderly human rare common possible further more less overt frank de novo non-fatal "
+    "complete "
+    "immune nerve heart lung liver kidney renal bone skin brain muscle blood tumor tumour cell small-cell "
+    "non-small-cell first second third oral intravenous subcutaneous intrathecal long short marked profound "
+    "plasma serum steroid-refractory treatment-related immune-related full-blown sudden"
+)
+ADJECTIVES = rf"(?:(?:(?!{_NO_ADJECTIVES}\b)(?:[a-z\-]{{2,}}{_ENDINGS}|{_PLAIN})(?: and|,|/)? )*)"
+DETERMINER = (
+    "(?:(?:the|an?|any|some|this|these|those|his|her|their|its|such|both|all|most|many|several|two|three|"
+    "four|one|"
+    r"other|each|\d[\d.,]*(?: ?%| ?mg(?:/kg)?)?(?: of)?) )*"
+)
+MODIFIED = rf"{DETERMINER}{ADJECTIVES}"
+
+_GIVING = any_of(
+    "doses? dosages? administration treatments? therapy therapies use infusions? injections? exposures? "
+    "ingestion intake combinations? overdoses? abuse initiation monotherapy addition courses? cycles? "
+    "application applications effects? toxicity consumption pretreatment premedication misuse"
+)
+_CLASS = any_of(
+    "drugs? agents? antibiotics? inhibitors? agonists? antagonists? blockers? antidepressants? anesthetics? "
+    "anticonvulsants? antipsychotics? diuretics? steroids? medications? medicines? compounds? antibody "
+    "antibodies"
+)
+CHEMICAL_BEFORE = rf"{MODIFIED}(?:{_GIVING} (?:of|with|to|by) {MODIFIED})*(?:{_CLASS} )?"
+_WITH_CHEMICAL = any_of(
+    "therapy therapies treatments? monotherapy chemotherapy administration infusions? injections? use "
+    "exposures? "
+    "doses? intake ingestion overdoses? abuse intoxication poisoning toxicity an(?:a)?esthesia regimens? "
+    "prophylaxis tablets? capsules? pretreatment alone hydrochloride sodium sulfate sulphate "
+    "acetate "
+    "phosphate citrate maintenance induction consumption patches gel cream implants?"
+)
+CHEMICAL_AFTER = rf"(?:(?:-based|-containing)?(?: {_WITH_CHEMICAL})*)"
+
+_HAPPENING = any_of(
+    "development onset occurrence cases? episodes? incidence signs? symptoms? appearance forms? exacerbation "
+    "induction attacks? degrees? presence progression manifestations? features? severity frequency intensity "
+    "recurrence variety number prevalence symptomatology bouts? patterns? models? complications?"
+)
+CONDITION_BEFORE = rf"{MODIFIED}(?:{_HAPPENING} of {MODIFIED})*"
+PEOPLE = any_of(
+    "patients? adults? children women men people participants subjects individuals cases? persons? infants "
+    "neonates adolescents rats? mice mouse animals? dogs? cats? rabbits? pigs? monkeys? volunteers? males? "
+    "females? "
+    "survivors recipients humans? population"
+)
+_IN_PEOPLE = rf"(?: (?:in|of|among) {MODIFIED}(?:[\w\-]+ )?{PEOPLE})?"
+CONDITION_AFTER = (
+    rf"(?: (?:symptoms?|episodes?|attacks?|events?|formation|development|progression|exacerbations?|"
+    rf"severity))?"
+    rf"{_IN_PEOPLE}"
+)
+PATIENTS_WITH = (
+    rf"{MODIFIED}(?:[\w\-]+ )?{PEOPLE} (?:with|who ha(?:ve|d|s)|having|suffering from|affected by) "
+    rf"(?:a history of )?"
+)
+MAYBE_PATIENTS = f"(?:{PATIENTS_WITH})?"
+
+ASPECT = any_of(
+    "expression levels? activity activities activation production mrna concentrations? phosphorylation "
+    "release "
+    "synthesis secretion signaling signalling transcription function binding translocation upregulation"
+)
+GENE_BEFORE = (
+    rf"{MODIFIED}(?:(?:{ASPECT}(?: levels)?|genes?) (?:of|in|for|and) {MODIFIED})*"
+    "(?:mutant |wild-type |gene )?"
+)
+GENE_AFTER = rf"(?:[- ](?:genes?|proteins?|receptors?|mrna|kinase|enzyme|{ASPECT}))*"
+ALTERATION = any_of(
+    "mutations? variants? alterations? amplifications? rearrangements? fusions? polymorphisms? deletions? "
+    "overexpression deficiency deficiencies haploinsufficiency expression genotypes? alleles? loss "
+    "inactivation "
+    "dysfunction dysregulation translocations? methylation"
+)
+
+WHITE = re.compile(r"\s+")
+ASIDE = re.compile(r"\s*[(\[][^()\[\]]{0,80}[)\]]")
+
+
+def plain(words: str) -> str:
+    """Return words without what stands in brackets, in lower case, with single spaces."""
+    return WHITE.sub(" ", ASIDE.sub("", words)).lower()

@@ -1,0 +1,98 @@
+"""What a relation between two mentions is: a pattern, and what it states."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+CAUSES = "biolink:causes"
+CONTRIBUTES = "biolink:contributes_to"
+ASSOCIATED = "biolink:associated_with"
+MORE_LIKELY = "biolink:associated_with_increased_likelihood_of"
+LESS_LIKELY = "biolink:associated_with_decreased_likelihood_of"
+ADVERSE_EVENT = "biolink:has_adverse_event"
+TREATS = "biolink:treats_or_applied_or_studied_to_treat"
+PREVENTS = "biolink:preventative_for_condition"
+AMELIORATES = "biolink:ameliorates_condition"
+EXACERBATES = "biolink:exacerbates_condition"
+CONTRAINDICATED = "biolink:contraindicated_in"
+AFFECTS = "biolink:affects"
+INTERACTS = "biolink:interacts_with"
+
+DIRECTION = "object_direction_qualifier"
+ASPECT_SLOT = "object_aspect_qualifier"
+
+
+class Role(Enum):
+    """What a mention can be in a relation."""
+
+    TREATMENT = "treatment"
+    CONDITION = "condition"
+    GENE = "gene"
+
+
+class Reach(Enum):
+    """Which members of a list take part in a statement."""
+
+    ALL = "all"
+    NEAREST = "nearest"
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A pattern and what it states.
+
+    Attributes:
+        name: The rule's name, for audit.
+        predicate: The Biolink predicate.
+        words: What must stand between the two; a group `no` in it denies the statement, a group `aspect`
+            names what of the object is affected.
+        reverse: Whether the second mention is the subject.
+        reach: Which members of lists take part.
+        is_noun_phrase: Whether the two are one noun phrase, which presupposes what it says: it is neither
+            asked nor supposed by the sentence around it.
+        before: What must stand directly before the first.
+        after: What must stand directly after the second.
+        named: How the second must be written.
+        qualifiers: What narrows the statement.
+    """
+
+    name: str
+    predicate: str
+    words: re.Pattern[str]
+    reverse: bool = False
+    reach: Reach = Reach.ALL
+    is_noun_phrase: bool = False
+    before: re.Pattern[str] | None = None
+    after: re.Pattern[str] | None = None
+    named: re.Pattern[str] | None = None
+    qualifiers: Mapping[str, str] | None = None
+
+
+def relation(
+    name: str,
+    predicate: str,
+    *words: str,
+    reverse: bool = False,
+    reach: Reach = Reach.ALL,
+    is_noun_phrase: bool = False,
+    before: str | None = None,
+    after: str | None = None,
+    named: str | None = None,
+    qualifiers: Mapping[str, str] | None = None,
+) -> Relation:
+    """Return a relation whose patterns are given as text, `words` in pieces; see `Relation`."""
+    return Relation(
+        name,
+        predicate,
+        re.compile("".join(words)),
+        reverse,
+        reach,
+        is_noun_phrase,
+        re.compile(f"(?:{before})$") if before else None,
+        re.compile(after) if after else None,
+        re.compile(named) if named else None,
+        qualifiers,
+    )

@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medkg_dagster.stage_api import Block, BlockKind, Claim, Document, Entity, Section, hash_content
+from medkg_dagster.stages.extract.claims import sentence_claims
+from medkg_dagster.stages.extract.mentions import Matcher
+from medkg_dagster.stages.extract.negation import Negation
+from medkg_dagster.stages.extract.sentences import document_sentences
+from medkg_dagster.stages.extract.terms import Vocabulary, load
+from medkg_dagster.vocabulary.concepts import Concept
+
+DRUGS = ("Aspirin", "Doxorubicin", "Levodopa", "Warfarin", "Cisplatin", "Celecoxib")
+DISEASES = ("Bleeding", "Nephrotoxicity", "Breast cancer", "Parkinson's disease", "Asthma", "Neuropathy")
+GENES = ("BRCA1", "COX-2", "TP53")
+VOCABULARY = Vocabulary(
+    (
+        *(Concept(f"D:{name}", name, "biolink:SmallMolecule") for name in DRUGS),
+        *(Concept(f"C:{name}", name, "biolink:Disease") for name in DISEASES),
+        *(Concept(f"G:{name}", name, "biolink:Gene") for name in GENES),
+    )
+)
+
+
+def claims_of(text: str, section: str = "", vocabulary: Vocabulary = VOCABULARY) -> list[Claim]:
+    block = Block(kind=BlockKind.PARAGRAPH, start=0, end=len(text))
+    document = Document(
+        id="PMID:1",
+        source="infores:pubmed",
+        identifiers={},
+        title="A title",
+        text=text,
+        sections=(Section(title=section, start=0, end=len(text), blocks=(block,)),),
+        content_hash=hash_content("A title", text),
+    )
+    claims: list[Claim] = []
+    matcher = Matcher(vocabulary)
+    for place in document_sentences(document):
+        sentence = text[place.start : place.end]
+        entities = [
+            Entity(
+                document_id="PMID:1",
+                curie=found.concept.curie,
+                name=found.concept.name,
+                category=found.concept.category,
+                surface=sentence[found.start : found.end],
+                start=place.start + found.start,
+                end=place.start + found.end,
+                method="dictionary",
+            )
+            for found in matcher.find(sentence)
+        ]
+        claims += sentence_claims(document, place, entities, Negation(sentence))
+    return claims
+
+
+def said(text: str, section: str = "") -> list[str]:
+    return [
+        f"{'not ' if claim.negated else ''}{claim.subject[2:]} {claim.predicate.removeprefix('biolink:')} "
+        f"{claim.object[2:]}"
+        for claim in claims_of(text, section)
+    ]
+
+
+TREATS = "treats_or_applied_or_studied_to_treat"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Aspirin causes severe bleeding.", ["Aspirin causes Bleeding"]),
+        ("Aspirin has been shown to cause bleeding.", ["Aspirin causes Bleeding"]),
+        ("Aspirin did not cause bleeding.", ["not Aspirin causes Bleeding"]),
+        ("Bleeding in elderly patients was caused by high doses of aspirin.", ["Aspirin causes Bleeding"]),
+        ("Bleeding due to aspirin is common.", ["Aspirin causes Bleeding"]),
+        ("We saw cisplatin-induced acute nephrotoxicity.", ["Cisplatin causes Nephrotoxicity"]),
+        ("There was no cisplatin-induced nephrotoxicity.", ["not Cisplatin causes Nephrotoxicity"]),
+        ("Cisplatin-related nephrotoxicity occurred.", ["Cisplatin contributes_to Nephrotoxicity"]),
+        (
+            "Cisplatin was associated with an increased risk of nephrotoxicity.",
+            ["Cisplatin associated_with_increased_likelihood_of Nephrotoxicity"],
+        ),
+        (
+            "Warfarin is contraindicated in patients with bleeding.",
+            ["Warfarin contraindicated_in Bleeding"],
+        ),
+        ("Aspirin should not be used in asthma.", ["Aspirin contraindicated_in Asthma"]),
+        ("Levodopa in the treatment of Parkinson's disease.", [f"Levodopa {TREATS} Parkinson's disease"]),
+        ("Parkinson's disease was treated with levodopa.", [f"Levodopa {TREATS} Parkinson's disease"]),
+        ("Adverse events of warfarin were rare.", []),
+        ("Warfarin adverse events included bleeding.", ["Warfarin has_adverse_event Bleeding"]),
+        ("Aspirin prevents asthma.", ["Aspirin preventative_for_condition Asthma"]),
+        (
+            "Levodopa attenuated cisplatin-induced neuropathy.",
+            ["Cisplatin causes Neuropathy", "Levodopa ameliorates_condition Neuropathy"],
+        ),
+        ("Cisplatin neuropathy is common.", ["Cisplatin causes Neuropathy"]),
+        ("Neuropathy after exposure to cisplatin.", ["Cisplatin associated_with Neuropathy"]),
+        ("Treatment of asthma with aspirin.", [f"Aspirin {TREATS} Asthma"]),
+        (
+            "To study the safety of levodopa versus placebo in adult patients with asthma.",
+            [f"Levodopa {TREATS} Asthma"],
+        ),
+        ("Asthma led to bleeding.", ["Asthma causes Bleeding"]),
+        ("Neuropathy secondary to breast cancer.", ["Breast cancer causes Neuropathy"]),
+        ("Breast cancer presents with neuropathy.", ["Breast cancer associated_with Neuropathy"]),
+        (
+            "Asthma is a risk factor for bleeding.",
+            ["Asthma associated_with_increased_likelihood_of Bleeding"],
+        ),
+        ("TP53 binds to BRCA1.", ["TP53 interacts_with BRCA1"]),
+        ("TP53 increases the expression of BRCA1.", ["TP53 affects BRCA1"]),
+        ("COX-2 was inhibited by aspirin.", ["Aspirin affects COX-2"]),
+        ("The role of TP53 in breast cancer.", ["TP53 associated_with Breast cancer"]),
+        ("Aspirin reduced plasma concentrations of warfarin.", ["Aspirin affects Warfarin"]),
+        ("Aspirin inhibits COX-2 activity.", ["Aspirin affects COX-2"]),
+        ("The COX-2 inhibitor celecoxib was given.", ["Celecoxib affects COX-2"]),
+        ("Mutations in BRCA1 cause breast cancer.", ["BRCA1 causes Breast cancer"]),
+        ("BRCA1-mutated breast cancer is rare.", ["BRCA1 associated_with Breast cancer"]),
+        ("TP53 is associated with a higher risk of asthma.", ["TP53 associated_with Asthma"]),
+        ("Aspirin interacts with warfarin.", ["Aspirin interacts_with Warfarin"]),
+        ("The interaction between aspirin and warfarin is known.", ["Aspirin interacts_with Warfarin"]),
+        ("Aspirin potentiates the effect of warfarin.", ["Aspirin interacts_with Warfarin"]),
+        (
+            "Aspirin and warfarin caused bleeding, asthma and severe neuropathy.",
+            [
+                f"{drug} causes {disease}"
+                for drug in ("Aspirin", "Warfarin")
+                for disease in ("Bleeding", "Asthma", "Neuropathy")
+            ],
+        ),
+    ],
+)
+def test_a_claim_says_what_the_words_between_two_concepts_say(text: str, expected: list[str]) -> None:
+    assert said(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Doxorubicin-induced cardiotoxicity in rats with breast cancer.",
+        "Levodopa-induced ocular dyskinesias in Parkinson's disease.",
+        "Aspirin in rats with asthma.",
+        "Aspirin was given; bleeding stopped.",
+        "Aspirin was better than warfarin, bleeding aside.",
+        "Cisplatin-induced fever and breast cancer.",
+        "Neuropathy due to cisplatin-induced fever.",
+        "Bleeding in patients who took aspirin was treated early.",
+        "Inhibition of TP53 causes breast cancer.",
+        "No bleeding due to warfarin was seen.",
+        "Improvement in neuropathy after injection of aspirin.",
+        "Withdrawal of levodopa caused neuropathy.",
+        "Anti-TP53 inhibits BRCA1.",
+        "Aspirin inhibits COX-2-dependent genes.",
+        "Aspirin reduced warfarin to powder.",
+        "Aspirin reduced fever in asthma.",
+        "Aspirin caused a drop in blood pressure in Parkinson's disease.",
+    ],
+)
+def test_no_claim_reaches_over_words_that_are_not_understood(text: str) -> None:
+    assert said(text) == []
+
+
+def test_claims_do_not_jump_over_words_unknown_to_the_vocabulary(shared_data: Path) -> None:
+    folder = shared_data.parent / "faults" / "claims-jumped"
+    vocabulary = load(folder / "jumped.tsv")
+    text = (folder / "jumped_disease.txt").read_text(encoding="utf-8").split("\n\n")[1]
+
+    claims = claims_of(text, vocabulary=vocabulary)
+
+    assert [(claim.subject, claim.predicate, claim.object) for claim in claims] == [
+        ("MESH:D001241", "biolink:associated_with_decreased_likelihood_of", "MESH:D009203")
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "We asked whether aspirin causes bleeding.",
+        "To determine if aspirin caused bleeding, rats were used.",
+        "Does aspirin cause bleeding?",
+        "The aim was to show that aspirin prevents asthma.",
+    ],
+)
+def test_what_is_asked_is_not_claimed(text: str) -> None:
+    assert said(text) == []
+
+
+def test_what_a_noun_phrase_presupposes_is_claimed_even_in_a_question() -> None:
+    assert said("Whether levodopa helps in cisplatin-induced neuropathy is unknown.") == [
+        "Cisplatin causes Neuropathy"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "certainty"),
+    [
+        ("Aspirin causes bleeding.", "asserted"),
+        ("Aspirin may cause bleeding.", "possible"),
+        ("These results suggest that aspirin causes bleeding.", "possible"),
+        ("Suspected cisplatin-induced neuropathy was seen.", "possible"),
+        ("Levodopa may be of use in cisplatin-induced neuropathy.", "asserted"),
+    ],
+)
+def test_a_claim_is_as_certain_as_its_sentence(text: str, certainty: str) -> None:
+    assert [claim.certainty for claim in claims_of(text)] == [certainty]
+
+
+@pytest.mark.parametrize(
+    ("text", "section", "background"),
+    [
+        ("Aspirin caused bleeding.", "3. Results", False),
+        ("Aspirin causes bleeding.", "1. Introduction", True),
+        ("Aspirin has been reported to cause bleeding.", "", True),
+        ("Aspirin caused bleeding [12].", "", True),
+    ],
+)
+def test_what_was_known_before_is_background(text: str, section: str, background: bool) -> None:
+    assert [claim.background for claim in claims_of(text, section)] == [background]
+
+
+def test_references_claim_nothing() -> None:
+    assert said("Aspirin causes bleeding.", "References") == []
+
+
+def test_what_is_done_to_a_gene_has_a_direction_and_an_aspect() -> None:
+    (lowered,) = claims_of("Aspirin reduced the expression of COX-2.")
+    (heightened,) = claims_of("Aspirin activates TP53.")
+
+    assert lowered.qualifiers == {
+        "object_direction_qualifier": "decreased",
+        "object_aspect_qualifier": "expression",
+    }
+    assert heightened.qualifiers["object_direction_qualifier"] == "increased"
+
+
+PIECES = (
+    *("aspirin", "bleeding", "BRCA1", "-induced", "caused", "(", ")", "and", ",", "no", "may", "of", "the"),
+    *("a", "due to", "with", "treated", "😀", "İ", "\n", ".", "severe", "patients"),
+)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30))
+def test_evidence_is_the_sentence_whatever_the_text(pieces: list[str]) -> None:
+    text = " ".join(pieces)
+
+    for claim in claims_of(text):
+        assert text[claim.start : claim.end] == claim.sentence
+        assert claim.subject != claim.object
