@@ -33,6 +33,7 @@ from medkg_dagster.io.interrupts import HeldInterrupts
 BUSY_TIMEOUT_SECONDS = 60.0
 _WRITES = "medkg_writes"
 _WATCH_SECONDS = 0.02
+_CACHE_KIBIBYTES = 32 << 10
 _SHOWN_CHARACTERS = 80
 _PORT = re.compile("[0-9]{1,5}")
 
@@ -388,6 +389,8 @@ def _shown(url: URL) -> str:
 def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # the driver must not begin transactions of its own
     connection.execute("PRAGMA synchronous=NORMAL")
+    # A transaction of a portion of documents has some 20 MB: what does not fit is written twice.
+    connection.execute(f"PRAGMA cache_size=-{_CACHE_KIBIBYTES}")
     connection.execute("PRAGMA foreign_keys=ON")
 
 
