@@ -25,11 +25,19 @@ class CitationFormat(StrEnum):
 
 
 _STARTS = {
-    CitationFormat.RIS: re.compile(r"\s*TY  ?- ?\w"),
+    # databases and programs write a few lines of their own before the first entry
+    CitationFormat.RIS: re.compile(r"\s*+(?:[A-Z][\w -]{1,30}:[^\n]*+\s*+){0,12}TY  ?- ?\w"),
     CitationFormat.NBIB: re.compile(r"\s*PMID- ?\d"),
-    CitationFormat.BIBTEX: re.compile(r"(?:\s|%[^\n]*\n)*+@[A-Za-z]+\s*\{\s*[^\s,={}]+\s*[,=]"),
+    CitationFormat.BIBTEX: re.compile(
+        r"(?:\s|%[^\n]*\n|[^@{}\n]{0,200}?(?:JabRef|Mendeley|Encoding: )[^@{}\n]{0,200}\n)*+"
+        r"@[A-Za-z]+\s*+[{(]\s*+[^\s,={}]*+\s*+[,=}]"
+    ),
 }
-_TAGGED = re.compile(r"([A-Z][A-Z0-9]{1,3}) {0,2}- ?(.*)")
+_TAGGED = {
+    # as far apart as its first tag and value are: "HIV - infected" or "II - all" begins no field
+    CitationFormat.RIS: ("TY", re.compile(r"([A-Z][A-Z0-9])(  ?)-(?: (.*)|$)")),
+    CitationFormat.NBIB: ("PMID", re.compile(r"(?=.{4}-)([A-Z]{2,4}) *(-)(?: (.*)|$)")),
+}
 _DOI = re.compile(r"10\.[0-9]{4,9}/[^\s\[\]]+")
 _PMCID = re.compile(r"PMC[0-9]{1,9}")
 _DATE = re.compile(r"([0-9]{4})(?:[/\s-]+([0-9]{1,2}|[A-Za-z]{3})[a-z]*)?(?:[/\s-]+([0-9]{1,2}))?")
@@ -37,6 +45,7 @@ _TITLES = ("TI", "T1", "CT", "BTI")
 _ABSTRACTS = ("AB", "N2", "OAB")
 _AUTHORS = ("FAU", "AU", "A1")
 _DATES = ("DP", "DA", "PY", "Y1")
+_SUFFIX = re.compile(r"(?:Jr|Sr|I{2,3}|IV|V|\d(?:nd|rd|th))\.?", re.IGNORECASE)
 
 
 def recognise(text: str) -> CitationFormat | None:
@@ -53,21 +62,23 @@ def read_citations(kind: CitationFormat, text: str) -> Iterator[Record]:
     if kind is CitationFormat.BIBTEX:
         yield from map(_bibtex_record, _bibtex_entries(text))
     else:
-        yield from map(_tagged_record, _tagged_entries(text, "TY" if kind is CitationFormat.RIS else "PMID"))
+        yield from map(_tagged_record, _tagged_entries(text, *_TAGGED[kind]))
 
 
-def _tagged_entries(text: str, first: str) -> Iterator[Fields]:
+def _tagged_entries(text: str, first: str, tagged: re.Pattern[str]) -> Iterator[Fields]:
     """Yield the fields of each entry; a line without a tag goes on with the field before it."""
     fields: dict[str, list[str]] = defaultdict(list)
-    tag = ""
+    tag = gap = ""
     for line in text.splitlines():
-        match = _TAGGED.match(line)
-        if match and match[1] == first and fields:
-            yield fields
+        match = tagged.match(line)
+        if match and match[1] == first:
+            gap = match[2]
+            if fields:
+                yield fields
             fields = defaultdict(list)
-        if match:
+        if match and match[2] in {gap, "  "}:
             tag = match[1]
-            fields[tag].append(match[2].strip())
+            fields[tag].append((match[3] or "").strip())
         elif tag and line.strip():
             fields[tag][-1] += f" {line.strip()}"
     if fields:
@@ -86,8 +97,12 @@ def _tagged_record(fields: Fields) -> Record:
         pmcid=pmcid[0] if pmcid else "",
         doi=doi[0] if doi else "",
         title=_first(fields, _TITLES),
-        abstract=" ".join(value for tag in _ABSTRACTS for value in fields.get(tag, ())),
-        authors=[_name(name) for name in next(filter(None, (fields.get(tag) for tag in _AUTHORS)), [])],
+        # some write an abstract under two tags
+        abstract=" ".join(dict.fromkeys(value for tag in _ABSTRACTS for value in fields.get(tag, ()))),
+        authors=[
+            *map(_name, next(filter(None, (fields.get(tag) for tag in _AUTHORS)), [])),
+            *fields.get("CN", ()),
+        ],
         date=_first(fields, _DATES),
         url=_first(fields, ("UR", "L1")),
         keywords=[*fields.get("KW", ()), *fields.get("OT", ()), *fields.get("MH", ())],
@@ -105,8 +120,11 @@ def _record(*, date: str, **values: Any) -> Record:
 
 
 def _name(name: str) -> str:
-    family, _, given = name.partition(",")
-    return f"{given.strip()} {family.strip()}".strip()
+    """Return a name as it is said, of "family, given", "family, given, suffix" or "family, suffix, given"."""
+    family, *others = [part.strip() for part in name.split(",")]
+    suffixes = [part for part in others if _SUFFIX.fullmatch(part)]
+    given = [part for part in others if part not in suffixes]
+    return " ".join(filter(None, (*given, family, *suffixes)))
 
 
 def _iso(date: str) -> str:
@@ -116,10 +134,10 @@ def _iso(date: str) -> str:
 
 # BibTeX
 
-_ENTRY = re.compile(r"@([A-Za-z]+)\s*\{")
+_ENTRY = re.compile(r"@([A-Za-z]+)\s*([{(])")
 _FIELD = re.compile(r"[\s,]*([A-Za-z][\w-]*)\s*=\s*")
 _BARE = re.compile(r"[^\s,{}\"#]+")
-_PIECE = re.compile(r"\\.|[{}\"]", re.DOTALL)
+_PIECE = re.compile(r"\\.|[{}\")]", re.DOTALL)
 _NO_ENTRIES = frozenset({"comment", "string", "preamble"})
 _ACCENTS = {
     "'": "\u0301",
@@ -135,6 +153,11 @@ _ACCENT = re.compile(r"\\(?:(['`^\"~=.])\s*|([cvuHkr])(?:\s+|(?=\{)))\{?\s*\\?([
 _LETTER = re.compile(r"\\(ss|ae|AE|oe|OE|aa|AA|o|O|l|L|i|j)(?![A-Za-z])\s?")
 _LETTERS = {"ss": "ß", "ae": "æ", "AE": "Æ", "oe": "œ", "OE": "Œ", "aa": "å", "AA": "Å", "o": "ø", "O": "Ø"}
 _LETTERS |= {"l": "ł", "L": "Ł", "i": "i", "j": "j"}
+_GREEK = re.compile(
+    r"\$?\\(?:text)?(alpha|beta|gamma|delta|epsilon|zeta|eta|theta|kappa|lambda|mu|nu|xi|pi|rho|sigma|tau|phi|chi|psi"
+    r"|omega)(?![A-Za-z])\$?",
+    re.IGNORECASE,
+)
 _ESCAPED = re.compile(r"\\([&%$#_{}])")
 _COMMAND = re.compile(r"\\[A-Za-z]+\s*(?=\{)")
 
@@ -142,7 +165,7 @@ _COMMAND = re.compile(r"\\[A-Za-z]+\s*(?=\{)")
 def _bibtex_entries(text: str) -> Iterator[dict[str, str]]:
     position = 0
     while match := _ENTRY.search(text, position):
-        position = _closing(text, match.end())
+        position = _closing(text, match.end(), "}" if match[2] == "{" else ")")
         if match[1].lower() not in _NO_ENTRIES:
             yield dict(_bibtex_fields(text, match.end(), position - 1))
 
@@ -164,19 +187,19 @@ def _value(text: str, start: int, end: int) -> tuple[str, int]:
         stop = _closing(text, start + 1)
         return text[start + 1 : stop - 1], stop
     if text[start] == '"':
-        stop = _closing(text, start + 1, quoted=True)
+        stop = _closing(text, start + 1, '"')
         return text[start + 1 : stop - 1], stop
     bare = _BARE.match(text, start, end)
     return (bare[0], bare.end()) if bare else ("", start + 1)
 
 
-def _closing(text: str, start: int, *, quoted: bool = False) -> int:
-    """Return the place behind the brace, or the quote, that closes what begins at a place."""
+def _closing(text: str, start: int, mark: str = "}") -> int:
+    """Return the place behind the mark that closes what begins at a place, outside braces."""
     depth = 0
     for piece in _PIECE.finditer(text, start):
         if piece[0] == "{":
             depth += 1
-        elif depth == 0 and piece[0] == ('"' if quoted else "}"):
+        elif depth == 0 and piece[0] == mark:
             return piece.end()
         elif piece[0] == "}":
             depth -= 1
@@ -184,9 +207,14 @@ def _closing(text: str, start: int, *, quoted: bool = False) -> int:
     raise UnreadableDocumentError(f"BibTeX: what begins in line {line} is not closed; the file is cut off")
 
 
+def _greek(match: re.Match[str]) -> str:
+    size = "CAPITAL" if match[1][0].isupper() else "SMALL"
+    return unicodedata.lookup(f"GREEK {size} LETTER {match[1].upper().replace('LAMBDA', 'LAMDA')}")
+
+
 def _plain(text: str) -> str:
     """Return a value without TeX: accents as letters, braces gone."""
-    text = _LETTER.sub(lambda match: _LETTERS[match[1]], text)
+    text = _GREEK.sub(_greek, _LETTER.sub(lambda match: _LETTERS[match[1]], text))
     text = _ACCENT.sub(lambda match: match[3] + _ACCENTS[match[1] or match[2]], text)
     text = _COMMAND.sub("", _ESCAPED.sub(lambda match: f"\\{ord(match[1])};", text))
     text = text.replace("{", "").replace("}", "").replace("~", " ").replace("---", "—").replace("--", "–")
@@ -197,14 +225,14 @@ def _plain(text: str) -> str:
 def _bibtex_record(fields: Mapping[str, str]) -> Record:
     doi = _DOI.search(f"{fields.get('doi', '')} {fields.get('url', '')}")
     date = fields.get("date") or " ".join(filter(None, (fields.get("year", ""), fields.get("month", ""))))
-    authors = fields.get("author", "").split(" and ")
+    authors = [name for name in fields.get("author", "").split(" and ") if name not in {"", "others"}]
     return _record(
         pmid=fields.get("pmid", ""),
         pmcid=fields.get("pmcid", ""),
         doi=doi[0] if doi else "",
         title=fields.get("title", ""),
         abstract=fields.get("abstract", ""),
-        authors=[_name(name) for name in authors if name],
+        authors=list(map(_name, authors)),
         date=date,
         url=fields.get("url", ""),
         keywords=[fields["keywords"]] if fields.get("keywords") else [],

@@ -16,6 +16,8 @@ _MAIL_HEADERS = frozenset(
 )
 _OF_MAIL_ALONE = frozenset({"mime-version", "message-id", "received"})
 _CHECKSUM = re.compile(r"(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{64}|[0-9a-fA-F]{128})\s+\*?\S")
+_ENDNOTE = re.compile(r"\s*%0 [A-Z]\w+")
+_WEB_OF_SCIENCE = re.compile(r"\s*FN (?:Clarivate|Thomson|ISI)[^\n]*\n\s*VR \d")
 _PUBTATOR = re.compile(r"[0-9]+\|[ta]\|")
 _CODE = re.compile(
     "|".join(
@@ -94,6 +96,8 @@ def name_other_format(name: str, text: str) -> str | None:
         "a rich text file (RTF); save it as PDF or plain text": head.startswith(_RTF),
         "a PostScript file; convert it to PDF": head.startswith(_POSTSCRIPT),
         "an e-mail; save what it says, or what is attached to it, as a file of its own": _is_mail(lines),
+        "citations as EndNote writes them; export them as RIS, BibTeX or nbib": bool(_ENDNOTE.match(head)),
+        "citations of Web of Science; export them as RIS or BibTeX": bool(_WEB_OF_SCIENCE.match(head)),
         "a list of files, no document": bool(_MANIFEST.match(path.name)) or _is_checksums(lines),
         "a file of settings, no document": suffix in _SETTINGS_SUFFIXES,
         "source code, no document": suffix in _CODE_SUFFIXES or _is_code(lines),
