@@ -62,6 +62,59 @@ def test_a_cell_whose_lines_are_closer_than_rows_is_one(rows: list[tuple[list[st
     assert cells(document) == [["Head", "What", "Which"], *([" ".join(cell) for cell in row] for row in rows)]
 
 
+VALUES = [[f"Group {number}", str(10 * number), f"{number}.5"] for number in range(1, 6)]
+
+
+def evenly(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    return cells(read(table([[[cell] if cell else [] for cell in row] for row in rows], apart=2)))
+
+
+@pytest.mark.parametrize(
+    "heads",
+    [
+        [["Arm", "Number of", "Mean pain"], ["", "patients", "(score)"]],
+        [["", "Number of", "Mean pain"], ["Arm", "patients", "(score)"]],
+    ],
+)
+def test_heads_on_two_lines_as_far_apart_as_rows_are_one(heads: list[list[str]]) -> None:
+    expected = [["Arm", "Number of patients", "Mean pain (score)"], *VALUES]
+
+    assert evenly([*heads, *VALUES]) == expected
+
+
+@pytest.mark.parametrize(
+    "heads",
+    [
+        [["", "Aspirin", "Placebo"], ["Arm", "Mean", "Mean"]],
+        [["Arm", "Aspirin", "Placebo"], ["", "mean", "mean"]],
+    ],
+)
+def test_heads_below_a_head_are_rows_of_their_own(heads: list[list[str]]) -> None:
+    assert evenly([*heads, *VALUES]) == [*heads, *VALUES]
+
+
+def test_cells_that_go_on_in_the_next_row_by_their_words_are_one() -> None:
+    rows = [
+        ["Study", "Design", "Finding"],
+        ["Roe 2001", "Cohort of women in", "Less pain in all of"],
+        ["", "two towns", "them"],
+        ["Doe 2002", "Trial", "No change"],
+        ["Poe 2003", "yes", "no"],
+        ["", "no", "yes"],
+    ]
+
+    assert evenly(rows)[1:] == [
+        ["Roe 2001", "Cohort of women in two towns", "Less pain in all of them"],
+        *rows[3:],
+    ]
+
+
+def test_entries_of_an_index_in_two_columns_stay_entries() -> None:
+    entries = [[f"decode_{number}", f"print_{number}", f"read_{number}"] for number in "abcdef"]
+
+    assert evenly(entries) == entries
+
+
 def test_rows_of_groups_that_stand_apart_stay_rows() -> None:
     groups = [
         (["Female", "Male"], ["12", "14"], ["3", "4"]),

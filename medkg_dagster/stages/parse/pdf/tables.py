@@ -11,6 +11,7 @@ from medkg_dagster.stages.parse.pdf.lines import Line
 
 _NUMBER = re.compile(r"[<>≤≥±+−–-]?\d[^^a-zA-Z]*$")
 _LIST_MARK = re.compile(r"(?:[•●▪◦–—*-]|\[?\(?\d{1,3}[.)\]]*|\(?[a-zA-Z][.)])$")
+_ENDS = (".", ";", ":", "?", "!")
 MIN_ROWS = 3
 MAX_HEADS = 5
 MAX_BETWEEN = 3
@@ -81,7 +82,7 @@ def _unwrapped(
     # heads whose lines stand between those of others are closer than lines of one cell are
     usual = [step for step in steps if step > 0.8 * rows[0][0].size]
     within = _lines_within(texts, steps, min(usual, default=0.0), width)
-    within = within or _lines_within(texts, steps, min(steps), width)
+    within = within or _lines_within(texts, steps, min(steps), width) or _going_on(texts)
     if not within:
         return texts
     starts = [number for number in range(len(texts)) if number not in within]
@@ -110,6 +111,42 @@ def _lines_within(
             counted |= bool(_NUMBER.match(cell) and _NUMBER.match(above[column]))
             above[column] = cell or above[column]
     return within if apart and not counted and partial >= 0.6 * len(within) else set()
+
+
+def _going_on(texts: Sequence[tuple[str, ...]]) -> set[int]:
+    """Return the rows that go on with the one above by their words, where all rows are as far apart."""
+    within: set[int] = set()
+    is_head = True
+    first = 0
+    for number, (upper, lower) in enumerate(pairwise(texts), start=1):
+        # heads are the first row or two, the first over several of the second
+        is_head = (
+            is_head and number - len(within) < MIN_ROWS and not any(map(_NUMBER.match, (*upper, *lower)))
+        )
+        begins = any(cell[:1].isupper() for cell in texts[first]) and number - first < MAX_HEADS
+        if begins and _goes_on(upper, lower, is_head=is_head):
+            within.add(number)
+        else:
+            first = number
+    return within
+
+
+def _goes_on(upper: Sequence[str], lower: Sequence[str], *, is_head: bool) -> bool:
+    """Return whether each cell of a row begins small below one that ends no sentence.
+
+    Heads may stand on the last line of others. Rows of the same words, as of kinds of values below their
+    groups, go on with nothing.
+    """
+    found = [(above, cell) for above, cell in zip_longest(upper, lower, fillvalue="") if cell]
+    below = [(above, cell) for above, cell in found if above]
+    if not below or any(
+        not (cell[0].islower() or cell[0] == "(") or above.endswith(_ENDS) for above, cell in below
+    ):
+        return False
+    if is_head:
+        distinct = len({cell for _, cell in found}) == len(found)
+        return distinct and (len(below) == len(found) or not upper[0])
+    return len(below) == len(found) and not lower[0] and any(" " in above for above, _ in below)
 
 
 def _with_heads(cells: Sequence[list[Cell]], rows: Sequence[Sequence[Line]], start: int, behind: int) -> int:
