@@ -81,3 +81,48 @@ def test_the_mark_of_a_note_is_no_part_of_a_word(page: Path) -> None:
     (table,) = blocks(document, BlockKind.TABLE)
     assert re.fullmatch(r"Group\tAge\nBudesonide(?:\^a| 1)?\t41\.2", table)
     assert re.search(r"(?:^|\s)Given twice a day", document.text)
+
+
+FRONT = re.compile(r"Ann Roe|Rome|a@r\.it|Received|Published|Split View|Permissions|Volume 140|Cite\b")
+
+
+def test_what_stands_between_the_heading_and_the_abstract_is_no_text() -> None:
+    document = parse(next(page for page in PAGES if page.stem == "oup"))
+
+    assert FRONT.findall(document.text) == []
+    assert document.authors == ("Ann Roe", "Ben Poe")
+    assert document.text_kept is not None
+    assert document.text_kept.left_out["authors and addresses"] > 50
+
+
+HEAD = "<head><title>Aspirin in stroke</title><meta name='citation_author' content='Roe, A'>"
+
+
+def front(between: str) -> str:
+    page = f"{HEAD}</head><body><main><h1>Aspirin in stroke</h1>{between}<h2>Abstract</h2><p>It helps.</p>"
+    return parse_one(page, PayloadFormat.HTML).text.removeprefix("Aspirin in stroke").strip()
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "<div><p>Ann Roe</p><p>It is not known whether aspirin helps <b>those</b> who had it once.</p></div>",
+        "<p>Ann Roe</p><p>Keywords: stroke</p>",
+        "<ul><li>Ann Roe</li></ul><figure><figcaption>Curves of all</figcaption></figure>",
+        "<div>Ann Roe</div><table><tr><td>Arm</td><td>n</td></tr><tr><td>A</td><td>5</td></tr></table>",
+        "<div>Ann Roe</div><h2>Highlights</h2><ul><li>Aspirin helps</li></ul>",
+    ],
+)
+def test_prose_tables_captions_and_key_words_before_an_abstract_are_text(kept: str) -> None:
+    text = front(kept)
+
+    assert "Ann Roe" not in text
+    assert len(text.split("\n\n")) == 3 + ("Highlights" in kept)
+    assert "It helps." in text
+
+
+def test_a_page_without_an_abstract_or_without_a_head_that_names_an_article_is_read_whole() -> None:
+    page = "<body><h1>Aspirin in stroke</h1><p>Ann Roe</p><h2>{}</h2><p>It helps.</p>"
+
+    assert "Ann Roe" in parse_one(page.format("Abstract"), PayloadFormat.HTML).text
+    assert "Ann Roe" in parse_one(HEAD + page.format("Of doses"), PayloadFormat.HTML).text

@@ -13,8 +13,9 @@ from medkg_dagster.stage_api import Document, Payload
 from medkg_dagster.stages.parse import ParseConfig
 from medkg_dagster.stages.parse.document_text import DocumentText, Metadata, clean, make_document
 from medkg_dagster.stages.parse.html.body import Body
+from medkg_dagster.stages.parse.html.front_matter import leave_out_front_matter
 from medkg_dagster.stages.parse.html.head import read_head, without_site
-from medkg_dagster.stages.parse.html.structure import prepare
+from medkg_dagster.stages.parse.html.structure import BLOCKS, prepare
 from medkg_dagster.stages.parse.text_kept import Texts, with_text_kept, xml_texts
 from medkg_dagster.stages.parse.xml import Element, parse_xml
 
@@ -51,6 +52,8 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
     heading = next((text for text in map(_text, root.iter("h1")) if text), "")
     # what only the title of the window says has the name of the site behind it
     title = title or heading or without_site(_text(root.find("head/title")))
+    if metadata.authors or metadata.identifiers:
+        leave_out_front_matter(root, BLOCKS)
     document = read_page(root, title, metadata, payload, config)
     words = len(document.text.split())
     if words < FEW_WORDS and _NO_DOCUMENT.search(f"{title} {heading}"):

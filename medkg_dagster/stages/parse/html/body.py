@@ -30,6 +30,7 @@ _ITEMS = frozenset({"li", "dd"})
 _ENTRIES = frozenset({"li", "p", "dd", "div", "tr"})
 
 _ENTRY_NUMBER = re.compile(r"[\[(]?\d{1,4}[\]).]+\s*(?=\D)|\d{1,4}\s+(?=[^\W\d_])")
+_NUMBER_ALONE = re.compile(r"[\[(]?\d{1,4}[\]).]*")
 _LINK_NAME = re.compile(
     r"\W*(?:(?:(?:view |read |full |free |publisher |download |pmc )*"
     r"(?:article|text|full text|free full text|reference|pdf)"
@@ -116,7 +117,7 @@ class Body:
         if self._listed and self._entry(element, tag):
             return
         inner = BlockKind.CAPTION if is_caption(element) else _KINDS.get(tag, kind)
-        if inner is BlockKind.PARAGRAPH and tag in _PARAGRAPHS and _CAPTION.match(_beginning(element)):
+        if inner is BlockKind.PARAGRAPH and tag in _PARAGRAPHS and _begins_caption(_beginning(element)):
             inner = BlockKind.CAPTION
         self._content(element, inner)
         self._flush(inner)
@@ -180,9 +181,17 @@ class Body:
 
     def _flush(self, kind: BlockKind) -> None:
         text = self._inline.finish()
+        if self._listed and _NUMBER_ALONE.fullmatch(text):
+            self.numbers.append(text)
+            return
         # The mark of a list's item in an element of its own.
         if kind is not BlockKind.LIST_ITEM or any(map(str.isalnum, text)):
             self._builder.block(text, kind)
+
+
+def _begins_caption(text: str) -> bool:
+    """Return whether a paragraph begins as a caption does, or is the number of one."""
+    return bool(_CAPTION.match(text) or CAPTION.fullmatch(text.rstrip(" .:")))
 
 
 def _is_before_break(element: Element) -> bool:

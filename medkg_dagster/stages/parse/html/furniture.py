@@ -49,7 +49,8 @@ _ELSEWHERE = re.compile(
     r"|about this article|rights and permissions|access (?:options|this article)|article metrics"
     r"|subject areas?"
     r"|share this article|cite this article|(?:in|on) this (?:page|article|issue)|permalink|navigation menu"
-    r"|sign up for alerts|similar articles|links to ncbi databases"
+    r"|sign up for alerts|citations|altmetric|related articles in|supporting links|similar articles"
+    r"|links to ncbi databases"
     r"|your privacy, your choice)\W*(?:\(?\d+\)?)?\W*",
     re.IGNORECASE,
 )
@@ -104,7 +105,9 @@ def is_label(element: Element) -> bool:
 def why_furniture(element: Element) -> str:
     """Return why an element is none of the article by what it says or is called; empty where it may be."""
     tag = element.tag
-    if tag in _BANNERS and (_BANNER.search(_class(element)) or _BANNER.search(element.get("id", ""))):
+    parent = element.getparent()
+    is_footer = tag == "footer" and parent is not None and parent.tag == "body"
+    if is_footer or (tag in _BANNERS and _BANNER.search(f"{_class(element)} {element.get('id', '')}")):
         return SURROUNDINGS
     if tag in _BARS and _AUTHOR.search(_class(element)):
         return AUTHORS
