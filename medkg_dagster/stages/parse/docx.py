@@ -155,7 +155,8 @@ def _gather(element: Element, reason: str, texts: dict[str, list[str]]) -> None:
         tag = _local(child)
         if tag == "Fallback":
             continue  # the same once more, for older programs
-        inner = reason or ("deleted text" if tag in _DELETED else "")
+        hidden = "hidden text" if tag == "r" and _is_hidden(child) else ""
+        inner = reason or ("deleted text" if tag in _DELETED else hidden)
         if tag == "noBreakHyphen":
             texts[inner].append("-")
         elif tag in {"t", "delText"}:
@@ -178,9 +179,17 @@ def _for_mammoth(parts: Mapping[str, Element]) -> bytes:
                 if parent is not None and _local(parent) not in {"oMathPara", "oMath"}:
                     _write_formula(element, parent)
             if _MAIN.match(name):
+                for run in filter(_is_hidden, list(root.iter("{*}r"))):
+                    run[:] = []
                 _unwrap(root)
             target.writestr(name, etree.tostring(root, encoding="utf-8"))
     return packed.getvalue()
+
+
+def _is_hidden(run: Element) -> bool:
+    """Return whether a run is not shown, as entries of an index and data of programs are not."""
+    mark = run.find("{*}rPr/{*}vanish")
+    return mark is not None and _attribute(mark, "val") not in {"0", "false", "off"}
 
 
 def _unwrap(root: Element) -> None:

@@ -195,6 +195,16 @@ def math(text: str) -> str:
     return f"<m:r><m:t>{text}</m:t></m:r>"
 
 
+@pytest.mark.parametrize(("mark", "shown"), [("<w:vanish/>", False), ('<w:vanish w:val="0"/>', True)])
+def test_hidden_text_is_none_and_counted(mark: str, shown: bool) -> None:
+    hidden = f"<w:r><w:rPr>{mark}</w:rPr><w:t>codes of a program</w:t></w:r>"
+    document = parse(docx(f"<w:p><w:r><w:t>It helps. </w:t></w:r>{hidden}</w:p>"))
+
+    assert ("codes" in document.text) is shown
+    assert document.text_kept is not None
+    assert document.text_kept.left_out == ({} if shown else {"hidden text": 4})
+
+
 @pytest.mark.parametrize(
     ("formula", "expected"),
     [
