@@ -443,3 +443,15 @@ def test_a_reference_whose_parts_are_not_marked_is_read_as_printed() -> None:
 
     (reference,) = document.references
     assert (reference.title, reference.year) == ("Aspirin in the stroke of mice", 1998)
+
+
+def test_the_heading_of_a_section_that_holds_nothing_but_references_is_left_out_for_that_reason() -> None:
+    listed = "<ref-list><ref><mixed-citation>Cited</mixed-citation></ref></ref-list>"
+    document = parse(
+        article(back=f"<back><sec><title>Further <bold>reading</bold></title>{listed}</sec></back>")
+    )
+
+    assert "Further" not in document.text
+    assert document.text_kept is not None
+    assert document.text_kept.left_out["headings of references"] == 2
+    assert "unexplained" not in document.text_kept.left_out

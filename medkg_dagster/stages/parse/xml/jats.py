@@ -125,12 +125,21 @@ def _reason(element: Element, tag: str, tables: frozenset[str]) -> str:
         "metadata": tag == "custom-meta" and not _is_statement(element),
         "numbering": tag == "label" and _NUMBERING.fullmatch(inline_text(element)),
         "citation and note marks": tag == "xref" and element.get("ref-type") in MARKS,
-        "headings of references": tag == "title" and parent.tag == "ref-list",
+        "headings of references": tag in _LEADS and _is_of_references(parent),
         "tables (include_tables)": tag in tables,
         LEFT_OUT.get(tag, ""): tag in LEFT_OUT and tag != "ref-list",
         _LEFT_OUT_BESIDES.get(tag, ""): tag in _LEFT_OUT_BESIDES,
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+def _is_of_references(element: Element) -> bool:
+    """Whether an element holds references, or nothing but a list of them."""
+    if element.tag == "ref-list":
+        return True
+    return element.find("ref-list") is not None and all(
+        child.tag in _LEADS or child.tag == "ref-list" for child in element
+    )
 
 
 def _article(root: Element, origin: str) -> Element:
