@@ -195,3 +195,10 @@ def test_every_real_record_parses_and_the_empty_reply_is_refused(shared_data: Pa
         assert document.authors
         assert document.id == f"PMID:{document.identifiers['PMID']}"
     assert sum(bool(document.annotations) for document in documents) >= 30
+
+
+def test_a_label_that_says_there_is_none_is_no_heading() -> None:
+    document = parse(RECORD.replace('Label="BACKGROUND"', 'Label="UNLABELLED"'))
+
+    assert "UNLABELLED" not in document.text
+    assert "Little is known." in document.text

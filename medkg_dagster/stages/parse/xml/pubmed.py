@@ -22,6 +22,7 @@ from medkg_dagster.stages.parse.xml.marks import mark_raised_numbers
 
 _RECORDS = ("PubmedArticle", "PubmedBookArticle")
 _NO_TITLE = re.compile(r"\[?not available\]?\.?", re.IGNORECASE)
+_NO_LABELS = frozenset({"UNLABELLED", "UNLABELED"})
 _ABSTRACT_TITLES = {"plain-language-summary": "Plain language summary"}
 _ID_TYPES = {"pubmed": "PMID", "doi": "DOI", "pmc": "PMCID", "pmcid": "PMCID"}
 _CONTAINERS = frozenset(
@@ -137,7 +138,7 @@ def _write_abstracts(builder: DocumentText, citation: Element, article: Element)
     for abstract in (*article.iterfind("Abstract"), *citation.iterfind("OtherAbstract")):
         builder.section(_ABSTRACT_TITLES.get(abstract.get("Type", ""), "Abstract"), in_source=False)
         for text in abstract.iterfind("AbstractText"):
-            if label := text.get("Label", "").strip():
+            if (label := text.get("Label", "").strip()) and label not in _NO_LABELS:
                 builder.section(label, 2)
             builder.block(inline_text(text))
 
