@@ -41,6 +41,16 @@ def test_every_word_of_a_layout_is_kept_in_its_order_and_no_other(name: str) -> 
     assert prose(parse(made_pdf(words, MADE_LAYOUTS[name]))) == words
 
 
+@pytest.mark.parametrize("count", [520, 530, 560, 600])
+def test_the_few_numbers_of_lines_on_a_last_page_are_none_of_the_text(count: int) -> None:
+    words = made_words(3, count)
+    document = parse(made_pdf(words, Layout(line_numbers=True)))
+
+    assert prose(document) == words
+    assert document.text_kept is not None
+    assert document.text_kept.pages == 2
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     st.builds(

@@ -64,9 +64,9 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
     _refuse_other_formats(payload)
     source = _read(payload, config)
     left_out = source.left_out
-    numbered = [drop_line_numbers(page) for page in source.pages]
-    left_out["numbers of lines"] += sum(dropped for _, dropped in numbered)
-    pages, furniture = drop_furniture([page for page, _ in numbered])
+    numbered, numbers = drop_line_numbers(source.pages)
+    left_out["numbers of lines"] += numbers
+    pages, furniture = drop_furniture(numbered)
     left_out["running headers, footers and page numbers"] += furniture
     read = {page.number for page in pages if page.lines}
     if not read:

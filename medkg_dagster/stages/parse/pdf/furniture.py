@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
@@ -90,12 +90,26 @@ def _signs(line: Line, page: Page) -> list[tuple[object, ...]]:
     return [*same, (words, "first", *first), (words, "last", *last)]
 
 
-def drop_line_numbers(page: Page) -> tuple[Page, int]:
+def drop_line_numbers(pages: Sequence[Page]) -> tuple[list[Page], int]:
     """Remove the numbers of a manuscript's lines: they stand one below another beside prose and count it.
 
+    Where pages have them, the few that another page has in their place are such, too.
+
     Returns:
-        The page, and how many glyphs were removed.
+        The pages, and how many glyphs were removed.
     """
+    found = [_line_numbers(page) for page in pages]
+    edges = {round(line.x1) for numbers in found for line in numbers}
+    kept = []
+    dropped = 0
+    for page, numbers in zip(pages, found, strict=True):
+        gone = set(map(id, numbers or _in_place(page, edges)))
+        dropped += sum(len(line.text) for line in page.lines if id(line) in gone)
+        kept.append(replace(page, lines=tuple(line for line in page.lines if id(line) not in gone)))
+    return kept, dropped
+
+
+def _line_numbers(page: Page) -> Sequence[Line]:
     places: dict[int, list[Line]] = {}
     for line in page.lines:
         if _LINE_NUMBER.match(line.text):
@@ -106,10 +120,15 @@ def drop_line_numbers(page: Page) -> tuple[Page, int]:
         if len(near) >= MIN_NUMBERED_LINES and _count(near) and len(near) > len(numbers):
             numbers = near
     gone = set(map(id, numbers))
-    if not gone or not _beside_prose([line for line in page.lines if id(line) not in gone]):
-        return page, 0
-    kept = tuple(line for line in page.lines if id(line) not in gone)
-    return replace(page, lines=kept), sum(len(line.text) for line in numbers)
+    return numbers if gone and _beside_prose([line for line in page.lines if id(line) not in gone]) else ()
+
+
+def _in_place(page: Page, edges: Set[int]) -> Sequence[Line]:
+    """Return the numbers of a page that end where those of lines do, if they count."""
+    if not edges:
+        return ()
+    near = [line for line in page.lines if _LINE_NUMBER.match(line.text) and round(line.x1) in edges]
+    return near if len(near) == 1 or (near and _count(near)) else ()
 
 
 def _count(lines: Sequence[Line]) -> bool:
