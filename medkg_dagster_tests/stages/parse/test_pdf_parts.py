@@ -232,6 +232,26 @@ def test_the_bold_name_of_a_person_above_their_workplace_is_no_heading() -> None
     assert headings(document) == []
 
 
+def test_the_day_of_publication_may_stand_on_the_last_page_below_that_of_acceptance() -> None:
+    pdf = FPDF(format="A4", unit="pt")
+    for page, lines in enumerate(
+        (
+            ["A made report of a trial", "We treated ten patients. (c) 2014 Roe et al."],
+            [
+                "All lived.",
+                "Received: 13 August 2014 Accepted: 11 December 2014",
+                "Published: 26 December 2014",
+            ],
+        )
+    ):
+        pdf.add_page()
+        for number, line in enumerate(lines):
+            pdf.set_font("helvetica", size=18 if page == number == 0 else 10)
+            pdf.text(60, 100 + 40 * number, line)
+
+    assert read(bytes(pdf.output())).date == "2014-12-26"
+
+
 def test_authors_beside_their_addresses_are_found_wherever_they_stand_before_the_text() -> None:
     pdf = FPDF(format="A4", unit="pt")
     for lines in (

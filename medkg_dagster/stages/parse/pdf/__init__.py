@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from ctypes import byref, c_float
@@ -48,6 +49,7 @@ LITTLE_TEXT = 500
 STAMP = 60
 SCANNED_SHARE = 0.7
 MAX_IMAGES = 1000
+_DATED = re.compile(r".*?\bAccepted\b|(?:First )?[Pp]ublished(?: online)?:")
 
 
 def parse(payload: Payload, config: ParseConfig) -> Document:
@@ -87,7 +89,7 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
         identifiers={"DOI": doi} if doi else {},
         authors=find_authors(placed, title_lines, source.stated.get("Author", "")),
         date=find_date(
-            [*printed[0], *(line for lines in printed[1:] for line in lines if "Accepted" in line)]
+            [*printed[0], *(line for lines in printed[1:] for line in lines if _DATED.match(line))]
         ),
         licence=find_licence(line for lines in (printed[0], printed[-1]) for line in lines),
         url=f"https://doi.org/{doi}" if doi else None,
