@@ -35,6 +35,24 @@ class XmlRecord:
     pmid: str | None = None
 
 
+_JATS_INSTEAD = "fetch the article as JATS, for example from PubMed Central or Europe PMC"
+_OTHERS = {
+    **dict.fromkeys(
+        ("clinical_study", "search_results", "study_fields"),
+        "a study of ClinicalTrials.gov's closed first API; fetch it again by the source clinicaltrials or "
+        "from https://clinicaltrials.gov/api/v2/studies",
+    ),
+    **dict.fromkeys(("xml", "records"), "perhaps citations as EndNote writes them; export them as RIS"),
+    "TEI": f"TEI; {_JATS_INSTEAD}, or hand over the PDF that it was made from",
+    "collection": f"perhaps BioC; {_JATS_INSTEAD}",
+    "full-text-retrieval-response": f"an article in Elsevier's own format; {_JATS_INSTEAD}",
+    "rss": "a feed, no document",
+    "feed": "a feed, no document",
+    "svg": "a picture, no document",
+}
+"""What XML with these roots is, and what to do."""
+
+
 @dataclass(slots=True)
 class _Span:
     format: PayloadFormat
@@ -86,6 +104,8 @@ def _no_record(name: str, scanner: _Scanner) -> UnreadableDocumentError | Reject
         return UnreadableDocumentError(
             f"{name}: XML with root <article> but without <front>, so it is not JATS (DocBook?)"
         )
+    if known := _OTHERS.get(_local(scanner.root)):
+        return UnreadableDocumentError(f"{name}: XML with root <{scanner.root}>: {known}")
     return UnreadableDocumentError(
         f"{name}: XML with root <{scanner.root}>, which is neither JATS (<article>) nor PubMed "
         f"(<PubmedArticleSet>); convert it to one of them"
