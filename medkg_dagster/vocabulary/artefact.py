@@ -2,7 +2,8 @@
 
 A folder, named by the hash of its content, holds
 
-    names.marisa     a trie of all names, folded and in American spelling, each with a number
+    names.marisa     a trie of all names, folded and in American spelling, each with a number; those of genes
+                     once more as `symbols.key_of` writes them, behind a mark
     named.npy        by number of a name where what it names begins in `meant.npy`; one more at the end
     meant.npy        what a name means, the likeliest first: the number of a thing, and which name of it
     curies.marisa    a trie of all CURIEs, also equivalent and former ones, each with a number
@@ -29,17 +30,21 @@ from uuid import uuid4
 from pydantic_core import from_json, to_json
 
 from medkg_dagster.errors import VocabularyError
-from medkg_dagster.vocabulary.categories import DISEASES
+from medkg_dagster.vocabulary.categories import DISEASES, GENE
 from medkg_dagster.vocabulary.derived_names import adjective, of_organs
 from medkg_dagster.vocabulary.names import acronyms, american, fold, forms, variants
+from medkg_dagster.vocabulary.symbols import key_of
 from medkg_dagster.vocabulary.unify import Collision, Thing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_FORMAT = 1
+_FORMAT = 2
 _PARENTS = [field.name for field in fields(Thing)].index("parents")
 _ABBREVIATION = 3
+_SYMBOL = "\x01"
+"""Stands before the key of a gene's name, and in no text before a name."""
+
 _LONGEST = 120
 """Longer names, nearly all of them chemical formulas, are not looked for in text."""
 
@@ -160,6 +165,8 @@ def _written(things: Sequence[Thing]) -> Iterator[tuple[str, int, int, int]]:
             for form in forms(name):
                 for rank, variant in enumerate(variants(form)):
                     yield american(fold(variant)), 2 * (which > 0) + (rank > 0), number, which
+            if thing.category == GENE and (key := key_of(name)):
+                yield _SYMBOL + key, 2 * (which > 0), number, which
 
 
 def _is_heading(curie: str) -> bool:
@@ -246,6 +253,23 @@ class VocabularyArtefact:
         """
         piece = folded[start : start + _LONGEST + 1]
         return [(start + len(name), number) for name, number in self._names.iter_prefixes_with_ids(piece)]
+
+    def symbols(self, key: str, start: int) -> list[tuple[int, int]]:
+        """Return the names of genes that some text begins with.
+
+        Args:
+            key: The key of `symbols.keyed`.
+            start: Where the names are to begin.
+
+        Returns:
+            Of each, the shortest first: where it ends in the key, and its number.
+        """
+        piece = _SYMBOL + key[start : start + _LONGEST]
+        return [(start - 1 + len(name), number) for name, number in self._names.iter_prefixes_with_ids(piece)]
+
+    def begins_symbol(self, word: str) -> bool:
+        """Say whether the name of any gene begins with a word of a key."""
+        return next(iter(self._names.iterkeys(_SYMBOL + word)), None) is not None
 
     def meanings(self, name: int) -> tuple[Meaning, ...]:
         """Return what a name can mean, the likeliest first."""

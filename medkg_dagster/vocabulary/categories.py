@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+GENE = "biolink:Gene"
+"""Of genes, and of their products where a source says which gene makes them: texts do not tell them apart."""
+
+PROTEIN = "biolink:Protein"
+"""Of all other proteins, families and complexes among them."""
+
 _OF_PREFIX = {
     "MONDO": "biolink:Disease",
     "DOID": "biolink:Disease",
     "HP": "biolink:PhenotypicFeature",
     "CHEBI": "biolink:ChemicalEntity",
     "DRUGBANK": "biolink:ChemicalEntity",
-    "HGNC": "biolink:Gene",
-    "NCBIGene": "biolink:Gene",
+    "HGNC": GENE,
+    "NCBIGene": GENE,
 }
 
 # Branches of the tree (https://meshb.nlm.nih.gov/treeView), the first that fits decides.
@@ -25,9 +31,9 @@ _OF_BRANCH = (
     ("D27", "biolink:ChemicalRole"),
     # Oligopeptides such as angiotensin are chemicals; peptide hormones and other proteins are none.
     ("D12.644.456", "biolink:ChemicalEntity"),
-    ("D12.644.548", "biolink:Protein"),
-    ("D12.776", "biolink:Protein"),
-    ("D08.811", "biolink:Protein"),
+    ("D12.644.548", PROTEIN),
+    ("D12.776", PROTEIN),
+    ("D08.811", PROTEIN),
     ("D", "biolink:ChemicalEntity"),
     ("A", "biolink:AnatomicalEntity"),
     ("B", "biolink:OrganismTaxon"),

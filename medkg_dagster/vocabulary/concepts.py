@@ -29,6 +29,8 @@ _PREFIXES = {
     "umls": "UMLS",
     "umls_cui": "UMLS",
     "unii": "UNII",
+    "uniprot": "UniProtKB",
+    "up": "UniProtKB",
     "cas": "CAS",
 }
 

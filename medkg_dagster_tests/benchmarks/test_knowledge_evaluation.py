@@ -27,7 +27,7 @@ TODAY = {
     "BC5CDR mentions, strict": 81.55,
     "BC5CDR chemical ids per document": 76.71,
     "BC5CDR disease ids per document": 77.85,
-    "BioRED genes per document": 0.0,
+    "BioRED genes per document": 91.99,
     "BC5CDR chemical-induced disease, end to end": 31.05,
 }
 """What the figures of the sample come to; raise what gets better."""

@@ -10,9 +10,11 @@ from pathlib import Path
 TABLES = {
     "mesh_id_label_mappings.tsv": "D000001\tBoneache\tAche, Bone|Bone Ache\tC05.100|C23.888.500\t\n"
     "D000002\tMildium\tMild Salt\tD03.100\t\n"
-    "D000003\tWidgets\t\tE07.100\t\n",
+    "D000003\tWidgets\t\tE07.100\t\n"
+    "D000004\tAche Proteins\t\tD12.776.100\t\n",
     "mesh_supp_id_label_mappings.tsv": "C000001\tmildium acetate\tMildac\tD000002\n"
-    "C000002\tan odd thing\t\t\n",
+    "C000002\tan odd thing\t\t\n"
+    "C000003\tACHE1 protein, human\tachin protein, human|ache protein, human\tD000004\n",
     "mondo.json": [
         {
             "id": "0000001",
@@ -31,10 +33,12 @@ TABLES = {
         {"id": "CHEBI:2", "name": "soother"},
     ],
     "hgnc_entries.tsv": "HGNC ID\tApproved symbol\tApproved name\tStatus\tAlias symbols\t"
-    "NCBI Gene ID(supplied by NCBI)\tPrevious symbols\n"
-    "HGNC:1\tACHE1\tache gene 1\tApproved\tBA1, BA-1\t77\tOLD1\n"
-    "HGNC:2\tGONE1\tgone\tEntry Withdrawn\t\t\t\n",
-    "mesh_mappings.tsv": "MESH\tC000001\tmildium acetate\tCHEBI\tCHEBI:1\tmildium\n",
+    "NCBI Gene ID(supplied by NCBI)\tPrevious symbols\tUniProt ID(supplied by UniProt)\tLocus type\n"
+    "HGNC:1\tACHE1\tache gene 1\tApproved\tBA1, BA-1\t77\tOLD1\tP00001, P00002\tgene with protein product\n"
+    "HGNC:2\tGONE1\tgone\tEntry Withdrawn\t\t\t\t\t\n"
+    "HGNC:3\tACHES\taching\tApproved\t\t\t\t\tphenotype only\n",
+    "mesh_mappings.tsv": "MESH\tC000001\tmildium acetate\tCHEBI\tCHEBI:1\tmildium\n"
+    "MESH\tC000003\tACHE1 protein, human\tUP\tP00002\tACHE1\n",
     "biomappings.tsv": "EFO\t1\tache\tMONDO\tMONDO:0000002\tache\n",
 }
 

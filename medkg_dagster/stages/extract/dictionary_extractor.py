@@ -17,6 +17,7 @@ from medkg_dagster.stage_api import (
 )
 from medkg_dagster.stages.extract.claims import sentence_claims
 from medkg_dagster.stages.extract.dictionary import DictionaryParameters
+from medkg_dagster.stages.extract.genes import GeneFinder, with_genes
 from medkg_dagster.stages.extract.installed import InstalledMatcher, InstalledVocabulary, installed
 from medkg_dagster.stages.extract.mentions import Matcher, Mention, ShortForms, find_definitions
 from medkg_dagster.stages.extract.negation import Negation
@@ -56,6 +57,10 @@ class DictionaryExtractor:
     @cached_property
     def _study_names(self) -> StudyNames:
         return StudyNames(self._vocabulary, self._matcher)
+
+    @cached_property
+    def _genes(self) -> GeneFinder | None:
+        return self._installed.gene_finder(self._parameters.min_term_length) if self._installed else None
 
     def fingerprints(self, ctx: StageContext) -> Mapping[str, str]:
         """Return the hash of the vocabulary.
@@ -122,9 +127,10 @@ class DictionaryExtractor:
         entities: list[Entity] = []
         claims: list[Claim] = []
         short_forms = ShortForms()
-        for place in sentences:
-            text = document.text[place.start : place.end]
-            mentions = self._matcher.find(text)
+        texts = [document.text[place.start : place.end] for place in sentences]
+        genes = self._genes.find(texts) if self._genes else [()] * len(texts)
+        for place, text, named in zip(sentences, texts, genes, strict=True):
+            mentions = with_genes(self._matcher.find(text), named)
             if self._parameters.abbreviations:
                 short_forms.learn(text, find_definitions(text), mentions)
                 mentions = short_forms.apply(text, mentions)

@@ -12,9 +12,11 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+from medkg_dagster.stages.extract.genes import GeneFinder
 from medkg_dagster.stages.extract.mentions import Mention, is_bounded
 from medkg_dagster.stages.extract.specific import is_heading, is_named_by_itself
 from medkg_dagster.vocabulary.artefact import VocabularyArtefact
+from medkg_dagster.vocabulary.categories import GENE
 from medkg_dagster.vocabulary.concepts import Concept
 from medkg_dagster.vocabulary.library import VocabularyLibrary
 from medkg_dagster.vocabulary.names import american, american_places, fold, same_case
@@ -112,6 +114,14 @@ class InstalledVocabulary:
         """
         return InstalledMatcher(self, self._artefact, min_term_length)
 
+    def gene_finder(self, min_term_length: int) -> GeneFinder:
+        """Return what finds genes in whole documents.
+
+        Args:
+            min_term_length: Shorter names are not looked for.
+        """
+        return GeneFinder(self._artefact, min_term_length)
+
 
 class InstalledMatcher:
     """Finds the names of the installed vocabulary, the longest one where several begin; see `Matcher`.
@@ -160,9 +170,11 @@ class InstalledMatcher:
                 break
 
     def _meant(self, name: int, spelled: str, start: int) -> int | None:
-        """Return the number of the likeliest thing that is written so."""
+        """Return the number of the likeliest thing that is written so; genes are found by `GeneFinder`."""
         for meaning in self._artefact.meanings(name):
-            if all(spelled.startswith(written, start + place) for place, written in meaning.acronyms):
+            if self._vocabulary.concept(meaning.thing).category != GENE and all(
+                spelled.startswith(written, start + place) for place, written in meaning.acronyms
+            ):
                 return meaning.thing
         return None
 

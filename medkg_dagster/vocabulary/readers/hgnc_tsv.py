@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from medkg_dagster.vocabulary.categories import category_of
 from medkg_dagster.vocabulary.concepts import Concept, curie_of
+from medkg_dagster.vocabulary.readers.genes import NO_GENES, gene_concepts
 from medkg_dagster.vocabulary.readers.source_file import SourceFile
 from medkg_dagster.vocabulary.readers.tables import records, split_list
 
 _NEEDED = ("hgnc_id", "symbol", "name", "status")
 _SYNONYMS = ("alias_symbol", "prev_symbol", "alias_name", "prev_name")
-_NO_GENES = frozenset({"fragile site", "region", "virus integration site", "phenotype only"})
 
 
 def read(path: Path, left_out: Counter[str] | None = None) -> Iterator[Concept]:
@@ -32,16 +31,9 @@ def read(path: Path, left_out: Counter[str] | None = None) -> Iterator[Concept]:
         source.add(curie, symbol, line)
         if of["status"].lower() != "approved":
             source.left_out["withdrawn entries"] += 1
-        elif of.get("locus_type") in _NO_GENES:
+        elif of.get("locus_type") in NO_GENES:
             source.left_out["entries that are no genes"] += 1
         else:
             others = (of["name"], *(one for column in _SYNONYMS for one in split_list(of.get(column, ""))))
-            entrez = of.get("entrez_id", "")
-            yield Concept(
-                curie,
-                symbol,
-                category_of("HGNC"),
-                synonyms=tuple(one for one in dict.fromkeys(others) if one and one != symbol),
-                same_as=(curie_of("NCBIGene", entrez),) if entrez else (),
-            )
+            yield from gene_concepts(curie, symbol, others, of.get("entrez_id", ""))
     source.check_any("gene")

