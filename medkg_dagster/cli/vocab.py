@@ -169,6 +169,10 @@ def _tell(vocabulary: VocabularyArtefact) -> None:
         f"vocabulary {vocabulary.version}: {about['things']:,} concepts, {about['names']:,} names; "
         f"{about['collisions']:,} that are said to be the same were not joined"
     )
+    for source in about["sources"]:
+        if counts := source.get("left_out"):
+            reasons = "; ".join(f"{count:,} {reason}" for reason, count in counts.items())
+            click.echo(f"  left out of {source['name']}: {reasons}")
 
 
 def _library(settings: Settings) -> VocabularyLibrary:

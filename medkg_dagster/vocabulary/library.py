@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -111,6 +112,10 @@ class VocabularyLibrary:
                     raise
             except OSError as error:
                 raise self._refused(error) from error
+            except VocabularyError as error:
+                # Whoever adds a file mends it, and not the copy of it.
+                said = str(error).replace(str(kept / source.file), str(file))
+                raise VocabularyError(said) from error
             finally:
                 shutil.rmtree(staged, ignore_errors=True)
                 shutil.rmtree(before, ignore_errors=True)
@@ -188,11 +193,14 @@ class VocabularyLibrary:
         sources = self.sources()
         if not sources:
             raise _nothing_to_build()
-        said = {one.name: find_reader(one.format)(self._sources / one.name / one.file) for one in sources}
+        left_out: dict[str, Counter[str]] = {one.name: Counter() for one in sources}
+        said = {
+            one.name: find_reader(one.format)(self._sources / one.name / one.file, left_out[one.name])
+            for one in sources
+        }
         things, collisions = unify(said)
-        folder = write_artefact(
-            self._built, things, collisions, {"sources": [asdict(source) for source in sources]}
-        )
+        about = [{**asdict(one), "left_out": dict(sorted(left_out[one.name].items()))} for one in sources]
+        folder = write_artefact(self._built, things, collisions, {"sources": about})
         write_atomically(self._current, f"{folder.name}\n".encode())
         for old in self._built.iterdir():
             if old != folder:

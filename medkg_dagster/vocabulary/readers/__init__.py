@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -9,8 +10,8 @@ from pathlib import Path
 from medkg_dagster.errors import VocabularyError, did_you_mean
 from medkg_dagster.vocabulary.concepts import Concept, Equivalence
 
-Reader = Callable[[Path], Iterator[Concept | Equivalence]]
-"""Reads a file from its beginning to its end.
+Reader = Callable[[Path, Counter[str] | None], Iterator[Concept | Equivalence]]
+"""Reads a file from its beginning to its end, and counts what it leaves out by the reason.
 
 Raises:
     VocabularyError: It is not of the format, damaged, or says what cannot be; the message names the line.

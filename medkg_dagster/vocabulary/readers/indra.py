@@ -7,7 +7,7 @@ them. ChEBI has no synonyms there.
 from __future__ import annotations
 
 import zipfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,18 +30,19 @@ _NCBI, _UNIPROT = "NCBI Gene ID(supplied by NCBI)", "UniProt ID(supplied by UniP
 _MAPPINGS = ("mesh_mappings.tsv", "biomappings.tsv")
 
 
-def read(place: Path) -> Iterator[Concept | Equivalence]:
+def read(place: Path, left_out: Counter[str] | None = None) -> Iterator[Concept | Equivalence]:
     """Read all tables.
 
     Args:
         place: The wheel, or a folder with its tables, compressed or not.
+        left_out: Counts what is left out, by its reason.
 
     Raises:
         VocabularyError: A table is missing or is not what it should be; the message names it and the line.
     """
     tables = _Tables(place)
     mappings = [one for name in _MAPPINGS for one in _mappings(tables, name)]
-    genes = list(_genes(tables))
+    genes = list(_genes(tables, Counter() if left_out is None else left_out))
     proteins = _proteins(genes, mappings)
     described = list(_descriptors(tables))
     headings = {one.curie: one.tree_numbers for one in described}
@@ -190,7 +191,7 @@ class _Gene:
     proteins: tuple[str, ...]
 
 
-def _genes(tables: _Tables) -> Iterator[_Gene]:
+def _genes(tables: _Tables, left_out: Counter[str]) -> Iterator[_Gene]:
     name = "hgnc_entries.tsv"
     rows = tables.rows(name, len(_HGNC))
     _, header = next(rows, (0, ()))
@@ -198,7 +199,11 @@ def _genes(tables: _Tables) -> Iterator[_Gene]:
         raise VocabularyError(f"vocabulary {tables.place(name)}:1: there is no column {missing[0]!r}")
     for _, fields in rows:
         of = dict(zip(header, fields, strict=False))
-        if of["Status"] != "Approved" or of.get("Locus type") in NO_GENES:
+        if of["Status"] != "Approved":
+            left_out["withdrawn entries"] += 1
+            continue
+        if of.get("Locus type") in NO_GENES:
+            left_out["entries that are no genes"] += 1
             continue
         aliases = (one for column in ("Alias symbols", "Previous symbols") for one in _split(of[column], ","))
         yield _Gene(

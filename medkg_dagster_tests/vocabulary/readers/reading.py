@@ -31,7 +31,7 @@ def read(folder: Path, kind: str, content: str | bytes) -> list[Any]:
     """Write a file and read it."""
     path = folder / f"vocabulary.{kind}"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return list(find_reader(kind)(path))
+    return list(find_reader(kind)(path, None))
 
 
 def left_out(folder: Path, kind: str, content: str) -> dict[str, int]:
@@ -39,8 +39,7 @@ def left_out(folder: Path, kind: str, content: str) -> dict[str, int]:
     path = folder / f"vocabulary.{kind}"
     path.write_text(content, encoding="utf-8")
     counts: Counter[str] = Counter()
-    reader: Any = find_reader(kind)
-    list(reader(path, counts))
+    list(find_reader(kind)(path, counts))
     return dict(counts)
 
 
@@ -73,7 +72,7 @@ def check_cost(folder: Path, kind: str, content: Callable[[int], str]) -> None:
         (folder / name).write_text(content(size), encoding="utf-8")
 
     def work(name: str) -> list[Concept | Equivalence]:
-        return list(find_reader(kind)(folder / name))
+        return list(find_reader(kind)(folder / name, None))
 
     work("small")
     check_growth(partial(work, "small"), partial(work, "large"))
