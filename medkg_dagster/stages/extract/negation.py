@@ -9,6 +9,7 @@ history of A, B and C").
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 
 REACH = 200
@@ -66,6 +67,8 @@ _CLAUSE = re.compile(
     r"[;:]|, |\b(?:but|however|although|though|except|whereas|while|which|who|because|and)\b"
 )
 _NEXT = 120
+_OVERLAPPING = 20
+"""So many triggers may stand before a mention within the reach of the first."""
 
 
 class Negation:
@@ -81,6 +84,7 @@ class Negation:
         if len(self._text) != len(sentence):
             self._text = sentence
         self._reaches = tuple(_reaches(self._text))
+        self._starts = [start for start, _ in self._reaches]
         self._may_follow = _ABSENT.search(self._text) is not None
 
     def covers(self, start: int, end: int) -> bool:
@@ -95,7 +99,8 @@ class Negation:
         """
         if self._text.startswith("-", end):
             return False
-        if any(first <= start < last for first, last in self._reaches):
+        last = bisect_right(self._starts, start)
+        if any(start < reach for _, reach in self._reaches[max(0, last - _OVERLAPPING) : last]):
             return True
         if not self._may_follow:
             return False

@@ -33,8 +33,8 @@ LEAST = 0.2
 APART = 0.55
 """How probable a pair must be that no sentence names together."""
 
-MIN_SENTENCES, MAX_SENTENCES = 3, 60
-"""Title and abstract have as many; what has fewer or more is not weighed."""
+MIN_SENTENCES, MAX_SENTENCES, MAX_LENGTH = 3, 60, 10_000
+"""Title and abstract have as many, and so many characters; what has fewer or more is not weighed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def summary_passages(
     """
     end = summary_end(document)
     summary = [place for place in sentences if place.end <= end]
-    if not MIN_SENTENCES <= len(summary) <= MAX_SENTENCES:
+    if end > MAX_LENGTH or not MIN_SENTENCES <= len(summary) <= MAX_SENTENCES:
         return ()
     mentions = [entity for entity in entities if entity.start is not None]
     starts = [entity.start or 0 for entity in mentions]

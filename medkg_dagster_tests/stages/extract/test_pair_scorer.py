@@ -78,6 +78,10 @@ def test_the_body_of_an_article_and_trial_records_are_not_weighed() -> None:
     assert weighed(trial) == []
 
 
+def test_what_is_too_long_for_an_abstract_is_not_weighed() -> None:
+    assert weighed(article("A case of colitis during ipilimumab", *ABSTRACT, "word " * 2000)) == []
+
+
 def test_weighing_can_be_left_out() -> None:
     extractor = DictionaryExtractor(DictionaryParameters(weigh_pairs=False))
 
