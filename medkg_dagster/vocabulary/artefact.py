@@ -21,6 +21,7 @@ import io
 import mmap
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -48,7 +49,13 @@ _SYMBOL = "\x01"
 _LONGEST = 120
 """Longer names, nearly all of them chemical formulas, are not looked for in text."""
 
-_DERIVED = 4
+_PROCESSES = "C23.550"
+"""The branch of MeSH for pathologic processes."""
+
+_OBSCURE = 4
+"""How much less likely a meaning is that MeSH has no heading for."""
+
+_DERIVED = 8
 """How likely the meaning of a name is that grammar makes."""
 
 
@@ -151,22 +158,39 @@ def _files(
 def _written(things: Sequence[Thing]) -> Iterator[tuple[str, int, int, int]]:
     """Yield folded names with what each can mean: how likely (less is likelier), the thing, which name."""
     ailing = of_organs()
+    diseases = {fold(name) for thing in things if thing.category in DISEASES for name in _names(thing)}
     for number, thing in enumerate(things):
         is_disease = thing.category in DISEASES
+        # The adjectives of processes ("metastatic", "necrotic") say how something is, not what ails somebody.
+        has_adjective = is_disease and not any(one.startswith(_PROCESSES) for one in thing.tree_numbers)
         if is_disease and any(map(_is_heading, (thing.curie, *thing.equivalents))):
             for name in (thing.name, *thing.synonyms):
                 for derived in ailing.get(fold(name), ()):
                     yield derived, _DERIVED, number, 0
+        # What MeSH has a heading for, under which articles are found, is what its names mean in articles.
+        obscurity = 0 if any(map(_is_heading, (thing.curie, *thing.equivalents))) else _OBSCURE
         for which, name in enumerate((thing.name, *thing.synonyms)):
             if len(name) > _LONGEST or "\x00" in name or (which and _is_lowered(name)):
                 continue
-            if is_disease and (formed := adjective(name)):
+            if is_disease and _is_list(name, diseases):
+                continue
+            if has_adjective and (formed := adjective(name)):
                 yield american(fold(formed)), _DERIVED, number, 0
             for form in forms(name):
                 for rank, variant in enumerate(variants(form)):
-                    yield american(fold(variant)), 2 * (which > 0) + (rank > 0), number, which
+                    yield american(fold(variant)), obscurity + 2 * (which > 0) + (rank > 0), number, which
             if thing.category == GENE and (key := key_of(name)):
                 yield _SYMBOL + key, 2 * (which > 0), number, which
+
+
+def _names(thing: Thing) -> tuple[str, ...]:
+    return (thing.name, *thing.synonyms)
+
+
+def _is_list(name: str, diseases: AbstractSet[str]) -> bool:
+    """Say whether a name is of two diseases ("nausea and vomiting"), each of which has a name of its own."""
+    one, _, other = fold(name).partition(" and ")
+    return bool(other) and one in diseases and other in diseases
 
 
 def _is_heading(curie: str) -> bool:

@@ -42,6 +42,16 @@ _OF_BRANCH = (
 DISEASES = frozenset({"biolink:Disease", "biolink:PhenotypicFeature", "biolink:DiseaseOrPhenotypicFeature"})
 """Categories of what ails somebody."""
 
+CHEMICALS = frozenset(
+    {
+        "biolink:ChemicalEntity",
+        "biolink:Drug",
+        "biolink:MolecularMixture",
+        "biolink:SmallMolecule",
+    }
+)
+"""Categories of what is given to somebody."""
+
 _ELSE = "biolink:NamedThing"
 
 

@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 
 from medkg_dagster.vocabulary.categories import categories_by_place
 from medkg_dagster.vocabulary.concepts import Concept, Equivalence, prefix_of
-from medkg_dagster.vocabulary.names import comparable
+from medkg_dagster.vocabulary.names import comparable, fold
 
 PREFERENCE = ("MONDO", "HP", "DOID", "CHEBI", "HGNC", "NCBIGene", "MESH", "DRUGBANK")
 """Prefixes, the preferred one first; the others follow in the order of the alphabet."""
@@ -208,16 +208,19 @@ def _namesakes(
 ) -> Iterator[tuple[str, str]]:
     """Yield concepts of one kind that one name means, and which no other concept of their sources has.
 
-    First those with one preferred name, then those where it is one of the other's names.
+    First those with one preferred name to the letter, then those with one in any number and spelling, then
+    those where it is one of the other's names.
     """
+    written: dict[tuple[str, str], list[str]] = defaultdict(list)
     preferred: dict[tuple[str, str], list[str]] = defaultdict(list)
     named: dict[tuple[str, str], list[str]] = defaultdict(list)
     for curie, concept in concepts.items():
         if concept.category != _KIND_OF_ALL:
             kind = _kind(concept)
+            written[kind, fold(concept.name)].append(curie)
             for number, name in enumerate(names[curie]):
                 (named if number else preferred)[kind, name].append(curie)
-    for _, group in sorted(preferred.items()):
+    for _, group in (*sorted(written.items()), *sorted(preferred.items())):
         first, *others = _alone(group) or [""]
         for other in others:
             yield first, other

@@ -19,7 +19,7 @@ from medkg_dagster.stages.extract.claims import sentence_claims
 from medkg_dagster.stages.extract.dictionary import DictionaryParameters
 from medkg_dagster.stages.extract.genes import GeneFinder, with_genes
 from medkg_dagster.stages.extract.installed import InstalledMatcher, InstalledVocabulary, installed
-from medkg_dagster.stages.extract.mentions import Matcher, Mention, ShortForms, find_definitions
+from medkg_dagster.stages.extract.mentions import Matcher, Mention
 from medkg_dagster.stages.extract.negation import Negation
 from medkg_dagster.stages.extract.pair_features import no_trees
 from medkg_dagster.stages.extract.pair_scorer import pair_claims, summary_passages
@@ -34,6 +34,7 @@ from medkg_dagster.stages.extract.terms import (
     load,
     medicines,
 )
+from medkg_dagster.stages.extract.whole_document import join, spell_out
 from medkg_dagster.vocabulary.concepts import Concept
 
 
@@ -126,14 +127,15 @@ class DictionaryExtractor:
     def _text(self, document: Document, sentences: Sequence[Sentence]) -> tuple[list[Entity], list[Claim]]:
         entities: list[Entity] = []
         claims: list[Claim] = []
-        short_forms = ShortForms()
         texts = [document.text[place.start : place.end] for place in sentences]
         genes = self._genes.find(texts) if self._genes else [()] * len(texts)
-        for place, text, named in zip(sentences, texts, genes, strict=True):
-            mentions = with_genes(self._matcher.find(text), named)
-            if self._parameters.abbreviations:
-                short_forms.learn(text, find_definitions(text), mentions)
-                mentions = short_forms.apply(text, mentions)
+        mentioned = [
+            join(text, with_genes(self._matcher.find(text), named))
+            for text, named in zip(texts, genes, strict=True)
+        ]
+        if self._parameters.abbreviations:
+            mentioned = spell_out(texts, mentioned)
+        for place, text, mentions in zip(sentences, texts, mentioned, strict=True):
             if not mentions:
                 continue
             negation = Negation(text)

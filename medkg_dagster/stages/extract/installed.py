@@ -16,7 +16,7 @@ from medkg_dagster.stages.extract.genes import GeneFinder
 from medkg_dagster.stages.extract.mentions import Mention, is_bounded
 from medkg_dagster.stages.extract.specific import is_heading, is_named_by_itself
 from medkg_dagster.vocabulary.artefact import VocabularyArtefact
-from medkg_dagster.vocabulary.categories import GENE
+from medkg_dagster.vocabulary.categories import DISEASES, GENE
 from medkg_dagster.vocabulary.concepts import Concept
 from medkg_dagster.vocabulary.library import VocabularyLibrary
 from medkg_dagster.vocabulary.names import american, american_places, fold, same_case
@@ -34,6 +34,7 @@ FOUND = frozenset(
 
 _SHADOWLESS = frozenset({"biolink:ChemicalRole"})
 """Of these a longer name hides no shorter one: dopamine is a chemical in the role "dopamine agonist"."""
+
 
 _MOST_KINDS = 150
 """What has more kinds and is no heading of MeSH, under which articles are sought, is a class of things."""
@@ -164,19 +165,31 @@ class InstalledMatcher:
                 concept = None if number is None else self._vocabulary.concept(number)
                 if number is None or concept is None or concept.category in _SHADOWLESS:
                     continue
+                if concept.category not in FOUND and folded[start - 1 : start] == "-":
+                    continue
                 done = end
                 if concept.category in FOUND and self._vocabulary.is_specific(number):
                     yield Mention(start, end, concept)
                 break
 
     def _meant(self, name: int, spelled: str, start: int) -> int | None:
-        """Return the number of the likeliest thing that is written so; genes are found by `GeneFinder`."""
-        for meaning in self._artefact.meanings(name):
-            if self._vocabulary.concept(meaning.thing).category != GENE and all(
-                spelled.startswith(written, start + place) for place, written in meaning.acronyms
-            ):
-                return meaning.thing
-        return None
+        """Return the number of the likeliest thing that is written so, of diseases a specific one.
+
+        Genes are found by `GeneFinder`.
+        """
+        written_so = [
+            meaning.thing
+            for meaning in self._artefact.meanings(name)
+            if self._vocabulary.concept(meaning.thing).category != GENE
+            and all(spelled.startswith(written, start + place) for place, written in meaning.acronyms)
+        ]
+        if not written_so:
+            return None
+        first = written_so[0]
+        if len(written_so) > 1 and not self._vocabulary.is_specific(first):
+            diseases = (one for one in written_so if self._vocabulary.concept(one).category in DISEASES)
+            return next(filter(self._vocabulary.is_specific, diseases), first)
+        return first
 
 
 def installed(home: Path) -> InstalledVocabulary | None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import ahocorasick_rs
 
 from medkg_dagster.stages.extract.terms import Vocabulary
+from medkg_dagster.vocabulary.categories import DISEASES
 from medkg_dagster.vocabulary.concepts import Concept
 from medkg_dagster.vocabulary.names import acronyms, fold, forms, same_case, variants
 
@@ -187,15 +188,22 @@ class ShortForms:
         self._meanings: dict[str, Concept | None] = {}
 
     def learn(self, text: str, definitions: Iterable[Definition], mentions: Sequence[Mention]) -> None:
-        """Take in the definitions of a sentence."""
+        """Take in the definitions of a sentence; the first with a meaning counts."""
         ending = {mention.end: mention for mention in mentions}
         beginning = {mention.start: mention for mention in mentions}
         for definition in definitions:
             long, short = ending.get(definition.end), beginning.get(definition.defined_at)
-            if long is not None and long.start <= definition.start:
+            if self._meanings.get(definition.short) is not None:
+                continue
+            if long is not None and (long.start <= definition.start or long.concept.category in DISEASES):
+                # "Acute chemical pneumonitis" is a pneumonitis; an "aspirin antagonist" is no aspirin.
                 self._meanings[definition.short] = long.concept
             elif short is None or not _agrees(text, definition, short.concept):
                 self._meanings[definition.short] = None
+
+    def defines(self, short: str) -> bool:
+        """Say whether the document says what a short form stands for."""
+        return short in self._meanings
 
     def apply(self, text: str, mentions: Sequence[Mention]) -> tuple[Mention, ...]:
         """Return a sentence's mentions in order and without overlap, short forms read as defined so far."""

@@ -6,9 +6,12 @@ that speak for it.
 
 from __future__ import annotations
 
+import re
+
 from medkg_dagster.vocabulary.unify import Thing
 
 _HEADINGS = ("C", "F03", "D")
+_BRANCH_OF_CHEMICALS = re.compile(r"D\d\d")
 _NOT_BY_ITSELF = (
     # Disease, and attributes such as acute, chronic and recurrence: they say something of a disease.
     "C23.550.288",
@@ -31,4 +34,6 @@ def is_heading(thing: Thing) -> bool:
 def is_named_by_itself(thing: Thing) -> bool:
     """Say whether a thing is more than an attribute of another one, or the form in which it is given."""
     numbers = [number for number in thing.tree_numbers if number.startswith(_HEADINGS)]
-    return not numbers or not all(number.startswith(_NOT_BY_ITSELF) for number in numbers)
+    return not numbers or not all(
+        number.startswith(_NOT_BY_ITSELF) or _BRANCH_OF_CHEMICALS.fullmatch(number) for number in numbers
+    )

@@ -45,13 +45,14 @@ def home(tmp_path: Path) -> Path:
 
 def test_the_longest_name_is_found_with_its_concept_and_place(home: Path) -> None:
     install(home, *TERMS)
-    text = "Breast cancers respond to MLD, and cancer did not."
+    text = "Breast cancers respond to MLD, not to mildium, and cancer did not."
 
     entities = found(home, text)
 
     assert [(one.curie, one.surface, text[one.start : one.end]) for one in entities] == [
         ("X:1", "Breast cancers", "Breast cancers"),
         ("X:2", "MLD", "MLD"),
+        ("X:2", "mildium", "mildium"),
         ("X:3", "cancer", "cancer"),
     ]
     assert entities[0].name == "Breast Neoplasms"
@@ -137,4 +138,43 @@ def test_an_abbreviation_in_lower_case_is_no_name(home: Path) -> None:
         home, ("X:1", "fish eye disease", "biolink:Disease", "fed|FED"), ("X:2", "flu", "biolink:Disease", "")
     )
 
-    assert [one.surface for one in found(home, "They were fed, FED or had flu.")] == ["FED", "flu"]
+    assert [one.surface for one in found(home, "Fed: fed, FED and fish eye disease, or flu.")] == [
+        "FED",
+        "fish eye disease",
+        "flu",
+    ]
+
+
+def test_the_name_of_another_kind_hides_nothing_from_inside_a_hyphenated_word(home: Path) -> None:
+    install(home, *TERMS, ("X:6", "induced cancer", "biolink:Procedure", ""))
+
+    assert [one.surface for one in found(home, "mildium-induced cancer")] == ["mildium", "cancer"]
+    assert found(home, "an induced cancer") == []
+
+
+def test_british_spelling_is_found_where_it_stands(home: Path) -> None:
+    install(home, ("X:7", "hemorrhagic edema", "biolink:Disease", ""))
+    text = "Haemorrhagic oedema, not hemorrhagic edema"
+
+    assert [text[one.start or 0 : one.end] for one in found(home, text)] == [
+        "Haemorrhagic oedema",
+        "hemorrhagic edema",
+    ]
+
+
+def test_a_name_of_two_diseases_is_read_as_both(home: Path) -> None:
+    terms = (("X:8", "nausea", "biolink:Disease", ""), ("X:9", "vomiting", "biolink:Disease", ""))
+    install(home, *terms, ("X:10", "nausea and vomiting", "biolink:Disease", ""))
+
+    assert [one.curie for one in found(home, "nausea and vomiting")] == ["X:8", "X:9"]
+
+
+def test_a_name_means_what_mesh_has_a_heading_for(home: Path) -> None:
+    terms = (
+        ("MONDO:1", "breast cancer", "biolink:Disease", ""),
+        ("MONDO:2", "breast neoplasm", "biolink:Disease", ""),
+        ("MESH:D1", "Breast Neoplasms", "biolink:Disease", "breast cancer"),
+    )
+    install(home, *terms)
+
+    assert [one.curie for one in found(home, "breast cancer")] == ["MONDO:2"]

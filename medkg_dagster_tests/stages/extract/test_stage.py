@@ -94,7 +94,7 @@ def test_a_mention_has_its_concept_and_place() -> None:
     ]
 
 
-def test_an_abbreviation_means_its_long_form_from_its_definition_on() -> None:
+def test_an_abbreviation_means_its_long_form_in_the_whole_document() -> None:
     found = document(
         "MCC is an acronym.",
         "Merkel cell carcinoma (MCC) is rare.",
@@ -104,6 +104,7 @@ def test_an_abbreviation_means_its_long_form_from_its_definition_on() -> None:
     entities, _ = extract(found)
 
     assert [e.surface for e in entities if e.curie == "MESH:D015266"] == [
+        "MCC",
         "Merkel cell carcinoma",
         "MCC",
         "MCC",
