@@ -49,6 +49,9 @@ _SYMBOL = "\x01"
 _LONGEST = 120
 """Longer names, nearly all of them chemical formulas, are not looked for in text."""
 
+_MOST_REMEMBERED = 1 << 15
+"""So many names are kept with what they mean."""
+
 _PROCESSES = "C23.550"
 """The branch of MeSH for pathologic processes."""
 
@@ -249,7 +252,8 @@ class VocabularyArtefact:
             self._names = marisa_trie.Trie().mmap(str(folder / "names.marisa"))
             self._curies = marisa_trie.Trie().mmap(str(folder / "curies.marisa"))
             self._named, self._meant, self._things, self._places = (
-                np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+                # A number of a view costs a tenth of one of an array.
+                memoryview(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False).reshape(-1))
                 for name in ("named", "meant", "things", "places")
             )
             with folder.joinpath("things.jsonl").open("rb") as lines:
@@ -259,6 +263,7 @@ class VocabularyArtefact:
                 f"the vocabulary {folder} cannot be used: {error}; make it anew with `medkg vocab build`"
             ) from error
         self._known: dict[int, Thing] = {}
+        self._meanings: dict[int, tuple[Meaning, ...]] = {}
 
     @property
     def version(self) -> str:
@@ -297,10 +302,21 @@ class VocabularyArtefact:
 
     def meanings(self, name: int) -> tuple[Meaning, ...]:
         """Return what a name can mean, the likeliest first."""
-        begin, end = int(self._named[name]), int(self._named[name + 1])
+        found = self._meanings.get(name)
+        if found is None:
+            if len(self._meanings) >= _MOST_REMEMBERED:
+                self._meanings.clear()
+            found = self._meanings[name] = self._read_meanings(name)
+        return found
+
+    def _read_meanings(self, name: int) -> tuple[Meaning, ...]:
+        meant = self._meant
         return tuple(
-            Meaning(int(thing), int(which), self._acronyms(int(thing), int(which)))
-            for thing, which in self._meant[begin:end]
+            Meaning(thing, which, self._acronyms(thing, which))
+            for thing, which in (
+                (meant[2 * place], meant[2 * place + 1])
+                for place in range(self._named[name], self._named[name + 1])
+            )
         )
 
     def find(self, name: str) -> tuple[int, ...]:
@@ -314,7 +330,7 @@ class VocabularyArtefact:
     def number_of(self, curie: str) -> int | None:
         """Return the number of the thing that a CURIE is, also by an equivalent or a former one."""
         number = self._curies.get(curie)
-        return None if number is None else int(self._things[number])
+        return None if number is None else self._things[number]
 
     def thing(self, number: int) -> Thing:
         """Return a thing."""
@@ -373,6 +389,6 @@ class VocabularyArtefact:
         return found
 
     def _line(self, number: int) -> list[Any]:
-        begin, end = int(self._places[number]), int(self._places[number + 1])
+        begin, end = self._places[number], self._places[number + 1]
         line: list[Any] = from_json(self._lines[begin:end])
         return line
