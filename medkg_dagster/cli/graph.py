@@ -140,6 +140,7 @@ def _print_node(node: Node, edges: Sequence[Neighbour | AggregatedNeighbour], li
         edge = neighbour.best if isinstance(neighbour, AggregatedNeighbour) else neighbour.edge
         predicate = (edge.original_predicate or edge.predicate).partition(":")[2]
         predicate += " (negated)" if edge.negated else ""
+        predicate += " (possible)" if edge.certainty == "possible" else ""
         arrow = f"--{predicate}-->" if neighbour.outgoing else f"<--{predicate}--"
         other = f"{click.style(one_line(neighbour.node.name), bold=True)} ({neighbour.node.id})"
         click.echo(f"\n{arrow} {other}")
@@ -159,4 +160,5 @@ def _others(neighbour: Neighbour | AggregatedNeighbour) -> str:
         return ""
     documents = neighbour.edge.documents
     named = ", ".join(documents[:_DOCUMENTS_SHOWN]) + (" ..." if len(documents) > _DOCUMENTS_SHOWN else "")
-    return f"said {neighbour.edge.evidence_count} times, in {len(documents)} documents: {named}"
+    where = "1 document" if len(documents) == 1 else f"{len(documents)} documents"
+    return f"said {neighbour.edge.evidence_count} times, in {where}: {named}"

@@ -208,7 +208,7 @@ def index_texts(home: Path, model: str | None = None) -> None:
 
 @pytest.fixture
 def graph_home(home: Path) -> Path:
-    """A home whose graph holds a drug, two diseases of one name, and two edges, one of them negated."""
+    """A home whose graph holds a drug, two diseases of one name, and two edges, one negated and possible."""
     nodes = [
         Node(id="MESH:C561627", name="dabrafenib", category=("biolink:Drug",)),
         Node(id="MESH:D008545", name="Melanoma", category=("biolink:Disease",)),
@@ -221,6 +221,7 @@ def graph_home(home: Path) -> Path:
             predicate="biolink:treats",
             object=target,
             negated=negated,
+            certainty="possible" if negated else "asserted",
             primary_knowledge_source="infores:pubmed",
             knowledge_level="knowledge_assertion",
             agent_type="text_mining_agent",

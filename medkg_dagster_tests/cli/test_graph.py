@@ -11,12 +11,12 @@ from medkg_dagster_tests.cli.conftest import Medkg
 pytestmark = pytest.mark.usefixtures("graph_home")
 
 
-def test_a_node_shows_its_edges_with_sentence_document_and_negation(medkg: Medkg) -> None:
+def test_a_node_shows_its_edges_with_sentence_document_negation_and_certainty(medkg: Medkg) -> None:
     shown = medkg("graph", "Dabrafenib").output
     assert shown.startswith("dabrafenib (MESH:C561627)  biolink:Drug")
     assert "--treats--> Melanoma (MESH:D008545)" in shown
     assert '"Dabrafenib improved survival in melanoma."' in shown
-    assert "--treats (negated)--> melanoma (MONDO:0005105)" in shown
+    assert "--treats (negated) (possible)--> melanoma (MONDO:0005105)" in shown
     assert "PMID:1, characters 0-41, infores:pubmed" in shown
     assert shown.endswith("2 edges\n")
 
