@@ -34,7 +34,7 @@ class DictionaryParameters(Config):
     )
     abbreviations: bool = Field(
         default=True,
-        description="Whether an abbreviation that a document defines is read as its long form from there on.",
+        description="Whether an abbreviation that a document defines means its long form in all of it.",
     )
     weigh_pairs: bool = Field(
         default=True,
