@@ -128,15 +128,16 @@ def _files(
     numbers = {thing.curie: number for number, thing in enumerate(things)}
     written = list(_written(things))
     names = marisa_trie.Trie(name for name, *_ in written)
-    meant = np.array([(names[name], *meaning) for name, *meaning in written], dtype=np.uint32).reshape(-1, 4)
-    del written
-    # Sorted by name, then by how likely the meaning is, then by thing; one name can be made in several ways.
+    numbered = [(names[name], likely, which, thing) for name, likely, thing, which in written]
+    meant = np.array(numbered, dtype=np.uint32).reshape(-1, 4)
+    del written, numbered
+    # Sorted by name, then by how likely the meaning is, then by how often the thing is called so.
     meant = np.unique(meant, axis=0)
     repeated = (meant[1:, (0, 2, 3)] == meant[:-1, (0, 2, 3)]).all(axis=1)
     meant = meant[np.concatenate(([True], ~repeated))[: len(meant)]]
     yield "names.marisa", names.tobytes()
     yield "named.npy", _array(np.searchsorted(meant[:, 0], np.arange(len(names) + 1)).astype(np.uint32))
-    yield "meant.npy", _array(np.ascontiguousarray(meant[:, 2:]))
+    yield "meant.npy", _array(np.ascontiguousarray(meant[:, (3, 2)]))
     curies = _curies(things)
     trie = marisa_trie.Trie(curies)
     by_number = sorted((number, curies[curie]) for curie, number in trie.items())

@@ -58,7 +58,8 @@ class Thing:
         curie: The preferred CURIE.
         name: Its name there.
         category: Its Biolink category there.
-        synonyms: All other names, in the order of the concepts' prefixes.
+        synonyms: All other names, those that more of the concepts have first, then in the order of the
+            concepts' prefixes.
         equivalents: The CURIEs of the other concepts.
         parents: Preferred CURIEs of what it is a kind of.
         tree_numbers: Its places in the tree of MeSH.
@@ -296,8 +297,8 @@ def _thing(
     group: Sequence[Concept], preferred: Mapping[str, str], known_by: Mapping[str, Sequence[str]]
 ) -> Thing:
     first = group[0]
-    names = dict.fromkeys(name for concept in group for name in concept.names)
-    del names[first.name]
+    said = Counter(folded for concept in group for folded in dict.fromkeys(map(fold, concept.names)))
+    names = dict.fromkeys(name for concept in group for name in concept.names if name != first.name)
     categories = [concept.category for concept in group if concept.category != _KIND_OF_ALL]
     # ChEBI knows proteins as chemicals; MeSH tells them apart.
     categories.sort(key=lambda category: category != "biolink:Protein")
@@ -308,7 +309,7 @@ def _thing(
 
     return Thing(
         *(first.curie, first.name, categories[0] if categories else _KIND_OF_ALL),
-        synonyms=tuple(names),
+        synonyms=tuple(sorted(names, key=lambda name: -said[fold(name)])),
         equivalents=tuple(concept.curie for concept in group[1:]),
         parents=of_all(curie for concept in group for curie in concept.parents),
         tree_numbers=tuple(dict.fromkeys(number for one in group for number in one.tree_numbers)),

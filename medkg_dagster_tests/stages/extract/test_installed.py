@@ -169,6 +169,17 @@ def test_a_name_of_two_diseases_is_read_as_both(home: Path) -> None:
     assert [one.curie for one in found(home, "nausea and vomiting")] == ["X:8", "X:9"]
 
 
+def test_of_two_things_a_name_means_the_one_that_more_sources_call_so(home: Path) -> None:
+    terms = (
+        ("MESH:D1", "Hyperaldosteronism", "biolink:Disease", "mineral excess|Cushing's syndrome"),
+        ("MESH:D2", "Hypercortisolism", "biolink:Disease", "Cushing's Syndrome|cortisol excess"),
+        ("MONDO:2", "hypercortisolism", "biolink:Disease", "salt hunger|Cushing's syndrome"),
+    )
+    install(home, *terms)
+
+    assert [one.curie for one in found(home, "Cushing's syndrome")] == ["MONDO:2"]
+
+
 def test_a_name_means_what_mesh_has_a_heading_for(home: Path) -> None:
     terms = (
         ("MONDO:1", "breast cancer", "biolink:Disease", ""),
