@@ -90,10 +90,19 @@ class Extractor:
         """Say whether a gene is one of HGNC's, which knows all genes of man."""
         return any(one.startswith("HGNC:") for one in self.identifiers(gene))
 
+    def gold_identifier(self, curie: str, kind: str) -> str:
+        """Return the CURIE by which corpora name a concept of a kind: a gene's is not that of its protein."""
+        return self.identifier(curie, schemes_of(kind))
+
     def identifier(self, curie: str, schemes: Sequence[str]) -> str:
         """Return the CURIE of a concept in the first scheme that has one; itself where none has."""
         known = self.identifiers(curie)
         return next((one for scheme in schemes for one in known if one.startswith(f"{scheme}:")), curie)
+
+
+def schemes_of(kind: str) -> tuple[str, ...]:
+    """Return the schemes that corpora name concepts of a kind by, the first one first."""
+    return ("NCBIGene",) if kind == GENE else ("MESH", "OMIM")
 
 
 def kind_of(entity: Entity) -> str:

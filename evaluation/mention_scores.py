@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.figures import Bound, Figure
-from evaluation.extracted import Extractor, Found, kind_of
+from evaluation.extracted import Extractor, Found, kind_of, schemes_of
 from evaluation.gold_corpora import CHEMICAL, DISEASE, GENE, GoldArticle, GoldMention, corpus
 from evaluation.scores import Case, Score
 from medkg_dagster.stage_api import Entity
@@ -57,7 +57,7 @@ def measure_concepts(
         target: What F1 is to reach, in percent.
     """
     score = Score(name, target)
-    schemes = ("NCBIGene",) if kind == GENE else ("MESH", "OMIM")
+    schemes = schemes_of(kind)
     for found in extractor.find(articles):
         gold = {
             concept

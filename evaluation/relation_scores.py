@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from evaluation.extracted import Extractor, Found, kind_of
-from evaluation.gold_corpora import CHEMICAL, DISEASE, GoldArticle, corpus
+from evaluation.gold_corpora import CHEMICAL, DISEASE, GENE, GoldArticle, corpus
 from evaluation.scores import Case, Score
 from medkg_dagster.stage_api import Claim
 
 _INDUCES = frozenset({"biolink:causes", "biolink:contributes_to", "biolink:has_adverse_event"})
-_SCHEMES = ("MESH", "OMIM", "NCBIGene")
 
 Pair = tuple[str, str]
 
@@ -52,7 +51,10 @@ def measure_pairs(
         said: dict[Pair, Claim] = {}
         for claim in found.claims:
             if not claim.negated and (not induced or _says_what_is_induced(claim, kinds)):
-                one, other = (extractor.identifier(end, _SCHEMES) for end in (claim.subject, claim.object))
+                one, other = (
+                    extractor.gold_identifier(end, kinds.get(end, ""))
+                    for end in (claim.subject, claim.object)
+                )
                 said.setdefault((one, other) if induced else _unordered((one, other)), claim)
         gold = {pair if induced else _unordered(pair) for pair in found.article.pairs}
         spurious, missed = score.add(gold, set(said))
@@ -78,9 +80,9 @@ def _spurious(found: Found, pair: Pair, claim: Claim) -> Case:
 
 
 def _missed(found: Found, pair: Pair, extractor: Extractor) -> Case:
-    ours = [(extractor.identifier(one.curie, _SCHEMES), one) for one in found.entities]
-    if not {identifier for identifier, _ in ours}.issuperset(pair):
-        cause = "a concept was not found"
+    ours = [(extractor.gold_identifier(one.curie, kind_of(one)), one) for one in found.entities]
+    if lacking := set(pair) - {identifier for identifier, _ in ours}:
+        cause = _why_not_found(found, lacking, extractor)
     else:
         places = [[one.start or 0 for identifier, one in ours if identifier == end] for end in pair]
         near = any("." not in found.article.text[min(a, b) : max(a, b)] for a in places[0] for b in places[1])
@@ -97,3 +99,13 @@ def _missed(found: Found, pair: Pair, extractor: Extractor) -> Case:
         for end in pair
     ]
     return Case(found.article.pmid, "missed", cause, " - ".join(names), found.article.title)
+
+
+def _why_not_found(found: Found, lacking: set[str], extractor: Extractor) -> str:
+    """Say what keeps a pair from being found whatever is claimed of what was found."""
+    kinds = {concept: one.kind for one in found.article.mentions for concept in one.concepts}
+    if not all(kinds.get(one) for one in lacking):
+        return "a variant or a concept without mention"
+    if any(kinds[one] == GENE and not extractor.is_of_man(one) for one in lacking):
+        return "a gene not of man"
+    return "a concept was not found"
