@@ -67,8 +67,6 @@ _CLAUSE = re.compile(
     r"[;:]|, |\b(?:but|however|although|though|except|whereas|while|which|who|because|and)\b"
 )
 _NEXT = 120
-_OVERLAPPING = 20
-"""So many triggers may stand before a mention within the reach of the first."""
 
 
 class Negation:
@@ -83,8 +81,9 @@ class Negation:
         # Lower case has another length for a few letters; offsets of what is not the sentence tell nothing.
         if len(self._text) != len(sentence):
             self._text = sentence
-        self._reaches = tuple(_reaches(self._text))
-        self._starts = [start for start, _ in self._reaches]
+        reaches = tuple(_reaches(self._text))
+        self._starts = [start for start, _ in reaches]
+        self._ends = [end for _, end in reaches]
         self._may_follow = _ABSENT.search(self._text) is not None
 
     def covers(self, start: int, end: int) -> bool:
@@ -100,7 +99,7 @@ class Negation:
         if self._text.startswith("-", end):
             return False
         last = bisect_right(self._starts, start)
-        if any(start < reach for _, reach in self._reaches[max(0, last - _OVERLAPPING) : last]):
+        if last and start < self._ends[last - 1]:
             return True
         if not self._may_follow:
             return False
@@ -109,13 +108,34 @@ class Negation:
         return _AFTER.match(after[: clause.start()] if clause else after) is not None
 
 
+class _Next:
+    """The places of a pattern in a text, asked for from left to right: read once, however often asked."""
+
+    def __init__(self, pattern: re.Pattern[str], text: str) -> None:
+        self._places = (match.start() for match in pattern.finditer(text))
+        self._place = -1
+        self._end = len(text)
+
+    def place(self, start: int) -> int:
+        """Return the first place from `start` on, which is none before the last; else where the text ends."""
+        while self._place < start:
+            self._place = next(self._places, self._end)
+        return self._place
+
+
 def _reaches(text: str) -> Iterator[tuple[int, int]]:
-    """Yield from where to where each trigger of a sentence denies."""
+    """Yield from where to where a sentence denies; what denies nothing that is not denied already is left out.
+
+    However many triggers there are, the text is read once.
+    """
+    stops, listings, alternatives = _Next(_STOP, text), _Next(_LISTED, text), _Next(_OR, text)
+    denied = 0
     for trigger in _TRIGGER.finditer(text):
         start = trigger.end()
-        stop = _STOP.search(text, start, start + REACH)
-        end = stop.start() if stop else min(len(text), start + REACH)
-        listed = _LISTED.search(text, start, end)
-        if listed and not trigger["complement"] and not _OR.search(text, listed.start(), end):
-            end = listed.start()
-        yield start, end
+        end = min(stops.place(start), start + REACH)
+        listed = listings.place(start)
+        if listed < end and not trigger["complement"] and alternatives.place(listed) >= end:
+            end = listed
+        if end > denied:
+            denied = end
+            yield start, end

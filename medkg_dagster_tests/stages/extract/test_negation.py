@@ -84,3 +84,42 @@ def test_a_negation_does_not_reach_over_very_long_texts() -> None:
     text = "no " + "word " * (REACH // 2) + "colitis"
 
     assert not Negation(text).covers(text.index("colitis"), len(text))
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "no",
+                "never had",
+                "negative for",
+                "history of",
+                "colitis",
+                "and",
+                "or",
+                ",",
+                "of",
+                "a b c d e f",
+            ]
+        ),
+        max_size=60,
+    )
+)
+def test_what_is_denied_is_denied_whatever_stands_before_it(words: list[str]) -> None:
+    text = " ".join(words)
+    places = [at for at in range(len(text)) if text.startswith("colitis", at)]
+    whole = Negation(text)
+    begins = [0, *(at for at in range(len(text)) if text.startswith(("no ", "never had", "negative"), at))]
+
+    for at in places:
+        parts = [Negation(text[begin:]).covers(at - begin, at - begin + 7) for begin in begins if begin <= at]
+        assert whole.covers(at, at + 7) is any(parts)
+
+
+def test_as_many_negations_as_there_are_words_are_read_as_one() -> None:
+    many = "no " * 100_000
+
+    negation = Negation(many + "colitis, " + many + "that hepatitis")
+
+    assert negation.covers(len(many), len(many) + 7)
+    assert not negation.covers(2 * len(many) + 14, 2 * len(many) + 23)
