@@ -72,6 +72,7 @@ def claim_id(
     negated: bool,
     start: int,
     end: int,
+    apart: Sequence[str] = (),
 ) -> str:
     """Return the id of a claim: the same statement of the same text by the same extractor has the same one.
 
@@ -84,7 +85,8 @@ def claim_id(
         negated: Whether it is denied.
         start: First character of its evidence.
         end: One past the last.
+        apart: What else tells it from others of these words: qualifiers, a field of a record, a model.
     """
     said = (document.id, document.content_hash, extractor, subject, predicate, object_, str(negated).lower())
-    parts = (*said, str(start), str(end))
+    parts = (*said, str(start), str(end), *apart)
     return hashlib.sha256("".join(f"{part}\x00" for part in parts).encode()).hexdigest()[:32]

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from medkg_dagster.stage_api import Certainty, Claim, Document, Entity
-from medkg_dagster.stages.extract.claim_ids import claim_id
+from medkg_dagster.stage_api import Certainty, Claim, Document, Entity, claim_id
+from medkg_dagster.stages.extract.dictionary import DICTIONARY
 from medkg_dagster.stages.extract.mention_lists import MentionList, mention_lists
 from medkg_dagster.stages.extract.moods import DOUBTED, HEDGES, KNOWN, QUESTIONS
 from medkg_dagster.stages.extract.negation import Negation
@@ -207,10 +207,18 @@ def sentence_claims(
 
 
 def _claim(document: Document, statement: _Statement, place: Sentence, *, background: bool) -> Claim:
-    said = (statement.subject, statement.predicate, statement.object)
-    narrowed = [part for item in sorted(statement.qualifiers.items()) for part in item]
     return Claim(
-        id=claim_id(document, *said, str(statement.negated).lower(), place.start, place.end, *narrowed),
+        id=claim_id(
+            document,
+            extractor=DICTIONARY.name,
+            subject=statement.subject,
+            predicate=statement.predicate,
+            object_=statement.object,
+            negated=statement.negated,
+            start=place.start,
+            end=place.end,
+            apart=[part for item in sorted(statement.qualifiers.items()) for part in item],
+        ),
         document_id=document.id,
         document_hash=document.content_hash,
         subject=statement.subject,

@@ -124,7 +124,7 @@ class _Next:
 
 
 def _reaches(text: str) -> Iterator[tuple[int, int]]:
-    """Yield from where to where a sentence denies; what denies nothing that is not denied already is left out.
+    """Yield from where to where a sentence denies; a trigger that adds nothing is left out.
 
     However many triggers there are, the text is read once.
     """

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from medkg_dagster.stage_api import Claim, Document, Entity
-from medkg_dagster.stages.extract.claim_ids import claim_id
+from medkg_dagster.stage_api import Claim, Document, Entity, claim_id
+from medkg_dagster.stages.extract.dictionary import DICTIONARY
 from medkg_dagster.stages.extract.pair_features import Pair, PairFeatures, TreeNumbers
 from medkg_dagster.stages.extract.passages import Passage, passage, summary_end
 from medkg_dagster.stages.extract.relation_types import ASSOCIATED
@@ -206,7 +206,16 @@ def _claim(
 ) -> Claim:
     start, end = place
     return Claim(
-        id=claim_id(document, pair[0], model.predicate, pair[1], "false", start, end),
+        id=claim_id(
+            document,
+            extractor=DICTIONARY.name,
+            subject=pair[0],
+            predicate=model.predicate,
+            object_=pair[1],
+            negated=False,
+            start=start,
+            end=end,
+        ),
         document_id=document.id,
         document_hash=document.content_hash,
         subject=pair[0],

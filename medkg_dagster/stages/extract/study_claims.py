@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from medkg_dagster.domain.studies import Study, StudyField
-from medkg_dagster.stage_api import Claim, Document, Entity
-from medkg_dagster.stages.extract.claim_ids import claim_id
+from medkg_dagster.stage_api import Claim, Document, Entity, claim_id
+from medkg_dagster.stages.extract.dictionary import DICTIONARY
 from medkg_dagster.stages.extract.sentences import Sentence
 from medkg_dagster.stages.extract.study_evidence import Naming
 from medkg_dagster.stages.extract.study_names import MEDICINES, Named, StudyNames
@@ -265,7 +265,17 @@ class _Said:
 
 def _claim(document: Document, said: _Said, start: int, end: int) -> Claim:
     return Claim(
-        id=claim_id(document, said.subject, said.predicate, said.object, "false", start, end, said.path),
+        id=claim_id(
+            document,
+            extractor=DICTIONARY.name,
+            subject=said.subject,
+            predicate=said.predicate,
+            object_=said.object,
+            negated=False,
+            start=start,
+            end=end,
+            apart=(said.path,),
+        ),
         document_id=document.id,
         document_hash=document.content_hash,
         subject=said.subject,

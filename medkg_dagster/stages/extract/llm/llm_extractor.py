@@ -20,12 +20,12 @@ from medkg_dagster.stage_api import (
     Extraction,
     StageContext,
     Stopwatch,
+    claim_id,
 )
-from medkg_dagster.stages.extract.claim_ids import claim_id
 from medkg_dagster.stages.extract.claims import TEXT_SOURCE
 from medkg_dagster.stages.extract.dictionary import DictionaryParameters
 from medkg_dagster.stages.extract.dictionary_extractor import DictionaryExtractor
-from medkg_dagster.stages.extract.llm import LlmParameters
+from medkg_dagster.stages.extract.llm import LLM, LlmParameters
 from medkg_dagster.stages.extract.llm.questions import INSTRUCTIONS, SCHEMA, Passage, passages, request_body
 from medkg_dagster.stages.extract.llm.service import (
     FINAL,
@@ -209,9 +209,17 @@ class LlmExtractor:
     def _keep(self, kept: _Kept, document: Document, borne: Borne, around: SentencesAround) -> Reason | None:
         place = around.find(borne.start, borne.end) or Sentence(borne.start, borne.end, "")
         proposed = borne.proposed
-        ends = (borne.subject.curie, borne.predicate, borne.object.curie)
-        denied = str(proposed.negated).lower()
-        name = claim_id(document, *ends, denied, place.start, place.end, "llm", self._parameters.model)
+        name = claim_id(
+            document,
+            extractor=LLM.name,
+            subject=borne.subject.curie,
+            predicate=borne.predicate,
+            object_=borne.object.curie,
+            negated=proposed.negated,
+            start=place.start,
+            end=place.end,
+            apart=(self._parameters.model,),
+        )
         if name in kept.claims:
             return Reason.REPEATED
         for entity in (borne.subject, borne.object):
