@@ -53,6 +53,7 @@ _INLINE = frozenset(
     }
 )
 _ORDINALS = frozenset({"st", "nd", "rd", "th"})
+_NAME = re.compile(r"[^\W\d_]{2}")
 _LOOSE = re.compile(r"[\W_]+")
 
 
@@ -116,8 +117,10 @@ def _local(root: etree._Element) -> etree._Element:
     return root if root.tag == "article" else next(root.iter("article"))
 
 
-def _gather(element: etree._Element, parts: list[str]) -> None:
-    mark = element.tag == "xref" and element.get("ref-type") in _MARKS
+def _gather(element: etree._Element, parts: list[str], *, named: bool = False) -> None:
+    mark = (element.tag == "xref" and element.get("ref-type") in _MARKS) or _marks_note(element)
+    if mark and named:
+        mark = not _NAME.search("".join(map(str, element.itertext())))
     if element.tag in _NOT_TEXT or mark or not isinstance(element.tag, str):
         return
     # Scripts are apart from numbers, and from the log whose base they are.
@@ -128,9 +131,21 @@ def _gather(element: etree._Element, parts: list[str]) -> None:
     parts.append(" " if apart else "")
     parts.append(element.text or "")
     for child in element:
-        _gather(child, parts)
+        _gather(child, parts, named=named)
         parts.append(child.tail or "")
     parts.append(" " if apart else "")
+
+
+def _marks_note(element: etree._Element) -> bool:
+    """Whether a raised number behind a bracket is that of a note below its table, without a link to it."""
+    previous, parent = element.getprevious(), element.getparent()
+    if element.tag != "sup" or parent is None:
+        return False
+    before = parent.text if previous is None else previous.tail
+    notes = sum(
+        1 for wrap in element.iterancestors("table-wrap") for _ in wrap.iterfind("table-wrap-foot//fn")
+    )
+    return (before or "").endswith(")") and str(element.text) in map(str, range(1, notes + 1))
 
 
 def _joined(element: etree._Element) -> str:
@@ -184,7 +199,8 @@ def _tables(article: etree._Element, document: Document) -> tuple[int, int]:
 
 
 def _cells(article: etree._Element, document: Document) -> tuple[int, int]:
-    cells = (_text(cell) for table in _own(article, "table") for cell in table.iter("td", "th"))
+    """Count the cells that stand in the text with the sources they name, and without marks of their notes."""
+    cells = [_cell(cell) for table in _own(article, "table") for cell in table.iter("td", "th")]
     expected = Counter(cell for cell in cells if cell)
     found = Counter(
         _LOOSE.sub("", cell).casefold()
@@ -193,6 +209,12 @@ def _cells(article: etree._Element, document: Document) -> tuple[int, int]:
         for cell in line.split("\t")
     )
     return (expected & found).total(), expected.total()
+
+
+def _cell(cell: etree._Element) -> str:
+    parts: list[str] = []
+    _gather(cell, parts, named=True)
+    return _LOOSE.sub("", "".join(parts)).casefold()
 
 
 def _captions(article: etree._Element, document: Document) -> tuple[int, int]:

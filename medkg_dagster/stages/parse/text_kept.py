@@ -16,8 +16,9 @@ from medkg_dagster.domain.documents import UNEXPLAINED
 from medkg_dagster.stage_api import BlockKind, Document, StageContext, TextKept
 from medkg_dagster.stages.parse.document_text import clean
 from medkg_dagster.stages.parse.xml import Element, child_nodes, plain_text
+from medkg_dagster.stages.parse.xml.elements import INSIDE_WORDS
 from medkg_dagster.stages.parse.xml.formulas import LEAVES, formula_text
-from medkg_dagster.stages.parse.xml.inline import INSIDE_WORDS, opens_a_block
+from medkg_dagster.stages.parse.xml.inline import opens_a_block
 
 _WORD = re.compile(r"[^\W\d_]+|\d")
 _CHARACTER = re.compile(r"\w")

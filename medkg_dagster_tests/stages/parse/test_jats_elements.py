@@ -28,6 +28,7 @@ NO_CONTENT = "holds no text"
 FATES: dict[tuple[str, str], str] = {
     (BODY, TEXT): """
         ack answer answer-set app app-group bio block-alternatives boxed-text chem-struct-wrap code
+        graphic:caption graphic:label graphic:attrib
         def-list disp-formula disp-formula-group disp-quote explanation fig fig-group fn fn-group
         glossary list media notes option p preformat question question-preamble question-wrap
         question-wrap-group sec sig-block speech statement supplementary-material table-wrap
@@ -74,7 +75,7 @@ FATES: dict[tuple[str, str], str] = {
         string-name volume year bold issue-title series size version""",
     ("<back><ref-list><ref>{}</ref></ref-list></back>", REFERENCE): """
         mixed-citation element-citation nlm-citation citation-alternatives:mixed-citation note""",
-    (BODY, "pictures"): "graphic alt-text long-desc",
+    (BODY, "pictures"): "graphic:alt-text alt-text long-desc",
     (IN_TEXT, "pictures"): "inline-graphic private-char:glyph-data",
     (BODY, "metadata"): "object-id sec-meta permissions processing-meta",
     (BODY, "authors and addresses"): "contrib-group aff",
@@ -89,6 +90,14 @@ FATES: dict[tuple[str, str], str] = {
     (META, "authors and addresses"): "contrib-group aff aff-alternatives author-notes:corresp",
     (FRONT, "metadata"): "journal-meta",
     (ARTICLE, "sub-articles"): "sub-article response",
+    (
+        BODY.format("<alternatives><code>x</code>{}</alternatives>"),
+        "other forms of the same",
+    ): "textual-form preformat graphic:caption",
+    (
+        IN_TEXT.format("<alternatives><math><mn>5</mn></math>{}</alternatives>"),
+        "other forms of the same",
+    ): "textual-form chem-struct",
     (IN_TEXT, NO_CONTENT): "break hr col colgroup glyph-ref",
 }
 
@@ -129,3 +138,24 @@ def test_each_element_is_text_or_a_field_or_left_out_for_a_reason(place: str, pa
         assert "Quixotic" in document.references[0].text
     elif fate not in {TEXT, NO_CONTENT}:
         assert left_out == {fate: 1}
+
+
+@pytest.mark.parametrize("form", ["<math><mi>Quixotic</mi></math>", "<textual-form>Quixotic</textual-form>"])
+def test_another_form_of_a_formula_than_its_tex_is_left_out_as_such(form: str) -> None:
+    formula = f"<inline-formula><alternatives><tex-math>x^2</tex-math>{form}</alternatives></inline-formula>"
+    document = parse_one(article_with(IN_TEXT, formula), PayloadFormat.JATS_XML)
+
+    assert document.text_kept is not None
+    assert "x^2" in document.text
+    assert "Quixotic" not in document.text
+    assert document.text_kept.left_out["other forms of the same"] == 1
+    assert UNEXPLAINED not in document.text_kept.left_out
+
+
+def test_a_table_that_is_there_in_two_models_is_read_once() -> None:
+    rows = "<table><tbody><tr><td>Quixotic</td></tr></tbody></table>"
+    entries = "<table><tgroup><tbody><row><entry>Quixotic</entry></row></tbody></tgroup></table>"
+    wrap = f"<table-wrap><alternatives>{rows}{entries}</alternatives></table-wrap>"
+    document = parse_one(article_with(BODY, wrap), PayloadFormat.JATS_XML)
+
+    assert document.text.count("Quixotic") == 1

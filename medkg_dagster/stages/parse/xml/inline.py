@@ -10,61 +10,10 @@ import re
 
 from medkg_dagster.stages.parse.raised import NUMBERED
 from medkg_dagster.stages.parse.xml import Element, child_nodes
+from medkg_dagster.stages.parse.xml.alternatives import FORMULA_FORMS, choose
+from medkg_dagster.stages.parse.xml.elements import FORMULAS, INSIDE_WORDS, LEFT_OUT
 from medkg_dagster.stages.parse.xml.formulas import formula_text
 
-INSIDE_WORDS = frozenset(
-    {
-        *(
-            "bold",
-            "italic",
-            "monospace",
-            "overline",
-            "roman",
-            "sans-serif",
-            "sc",
-            "strike",
-            "underline",
-            "ruby",
-        ),
-        *(
-            "rb",
-            "rt",
-            "rp",
-            "sub",
-            "sup",
-            "abbrev",
-            "ext-link",
-            "email",
-            "uri",
-            "named-content",
-            "styled-content",
-        ),
-        *("inline-supplementary-material", "related-article", "related-object", "hr", "x", "xref", "target"),
-        *("private-char", "milestone-start", "milestone-end", "institution", "institution-id", "fixed-case"),
-        *(
-            "overline-start",
-            "overline-end",
-            "underline-start",
-            "underline-end",
-            "inline-formula",
-            "chem-struct",
-        ),
-        *("math", "tex-math", "inline-graphic", "index-term", "index-term-range-end", "fn", "inline-media"),
-        *("b", "i", "u", "em", "strong", "small", "tt", "span", "a", "font", "article-id", "alternatives"),
-    }
-)
-"""Elements that may stand inside a word; all others set what they hold apart."""
-
-LEFT_OUT = {
-    **dict.fromkeys(("graphic", "inline-graphic", "alt-text", "long-desc", "glyph-data"), "pictures"),
-    **dict.fromkeys(("object-id", "sec-meta", "processing-meta", "permissions"), "metadata"),
-    **dict.fromkeys(("contrib-group", "aff", "aff-alternatives", "corresp"), "authors and addresses"),
-    **dict.fromkeys(("index-term", "index-term-range-end"), "index terms"),
-    "ref-list": "references",
-}
-"""Elements whose content is no text, with what it is counted as."""
-
-FORMULAS = frozenset({"inline-formula", "disp-formula", "tex-math", "math", "DispFormula"})
 _CITATIONS = frozenset({"bibr", "ref"})
 _NOTES = frozenset({"fn", "table-fn", "author-notes", "corresp", "aff"})
 MARKS = _CITATIONS | _NOTES
@@ -263,11 +212,11 @@ class InlineText:
         self._behind_script = text is not None
 
     def _alternatives(self, element: Element) -> None:
-        text = formula_text(element)
-        if text is not None:
-            self._parts.append(_NONCHARACTERS.sub("", text))
+        forms = choose(element)
+        if forms and forms[0].tag in FORMULA_FORMS:
+            self._parts.append(_NONCHARACTERS.sub("", formula_text(element) or ""))
             return
-        for form in choose(element):
+        for form in forms:
             self.element(form, str(form.tag))
 
 
@@ -281,13 +230,6 @@ def opens_a_block(element: Element) -> bool:
             return True
         element = parent
     return False
-
-
-def choose(alternatives: Element) -> list[Element]:
-    """Return what is text of several forms of the same: tables, of which there may be parts, or one form."""
-    forms = [child for child in alternatives if isinstance(child.tag, str) and child.tag not in LEFT_OUT]
-    with_text = [form for form in forms if any(text.strip() for text in form.itertext())]
-    return [form for form in with_text if form.tag == "table"] or with_text[:1]
 
 
 def _is_mark(element: Element, text: str) -> bool:

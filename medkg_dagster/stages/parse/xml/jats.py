@@ -7,7 +7,7 @@ become paragraphs.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from functools import partial
 
 from medkg_dagster.errors import UnreadableDocumentError
@@ -16,14 +16,9 @@ from medkg_dagster.stages.parse import ParseConfig
 from medkg_dagster.stages.parse.document_text import DocumentText, make_document
 from medkg_dagster.stages.parse.text_kept import with_text_kept, xml_texts
 from medkg_dagster.stages.parse.xml import Element, child_nodes, parse_xml
-from medkg_dagster.stages.parse.xml.inline import (
-    FORMULAS,
-    LEFT_OUT,
-    MARKS,
-    InlineText,
-    choose,
-    inline_text,
-)
+from medkg_dagster.stages.parse.xml.alternatives import ALTERNATIVES, choose, other_forms
+from medkg_dagster.stages.parse.xml.elements import FORMULAS, LEFT_OUT
+from medkg_dagster.stages.parse.xml.inline import MARKS, InlineText, inline_text
 from medkg_dagster.stages.parse.xml.jats_front import read_metadata, read_title
 from medkg_dagster.stages.parse.xml.jats_references import read_references
 from medkg_dagster.stages.parse.xml.marks import mark_raised_numbers
@@ -46,7 +41,6 @@ _CAPTIONED = _CAPTIONS | {"statement", "list", "def-list", "verse-group", "disp-
 
 _LEADS = frozenset({"label", "title", "subtitle"})
 _TABLES = frozenset({"table", "array", "tgroup"})
-_ALTERNATIVES = frozenset({"alternatives", "block-alternatives"})
 _BLOCKS = frozenset(
     {
         *_SECTIONS,
@@ -112,10 +106,11 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
     _Body(builder, article, include_tables=config.include_tables).write()
     document = make_document(payload, builder, read_metadata(article), references=read_references(article))
     tables = frozenset() if config.include_tables else _TABLES | {"table-wrap-foot"}
-    return with_text_kept(document, xml_texts(article, partial(_reason, tables=tables)))
+    reason_of = partial(_reason, tables=tables, others=other_forms(article))
+    return with_text_kept(document, xml_texts(article, reason_of))
 
 
-def _reason(element: Element, tag: str, tables: frozenset[str]) -> str:
+def _reason(element: Element, tag: str, tables: frozenset[str], others: Set[Element]) -> str:
     """Say why an element is not in the document; empty for one that is."""
     parent = element.getparent()
     assert parent is not None
@@ -129,6 +124,7 @@ def _reason(element: Element, tag: str, tables: frozenset[str]) -> str:
         "tables (include_tables)": tag in tables,
         LEFT_OUT.get(tag, ""): tag in LEFT_OUT and tag != "ref-list",
         _LEFT_OUT_BESIDES.get(tag, ""): tag in _LEFT_OUT_BESIDES,
+        "other forms of the same": element in others,
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
 
@@ -255,8 +251,11 @@ class _Body:
         return (
             tag in _BLOCKS
             or (tag == "fn" and parent.tag in _FOOTNOTES)
-            or (tag in _ALTERNATIVES and element in self._holds_blocks)
+            or (tag in ALTERNATIVES and any(self._is_text_block(form) for form in choose(element)))
         )
+
+    def _is_text_block(self, form: Element) -> bool:
+        return form.tag in _BLOCKS or form in self._holds_blocks
 
     def _put(self, text: str, level: int, kind: BlockKind) -> None:
         if text and self._behind_section:
@@ -276,7 +275,7 @@ class _Body:
             self._section(element, level)
         elif tag in _TABLES and next(element.iter("tr", "row"), None) is not None:
             self._table(element, level)
-        elif tag in _ALTERNATIVES:
+        elif tag in ALTERNATIVES:
             for form in choose(element):
                 self._block(form, str(form.tag), level, kind)
         elif tag in {"list-item", "def-item"}:

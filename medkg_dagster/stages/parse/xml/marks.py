@@ -7,7 +7,7 @@ from itertools import islice
 
 from medkg_dagster.stages.parse.raised import is_raised_mark
 from medkg_dagster.stages.parse.xml import Element, plain_text
-from medkg_dagster.stages.parse.xml.inline import INSIDE_WORDS
+from medkg_dagster.stages.parse.xml.elements import INSIDE_WORDS
 
 LINE = 40
 MAX_BEFORE = 8
