@@ -23,7 +23,7 @@ from medkg_dagster.ledger.models import (
     RunIdentity,
 )
 from medkg_dagster.ledger.statements import job_rows, phase_rows
-from medkg_dagster.ledger.statements.phase_rows import LEASE_SECONDS, Lease, PhaseKey
+from medkg_dagster.ledger.statements.phase_rows import Lease, PhaseKey
 from medkg_dagster.stage_api import GatePassage
 
 GATE = "gate"
@@ -95,7 +95,7 @@ class GateTransaction(JobTransaction):
 
     def claim(self, phase: JobPhase, starter: str) -> JobPhase:
         """Let a starter have a phase that is due and that nobody else is trusted to start."""
-        lease = Lease(self.now, self.later(LEASE_SECONDS))
+        lease = Lease.by(lambda: self._moment)
         if phase.status is not PhaseStatus.DUE or not lease.is_free(phase):
             return phase
         # A run that the other did start after all is refused by its attempt.

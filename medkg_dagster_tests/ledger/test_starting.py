@@ -386,6 +386,21 @@ def test_threads_that_take_at_once_never_take_the_same(timed: JobLedger, clock: 
     assert sorted(taken) == sorted(f"j{number}" for number in range(JOBS))
 
 
+def test_a_starter_whose_clock_is_ahead_is_trusted_too(url: str, job: GatedJob) -> None:
+    """Between two looks at one clock there is time too, and on PostgreSQL another starter may use it."""
+    job.submit()
+    ahead = FakeClock()
+    ahead.advance(30)
+    with JobLedger.connect(url, clock=ahead) as other:
+        (taken,) = other.phases.take_due(FIRST, "other", limit=1)
+        assert job.take(phase=FIRST) == ()
+        claimed = job.phases.claim(JobKey(PIPELINE, "j1"), FIRST, "mine")
+
+    assert taken.attempt == 1
+    assert claimed is not None
+    assert (claimed.starter, claimed.attempt) == ("other", 1)
+
+
 def take_all(url: str, starter: str, start: Barrier, taken: "Queue[str]") -> None:
     with JobLedger.connect(url) as ledger:
         ledger.jobs.list()

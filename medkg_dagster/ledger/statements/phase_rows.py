@@ -45,6 +45,8 @@ _INSERT_PHASE = insert(PHASES)
 _ALL_FIELDS = "fields"  # how the history calls a change made in SQL
 _REMEMBERED = 200
 LEASE_SECONDS = 60.0
+LONGEST_LEASE_SECONDS = 2 * LEASE_SECONDS
+"""As seen by the clock of another starter, which may be behind by a lease."""
 
 
 class PhaseKey(NamedTuple):
@@ -89,21 +91,26 @@ class Lease(NamedTuple):
 
     Attributes:
         now: The time.
-        until: When it would end. One that ends later was written by a clock that was ahead, and is none.
+        until: When it would end.
+        latest: When one of another starter may end, who looked at the clock a little later or has one that is
+            a little ahead. One that ends later still was written by a clock that was wrong, and is none.
     """
 
     now: str
     until: str
+    latest: str
 
     @classmethod
     def by(cls, clock: Clock) -> Self:
         """Return the lease that begins at a clock's time."""
-        return cls(stamp(clock), stamp(clock, LEASE_SECONDS))
+        now = clock()
+        seconds = (0.0, LEASE_SECONDS, LONGEST_LEASE_SECONDS)
+        return cls(*(stamp(lambda: now, later) for later in seconds))
 
     def is_free(self, phase: JobPhase) -> bool:
         """Say whether nobody is trusted to start a phase."""
         until = phase.lease_until
-        return phase.starter is None or until is None or not self.now <= until <= self.until
+        return phase.starter is None or until is None or not self.now <= until <= self.latest
 
 
 def find_phase(connection: Connection, key: PhaseKey) -> JobPhase | None:
@@ -300,7 +307,7 @@ def _due(phase: str, pipeline: str | None, lease: Lease) -> Select[Any]:
     query = select(PHASES).where(
         _IS_DUE,
         PHASES.c.phase == phase,
-        or_(PHASES.c.starter.is_(None), until.is_(None), until < lease.now, until > lease.until),
+        or_(PHASES.c.starter.is_(None), until.is_(None), until < lease.now, until > lease.latest),
     )
     return query if pipeline is None else query.where(PHASES.c.pipeline == pipeline)
 
