@@ -296,6 +296,17 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"did you mean '{close[0]}'? known: {listed}" if close else f"known: {listed}"
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number with what it counts, for a message: "1 document", "1,200 documents".
+
+    Args:
+        number: How many there are.
+        one: What is said of one.
+        many: What is said of none or several; by default the same with an `s`.
+    """
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
 def list_names(names: Sequence[str], limit: int = _LISTED) -> str:
     """Return names for a message: of many the first ones, and how many more there are."""
     more = f" and {len(names) - limit:,} more" if len(names) > limit else ""

@@ -59,6 +59,23 @@ def test_what_the_model_says_of_negation_and_certainty_is_carried(asked: Asked) 
     assert (said.negated, said.certainty, said.background) == (True, "possible", True)
 
 
+def test_what_a_chemical_does_to_a_gene_has_its_direction_and_is_another_claim_in_the_other(
+    asked: Asked,
+) -> None:
+    text = "Nivolumab lowered ALT and raised ALT."
+    asked.service.replies = [
+        claims(*(claim(text, "Nivolumab", word, "ALT") for word in ("decreases", "increases", "affects")))
+    ]
+
+    _, kept, shown = asked.run(document(text))
+
+    assert [(one.predicate, one.qualifiers) for one in kept] == [
+        ("biolink:affects", {"object_direction_qualifier": "decreased"}),
+        ("biolink:affects", {"object_direction_qualifier": "increased"}),
+    ]
+    assert shown["rejected: direction unstated"] == 1
+
+
 def test_a_request_has_the_key_the_schema_and_the_passage_as_data(asked: Asked) -> None:
     asked.run(options={"temperature": 0.5, "seed": 7})
 
@@ -92,6 +109,8 @@ def test_a_request_has_the_key_the_schema_and_the_passage_as_data(asked: Asked) 
         (claim(FIRST, "colitis", "causes", "colitis"), "ends same"),
         (claim(FIRST, "colitis", "treats", "Nivolumab"), "ends unfit"),
         (claim(FIRST, "Nivolumab", "biolink:cures", "colitis"), "predicate unknown"),
+        (claim(FIRST, "Nivolumab", "affects", "colitis"), "direction unstated"),
+        (claim(FIRST, "Nivolumab", "increases", "colitis"), "ends unfit"),
         ({**RIGHT, "curie": "MESH:D000077594"}, "malformed"),
         ({**RIGHT, "start": 99_999, "end": -1}, "malformed"),
         ({**RIGHT, "negated": "no"}, "malformed"),
@@ -187,7 +206,7 @@ NEAR = st.fixed_dictionaries(
     {
         "quote": st.sampled_from([FIRST, SECOND, FIRST[:20], f"{FIRST}\n\n{SECOND}"]) | st.text(max_size=30),
         "subject": st.sampled_from(["Nivolumab", "colitis", "Ipilimumab"]) | st.text(max_size=10),
-        "predicate": st.sampled_from(["causes", "treats", "affects"]) | st.text(max_size=10),
+        "predicate": st.sampled_from(["causes", "treats", "affects", "increases"]) | st.text(max_size=10),
         "object": st.sampled_from(["colitis", "melanoma", "patients"]) | st.text(max_size=10),
         "negated": st.booleans(),
         "certainty": st.sampled_from(["asserted", "possible"]),

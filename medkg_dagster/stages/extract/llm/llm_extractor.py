@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from medkg_dagster.errors import PermanentSourceError
+from medkg_dagster.errors import PermanentSourceError, counted
 from medkg_dagster.io.kept_answers import KeptAnswers
 from medkg_dagster.stage_api import (
     Claim,
@@ -160,8 +160,8 @@ class LlmExtractor:
         self._unanswered.append(found)
         if len(self._unanswered) >= _PATIENCE:
             raise PermanentSourceError(
-                f"{self._url}: of {len(self._unanswered)} passages none was answered by the JSON schema "
-                f"({', '.join(sorted(set(self._unanswered)))}); check that the model "
+                f"{self._url}: of {counted(len(self._unanswered), 'passage')} none was answered by the "
+                f"JSON schema ({', '.join(sorted(set(self._unanswered)))}); check that the model "
                 f"{self._parameters.model!r} and the service support response_format json_schema"
             )
 
@@ -213,12 +213,12 @@ class LlmExtractor:
             document,
             extractor=LLM.name,
             subject=borne.subject.curie,
-            predicate=borne.predicate,
+            predicate=borne.relates.predicate,
             object_=borne.object.curie,
             negated=proposed.negated,
             start=place.start,
             end=place.end,
-            apart=(self._parameters.model,),
+            apart=(self._parameters.model, *borne.relates.qualifiers.values()),
         )
         if name in kept.claims:
             return Reason.REPEATED
@@ -229,7 +229,7 @@ class LlmExtractor:
             document_id=document.id,
             document_hash=document.content_hash,
             subject=borne.subject.curie,
-            predicate=borne.predicate,
+            predicate=borne.relates.predicate,
             object=borne.object.curie,
             negated=proposed.negated,
             sentence=document.text[place.start : place.end],
@@ -239,6 +239,7 @@ class LlmExtractor:
             primary_knowledge_source=TEXT_SOURCE,
             knowledge_level="not_provided",
             agent_type="text_mining_agent",
+            qualifiers=dict(borne.relates.qualifiers),
             certainty=proposed.certainty,
             background=proposed.background,
         )

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from medkg_dagster.stages.extract.llm.statements import PREDICATES
+from medkg_dagster.stages.extract.llm.statements import PREDICATES, UNDIRECTED
 from medkg_dagster.stages.extract.sentences import Sentence
+
+_WORDS = (*PREDICATES, UNDIRECTED)
 
 INSTRUCTIONS = f"""\
 You read one passage of a biomedical document and list the claims that it states.
@@ -21,8 +23,10 @@ A claim has
   with the same case, spaces, hyphens and signs. It must hold both names.
 - "subject" and "object": names of chemicals, diseases, symptoms or genes, each copied from the quote
   character by character, without words that are no part of the name.
-- "predicate": one of {", ".join(PREDICATES)}.
-  Use the weakest that the words allow; where none fits, list nothing.
+- "predicate": one of {", ".join(_WORDS)}.
+  Use the weakest that the words allow; where none fits, list nothing. "increases" and "decreases" are for
+  what a chemical does to the activity or amount of a gene or its product, "{UNDIRECTED}" where the words tell
+  no direction.
 - "negated": true where the words deny it.
 - "certainty": "asserted", or "possible" where the words only suppose it.
 - "background": true where it is told as known before, and not found by this document.
@@ -52,7 +56,7 @@ SCHEMA: Mapping[str, Any] = {
                 "properties": {
                     "quote": {"type": "string"},
                     "subject": {"type": "string"},
-                    "predicate": {"type": "string", "enum": list(PREDICATES)},
+                    "predicate": {"type": "string", "enum": list(_WORDS)},
                     "object": {"type": "string"},
                     "negated": {"type": "boolean"},
                     "certainty": {"type": "string", "enum": ["asserted", "possible"]},

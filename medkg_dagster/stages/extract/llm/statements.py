@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
@@ -13,23 +13,57 @@ from pydantic import BaseModel, ConfigDict
 from medkg_dagster.domain.biolink import categories, fits
 from medkg_dagster.domain.knowledge import Certainty
 from medkg_dagster.stage_api import Document, Entity
+from medkg_dagster.stages.extract.relation_types import (
+    ADVERSE_EVENT,
+    AFFECTS,
+    ASSOCIATED,
+    CAUSES,
+    CONTRAINDICATED,
+    CONTRIBUTES,
+    DIRECTION,
+    INTERACTS,
+    PREVENTS,
+    TREATS,
+)
 
 _CHEMICAL = frozenset({"biolink:ChemicalEntity", "biolink:Treatment", "biolink:Procedure"})
 _CONDITION = frozenset({"biolink:DiseaseOrPhenotypicFeature"})
 _GENE = frozenset({"biolink:Gene", "biolink:GeneFamily", "biolink:Protein"})
 
-PREDICATES: Mapping[str, tuple[str, frozenset[str], frozenset[str]]] = {
-    "treats": ("biolink:treats_or_applied_or_studied_to_treat", _CHEMICAL, _CONDITION),
-    "prevents": ("biolink:preventative_for_condition", _CHEMICAL, _CONDITION),
-    "causes": ("biolink:causes", _CHEMICAL | _CONDITION | _GENE, _CONDITION),
-    "contributes_to": ("biolink:contributes_to", _CHEMICAL | _CONDITION | _GENE, _CONDITION),
-    "has_adverse_event": ("biolink:has_adverse_event", _CHEMICAL, _CONDITION),
-    "contraindicated_in": ("biolink:contraindicated_in", _CHEMICAL, _CONDITION),
-    "affects": ("biolink:affects", _CHEMICAL, _GENE),
-    "interacts_with": ("biolink:interacts_with", _CHEMICAL, _CHEMICAL),
-    "associated_with": ("biolink:associated_with", _CHEMICAL | _CONDITION | _GENE, _CONDITION | _GENE),
+
+@dataclass(frozen=True, slots=True)
+class Relates:
+    """What a word of the model's states.
+
+    Attributes:
+        predicate: Biolink predicate.
+        subjects: What the subject has to be one of.
+        objects: What the object has to be one of.
+        qualifiers: What narrows the statement, by slot of the Biolink Model.
+    """
+
+    predicate: str
+    subjects: frozenset[str]
+    objects: frozenset[str]
+    qualifiers: Mapping[str, str] = field(default_factory=dict)
+
+
+PREDICATES: Mapping[str, Relates] = {
+    "treats": Relates(TREATS, _CHEMICAL, _CONDITION),
+    "prevents": Relates(PREVENTS, _CHEMICAL, _CONDITION),
+    "causes": Relates(CAUSES, _CHEMICAL | _CONDITION | _GENE, _CONDITION),
+    "contributes_to": Relates(CONTRIBUTES, _CHEMICAL | _CONDITION | _GENE, _CONDITION),
+    "has_adverse_event": Relates(ADVERSE_EVENT, _CHEMICAL, _CONDITION),
+    "contraindicated_in": Relates(CONTRAINDICATED, _CHEMICAL, _CONDITION),
+    "increases": Relates(AFFECTS, _CHEMICAL, _GENE, {DIRECTION: "increased"}),
+    "decreases": Relates(AFFECTS, _CHEMICAL, _GENE, {DIRECTION: "decreased"}),
+    "interacts_with": Relates(INTERACTS, _CHEMICAL, _CHEMICAL),
+    "associated_with": Relates(ASSOCIATED, _CHEMICAL | _CONDITION | _GENE, _CONDITION | _GENE),
 }
-"""What a model may claim: the word it uses, the Biolink predicate, and what subject and object have to be."""
+"""What a model may claim, by the word that it uses."""
+
+UNDIRECTED = "affects"
+"""What a model says where a text does not tell in which direction; that is not worth a claim, but counted."""
 
 _LONGEST_QUOTE = 1500
 _SPACE = re.compile(r"\s+")
@@ -41,6 +75,7 @@ class Reason(StrEnum):
 
     MALFORMED = "malformed"
     PREDICATE_UNKNOWN = "predicate unknown"
+    DIRECTION_UNSTATED = "direction unstated"
     QUOTE_ABSENT = "quote absent"
     QUOTE_ALTERED = "quote altered"
     QUOTE_TOO_LONG = "quote too long"
@@ -71,7 +106,7 @@ class Borne:
 
     Attributes:
         proposed: What the model claimed.
-        predicate: Biolink predicate.
+        relates: What it states of subject and object.
         subject: The mention that is the subject.
         object: The mention that is the object.
         start: First character of the quote in the document's text.
@@ -79,7 +114,7 @@ class Borne:
     """
 
     proposed: Proposed
-    predicate: str
+    relates: Relates
     subject: Entity
     object: Entity
     start: int
@@ -103,6 +138,8 @@ def bear_out(document: Document, start: int, end: int, proposed: Proposed, groun
     place = _quoted_at(document.text, start, end, proposed.quote)
     if isinstance(place, Reason):
         return place
+    if proposed.predicate == UNDIRECTED:
+        return Reason.DIRECTION_UNSTATED
     if proposed.predicate not in PREDICATES:
         return Reason.PREDICATE_UNKNOWN
     stop = place + len(proposed.quote)
@@ -112,8 +149,8 @@ def bear_out(document: Document, start: int, end: int, proposed: Proposed, groun
         return subject
     if isinstance(object_, Reason):
         return object_
-    predicate = PREDICATES[proposed.predicate][0]
-    return _unrelated(proposed, subject, object_) or Borne(proposed, predicate, subject, object_, place, stop)
+    relates = PREDICATES[proposed.predicate]
+    return _unrelated(relates, subject, object_) or Borne(proposed, relates, subject, object_, place, stop)
 
 
 def _quoted_at(text: str, start: int, end: int, quote: str) -> int | Reason:
@@ -135,20 +172,14 @@ def _mention(text: str, start: int, end: int, surface: str, ground: Ground) -> E
     return next(filter(None, (ground(surface, *span) for span in found)), None) or Reason.END_UNKNOWN
 
 
-def _unrelated(proposed: Proposed, subject: Entity, object_: Entity) -> Reason | None:
+def _unrelated(relates: Relates, subject: Entity, object_: Entity) -> Reason | None:
     """Return why two things cannot be the ends of a claim; None where they can."""
     if subject.curie == object_.curie:
         return Reason.ENDS_SAME
-    predicate, subjects, objects = PREDICATES[proposed.predicate]
-    return None if _fit(predicate, (subject, subjects), (object_, objects)) else Reason.ENDS_UNFIT
-
-
-def _fit(predicate: str, *ends: tuple[Entity, frozenset[str]]) -> bool:
-    are = [categories(entity.category) for entity, _ in ends]
-    wanted = [kinds for _, kinds in ends]
-    return all(not kinds.isdisjoint(one) for one, kinds in zip(are, wanted, strict=True)) and fits(
-        predicate, *are
-    )
+    are = categories(subject.category), categories(object_.category)
+    wanted = relates.subjects, relates.objects
+    are_fit = all(not kinds.isdisjoint(one) for one, kinds in zip(are, wanted, strict=True))
+    return None if are_fit and fits(relates.predicate, *are) else Reason.ENDS_UNFIT
 
 
 def _words(surface: str, text: str, start: int, end: int) -> Sequence[tuple[int, int]]:
