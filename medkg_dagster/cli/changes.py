@@ -14,6 +14,7 @@ from medkg_dagster.cli.ledger import open_ledger
 from medkg_dagster.cli.output import echo_json, echo_records
 from medkg_dagster.cli.stores import GRAPH_FILE
 from medkg_dagster.domain.holdings import DocumentChange, short_name
+from medkg_dagster.errors import counted
 from medkg_dagster.io.times import stamp
 from medkg_dagster.settings import Settings
 
@@ -69,12 +70,12 @@ def changes(settings: Settings, since: str, limit: int, as_json: bool) -> None:
         {**item.model_dump(), "file": short_name(item.origin), "shown_as": _shown(item)} for item in documents
     ]
     echo_records(_DOCUMENTS, rows)
-    click.echo(_count(len(rows), "changes of documents", limit))
+    click.echo(_count(len(rows), ("change of documents", "changes of documents"), limit))
     if edges:
         click.echo()
         echo_records(_EDGES, [{**edge, "negated": "yes" if edge["negated"] else ""} for edge in edges])
-    what = f"edges came or went, of {len(graph)} documents that changed"
-    click.echo(_count(len(edges), what, limit, len(graph)))
+    of = f"came or went, of {counted(len(graph), 'document')} that changed"
+    click.echo(_count(len(edges), (f"edge {of}", f"edges {of}"), limit, len(graph)))
     for kind, at in begin.items():
         if at is not None and start < at:
             click.echo(f"of {kind}, before {at} at most the latest change of each document is remembered")
@@ -123,6 +124,6 @@ def _shown(change: DocumentChange) -> str:
     return change.status.value if change.change == "status" else change.change
 
 
-def _count(count: int, what: str, limit: int, compared: int | None = None) -> str:
+def _count(count: int, what: tuple[str, str], limit: int, compared: int | None = None) -> str:
     is_full = (count if compared is None else compared) == limit
-    return f"{count} {what}{f'; --limit {limit} reached, there may be more' if is_full else ''}"
+    return f"{counted(count, *what)}{f'; --limit {limit} reached, there may be more' if is_full else ''}"

@@ -15,6 +15,7 @@ from medkg_dagster.cli.stores import stored_versions, take_out
 from medkg_dagster.cli.text_kept import text_kept_lines
 from medkg_dagster.domain.holdings import DocumentStatus, short_name
 from medkg_dagster.domain.identity import merged_identifiers
+from medkg_dagster.errors import counted
 from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,8 +61,9 @@ def list_documents(  # noqa: PLR0917 - one parameter per option of the command
         unparsed = ledger.documents.count_unparsed(pipeline=pipeline, job_id=job_id) if is_of_these else 0
     if unparsed:
         click.echo(
-            f"medkg: besides, {unparsed} files or records were set aside before they were found to be a "
-            "document; `medkg ledger show JOB` lists them, `medkg why FILE` tells of one",
+            f"medkg: besides, {counted(unparsed, 'file or record was', 'files or records were')} set aside "
+            "and not found to be a document before; `medkg ledger show JOB` lists them, `medkg why FILE` "
+            "tells of one",
             err=True,
         )
     if as_json:
@@ -70,7 +72,7 @@ def list_documents(  # noqa: PLR0917 - one parameter per option of the command
     shown = [{"file": short_name(item.origin), "shown_as": _status(item)} for item in found]
     echo_records(_COLUMNS, [item.model_dump() | more for item, more in zip(found, shown, strict=True)])
     more = f"; --limit {limit} reached, there may be more" if len(found) == limit else ""
-    click.echo(f"{len(found)} documents{more}")
+    click.echo(f"{counted(len(found), 'document')}{more}")
 
 
 @documents.command("show")
@@ -145,7 +147,7 @@ def withdraw_documents(  # noqa: PLR0917 - one parameter per option of the comma
             )
             _print_all(found, as_json)
             if not as_json:
-                click.echo(f"{len(found)} documents would go")
+                click.echo(f"{counted(len(found), 'document')} would go")
             return
         if unlisted:
             names = ledger.documents.accept_unlisted(unlisted)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from medkg_dagster.cli.output import one_line, paragraph, run_command
-from medkg_dagster.errors import BatchFailedError
+from medkg_dagster.errors import BatchFailedError, counted
 from medkg_dagster.io.times import utc_now
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _stage_steps(runs: tuple[StageRun, ...]) -> Iterator[Step]:
         yield run.started_at, key, f"{run.stage}: begins"
         ended = run.finished_at or run.started_at
         if run.status is StageStatus.FINISHED:
-            refused = f", {run.quarantined} documents set aside" if run.quarantined else ""
+            refused = f", {counted(run.quarantined, 'document')} set aside" if run.quarantined else ""
             yield ended, f"{key} finished", f"{run.stage}: {run.output_count} made{refused}"
         elif run.status is not StageStatus.STARTED:
             how = run.status.replace("_", " ")
@@ -170,11 +170,13 @@ def _left_over(book: JobLedger, job: Job) -> Iterator[str]:
     runs = book.stage_runs.of_job(job.key)
     if waiting := sum(run.counts.get("documents_waiting", 0) for run in runs):
         shows = f"`medkg documents withdraw --unlisted {job.pipeline} --dry-run` shows them"
-        yield f"{waiting} documents are listed no more, too many to go without your word: {shows}"
+        are_waiting = counted(waiting, "document is", "documents are")
+        yield f"{are_waiting} listed no more, too many to go without your word: {shows}"
     began = min((run.started_at for run in runs), default=job.updated_at)
     for other, count in sorted(book.documents.left_to_others(job.key, began).items()):
         brings = f"{run_command(*other)} brings them"
-        yield f"{count} documents are current in a form that {other} holds: {brings}"
+        are_current = counted(count, "document is", "documents are")
+        yield f"{are_current} current in a form that {other} holds: {brings}"
 
 
 def _conclude(pipeline: PipelinePlan, job: Job, echo: Echo, left_over: Iterable[str]) -> int:

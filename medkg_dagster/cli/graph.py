@@ -14,7 +14,7 @@ import click
 from medkg_dagster.cli.output import echo_json, echo_table, one_line, paragraph, require_store
 from medkg_dagster.cli.stores import GRAPH_FILE, load_extensions
 from medkg_dagster.domain.aggregation import AggregatedNeighbour
-from medkg_dagster.errors import StoreError
+from medkg_dagster.errors import StoreError, counted
 from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
@@ -58,7 +58,9 @@ def graph(settings: Settings, name: tuple[str, ...], limit: int, each: bool, as_
             }
         )
     elif len(nodes) > 1:
-        click.echo(f"{len(nodes)} nodes are called {wanted!r}; ask again with a CURIE:")
+        click.echo(
+            f"{counted(len(nodes), 'node is', 'nodes are')} called {wanted!r}; ask again with a CURIE:"
+        )
         echo_table(("CURIE", "NAME", "CATEGORY"), [(n.id, n.name, ", ".join(n.category)) for n in nodes])
     else:
         _print_node(nodes[0], edges, limit)
@@ -84,7 +86,9 @@ def export_kgx(settings: Settings, folder: Path) -> None:
         with file.open("rb") as lines:
             marks = Counter(line.endswith(b'"synthetic": true}\n') for line in lines)
         invented = f", {marks[True]:,} of them synthetic," if marks[True] else ""
-        click.echo(f"wrote {marks.total():,} {file.stem}{invented} to {file.absolute()}")
+        click.echo(
+            f"wrote {counted(marks.total(), file.stem.removesuffix('s'))}{invented} to {file.absolute()}"
+        )
 
 
 @contextmanager
@@ -151,7 +155,7 @@ def _print_node(node: Node, edges: Sequence[Neighbour | AggregatedNeighbour], li
         if more := _others(neighbour):
             click.echo(f"   {click.style(more, dim=True)}")
     more = f"; --limit {limit} reached, there may be more" if len(edges) == limit else ""
-    click.echo(f"\n{len(edges)} edges{more}")
+    click.echo(f"\n{counted(len(edges), 'edge')}{more}")
 
 
 def _others(neighbour: Neighbour | AggregatedNeighbour) -> str:
@@ -160,5 +164,5 @@ def _others(neighbour: Neighbour | AggregatedNeighbour) -> str:
         return ""
     documents = neighbour.edge.documents
     named = ", ".join(documents[:_DOCUMENTS_SHOWN]) + (" ..." if len(documents) > _DOCUMENTS_SHOWN else "")
-    where = "1 document" if len(documents) == 1 else f"{len(documents)} documents"
-    return f"said {neighbour.edge.evidence_count} times, in {where}: {named}"
+    times, where = counted(neighbour.edge.evidence_count, "time"), counted(len(documents), "document")
+    return f"said {times}, in {where}: {named}"

@@ -13,7 +13,7 @@ from medkg_dagster.cli.graph import open_graph
 from medkg_dagster.cli.ledger import open_ledger
 from medkg_dagster.cli.output import echo_json, echo_table
 from medkg_dagster.cli.stores import GRAPH_FILE
-from medkg_dagster.errors import StateError
+from medkg_dagster.errors import StateError, counted
 from medkg_dagster.io.times import stamp, utc_now
 from medkg_dagster.settings import Settings
 
@@ -71,8 +71,9 @@ def prune(settings: Settings, grace: timedelta, dry_run: bool, as_json: bool) ->
     _print(pruned, settings.memo_bytes, dry_run=dry_run)
     verb = "would be forgotten" if dry_run else "were forgotten"
     click.echo(
-        f"{changes['documents']:,} changes of documents and {changes['edges']:,} writes of edges from before "
-        f"{changes['before']} {verb}"
+        f"{counted(changes['documents'], 'change of documents', 'changes of documents')} and "
+        f"{counted(changes['edges'], 'write of edges', 'writes of edges')} from before {changes['before']} "
+        f"{verb}"
     )
 
 
@@ -107,7 +108,7 @@ def _print(pruned: Pruned, memo_bytes: int, *, dry_run: bool) -> None:
     }
     echo_table(("STAYS", "FILES", "BYTES"), [*map(_row, kept, kept.values())])
     if pruned.running:
-        click.echo(f"{pruned.running} steps are at work; what they have used stays")
+        click.echo(f"{counted(pruned.running, 'step is', 'steps are')} at work; what was used there stays")
     for path in pruned.unreadable:
         click.echo(f"{path} is damaged; run its stage again")
 

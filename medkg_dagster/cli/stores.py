@@ -17,7 +17,7 @@ from medkg_dagster.cli.output import (
     paragraph,
     require_store,
 )
-from medkg_dagster.errors import MedkgError, StoreError
+from medkg_dagster.errors import MedkgError, StoreError, counted
 from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def search(settings: Settings, query: tuple[str, ...], limit: int, as_json: bool
         _print_hit(number, hit, text)
     if not hits:
         click.echo(f"nothing found for {text!r}; try fewer or other words")
-    click.echo(f"{len(hits)} results; {_describe_vectors(embedder)}")
+    click.echo(f"{counted(len(hits), 'result')}; {_describe_vectors(embedder)}")
 
 
 def find_chunks(settings: Settings, query: str, limit: int) -> tuple[Embedder | None, Sequence[SearchHit]]:

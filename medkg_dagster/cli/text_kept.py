@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from medkg_dagster.cli.output import one_line
 from medkg_dagster.domain.documents import TextKept
+from medkg_dagster.errors import counted
 
 
 def text_kept_lines(kept: TextKept | None) -> Iterator[str]:
@@ -17,7 +18,7 @@ def text_kept_lines(kept: TextKept | None) -> Iterator[str]:
     if kept is None:
         return
     percent = 100 * kept.kept / kept.found if kept.found else 100.0
-    counts = [f"{kept.kept:,} of {kept.found:,} {'glyphs' if kept.pages else 'words'}"]
+    counts = [f"{kept.kept:,} of {counted(kept.found, 'glyph' if kept.pages else 'word')}"]
     if kept.pages:
         counts += [f"pages {kept.pages}", f"pages without text {kept.pages_without_text}"]
         counts += [f"glyphs without meaning {kept.glyphs_without_meaning:,}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from medkg_dagster.cli.output import echo_json, echo_records, one_line
-from medkg_dagster.errors import VocabularyError
+from medkg_dagster.errors import VocabularyError, counted
 from medkg_dagster.settings import Settings
 from medkg_dagster.vocabulary.readers import FORMATS
 
@@ -109,6 +110,9 @@ def list_sources(settings: Settings, as_json: bool) -> None:
     if current is not None:
         with closing(current):
             about = {"vocabulary": current.version, **current.about}
+            sources = [
+                {**source, "left_out": _left_out(current).get(source["name"], {})} for source in sources
+            ]
     if as_json:
         echo_json({**about, "sources": sources})
         return
@@ -134,16 +138,26 @@ def info(settings: Settings, what: str, as_json: bool) -> None:
         if not numbers:
             close = vocabulary.close_names(what)
             hint = f"; names that begin like it: {', '.join(close)}" if close else ""
+            _tell_left_out(vocabulary, sorted(_left_out(vocabulary)))
             raise VocabularyError(f"the vocabulary knows no {one_line(what)!r}{hint}")
         things = [vocabulary.thing(one) for one in numbers]
         below = [len(vocabulary.descendants(one)) - 1 for one in numbers]
+    left_out = _left_out(vocabulary)
     if as_json:
         echo_json(
-            [{**asdict(thing), "descendants": count} for thing, count in zip(things, below, strict=True)]
+            [
+                {
+                    **asdict(thing),
+                    "descendants": count,
+                    "left_out": {source: left_out.get(source, {}) for source in thing.sources},
+                }
+                for thing, count in zip(things, below, strict=True)
+            ]
         )
         return
     for thing, count in zip(things, below, strict=True):
         _print(thing, count)
+    _tell_left_out(vocabulary, sorted({source for thing in things for source in thing.sources}))
 
 
 def _print(thing: Thing, descendants: int) -> None:
@@ -166,13 +180,24 @@ def _print(thing: Thing, descendants: int) -> None:
 def _tell(vocabulary: VocabularyArtefact) -> None:
     about = vocabulary.about
     click.echo(
-        f"vocabulary {vocabulary.version}: {about['things']:,} concepts, {about['names']:,} names; "
-        f"{about['collisions']:,} that are said to be the same were not joined"
+        f"vocabulary {vocabulary.version}: {counted(about['things'], 'concept')}, "
+        f"{counted(about['names'], 'name')}; {counted(about['collisions'], 'pair')} said to be the same and "
+        "not joined"
     )
-    for source in about["sources"]:
-        if counts := source.get("left_out"):
-            reasons = "; ".join(f"{count:,} {reason}" for reason, count in counts.items())
-            click.echo(f"  left out of {source['name']}: {reasons}")
+    _tell_left_out(vocabulary, [source["name"] for source in about["sources"]])
+
+
+def _tell_left_out(vocabulary: VocabularyArtefact, sources: Iterable[str]) -> None:
+    """Say what was not taken of some sources, by its reason."""
+    for source in sources:
+        if counts := _left_out(vocabulary).get(source):
+            reasons = "; ".join(f"{reason}: {count:,}" for reason, count in counts.items())
+            click.echo(f"  left out of {source}: {reasons}")
+
+
+def _left_out(vocabulary: VocabularyArtefact) -> Mapping[str, Mapping[str, int]]:
+    """Return by source how many were not taken, by the reason."""
+    return {source["name"]: source.get("left_out", {}) for source in vocabulary.about["sources"]}
 
 
 def _library(settings: Settings) -> VocabularyLibrary:

@@ -19,7 +19,7 @@ from dagster import (
     sensor,
 )
 
-from medkg_dagster.errors import MedkgError
+from medkg_dagster.errors import MedkgError, counted
 from medkg_dagster.ledger import JobKey, JobLedger, RunStatus
 from medkg_dagster.runtime.resources import run_identity
 from medkg_dagster.runtime.run_processes import is_gone, process_of
@@ -77,7 +77,9 @@ def ended_run_sensor(settings: Settings, own_jobs: AbstractSet[str]) -> SensorDe
                     # What the rows of one job hold must not keep the ledger from hearing of the others.
                     context.log.error("run %s: %s", record.dagster_run.run_id, error)
         latest = records[-1].update_timestamp.timestamp()
-        return SensorResult(skip_reason=f"Told the ledger of {len(records)} runs.", cursor=str(latest))
+        return SensorResult(
+            skip_reason=f"Told the ledger of {counted(len(records), 'run')}.", cursor=str(latest)
+        )
 
     return ended_runs
 

@@ -24,7 +24,7 @@ from dagster import (
 from medkg_dagster.compiler.translator import PipelineAssets
 from medkg_dagster.domain.gate_conditions import describe_condition
 from medkg_dagster.domain.job_ids import check_job_id
-from medkg_dagster.errors import ConfigError
+from medkg_dagster.errors import ConfigError, counted
 from medkg_dagster.ledger import JobLedger, JobPhase, Review, RunIdentity, RunStatus
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedGate
 from medkg_dagster.runtime.ledger_job_record import gate_rule
@@ -120,7 +120,9 @@ def gate_sensor(
             changed = mark != (context.cursor or NOBODY_WAITS)
             shown = _waiting_check(ledger, assets, gate, mark) if changed else []
         if not due and not changed:
-            return SkipReason(f"{mark.split()[0]} jobs wait; looked at {review.looked}.")
+            return SkipReason(
+                f"{counted(int(mark.split()[0]), 'job waits', 'jobs wait')}; looked at {review.looked}."
+            )
         started = _start(pipeline, due)
         return SensorResult(
             run_requests=started.run_requests,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from medkg_dagster.domain import Value
-from medkg_dagster.errors import StoreError
+from medkg_dagster.errors import StoreError, counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,13 +94,17 @@ class EmbeddingBatch:
         """
         rows = len(self.vectors)
         if rows != len(self.chunk_ids):
-            raise StoreError(f"{rows} vectors for {len(self.chunk_ids)} chunk ids; run the embed stage again")
+            raise StoreError(
+                f"{counted(rows, 'vector')} for {counted(len(self.chunk_ids), 'chunk id')}; run the embed "
+                "stage again"
+            )
         present = set(self.chunk_ids)
         if wanted != present:
             named = ", ".join(sorted(wanted ^ present)[:3])
             raise StoreError(
-                f"chunks and vectors do not fit together: {len(wanted - present)} chunks have no vector and "
-                f"{len(present - wanted)} vectors have no chunk (first: {named}); run the embed stage again"
+                f"chunks and vectors do not fit together: no vector for "
+                f"{counted(len(wanted - present), 'chunk')} and no chunk for "
+                f"{counted(len(present - wanted), 'vector')} (first: {named}); run the embed stage again"
             )
 
     def of_rows(self, rows: Sequence[int]) -> EmbeddingBatch:

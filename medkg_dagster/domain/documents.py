@@ -11,6 +11,7 @@ from pydantic import Field
 from medkg_dagster.domain import Value
 from medkg_dagster.domain.payloads import PayloadFormat
 from medkg_dagster.domain.studies import Study
+from medkg_dagster.errors import counted
 
 
 class BlockKind(StrEnum):
@@ -103,6 +104,11 @@ UNEXPLAINED = "unexplained"
 """The key in `TextKept.left_out` of what no rule leaves out and the document has not."""
 
 
+_IMAGES_ONLY = ("holds no text, only images", "hold no text, only images")
+_WITHOUT_MEANING = ("is in a font without meaning", "are in fonts without meaning")
+_NOT_IN_IT = ("is not in it, for no reason", "are not in it, for no reason")
+
+
 class TextKept(Value):
     """How much of its source a document holds, by a count of the source that is made apart from parsing.
 
@@ -136,17 +142,18 @@ class TextKept(Value):
 
     def losses(self) -> dict[str, str]:
         """Return what is lost of the source, a hundredth or more, each with what to do about it."""
-        counted = "glyphs" if self.pages else "words"
+        what = "glyph" if self.pages else "word"
         lost = self.left_out.get(UNEXPLAINED, 0)
         ocr = "run OCR on it first"
         return {
-            f"{part:,} of {whole:,} {what} ({part / whole:.0%})": advice
-            for part, whole, what, advice in (
-                (self.pages_without_text, self.pages, "pages hold no text, only images", ocr),
-                (self.glyphs_without_meaning, self.found, "glyphs are in fonts without meaning", ocr),
-                (lost, self.found, f"{counted} are not in it, for no reason", "fetch it in another form"),
+            f"{counted(part, f'{of} {is_so}', f'{of} {are_so}')} ({part / whole:.0%})": advice
+            for part, whole, noun, is_so, are_so, advice in (
+                (self.pages_without_text, self.pages, "page", *_IMAGES_ONLY, ocr),
+                (self.glyphs_without_meaning, self.found, "glyph", *_WITHOUT_MEANING, ocr),
+                (lost, self.found, what, *_NOT_IN_IT, "fetch it in another form"),
             )
             if part > whole / 100
+            for of in (f"of {counted(whole, noun)}",)
         }
 
 

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from medkg_dagster.errors import counted
+
 _SHORT = ("field", "equals")
 _GENERAL = ("mode", "clauses")
 RESERVED_FIELDS = frozenset(
@@ -313,7 +315,7 @@ def _is_json(value: Any) -> bool:
 
 def _shown(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ... ({len(text)} characters)"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ... ({counted(len(text), 'character')})"
 
 
 def _type_note(value: Any, expected: Any) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from medkg_dagster.errors import LedgerError
+from medkg_dagster.errors import LedgerError, counted
 
 MAX_DEPTH = 64
 """So deep may objects and lists be nested: far from where Python and the databases end."""
@@ -159,6 +159,6 @@ def _check_objects(value: Any, depth: int) -> None:
 def _check_length(text: str) -> None:
     if len(text) > MAX_CHARACTERS:
         raise ValueError(
-            f"it is {len(text):,} characters long, more than {MAX_CHARACTERS:,}; keep it in a file, and its "
-            "path here"
+            f"it is {counted(len(text), 'character')} long, more than {MAX_CHARACTERS:,}; keep it in a "
+            "file, and its path here"
         )

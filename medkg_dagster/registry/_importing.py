@@ -11,7 +11,7 @@ from functools import partial
 from importlib.metadata import EntryPoint
 from typing import Any, Generic, TypeVar
 
-from medkg_dagster.errors import ConfigError, MedkgError, PluginTimeoutError, Problem
+from medkg_dagster.errors import ConfigError, MedkgError, PluginTimeoutError, Problem, counted
 from medkg_dagster.plugins import LoadGuard, Origin
 from medkg_dagster.plugins.events import Outcome, PluginEvent, PluginLoad
 from medkg_dagster.plugins.loading import collector_paused, error_text, load_target
@@ -169,4 +169,9 @@ def _check(
         else:
             imported.plugins.append((origin, plugin))
     for origin, number in unlisted.items():
-        imported.problems.append(problem_of(origin, f"{number:,} more of its registrations are refused"))
+        imported.problems.append(
+            problem_of(
+                origin,
+                f"{counted(number, 'more of its registrations is', 'more of its registrations are')} refused",
+            )
+        )

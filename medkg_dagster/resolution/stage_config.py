@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from medkg_dagster.errors import StageRegistryError
+from medkg_dagster.errors import StageRegistryError, counted
 from medkg_dagster.plugins import LoadGuard
 from medkg_dagster.plugins.loading import error_text
 from medkg_dagster.stage_api import Extensions, StageMetadata
@@ -70,7 +70,7 @@ def override(metadata: StageMetadata, overrides: MetadataOverrides) -> Overridde
     keys = (state_key,) if isinstance(state_key, str) else tuple(state_key)
     if len(keys) != len(metadata.state_keys):
         raise StageRegistryError(
-            f"state_key names {len(keys)} keys; the stage type {metadata.stage_type!r} writes "
+            f"state_key names {counted(len(keys), 'key')}; the stage type {metadata.stage_type!r} writes "
             f"{len(metadata.state_keys)}: {', '.join(metadata.state_keys) or 'none'}"
         )
     names = dict(zip(metadata.state_keys, keys, strict=True))

@@ -10,6 +10,7 @@ from dagster import MetadataValue, TableColumn, TableMetadataValue, TableRecord,
 from pydantic import BaseModel
 
 from medkg_dagster.domain.holdings import DocumentStatus, short_name
+from medkg_dagster.errors import counted
 from medkg_dagster.stage_api import QuarantinedDocument, StageContext
 from medkg_dagster.stage_api._context import Described, Scalar
 from medkg_dagster.stage_api._documents import DocumentValues, join_parts
@@ -173,7 +174,7 @@ def _cells(value: BaseModel) -> dict[str, str]:
     for name in type(value).model_fields:
         cell = getattr(value, name)
         if isinstance(cell, bytes):
-            cells[name] = f"{len(cell):,} bytes"
+            cells[name] = counted(len(cell), "byte")
         elif (cell is None or isinstance(cell, str | int | float)) and not name.endswith(("_hash", "origin")):
             cells[name] = "" if cell is None else _shorten(str(cell), CELL_CHARACTERS)
     return cells
@@ -202,7 +203,7 @@ def _plain(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one return per
     if isinstance(value, str):
         return _shorten(value)
     if isinstance(value, bytes):
-        return f"{len(value)} bytes"
+        return counted(len(value), "byte")
     if isinstance(value, Mapping):
         return {redact(str(key)): _plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, tuple | list):

@@ -16,6 +16,7 @@ from medkg_dagster.errors import (
     MedkgError,
     StageResolutionError,
     SupersededRunError,
+    counted,
 )
 from medkg_dagster.ledger import StageStatus
 from medkg_dagster.registry import StageFactory
@@ -258,9 +259,9 @@ class _Step:
         self.interrupts.check()
         asset, checks = self.dagster.asset_key_for_output(RESULT), planned.contract.checks
         evaluations = [evaluation(check, asset, ctx.described) for check in checks]
-        refused = len(ctx.quarantined)
+        refused = counted(len(ctx.quarantined), "document")
         figures = (planned.name, outcome.output_count, refused, outcome.seconds)
-        log.info("%s: %d out, %d documents quarantined, %.2f s", *figures)
+        log.info("%s: %d out, %s quarantined, %.2f s", *figures)
         self.record.finish(outcome, ctx)
         version = data_version(outcome.state, planned.metadata.state_types)
         return versioned_output(stored, RESULT, metadata, version), evaluations

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from medkg_dagster.errors import CircuitOpenError
+from medkg_dagster.errors import CircuitOpenError, counted
 from medkg_dagster.io.faults import may_pass
 from medkg_dagster.stage_api._redaction import redact, text_of
 
@@ -158,9 +158,9 @@ class ExternalCalls:
         remaining = max(0.0, circuit.opened_at + self.recovery_timeout - self.clock())
         if remaining > 0 or circuit.is_tried:
             raise CircuitOpenError(
-                f"{service} failed {circuit.failures} times in a row and is left alone for "
-                f"{remaining:.0f} more seconds; first: {circuit.first_cause}; check the service, or raise "
-                "circuit_breaker.failure_threshold in resilience.yaml"
+                f"{service} failed {counted(circuit.failures, 'time')} in a row and is left alone for "
+                f"{counted(round(remaining), 'more second')}; first: {circuit.first_cause}; check the "
+                "service, or raise circuit_breaker.failure_threshold in resilience.yaml"
             )
         circuit.is_tried = True
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from medkg_dagster.domain.documents import Document
 from medkg_dagster.domain.payloads import Payload
-from medkg_dagster.errors import StageContractError
+from medkg_dagster.errors import StageContractError, counted
 from medkg_dagster.io.faults import is_of_document
 from medkg_dagster.stage_api._context import (
     QuarantinedDocument,
@@ -130,8 +130,9 @@ class DocumentWork:
             outputs = execute_stage(self.metadata, self.stage, self._context, given)
             if not isinstance(outputs, Sequence) or len(outputs) != len(tasks):
                 raise StageContractError(
-                    f"stage type {self.metadata.stage_type!r} was given {len(tasks)} documents and returned "
-                    f"{_described(outputs)}; a type with `batch` returns a list with one output for each"
+                    f"stage type {self.metadata.stage_type!r} was given {counted(len(tasks), 'document')} "
+                    f"and returned {_described(outputs)}; a type with `batch` returns a list "
+                    "with one output for each"
                 )
             made = [
                 self._outcome(task, one, output)
@@ -388,7 +389,7 @@ def _empty(value_type: Any) -> EmptyPart | None:
 
 def _described(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return f"{len(value)} items"
+        return counted(len(value), "item")
     return qualified_name(type(value))
 
 

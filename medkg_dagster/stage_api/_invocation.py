@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from medkg_dagster.domain.holdings import DocumentStatus
-from medkg_dagster.errors import BatchFailedError, StageContractError
+from medkg_dagster.errors import BatchFailedError, StageContractError, counted
 from medkg_dagster.stage_api._context import StageContext, Stopwatch
 from medkg_dagster.stage_api._contract import ScopedState, count_of, execute_stage, handle_output
 from medkg_dagster.stage_api._document_loop import DocumentEngine, InOrder, run_documents
@@ -110,8 +110,8 @@ def _refuse_failed_batch(metadata: StageMetadata, ctx: StageContext) -> None:
     first = faults[0]
     allowed = f"at most {ratio:.0%} may, one in any case" if ratio else "none may"
     raise BatchFailedError(
-        f"{failed} of {seen} documents failed in stage {ctx.stage!r} of pipeline {ctx.pipeline!r}, "
-        f"job {ctx.job_id!r}; {allowed}. "
+        f"{failed} of {counted(seen, 'document')} failed in stage {ctx.stage!r} of pipeline "
+        f"{ctx.pipeline!r}, job {ctx.job_id!r}; {allowed}. "
         f"First: {first.document_id}: {first.error_class}: {first.message}. "
         f"See them all with `medkg ledger show {ctx.pipeline}/{ctx.job_id}`; mend or remove them at their "
         "source first, then run the job again from its start"

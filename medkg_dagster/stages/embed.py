@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, ValidationInfo, model_validator
 
-from medkg_dagster.errors import StageContractError
+from medkg_dagster.errors import StageContractError, counted
 from medkg_dagster.stage_api import (
     Chunk,
     Config,
@@ -124,7 +124,7 @@ class EmbedStage:
         if vectors.shape != (len(texts), dimension) or not np.isfinite(vectors).all():
             raise StageContractError(
                 f"embedder '{self._config.embedder}' returned an array of shape {vectors.shape} for "
-                f"{len(texts)} texts; expected finite numbers of shape ({len(texts)}, {dimension})"
+                f"{counted(len(texts), 'text')}; expected finite numbers of shape ({len(texts)}, {dimension})"
             )
         return vectors.astype(np.float32, copy=False)
 

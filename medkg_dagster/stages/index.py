@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationInfo, model_validator
 
+from medkg_dagster.errors import counted
 from medkg_dagster.stage_api import (
     Chunk,
     Config,
@@ -79,11 +80,11 @@ class IndexStage:
         ctx.succeeded += receipt.documents
         ctx.report_progress(receipt.chunks_indexed, receipt.chunks_indexed, "chunks")
         ctx.log.info(
-            "%s holds %d chunks of %d documents of this batch; %d older chunks removed",
+            "%s holds %s of %s of this batch; %s removed",
             receipt.location,
-            receipt.chunks_indexed,
-            receipt.documents,
-            receipt.chunks_removed,
+            counted(receipt.chunks_indexed, "chunk"),
+            counted(receipt.documents, "document"),
+            counted(receipt.chunks_removed, "older chunk"),
         )
         return receipt
 

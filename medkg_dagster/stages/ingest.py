@@ -8,7 +8,7 @@ from typing import Any, Self
 from pydantic import Field, ValidationInfo, model_validator
 
 from medkg_dagster.domain.holdings import DocumentStatus, ListedItem, Listing
-from medkg_dagster.errors import PermanentSourceError, RejectedDocumentError
+from medkg_dagster.errors import PermanentSourceError, RejectedDocumentError, counted
 from medkg_dagster.stage_api import (
     Config,
     DocumentPart,
@@ -74,7 +74,7 @@ class IngestStage:
                 "before stays, `medkg documents withdraw` takes it out"
             )
         self._list(ctx, items.values(), is_full=isinstance(source, ListingSource) and source.lists_all)
-        ctx.log.info("fetched %d payloads, refused %d", len(items), len(ctx.quarantined))
+        ctx.log.info("fetched %s, refused %d", counted(len(items), "payload"), len(ctx.quarantined))
 
     def _list(self, ctx: StageContext, items: Iterable[ListedItem], *, is_full: bool) -> None:
         """Let the ledger know what the source has now, and show what that changed."""
@@ -96,10 +96,11 @@ class IngestStage:
             "" if is_full else "; the listing is not all the source has, so nothing is taken for gone",
         )
         if found.waiting:
+            of = f"of {counted(found.current, 'document')}"
             ctx.log.warning(
-                "%d of %d documents are listed no more: too many to go by themselves, they stay for now; "
-                "where that is right, `medkg documents withdraw --unlisted %s` takes them out",
-                *(found.waiting, found.current, ctx.pipeline),
+                "%s listed no more: too many to go without a word, all stay for now; where that is "
+                "right, `medkg documents withdraw --unlisted %s` takes them out",
+                *(counted(found.waiting, f"{of} is", f"{of} are"), ctx.pipeline),
             )
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from medkg_dagster.domain.holdings import DocumentStatus
 from medkg_dagster.domain.identity import Form, select
-from medkg_dagster.errors import RejectedDocumentError, UnreadableDocumentError
+from medkg_dagster.errors import RejectedDocumentError, UnreadableDocumentError, counted
 from medkg_dagster.stage_api import (
     Config,
     Document,
@@ -98,7 +98,7 @@ class IrValidationStage:
         characters = len("".join(document.text.split()))
         if characters < self._config.min_characters:
             raise RejectedDocumentError(
-                f"{document.id}: empty: {characters} characters of text, at least "
+                f"{document.id}: empty: {counted(characters, 'character')} of text, at least "
                 f"{self._config.min_characters} are needed (min_characters)"
             )
         if marker := _TRUNCATED.search(document.text[-200:]):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from medkg_dagster.domain.holdings import DocumentStatus, HeldForm, UsedForm
+from medkg_dagster.errors import counted
 from medkg_dagster.stage_api import DocumentPart, StageContext
 
 DOCUMENTS_AT_ONCE = 200
@@ -68,9 +69,9 @@ def compare_store(ctx: StageContext, held: Mapping[str, str], given: Mapping[str
     )
     if unknown and standing:
         ctx.log.warning(
-            "the store holds %d documents that no source is known to hold, the first is %s: run the job that "
-            "brought them once more, or take them out with `medkg documents withdraw`",
-            *(len(unknown), unknown[0]),
+            "the store holds %s that no source is known to hold, the first is %s: run the job that brought "
+            "it once more, or take it out with `medkg documents withdraw`",
+            *(counted(len(unknown), "document"), unknown[0]),
         )
     return StoreDifference(changed, removed, current)
 

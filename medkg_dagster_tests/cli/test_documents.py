@@ -63,7 +63,7 @@ def test_documents_are_listed_with_their_files(medkg: Medkg) -> None:
     ]
     assert shown[-1] == "3 documents"
     assert medkg("documents", "list", "--limit", "1").stdout.endswith(
-        "1 documents; --limit 1 reached, there may be more\n"
+        "1 document; --limit 1 reached, there may be more\n"
     )
     assert ids(medkg, "--text", "dabrafenib") == ["PMID:1"]
     assert (
@@ -85,7 +85,7 @@ def test_what_was_set_aside_before_it_was_a_document_is_counted_beside_the_list(
     LedgerRun(ledger, key, ("parse",)).finish("parse", quarantined=[refused])
 
     for options in ((), ("--status", "quarantined"), ("--job", "auto/other")):
-        assert "1 files or records were set aside" in medkg("documents", "list", *options).stderr
+        assert "1 file or record was set aside" in medkg("documents", "list", *options).stderr
     for options in (("--status", "current"), ("--pipeline", "x"), ("--text", "a")):
         assert medkg("documents", "list", *options).stderr == ""
 

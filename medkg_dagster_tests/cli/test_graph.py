@@ -50,7 +50,7 @@ def test_what_two_documents_say_is_one_edge_and_each_of_them_where_asked_for(
 
     shown = medkg("graph", "MESH:D008545").output
     assert "said 2 times, in 2 documents: PMID:1, PMID:2" in shown
-    assert shown.endswith("1 edges\n")
+    assert shown.endswith("1 edge\n")
     (found,) = json.loads(medkg("graph", "MESH:D008545", "--json").stdout)["edges"]
     assert (found["edge"]["evidence_count"], found["edge"]["publications"]) == (2, ["PMID:1", "PMID:2"])
     assert found["best"]["supporting_text"] in found["edge"]["supporting_text"]

@@ -44,7 +44,7 @@ def test_migrate_writes_today_s_form_in_place(medkg: Medkg, file: Path) -> None:
     file.chmod(0o640)
     result = medkg("migrate", str(file))
     assert result.exit_code == 0, result.output
-    assert result.output == f"{file}: 1 earlier forms rewritten\n"
+    assert result.output == f"{file}: 1 earlier form rewritten\n"
     assert file.read_text() == TODAY
     assert stat.S_IMODE(file.stat().st_mode) == 0o640
     assert list(file.parent.glob(".*")) == []

@@ -49,7 +49,7 @@ def test_check_prints_every_problem_with_file_and_line(medkg: Medkg, config: Pat
     assert result.exit_code == 1
     assert f"{config}/pipelines/bad.yaml:7: " in result.stdout
     assert "did you mean 'ingest'" in result.stdout
-    assert "1 pipelines" in result.stderr
+    assert "1 pipeline, " in result.stderr
 
 
 @pytest.mark.filterwarnings("ignore:an earlier form:DeprecationWarning")
@@ -64,7 +64,7 @@ def test_check_prints_earlier_forms_which_are_no_problems(
     assert result.exit_code == 0, result.output
     note, count = result.stdout.splitlines()
     assert note.startswith(f"{config}/pipelines/small.yaml:13: an earlier form, accepted until ")
-    assert count == "1 pipelines, 10 stage types, no problems, 1 earlier forms"
+    assert count == "1 pipeline, 10 stage types, no problems, 1 earlier form"
 
 
 def test_plan_shows_stages_wires_policies_and_jobs(medkg: Medkg, config: Path) -> None:

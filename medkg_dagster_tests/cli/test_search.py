@@ -53,7 +53,7 @@ def test_words_alone_are_searched_where_the_embedder_is_gone(medkg: Medkg, home:
     assert result.exit_code == 0
     assert "searching words only, the query has no vector: unknown embedder 'uninstalled'" in result.stderr
     assert result.stdout.startswith("1. Dabrafenib in melanoma")
-    assert result.stdout.endswith("1 results; words only\n")
+    assert result.stdout.endswith("1 result; words only\n")
 
 
 @given(words, st.integers(min_value=20, max_value=200))

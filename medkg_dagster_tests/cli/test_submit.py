@@ -231,7 +231,7 @@ def test_following_a_failure_ends_with_the_error_and_what_to_do(
 def test_following_a_failure_of_documents_advises_no_retry_that_would_repeat_it(
     reviewed: ReviewedJob, settings: Settings
 ) -> None:
-    reviewed.run_stages("ingest", "parse", fail=True, error="BatchFailedError: 1 of 1 documents failed")
+    reviewed.run_stages("ingest", "parse", fail=True, error="BatchFailedError: 1 of 1 document failed")
     follower = Follower(settings)
 
     assert follower.ends() == 1

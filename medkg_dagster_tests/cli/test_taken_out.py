@@ -98,7 +98,7 @@ def test_what_is_listed_no_more_goes_once_that_is_accepted_also_where_another_fo
         file.unlink()
     ran.run(tmp_path / "full", "full")
     dry = medkg("documents", "withdraw", "--unlisted", "auto", "--dry-run").stdout
-    assert ("PMID:3" in dry, "PMID:1" in dry, "1 documents would go" in dry) == (True, False, True)
+    assert ("PMID:3" in dry, "PMID:1" in dry, "1 document would go" in dry) == (True, False, True)
     assert ran.shown() == {"PMID:1", "PMID:3", "PMID:4"}
 
     said = medkg("documents", "withdraw", "--unlisted", "auto").stdout

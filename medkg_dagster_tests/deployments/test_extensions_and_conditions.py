@@ -177,4 +177,4 @@ def test_check_names_the_stores_of_plugins_that_take_no_document_out(site: Site)
     assert (done.exit_code, done.stderr) == (0, "")
     named, summary = done.stdout.splitlines()
     assert "index store 'lab' does not say `keeps_documents`: documents that are withdrawn stay" in named
-    assert summary == "1 pipelines, 10 stage types, no problems"
+    assert summary == "1 pipeline, 10 stage types, no problems"

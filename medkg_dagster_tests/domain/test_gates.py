@@ -241,7 +241,7 @@ def test_a_verdict_does_not_repeat_a_long_text() -> None:
     shown = str(verdict("equals", "x", "y" * 100_000))
 
     assert len(shown) < 300
-    assert "(100002 characters)" in shown
+    assert "(100,002 characters)" in shown
 
 
 def test_the_short_form_is_one_clause() -> None:

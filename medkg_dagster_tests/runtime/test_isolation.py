@@ -351,7 +351,7 @@ def test_quarantined_documents_and_descriptions_come_to_the_step(tmp_path: Path)
 def test_a_failed_batch_still_tells_its_documents(tmp_path: Path) -> None:
     ctx = make_ctx(tmp_path)
 
-    with pytest.raises(BatchFailedError, match="1 of 1 documents failed"):
+    with pytest.raises(BatchFailedError, match="1 of 1 document failed"):
         act("quarantine", ctx, Note(words=["bad"]))
 
     assert [item.document_id for item in ctx.quarantined] == ["bad"]

@@ -160,6 +160,6 @@ def test_an_embedder_behind_a_service_keeps_to_the_policy_with_every_attempt(tmp
     ):
         execute((make_chunk("1", "text"),), ctx, embedder="openai", params=params)
     with pytest.raises(
-        BatchInterruptedError, match=r"at PMID:1: CircuitOpenError: 127\.0\.0\.1 failed 1 times"
+        BatchInterruptedError, match=r"at PMID:1: CircuitOpenError: 127\.0\.0\.1 failed 1 time "
     ):
         execute((make_chunk("1", "text"),), ctx, embedder="openai", params=params)

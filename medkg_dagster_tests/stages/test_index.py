@@ -66,7 +66,7 @@ def test_a_batch_is_indexed_and_indexing_it_again_changes_nothing(tmp_path: Path
 def test_vectors_of_other_chunks_fail_the_step(tmp_path: Path) -> None:
     ctx = StageContext("auto", "index", "default", tmp_path, extensions=EXTENSIONS)
 
-    with pytest.raises(StoreError, match="1 chunks have no vector"):
+    with pytest.raises(StoreError, match="no vector for 1 chunk and no chunk for"):
         index(ctx, CHUNKS, CHUNKS[:2])
 
 

@@ -107,7 +107,7 @@ def test_empty_folder_is_an_error_that_says_so(tmp_path: Path) -> None:
 def test_folder_of_bad_files_only_is_quarantine_not_an_empty_source(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"PK\x03\x04")
     ctx = context()
-    with pytest.raises(BatchFailedError, match=r"1 of 1 documents failed.*First: a\.zip"):
+    with pytest.raises(BatchFailedError, match=r"1 of 1 document failed.*First: a\.zip"):
         run(register, ctx, {"params": {"path": str(tmp_path)}})
     assert len(ctx.quarantined) == 1
 

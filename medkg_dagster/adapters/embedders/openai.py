@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from medkg_dagster.adapters.embedders import model_name, of_unit_length
-from medkg_dagster.errors import ConfigError, PermanentSourceError
+from medkg_dagster.errors import ConfigError, PermanentSourceError, counted
 from medkg_dagster.io.service_addresses import check_base_url
 from medkg_dagster.stage_api import Config, Extension, ExtensionKind, ExternalCalls, Secret
 
@@ -154,7 +154,8 @@ def _read_vectors(url: str, content: bytes, *, expected: int, dimension: int | N
         ) from error
     if len(entries) != expected:
         raise PermanentSourceError(
-            f"{url}: {len(entries)} embeddings for {expected} texts; check base_url and model"
+            f"{url}: {counted(len(entries), 'embedding')} for {counted(expected, 'text')}; check base_url "
+            "and model"
         )
     if vectors.ndim != 2 or vectors.shape[1] == 0 or not np.isfinite(vectors).all():
         raise PermanentSourceError(

@@ -23,6 +23,7 @@ from medkg_dagster.errors import (
     SourceError,
     UnreadableDocumentError,
     UnsafeDocumentError,
+    counted,
 )
 from medkg_dagster.io.regular_files import RefusedFileError, read_regular, resolve_link
 from medkg_dagster.stage_api import Config, Extension, ExtensionKind, FetchedFile, StageContext
@@ -255,7 +256,7 @@ def _gunzip(name: str, content: bytes, limit: int) -> bytes:
     if len(unpacked) > limit:
         raise UnsafeDocumentError(
             f"{name}: a gzip file that unpacks to more than max_file_bytes = {limit} from "
-            f"{len(content)} bytes; unpack and check it by hand"
+            f"{counted(len(content), 'byte')}; unpack and check it by hand"
         )
     return bytes(unpacked)
 

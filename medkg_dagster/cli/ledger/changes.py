@@ -14,7 +14,7 @@ from medkg_dagster.cli.output import echo_json, echo_records
 from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines
 from medkg_dagster.cli.stores import take_out
 from medkg_dagster.domain.holdings import short_name
-from medkg_dagster.errors import ConfigError, LedgerError, did_you_mean
+from medkg_dagster.errors import ConfigError, LedgerError, counted, did_you_mean
 from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
@@ -187,7 +187,11 @@ def remove(  # noqa: PLR0917 - one parameter per option of the command
         return
     rows = [{**item.model_dump(), "file": short_name(item.origin)} for item in found]
     echo_records({"DOCUMENT": "id", "STATUS": "status", "FILE": "file", "TITLE": "title"}, rows)
-    click.echo(f"{len(found)} documents {'would go' if dry_run else 'are gone'} with {key}")
+    told = (
+        ("document would go", "documents would go") if dry_run else ("document is gone", "documents are gone")
+    )
+    documents = counted(len(found), *told)
+    click.echo(f"{documents} with {key}")
 
 
 @click.command("files")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from medkg_dagster.errors import ConfigError, did_you_mean
+from medkg_dagster.errors import ConfigError, counted, did_you_mean
 from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ def find_pipeline(loaded: Plan, name: str) -> PipelinePlan:
             return candidate
     hint = did_you_mean(name, [candidate.name for candidate in loaded.pipelines])
     problems = (
-        f"; {len(loaded.problems)} problems while loading, see `medkg check`" if loaded.problems else ""
+        f"; {counted(len(loaded.problems), 'problem')} while loading, see `medkg check`"
+        if loaded.problems
+        else ""
     )
     raise ConfigError(f"unknown pipeline '{name}'; {hint}{problems}")

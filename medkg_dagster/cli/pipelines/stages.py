@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from medkg_dagster.cli.output import echo_json, echo_table
-from medkg_dagster.errors import ConfigError
+from medkg_dagster.errors import ConfigError, counted
 from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ def stages(settings: Settings, stage_type: str | None, as_json: bool, audit: boo
 
     factory = load_deployment(settings).factory
     if factory.problems:
-        click.echo(f"medkg: {len(factory.problems)} problems with plugins, see `medkg check`", err=True)
+        click.echo(
+            f"medkg: {counted(len(factory.problems), 'problem')} with plugins, see `medkg check`", err=True
+        )
     names = [stage_type] if stage_type else factory.registry.stage_types
     found = [describe_type(factory, name, with_config=as_json or bool(stage_type)) for name in names]
     if as_json:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medkg_dagster.errors import ConfigError
+from medkg_dagster.errors import ConfigError, counted
 from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,11 +43,12 @@ def check(ctx: click.Context) -> None:
             problems += stranded_jobs(plan.pipelines, ledger)
     for item in (*problems, *plan.deprecations, *_stores_that_keep_all(factory.extensions)):
         click.echo(str(item))
-    found = f"{len(plan.pipelines)} pipelines, {len(factory.registry.stage_types)} stage types"
+    types = counted(len(factory.registry.stage_types), "stage type")
+    found = f"{counted(len(plan.pipelines), 'pipeline')}, {types}"
     if problems:
-        click.echo(f"medkg: {found}, {len(problems)} problems", err=True)
+        click.echo(f"medkg: {found}, {counted(len(problems), 'problem')}", err=True)
         ctx.exit(1)
-    earlier = f", {len(plan.deprecations)} earlier forms" if plan.deprecations else ""
+    earlier = f", {counted(len(plan.deprecations), 'earlier form')}" if plan.deprecations else ""
     click.echo(f"{found}, no problems{earlier}")
 
 
@@ -105,7 +106,9 @@ def _schema_of(settings: Settings, subject: str) -> dict[str, Any]:
         return json_schema.plugins_schema()
     factory = load_deployment(settings).factory
     if factory.problems:
-        click.echo(f"medkg: {len(factory.problems)} problems with plugins, see `medkg check`", err=True)
+        click.echo(
+            f"medkg: {counted(len(factory.problems), 'problem')} with plugins, see `medkg check`", err=True
+        )
     return json_schema.pipeline_schema(factory.registry)
 
 
@@ -141,7 +144,7 @@ def _report_migration(migration: Migration, *, is_written: bool, shows_diff: boo
         click.echo("".join(difflib.unified_diff(*lines, str(file), str(file))), nl=False)
     elif is_written:
         _rewrite(file, migration.after)
-        click.echo(f"{file}: {count} earlier forms rewritten")
+        click.echo(f"{file}: {counted(count, 'earlier form')} rewritten")
     else:
         for note in migration.notes:
             click.echo(str(note))

@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
+from medkg_dagster.errors import counted
 from medkg_dagster.runtime.state.removal import bring_back
 
 SUFFIX = ".shard"
@@ -145,7 +146,7 @@ def read_records(path: Path) -> Sequence[Record]:
             file.seek(begin)
             records: list[Record] = from_json(zstandard.ZstdDecompressor().decompress(file.read(length)))
             if len(records) != number:
-                raise ValueError(f"it has {len(records)} records and {number} names")
+                raise ValueError(f"it has {counted(len(records), 'record')} and {counted(number, 'name')}")
     except (OSError, ValueError, struct.error, zstandard.ZstdError) as error:
         _log.warning(_NOT_USED, path, error)
         return ()

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 from pydantic import BaseModel
 
 from medkg_dagster.domain import Config
-from medkg_dagster.errors import StageContractError, StageRegistryError
+from medkg_dagster.errors import StageContractError, StageRegistryError, counted
 from medkg_dagster.stage_api._context import StageDefinitionView
 from medkg_dagster.stage_api._stage_types.metadata import (
     API_VERSION,
@@ -261,7 +261,7 @@ def handler_of(keys: tuple[str, ...]) -> OutputHandler:
         if not isinstance(output, tuple) or len(output) != len(keys):
             raise StageContractError(
                 f"stage {stage_name!r} returned {type(output).__name__}; it must return a tuple of "
-                f"{len(keys)} values: {', '.join(keys)}"
+                f"{counted(len(keys), 'value')}: {', '.join(keys)}"
             )
         state.update(zip(keys, output, strict=True))
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
-from medkg_dagster.errors import MedkgError, Problem
+from medkg_dagster.errors import MedkgError, Problem, counted
 from medkg_dagster.stage_api._context import TopologyView
 from medkg_dagster.stage_api._extensions import Extension
 from medkg_dagster.stage_api._secrets import secret_fields
@@ -45,7 +45,7 @@ class StageCheckError(MedkgError, AssertionError):
     def __init__(self, stage_type: str, problems: Sequence[Problem]) -> None:
         self.stage_type = stage_type
         self.problems: tuple[Problem, ...] = tuple(problems)
-        count = f"{len(problems)} rules" if len(problems) > 1 else "a rule"
+        count = counted(len(problems), "rule")
         listed = "".join(f"\n- {problem}" for problem in problems)
         super().__init__(f"{stage_type} breaks {count} of the stage contract:{listed}")
 

@@ -17,6 +17,7 @@ from medkg_dagster.errors import (
     PermanentDownloadError,
     StoreError,
     TransientDownloadError,
+    counted,
     list_names,
 )
 from medkg_dagster.io.faults import may_pass
@@ -331,9 +332,9 @@ class Fetcher:
         if isinstance(error, PermanentDownloadError) or task.passing is not None:
             said = str(error) or type(error).__name__
             if task.passing is not None:
-                said += f"; given up after {task.attempts} attempts (give_up_after)"
+                said += f"; given up after {counted(task.attempts, 'attempt')} (give_up_after)"
             if len(task.addresses) > 1:
-                said += f"; {len(task.addresses) - 1} other addresses failed too"
+                said += f"; {counted(len(task.addresses) - 1, 'other address', 'other addresses')} failed too"
             error = PermanentDownloadError(said)
         self._finish(Ending(task.unstored_record(FileStatus.FAILED, error), error))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from medkg_dagster.errors import DocumentError, DownloadsDeferredError, list_names
+from medkg_dagster.errors import DocumentError, DownloadsDeferredError, counted, list_names
 from medkg_dagster.stage_api import DownloadedFile, FileRecord, FileStatus, Payload, StageContext
 from medkg_dagster.stages.download import DownloadConfig
 from medkg_dagster.stages.download.addresses import show
@@ -46,7 +46,7 @@ class DownloadStage:
         received = self._fetch(ctx, store, book, tasks)
         book.describe(list(addresses), received)
         files = self._conclude(ctx, book, list(addresses))
-        ctx.job.set_fields({FIELD: True}, reason=f"{len(files)} files")
+        ctx.job.set_fields({FIELD: True}, reason=counted(len(files), "file"))
         return files
 
     def _addresses(self, ctx: StageContext, payloads: Iterable[Payload]) -> dict[str, tuple[str, ...]]:
@@ -69,7 +69,10 @@ class DownloadStage:
                 without.append(payload.id)
         ctx.describe("without_url", len(without))
         if without:
-            ctx.log.info("%d documents have no address to fetch from: %s", len(without), list_names(without))
+            ctx.log.info(
+                "%s no address to fetch from: %s",
+                *(counted(len(without), "document has", "documents have"), list_names(without)),
+            )
         if unknown := set(self._config.urls) - {payload.id for payload in payloads}:
             ctx.log.warning("urls names documents that are not in the batch: %s", list_names(sorted(unknown)))
         return found
@@ -177,8 +180,8 @@ class DownloadStage:
         ctx.succeeded += len(files)
         if deferred:
             raise DownloadsDeferredError(
-                f"{len(deferred)} of {len(document_ids)} files are left for a later attempt, {len(files)} "
-                f"are there; run the job again to go on. Left: {list_names(list(deferred))}. The first: "
-                f"{next(iter(deferred.values()))}"
+                f"of {counted(len(document_ids), 'file')} {counted(len(deferred), 'is', 'are')} left for a "
+                f"later attempt, {counted(len(files), 'is', 'are')} there; run the job again to go on. "
+                f"Left: {list_names(list(deferred))}. The first: {next(iter(deferred.values()))}"
             )
         return tuple(files)

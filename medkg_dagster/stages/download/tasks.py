@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 from medkg_dagster.domain.payloads import DownloadedFile, FileRecord, FileStatus
+from medkg_dagster.errors import counted
 from medkg_dagster.stage_api import StageContext, Stopwatch
 from medkg_dagster.stages.download import MEBIBYTE
 from medkg_dagster.stages.download.addresses import show
@@ -158,10 +159,10 @@ class Bookkeeping:
         if now >= self._next_line:
             self._next_line = now + self._progress_seconds
             self._ctx.log.info(
-                "%s: %d of %d files, %.1f MiB in %.0f s",
+                "%s: %d of %s, %.1f MiB in %.0f s",
                 self._ctx.stage,
                 len(self.endings),
-                self._total,
+                counted(self._total, "file"),
                 received / MEBIBYTE,
                 self._watch.seconds,
             )
@@ -188,9 +189,9 @@ class Bookkeeping:
         describe("bytes_per_second", round(received / seconds) if seconds else 0)
         describe("files", [_row(ending) for ending in endings])
         self._ctx.log.info(
-            "%s: %d files fetched, %d were there, %d left for later, %d cannot be had; %.1f MiB in %.1f s",
+            "%s: %s fetched, %d were there, %d left for later, %d cannot be had; %.1f MiB in %.1f s",
             self._ctx.stage,
-            len(stored) - reused,
+            counted(len(stored) - reused, "file"),
             reused,
             deferred,
             len(endings) - len(stored) - deferred,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
+from medkg_dagster.errors import counted
 from medkg_dagster.stage_api import (
     AnnotationRole,
     Claim,
@@ -79,11 +80,14 @@ class DictionaryExtractor:
     def _described(self, found: InstalledVocabulary | None) -> str:
         """Say what is looked with."""
         if found is not None:
-            return f"{found.concepts:,} concepts, {found.names:,} names (installed, {found.version})"
+            names = counted(found.names, "name")
+            return f"{counted(found.concepts, 'concept')}, {names} (installed, {found.version})"
         if self._parameters.vocabulary is not None:
             return str(self._parameters.vocabulary)
         concepts = len(load(None).concepts)
-        return f"{concepts} concepts (oncology sample); `medkg vocab install open` adds some 600,000"
+        return (
+            f"{counted(concepts, 'concept')} (oncology sample); `medkg vocab install open` adds some 600,000"
+        )
 
     def prepare(self, ctx: StageContext) -> None:
         """Open the vocabulary that was installed, where none is named, or read the one that is.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Set
 from contextlib import closing
 from dataclasses import dataclass
 
-from medkg_dagster.errors import DocumentError
+from medkg_dagster.errors import DocumentError, counted
 from medkg_dagster.stage_api import (
     DocumentGraphStore,
     DocumentPart,
@@ -61,11 +61,11 @@ class KnowledgeGraphStage:
         ctx.succeeded += receipt.documents
         ctx.report_progress(receipt.nodes_written, receipt.nodes_written, "nodes")
         ctx.log.info(
-            "%s holds %d nodes and %d edges of this batch; %d older edges removed",
+            "%s holds %s and %s of this batch; %s removed",
             receipt.location,
-            receipt.nodes_written,
-            receipt.edges_written,
-            receipt.edges_removed,
+            counted(receipt.nodes_written, "node"),
+            counted(receipt.edges_written, "edge"),
+            counted(receipt.edges_removed, "older edge"),
         )
         return receipt
 
@@ -136,9 +136,8 @@ class _Making:
         """Say what was left out."""
         if self._unfit:
             self._ctx.log.warning(
-                "%d claims are left out, as the Biolink Model does not have their predicate between such "
-                "things: %s",
-                *(len(self._unfit), "; ".join(self._unfit[:_SHOWN])),
+                "%s left out, as the Biolink Model does not have the predicate between such things: %s",
+                *(counted(len(self._unfit), "claim is", "claims are"), "; ".join(self._unfit[:_SHOWN])),
             )
 
     def _graph(self, name: str) -> DocumentGraph:

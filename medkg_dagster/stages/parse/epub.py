@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from lxml import etree
 
-from medkg_dagster.errors import UnreadableDocumentError
+from medkg_dagster.errors import UnreadableDocumentError, counted
 from medkg_dagster.stage_api import Document, Payload
 from medkg_dagster.stages.parse import ParseConfig
 from medkg_dagster.stages.parse.document_text import Metadata, clean
@@ -103,6 +103,6 @@ def _refuse_protected(archive: Archive, pages: set[str], origin: str) -> None:
     encrypted = {unquote(item.get("URI", "")) for item in archive.xml(_ENCRYPTION).iter("CipherReference")}
     if encrypted & pages:
         raise UnreadableDocumentError(
-            f"{origin}: {len(encrypted & pages)} of the EPUB's {len(pages)} pages are protected (DRM); "
-            "supply it without protection"
+            f"{origin}: of {counted(len(pages), 'page')} {counted(len(encrypted & pages), 'is', 'are')} "
+            "protected (DRM); supply it without protection"
         )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 
-from medkg_dagster.errors import UnreadableDocumentError, UnsafeDocumentError
+from medkg_dagster.errors import UnreadableDocumentError, UnsafeDocumentError, counted
 from medkg_dagster.stages.parse.xml import Element, parse_xml
 
 MAX_MEMBERS = 20_000
@@ -41,7 +41,8 @@ class Archive:
         self._members = {info.filename: info for info in self._zip.infolist()}
         if len(self._members) > MAX_MEMBERS:
             raise UnsafeDocumentError(
-                f"{origin}: an archive of {len(self._members):,} members, the limit is {MAX_MEMBERS:,}"
+                f"{origin}: an archive of {counted(len(self._members), 'member')}, the limit is "
+                f"{MAX_MEMBERS:,}"
             )
 
     def __contains__(self, name: str) -> bool:

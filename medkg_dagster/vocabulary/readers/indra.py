@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from medkg_dagster.errors import VocabularyError
+from medkg_dagster.errors import VocabularyError, counted
 from medkg_dagster.io.compressed_files import unzipped
 from medkg_dagster.io.regular_files import read_regular
 from medkg_dagster.vocabulary.categories import GENE, PROTEIN, category_of, category_of_mesh
@@ -124,7 +124,9 @@ class _Tables:
             fields = line.rstrip("\r").split("\t")
             if len(fields) < least and line.strip():
                 place = f"vocabulary {self.place(name)}:{number}"
-                raise VocabularyError(f"{place}: {len(fields)} fields, at least {least} are needed")
+                raise VocabularyError(
+                    f"{place}: {counted(len(fields), 'field')}, at least {least} are needed"
+                )
             if line.strip():
                 yield number, fields
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from medkg_dagster.errors import did_you_mean
+from medkg_dagster.errors import counted, did_you_mean
 from medkg_dagster.vocabulary.readers.source_file import SourceFile
 
 
@@ -57,7 +57,7 @@ def records(
         elif any(field.strip() for field in fields):
             if not least <= len(fields) <= len(header):
                 raise source.error(
-                    f"{len(fields)} fields; the header has {len(header)}, correct the record", line
+                    f"{counted(len(fields), 'field')}; the header has {len(header)}, correct the record", line
                 )
             yield line, dict(zip(header, map(str.strip, fields), strict=False))
 

@@ -119,7 +119,7 @@ def test_nothing_partial_is_seen_under_a_final_name(
 ) -> None:
     url = server.serve("/a", fault)
 
-    with pytest.raises(DownloadsDeferredError, match="1 of 1 files are left for a later attempt"):
+    with pytest.raises(DownloadsDeferredError, match="of 1 file 1 is left for a later attempt"):
         run(tmp_path, [record_of(url)], max_attempts=2, read_timeout_seconds=0.05)
 
     assert files_under(tmp_path) == {}

@@ -78,7 +78,7 @@ def parse(
 
 def refused(home: Path, item: Payload, *files: DownloadedFile) -> QuarantinedDocument:
     ctx = StageContext("pipeline", "parse", "job", home)
-    with pytest.raises(BatchFailedError, match="1 of 1 documents failed"):
+    with pytest.raises(BatchFailedError, match="1 of 1 document failed"):
         run(register, ctx, payloads=(item,), downloaded_files=files)
     (quarantined,) = ctx.quarantined
     return quarantined

@@ -81,7 +81,7 @@ PROTECTED = (
         (
             epub({"a.xhtml": "<p>x"}, more={"META-INF/encryption.xml": PROTECTED}),
             UnreadableDocumentError,
-            r"1 of the EPUB's 1 pages are protected \(DRM\)",
+            r"of 1 page 1 is protected \(DRM\)",
         ),
         (
             zipped({"mimetype": "application/epub+zip"}),

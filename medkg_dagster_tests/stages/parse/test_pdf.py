@@ -132,7 +132,7 @@ def test_an_encrypted_pdf_is_refused() -> None:
     [
         (
             lambda pdf: pdf.image(Image.new("L", (60, 80), 128), 0, 0, 60, 80),
-            r"1 pages holds text, only images; run OCR",
+            r"no text in 1 page of the PDF, only images; run OCR",
         ),
         (lambda pdf: pdf.rect(10, 10, 50, 50), "only drawings, as letters turned to outlines are; run OCR"),
         (lambda _pdf: None, "or anything at all; fetch it again"),

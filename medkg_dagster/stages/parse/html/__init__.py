@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from lxml import etree
 
-from medkg_dagster.errors import UnreadableDocumentError, UnsafeDocumentError
+from medkg_dagster.errors import UnreadableDocumentError, UnsafeDocumentError, counted
 from medkg_dagster.stage_api import Document, Payload
 from medkg_dagster.stages.parse import ParseConfig
 from medkg_dagster.stages.parse.document_text import DocumentText, Metadata, clean, make_document
@@ -58,8 +58,8 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
     words = len(document.text.split())
     if words < FEW_WORDS and _NO_DOCUMENT.search(f"{title} {heading}"):
         raise UnreadableDocumentError(
-            f"{payload.origin}: an HTML page of {words} words called {title[:80]!r}, perhaps an error or "
-            "login page saved in place of the article; fetch it again"
+            f"{payload.origin}: an HTML page of {counted(words, 'word')} called {title[:80]!r}, perhaps "
+            "an error or login page saved in place of the article; fetch it again"
         )
     return document
 

@@ -14,7 +14,7 @@ import numpy as np
 import pypdfium2 as pdfium
 
 from medkg_dagster.domain.documents import UNEXPLAINED
-from medkg_dagster.errors import UnreadableDocumentError, UnsafeDocumentError
+from medkg_dagster.errors import UnreadableDocumentError, UnsafeDocumentError, counted
 from medkg_dagster.stage_api import BlockKind, Document, Payload, Reference, TextKept
 from medkg_dagster.stages.parse import ParseConfig
 from medkg_dagster.stages.parse.document_text import DocumentText, Metadata, clean, make_document
@@ -166,7 +166,7 @@ def _read(payload: Payload, config: ParseConfig) -> _Source:
     try:
         if len(pdf) > config.max_pages:
             raise UnsafeDocumentError(
-                f"{payload.origin}: {len(pdf)} pages, the limit is {config.max_pages} (max_pages)"
+                f"{payload.origin}: {counted(len(pdf), 'page')}, the limit is {config.max_pages} (max_pages)"
             )
         stated = {name: clean(str(value or "")) for name, value in pdf.get_metadata_dict().items()}
         source = _Source(len(pdf), stated)
@@ -234,7 +234,7 @@ def _area(image: Any) -> float:
 
 def _why_empty(source: _Source) -> str:
     """Return why nothing can be read of a PDF, and what to do."""
-    pages = f"none of the PDF's {source.count} pages hold{'s' * (source.count == 1)} text"
+    pages = f"no text in {counted(source.count, 'page')} of the PDF"
     if source.images:
         return f"{pages}, only images; run OCR on it first"
     if source.wordless:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Set
 from functools import partial
 
-from medkg_dagster.errors import UnreadableDocumentError
+from medkg_dagster.errors import UnreadableDocumentError, counted
 from medkg_dagster.stage_api import BlockKind, Document, Payload
 from medkg_dagster.stages.parse import ParseConfig
 from medkg_dagster.stages.parse.document_text import DocumentText, make_document
@@ -146,7 +146,8 @@ def _article(root: Element, origin: str) -> Element:
         )
     if len(articles) > 1:
         raise UnreadableDocumentError(
-            f"{origin}: {len(articles)} articles in one payload; the source must hand them over one by one"
+            f"{origin}: {counted(len(articles), 'article')} in one payload; the source must hand them over "
+            "one by one"
         )
     if articles[0].find("front/article-meta") is None:
         raise UnreadableDocumentError(

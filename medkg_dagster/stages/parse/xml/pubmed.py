@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator
 
 from medkg_dagster.domain.dates import is_number, iso_date
-from medkg_dagster.errors import UnreadableDocumentError
+from medkg_dagster.errors import UnreadableDocumentError, counted
 from medkg_dagster.stage_api import Annotation, AnnotationRole, Document, Payload, Reference
 from medkg_dagster.stages.parse import ParseConfig
 from medkg_dagster.stages.parse.document_text import DocumentText, Metadata, clean, make_document
@@ -116,7 +116,7 @@ def _record(root: Element, origin: str) -> Element:
         raise UnreadableDocumentError(f"{origin}: not PubMed XML: the root element is <{root.tag}>")
     if len(records) > 1:
         raise UnreadableDocumentError(
-            f"{origin}: {len(records)} PubMed records in one payload; the source must split them"
+            f"{origin}: {counted(len(records), 'PubMed record')} in one payload; the source must split them"
         )
     return records[0]
 
