@@ -159,6 +159,7 @@ MADE_LAYOUTS = {
     "two short columns": Layout((1, 1), rows=4, by_rows=True),
     "three columns": Layout((1, 1, 1), gutter=12),
     "three columns, row by row": Layout((1, 1, 1), gutter=12, by_rows=True),
+    "three narrow columns of six rows": Layout((1, 1, 1, 2), gutter=11, rows=6),
     "a narrow column beside a wide one": Layout((1, 3), by_rows=True),
     "landscape": Layout((1, 1), landscape=True),
     "pages shown turned by 90": Layout((1, 1), turned_page=90),

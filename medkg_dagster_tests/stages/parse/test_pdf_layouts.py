@@ -56,6 +56,56 @@ def test_the_few_numbers_of_lines_on_a_last_page_are_none_of_the_text(count: int
     st.builds(
         Layout,
         columns=st.sampled_from(COLUMNS),
+        gutter=st.sampled_from((11.0, 20.0)),
+        by_rows=st.booleans(),
+        furniture=st.booleans(),
+        rows=st.integers(6, 45),
+    ),
+    st.integers(40, 250),
+)
+def test_a_text_that_ends_anywhere_in_a_column_of_its_only_page_is_kept_in_its_order(
+    layout: Layout, count: int
+) -> None:
+    words = made_words(count, count)
+
+    assert prose(parse(made_pdf(words, layout))) == words
+
+
+@pytest.mark.parametrize(
+    ("head", "foot", "kept"),
+    [
+        ("Smith et al.", "123", set()),
+        ("Critical Care 2015, 19:1", "Page 1 of 1", set()),
+        ("Reports of Medicine 7", "- 7 -", set()),
+        ("General Hospital, Oslo", "7", {"General", "Hospital,", "Oslo"}),
+        ("Aspirin in phase 2", "Call 5551234", {"Aspirin", "in", "phase", "2", "Call", "5551234"}),
+    ],
+)
+def test_the_furniture_of_an_only_page_is_what_says_so(head: str, foot: str, kept: set[str]) -> None:
+    pdf = FPDF(format="A4", unit="pt")
+    pdf.set_auto_page_break(False)
+    pdf.set_font("helvetica", size=9)
+    pdf.add_page()
+    words = made_words(5, 90)
+    for x, y, text in (
+        (50, 30, head),
+        (300, 820, foot),
+        *((50, 100 + 12 * row, " ".join(words[6 * row : 6 * row + 6])) for row in range(15)),
+    ):
+        pdf.text(x, y, text)
+
+    document = parse(bytes(pdf.output()))
+
+    found = set(document.text.split())
+    assert found & {*head.split(), *foot.split()} == kept
+    assert set(words) <= found
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.builds(
+        Layout,
+        columns=st.sampled_from(COLUMNS),
         gutter=st.floats(12, 40),
         by_rows=st.booleans(),
         turned_page=st.sampled_from((0, 90, 180, 270)),

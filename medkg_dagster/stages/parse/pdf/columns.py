@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import attrgetter
@@ -15,12 +15,16 @@ MAX_DEPTH = 12
 MAX_EDGES = 24
 MIN_LINES = 3
 MIN_SHORT_LINES = 2
+MIN_LONG_LINES = 6
+MAX_REGULAR = 4
 WINDOW = 16
 MAX_CAPTION_ROWS = 3
 _TOP, _BOTTOM = attrgetter("y1"), attrgetter("y0")
 
 
-def in_reading_order(lines: Sequence[Line], known: Edges, depth: int = 0) -> list[list[Line]]:
+def in_reading_order(
+    lines: Sequence[Line], known: Edges, depth: int = 0, regular: set[int] | None = None
+) -> list[list[Line]]:
     """Return the lines in groups that are read one after another, each from top to bottom.
 
     A page is cut where a gap between two blocks of prose goes down without a line across it: what is above,
@@ -30,14 +34,20 @@ def in_reading_order(lines: Sequence[Line], known: Edges, depth: int = 0) -> lis
         lines: The lines of a page from top to bottom.
         known: Where right columns of the pages before begin; those of this page are added.
         depth: How many cuts the lines come from.
+        regular: Where further columns begin if they are as wide as those that were cut; such are added.
     """
-    gap = _widest_gap(lines, known) if depth < MAX_DEPTH and len(lines) >= 2 else None
+    regular = set() if regular is None else regular
+    gap = _widest_gap(lines, known, regular) if depth < MAX_DEPTH and len(lines) >= 2 else None
     if gap is None:
         return [list(lines)] if lines else []
     known[round(gap.edge / 3)] += 1
     bands = [part for band in _bands(gap.left, gap.right) for part in band]
+    start = min(line.x0 for line in gap.left)
+    regular |= {round((start + count * (gap.edge - start)) / 3) for count in range(2, MAX_REGULAR + 1)}
     return [
-        group for part in (gap.above, *bands, gap.below) for group in in_reading_order(part, known, depth + 1)
+        group
+        for part in (gap.above, *bands, gap.below)
+        for group in in_reading_order(part, known, depth + 1, regular)
     ]
 
 
@@ -86,16 +96,21 @@ class _Gap:
     below: list[Line]
 
 
-def _widest_gap(lines: Sequence[Line], known: Edges) -> _Gap | None:
+def _widest_gap(lines: Sequence[Line], known: Edges, regular: Set[int]) -> _Gap | None:
     """Return the gap that divides most lines."""
     best: tuple[float, float, float, list[Line], list[Line]] | None = None
-    for edge in _edges(lines, known):
+    expected = {key for key, count in known.items() if count}
+    for near in regular:
+        expected |= {near - 1, near, near + 1}
+    beyond = _beyond(lines)
+    for edge in [*_edges(lines, expected), *beyond]:
         for left, right in _sides(lines, edge):
             score = min(len(left), len(right))
             if best is not None and score < best[0]:
                 continue
             wide = edge - max(line.x1 for line in left)
-            few = 1 if known[round(edge / 3)] else MIN_SHORT_LINES
+            alone = round(edge / 3) in expected or (edge in beyond and _is_prose(left, MIN_LONG_LINES))
+            few = 1 if alone else MIN_SHORT_LINES
             if (best is None or (score, wide) > best[:2]) and _are_columns(left, right, few):
                 best = (score, wide, edge, left, right)
     if best is None:
@@ -137,7 +152,15 @@ def _size(marked: Sequence[tuple[Line, bool]], wanted: bool) -> float:
     return median([line.size for line, side in marked if side is wanted] or [0.0])
 
 
-def _edges(lines: Sequence[Line], known: Edges) -> list[float]:
+def _beyond(lines: Sequence[Line]) -> list[float]:
+    """Return where few lines begin to the right of a column, as where a text ends in the next one."""
+    if len(lines) < MIN_LONG_LINES:
+        return []
+    end = sorted(line.x1 for line in lines)[len(lines) * 3 // 5]
+    return [min(found)] if (found := [line.x0 for line in lines if line.x0 > end + 0.8 * line.size]) else []
+
+
+def _edges(lines: Sequence[Line], known: Set[int]) -> list[float]:
     """Return where lines begin one below another, or where columns began before; where most do first."""
     near: dict[int, list[float]] = {}
     for line in lines:
@@ -147,7 +170,7 @@ def _edges(lines: Sequence[Line], known: Edges) -> list[float]:
     return [
         min(near[key])
         for key, count in counts.most_common(MAX_EDGES)
-        if count >= MIN_SHORT_LINES or known[key]
+        if count >= MIN_SHORT_LINES or key in known
     ]
 
 
@@ -193,10 +216,13 @@ def _is_prose(lines: Sequence[Line], few: int) -> bool:
     length = median(map(len, texts))
     going_on = sum(text[:1].islower() for text in texts) / len(texts)
     if len(rows) < MIN_LINES:
-        return length >= (25 if few > 1 else 10) and (going_on > 0.3 or few == 1) and _letters_of(texts) > 0.7
-    if length < 14 or (length < 25 and going_on <= 0.3):
+        if few == 1:
+            return (length >= 10 or texts[-1].endswith(".")) and _letters_of(texts) > 0.7
+        return length >= 25 and going_on > 0.3 and _letters_of(texts) > 0.7
+    if length < (14 if few > 1 else 10) or (length < 25 and going_on <= 0.3):
         return False
-    width = max(row[-1].x1 for row in rows) - min(row[0].x0 for row in rows)
+    # where a few rows go on into another column its end is not theirs
+    width = sorted(row[-1].x1 for row in rows)[len(rows) * 4 // 5] - min(row[0].x0 for row in rows)
     filled = median(row[-1].x1 - row[0].x0 for row in rows) / max(width, 1.0)
     return filled > 0.5 and _letters_of(texts) > 0.55
 

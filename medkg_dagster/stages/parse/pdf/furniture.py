@@ -14,6 +14,18 @@ from medkg_dagster.stages.parse.pdf.lines import Line, from_top, glyphs_of, rows
 _NUMBER = re.compile(r"\d+")
 _PAGE_OF_PAGES = re.compile(r"(?:page\s*)?\d{1,4}\s*(?:of|/)\s*\d{1,4}$", re.IGNORECASE)
 _LINE_NUMBER = re.compile(r"\d{1,4}$")
+_PAGE_NUMBER = re.compile(
+    r"(?:page|p\.|pg\.?)?\s*[-–—|]?\s*\d{1,5}\s*[-–—|]?(?:\s*(?:of|/)\s*\d{1,4})?", re.IGNORECASE
+)
+# What running heads say: who wrote it, or where it stands in a journal.
+_RUNNING_HEAD = re.compile(
+    r"\bet al\b|\bdoi\b|\bISSN\b|©|^(?:https?:|www\.)\S+$|\bvol(?:ume|\.)? ?\d"
+    r"|\b(?:19|20)\d\d[,;:]? ?\(?\d{1,4}[(:,;]",
+    re.IGNORECASE,
+)
+MAX_HEAD_ROWS = 3
+MAX_HEAD_CHARACTERS = 120
+MIN_BODY_LINES = 5
 MARGIN_SHARE = 0.1
 MIN_NUMBERED_LINES = 10
 
@@ -41,7 +53,8 @@ def drop_furniture(pages: Sequence[Page]) -> tuple[list[Page], int]:
     """Remove page numbers, and running headers and footers: rows at the edge that several pages repeat.
 
     A row goes only as a whole, so that the cells of a table that reaches the edge stay: each part of it must
-    stand on other pages too, its numbers the same or counting with the pages.
+    stand on other pages too, its numbers the same or counting with the pages. What has but one page repeats
+    nothing: there it is what stands apart at the edge and is a page's number or says what running heads say.
 
     Returns:
         The pages, and how many glyphs were removed.
@@ -64,9 +77,46 @@ def drop_furniture(pages: Sequence[Page]) -> tuple[list[Page], int]:
     dropped: list[str] = []
     for page, rows in zip(pages, edges, strict=True):
         gone = {id(line) for row in rows if all(repeated(*signed) for signed in row) for line, _ in row}
+        if total == 1 and not page.aside:
+            gone |= {id(line) for row in _heads_of_one_page(page) for line in row}
         dropped += [line.text for line in page.lines if id(line) in gone]
         kept.append(replace(page, lines=tuple(line for line in page.lines if id(line) not in gone)))
     return kept, glyphs_of("\n".join(dropped)).total()
+
+
+def _heads_of_one_page(page: Page) -> list[list[Line]]:
+    rows = rows_of(page.lines)
+    low, high = page.height * MARGIN_SHARE, page.height * (1 - MARGIN_SHARE)
+    outer = [
+        *_apart([row for row in rows if row[0].y0 > high], rows),
+        *_apart([row for row in reversed(rows) if row[0].y1 < low], rows[::-1]),
+    ]
+    if len(rows) - len(outer) < MIN_BODY_LINES:
+        return []
+    size = median(line.size for line in page.lines)
+    texts = [" ".join(line.text for line in row).strip() for row in outer]
+    numbers = {number for text in texts if _PAGE_NUMBER.fullmatch(text) for number in _NUMBER.findall(text)}
+    return [
+        row
+        for row, text in zip(outer, texts, strict=True)
+        if _PAGE_NUMBER.fullmatch(text)
+        or (
+            len(text) <= MAX_HEAD_CHARACTERS
+            and max(line.size for line in row) <= 1.05 * size
+            and (_RUNNING_HEAD.search(text) or not numbers.isdisjoint({text.split()[0], text.split()[-1]}))
+        )
+    ]
+
+
+def _apart(edge: Sequence[list[Line]], rows: Sequence[list[Line]]) -> Sequence[list[Line]]:
+    """Return the rows at an edge, from it inwards, up to a gap as between a running head and the text."""
+    for count, (row, inner) in enumerate(pairwise(rows[: MAX_HEAD_ROWS + 1]), 1):
+        if count > len(edge):
+            break
+        gap = max(row[0].y0, inner[0].y0) - min(row[0].y1, inner[0].y1)
+        if gap > 1.2 * max(row[0].size, inner[0].size):
+            return edge[:count]
+    return ()
 
 
 def _at_edge(page: Page) -> list[Line]:
