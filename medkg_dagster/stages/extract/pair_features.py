@@ -1,6 +1,7 @@
 """What tells whether two concepts of a text are related: how often, where and with which words between them.
 
-The features are binary or between 0 and about 3, by name; `PairScorer` weighs them.
+The features are binary or between 0 and about 3, by name; one that is missing is 0. `pair_scorer` weighs
+them.
 """
 
 from __future__ import annotations
@@ -17,12 +18,10 @@ Features = tuple[Mapping[str, float], ...]
 TreeNumbers = Callable[[str], Sequence[str]]
 """Returns where a concept stands in the trees of MeSH; nothing for one that is not there."""
 
-_NEAR = 5
-_AROUND = 6
 _BESIDE = 4
 _DISTANCES = ((0, "0"), (2, "1-2"), (5, "3-5"), (10, "6-10"), (20, "11-20"))
-_BRANCH = 3
-"""Characters of a tree number that tell the branch, as in `C10` and `C10.228`."""
+_BRANCHES = (3, 7)
+"""How many characters of a tree number tell a branch, as in `C10` and `C10.228`."""
 
 
 def no_trees(_curie: str) -> Sequence[str]:
@@ -116,10 +115,12 @@ def _concepts(passages: Sequence[Passage], kind: str, trees: TreeNumbers) -> dic
 def _context(passage: Passage, place: int) -> Iterator[str]:
     """Yield what the words beside a mention tell of it."""
     words, classes = passage.words, passage.classes
-    for name in {name for told in classes[max(0, place - _BESIDE) : place] for name in told}:
-        yield f"before {name}"
-    for name in {name for told in classes[place + 1 : place + 1 + _BESIDE] for name in told}:
-        yield f"after {name}"
+    for told in classes[max(0, place - _BESIDE) : place]:
+        for name in told:
+            yield f"before {name}"
+    for told in classes[place + 1 : place + 1 + _BESIDE]:
+        for name in told:
+            yield f"after {name}"
     if "induced" in words[place + 1 : place + 3]:
         yield "induces"
     if "induced" in words[max(0, place - 1) : place]:
@@ -165,12 +166,6 @@ def _between(passage: Passage, one: int, other: int) -> Iterator[str]:
     yield f"concepts between {min(gap.count(None), 3)}"
     for name in {name for told in passage.classes[start + 1 : end] for name in told}:
         yield f"{way} between {name}"
-        if length <= _NEAR:
-            yield f"{way} near {name}"
-    for name in {name for told in passage.classes[max(0, start - _AROUND) : start] for name in told}:
-        yield f"{way} before {name}"
-    for name in {name for told in passage.classes[end + 1 : end + 1 + _AROUND] for name in told}:
-        yield f"{way} after {name}"
     if "induced" in gap[:2]:
         yield "induced" if None in gap else "induced near"
     if "associated" in gap[:2] or "related" in gap[:2]:
@@ -202,62 +197,69 @@ class _Document:
             {curie: self._of_concept(name, number, curie) for curie in side}
             for number, (name, side) in enumerate(zip(("first", "second"), self._sides, strict=True))
         )
-        self._size = {
-            "number of firsts": math.log(len(firsts)),
-            "number of seconds": math.log(len(seconds)),
-            "only first": float(len(firsts) == 1),
-        }
+        self._size = _present(
+            {
+                "number of firsts": math.log(len(firsts)),
+                "number of seconds": math.log(len(seconds)),
+                "only first": len(firsts) == 1,
+            }
+        )
 
     def _of_concept(self, name: str, number: int, curie: str) -> dict[str, float]:
         concept = self._sides[number][curie]
         features = {f"{name} {told}": 1.0 for told in concept.context}
         places = concept.places
-        features |= {f"{name} in {place[:_BRANCH]}": 1.0 for place in places}
+        features |= {f"{name} in {place[:length]}": 1.0 for place in places for length in _BRANCHES}
         features |= {
-            f"{name} broader": float(concept.is_broader),
+            f"{name} broader": concept.is_broader,
             f"{name} depth": min((place.count(".") for place in places), default=2) / 3,
-            f"{name} in title": float(concept.in_title),
+            f"{name} in title": concept.in_title,
             f"{name} share": concept.count / self._most[number],
             f"{name} count": math.log(concept.count),
-            f"{name} most": float(concept.count == self._most[number]),
-            f"{name} early": float(concept.passages[0] <= 1),
-            f"{name} late": float(concept.passages[-1] == self._last),
-            f"{name} never with": float(not self._counts[number][curie]),
+            f"{name} most": concept.count == self._most[number],
+            f"{name} early": concept.passages[0] <= 1,
+            f"{name} late": concept.passages[-1] == self._last,
+            f"{name} never with": curie not in self._counts[number],
         }
-        return features
+        return _present(features)
 
     def features(self, first: str, second: str) -> Features:
         """Return the features of a pair in parts."""
         own, other = self._own[0][first], self._own[1][second]
         told = self._together.get((first, second))
+        own_most, own_title, other_title = (
+            "first most" in own,
+            "first in title" in own,
+            "second in title" in other,
+        )
         if told is None:
-            features = {
+            features: dict[str, float] = {
                 "apart": 1.0,
                 f"apart {self._distance(first, second)}": 1.0,
-                "only first apart": self._size["only first"],
-                "most apart": own["first most"],
-                "first in title apart": own["first in title"],
-                "second in title apart": other["second in title"],
+                "only first apart": "only first" in self._size,
+                "most apart": own_most,
+                "first in title apart": own_title,
+                "second in title apart": other_title,
+                "second induced by other": second in self._induced,
             }
         else:
             features = dict.fromkeys(told.features, 1.0)
             features |= self._shares(told.count, first, second)
-            features["second elsewhere induced"] = float(
+            features["second elsewhere induced"] = (
                 second in self._induced and "induced near" not in told.features
             )
-        features["second induced by other"] = float(told is None and second in self._induced)
-        features["both in title"] = own["first in title"] * other["second in title"]
-        features["both most"] = own["first most"] * other["second most"]
-        features["first in title most"] = own["first in title"] * own["first most"]
-        features["first most of lonely second"] = own["first most"] * other["second never with"]
-        return self._size, own, other, features
+        features["both in title"] = own_title and other_title
+        features["both most"] = own_most and "second most" in other
+        features["first in title most"] = own_title and own_most
+        features["first most of lonely second"] = own_most and "second never with" in other
+        return self._size, own, other, _present(features)
 
     def _shares(self, count: int, first: str, second: str) -> dict[str, float]:
         of_first, of_second = self._counts[0][first], self._counts[1][second]
         return {
             "times": math.log1p(count),
-            "most of first": float(count == max(of_first)),
-            "most of second": float(count == max(of_second)),
+            "most of first": count == max(of_first),
+            "most of second": count == max(of_second),
             "share of first": count / sum(of_first),
             "share of second": count / sum(of_second),
         }
@@ -265,6 +267,10 @@ class _Document:
     def _distance(self, first: str, second: str) -> int:
         ones, others = self._sides[0][first].passages, self._sides[1][second].passages
         return min(4, *(abs(one - other) for one in ones for other in others))
+
+
+def _present(features: Mapping[str, float]) -> dict[str, float]:
+    return {name: float(value) for name, value in features.items() if value}
 
 
 def _above(places: Sequence[str], others: Sequence[str]) -> bool:

@@ -28,10 +28,6 @@ PROBABILITY = "extraction_confidence_score"
 
 WEIGHTS = "pair_weights.json"
 MAX_EVIDENCE = 1500
-LEAST = 0.2
-"""What is less probable by itself is not made probable by being the best of its text."""
-APART = 0.55
-"""How probable a pair must be that no sentence names together."""
 
 MIN_SENTENCES, MAX_SENTENCES, MAX_LENGTH = 3, 60, 10_000
 """Title and abstract have as many, and so many characters; what has fewer or more is not weighed."""
@@ -75,8 +71,6 @@ class PairModel:
             weight: What it weighs, the bias with it.
             best: The most that a pair of the text weighs.
         """
-        if _probability(weight) < LEAST:
-            return 0.0
         return _probability(self.own * weight + self.below_best * (weight - best) + self.shift)
 
 
@@ -151,9 +145,8 @@ def pair_claims(
     for model in models():
         # That two are associated is less than that the one induces the other.
         settled = known if model.predicate == ASSOCIATED else told
-        for pair, probability, is_apart in _weighed(model, reader):
-            least = max(model.threshold, APART) if is_apart else model.threshold
-            if probability < least or pair in settled:
+        for pair, probability in _weighed(model, reader):
+            if probability < model.threshold or pair in settled:
                 continue
             place = _evidence(passages, pair)
             if place:
@@ -162,20 +155,21 @@ def pair_claims(
                 yield _claim(document, model, pair, probability, place)
 
 
-def _weighed(model: PairModel, reader: PairFeatures) -> Iterator[tuple[Pair, float, bool]]:
-    """Yield each pair with how probable it is, and whether no sentence names both."""
+def _weighed(model: PairModel, reader: PairFeatures) -> Iterator[tuple[Pair, float]]:
+    """Yield each pair with how probable it is."""
     parts_known: dict[int, float] = {}
-    weighed: list[tuple[Pair, float, bool]] = []
+    weighed: list[tuple[Pair, float]] = []
     for pair, (*shared, own) in reader.of(model.kinds):
         weight = model.bias + model.weight(own)
         for part in shared:
-            if id(part) not in parts_known:
-                parts_known[id(part)] = model.weight(part)
-            weight += parts_known[id(part)]
-        weighed.append((pair, weight, "apart" in own))
-    best = max((weight for _, weight, _ in weighed), default=0.0)
-    for pair, weight, is_apart in weighed:
-        yield pair, model.probability(weight, best), is_apart
+            known = parts_known.get(id(part))
+            if known is None:
+                known = parts_known[id(part)] = model.weight(part)
+            weight += known
+        weighed.append((pair, weight))
+    best = max((weight for _, weight in weighed), default=0.0)
+    for pair, weight in weighed:
+        yield pair, model.probability(weight, best)
 
 
 def _evidence(passages: Sequence[Passage], pair: Pair) -> tuple[int, int] | None:

@@ -20,9 +20,8 @@ _KINDS = {
     "biolink:PhenotypicFeature": CONDITION,
     "biolink:DiseaseOrPhenotypicFeature": CONDITION,
     "biolink:Gene": GENE,
-    "biolink:Protein": GENE,
-    "biolink:GeneFamily": GENE,
 }
+"""What is weighed; no family or kind of protein, of which the weights have seen none."""
 _WORD = re.compile(r"[^\W\d_]+|[^\w\s]|\d[\d.,]*")
 _SUMMARY = frozenset({"", "title", "abstract"})
 
