@@ -58,6 +58,7 @@ from medkg_dagster.stage_api._documents import (
     whole_value,
 )
 from medkg_dagster.stage_api._invocation import StageOutcome, invoke
+from medkg_dagster.stage_api._preparation import Preparation
 from medkg_dagster.stage_api._redaction import printing_redacted, redact, text_of
 from medkg_dagster.topology.models import StageDefinition
 from medkg_dagster.topology.names import LEDGER_JOB_RESOURCE
@@ -158,8 +159,18 @@ class StepRunner:
         whole = {argument: whole_value(value) for argument, value in inputs.items()}
         return invoke_isolated(ctx=ctx, inputs=whole, **self.child_arguments(definition, limits))
 
-    def child_arguments(self, definition: StageDefinition, limits: SubprocessIsolation) -> dict[str, Any]:
+    def child_arguments(
+        self,
+        definition: StageDefinition,
+        limits: SubprocessIsolation,
+        preparation: Preparation | None = None,
+    ) -> dict[str, Any]:
         """Return what a child process of the stage is told beside its context and inputs.
+
+        Args:
+            definition: The stage with the configuration of this run.
+            limits: Those of the process.
+            preparation: The half of the stage that it does; None for the whole.
 
         Raises:
             StageResolutionError: No other process knows the stage type.
@@ -172,9 +183,14 @@ class StepRunner:
             )
         writers = {stage.name: stage for stage in self.pipeline.stages}
         sources = {wire.argument: _input_source(wire, writers[wire.source]) for wire in planned.wires}
+        target, metadata = planned.origin.target, planned.contract
+        if preparation is not None:
+            target, metadata = preparation.target, preparation.register().metadata
+            told = {"type": metadata.stage_type, "config": dict(preparation.config)}
+            definition = definition.model_copy(update=told)
         return {
-            "target": planned.origin.target,
-            "metadata": planned.contract,
+            "target": target,
+            "metadata": metadata,
             "input_sources": {argument: source for argument, source in sources.items() if source is not None},
             "topology": self.pipeline.topology,
             "definition": definition,
@@ -251,6 +267,7 @@ class _Step:
                 configured = self._configured()
                 engine = self._engine(configured)
                 ctx.recall = engine.recall
+                ctx.engine_of = partial(self._document_engine, configured)
                 outcome = self.runner.call(configured, ctx, loaded, engine, self._batches(engine))
                 metadata = output_metadata(ctx, outcome)
                 stored = self._store(outcome, engine.account)
@@ -319,25 +336,31 @@ class _Step:
 
     def _engine(self, definition: StageDefinition) -> MemoEngine:
         """Return what does the work on documents: only what is not remembered, apart where that pays."""
+        planned = self.runner.planned
+        inner = self._document_engine(definition) if planned.metadata.per_document else InOrder()
+        where = (self._io_manager.shards, self.runner.pipeline.name, planned)
+        return MemoEngine(*where, definition.config, self.home, inner, self.record.asked_again())
+
+    def _document_engine(
+        self, definition: StageDefinition, preparation: Preparation | None = None
+    ) -> DocumentEngine:
+        """Return what works on documents, in other processes too where these can know the stage type."""
         from medkg_dagster.runtime.isolation.document_workers import DocumentWorkers
         from medkg_dagster.runtime.isolation.invoke_isolated import start_message
 
         runner, planned = self.runner, self.runner.planned
-        inner: DocumentEngine = InOrder()
         writers = {stage.name: stage for stage in runner.pipeline.stages}
-        origins = [planned.origin, *(writers[wire.source].origin for wire in planned.wires)]
-        if planned.metadata.per_document and None not in origins:
-            limits = planned.isolation or SubprocessIsolation()
-            start = partial(start_message, **runner.child_arguments(definition, limits))
-            inner = DocumentWorkers(
-                workers=definition.workers or self.workers,
-                limits=limits,
-                is_demanded=planned.isolation is not None,
-                start=lambda ctx, inputs: start(ctx=ctx, inputs=inputs),
-                kept=self.kept,
-            )
-        where = (self._io_manager.shards, runner.pipeline.name, planned)
-        return MemoEngine(*where, definition.config, self.home, inner, self.record.asked_again())
+        if None in [planned.origin, *(writers[wire.source].origin for wire in planned.wires)]:
+            return InOrder()
+        limits = planned.isolation or SubprocessIsolation()
+        start = partial(start_message, **runner.child_arguments(definition, limits, preparation))
+        return DocumentWorkers(
+            workers=definition.workers or self.workers,
+            limits=limits,
+            is_demanded=planned.isolation is not None,
+            start=lambda ctx, inputs: start(ctx=ctx, inputs=inputs),
+            kept=self.kept,
+        )
 
     def _configured(self) -> StageDefinition:
         """Return the definition with this run's configuration: launchpad over request over YAML."""

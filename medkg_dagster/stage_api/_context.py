@@ -20,7 +20,9 @@ from medkg_dagster.stage_api._job_record import InMemoryJobRecord, JobRecord, Re
 from medkg_dagster.stage_api._redaction import redact, redacted, showable, text_of
 
 if TYPE_CHECKING:
+    from medkg_dagster.stage_api._document_loop import DocumentEngine
     from medkg_dagster.stage_api._documents import DocumentPart
+    from medkg_dagster.stage_api._preparation import Preparation
 
 Scalar = str | int | float | bool | None
 Described = Scalar | Sequence[Mapping[str, Scalar]]
@@ -92,6 +94,8 @@ class StageContext:
         succeeded: Documents processed without error so far.
         quarantined: Documents refused so far, in order.
         described: What `describe` was given.
+        engine_of: Returns what does the half of the stage that is work on one document, in other processes
+            too; None where that is done in this one.
     """
 
     pipeline: str
@@ -107,6 +111,7 @@ class StageContext:
     succeeded: int = 0
     quarantined: list[QuarantinedDocument] = field(default_factory=list)
     described: dict[str, Described] = field(default_factory=dict)
+    engine_of: Callable[[Preparation], DocumentEngine] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         # What a stage hands out leaves it here, whoever made the surroundings and whatever is behind them.

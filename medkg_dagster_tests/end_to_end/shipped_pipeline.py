@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -207,6 +207,9 @@ class Home:
             inner: DocumentEngine = InOrder()
             if workers and planned.metadata.per_document:
                 inner = _workers(workers, runner.child_arguments(definition, LIMITS))
+            elif workers:
+                arguments = partial(runner.child_arguments, definition, LIMITS)
+                ctx.engine_of = lambda half, of=arguments: _workers(workers, of(half))
             contract = replace(planned.contract, version=f"{planned.contract.version}.{version}")
             known = replace(planned, contract=contract)
             shards = ShardStore(self.folder / "shards")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
+from medkg_dagster.domain import Value
 from medkg_dagster.domain.biolink import association, categories, fits
 from medkg_dagster.errors import DocumentError
 from medkg_dagster.stage_api import Claim, Document, Edge, Entity, Node
@@ -17,8 +17,7 @@ _TREATMENT = "biolink:Treatment"
 _DONE_TO_TREAT = frozenset({"biolink:Activity", "biolink:ClinicalIntervention", "biolink:Procedure"})
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentGraph:
+class DocumentGraph(Value):
     """Nodes and edges of a document.
 
     Attributes:
@@ -29,7 +28,7 @@ class DocumentGraph:
 
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
-    unfit: tuple[str, ...] = field(default=())
+    unfit: tuple[str, ...] = ()
 
 
 def document_graph(
@@ -72,9 +71,9 @@ def document_graph(
             edges[edge.id] = edge
     synthetic = document is not None and document.synthetic
     return DocumentGraph(
-        tuple(_marked(nodes[curie], synthetic) for curie in sorted(nodes)),
-        tuple(_classified(edges[key], nodes) for key in sorted(edges)),
-        tuple(unfit),
+        nodes=tuple(_marked(nodes[curie], synthetic) for curie in sorted(nodes)),
+        edges=tuple(_classified(edges[key], nodes) for key in sorted(edges)),
+        unfit=tuple(unfit),
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Self
 
-from medkg_dagster.errors import DocumentError, counted
+from medkg_dagster.errors import counted
 from medkg_dagster.stage_api import (
     DocumentGraphStore,
     DocumentPart,
@@ -15,9 +18,12 @@ from medkg_dagster.stage_api import (
     GraphReceipt,
     StageContext,
 )
+from medkg_dagster.stage_api._documents import EmptyPart
+from medkg_dagster.stage_api._preparation import prepare_documents
 from medkg_dagster.stages.knowledge_graph import KnowledgeGraphConfig
 from medkg_dagster.stages.knowledge_graph.descriptions import Descriptions, descriptions
 from medkg_dagster.stages.knowledge_graph.document_graph import DocumentGraph, all_edges, document_graph
+from medkg_dagster.stages.knowledge_graph.preparation import preparation
 from medkg_dagster.stages.store_difference import compare_store, gone_meanwhile, input_hash, portions
 
 _RULES = "7"
@@ -53,9 +59,10 @@ class KnowledgeGraphStage:
         with closing(store), descriptions(ctx.home, self._config.vocabulary) as described:
             batch = _Batch.of(entities, claims, document, described)
             if extension.keeps_documents:
-                receipt = _write_difference(ctx, store, batch)
+                receipt = _write_difference(ctx, store, batch, self._config.vocabulary)
             else:
-                made = _Making(ctx, batch).make(batch.hashes)
+                with _Making(ctx, batch, self._config.vocabulary, list(batch.hashes)) as making:
+                    made = making.take(len(batch.hashes))
                 nodes = {name: graph.nodes for name, graph in made.items()}
                 receipt = store.upsert(tuple(made), nodes, tuple(all_edges(made.values())))
         ctx.succeeded += receipt.documents
@@ -105,29 +112,48 @@ class _Batch:
         }
         return cls(known, found, said, described, hashes)
 
+    def parts(self, name: str) -> dict[str, DocumentPart | None]:
+        """Return the parts of a document, as the stage's inputs are named."""
+        nothing = EmptyPart()
+        return {
+            "entities": self.entities.get(name, nothing),
+            "claims": self.claims.get(name, nothing),
+            "document": self.documents.get(name),
+        }
+
 
 class _Making:
-    """Makes nodes and edges, some documents at a time, and counts what is left out.
+    """Makes nodes and edges of some documents, in order, and counts what is left out.
 
     Args:
         ctx: The stage's surroundings.
         batch: What is given.
+        vocabulary: The vocabulary that is named; None for the one that was installed.
+        names: The documents.
     """
 
-    def __init__(self, ctx: StageContext, batch: _Batch) -> None:
+    def __init__(
+        self, ctx: StageContext, batch: _Batch, vocabulary: Path | None, names: Sequence[str]
+    ) -> None:
         self._ctx = ctx
         self._batch = batch
         self._unfit: list[str] = []
+        how = preparation(vocabulary, batch.descriptions)
+        self._prepared = prepare_documents(ctx, how, names, batch.parts)
 
-    def make(self, names: Iterable[str]) -> dict[str, DocumentGraph]:
-        """Return by document what is made of it; one whose edges would hang in the air is set aside."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._prepared.close()
+
+    def take(self, number: int) -> dict[str, DocumentGraph]:
+        """Return what is made of the next documents; one whose edges would hang in the air is set aside."""
         made = {}
-        for name in names:
-            try:
-                made[name] = self._graph(name)
-            except DocumentError as error:
-                self._ctx.quarantine(name, error)
-            else:
+        for name, graphs in islice(self._prepared, number):
+            if graphs is not None:
+                described = self._batch.descriptions
+                made[name] = graphs[0] if graphs else document_graph(name, None, (), (), described)
                 self._unfit += made[name].unfit
         self._ctx.describe("claims_against_the_model", len(self._unfit))
         return made
@@ -140,31 +166,25 @@ class _Making:
                 *(counted(len(self._unfit), "claim is", "claims are"), "; ".join(self._unfit[:_SHOWN])),
             )
 
-    def _graph(self, name: str) -> DocumentGraph:
-        batch = self._batch
-        document, entities, claims = (
-            group[name].load() if name in group else ()
-            for group in (batch.documents, batch.entities, batch.claims)
-        )
-        return document_graph(name, document[0] if document else None, entities, claims, batch.descriptions)
 
-
-def _write_difference(ctx: StageContext, store: DocumentGraphStore, batch: _Batch) -> GraphReceipt:
+def _write_difference(
+    ctx: StageContext, store: DocumentGraphStore, batch: _Batch, vocabulary: Path | None
+) -> GraphReceipt:
     difference = compare_store(ctx, store.held(), batch.hashes)
-    making = _Making(ctx, batch)
     removed: Set[str] = difference.removed
     hanging: set[str] = set()
     stale = 0
-    for some in portions(difference.changed):
-        made = making.make(some)
-        kept = {name: some[name] for name in some if name in made}
-        hanging |= some.keys() - kept.keys()
-        nodes = {name: graph.nodes for name, graph in made.items()}
-        edges = tuple(all_edges(made.values()))
-        receipt = store.apply(kept, removed | (some.keys() - kept.keys()), nodes, edges)
-        stale += receipt.edges_removed
-        removed = frozenset()
-    making.report()
+    with _Making(ctx, batch, vocabulary, list(difference.changed)) as making:
+        for some in portions(difference.changed):
+            made = making.take(len(some))
+            kept = {name: some[name] for name in some if name in made}
+            hanging |= some.keys() - kept.keys()
+            nodes = {name: graph.nodes for name, graph in made.items()}
+            edges = tuple(all_edges(made.values()))
+            receipt = store.apply(kept, removed | (some.keys() - kept.keys()), nodes, edges)
+            stale += receipt.edges_removed
+            removed = frozenset()
+        making.report()
     gone = gone_meanwhile(ctx, difference.changed)
     receipt = store.apply({}, removed | gone, {}, ())
     current = difference.current - gone - hanging
