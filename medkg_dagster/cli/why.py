@@ -31,7 +31,8 @@ _HOLDINGS = {"PIPELINE": "pipeline", "SOURCE": "source", "FILE": "origin", "STAT
 def why(settings: Settings, wanted: str, as_json: bool) -> None:
     """Say why a document is shown or not: its status, who holds it, what each stage made of it, and stores.
 
-    ID-OR-FILE is the document's id, any other identifier of it, or the name of its file.
+    ID-OR-FILE is the document's id, any other identifier of it, with its scheme or without, or the name of
+    its file, also of one that is gone.
     """
     with open_ledger(settings) as book:
         found = book.documents.explain(wanted)

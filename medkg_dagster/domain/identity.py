@@ -87,6 +87,12 @@ def identify(curie: str, identifiers: Mapping[str, str]) -> dict[str, str]:
     return {scheme: value for scheme, value in found.items() if value}
 
 
+def bare_identifier(text: str) -> dict[str, str]:
+    """Return what a text identifies where it does not say its scheme: scheme to value, as they may be."""
+    found = {scheme: normal_identifier(scheme, text) for scheme in SCHEMES}
+    return {scheme: value for scheme, value in found.items() if value}
+
+
 def normal_curies(curies: Iterable[str]) -> list[tuple[str, str]]:
     """Return CURIEs that identify works as scheme and value, each written in one way; others are left out."""
     found = []

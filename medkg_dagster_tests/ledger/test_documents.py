@@ -536,6 +536,44 @@ def test_why_a_file_is_no_document_at_all_is_told_too(ledger: JobLedger, folder:
         ledger.documents.explain("none.docx")
 
 
+@pytest.mark.parametrize("wanted", ["a", "papers/a", "/papers/a"])
+def test_why_a_document_went_is_told_by_the_file_that_is_gone(
+    ledger: JobLedger, folder: Folder, wanted: str
+) -> None:
+    folder.listed()
+    record(folder)
+    del folder.files["a"]
+    folder.listed()
+
+    (found,) = ledger.documents.explain(wanted)
+
+    assert found.known is not None
+    assert (found.known.id, found.known.status) == ("DOC:a", WITHDRAWN)
+    assert found.holdings == ()
+    with pytest.raises(LedgerError, match="knows nothing of 'rs/a'"):
+        ledger.documents.explain("rs/a")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "meant"),
+    [
+        ("10.1/X", "DOC:a"),
+        ("https://doi.org/10.1/x", "DOC:a"),
+        ("NCT01234567", "clinicaltrials:NCT01234567"),
+        ("nct01234567", "clinicaltrials:NCT01234567"),
+    ],
+)
+def test_an_identifier_says_without_its_scheme_which_document_is_meant(
+    ledger: JobLedger, folder: Folder, wanted: str, meant: str
+) -> None:
+    folder.listed()
+    record(folder, a={"DOI": "10.1/x", "clinicaltrials": "NCT01234567"}, c={"DOI": "10.1/y"})
+    study = folder.parsed("b", "clinicaltrials:NCT01234567")
+    ledger.documents.record_documents("auto", [study])
+
+    assert [one.id for one in ledger.documents.explain(wanted)] == [meant]
+
+
 @pytest.mark.parametrize("wanted", ["DOC:1/article.xml", "1/article.xml", "article.xml", "DOI:10.1/x", "no"])
 def test_why_is_looked_up_whatever_the_number_of_documents_and_of_files_of_one_name(
     tmp_path: Path, wanted: str

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from medkg_dagster.domain.holdings import (
     DocumentExplanation,
@@ -14,7 +14,7 @@ from medkg_dagster.domain.holdings import (
     StageVerdict,
     short_name,
 )
-from medkg_dagster.domain.identity import Form, by_rank
+from medkg_dagster.domain.identity import bare_identifier, by_rank, identify
 from medkg_dagster.ledger.models import JobKey, StageStatus
 from medkg_dagster.ledger.schema import (
     DOCUMENT_CHANGES,
@@ -37,15 +37,9 @@ def find_subjects(connection: Connection, wanted: str) -> tuple[str, ...]:
     """Return what is meant: documents by id, identifier or file, else what a stage refused by that name."""
     if connection.scalar(select(DOCUMENTS.c.id).where(DOCUMENTS.c.id == wanted)) is not None:
         return (wanted,)
-    if named := Form(id=wanted, identifiers={}).named.items():
-        one_of = or_(
-            *(and_(IDENTIFIERS.c.scheme == scheme, IDENTIFIERS.c.value == value) for scheme, value in named)
-        )
-        own = select(IDENTIFIERS.c.document_id).where(one_of, IDENTIFIERS.c.is_own == 1)
-        if found := connection.scalars(own.limit(MOST)).all():
-            return tuple(sorted(set(found)))
-    ends = func.substr(HOLDINGS.c.origin, func.length(HOLDINGS.c.origin) - len(wanted) + 1) == wanted
-    of_path = and_(HOLDINGS.c.file == short_name(wanted), ends)
+    if found := _with_identifiers(connection, identify(wanted, {})):
+        return found
+    of_path = and_(HOLDINGS.c.file == short_name(wanted), _ends_with(HOLDINGS.c.origin, wanted))
     columns = (HOLDINGS.c.document_id, HOLDINGS.c.item)
     # One after the other: of files of one name there may be as many as documents, and an index has all that
     # tells them apart only where nothing else is asked.
@@ -57,7 +51,31 @@ def find_subjects(connection: Connection, wanted: str) -> tuple[str, ...]:
     if rows:
         return tuple(sorted({row.document_id or row.item for row in rows})[:MOST])
     refused = select(DOCUMENT_OUTCOMES.c.document_id).where(DOCUMENT_OUTCOMES.c.document_id == wanted)
-    return (wanted,) if connection.execute(refused.limit(1)).first() else ()
+    if connection.execute(refused.limit(1)).first():
+        return (wanted,)
+    return _with_identifiers(connection, bare_identifier(wanted)) or _of_gone_file(connection, wanted)
+
+
+def _with_identifiers(connection: Connection, named: Mapping[str, str]) -> tuple[str, ...]:
+    one_of = [
+        and_(IDENTIFIERS.c.scheme == scheme, IDENTIFIERS.c.value == value) for scheme, value in named.items()
+    ]
+    if not one_of:
+        return ()
+    own = select(IDENTIFIERS.c.document_id).where(or_(*one_of), IDENTIFIERS.c.is_own == 1)
+    return tuple(sorted(set(connection.scalars(own.limit(MOST)))))
+
+
+def _of_gone_file(connection: Connection, wanted: str) -> tuple[str, ...]:
+    """Return documents whose file nothing lists any more; only those that were withdrawn are looked at."""
+    is_gone = DOCUMENTS.c.status == DocumentStatus.WITHDRAWN.value
+    path = "/" + wanted.lstrip("/")
+    named = or_(DOCUMENTS.c.origin == wanted, _ends_with(DOCUMENTS.c.origin, path))
+    return tuple(sorted(connection.scalars(select(DOCUMENTS.c.id).where(is_gone, named).limit(MOST))))
+
+
+def _ends_with(column: ColumnElement[str], end: str) -> ColumnElement[bool]:
+    return func.substr(column, func.length(column) - len(end) + 1) == end
 
 
 def explain(connection: Connection, name: str) -> DocumentExplanation:
