@@ -71,7 +71,7 @@ class IngestStage:
             raise PermanentSourceError(
                 f"source '{self._config.adapter}' found no documents with parameters {self._config.params}; "
                 "check that the place is not empty and that no filter excludes everything; what it gave "
-                "before stays, `medkg documents withdraw` takes it out"
+                f"before stays, `medkg ledger remove {ctx.pipeline}/{ctx.job_id}` takes it out"
             )
         self._list(ctx, items.values(), is_full=isinstance(source, ListingSource) and source.lists_all)
         ctx.log.info("fetched %s, refused %d", counted(len(items), "payload"), len(ctx.quarantined))

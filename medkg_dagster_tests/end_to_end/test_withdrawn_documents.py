@@ -128,7 +128,7 @@ def test_an_empty_folder_fails_the_run_and_takes_nothing_out(home: Home, folder:
     for file in folder.iterdir():
         file.unlink()
 
-    with pytest.raises(PermanentSourceError, match="found no documents"):
+    with pytest.raises(PermanentSourceError, match=r"found no documents.*`medkg ledger remove auto/default`"):
         home.run(folder)
 
     assert home.rows() == before
