@@ -78,6 +78,7 @@ PREDICATES: Mapping[str, tuple[str | None, str | None]] = {
     "biolink:associated_with_increased_likelihood_of": _UNSAID,
     "biolink:biomarker_for": (GENE, "biolink:DiseaseOrPhenotypicFeature"),
     "biolink:causes": _UNSAID,
+    "biolink:colocalizes_with": _UNSAID,
     "biolink:contraindicated_in": (TREATMENT, "biolink:BiologicalEntity"),
     "biolink:contributes_to": _UNSAID,
     "biolink:correlated_with": _ANY,

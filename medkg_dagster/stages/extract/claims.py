@@ -16,7 +16,7 @@ from medkg_dagster.stages.extract.mention_lists import MentionList, mention_list
 from medkg_dagster.stages.extract.moods import DOUBTED, HEDGES, KNOWN, QUESTIONS
 from medkg_dagster.stages.extract.negation import Negation
 from medkg_dagster.stages.extract.phrases import plain
-from medkg_dagster.stages.extract.relation_types import ASPECT_SLOT, INTERACTS, Reach, Relation, Role
+from medkg_dagster.stages.extract.relation_types import ASPECT_SLOT, INTERACTS, Head, Reach, Relation, Role
 from medkg_dagster.stages.extract.relations import INTERACTION, aspect_of, relation_between
 from medkg_dagster.stages.extract.sentences import Sentence
 
@@ -49,7 +49,12 @@ _WITHOUT = re.compile(
     r"blocking|inhibiting|reduced|decreased|resistance|response)(?:-| (?:of|to|from|in) (?:the |"
     r"\w+ )?| )$"
 )
-_GOES_ON = re.compile(r",? (?:and|but)(?= )")
+# "Due to a serotonin reuptake inhibitor" says nothing of serotonin.
+_COUNTERPART = re.compile(
+    r"(?: \w+| re-?uptake)?[- ](?:inhibitors?|antagonists?|blockers?|blockade|deficiency|"
+    r"withdrawal|depletion)\b"
+)
+_GOES_ON = re.compile(r",? (?:and|but)(?: (?:also|thereby|thus))?(?= )|,(?= )")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,7 @@ class _SentenceReader:
         """
         said: list[MentionList] = []
         subject: MentionList | None = None
+        attached: MentionList | None = None
         for listed in mention_lists(self._document.text, entities):
             right = listed
             if right.role is Role.TREATMENT:
@@ -97,19 +103,26 @@ class _SentenceReader:
                 left = said[-1]
                 words = self._between(left, right)
                 fits = self._relation(left, words, right)
-                if fits is None and left.role is right.role is Role.CONDITION and subject:
+                if fits is None and subject and left is said[-1]:
                     went_on = _GOES_ON.match(words)
                     fits = self._relation(subject, words[went_on.end() :], right) if went_on else None
                     left = subject
                 if fits is None:
+                    if attached is said[-1]:
+                        said.pop()
+                        continue
                     subject = None
                     break
                 relation, match = fits
                 yield from self._stated(relation, match, left, right)
-                subject = left if left.role is Role.TREATMENT and not relation.reverse else None
+                subject = left if left.role is not Role.CONDITION and not relation.reverse else None
                 if not relation.is_noun_phrase or left is not said[-1]:
                     break
                 said.pop()
+                if relation.head is Head.FIRST:
+                    said.append(MentionList(left.role, left.members, left.start, right.end))
+                    attached = right
+                    break
                 right = MentionList(right.role, right.members, left.start, right.end)
             said.append(right)
 
@@ -127,9 +140,15 @@ class _SentenceReader:
         after = text[right.end : min(self._place.end, right.end + _BESIDE)].lower()
         if right.role is not Role.CONDITION and _COMPOUND.match(after):
             return None
-        named = text[right.members[0].start or 0 : right.members[0].end or 0].lower()
-        found = relation_between(left.role, words, right.role, before=before, after=after, named=named)
+        first_named, named = (
+            text[one.start or 0 : one.end or 0].lower() for one in (left.members[-1], right.members[0])
+        )
+        found = relation_between(
+            left.role, words, right.role, before=before, after=after, first_named=first_named, named=named
+        )
         if found and _WITHOUT.search(before) and not found[0].reverse:
+            return None
+        if found and found[0].reverse and right.role is not Role.CONDITION and _COUNTERPART.match(after):
             return None
         return None if found is None or (self._asks and not found[0].is_noun_phrase) else found
 
@@ -170,7 +189,8 @@ class _SentenceReader:
         if not self._hedges:
             return "asserted"
         before = self._text[: left.start - self._place.start].lower()
-        return "asserted" if relation.is_noun_phrase and not DOUBTED.search(before) else "possible"
+        is_presupposed = relation.is_noun_phrase and relation.head is Head.SECOND
+        return "asserted" if is_presupposed and not DOUBTED.search(before) else "possible"
 
     def _interaction(self, pair: MentionList) -> Iterator[_Statement]:
         """Yield that two chemicals interact, of "interaction between A and B"."""

@@ -66,8 +66,9 @@ CONDITION_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
         relation(
             "complication_of",
             CAUSES,
-            f"{CONDITION_AFTER} {BE_NOT}(?:an? |the |one of the )?(?:[a-z\\-]+ ){{0,2}}?"
-            f"(?:complications?|manifestations?|consequences?|sequelae|symptoms?) of {CONDITION_BEFORE}",
+            f"{CONDITION_AFTER} (?:{BE_NOT}|represents? )(?:an? |the |one of the )?(?:[a-z\\-]+ ){{0,3}}?"
+            f"(?:complications?|manifestations?|consequences?|sequelae|symptoms?|presentations?|features?|"
+            f"signs?|hallmarks?) of {CONDITION_BEFORE}",
             reverse=True,
         ),
         relation(
@@ -93,7 +94,7 @@ CONDITION_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
         relation(
             "conditions_associated",
             ASSOCIATED,
-            f"{CONDITION_AFTER} (?:{BE_NOT})?(?:associated|correlated|linked) (?:with|to) {CONDITION_BEFORE}",
+            f"{CONDITION_AFTER} (?:{BE_NOT})?(?:associated|linked|related) (?:with|to) {CONDITION_BEFORE}",
             reach=Reach.NEAREST,
         ),
     ),

@@ -15,14 +15,16 @@ from medkg_dagster.stages.extract.phrases import (
 )
 from medkg_dagster.stages.extract.relation_types import (
     AFFECTS,
+    COLOCALIZES,
     DIRECTION,
     INTERACTS,
+    Head,
     Reach,
     Relation,
     Role,
     relation,
 )
-from medkg_dagster.stages.extract.verbs import BE, BE_NOT, DO
+from medkg_dagster.stages.extract.verbs import BE, BE_NOT, CAUSE, DO
 
 _LESS = any_of(
     "inhibit(?:s|ed)?,block(?:s|ed)?,suppress(?:es|ed)?,decrease[sd]?,reduce[sd]?,down-?regulate[sd]?,"
@@ -92,10 +94,105 @@ _AFFECTED = (
     ),
 )
 
+_REDUCING = r"\b(?:inhibition|suppression|blockade|down-?regulation|antagonism|repression)"
+_RAISING = r"\b(?:activation|induction|stimulation|up-?regulation|enhancement)"
+_THROUGH = f"{_ITS_ASPECT} by {CHEMICAL_BEFORE}"
+_ENOUGH = any_of("required necessary essential critical crucial needed indispensable")
+
+# "Inhibition of A by B", and what A needs B for.
+_NOMINAL = (
+    relation(
+        "inhibition_by",
+        AFFECTS,
+        _THROUGH,
+        reverse=True,
+        is_noun_phrase=True,
+        head=Head.FIRST,
+        before=rf"{_REDUCING} of {MODIFIED}",
+        qualifiers=_LOWERED,
+    ),
+    relation(
+        "activation_by",
+        AFFECTS,
+        _THROUGH,
+        reverse=True,
+        is_noun_phrase=True,
+        head=Head.FIRST,
+        before=rf"{_RAISING} of {MODIFIED}",
+        qualifiers=_HEIGHTENED,
+    ),
+)
+_LACK = any_of(
+    "deficiency silencing knock-?down depletion loss knock-?out deletion inhibition ablation overexpression"
+)
+_CHANGE = any_of(
+    "reductions? decreases? loss increases? impairments? defects? changes? alterations? "
+    "elevations? accumulation"
+)
+_LACKING = (
+    relation(
+        "lack_changes",
+        AFFECTS,
+        f"(?: gene| protein)?[- ]{_LACK}{DO}{CAUSE} {MODIFIED}{_CHANGE} (?:in|of) {_OF_ASPECT}",
+    ),
+    relation(
+        "lack_changes",
+        AFFECTS,
+        f"(?: gene| protein)?[- ]{_LACK}{DO}(?:{_LESS}|{_MORE}|impair(?:s|ed)?) {_OF_ASPECT}",
+    ),
+)
+_LESSENING = "(?:inhibition|degradation|cleavage|suppression|down-?regulation|blockade)"
+_GROWING = "(?:activation|phosphorylation|up-?regulation|stimulation|induction)"
+_BY = (
+    relation(
+        "inhibition_by", AFFECTS, f" {_LESSENING} by {CHEMICAL_BEFORE}", reverse=True, qualifiers=_LOWERED
+    ),
+    relation(
+        "activation_by", AFFECTS, f" {_GROWING} by {CHEMICAL_BEFORE}", reverse=True, qualifiers=_HEIGHTENED
+    ),
+)
+_BETWEEN_GENES = (
+    relation("needed_for", AFFECTS, f"{GENE_AFTER} {BE_NOT}{_ENOUGH} (?:for|in) {_OF_ASPECT}"),
+    relation(
+        "role_in",
+        AFFECTS,
+        f"{GENE_AFTER} in {MODIFIED}",
+        before=rf"\broles? (?:of|for) {MODIFIED}",
+        after=rf" (?:{ASPECT}|polymeri[sz]ation|assembly|recruitment|degradation)\b",
+    ),
+    relation(
+        "plays_role_in",
+        AFFECTS,
+        f"{GENE_AFTER},? (?:which |that )?(?:has|have|had|play(?:s|ed)?) an? {MODIFIED}roles? in "
+        f"{_OF_ASPECT}",
+    ),
+    relation(
+        "depends_on",
+        AFFECTS,
+        f"[- ](?:dependent|mediated|driven|regulated) {MODIFIED}",
+        is_noun_phrase=True,
+        reach=Reach.NEAREST,
+    ),
+    relation(
+        "acts_on",
+        AFFECTS,
+        f"{GENE_AFTER}{DO}(?:cleave[sd]?|digests?|degrade[sd]?|recruit(?:s|ed)?|stabili[sz]e[sd]?|"
+        f"mediate[sd]?|"
+        f"control(?:s|led)?|hydroly[sz]e[sd]?) {_OF_ASPECT}",
+    ),
+    relation(
+        "colocalizes_with",
+        COLOCALIZES,
+        f"{GENE_AFTER}{DO}co-?locali[sz]e[sd]?(?: [a-z]+ly)? with {GENE_BEFORE}",
+    ),
+)
+
 EFFECT_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
     (Role.TREATMENT, Role.GENE): (
         *_effects(CHEMICAL_AFTER),
         *_AFFECTED,
+        *_NOMINAL,
+        *_BY,
         relation(
             "is_inhibitor_of",
             AFFECTS,
@@ -149,6 +246,9 @@ EFFECT_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
             qualifiers=_HEIGHTENED,
         ),
         *_AFFECTED,
+        *_NOMINAL,
+        *_BY,
+        *_LACKING,
     ),
-    (Role.GENE, Role.GENE): (*_effects(GENE_AFTER), *_AFFECTED),
+    (Role.GENE, Role.GENE): (*_effects(GENE_AFTER), *_AFFECTED, *_NOMINAL, *_BY, *_BETWEEN_GENES, *_LACKING),
 }

@@ -26,11 +26,15 @@ from medkg_dagster.stages.extract.relation_types import (
 )
 from medkg_dagster.stages.extract.verbs import BE_NOT, CAUSE, DO, HIGHER
 
-_ALTERED = any_of("mutant mutated mutation-positive driven positive altered amplified rearranged deficient")
+_ALTERED = any_of(
+    "mutant mutated mutation-positive driven positive altered amplified rearranged deficient "
+    "secreting producing "
+    "dependent overexpressing expressing"
+)
 _FOUND = any_of("found present detected seen common frequent identified observed reported")
 _PLACEMENT = any_of(
     "associated with,linked to,related to,implicated in,involved in,correlated with,"
-    "associated with susceptibility to,responsible for,critical for,important (?:for|in),"
+    "associated with susceptibility to,responsible for,critical for,important (?:for|in),required for,"
     "(?:implicated |involved |important )?in the (?:pathogenesis|development|progression|etiology|"
     "pathophysiology) of",
     ",",
@@ -67,7 +71,9 @@ GENE_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
             "role_of_gene_in",
             ASSOCIATED,
             f"{GENE_AFTER}(?: {ALTERATION})? in {MAYBE_PATIENTS}{CONDITION_BEFORE}",
-            before=rf"\b(?:roles?|importance|involvement|{ALTERATION}|{ASPECT}) (?:of|in) (?:the )?",
+            before=rf"^(?:(?!\b(?:lack|no|not|without|absence)\b).)*\b(?:roles?|importance|"
+            rf"involvement|{ALTERATION}|{ASPECT})"
+            rf"(?: (?:in|at|of|within) (?:exons?|introns?|codons?)(?: \d+)?)? (?:of|in|for) {MODIFIED}",
         ),
         relation(
             "gene_risk",
@@ -87,6 +93,7 @@ GENE_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
             "gene_expressed_in",
             ASSOCIATED,
             f"{GENE_AFTER} {BE_NOT}(?:[a-z]+ly )?(?:over-?expressed|up-?regulated|down-?regulated|mutated|"
+            f"higher|lower|reduced|"
             f"amplified|"
             f"deleted|methylated|altered|elevated|increased|decreased) in {MAYBE_PATIENTS}{CONDITION_BEFORE}",
         ),

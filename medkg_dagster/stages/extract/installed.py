@@ -39,6 +39,9 @@ _SHADOWLESS = frozenset({"biolink:ChemicalRole"})
 _MOST_KINDS = 150
 """What has more kinds and is no heading of MeSH, under which articles are sought, is a class of things."""
 
+_IS_VERB = re.compile(r"leads?(?: \w+ly)? to\b")
+"""What is no metal."""
+
 _BEGIN = re.compile(r"(?<!\w)[^\W_]")
 
 
@@ -156,7 +159,7 @@ class InstalledMatcher:
         done = 0
         for match in _BEGIN.finditer(folded):
             start = match.start()
-            if start < done:
+            if start < done or _IS_VERB.match(folded, start):
                 continue
             for end, name in reversed(self._artefact.prefixes(folded, start)):
                 if end - start < self._min_length or not is_bounded(folded, start, end):

@@ -29,7 +29,7 @@ _NO_ADJECTIVES = any_of(
     "negative absent independent preventive curative unrelated unlikely different differential potential "
     "resolved suppressed mental_health"
 )
-_ENDINGS = any_of("al ic ive ous ary ory ar able ible less ful oid ant ent ed ly ine")
+_ENDINGS = any_of("ese ian al ic ive ous ary ory ar able ible less ful oid ant ent ed ly ine")
 _PLAIN = any_of(
     "acute severe mild late early new first-line second-line advanced high low high-dose low-dose long-term "
     "short-term life-threatening grade stage type iii iv ii single large small major minor right left "

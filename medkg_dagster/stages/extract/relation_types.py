@@ -20,6 +20,10 @@ EXACERBATES = "biolink:exacerbates_condition"
 CONTRAINDICATED = "biolink:contraindicated_in"
 AFFECTS = "biolink:affects"
 INTERACTS = "biolink:interacts_with"
+CORRELATED = "biolink:correlated_with"
+RISES_WITH = "biolink:positively_correlated_with"
+FALLS_WITH = "biolink:negatively_correlated_with"
+COLOCALIZES = "biolink:colocalizes_with"
 
 DIRECTION = "object_direction_qualifier"
 ASPECT_SLOT = "object_aspect_qualifier"
@@ -40,6 +44,13 @@ class Reach(Enum):
     NEAREST = "nearest"
 
 
+class Head(Enum):
+    """Which of two mentions a noun phrase of both is about."""
+
+    FIRST = "first"
+    SECOND = "second"
+
+
 @dataclass(frozen=True, slots=True)
 class Relation:
     """A pattern and what it states.
@@ -53,8 +64,10 @@ class Relation:
         reach: Which members of lists take part.
         is_noun_phrase: Whether the two are one noun phrase, which presupposes what it says: it is neither
             asked nor supposed by the sentence around it.
+        head: Which of the two a noun phrase is about, for what stands around it.
         before: What must stand directly before the first.
         after: What must stand directly after the second.
+        first_named: How the first must be written.
         named: How the second must be written.
         qualifiers: What narrows the statement.
     """
@@ -65,8 +78,10 @@ class Relation:
     reverse: bool = False
     reach: Reach = Reach.ALL
     is_noun_phrase: bool = False
+    head: Head = Head.SECOND
     before: re.Pattern[str] | None = None
     after: re.Pattern[str] | None = None
+    first_named: re.Pattern[str] | None = None
     named: re.Pattern[str] | None = None
     qualifiers: Mapping[str, str] | None = None
 
@@ -78,8 +93,10 @@ def relation(
     reverse: bool = False,
     reach: Reach = Reach.ALL,
     is_noun_phrase: bool = False,
+    head: Head = Head.SECOND,
     before: str | None = None,
     after: str | None = None,
+    first_named: str | None = None,
     named: str | None = None,
     qualifiers: Mapping[str, str] | None = None,
 ) -> Relation:
@@ -91,8 +108,10 @@ def relation(
         reverse,
         reach,
         is_noun_phrase,
+        head,
         re.compile(f"(?:{before})$") if before else None,
         re.compile(after) if after else None,
+        re.compile(first_named) if first_named else None,
         re.compile(named) if named else None,
         qualifiers,
     )

@@ -11,16 +11,27 @@ import re
 from collections.abc import Mapping
 
 from medkg_dagster.stages.extract.condition_relations import CONDITION_RELATIONS
+from medkg_dagster.stages.extract.conversion_relations import CONVERSIONS
+from medkg_dagster.stages.extract.correlation_relations import CORRELATIONS
+from medkg_dagster.stages.extract.course_relations import COURSE_RELATIONS
 from medkg_dagster.stages.extract.effect_relations import EFFECT_RELATIONS
 from medkg_dagster.stages.extract.gene_relations import GENE_RELATIONS
 from medkg_dagster.stages.extract.relation_types import Relation, Role
 from medkg_dagster.stages.extract.treatment_relations import TREATMENT_RELATIONS
 
+_GRAMMARS = (
+    CORRELATIONS,
+    TREATMENT_RELATIONS,
+    COURSE_RELATIONS,
+    CONDITION_RELATIONS,
+    GENE_RELATIONS,
+    EFFECT_RELATIONS,
+    CONVERSIONS,
+)
 RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
-    **TREATMENT_RELATIONS,
-    **CONDITION_RELATIONS,
-    **GENE_RELATIONS,
-    **EFFECT_RELATIONS,
+    (left, right): tuple(one for grammar in _GRAMMARS for one in grammar.get((left, right), ()))
+    for left in Role
+    for right in Role
 }
 
 _ASPECTS = {
@@ -55,7 +66,14 @@ INTERACTION = re.compile(r"\b(?:interactions?|synergism|synergy|antagonism) (?:b
 
 
 def relation_between(
-    left: Role, words: str, right: Role, *, before: str = "", after: str = "", named: str = ""
+    left: Role,
+    words: str,
+    right: Role,
+    *,
+    before: str = "",
+    after: str = "",
+    first_named: str = "",
+    named: str = "",
 ) -> tuple[Relation, re.Match[str]] | None:
     """Return what the words between two mentions state, if anything, and how they fit.
 
@@ -65,6 +83,7 @@ def relation_between(
         right: What the second is.
         before: What stands before the first, in lower case.
         after: What stands after the second, in lower case.
+        first_named: How the first is written, in lower case.
         named: How the second is written, in lower case.
     """
     for relation in RELATIONS.get((left, right), ()):
@@ -72,6 +91,8 @@ def relation_between(
         if fits is None or (relation.before and not relation.before.search(before)):
             continue
         if relation.after and not relation.after.match(after):
+            continue
+        if relation.first_named and not relation.first_named.search(first_named):
             continue
         if relation.named and not relation.named.search(named):
             continue

@@ -30,6 +30,7 @@ from medkg_dagster.stages.extract.relation_types import (
     MORE_LIKELY,
     PREVENTS,
     TREATS,
+    Head,
     Reach,
     Relation,
     Role,
@@ -107,7 +108,8 @@ TREATMENT_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
             f" (?:induced )?{ADJECTIVES}",
             reach=Reach.NEAREST,
             is_noun_phrase=True,
-            named=r"[a-z]toxicit(?:y|ies)$|nephropathy$|cardiomyopathy$|hepatitis$|neuropathy$|encephalopathy$",
+            named=r"[a-z]toxicit(?:y|ies)$|nephropathy$|cardiomyopathy$|hepatitis$|neuropathy$|"
+            r"encephalopathy$",
         ),
         relation("causes", CAUSES, f"{CHEMICAL_AFTER}{DO}{CAUSE} {MAYBE_PATIENTS}{CONDITION_BEFORE}"),
         relation("causes", CAUSES, f"{CHEMICAL_AFTER},? {_CAUSING} {CONDITION_BEFORE}"),
@@ -127,7 +129,7 @@ TREATMENT_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
         relation(
             "associated_with",
             ASSOCIATED,
-            f"{CHEMICAL_AFTER} {BE_NOT}(?:associated|linked) (?:with|to) {CONDITION_BEFORE}",
+            f"{CHEMICAL_AFTER} {BE_NOT}(?:associated|linked|related) (?:with|to) {CONDITION_BEFORE}",
         ),
         relation(
             "adverse_event",
@@ -213,6 +215,15 @@ TREATMENT_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
         relation(
             "due_to",
             CAUSES,
+            f"{CONDITION_AFTER}(?:[a-z]+ly )? {_DUE_TO} {CHEMICAL_BEFORE}",
+            reverse=True,
+            reach=Reach.NEAREST,
+            is_noun_phrase=True,
+            head=Head.FIRST,
+        ),
+        relation(
+            "due_to",
+            CAUSES,
             f"{CONDITION_AFTER},? (?:{BE_NOT}(?:[a-z]+ly )?)?(?:possibly |probably |likely )?"
             f"{_DUE_TO} {CHEMICAL_BEFORE}",
             reverse=True,
@@ -221,7 +232,7 @@ TREATMENT_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
         relation(
             "associated_with",
             ASSOCIATED,
-            f"{CONDITION_AFTER} (?:{BE_NOT})?(?:associated|linked) (?:with|to) {CHEMICAL_BEFORE}",
+            f"{CONDITION_AFTER} (?:{BE_NOT})?(?:associated|linked|related) (?:with|to) {CHEMICAL_BEFORE}",
             reverse=True,
             reach=Reach.NEAREST,
         ),
@@ -279,7 +290,7 @@ TREATMENT_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
         relation(
             "treatment_with",
             TREATS,
-            f"(?: patients)? with {CHEMICAL_BEFORE}",
+            f"(?: patients)? (?:with|by|using) {CHEMICAL_BEFORE}",
             reverse=True,
             before=rf"\b(?:(?:treatment|therapy|management) of|treat|treats|treating) {MODIFIED}",
         ),

@@ -66,6 +66,7 @@ def said(text: str, section: str = "") -> list[str]:
     ]
 
 
+_TOXIC = ("Cisplatin", "Aspirin")
 TREATS = "treats_or_applied_or_studied_to_treat"
 
 
@@ -125,6 +126,51 @@ TREATS = "treats_or_applied_or_studied_to_treat"
         ("Aspirin interacts with warfarin.", ["Aspirin interacts_with Warfarin"]),
         ("The interaction between aspirin and warfarin is known.", ["Aspirin interacts_with Warfarin"]),
         ("Aspirin potentiates the effect of warfarin.", ["Aspirin interacts_with Warfarin"]),
+        ("Patients treated with aspirin developed bleeding.", ["Aspirin associated_with Bleeding"]),
+        ("None of the patients treated with aspirin developed bleeding.", []),
+        ("Bleeding in patients treated with aspirin was mild.", ["Aspirin associated_with Bleeding"]),
+        ("We saw bleeding following aspirin.", ["Aspirin associated_with Bleeding"]),
+        ("Bleeding resolved after levodopa.", ["Levodopa ameliorates_condition Bleeding"]),
+        ("Bleeding resolved after aspirin was withdrawn.", []),
+        ("Levodopa, an effective treatment for asthma, is cheap.", [f"Levodopa {TREATS} Asthma"]),
+        ("Warfarin therapy in asthma is common.", [f"Warfarin {TREATS} Asthma"]),
+        ("The protective effect of levodopa on neuropathy.", ["Levodopa ameliorates_condition Neuropathy"]),
+        ("Improvement of neuropathy by levodopa.", ["Levodopa ameliorates_condition Neuropathy"]),
+        ("The nephrotoxicity of cisplatin and aspirin.", [f"{one} causes Nephrotoxicity" for one in _TOXIC]),
+        (
+            "Symptoms of breast cancer include neuropathy and bleeding.",
+            ["Breast cancer associated_with Neuropathy", "Breast cancer associated_with Bleeding"],
+        ),
+        ("Bleeding is common in patients with asthma.", ["Bleeding associated_with Asthma"]),
+        ("Neuropathy in breast cancer is painful.", ["Neuropathy associated_with Breast cancer"]),
+        ("Breast cancer with neuropathy is painful.", ["Breast cancer associated_with Neuropathy"]),
+        ("The difference between neuropathy with asthma and without.", []),
+        ("TP53 is negatively correlated with BRCA1.", ["TP53 negatively_correlated_with BRCA1"]),
+        ("TP53 levels correlated positively with asthma.", ["TP53 positively_correlated_with Asthma"]),
+        ("We found a significant association of TP53 with asthma.", ["TP53 associated_with Asthma"]),
+        ("We studied the association of TP53 with asthma.", []),
+        ("Association of a TP53 polymorphism with asthma.", ["TP53 associated_with Asthma"]),
+        ("TP53-dependent BRCA1 activation was seen.", ["TP53 affects BRCA1"]),
+        ("TP53 is not required for BRCA1 activation.", ["not TP53 affects BRCA1"]),
+        ("TP53 colocalizes with BRCA1.", ["TP53 colocalizes_with BRCA1"]),
+        ("The role of TP53 in BRCA1 activation.", ["TP53 affects BRCA1"]),
+        ("TP53 deficiency leads to a reduction in BRCA1 expression.", ["TP53 affects BRCA1"]),
+        ("COX-2 inhibition by aspirin.", ["Aspirin affects COX-2"]),
+        ("Neuropathy is a core feature of asthma.", ["Asthma causes Neuropathy"]),
+        ("Inhibition of COX-2 by aspirin.", ["Aspirin affects COX-2"]),
+        ("TP53 catalyzes the oxidation of aspirin.", ["TP53 affects Aspirin"]),
+        ("Aspirin is metabolized by COX-2.", ["COX-2 affects Aspirin"]),
+        ("COX-2 binds aspirin.", ["COX-2 interacts_with Aspirin"]),
+        ("Aspirin reduced warfarin levels.", ["Aspirin affects Warfarin"]),
+        (
+            "Aspirin inhibits COX-2 and causes bleeding.",
+            ["Aspirin affects COX-2", "Aspirin causes Bleeding"],
+        ),
+        (
+            "Neuropathy caused by cisplatin was attenuated by levodopa.",
+            ["Cisplatin causes Neuropathy", "Levodopa ameliorates_condition Neuropathy"],
+        ),
+        ("Bleeding due to a warfarin antagonist.", []),
         (
             "Aspirin and warfarin caused bleeding, asthma and severe neuropathy.",
             [
