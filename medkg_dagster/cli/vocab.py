@@ -184,6 +184,12 @@ def _tell(vocabulary: VocabularyArtefact) -> None:
         f"{counted(about['names'], 'name')}; {counted(about['collisions'], 'pair')} said to be the same and "
         "not joined"
     )
+    if cut := about.get("circles_cut", ()):
+        click.echo(f"  {counted(len(cut), 'link')} cut, as sources together make a thing a kind of itself:")
+    for link in cut[:_SHOWN]:
+        click.echo(f"    {link['child']} is_a {link['parent']}, of {one_line(link['circle'])}")
+    if len(cut) > _SHOWN:
+        click.echo(f"    and {len(cut) - _SHOWN} more; `medkg vocab list --json` lists all")
     _tell_left_out(vocabulary, [source["name"] for source in about["sources"]])
 
 

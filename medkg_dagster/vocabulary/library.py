@@ -22,6 +22,7 @@ from pydantic_core import from_json, to_json
 from medkg_dagster.errors import VocabularyError, did_you_mean
 from medkg_dagster.io.atomic_files import write_atomically
 from medkg_dagster.vocabulary.artefact import VocabularyArtefact, write_artefact
+from medkg_dagster.vocabulary.circles import without_circles
 from medkg_dagster.vocabulary.readers import find_reader
 from medkg_dagster.vocabulary.unify import unify
 
@@ -198,9 +199,12 @@ class VocabularyLibrary:
             one.name: find_reader(one.format)(self._sources / one.name / one.file, left_out[one.name])
             for one in sources
         }
-        things, collisions = unify(said)
+        joined, collisions = unify(said)
+        things, cut = without_circles(joined)
         about = [{**asdict(one), "left_out": dict(sorted(left_out[one.name].items()))} for one in sources]
-        folder = write_artefact(self._built, things, collisions, {"sources": about})
+        folder = write_artefact(
+            self._built, things, collisions, {"sources": about, "circles_cut": list(map(asdict, cut))}
+        )
         write_atomically(self._current, f"{folder.name}\n".encode())
         for old in self._built.iterdir():
             if old != folder:

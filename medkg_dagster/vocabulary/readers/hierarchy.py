@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from medkg_dagster.vocabulary.concepts import Concept
 
+def find_cycle(parents: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the CURIEs of a cycle, each a kind of the next, the first once more at the end; none, empty.
 
-def find_cycle(concepts: Iterable[Concept]) -> tuple[str, ...]:
-    """Return the CURIEs of a cycle, each a kind of the next, the first once more at the end; none, empty."""
-    parents = {concept.curie: concept.parents for concept in concepts}
+    Args:
+        parents: By CURIE what it is a kind of.
+    """
     return next((cycle for cycle in _cycles(parents)), ())
 
 

@@ -93,7 +93,7 @@ def concepts_of(terms: Sequence[Term], source: SourceFile, ontology: str) -> Ite
             source.left_out["terms of other ontologies"] += 1
         else:
             found.append(_concept(term, former.get(term.curie, ())))
-    if cycle := find_cycle(found):
+    if cycle := find_cycle({concept.curie: concept.parents for concept in found}):
         shown = cycle if len(cycle) <= _SHOWN else (*cycle[: _SHOWN - 1], "...", cycle[-1])
         path = " is_a ".join(shown)
         raise source.error(f"a cycle, {path}; take one is_a of it out", source.lines[cycle[0]])
