@@ -125,6 +125,7 @@ def test_the_main_job_fills_index_and_graph_and_a_second_run_changes_nothing(
         "edges",
         "medkg search",
         "make dev",
+        "looked with 481 concepts (oncology sample); `medkg vocab install open` adds",
     ):
         assert counted in summary
 

@@ -315,6 +315,8 @@ def run_documents(
         ctx.report_progress(done, len(tasks), "documents")
     finished = [outcome for outcome in outcomes if outcome is not None]
     finished = _conclude(work, tasks, finished)
+    pairs = zip(tasks, finished, strict=True)
+    review(work, (result_of(task, end.parts, is_reused=end.is_reused) for task, end in pairs if end.parts))
     for task, outcome in zip(tasks, finished, strict=True):
         if outcome.fault is not None:
             set_aside(ctx, replace(outcome.fault, content_hash=task.content_hash))
@@ -349,6 +351,22 @@ def _describe_spent(ctx: StageContext, outcomes: Sequence[DocumentOutcome]) -> N
         ctx.describe(name, totals[name] if isinstance(totals[name], int) else round(totals[name], 3))
 
 
+def review(work: DocumentWork, results: Iterable[DocumentResult]) -> None:
+    """Let the stage show figures over all documents of which something came, by their headers."""
+    if (shows := getattr(work.stage, "review", None)) is not None:
+        shows(work.ctx, list(results))
+
+
+def result_of(task: DocumentTask, parts: Mapping[str, DocumentPart], *, is_reused: bool) -> DocumentResult:
+    """Return what came of one document as the stage may look at it, across all of them."""
+    return DocumentResult(
+        task.document_id,
+        {name: part.header for name, part in task.parts.items() if part is not None},
+        {key: part.header for key, part in parts.items()},
+        is_reused,
+    )
+
+
 def _conclude(
     work: DocumentWork, tasks: Sequence[DocumentTask], outcomes: Sequence[DocumentOutcome]
 ) -> list[DocumentOutcome]:
@@ -358,12 +376,7 @@ def _conclude(
         return list(outcomes)
     places = [place for place, outcome in enumerate(outcomes) if outcome.parts]
     results = [
-        DocumentResult(
-            tasks[place].document_id,
-            {name: part.header for name, part in tasks[place].parts.items() if part is not None},
-            {key: part.header for key, part in outcomes[place].parts.items()},
-            outcomes[place].is_reused,
-        )
+        result_of(tasks[place], outcomes[place].parts, is_reused=outcomes[place].is_reused)
         for place in places
     ]
     refused = conclude(work.ctx, results) or {}

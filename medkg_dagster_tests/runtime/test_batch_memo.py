@@ -15,7 +15,7 @@ from medkg_dagster.runtime.state.batch_memo import BatchMemo
 from medkg_dagster.runtime.state.memo import MemoEngine
 from medkg_dagster.runtime.state.shards import ShardStore
 from medkg_dagster.runtime.state.work_account import work_on
-from medkg_dagster.stage_api import StageContext
+from medkg_dagster.stage_api import CheckVerdict, DocumentResult, OutcomeCheck, StageContext
 from medkg_dagster.stage_api._document_loop import InOrder
 from medkg_dagster.stage_api._documents import DocumentValues, whole_value
 from medkg_dagster.stage_api._invocation import StageOutcome, invoke
@@ -38,6 +38,16 @@ class Concluding(Words):
 
     def conclude(self, _ctx: StageContext, _results: Sequence[Any]) -> None:
         """Set nothing aside."""
+
+
+class Reviewing(Words):
+    """Shows what its documents have."""
+
+    def review(self, ctx: StageContext, results: Sequence[DocumentResult]) -> None:
+        """Describe how many words each document has, and whether that was made before."""
+        ctx.describe("words", ", ".join(str(one.made["words"]["items"]) for one in results))
+        ctx.describe("is_reused", ", ".join(str(one.is_reused) for one in results))
+        ctx.describe("named", ", ".join(one.given["document"]["id"] for one in results))
 
 
 class Job:
@@ -107,6 +117,24 @@ def test_the_same_batch_is_used_as_one_and_tells_the_same(job: Job) -> None:
         found = work_on(job.archive, ["document 1"])
         assert found is not None
         assert (found.is_reused, found.because) == (True, "")
+
+
+def test_what_a_stage_shows_of_all_its_documents_it_shows_of_a_batch_that_is_used_as_one(
+    job: Job,
+) -> None:
+    checks = (OutcomeCheck("any", "Passes.", lambda _: CheckVerdict(passed=True)),)
+    plan = planned()
+    plan = dataclasses.replace(plan, contract=dataclasses.replace(plan.contract, checks=checks))
+    shown = []
+
+    for _ in range(2):
+        job.run(plan=plan, stage=Reviewing(WordsConfig()))
+        shown.append({name: job.ctx.described[name] for name in ("words", "is_reused", "named")})
+
+    assert job.is_whole
+    assert shown[0] == shown[1]
+    assert (shown[0]["words"], shown[0]["is_reused"]) == ("2, 1, 1", "True, True, True")
+    assert shown[0]["named"] == "document 0, document 1, document 2"
 
 
 def test_what_changes_after_it_is_told_against_it(job: Job) -> None:

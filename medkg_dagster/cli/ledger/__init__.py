@@ -239,6 +239,7 @@ def _print_records(title: str, columns: dict[str, str], records: list[dict[str, 
 def summary(settings: Settings, pipeline: str, job: str, as_json: bool) -> None:
     """Say what a job made, where it is, and what to try next."""
     from medkg_dagster.ledger import JobKey
+    from medkg_dagster.vocabulary.looked_with import looked_with
 
     key = JobKey(pipeline, job)
     with open_ledger(settings) as book:
@@ -247,6 +248,7 @@ def summary(settings: Settings, pipeline: str, job: str, as_json: bool) -> None:
         invented = len(book.documents.list(status="current", synthetic=True, limit=None))
         aside = Counter(outcome.document_status for outcome in book.stage_runs.outcomes(key))
     counts = totals(runs)
+    vocabularies = {run.stage: said for run in runs if (said := looked_with(run.counts))}
     files = data_files(settings.home)
     if as_json:
         echo_json(
@@ -255,6 +257,7 @@ def summary(settings: Settings, pipeline: str, job: str, as_json: bool) -> None:
                 "job": job,
                 "status": status,
                 **counts,
+                "vocabulary": vocabularies,
                 "set_aside": aside,
                 "synthetic": invented,
                 "home": settings.home,
@@ -263,6 +266,8 @@ def summary(settings: Settings, pipeline: str, job: str, as_json: bool) -> None:
         )
         return
     click.echo(f"{pipeline}/{job}: {status}")
+    for vocabulary in dict.fromkeys(vocabularies.values()):
+        click.echo(f"  looked with {vocabulary}")
     for label, count in counts.items():
         click.echo(f"  {label:<12}{count:>9,}")
     if aside:

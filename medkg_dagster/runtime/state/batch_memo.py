@@ -16,7 +16,13 @@ from medkg_dagster.runtime.state.memo import MemoEngine, digest
 from medkg_dagster.runtime.state.shards import StoredValues
 from medkg_dagster.runtime.state.work_account import StoredAccount
 from medkg_dagster.stage_api import StageContext, Stopwatch
-from medkg_dagster.stage_api._document_loop import DocumentWork, fingerprint_of
+from medkg_dagster.stage_api._document_loop import (
+    DocumentWork,
+    document_tasks,
+    fingerprint_of,
+    result_of,
+    review,
+)
 from medkg_dagster.stage_api._invocation import StageOutcome
 from medkg_dagster.stage_api._stage_types.registration import Stage
 
@@ -53,6 +59,11 @@ class BatchMemo:
                 return None
             account.stored = before.stored()
             account.shards.update(before.shards)
+            work = DocumentWork(self.engine.planned.contract, stage, ctx)
+            tasks = document_tasks(work.metadata, inputs)
+            made = (dict(zip(state, parts, strict=True)) for parts in zip(*state.values(), strict=True))
+            pairs = zip(tasks, made, strict=True)
+            review(work, (result_of(task, parts, is_reused=True) for task, parts in pairs))
             _tell(ctx, max(map(len, state.values())))
             return StageOutcome(state, count, watch.seconds)
         return None
@@ -67,7 +78,9 @@ class BatchMemo:
     def _name(self, stage: Stage, ctx: StageContext, inputs: Mapping[str, Any]) -> str:
         """Return the hash of all that the work depends on; empty where that is more than can be known."""
         planned = self.engine.planned
-        looks_across = hasattr(stage, "conclude") or planned.contract.checks
+        # What a stage shows by `review` it shows of what is remembered too.
+        is_judged = planned.contract.checks and not hasattr(stage, "review")
+        looks_across = hasattr(stage, "conclude") or is_judged
         is_stored = all(isinstance(values, StoredValues) for values in inputs.values())
         if (
             looks_across

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, ValidationInfo, model_validator
 
 from medkg_dagster.stage_api import (
+    CheckVerdict,
     Claim,
     Config,
     Entity,
     ExtensionKind,
+    OutcomeCheck,
     StageRegistration,
     check_extension,
 )
@@ -53,6 +56,22 @@ class ExtractConfig(Config):
         return self
 
 
+def _judge_entities(described: Mapping[str, Any]) -> CheckVerdict:
+    without = described.get("documents_without_entities", 0)
+    shown: dict[str, Any] = {
+        "documents_without": without,
+        "looked_with": described.get("vocabulary", "no vocabulary"),
+    }
+    if without:
+        shown["longest"] = described["without_entities"]
+    return CheckVerdict(not without, shown)
+
+
+ENTITIES_FOUND = OutcomeCheck(
+    "entities_found", "Something is found in every document, by what was looked with.", _judge_entities
+)
+
+
 def register() -> StageRegistration:
     """Register the stage type."""
     return StageRegistration.of(
@@ -66,6 +85,7 @@ def register() -> StageRegistration:
         optional_dependencies=("extract",),
         kinds=("python",),
         per_document=True,
+        checks=(ENTITIES_FOUND,),
     )
 
 

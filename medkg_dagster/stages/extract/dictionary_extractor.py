@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
-from medkg_dagster.errors import counted
 from medkg_dagster.stage_api import (
     AnnotationRole,
     Claim,
@@ -37,6 +36,7 @@ from medkg_dagster.stages.extract.terms import (
 )
 from medkg_dagster.stages.extract.whole_document import join, spell_out
 from medkg_dagster.vocabulary.concepts import Concept
+from medkg_dagster.vocabulary.looked_with import INSTALLED, OF_ONES_OWN, SAMPLE, looked_with
 
 
 class DictionaryExtractor:
@@ -73,21 +73,24 @@ class DictionaryExtractor:
         found = self._find_installed(ctx)
         version = fingerprint(self._parameters.vocabulary) if found is None else found.version
         if "vocabulary" not in ctx.described:
-            ctx.describe("vocabulary", self._described(found))
+            figure, concepts = self._size(found)
+            ctx.describe(figure, concepts)
+            ctx.describe("vocabulary", self._described(found, figure, concepts))
             ctx.log.info("looking for what is in the vocabulary: %s", ctx.described["vocabulary"])
         return {"vocabulary": version}
 
-    def _described(self, found: InstalledVocabulary | None) -> str:
-        """Say what is looked with."""
+    def _size(self, found: InstalledVocabulary | None) -> tuple[str, int]:
+        """Return whose concepts are looked for, and how many they are."""
         if found is not None:
-            names = counted(found.names, "name")
-            return f"{counted(found.concepts, 'concept')}, {names} (installed, {found.version})"
-        if self._parameters.vocabulary is not None:
-            return str(self._parameters.vocabulary)
-        concepts = len(load(None).concepts)
-        return (
-            f"{counted(concepts, 'concept')} (oncology sample); `medkg vocab install open` adds some 600,000"
-        )
+            return INSTALLED, found.concepts
+        named = self._parameters.vocabulary
+        return (SAMPLE if named is None else OF_ONES_OWN), len(load(named).concepts)
+
+    def _described(self, found: InstalledVocabulary | None, figure: str, concepts: int) -> str:
+        """Say what is looked with."""
+        said = looked_with({figure: concepts})
+        which = self._parameters.vocabulary if found is None else found.version
+        return f"{said}, {which}" if which else f"{said}"
 
     def prepare(self, ctx: StageContext) -> None:
         """Open the vocabulary that was installed, where none is named, or read the one that is.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from medkg_dagster.errors import StageContractError
 from medkg_dagster.stage_api import (
@@ -11,6 +11,7 @@ from medkg_dagster.stage_api import (
     CountedItems,
     Document,
     DocumentContext,
+    DocumentResult,
     Entity,
     ExtensionKind,
     Extraction,
@@ -21,6 +22,7 @@ from medkg_dagster.stage_api import (
 from medkg_dagster.stages.extract import ExtractConfig
 
 Extracted = tuple[tuple[Entity, ...], tuple[Claim, ...]]
+_SHOWN = 10
 Said = TypeVar("Said", Entity, Claim)
 
 
@@ -96,6 +98,16 @@ class ExtractStage:
             CountedItems((*claims, *stated), left_out) if stated or left_out else claims,
         )
 
+    def review(self, ctx: StageContext, results: Sequence[DocumentResult]) -> None:
+        """Show in how many documents nothing was found, and the longest of them."""
+        without = [
+            result.given["document"] for result in results if not result.made["entities"].get("items", 0)
+        ]
+        ctx.describe("documents_without_entities", len(without))
+        if without:
+            rows = [{name: header.get(name) for name in ("id", "title", "characters")} for header in without]
+            ctx.describe("without_entities", sorted(rows, key=_longest_first)[:_SHOWN])
+
     def _check(self, document: Document, found: Extraction, earlier: Iterable[Entity]) -> None:
         """Hold an extractor to what every reader of a graph counts on: evidence that stands where it says."""
         curies = {entity.curie for entity in (*earlier, *found.entities)}
@@ -106,6 +118,10 @@ class ExtractStage:
                     f"extractor '{self._config.extractor}' of {document.id}: the claim {claim.subject} "
                     f"{claim.predicate} {claim.object} {wrong}; tell the authors of the extractor"
                 )
+
+
+def _longest_first(row: Mapping[str, Any]) -> tuple[int, str]:
+    return -(row["characters"] or 0), row["id"]
 
 
 def _wrong_with(document: Document, claim: Claim, curies: set[str]) -> str:

@@ -21,9 +21,10 @@ from medkg_dagster.stage_api import (
     Section,
     hash_content,
 )
-from medkg_dagster.stages.extract import register
+from medkg_dagster.stages.extract import ExtractConfig, register
 from medkg_dagster.stages.extract.dictionary import DictionaryParameters
 from medkg_dagster.stages.extract.dictionary_extractor import DictionaryExtractor
+from medkg_dagster.stages.extract.extract_stage import ExtractStage
 from medkg_dagster_tests.stages.real_payloads import articles, context, parse_one, records, studies
 from medkg_dagster_tests.stages.running import run
 
@@ -301,3 +302,41 @@ def test_the_results_depend_on_what_stands_in_the_vocabulary_and_not_where(tmp_p
     assert first.keys() == {"vocabulary"}
     assert fingerprints("two.tsv", "X:1\tGrumps\tbiolink:Disease\t\n") == first
     assert fingerprints("one.tsv", "X:1\tGrumps\tbiolink:Disease\tSulks\n") != first
+
+
+def test_documents_in_which_nothing_is_found_are_warned_of_with_what_was_looked_with() -> None:
+    ctx = context("extract")
+    silent = [document("Nothing here. " * times).model_copy(update={"id": f"X:{times}"}) for times in (1, 3)]
+    ExtractStage(ExtractConfig()).fingerprints(ctx)
+    run(register, ctx, {}, document=(document("Nivolumab caused colitis."), *silent))
+
+    (check,) = register().metadata.checks
+    verdict = check.judge(ctx.described)
+
+    assert not verdict.passed
+    assert verdict.described["documents_without"] == 2
+    assert "481 concepts (oncology sample)" in str(verdict.described["looked_with"])
+    assert [row["id"] for row in verdict.described["longest"]] == ["X:3", "X:1"]  # type: ignore[index,union-attr] # a table
+
+
+def test_nothing_is_warned_of_where_something_is_found_in_every_document() -> None:
+    ctx = context("extract")
+    run(register, ctx, {}, document=(document("Nivolumab caused colitis."),))
+
+    (check,) = register().metadata.checks
+    assert check.judge(ctx.described).passed
+
+
+def test_what_was_looked_with_is_counted_by_whose_it_is(tmp_path: Path) -> None:
+    own = tmp_path / "own.tsv"
+    own.write_text("curie\tname\tcategory\tsynonyms\nX:1\tGrumps\tbiolink:Disease\t\n")
+
+    for config, figure, said in (
+        ({}, "concepts_of_sample", "481 concepts (oncology sample); `medkg vocab install open` adds"),
+        ({"vocabulary": str(own)}, "concepts_of_file", "1 concept (of your own), "),
+    ):
+        ctx = context("extract")
+        ExtractStage(ExtractConfig.model_validate(config)).fingerprints(ctx)
+
+        assert str(ctx.described["vocabulary"]).startswith(said)
+        assert str(ctx.described[figure]) == said.split()[0]
