@@ -94,6 +94,8 @@ class StageContext:
         succeeded: Documents processed without error so far.
         quarantined: Documents refused so far, in order.
         described: What `describe` was given.
+        fingerprints: What the stage's method `fingerprints` returned where the step began, in each of its
+            processes; empty before. What came of it is remembered under these, whatever is there by now.
         engine_of: Returns what does the half of the stage that is work on one document, in other processes
             too; None where that is done in this one.
     """
@@ -111,6 +113,7 @@ class StageContext:
     succeeded: int = 0
     quarantined: list[QuarantinedDocument] = field(default_factory=list)
     described: dict[str, Described] = field(default_factory=dict)
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
     engine_of: Callable[[Preparation], DocumentEngine] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:

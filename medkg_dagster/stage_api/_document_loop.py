@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from medkg_dagster.domain.documents import Document
 from medkg_dagster.domain.payloads import Payload
-from medkg_dagster.errors import StageContractError, counted
+from medkg_dagster.errors import IsolatedStageError, StageContractError, counted
 from medkg_dagster.io.faults import is_of_document
 from medkg_dagster.stage_api._context import (
     QuarantinedDocument,
@@ -407,9 +407,21 @@ def _described(value: Any) -> str:
 
 
 def fingerprint_of(work: DocumentWork) -> dict[str, str]:
-    """Return what the stage's results depend on beside its configuration and inputs, by name."""
+    """Return what the stage's results depend on beside its configuration and inputs, by name.
+
+    Raises:
+        IsolatedStageError: It is not what it was where the step began.
+    """
     fingerprints = getattr(work.stage, "fingerprints", None)
     if fingerprints is None:
         return {}
     found: Mapping[str, str] = fingerprints(work.ctx)
+    before = work.ctx.fingerprints
+    if before and dict(before) != dict(found):
+        changed = sorted(name for name in {*before, *found} if before.get(name) != found.get(name))
+        raise IsolatedStageError(
+            f"stage '{work.ctx.stage}': {', '.join(changed)} changed while it ran; what was made before is "
+            "kept under what it was made with, so run it again"
+        )
+    work.ctx.fingerprints = dict(found)
     return dict(found)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import re
 import shutil
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -27,6 +29,8 @@ from medkg_dagster.vocabulary.readers import find_reader
 from medkg_dagster.vocabulary.unify import unify
 
 FOLDER = "vocabulary"
+GRACE_SECONDS = 24 * 3600.0
+"""So long a version stays that nothing has opened since, for the processes of steps that began with it."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SOURCE = "source.json"
 _ABOUT = "about.json"
@@ -188,7 +192,9 @@ class VocabularyLibrary:
         Raises:
             VocabularyError: It cannot be opened.
         """
-        return VocabularyArtefact(self._built / version)
+        folder = self._built / version
+        _touch(folder)
+        return VocabularyArtefact(folder)
 
     def _build(self) -> VocabularyArtefact:
         sources = self.sources()
@@ -202,18 +208,33 @@ class VocabularyLibrary:
         joined, collisions = unify(said)
         things, cut = without_circles(joined)
         about = [{**asdict(one), "left_out": dict(sorted(left_out[one.name].items()))} for one in sources]
+        before = self._version_before()
         folder = write_artefact(
             self._built, things, collisions, {"sources": about, "circles_cut": list(map(asdict, cut))}
         )
         write_atomically(self._current, f"{folder.name}\n".encode())
-        for old in self._built.iterdir():
-            if old != folder:
-                shutil.rmtree(old, ignore_errors=True)
+        self._replaced(before if before != folder.name else None)
         return VocabularyArtefact(folder)
 
     def _forget(self) -> None:
+        before = self._version_before()
         self._current.unlink(missing_ok=True)
-        shutil.rmtree(self._built, ignore_errors=True)
+        self._replaced(before)
+
+    def _version_before(self) -> str | None:
+        """Return the version in use; None also where that cannot be read, for to build anew mends it."""
+        with contextlib.suppress(VocabularyError):
+            return self.current_version()
+        return None
+
+    def _replaced(self, version: str | None) -> None:
+        """Keep a version that is in use no more for the steps that began with it; remove what is old."""
+        if version is not None:
+            _touch(self._built / version)
+        current = self._version_before()
+        for folder in self._built.glob("*"):
+            if folder.name != current and time.time() - folder.stat().st_mtime > GRACE_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _copy(self, file: Path, folder: Path, source: Source) -> None:
         folder.mkdir(parents=True)
@@ -243,6 +264,12 @@ class VocabularyLibrary:
                 yield
         except OSError as error:
             raise self._refused(error) from error
+
+
+def _touch(folder: Path) -> None:
+    """Say that a version is used; where that cannot be written it is kept for a while all the same."""
+    with contextlib.suppress(OSError):
+        os.utime(folder)
 
 
 def _nothing_to_build() -> VocabularyError:

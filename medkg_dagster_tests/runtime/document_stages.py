@@ -132,6 +132,13 @@ class WaryWords(Words):
         return "hostile" in str(given["document"]["title"])
 
 
+class ReadingWords(Words):
+    """Depends on what stands in a file, which it reads where its process begins."""
+
+    def fingerprints(self, ctx: StageContext) -> Mapping[str, str]:
+        return {"file": (ctx.home / "read.txt").read_text(encoding="utf-8")}
+
+
 def build(kind: type[Words], definition: StageDefinitionView) -> Words:
     return kind(WordsConfig.model_validate(definition.config))
 
@@ -164,17 +171,19 @@ WORDS = words_type("words")
 BATCH_WORDS = words_type("batch-words", batch=4)
 UNPREPARED_WORDS = words_type("unprepared-words")
 WARY_WORDS = words_type("wary-words")
+READING_WORDS = words_type("reading-words")
 _KINDS: Mapping[str, type[Words]] = {
     "words": Words,
     "batch-words": BatchWords,
     "unprepared-words": UnpreparedWords,
     "wary-words": WaryWords,
+    "reading-words": ReadingWords,
 }
 
 
 def register() -> Iterable[StageRegistration]:
     yield StageRegistration(DOCUMENTS, partial(build, Words))
-    for metadata in (WORDS, BATCH_WORDS, UNPREPARED_WORDS, WARY_WORDS):
+    for metadata in (WORDS, BATCH_WORDS, UNPREPARED_WORDS, WARY_WORDS, READING_WORDS):
         yield StageRegistration(metadata, partial(build, _KINDS[metadata.stage_type]))
 
 

@@ -15,15 +15,17 @@ from medkg_dagster.errors import BatchInterruptedError, ConfigError, IsolatedSta
 from medkg_dagster.runtime.isolation.kept_processes import KeptProcesses
 from medkg_dagster.runtime.state.shards import ShardStore
 from medkg_dagster.stage_api import StageMetadata, SubprocessIsolation
-from medkg_dagster.stage_api._document_loop import DocumentOutcome, DocumentWork, InOrder
+from medkg_dagster.stage_api._document_loop import DocumentOutcome, DocumentWork, InOrder, fingerprint_of
 from medkg_dagster.stage_api._documents import DocumentValues
 from medkg_dagster_tests.runtime.document_stages import (
     BATCH_WORDS,
     LIMITS,
     LOG,
+    READING_WORDS,
     UNPREPARED_WORDS,
     WARY_WORDS,
     WORDS,
+    ReadingWords,
     Words,
     WordsConfig,
     context,
@@ -192,6 +194,25 @@ def test_an_error_that_may_pass_ends_the_work_of_a_stage_that_takes_several(tmp_
 def test_what_is_configured_wrongly_ends_the_batch(tmp_path: Path, metadata: StageMetadata) -> None:
     with pytest.raises(ConfigError, match="no model is configured"):
         outcomes_of(workers(1, metadata=metadata), stored(tmp_path, "one", "unset"), tmp_path, metadata)
+
+
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_a_process_that_finds_something_else_than_the_step_began_with_works_on_nothing(
+    tmp_path: Path, is_changed: bool
+) -> None:
+    values, file = stored(tmp_path, "one", "two"), tmp_path / "read.txt"
+    file.write_text("first", encoding="utf-8")
+    work = DocumentWork(READING_WORDS, ReadingWords(WordsConfig()), context(tmp_path))
+    assert fingerprint_of(work) == {"file": "first"}
+    if not is_changed:
+        assert len(list(workers(1, metadata=READING_WORDS).run(work, tasks_of(values)))) == 2
+        return
+
+    file.write_text("second", encoding="utf-8")
+    with pytest.raises(IsolatedStageError, match=r"file changed while it ran.*run it again") as refused:
+        list(workers(1, metadata=READING_WORDS).run(work, tasks_of(values)))
+
+    assert refused.value.is_retryable
 
 
 def test_a_process_that_ends_before_its_first_document_ends_the_batch(tmp_path: Path) -> None:

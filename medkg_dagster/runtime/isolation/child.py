@@ -203,6 +203,7 @@ def _context(start: Start, channel: Channel) -> StageContext:
             log=log,
         ),
         job=record,
+        fingerprints=start.fingerprints,
         extensions=ExtensionRegistry(start.policy.policy()),
     )
 

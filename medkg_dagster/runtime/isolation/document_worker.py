@@ -37,7 +37,12 @@ from medkg_dagster.runtime.isolation.messages import (
 from medkg_dagster.runtime.state.shard_files import Shard
 from medkg_dagster.runtime.state.shards import StoredPart
 from medkg_dagster.stage_api import DocumentPart, MemoryPart, QuarantinedDocument, StageContext
-from medkg_dagster.stage_api._document_loop import DocumentOutcome, DocumentTask, DocumentWork
+from medkg_dagster.stage_api._document_loop import (
+    DocumentOutcome,
+    DocumentTask,
+    DocumentWork,
+    fingerprint_of,
+)
 from medkg_dagster.stage_api._documents import EmptyPart, header_of, version_of
 from medkg_dagster.stage_api._redaction import redacted, revealed_names
 from medkg_dagster.stage_api._serialization import compress, encode_value, load_value
@@ -92,6 +97,8 @@ class _Worker:
         }
         work = DocumentWork(metadata, stage, self._ctx)
         work.prepare()
+        # What another process opens later may be something else, of which nothing is to be remembered here.
+        fingerprint_of(work)
         self._channel.send(Ready())
         while True:
             if self._channel.work.empty():

@@ -144,6 +144,7 @@ def start_message(
         calls=_call_limits(ctx.calls),
         policy=Policy.of(policy),
         inputs={key: _declared(input_sources[key]) for key in inputs},
+        fingerprints=dict(ctx.fingerprints),
         memory_mb=limits.memory_mb,
         timeout_seconds=limits.timeout_seconds,
     )

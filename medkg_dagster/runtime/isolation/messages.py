@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, TypeAdapter, ValidationError
 
 from medkg_dagster import errors
 from medkg_dagster.errors import (
@@ -97,6 +97,7 @@ class Start(_Message):
     One that works on documents may be told another stage when it is done with one.
 
     Attributes:
+        fingerprints: What the step found that the stage's results depend on.
         for_good: Whether its limits cannot be raised again, as they are for another stage.
     """
 
@@ -116,6 +117,7 @@ class Start(_Message):
     calls: CallLimits
     policy: Policy
     inputs: dict[str, DeclaredType]
+    fingerprints: dict[str, str] = Field(default_factory=dict)
     memory_mb: int
     timeout_seconds: float
     for_good: bool = True

@@ -72,7 +72,7 @@ class DictionaryExtractor:
         """
         found = self._find_installed(ctx)
         version = fingerprint(self._parameters.vocabulary) if found is None else found.version
-        if "vocabulary" not in ctx.described:
+        if not ctx.fingerprints:
             figure, concepts = self._size(found)
             ctx.describe(figure, concepts)
             ctx.describe("vocabulary", self._described(found, figure, concepts))
@@ -102,7 +102,11 @@ class DictionaryExtractor:
         assert self._matcher is not None
 
     def _find_installed(self, ctx: StageContext) -> InstalledVocabulary | None:
-        return installed(ctx.home) if self._parameters.vocabulary is None else None
+        """Return the one that the step began with, whichever is in use by now; None where that was a file."""
+        if self._parameters.vocabulary is not None:
+            return None
+        begun_with = ctx.fingerprints.get("vocabulary")
+        return None if begun_with == fingerprint(None) else installed(ctx.home, begun_with)
 
     def concept(self, name: str) -> Concept | None:
         """Return the likeliest concept with this name, in any case."""

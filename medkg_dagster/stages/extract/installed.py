@@ -195,13 +195,17 @@ class InstalledMatcher:
         return first
 
 
-def installed(home: Path) -> InstalledVocabulary | None:
+def installed(home: Path, version: str | None = None) -> InstalledVocabulary | None:
     """Return the vocabulary that is in use in a home; None where none was installed.
+
+    Args:
+        home: The folder for all data.
+        version: Another version than the one that is in use now.
 
     Raises:
         VocabularyError: It cannot be opened.
     """
-    version = VocabularyLibrary(home).current_version()
+    version = version or VocabularyLibrary(home).current_version()
     return None if version is None else _opened(home, version)
 
 

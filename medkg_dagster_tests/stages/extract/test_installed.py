@@ -43,6 +43,34 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
+def test_all_processes_of_a_step_look_with_what_it_began_with(home: Path) -> None:
+    install(home, *TERMS)
+    step = StageContext("demo", "extract", "job", home)
+    began = DictionaryExtractor(DictionaryParameters()).fingerprints(step)
+    step.fingerprints = began
+    install(home, ("X:9", "mildium", "biolink:ChemicalEntity", ""))
+
+    later = DictionaryExtractor(DictionaryParameters())
+    later.prepare(step)
+
+    assert later.fingerprints(step) == began
+    entities, _ = later.extract(DocumentContext(), document("Mildium helped."))
+    assert [one.curie for one in entities] == ["X:2"]
+    assert [one.curie for one in found(home, "Mildium helped.")] == ["X:9"]
+
+
+def test_a_step_that_began_with_the_sample_ends_with_it(home: Path) -> None:
+    step = StageContext("demo", "extract", "job", home)
+    step.fingerprints = DictionaryExtractor(DictionaryParameters()).fingerprints(step)
+    install(home, *TERMS)
+
+    later = DictionaryExtractor(DictionaryParameters())
+    later.prepare(step)
+
+    entities, _ = later.extract(DocumentContext(), document("Nivolumab and mildium."))
+    assert [one.surface for one in entities] == ["Nivolumab"]
+
+
 def test_the_longest_name_is_found_with_its_concept_and_place(home: Path) -> None:
     install(home, *TERMS)
     text = "Breast cancers respond to MLD, not to mildium, and cancer did not."
