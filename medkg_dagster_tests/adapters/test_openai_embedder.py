@@ -116,8 +116,8 @@ def test_passing_faults_are_tried_again_after_the_time_the_service_asks_for(
         ((503, {"Retry-After": "9999"}, b""), r"status 503 \(attempt 1\)"),
         ((401, {}, f"wrong key {KEY}".encode()), r"status 401, the service says: wrong key \*\*\*"),
         ((302, {"Location": "http://elsewhere.invalid/"}, b""), "status 302"),
-        ((200, {}, b"<html>"), "the reply is not 1 embeddings"),
-        ((200, {}, b'{"data": []}'), "the reply is not 1 embeddings"),
+        ((200, {}, b"<html>"), "the reply is not 1 embedding"),
+        ((200, {}, b'{"data": []}'), "the reply is not 1 embedding"),
         ((200, {}, b'{"data": [{"index": 0, "embedding": "x"}]}'), "the reply is not"),
         ((200, {}, b'{"data": [{"index": 0, "embedding": [NaN]}]}'), "finite numbers"),
         (

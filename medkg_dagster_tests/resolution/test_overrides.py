@@ -64,9 +64,9 @@ def test_one_key_may_be_written_as_a_list_of_one() -> None:
     ("keys", "renamed", "message"),
     [
         ("words", ["a", "b"], "state_key names 2 keys; the stage type 'split' writes 1: words"),
-        (("a", "b"), "c", "state_key names 1 keys; the stage type 'split' writes 2: a, b"),
+        (("a", "b"), "c", "state_key names 1 key; the stage type 'split' writes 2: a, b"),
         (("a", "b"), ["c", "c"], "state_key names a key twice"),
-        (None, "c", "state_key names 1 keys; the stage type 'split' writes 0: none"),
+        (None, "c", "state_key names 1 key; the stage type 'split' writes 0: none"),
         ("words", "class", "state_key 'class' must be a valid Python identifier and no keyword"),
         ("words", "", "state_key '' must be a valid Python identifier"),
         ("words", "../x", "state_key '../x' must be a valid Python identifier"),

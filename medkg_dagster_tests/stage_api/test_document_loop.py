@@ -264,7 +264,7 @@ def test_a_batch_that_fails_is_worked_on_one_by_one_so_that_only_the_guilty_is_s
 
 
 def test_a_batch_with_another_number_of_outputs_breaks_the_contract() -> None:
-    with pytest.raises(StageContractError, match="was given 2 documents and returned 1 items"):
+    with pytest.raises(StageContractError, match="was given 2 documents and returned 1 item"):
         work(giving([()]), {"document": documents("one", "two")}, batch=2)
 
 

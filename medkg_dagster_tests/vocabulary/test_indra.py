@@ -92,7 +92,7 @@ def test_a_wheel_holds_the_same_as_a_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "content", "said"),
     [
-        ("mesh_id_label_mappings", "D1\tone\t\tC01\t\nD2\n", "mesh_id_label_mappings.tsv:2: 1 fields"),
+        ("mesh_id_label_mappings", "D1\tone\t\tC01\t\nD2\n", "mesh_id_label_mappings.tsv:2: 1 field"),
         ("mondo", '{"id": 1}', "mondo.json: not a list of terms"),
         ("doid", '[{"name": "x"}]', "doid.json: not a list of terms"),
         ("chebi", '[{"id": "CHEBI:1", "na', "chebi.json: not a list of terms"),

@@ -149,7 +149,8 @@ def _read_vectors(url: str, content: bytes, *, expected: int, dimension: int | N
         vectors = np.array([by_index[index] for index in range(expected)], dtype=np.float32)
     except (ValueError, TypeError, KeyError) as error:
         raise PermanentSourceError(
-            f"{url}: the reply is not {expected} embeddings of one length ({type(error).__name__}: {error}); "
+            f"{url}: the reply is not {counted(expected, 'embedding')} of one length "
+            f"({type(error).__name__}: {error}); "
             "check base_url and model"
         ) from error
     if len(entries) != expected:
