@@ -1,4 +1,4 @@
-"""`medkg plugin`: the way to a package with a stage type of one's own."""
+"""`medkg plugin`: the way to a package with a stage type or an extractor of one's own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SEPARATORS = re.compile(r"[-_.]+")
 _PREFIX = "medkg-"
 _INPUT_KEY = "document"
 
-_FILES = {
+_OF_STAGES = {
     "pyproject.toml": "pyproject.txt",
     "README.md": "readme.txt",
     ".gitignore": "gitignore.txt",
@@ -34,11 +34,19 @@ _FILES = {
     "config/orchestration/pipelines/$pipeline.yaml": "pipeline.txt",
     "config/orchestration/resilience.yaml": "resilience.txt",
 }
+_OF_EXTRACTORS = {
+    **_OF_STAGES,
+    "README.md": "extractor_readme.txt",
+    "src/$package/$module.py": "extractor.txt",
+    "tests/test_$module.py": "extractor_test.txt",
+    "config/orchestration/pipelines/$pipeline.yaml": "extractor_pipeline.txt",
+}
+STAGE, EXTRACTOR = "stage", "extractor"
 
 
 @click.group()
 def plugin() -> None:
-    """Write stage types of your own."""
+    """Write stage types and extractors of your own."""
 
 
 @plugin.command()
@@ -46,16 +54,23 @@ def plugin() -> None:
 @click.option(
     "--folder", type=click.Path(path_type=Path), help="Where to put it; by default a new folder called NAME."
 )
-@click.option("--stage-type", help="The name of the stage type in YAML; by default made from NAME.")
-def new(name: str, folder: Path | None, stage_type: str | None) -> None:
-    """Make a package with a stage type, its tests and a pipeline that uses it.
+@click.option(
+    "--kind",
+    type=click.Choice([STAGE, EXTRACTOR]),
+    default=STAGE,
+    show_default=True,
+    help="What to make: a stage type, or an extractor for stages of the type `extract`.",
+)
+@click.option("--stage-type", help="Its name in YAML, of either kind; by default made from NAME.")
+def new(name: str, folder: Path | None, kind: str, stage_type: str | None) -> None:
+    """Make a package with a stage type or an extractor, its tests and a pipeline that uses it.
 
     NAME is the name of the distribution, for example `medkg-reading-time`, which has the stage type
     `reading-time` unless --stage-type names another. The folder must not exist, or be empty.
     """
-    project = describe_project(name, stage_type)
+    project = describe_project(name, stage_type, kind)
     target = write_project(project, folder if folder is not None else Path(name))
-    click.echo(f"made {project.distribution} with the stage type {project.stage_type} in {target}")
+    click.echo(f"made {project.distribution} with the {project.what} {project.stage_type} in {target}")
     click.echo("Next, in that folder:")
     click.echo("  pip install --editable '.[test]'")
     click.echo("  pytest")
@@ -69,12 +84,15 @@ class PluginProject:
     Attributes:
         distribution: What `pip` calls it.
         package: What Python imports.
-        stage_type: What YAML calls the stage type.
-        module: The module of the stage, also its name in the pipeline.
+        stage_type: What YAML calls the stage type, or the extractor.
+        module: The module of it, also the name of the stage type in the pipeline.
         state_key: The key the stage writes.
         class_name: What the stage's classes begin with.
         pipeline: The pipeline that uses it.
         pipeline_asset: That pipeline's job and asset group.
+        what: What it is, in words.
+        group: The group of its entry point.
+        entry: What the entry point names in the module.
         medkg_version: The release of this package it is written for.
     """
 
@@ -86,10 +104,13 @@ class PluginProject:
     class_name: str
     pipeline: str
     pipeline_asset: str
+    what: str
+    group: str
+    entry: str
     medkg_version: str = __version__
 
 
-def describe_project(name: str, stage_type: str | None = None) -> PluginProject:
+def describe_project(name: str, stage_type: str | None = None, kind: str = STAGE) -> PluginProject:
     """Return the names of a new package, all of them fit for use.
 
     Raises:
@@ -101,7 +122,13 @@ def describe_project(name: str, stage_type: str | None = None) -> PluginProject:
     _check_package(name, package)
     chosen = stage_type if stage_type is not None else normalized.removeprefix(_PREFIX)
     module = _SEPARATORS.sub("_", chosen).lower()
-    _check_stage_type(chosen, module)
+    from medkg_dagster.registry import STAGE_GROUP
+    from medkg_dagster.stage_api import ExtensionKind
+
+    is_stage = kind == STAGE
+    group = STAGE_GROUP if is_stage else ExtensionKind.EXTRACTOR.value
+    what = "stage type" if is_stage else "extractor"
+    _check_name(chosen, module, what, group)
     return PluginProject(
         distribution=name,
         package=package,
@@ -111,6 +138,9 @@ def describe_project(name: str, stage_type: str | None = None) -> PluginProject:
         class_name="".join(part[:1].upper() + part[1:] for part in module.split("_")),
         pipeline=normalized,
         pipeline_asset=package,
+        what=what,
+        group=group,
+        entry="register" if is_stage else "EXTRACTOR",
     )
 
 
@@ -160,23 +190,21 @@ def _check_package(name: str, package: str) -> None:
         )
 
 
-def _check_stage_type(stage_type: str, key: str) -> None:
+def _check_name(stage_type: str, key: str, what: str, group: str) -> None:
     from medkg_dagster.plugins import InstalledEntryPoints
-    from medkg_dagster.registry import STAGE_GROUP
     from medkg_dagster.stage_api import StageMetadata, write_key
     from medkg_dagster.stage_api._stage_types.rules import check_metadata
     from medkg_dagster.topology.names import dagster_name, is_reserved
 
-    for origin, taken in InstalledEntryPoints().of(STAGE_GROUP):
+    for origin, taken in InstalledEntryPoints().of(group):
         if dagster_name(taken.name) == key:
             raise ConfigError(
-                f"stage type {stage_type!r} is taken by {origin.distribution} ({taken.name}); choose another "
+                f"{what} {stage_type!r} is taken by {origin.distribution} ({taken.name}); choose another "
                 "with --stage-type"
             )
     if key == _INPUT_KEY:
         raise ConfigError(
-            f"stage type {stage_type!r} would write the key it reads, {key!r}; choose another with "
-            "--stage-type"
+            f"{what} {stage_type!r} would write the key it reads, {key!r}; choose another with --stage-type"
         )
     try:
         check_metadata(StageMetadata(stage_type, key, write_key(key), len, "A new stage type."))
@@ -184,7 +212,7 @@ def _check_stage_type(stage_type: str, key: str) -> None:
         raise ConfigError(f"{error}; choose another with --stage-type") from error
     if is_reserved(key) or len(stage_type) > MAX_NAME:
         raise ConfigError(
-            f"stage type {stage_type!r} is reserved or has more than {MAX_NAME} characters; choose another "
+            f"{what} {stage_type!r} is reserved or has more than {MAX_NAME} characters; choose another "
             "with --stage-type"
         )
 
@@ -199,7 +227,8 @@ def _write_files(project: PluginProject, folder: Path) -> None:
 def _render(project: PluginProject) -> Iterator[tuple[str, str]]:
     names = asdict(project)
     templates = files("medkg_dagster") / "cli" / "plugin_template"
-    for path, template in _FILES.items():
+    made = _OF_EXTRACTORS if project.what == EXTRACTOR else _OF_STAGES
+    for path, template in made.items():
         text = (templates / template).read_text(encoding="utf-8")
         yield string.Template(path).substitute(names), string.Template(text).substitute(names)
 

@@ -42,6 +42,22 @@ def test_a_package_is_made_with_everything_it_needs(tmp_path: Path) -> None:
     assert str(made) in result.output
 
 
+def test_a_package_with_an_extractor_is_made(tmp_path: Path) -> None:
+    result = new("medkg-variants", "--kind", "extractor")
+
+    assert result.exit_code == 0, result.output
+    made = tmp_path / "medkg-variants"
+    assert "with the extractor variants in" in result.output
+    assert (
+        '"medical_kg.orchestration.extractors"]\nvariants = "medkg_variants.variants:EXTRACTOR"'
+        in (made / "pyproject.toml").read_text()
+    )
+    pipeline = yaml.safe_load((made / "config/orchestration/pipelines/medkg-variants.yaml").read_text())
+    assert pipeline["stages"][-1]["config"]["extractor"] == "variants"
+    taken = new("medkg-other", "--kind", "extractor", "--stage-type", "dictionary")
+    assert "extractor 'dictionary' is taken by medkg-dagster" in taken.output
+
+
 def test_folder_and_stage_type_can_be_named(tmp_path: Path) -> None:
     assert new("Acme.Notes", "--folder", "some/where", "--stage-type", "note-length").exit_code == 0
 

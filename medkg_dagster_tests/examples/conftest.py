@@ -11,7 +11,8 @@ from medkg_dagster_tests.examples.environment import Deployment, Environment, co
 STAGE_EXAMPLE = "medkg-stage-example"
 GATE_AND_SOURCE_EXAMPLE = "medkg-gate-and-source-example"
 GENERATED = "medkg-reading-time"
-PROJECTS = (STAGE_EXAMPLE, GATE_AND_SOURCE_EXAMPLE, GENERATED)
+GENERATED_EXTRACTOR = "medkg-variants"
+PROJECTS = (STAGE_EXAMPLE, GATE_AND_SOURCE_EXAMPLE, GENERATED, GENERATED_EXTRACTOR)
 
 
 @pytest.fixture(scope="session")
@@ -23,8 +24,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "made").exists():
-            command = [sys.executable, "-m", "medkg_dagster.cli", "plugin", "new", GENERATED]
-            subprocess.run(command, cwd=folder, check=True)
+            command = [sys.executable, "-m", "medkg_dagster.cli", "plugin", "new"]
+            for arguments in ((GENERATED,), (GENERATED_EXTRACTOR, "--kind", "extractor")):
+                subprocess.run([*command, *arguments], cwd=folder, check=True)
             for name in (STAGE_EXAMPLE, GATE_AND_SOURCE_EXAMPLE):
                 copy_of(REPOSITORY / "examples" / name, folder)
             Environment.create(folder / "venv").install(*(folder / name for name in PROJECTS))
