@@ -25,6 +25,7 @@ MedkgError
 ├── GateConditionError          a gate is closed: not met, rejected or timed out
 ├── SourceError                 an adapter could not fetch at all
 │   ├── PermanentSourceError        asking again gives the same: a missing path, a request that is refused
+│   ├── RetriedSourceError          a request failed as often as it may be made in one run
 │   ├── CircuitOpenError            a service failed too often and is left alone for now
 │   └── DownloadsDeferredError      files are left for a later attempt
 ├── StoreError                  an index, graph or vocabulary store failed
@@ -77,9 +78,12 @@ class MedkgError(Exception):
     Attributes:
         is_retryable: Whether trying again could help: a broken contract or bad data stays broken, a network
             may not. An error that came from another process says so for itself.
+        was_retried: Whether what failed was tried as often as it may be in this run, so that the step is not
+            tried again for it; another run may succeed.
     """
 
     is_retryable: bool = False
+    was_retried: bool = False
 
 
 class ConfigError(MedkgError):
@@ -247,8 +251,16 @@ class PermanentSourceError(SourceError):
     is_retryable = False
 
 
+class RetriedSourceError(SourceError):
+    """A request failed as often as it may be made in one run, or is to wait for longer than a run does."""
+
+    was_retried = True
+
+
 class CircuitOpenError(SourceError):
     """A service failed too often in a row and is left alone for now."""
+
+    was_retried = True
 
 
 class DownloadsDeferredError(SourceError):

@@ -77,6 +77,13 @@ def may_pass(error: BaseException) -> bool | None:
     return own if own is not None else behind or None
 
 
+def was_retried(error: BaseException | None) -> bool:
+    """Say whether an error, or what it was raised from, tells of what was tried as often as it may be."""
+    if error is None:
+        return False
+    return (isinstance(error, MedkgError) and error.was_retried) or was_retried(error.__cause__)
+
+
 def is_of_document(error: Exception) -> bool:
     """Say whether an error met in the work on a document may be held against the document.
 

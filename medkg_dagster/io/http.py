@@ -14,7 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
-from medkg_dagster.errors import DocumentError, PermanentSourceError, SourceError
+from medkg_dagster.errors import DocumentError, PermanentSourceError, RetriedSourceError
+from medkg_dagster.io.backoff import Backoff
 from medkg_dagster.io.faults import status_may_pass
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 MAX_REPLY_BYTES = 256 * 1024 * 1024
-FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 120.0
 _LONGEST_STATED = 1e9  # what is longer is not meant
 
@@ -91,7 +91,8 @@ class HttpClient:
     Args:
         timeout: Seconds to wait for each of connecting, sending and the next bytes of the reply; None waits
             without end.
-        max_attempts: Attempts per request.
+        max_attempts: Attempts per request; who asks does not try again.
+        backoff: The waits between them, where the server does not ask for longer ones.
         log: Where retries are reported.
         guard: What every attempt goes through.
         requests_per_second: The most requests a second, retries included; None for no limit of its own.
@@ -110,6 +111,7 @@ class HttpClient:
         timeout: float | None,
         max_attempts: int,
         log: logging.Logger,
+        backoff: Backoff = Backoff(),  # noqa: B008 - a frozen value
         guard: Guard | None = None,
         requests_per_second: float | None = None,
         max_redirects: int = 0,
@@ -124,6 +126,7 @@ class HttpClient:
 
         self._interval = 1.0 / requests_per_second if requests_per_second else 0.0
         self._max_attempts = max_attempts
+        self._backoff = backoff
         self._log = log
         self._guard = guard
         self._passing = passing
@@ -172,7 +175,8 @@ class HttpClient:
             What was made of it.
 
         Raises:
-            SourceError: No usable reply after all attempts; names the address and the status or fault.
+            RetriedSourceError: No usable reply after all attempts, or the server asks to wait for longer than
+                two minutes; names the address and the status or fault.
             PermanentSourceError: The request was refused, and would be again.
         """
         request = self._client.build_request("GET", url, params=dict(query) or None)
@@ -199,9 +203,13 @@ class HttpClient:
                     return missing()
                 return _understood(address, content, read)
             except PassingFaultError as fault:
-                wait = FIRST_WAIT_SECONDS * 2 ** (attempt - 1) if fault.wait is None else fault.wait
-                if attempt == self._max_attempts or wait > LONGEST_WAIT_SECONDS:
-                    raise SourceError(f"{address}: {fault} (attempt {attempt}); try again later") from fault
+                stated = fault.wait or 0.0
+                # A server in trouble that asks to be called again at once gets its pause all the same.
+                wait = max(stated, self._backoff.wait(attempt))
+                if attempt == self._max_attempts or stated > LONGEST_WAIT_SECONDS:
+                    raise RetriedSourceError(
+                        f"{address}: {fault} (attempt {attempt}); try again later"
+                    ) from fault
                 self._log.warning("%s: %s; attempt %d after %.1f s", address, fault, attempt + 1, wait)
                 self._sleep(wait)
         raise AssertionError("the last attempt returns or raises")

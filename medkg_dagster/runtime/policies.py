@@ -1,12 +1,12 @@
 """Resilience policies of YAML as a step keeps them: how often it is tried, after how long, at what pace."""
 
 import logging
-import random
 from collections.abc import Callable
 
-from medkg_dagster.io.faults import may_pass
+from medkg_dagster.io.backoff import Backoff
+from medkg_dagster.io.faults import may_pass, was_retried
 from medkg_dagster.stage_api import ExternalCalls
-from medkg_dagster.topology.models import BackoffPolicy, ResiliencePolicy
+from medkg_dagster.topology.models import ResiliencePolicy
 
 
 def external_calls(
@@ -26,6 +26,7 @@ def external_calls(
     return ExternalCalls(
         timeout_seconds=policy.timeout_seconds,
         max_attempts=policy.max_attempts,
+        backoff=backoff(policy),
         rate_limit_per_second=limit.rate_limit_per_second if limit else None,
         failure_threshold=breaker.failure_threshold if breaker else None,
         recovery_timeout=breaker.recovery_timeout if breaker else 0.0,
@@ -35,17 +36,13 @@ def external_calls(
 
 
 def is_retryable(error: BaseException) -> bool:
-    """Say whether trying again could help, see `may_pass`; what nobody foresaw may pass."""
-    return may_pass(error) is not False
+    """Say whether the step is to be tried again, see `may_pass`; what nobody foresaw may pass.
 
-
-def retry_delay(backoff: BackoffPolicy, retry: int) -> float:
-    """Return the wait before a step is tried again, in seconds, from 0 to the policy's `maximum`.
-
-    Args:
-        backoff: The policy.
-        retry: 1 before the second attempt, 2 before the third.
+    What the stage has tried itself as often as its policy allows is not: attempts would multiply.
     """
-    factor = {"exponential": 2.0**retry - 1, "linear": retry, "none": 1}[backoff.strategy]
-    jitter = random.uniform(-1, 1) if backoff.jitter else 0.0  # noqa: S311 - spreads load, guards nothing
-    return min(max(backoff.initial * (factor + jitter), 0.0), backoff.maximum)
+    return may_pass(error) is not False and not was_retried(error)
+
+
+def backoff(policy: ResiliencePolicy) -> Backoff:
+    """Return the waits of a policy."""
+    return Backoff(**policy.backoff.model_dump())

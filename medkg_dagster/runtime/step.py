@@ -36,7 +36,7 @@ from medkg_dagster.runtime.isolation.kept_processes import KeptProcesses
 from medkg_dagster.runtime.machines import refuse_other_machines
 from medkg_dagster.runtime.materialization import output_metadata, quarantine_table
 from medkg_dagster.runtime.outcome_checks import evaluation
-from medkg_dagster.runtime.policies import external_calls, is_retryable, retry_delay
+from medkg_dagster.runtime.policies import backoff, external_calls, is_retryable
 from medkg_dagster.runtime.progress import RunProgress
 from medkg_dagster.runtime.requests import given_config
 from medkg_dagster.runtime.resources import LedgerJob
@@ -389,7 +389,7 @@ class _Step:
             self.record.stop(StageStatus.FAILED, message, self._quarantined)
             raise failure from None
         self.record.stop(StageStatus.UP_FOR_RETRY, message, self._quarantined)
-        try_again(context, failure, error, retry_delay(policy.backoff, retry))
+        try_again(context, failure, error, backoff(policy).wait(retry))
 
     def _failure(self, error: BaseException) -> StepFailedError:
         planned = self.runner.planned

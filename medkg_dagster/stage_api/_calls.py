@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from medkg_dagster.errors import CircuitOpenError, counted
+from medkg_dagster.io.backoff import Backoff
 from medkg_dagster.io.faults import may_pass
 from medkg_dagster.stage_api._redaction import redact, text_of
 
 R = TypeVar("R")
+_ATTEMPTS = 4
 
 
 @dataclass(slots=True)
@@ -39,7 +41,9 @@ class ExternalCalls:
     Attributes:
         timeout_seconds: How long one attempt of one call may take, None for no limit; the caller hands it to
             its client.
-        max_attempts: Attempts of one call at most; None for as many as the caller thinks right.
+        max_attempts: How often the same call is made at most, where it is the caller who tries again; None
+            for as many as the caller thinks right.
+        backoff: The waits between such attempts, unless the service asks for a longer one.
         rate_limit_per_second: Calls per second and service at most; None for no limit.
         failure_threshold: Failures in a row that open the circuit; None for no circuit breaker.
         recovery_timeout: Seconds an open circuit stays open.
@@ -53,6 +57,7 @@ class ExternalCalls:
 
     timeout_seconds: float | None = 30.0
     max_attempts: int | None = None
+    backoff: Backoff = field(default_factory=Backoff)
     rate_limit_per_second: float | None = None
     failure_threshold: int | None = None
     recovery_timeout: float = 60.0
@@ -87,16 +92,19 @@ class ExternalCalls:
         self.record_outcome(service, failed=False)
         return result
 
-    def attempts(self, wanted: int) -> int:
-        """Return how often one call may be tried.
+    def attempts(self, wanted: int | None = None) -> int:
+        """Return how often one call may be made by a caller who tries again.
+
+        When as many have failed, the caller raises `RetriedSourceError`, and the step is not tried again.
 
         Args:
-            wanted: What the caller would do by itself.
+            wanted: What the caller was told; None where it was told nothing.
 
         Returns:
-            As many, but never more than `max_attempts`.
+            As many, but never more than `max_attempts`; 4 where neither is known.
         """
-        return wanted if self.max_attempts is None else min(wanted, self.max_attempts)
+        limits = [limit for limit in (wanted, self.max_attempts) if limit is not None]
+        return min(limits, default=_ATTEMPTS)
 
     def admit(self, service: str) -> float:
         """Take a turn for one call; `record_outcome` must follow when the call is over.

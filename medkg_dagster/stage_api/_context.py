@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 from medkg_dagster.domain.gate_conditions import GateCondition
 from medkg_dagster.domain.holdings import DocumentStatus
 from medkg_dagster.errors import BatchInterruptedError, MedkgError, RejectedDocumentError
-from medkg_dagster.io.faults import is_of_document, may_pass
+from medkg_dagster.io.faults import is_of_document, may_pass, was_retried
 from medkg_dagster.stage_api._calls import ExternalCalls
 from medkg_dagster.stage_api._extensions import Extensions, GivenExtensions
 from medkg_dagster.stage_api._job_record import InMemoryJobRecord, JobRecord, RedactedJobRecord
@@ -227,9 +227,10 @@ def raise_interruption(document_ids: Sequence[str], error: Exception) -> NoRetur
         raise error
     cause = f"{type(error).__name__}: {text_of(error)}"
     what = "the document, which is" if is_one else "the documents, which are"
+    is_left = was_retried(error)
+    then = "another run goes on there" if is_left else "the work is tried again as the stage's policy says"
     raise BatchInterruptedError(
-        f"at {'' if is_one else 'one of '}{names}: {cause}; no fault of {what} not set aside: the work is "
-        "tried again as the stage's policy says"
+        f"at {'' if is_one else 'one of '}{names}: {cause}; no fault of {what} not set aside: {then}"
     ) from error
 
 

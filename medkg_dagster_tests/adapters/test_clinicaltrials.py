@@ -95,7 +95,7 @@ def fetch(
     client = HttpClient(
         requests_per_second=checked.requests_per_second,
         timeout=checked.timeout,
-        max_attempts=checked.max_attempts,
+        max_attempts=context().calls.attempts(checked.max_attempts),
         log=logging.getLogger("test"),
         max_redirects=MAX_REDIRECTS,
         sleep=clock.sleep,

@@ -12,10 +12,12 @@ import pytest
 
 from medkg_dagster.adapters.embedders.openai import OPENAI, OpenAIEmbedder, OpenAIParameters
 from medkg_dagster.errors import ConfigError, SourceError
+from medkg_dagster.io.backoff import Backoff
 from medkg_dagster.registry import ExtensionRegistry
 from medkg_dagster.stage_api import ExtensionKind, ExternalCalls, Secret
 from medkg_dagster.stage_api._extensions import open_embedder
 
+QUICK = Backoff(initial=0.001)
 KEY = "sk-a-very-secret-key"
 
 
@@ -38,14 +40,13 @@ class Service:
 
     def embedder(self, **parameters: Any) -> OpenAIEmbedder:
         given = {"base_url": self.base_url, "model": "m", "api_key": {"env": "TEST_KEY"}, **parameters}
-        return OpenAIEmbedder(OpenAIParameters.model_validate(given))
+        return OpenAIEmbedder(OpenAIParameters.model_validate(given), ExternalCalls(backoff=QUICK))
 
 
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     state = Service()
     monkeypatch.setenv("TEST_KEY", KEY)
-    monkeypatch.setattr("medkg_dagster.io.http.FIRST_WAIT_SECONDS", 0.001)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -145,7 +146,7 @@ def test_a_policy_bounds_attempts_and_sets_the_pace_of_each(service: Service) ->
         turns.append(host)
         return 0.0
 
-    calls = ExternalCalls(max_attempts=2, rate_limit_per_second=100.0, reserve=reserve)
+    calls = ExternalCalls(max_attempts=2, backoff=QUICK, rate_limit_per_second=100.0, reserve=reserve)
 
     with pytest.raises(SourceError, match=r"status 503 \(attempt 2\)"):
         service.embedder().using(calls).embed(["a"])

@@ -163,7 +163,7 @@ def test_the_page_of_errors_says_which_are_tried_again() -> None:
     assert said == {
         name: "-"
         if (issubclass(kind, errors.DocumentError) and not kind.is_retryable) or name == "MedkgError"
-        else shown[kind.is_retryable]
+        else ("in another run" if kind.was_retried else shown[kind.is_retryable])
         for name, kind in vars(errors).items()
         if isinstance(kind, type) and issubclass(kind, errors.MedkgError)
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,7 @@ import pytest
 from dagster import DagsterInstance
 
 from medkg_dagster.adapters.sources.files import FileSource, FilesParameters
-from medkg_dagster.errors import UnreadableDocumentError
-from medkg_dagster.io.http import HttpClient
+from medkg_dagster.errors import SourceError, UnreadableDocumentError
 from medkg_dagster.ledger import JobKey, JobLedger, JobStatus
 from medkg_dagster.stage_api import StageContext
 from medkg_dagster_tests.compiler.deployment import Deployment
@@ -42,9 +43,20 @@ def deployment(tmp_path: Path) -> Iterator[Deployment]:
 
 
 def ask(ctx: StageContext, url: str) -> str:
-    client = HttpClient(timeout=5, max_attempts=1, log=ctx.log, guard=ctx.calls)
-    with client:
-        return client.get(url, {}, lambda _url, content: content.decode())
+    """Ask as a stage does that leaves it to the policy to try again."""
+
+    def get() -> str:
+        try:
+            with urllib.request.urlopen(url, timeout=ctx.calls.timeout_seconds) as response:
+                return str(response.read().decode())
+        except urllib.error.HTTPError as error:
+            error.close()
+            raise
+
+    try:
+        return ctx.calls.call("127.0.0.1", get)
+    except OSError as error:
+        raise SourceError(f"{url}: {error}") from error
 
 
 def asking(server: FileServer) -> Any:
@@ -123,7 +135,7 @@ def test_a_circuit_that_opens_is_said_once_in_the_log_of_the_run(deployment: Dep
 
     said = [entry.user_message for entry in deployment.instance.all_logs(result.run_id)]
     assert len([line for line in said if "is left alone" in line]) == 1
-    assert all("first: PassingFaultError: status 503" in error for error in refused[1:])
+    assert all("first: HTTPError: HTTP Error 503" in error for error in refused[1:])
     assert len(server.requests) == 1
 
 

@@ -2,16 +2,20 @@ import pytest
 
 from medkg_dagster.errors import (
     BatchFailedError,
+    BatchInterruptedError,
+    CircuitOpenError,
     ConfigError,
+    DownloadsDeferredError,
     IsolatedStageError,
     LedgerError,
     PermanentSourceError,
+    RetriedSourceError,
     SourceError,
     StageContractError,
     StageLimitError,
     StoreError,
 )
-from medkg_dagster.runtime.policies import external_calls, is_retryable, retry_delay
+from medkg_dagster.runtime.policies import backoff, external_calls, is_retryable
 from medkg_dagster.topology.models import ResiliencePolicy
 
 
@@ -28,22 +32,22 @@ def policy(strategy: str, *, jitter: bool = False) -> ResiliencePolicy:
 
 @pytest.mark.parametrize(
     ("strategy", "delays"),
-    [("exponential", [1, 3, 7, 10, 10]), ("linear", [1, 2, 3, 4, 5]), ("none", [1, 1, 1, 1, 1])],
+    [("exponential", [1, 2, 4, 8, 10]), ("linear", [1, 2, 3, 4, 5]), ("none", [1, 1, 1, 1, 1])],
 )
 def test_delays_follow_the_strategy_up_to_the_maximum(strategy: str, delays: list[float]) -> None:
-    backoff = policy(strategy).backoff
+    waits = backoff(policy(strategy))
 
-    assert [retry_delay(backoff, retry) for retry in range(1, 6)] == delays
+    assert [waits.wait(retry) for retry in range(1, 6)] == delays
 
 
 def test_the_delay_of_the_last_possible_attempt_is_the_maximum() -> None:
-    assert retry_delay(policy("exponential").backoff, 99) == 10
+    assert backoff(policy("exponential")).wait(99) == 10
 
 
 def test_jitter_stays_between_nothing_and_the_maximum() -> None:
-    backoff = policy("exponential", jitter=True).backoff
+    waits = backoff(policy("exponential", jitter=True))
 
-    delays = [retry_delay(backoff, retry) for retry in range(1, 8) for _ in range(50)]
+    delays = [waits.wait(retry) for retry in range(1, 8) for _ in range(50)]
     assert all(0 <= delay <= 10 for delay in delays)
     assert len(set(delays)) > 10
 
@@ -54,10 +58,27 @@ def test_breaker_and_rate_limit_reach_the_calls_of_the_stage() -> None:
     assert (calls.failure_threshold, calls.recovery_timeout, calls.rate_limit_per_second) == (3, 5.0, 4.0)
 
 
+def test_attempts_and_waits_reach_the_calls_of_the_stage() -> None:
+    calls = external_calls(policy("linear"))
+
+    assert [calls.attempts(wanted) for wanted in (None, 4, 99)] == [10, 4, 10]
+    assert calls.backoff.wait(3) == 3.0
+
+
+def caused_by(cause: Exception) -> Exception:
+    interruption = BatchInterruptedError("at doc-1")
+    interruption.__cause__ = cause
+    return interruption
+
+
 @pytest.mark.parametrize(
     ("error", "retryable"),
     [
         (SourceError("unreachable"), True),
+        (RetriedSourceError("status 503 (attempt 3)"), False),
+        (CircuitOpenError("left alone"), False),
+        (caused_by(RetriedSourceError("status 503 (attempt 3)")), False),
+        (DownloadsDeferredError("1 of 2 files are left"), True),
         (StoreError("locked"), True),
         (LedgerError("refused"), False),
         (ConnectionError("reset"), True),

@@ -156,7 +156,7 @@ def test_an_embedder_behind_a_service_keeps_to_the_policy_with_every_attempt(tmp
     ctx.calls = ExternalCalls(max_attempts=1, failure_threshold=1)
 
     with pytest.raises(
-        BatchInterruptedError, match=r"at PMID:1: SourceError: .*the connection failed.*\(attempt 1\)"
+        BatchInterruptedError, match=r"at PMID:1: RetriedSourceError: .*the connection failed.*\(attempt 1\)"
     ):
         execute((make_chunk("1", "text"),), ctx, embedder="openai", params=params)
     with pytest.raises(

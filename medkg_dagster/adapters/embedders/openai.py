@@ -44,12 +44,12 @@ class OpenAIParameters(Config):
     timeout_seconds: float = Field(
         default=60.0, gt=0, description="Longest wait for one reply; the stage's policy may make it shorter."
     )
-    max_attempts: int = Field(
-        default=5,
+    max_attempts: int | None = Field(
+        default=None,
         ge=1,
         le=20,
-        description="Attempts per request, never more than the stage policy's `max_attempts`; status 429, "
-        "5xx and broken connections are tried again.",
+        description="Attempts per request where they are to be fewer than the stage policy's "
+        "`max_attempts`; status 429, 5xx and broken connections are tried again.",
     )
 
     @model_validator(mode="after")
@@ -74,7 +74,7 @@ class OpenAIEmbedder:
 
     def __init__(self, parameters: OpenAIParameters, calls: ExternalCalls | None = None) -> None:
         self._parameters = parameters
-        self._calls = calls
+        self._calls = calls or ExternalCalls(timeout_seconds=None)
         self._url = parameters.base_url.rstrip("/") + "/embeddings"
         self._key = _read_key(parameters.api_key)
         self.model = model_name("openai", parameters.model_dump(include=_IDENTITY))
@@ -112,10 +112,10 @@ class OpenAIEmbedder:
         body: dict[str, object] = {"model": parameters.model, "input": texts, "encoding_format": "float"}
         if parameters.dimensions is not None:
             body["dimensions"] = parameters.dimensions
-        limits = [parameters.timeout_seconds, calls.timeout_seconds if calls else None]
         client = HttpClient(
-            timeout=min(limit for limit in limits if limit is not None),
-            max_attempts=calls.attempts(parameters.max_attempts) if calls else parameters.max_attempts,
+            timeout=min(parameters.timeout_seconds, calls.timeout_seconds or parameters.timeout_seconds),
+            max_attempts=calls.attempts(parameters.max_attempts),
+            backoff=calls.backoff,
             log=logging.getLogger("medkg.embedder.openai"),
             guard=calls,
             passing=frozenset({409}),  # such services answer so where a request timed out on a lock

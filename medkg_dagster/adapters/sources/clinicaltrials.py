@@ -73,12 +73,12 @@ class ClinicalTrialsParameters(Config):
         gt=0,
         description="Seconds to wait for an answer; the stage policy's `timeout_seconds` by default.",
     )
-    max_attempts: int = Field(
-        default=4,
+    max_attempts: int | None = Field(
+        default=None,
         ge=1,
         le=10,
-        description="Attempts per request, never more than the stage policy's `max_attempts`; only passing "
-        "faults are tried again.",
+        description="Attempts per request where they are to be fewer than the stage policy's "
+        "`max_attempts`; only passing faults are tried again.",
     )
 
     @model_validator(mode="after")
@@ -127,6 +127,7 @@ class ClinicalTrialsSource:
             requests_per_second=self._parameters.requests_per_second,
             timeout=self._parameters.timeout or ctx.calls.timeout_seconds,
             max_attempts=ctx.calls.attempts(self._parameters.max_attempts),
+            backoff=ctx.calls.backoff,
             log=ctx.log,
             guard=ctx.calls,
             max_redirects=MAX_REDIRECTS,

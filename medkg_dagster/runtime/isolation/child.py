@@ -196,6 +196,7 @@ def _context(start: Start, channel: Channel) -> StageContext:
         calls=ExternalCalls(
             timeout_seconds=start.calls.timeout_seconds,
             max_attempts=start.calls.max_attempts,
+            backoff=start.calls.backoff,
             rate_limit_per_second=start.calls.rate_limit_per_second,
             failure_threshold=start.calls.failure_threshold,
             recovery_timeout=start.calls.recovery_timeout,

@@ -169,6 +169,7 @@ def _call_limits(calls: ExternalCalls) -> CallLimits:
     return CallLimits(
         timeout_seconds=calls.timeout_seconds,
         max_attempts=calls.max_attempts,
+        backoff=calls.backoff,
         rate_limit_per_second=calls.rate_limit_per_second,
         failure_threshold=calls.failure_threshold,
         recovery_timeout=calls.recovery_timeout,

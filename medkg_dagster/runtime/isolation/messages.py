@@ -25,7 +25,8 @@ from medkg_dagster.errors import (
     TopologyError,
     TransientDownloadError,
 )
-from medkg_dagster.io.faults import may_pass
+from medkg_dagster.io.backoff import Backoff
+from medkg_dagster.io.faults import may_pass, was_retried
 from medkg_dagster.plugins import PluginPolicy, Replacement
 from medkg_dagster.stage_api import DocumentPart, QuarantinedDocument
 from medkg_dagster.stage_api._context import Described
@@ -59,6 +60,7 @@ class CallLimits(_Message):
 
     timeout_seconds: float | None
     max_attempts: int | None
+    backoff: Backoff
     rate_limit_per_second: float | None
     failure_threshold: int | None
     recovery_timeout: float
@@ -166,6 +168,7 @@ class RaisedError(_Message):
     details: str
     is_out_of_memory: bool
     is_retryable: bool
+    was_retried: bool
 
 
 class Answer(_Message):
@@ -371,6 +374,7 @@ def raised(error: BaseException) -> RaisedError:
         details=redact("".join(traceback.format_exception(error))),
         is_out_of_memory=is_out_of_memory(error),
         is_retryable=may_pass(error) is not False,
+        was_retried=was_retried(error),
     )
 
 
@@ -382,7 +386,7 @@ def known_error(error: RaisedError) -> MedkgError | None:
     if issubclass(kind, TopologyError):  # made of problems, not of a text
         return TopologyError([Problem(error.message)])
     made: MedkgError = kind(*error.arguments)
-    made.is_retryable = error.is_retryable
+    made.is_retryable, made.was_retried = error.is_retryable, error.was_retried
     return made
 
 

@@ -101,8 +101,11 @@ class DownloadConfig(Config):
         default=200 * MEBIBYTE, ge=1, description="Larger files are refused, declared or not."
     )
     max_redirects: int = Field(default=5, ge=0, le=20, description="Redirects followed for one address.")
-    max_attempts: int = Field(
-        default=4, ge=1, description="Attempts at one address in one run where a fault may pass."
+    max_attempts: int | None = Field(
+        default=None,
+        ge=1,
+        description="Attempts at one address in one run where they are to be fewer than the stage policy's "
+        "`max_attempts`; only where a fault may pass.",
     )
     give_up_after: int = Field(
         default=12,
@@ -113,10 +116,6 @@ class DownloadConfig(Config):
     budget_seconds: float = Field(
         default=3600.0, gt=0, description="What is not fetched by then is left for a later attempt."
     )
-    backoff_initial_seconds: float = Field(
-        default=0.5, ge=0, description="Wait before the second attempt; it doubles with each further one."
-    )
-    backoff_maximum_seconds: float = Field(default=60.0, ge=0, description="The longest such wait.")
     max_retry_after: float = Field(
         default=120.0,
         ge=0,

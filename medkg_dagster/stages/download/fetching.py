@@ -6,7 +6,6 @@ import heapq
 import itertools
 import logging
 import queue
-import random
 import threading
 import time
 from collections.abc import Iterable
@@ -28,7 +27,7 @@ from medkg_dagster.stages.download.addresses import AddressGuard, read_address, 
 from medkg_dagster.stages.download.connections import GuardedBackend, open_pool
 from medkg_dagster.stages.download.file_store import FileStore
 from medkg_dagster.stages.download.host_queues import HostQueues
-from medkg_dagster.stages.download.responses import BusyServerError
+from medkg_dagster.stages.download.responses import BudgetSpentError, BusyServerError
 from medkg_dagster.stages.download.tasks import Bookkeeping, Ending, Task
 from medkg_dagster.stages.download.transfers import (
     Fetched,
@@ -72,6 +71,7 @@ class Fetcher:
         self._calls = calls
         self._book = book
         self._log = log
+        self._max_attempts = calls.attempts(config.max_attempts)
         self._end = time.monotonic() + config.budget_seconds
         self._queues: HostQueues[Task] = HostQueues(config.max_per_host)
         self._paced: list[tuple[float, int, str, Task]] = []
@@ -274,8 +274,8 @@ class Fetcher:
             return
         if wait:
             self._queues.pause(host, now + wait)
-        delay = max(wait, self._backoff(task.tries))
-        if task.tries >= self._config.max_attempts or now + delay >= self._end:
+        delay = max(wait, self._calls.backoff.wait(task.tries))
+        if task.tries >= self._max_attempts or now + delay >= self._end:
             self._fail_address(task, error)
             return
         self._log.info("%s: %s; attempt %d after %.1f s", self._documents(task), error, task.tries + 1, delay)
@@ -287,12 +287,6 @@ class Fetcher:
         return list_names(
             [one.document_id for one in (task, *self._followers.get((task.address, task.expected), ()))]
         )
-
-    def _backoff(self, tries: int) -> float:
-        config = self._config
-        # Beyond 2^30 the maximum holds in any case.
-        delay = min(config.backoff_initial_seconds * 2 ** min(tries - 1, 30), config.backoff_maximum_seconds)
-        return float(delay * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries, keeps no secret
 
     def _fail_address(self, task: Task, error: Exception) -> None:
         """Let a task, and those that share its attempt, go on without an address."""
@@ -319,7 +313,7 @@ class Fetcher:
             self._refuse(task)
 
     def _defer(self, task: Task) -> None:
-        error = task.passing or TransientDownloadError(
+        error = task.passing or BudgetSpentError(
             f"{show(task.address)}: not fetched within budget_seconds ({self._config.budget_seconds:g}); "
             "the next attempt goes on"
         )

@@ -159,6 +159,10 @@ class BusyServerError(TransientDownloadError):
     """The server is there and asks for fewer requests; no reason to think it broken."""
 
 
+class BudgetSpentError(TransientDownloadError):
+    """The time of this attempt at the batch was over before the file's turn came."""
+
+
 def status_error(url: str, status: int, headers: Mapping[str, str]) -> DownloadError:
     """Return the error that a status stands for, which is no success; names of headers are in lower case."""
     meaning = f" ({_MEANINGS[status]})" if status in _MEANINGS else ""

@@ -11,6 +11,7 @@ from medkg_dagster.stages.download import DownloadConfig
 from medkg_dagster.stages.download.addresses import show
 from medkg_dagster.stages.download.fetching import Fetcher
 from medkg_dagster.stages.download.file_store import FileStore
+from medkg_dagster.stages.download.responses import BudgetSpentError
 from medkg_dagster.stages.download.tasks import Bookkeeping, Ending, Task, downloaded
 from medkg_dagster.stages.download.url_paths import find_addresses, parse_extractor
 
@@ -179,9 +180,12 @@ class DownloadStage:
                 ctx.quarantine(document_id, ending.error)
         ctx.succeeded += len(files)
         if deferred:
-            raise DownloadsDeferredError(
+            failure = DownloadsDeferredError(
                 f"of {counted(len(document_ids), 'file')} {counted(len(deferred), 'is', 'are')} left for a "
                 f"later attempt, {counted(len(files), 'is', 'are')} there; run the job again to go on. "
                 f"Left: {list_names(list(deferred))}. The first: {next(iter(deferred.values()))}"
             )
+            # What was asked for as often as the policy allows is left to another run.
+            failure.was_retried = not any(isinstance(one, BudgetSpentError) for one in deferred.values())
+            raise failure
         return tuple(files)

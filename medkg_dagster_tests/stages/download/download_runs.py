@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from medkg_dagster.io.backoff import Backoff
 from medkg_dagster.stage_api import (
     DownloadedFile,
     ExternalCalls,
@@ -23,7 +24,6 @@ from medkg_dagster.stages.download.stage import DownloadStage
 LOOPBACK = ["127.0.0.0/8"]
 QUICK = {
     "allow_private_hosts": LOOPBACK,
-    "backoff_initial_seconds": 0.01,
     "connect_timeout_seconds": 5,
     "read_timeout_seconds": 5,
 }
@@ -50,7 +50,9 @@ def records_of(urls: Sequence[str]) -> tuple[Payload, ...]:
 def context(
     home: Path, job: InMemoryJobRecord | None = None, calls: ExternalCalls | None = None
 ) -> StageContext:
-    """Return the surroundings of a run."""
+    """Return the surroundings of a run, with little patience."""
+    calls = calls or ExternalCalls()
+    calls.backoff = Backoff(initial=0.01)
     return StageContext(
         "test",
         "download",
@@ -58,7 +60,7 @@ def context(
         home,
         log=logging.getLogger("medkg.tests.download"),
         job=job or InMemoryJobRecord(),
-        calls=calls or ExternalCalls(),
+        calls=calls,
     )
 
 

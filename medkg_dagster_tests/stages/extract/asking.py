@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from medkg_dagster.io.backoff import Backoff
 from medkg_dagster.stage_api import Claim, Document, Entity, ExternalCalls, StageContext
 from medkg_dagster.stage_api._documents import whole_value
 from medkg_dagster.stage_api._invocation import invoke
@@ -28,7 +29,9 @@ class Asked:
     home: Path
 
     def context(self, **calls: Any) -> StageContext:
-        return replace(context("extract"), home=self.home, calls=ExternalCalls(**calls))
+        return replace(
+            context("extract"), home=self.home, calls=ExternalCalls(backoff=Backoff(initial=0.001), **calls)
+        )
 
     def run(
         self, *found: Document, ctx: StageContext | None = None, **parameters: Any

@@ -12,6 +12,5 @@ from medkg_dagster_tests.stages.extract.chat_service import KEY, chat_service
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Asked]:
     monkeypatch.setenv("TEST_KEY", KEY)
-    monkeypatch.setattr("medkg_dagster.io.http.FIRST_WAIT_SECONDS", 0.001)
     with chat_service() as service:
         yield Asked(service, tmp_path)

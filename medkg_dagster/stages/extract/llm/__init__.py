@@ -52,12 +52,12 @@ class LlmParameters(Config):
     timeout_seconds: float = Field(
         default=120.0, gt=0, description="Longest wait for one reply; the stage's policy may make it shorter."
     )
-    max_attempts: int = Field(
-        default=5,
+    max_attempts: int | None = Field(
+        default=None,
         ge=1,
         le=20,
-        description="Attempts per request, never more than the stage policy's `max_attempts`; status 429, "
-        "5xx and broken connections are tried again.",
+        description="Attempts per request where they are to be fewer than the stage policy's "
+        "`max_attempts`; status 429, 5xx and broken connections are tried again.",
     )
 
     @model_validator(mode="after")

@@ -61,13 +61,15 @@ class ChatService:
         url: Where questions are posted.
         api_key: Where the key is; None for a service without one.
         timeout_seconds: Longest wait for one reply.
-        max_attempts: Attempts of one request.
+        max_attempts: Attempts of one request; None for as many as the policy allows.
 
     Raises:
         ConfigError: The environment variable of the key is not set, or holds no key.
     """
 
-    def __init__(self, url: str, api_key: Secret | None, timeout_seconds: float, max_attempts: int) -> None:
+    def __init__(
+        self, url: str, api_key: Secret | None, timeout_seconds: float, max_attempts: int | None
+    ) -> None:
         self._url = url
         self._key = _read_key(api_key)
         self._timeout = timeout_seconds
@@ -88,6 +90,7 @@ class ChatService:
         client = HttpClient(
             timeout=timeout,
             max_attempts=calls.attempts(self._max_attempts),
+            backoff=calls.backoff,
             log=logging.getLogger("medkg.extractor.llm"),
             guard=calls,
             passing=frozenset({409}),  # such services answer so where a request timed out on a lock
