@@ -10,7 +10,7 @@ import click
 from medkg_dagster.cli.ledger import find_job, open_ledger, require_ledger
 from medkg_dagster.cli.ledger.changes import user_name
 from medkg_dagster.cli.output import echo_json, echo_records, echo_table, paragraph, seconds
-from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines
+from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines, way_to_start_again
 from medkg_dagster.cli.run import finds_daemon
 from medkg_dagster.errors import ConfigError, did_you_mean
 from medkg_dagster.settings import Settings
@@ -46,11 +46,13 @@ def list_gates(settings: Settings, pipeline: str | None, limit: int, as_json: bo
     if as_json:
         echo_json([*waiting, *ahead])
         return
-    _print_waiting(waiting)
+    _print_waiting(plan, waiting)
     _print_decided(ahead)
 
 
-def _print_waiting(rows: list[dict[str, Any]]) -> None:
+def _print_waiting(plan: Plan, rows: list[dict[str, Any]]) -> None:
+    from medkg_dagster.ledger import JobKey
+
     if not rows:
         click.echo("no job waits")
     echo_table(
@@ -70,8 +72,8 @@ def _print_waiting(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         if row["error"]:
             job = f"{row['pipeline']}/{row['job_id']}"
-            again = f"`medkg ledger retry {job}`"
-            hint = "" if again in row["error"] else f"; {again} starts it again"
+            again = way_to_start_again(plan, JobKey(row["pipeline"], row["job_id"]))
+            hint = "" if again in row["error"] else f"; {again}"
             click.echo("\n" + paragraph(f"{job}: what it waits for failed: {row['error']}{hint}", indent=""))
 
 

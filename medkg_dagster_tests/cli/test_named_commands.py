@@ -218,6 +218,41 @@ def test_a_job_whose_pipeline_is_gone_ends_by_the_way_out_that_the_check_names(
     assert reviewed.job.status is JobStatus.CANCELLED
 
 
+def test_a_cancelled_job_whose_pipeline_is_gone_starts_again_by_the_way_out_once_it_is_back(
+    shell: Shell, gated_medkg: Medkg, reviewed: ReviewedJob, tmp_path: Path
+) -> None:
+    reviewed.wait_at_the_gate()
+    (file,) = tmp_path.rglob("reviewed.yaml")
+    text = file.read_text()
+    file.unlink()
+
+    cancelled = gated_medkg("ledger", "cancel", "reviewed/spring", "--reason", "no need")
+    refused = gated_medkg("ledger", "retry", "reviewed/spring")
+
+    for result in (cancelled, refused):
+        assert (
+            "nothing that is loaded defines its pipeline 'reviewed': once its file is back" in result.output
+        )
+    assert refused.exit_code == 1
+    file.write_text(text)
+    assert shell.way_out(cancelled.output, "medkg ledger retry").exit_code == 0
+
+
+def test_a_cancelled_job_whose_gate_is_gone_starts_again_by_the_way_out(
+    shell: Shell, gated_medkg: Medkg, reviewed: ReviewedJob, tmp_path: Path
+) -> None:
+    reviewed.wait_at_the_gate()
+    (file,) = tmp_path.rglob("reviewed.yaml")
+    stages, _ = file.read_text().split("gates:")
+    without = stages.replace("  - {name: gate_review, type: gate, depends_on: [parse]}\n", "")
+    file.write_text(without.replace("[gate_review]", "[parse]"))
+
+    cancelled = gated_medkg("ledger", "cancel", "reviewed/spring", "--reason", "no need")
+
+    assert shell.way_out(cancelled.output, "medkg ledger retry").exit_code == 0
+    assert reviewed.job.status is JobStatus.SUBMITTED
+
+
 def test_a_pipeline_in_an_earlier_form_is_rewritten_by_the_way_out_that_the_check_names(
     shell: Shell, gated_medkg: Medkg, tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ import click
 
 from medkg_dagster.cli.ledger import find_job, open_ledger
 from medkg_dagster.cli.output import echo_json, echo_records
-from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines
+from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines, way_to_start_again
 from medkg_dagster.cli.stores import take_out
 from medkg_dagster.domain.holdings import short_name
 from medkg_dagster.errors import ConfigError, LedgerError, counted, did_you_mean
@@ -19,7 +19,7 @@ from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
     from medkg_dagster.ledger import Job, JobLedger
-    from medkg_dagster.resolution.plan import Phase, PipelinePlan, PlannedGate
+    from medkg_dagster.resolution.plan import Phase, PipelinePlan, Plan, PlannedGate
 
 
 def parse_assignments(texts: Iterable[str], what: str, *, as_text: bool = False) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def retry(  # noqa: PLR0917 - one parameter per option of the command
     plan = load_pipelines(settings)
     with open_ledger(settings) as book:
         found = find_job(book, job, None)
-        pipeline = find_pipeline(plan, found.pipeline)
+        pipeline = _pipeline_of(plan, found)
         _require_stopped(found, force=force)
         if quarantined:
             phase_name = _refusing_phase(pipeline, book.stage_runs.ask_again(found.key, actor=by), found)
@@ -154,7 +154,7 @@ def cancel(settings: Settings, job: str, by: str, reason: str) -> None:
     with open_ledger(settings) as book:
         found = find_job(book, job, None)
         book.phases.cancel(found.key, actor=by, reason=reason)
-    click.echo(f"{found.key}: cancelled; `medkg ledger retry {found.key}` starts it again")
+    click.echo(f"{found.key}: cancelled; {way_to_start_again(load_pipelines(settings), found.key)}")
 
 
 @click.command("remove")
@@ -222,6 +222,13 @@ def _remove_state(settings: Settings, job: Job) -> None:
     if job.status is not JobStatus.WAITING:
         for path in find_archives(settings.home, job.pipeline, job.job_id):
             path.unlink(missing_ok=True)
+
+
+def _pipeline_of(plan: Plan, job: Job) -> PipelinePlan:
+    try:
+        return find_pipeline(plan, job.pipeline)
+    except ConfigError as error:
+        raise ConfigError(f"{job.key}: {error}. {way_to_start_again(plan, job.key)}") from error
 
 
 def _refusing_phase(pipeline: PipelinePlan, stages: Collection[str], job: Job) -> str:

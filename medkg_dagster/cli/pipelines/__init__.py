@@ -8,6 +8,7 @@ from medkg_dagster.errors import ConfigError, counted, did_you_mean
 from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
+    from medkg_dagster.ledger import JobKey
     from medkg_dagster.resolution.plan import PipelinePlan, Plan
 
 
@@ -16,6 +17,14 @@ def load_pipelines(settings: Settings) -> Plan:
     from medkg_dagster.resolution import load_deployment
 
     return load_deployment(settings).plan
+
+
+def way_to_start_again(loaded: Plan, key: JobKey) -> str:
+    """Return how a job that has ended is started again, where its pipeline is loaded and where it is not."""
+    again = f"`medkg ledger retry {key}` starts it again"
+    if any(candidate.name == key.pipeline for candidate in loaded.pipelines):
+        return again
+    return f"nothing that is loaded defines its pipeline '{key.pipeline}': once its file is back, {again}"
 
 
 def find_pipeline(loaded: Plan, name: str) -> PipelinePlan:
