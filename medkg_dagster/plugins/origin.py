@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import Distribution, EntryPoint, distributions
+from pathlib import Path
 
 from medkg_dagster.errors import Problem
 from medkg_dagster.plugins.loading import error_text
@@ -140,7 +141,7 @@ class InstalledEntryPoints:
             points: list[EntryPoint] = []
             damage = ""
             try:
-                text = distribution.read_text(_FILE) or ""
+                text = _read_points(distribution)
                 points = [point for point in _parsed(text) if point.group.startswith(_GROUPS)]
             except (ValueError, OSError) as error:
                 damage = error_text(error)
@@ -183,6 +184,23 @@ class InstalledEntryPoints:
         name, version, _ = self._distributions.describe(distribution)
         subject = f"distribution {name} {version} in {distribution.locate_file('')}"
         self._problems.append(Problem(message, subject=subject, hint=hint))
+
+
+def _read_points(distribution: Distribution) -> str:
+    """Return the text of a distribution's entry points; empty where it has none.
+
+    Raises:
+        ValueError: There is something of that name, but no text in it.
+        OSError: It cannot be read.
+    """
+    path = getattr(distribution, "_path", None)
+    if isinstance(path, Path) and os.path.lexists(path / _FILE) and not (path / _FILE).is_file():
+        # The standard library would wait for a pipe, and takes a folder and a broken link for nothing at all.
+        raise ValueError("it is no file")
+    text = distribution.read_text(_FILE)
+    if text is None and isinstance(path, Path) and os.path.lexists(path / _FILE):
+        raise ValueError("it may not be read; check its permissions")
+    return text or ""
 
 
 def _parsed(text: str) -> Iterator[EntryPoint]:

@@ -6,6 +6,8 @@ import importlib
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +67,23 @@ def test_check_gives_its_own_exit_code_and_output_however_a_plugin_ends_its_proc
     assert ("cut.yaml:3: not valid YAML" if is_broken else "no problems") in done.stdout
 
 
+@pytest.mark.parametrize("wait", ["threading.Event().wait()", "exec('while True: pass')"])
+def test_check_ends_where_what_a_plugin_left_to_atexit_does_not(site: Site, wait: str) -> None:
+    site.install(
+        "lab", f"import atexit, threading\n\n@atexit.register\ndef close():\n    {wait}\n" + IN_ORDER
+    )
+
+    impatient = (
+        "from medkg_dagster.cli import exit_code, main; exit_code.PATIENCE_SECONDS = 1.0; main(['check'])"
+    )
+    done = checked(site, "-c", impatient)
+
+    assert done.returncode == 0, done.stderr
+    assert "no problems" in done.stdout
+    assert "lab.py:" in done.stderr
+    assert "keeps the process from ending" in done.stderr
+
+
 def test_check_names_a_damaged_distribution_that_dagster_and_pydantic_do_not_get_past(site: Site) -> None:
     site.install("lab", IN_ORDER, entry_points={"pydantic": {"lab": "lab:register"}})
     (site.packages / "lab_plugin-1.0.dist-info" / "entry_points.txt").write_text("[pydantic]\nlab\n")
@@ -76,10 +95,10 @@ def test_check_names_a_damaged_distribution_that_dagster_and_pydantic_do_not_get
     assert "its entry_points.txt cannot be read" in done.stdout
 
 
-def checked(site: Site) -> subprocess.CompletedProcess[str]:
+def checked(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
     changes = {"MEDKG_HOME": str(site.home), "MEDKG_CONFIG": str(site.config), "MEDKG_STRICT": "1"}
     return subprocess.run(
-        [sys.executable, "-m", "medkg_dagster.cli", "check"],
+        [sys.executable, *(arguments or ("-m", "medkg_dagster.cli", "check"))],
         env=os.environ | changes | {"PYTHONPATH": str(site.packages)},
         check=False,
         capture_output=True,
@@ -103,6 +122,35 @@ def test_a_damaged_distribution_keeps_no_other_from_loading(site: Site, damage: 
     assert all("lab-plugin 1.0" in str(problem.subject) and problem.hint for problem in told)
     assert "other" in deployment.factory.registry
     assert [pipeline.name for pipeline in deployment.plan.pipelines] == ["good"]
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to("gone"), os.mkfifo])
+def test_entry_points_that_are_no_file_hide_no_plugin_without_a_word(
+    site: Site, make: Callable[[Path], None]
+) -> None:
+    site.install("lab", IN_ORDER)
+    points = site.packages / "lab_plugin-1.0.dist-info" / "entry_points.txt"
+    points.unlink()
+    make(points)
+    importlib.invalidate_caches()
+
+    deployment = site.load()
+
+    (problem,) = deployment.plan.problems
+    assert "its entry_points.txt cannot be read: ValueError: it is no file" in problem.message
+    assert "lab-plugin 1.0" in str(problem.subject)
+    assert [pipeline.name for pipeline in deployment.plan.pipelines] == ["good"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_entry_points_that_may_not_be_read_hide_no_plugin_without_a_word(site: Site) -> None:
+    site.install("lab", IN_ORDER)
+    (site.packages / "lab_plugin-1.0.dist-info" / "entry_points.txt").chmod(0)
+    importlib.invalidate_caches()
+
+    (problem,) = site.load().plan.problems
+
+    assert "it may not be read" in problem.message
 
 
 def test_a_distribution_without_a_name_does_not_slip_past_a_block(site: Site) -> None:
