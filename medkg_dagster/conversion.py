@@ -29,6 +29,7 @@ from dagster import (
 from medkg_dagster.errors import ConfigError, StageContractError, did_you_mean
 from medkg_dagster.ledger import JobKey, JobLedger, JobPhase, RunIdentity, RunSelection, StageStatus
 from medkg_dagster.resolution.plan import PipelinePlan, Plan, PlannedWork
+from medkg_dagster.runtime.launch import tell_run_id
 from medkg_dagster.runtime.ledger_job_record import LedgerJobRecord
 from medkg_dagster.runtime.materialization import described_metadata
 from medkg_dagster.runtime.policies import external_calls, is_retryable
@@ -162,6 +163,7 @@ class GateWorkRun:
         """
         key, name = JobKey(self.pipeline.name, self.job_id), self.work.declared.name
         with JobLedger.of(self.settings) as ledger:
+            tell_run_id(run.run_id)
             ledger.phases.begin(key, name, run)
             ledger.stage_runs.begin(key, name, run, is_work=True)
             selection = RunSelection(frozenset({name}), {})

@@ -258,6 +258,8 @@ class Attendant:
         if not self._has_ended:
             self._has_ended = self._launched.has_ended
             return None
+        if self._run_id is None:
+            self._run_id = self._launched.told_run_id()
         started, self._running = self._running, None
         phase = next((item for item in phases if item.phase == started.phase), started)
         if self._was_refused(phase) or self._is_of_another(phase):

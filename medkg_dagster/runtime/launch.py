@@ -20,6 +20,9 @@ from medkg_dagster.stage_api import WorkAtGate
 
 DAEMON_RUNS = "daemon"
 NO_DAEMON = "no daemon"
+RUN_ID_FILE = "_MEDKG_RUN_ID_FILE"
+"""The variable of the environment that names the file for `tell_run_id`."""
+
 _PROCESS = "medkg_dagster.runtime.launch_process"
 _DEFINITIONS = "medkg_dagster.definitions"
 _INSTANCE_FILE = "dagster.yaml"
@@ -63,7 +66,7 @@ class Launcher:
 
         Returns:
             The id that the run will have; None where each step has a process, as Dagster's command for that
-            takes no id.
+            takes no id, see `told_run_id`.
         """
         assert self.process.stdin is not None
         run_id = str(uuid4()) if Settings.from_environment().executor == "in_process" else None
@@ -77,6 +80,31 @@ class Launcher:
             self.process.stdin.write(json.dumps(requested).encode() + b"\n")
             self.process.stdin.flush()
         return run_id
+
+    def told_run_id(self) -> str:
+        """Return the id of the run that the ended process told of; empty where it told of none."""
+        try:
+            return run_id_file(self.log).read_text()
+        except FileNotFoundError:
+            return ""
+
+
+def run_id_file(log: Path) -> Path:
+    """Return the file that tells which run a launched process carries out, by the file it logs to."""
+    return log.with_suffix(".run")
+
+
+def tell_run_id(run_id: str) -> None:
+    """Tell who launched this process, or the process that started it, which run it carries out.
+
+    That is told before the ledger hears of the run: of a process which has told nothing it knows no run.
+
+    Args:
+        run_id: The run; one that begins in it later is another's.
+    """
+    named = os.environ.get(RUN_ID_FILE)
+    if named and not (file := Path(named)).exists():
+        write_atomically(file, run_id.encode())
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medkg_dagster.runtime.launch import DAEMON_RUNS, NO_DAEMON
+from medkg_dagster.runtime.launch import DAEMON_RUNS, NO_DAEMON, RUN_ID_FILE, run_id_file
 from medkg_dagster.settings import Settings
 from medkg_dagster.topology.names import ENDED_RUNS_SENSOR
 
@@ -56,6 +56,7 @@ def main() -> None:
                 raise_on_error=False,
             )
             sys.exit(0 if result.success else 1)
+    os.environ[RUN_ID_FILE] = str(run_id_file(Path(log)))
     _execute_in_processes(module, requested, Path(log).with_suffix(".json"))
 
 

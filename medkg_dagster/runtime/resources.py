@@ -13,6 +13,7 @@ from medkg_dagster.plugins.events import PluginEvent
 from medkg_dagster.resolution.ledger_checks import audit_plugins
 from medkg_dagster.resolution.plan import PipelinePlan
 from medkg_dagster.runtime.isolation.kept_processes import KeptProcesses
+from medkg_dagster.runtime.launch import tell_run_id
 from medkg_dagster.runtime.machines import only_local
 from medkg_dagster.runtime.requests import check_given, given_config
 from medkg_dagster.runtime.run_processes import end_with, process_of, process_tags, this_process
@@ -105,6 +106,7 @@ def ledger_job_resource(
             if not context.instance.has_dynamic_partition(pipeline, job_id):
                 context.instance.add_dynamic_partitions(pipeline, [job_id])
             plan = plans.get(pipeline)
+            tell_run_id(run.run_id)
             job = ledger.runs.begin(key, run_identity(run), stages=plan.stage_names if plan else None)
             problem = _wrong_config(plan, job, run, extensions) if plan else None
             local = only_local(settings)

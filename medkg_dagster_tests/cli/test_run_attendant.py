@@ -14,7 +14,7 @@ from medkg_dagster.cli.follow import IdlePhases
 from medkg_dagster.cli.run import Attendant
 from medkg_dagster.io.times import stamp, utc_now
 from medkg_dagster.ledger import JobKey, JobLedger, JobPhase, JobStatus, PhaseStatus, RunStatus
-from medkg_dagster.runtime.launch import Launcher
+from medkg_dagster.runtime.launch import RUN_ID_FILE, Launcher, run_id_file, tell_run_id
 from medkg_dagster_tests.end_to_end.shipped_pipeline import shipped
 from medkg_dagster_tests.ledger.stage_histories import LedgerRun
 
@@ -104,6 +104,42 @@ def test_a_killed_process_ends_its_own_run_alone_where_another_had_begun_meanwhi
 
     theirs.finish()
     assert book.jobs.get(KEY).status is JobStatus.SUCCEEDED
+
+
+@pytest.fixture
+def in_processes(book: JobLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
+    """A command whose run has a process for each step, and an id that nobody knows beforehand."""
+    monkeypatch.setenv("MEDKG_EXECUTOR", "multiprocess")
+    with ExitStack() as stack:
+        yield Command(book, tmp_path, stack)
+
+
+def test_a_killed_process_that_came_to_no_run_takes_no_other_for_its_own(
+    in_processes: Command, book: JobLedger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    theirs = run(book, "theirs", None)
+    theirs.start()
+    book.phases.begin(KEY, "auto", theirs.identity)
+
+    assert [in_processes.look() for _ in range(3)] == [None] * 3
+    assert "another run has begun it meanwhile" in capsys.readouterr().err
+
+    theirs.finish()
+    assert book.jobs.get(KEY).status is JobStatus.SUCCEEDED
+
+
+def test_a_killed_process_with_processes_for_steps_ends_the_run_that_it_told_of(
+    in_processes: Command, book: JobLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(RUN_ID_FILE, str(run_id_file(in_processes.launched.log)))
+    for name in ("ours", "begun later in the same process"):
+        tell_run_id(name)
+    ours = run(book, "ours", in_processes.phase.attempt)
+    ours.start()
+    book.phases.begin(KEY, "auto", ours.identity)
+
+    assert [in_processes.look(), in_processes.look()] == [None, 1]
+    assert book.jobs.get(KEY).status is JobStatus.FAILED
 
 
 def due(book: JobLedger, lease_seconds: float) -> JobPhase:

@@ -100,6 +100,12 @@ def job_names(deployment: Running) -> list[str]:
         return [run.job_name for run in instance.get_runs()]
 
 
+def run_ids(deployment: Running) -> list[str]:
+    """Return the ids of the runs, the latest first."""
+    with DagsterInstance.from_config(deployment.environment["DAGSTER_HOME"]) as instance:
+        return [run.run_id for run in instance.get_runs()]
+
+
 Ran = tuple[Running, subprocess.CompletedProcess[str], Runs]
 
 
@@ -307,6 +313,8 @@ def test_what_goes_on_while_a_job_waits_is_done_without_a_daemon_and_where_it_is
 
     assert done.stdout.endswith("papers/default succeeded\n")
     assert job_names(deployment) == [*PHASES[:2], *PHASES[1:]]
+    told = [file.read_text() for file in (deployment.home / "launched").glob("*.run")]
+    assert sorted(told) == sorted(run_ids(deployment)[:2])
 
 
 def test_a_job_whose_run_was_killed_together_with_the_command_is_run_again_by_the_next(
