@@ -67,7 +67,7 @@ def test_its_other_files_wait_too_and_other_hosts_do_not(server: FileServer, tmp
 def test_a_server_that_asks_to_wait_too_long_is_left_for_later(server: FileServer, tmp_path: Path) -> None:
     urls = [server.serve(f"/{number}", status(429, Retry_After="3600")) for number in range(3)]
 
-    with pytest.raises(DownloadsDeferredError, match="3 of 3 files are left"):
+    with pytest.raises(DownloadsDeferredError, match="of 3 files 3 are left"):
         run(tmp_path, records_of(urls), max_per_host=1)
 
     assert len(server.requests) == 1
@@ -161,7 +161,7 @@ def test_what_the_budget_does_not_reach_is_left_for_later(server: FileServer, tm
     urls = [server.serve("/quick", whole(pdf()))]
     urls += [server.serve(f"/{number}", stalled(pdf(), 100)) for number in range(4)]
 
-    with pytest.raises(DownloadsDeferredError, match="4 of 5 files are left"):
+    with pytest.raises(DownloadsDeferredError, match="of 5 files 4 are left"):
         run(tmp_path, records_of(urls), job, max_connections=2, budget_seconds=0.3)
 
     attempts = [job.records[f"doc:{number}"].attempts for number in range(5)]
@@ -175,7 +175,7 @@ def test_a_host_that_fails_is_left_alone_and_others_are_not(server: FileServer, 
     good = [server.serve(f"/{number}", whole(pdf(number)), host="127.0.0.2") for number in range(5)]
     ctx = context(tmp_path, calls=ExternalCalls(failure_threshold=3, recovery_timeout=60))
 
-    with pytest.raises(DownloadsDeferredError, match="20 of 25 files are left"):
+    with pytest.raises(DownloadsDeferredError, match="of 25 files 20 are left"):
         stage(max_per_host=1, max_attempts=9).execute(ctx, payloads=records_of([*bad, *good]))
 
     assert sum(server.count(f"/bad{number}") for number in range(20)) == 3
