@@ -26,6 +26,7 @@ _AUTHORS = (
     "protocolSection.sponsorCollaboratorsModule.responsibleParty.investigatorFullName",
     "protocolSection.sponsorCollaboratorsModule.leadSponsor.name",
 )
+_ABBREVIATIONS = ("NA", "SAP", "ICF", "CSR")
 _GROUP_DESCRIPTIONS = (".groups.description", ".eventGroups.description")
 _LEFT_OUT = (
     *((path, "") for path in _AUTHORS),
@@ -170,7 +171,9 @@ def text_of(value: Any) -> str:
 
 
 def words(value: Any) -> str:
-    """Turn a code such as `DIETARY_SUPPLEMENT` or `PHASE2` into words."""
+    """Turn a code such as `DIETARY_SUPPLEMENT` or `PHASE2` into words; an abbreviation stays one."""
+    if value in _ABBREVIATIONS:
+        return str(value)
     spaced = text_of(value).replace("_", " ").lower()
     return re.sub(r"phase(\d)", r"phase \1", spaced)
 

@@ -102,8 +102,8 @@ def _write_adverse_events(builder: DocumentText, study: StudyRecord, described: 
         [label, *(_share(group, f"{kind}NumAffected", f"{kind}NumAtRisk") for group in listed)]
         for label, kind in (("Deaths", "deaths"), ("Serious", "serious"), ("Other", "other"))
     ]
-    if listed:
-        builder.table([groups.header("Participants affected"), *rows])
+    if counted := [row for row in rows if any(row[1:])]:
+        builder.table([groups.header("Participants affected"), *counted])
     for title, key in (("Serious adverse events", "seriousEvents"), ("Other adverse events", "otherEvents")):
         events = study.records(f"{module}.{key}")
         builder.section(title, 3, in_source=False)

@@ -89,6 +89,24 @@ def test_what_the_record_cites_is_its_references() -> None:
     assert parse(RECORD).references == (Reference(identifiers={"DOI": "10.9/cited"}),)
 
 
+def test_identifiers_of_what_is_cited_count_as_kept() -> None:
+    kept = parse(RECORD).text_kept
+
+    assert kept is not None
+    cut = RECORD.replace('<ArticleId IdType="doi">10.9/cited</ArticleId>', "")
+    without = parse(cut).text_kept
+    assert without is not None
+    assert kept.left_out == without.left_out
+    assert kept.kept - without.kept == 4  # a word, or one digit of a number
+
+
+def test_statements_of_interests_and_notes_are_text() -> None:
+    said = "<CoiStatement>None declared.</CoiStatement><GeneralNote Owner='NLM'>A note.</GeneralNote>"
+    document = parse(RECORD.replace("</MedlineCitation>", f"{said}</MedlineCitation>"))
+
+    assert document.text.endswith("Conflict of interest\n\nNone declared.\n\nNotes\n\nA note.")
+
+
 def test_all_of_a_record_is_in_the_document_or_left_out_for_a_reason(shared_data: Path) -> None:
     for source in records(shared_data):
         if b"<PMID" in source.content:

@@ -139,7 +139,7 @@ def test_results_are_tables_with_a_column_for_each_group() -> None:
     ]
     assert blocks(document, "Adverse events") == [
         (BlockKind.PARAGRAPH, "Frequency threshold: 5 %."),
-        (table, "Participants affected\tAspirin\tPlacebo\nDeaths\t0\t0\nSerious\t1/20\t1/20\nOther"),
+        (table, "Participants affected\tAspirin\tPlacebo\nDeaths\t0\t0\nSerious\t1/20\t1/20"),
     ]
     header, affected = "Term\tOrgan system\tNotes\tAspirin\tPlacebo", "1/20 (2 events)\t1/20 (2 events)"
     assert blocks(document, "Serious adverse events") == [

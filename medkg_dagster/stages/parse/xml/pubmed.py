@@ -38,7 +38,7 @@ _CONTAINERS = frozenset(
             "OtherAbstract",
         ),
         *("MeshHeadingList", "MeshHeading", "SupplMeshList", "ChemicalList", "Chemical", "ReferenceList"),
-        "Reference",
+        *("Reference", "ArticleIdList"),
     }
 )
 _KEPT = frozenset(
@@ -51,7 +51,7 @@ _KEPT = frozenset(
             "DescriptorName",
             "SupplMeshName",
         ),
-        *("NameOfSubstance", "Citation"),
+        *("NameOfSubstance", "Citation", "CoiStatement", "GeneralNote"),
     }
 )
 _REASONS = {"AuthorList": "authors and addresses", "QualifierName": "qualifiers of MeSH headings"}
@@ -82,6 +82,10 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
     if keywords:
         builder.section("Keywords", in_source=False)
         builder.block("; ".join(filter(None, keywords)))
+    for heading, tag in (("Conflict of interest", "CoiStatement"), ("Notes", "GeneralNote")):
+        builder.section(heading, in_source=False)
+        for statement in citation.iterfind(tag):
+            builder.block(inline_text(statement))
     metadata = Metadata(
         id=f"PMID:{pmid}",
         source="infores:pubmed",
@@ -103,6 +107,8 @@ def _reason(element: Element, tag: str) -> str:
     parent = element.getparent()
     if tag == "xref":
         return "citation and note marks"
+    if tag == "ArticleId" and element.get("IdType") in _ID_TYPES:
+        return ""
     if parent is None or str(parent.tag) not in _CONTAINERS or tag in _CONTAINERS or tag in _KEPT:
         return "placeholders" if tag == "ArticleTitle" and _NO_TITLE.fullmatch(inline_text(element)) else ""
     return _REASONS.get(tag, "metadata")
