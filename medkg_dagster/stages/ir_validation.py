@@ -47,6 +47,11 @@ class IrValidationConfig(Config):
         ge=1,
         description="Reject documents whose text has fewer characters than this, white space not counted.",
     )
+    keep_records: bool = Field(
+        default=True,
+        description="Keep what has a title and no other text, however short it is, if it has an identifier, "
+        "or authors and a date.",
+    )
     max_garbled_share: float = Field(
         default=0.002,
         ge=0,
@@ -96,7 +101,9 @@ class IrValidationStage:
         for problem in _offset_problems(document):
             raise UnreadableDocumentError(f"{document.id}: {problem}; parse it again")
         characters = len("".join(document.text.split()))
-        if characters < self._config.min_characters:
+        if characters < self._config.min_characters and not (
+            self._config.keep_records and _is_record(document)
+        ):
             raise RejectedDocumentError(
                 f"{document.id}: empty: {counted(characters, 'character')} of text, at least "
                 f"{self._config.min_characters} are needed (min_characters)"
@@ -111,6 +118,12 @@ class IrValidationStage:
             raise RejectedDocumentError(
                 f"{document.id}: retracted: it is a {document.retracted}", DocumentStatus.RETRACTED
             )
+
+
+def _is_record(document: Document) -> bool:
+    """Whether a document is the title of an article that it names: by an identifier, or authors and date."""
+    is_named = bool(document.identifiers or (document.authors and document.date))
+    return is_named and document.text.strip() == document.title.strip() != ""
 
 
 def _offset_problems(document: Document) -> Iterator[str]:

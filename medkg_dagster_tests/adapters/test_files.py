@@ -152,6 +152,7 @@ def test_format_is_recognised_by_content_whatever_the_extension(
         ("a.txt", b"{\\rtf1\\ansi Hello", "UnreadableDocumentError", "a rich text file (RTF)"),
         ("a.txt", b"%!PS-Adobe-3.0\n", "UnreadableDocumentError", "a PostScript file"),
         ("a.txt", b"Subject: x\nFrom: a\nMIME-Version: 1.0\n\nHi", "UnreadableDocumentError", "an e-mail"),
+        ("a.txt", b"From: a@b.org\nTo: c\nSubject: x\n\nHi", "UnreadableDocumentError", "an e-mail"),
         ("a.py", b"print('metformin treats diabetes')", "UnreadableDocumentError", "source code"),
         ("a", b"#!/bin/sh\necho x", "UnreadableDocumentError", "source code"),
         (

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,27 @@ def test_a_document_without_enough_text_is_empty(text: str) -> None:
 
 def test_the_least_number_of_characters_is_configurable() -> None:
     check(document("Short."), min_characters=6)
+
+
+@pytest.mark.parametrize(
+    ("named", "kept"),
+    [
+        ({"identifiers": {"PMID": "1"}}, True),
+        ({"authors": ("Ann Bee",), "date": "2020"}, True),
+        ({"authors": ("Ann Bee",)}, False),
+        ({}, False),
+    ],
+)
+def test_a_title_alone_is_kept_as_the_record_of_an_article_that_is_named(
+    named: dict[str, object], kept: bool
+) -> None:
+    record = document("Reply.", title="Reply.", content_hash=hash_content("Reply.", "Reply."))
+    record = record.model_copy(update=named)
+
+    with nullcontext() if kept else pytest.raises(RejectedDocumentError, match="empty"):
+        check(record)
+    with pytest.raises(RejectedDocumentError, match="empty"):
+        check(record, keep_records=False)
 
 
 @pytest.mark.parametrize(

@@ -115,14 +115,15 @@ def _is_checksums(lines: Sequence[str]) -> bool:
 
 
 def _is_mail(lines: Sequence[str]) -> bool:
-    found: set[str] = set()
+    found: dict[str, str] = {}
     for line in lines:
         header = _MAIL_HEADER.match(line)
         if header:
-            found.add(header[1].lower())
+            found.setdefault(header[1].lower(), line)
         elif not line[:1].isspace():
             break
-    return len(found & _MAIL_HEADERS) >= 3 and bool(found & _OF_MAIL_ALONE)
+    is_sent = not _OF_MAIL_ALONE.isdisjoint(found) or "@" in found.get("from", "")
+    return is_sent and len(_MAIL_HEADERS.intersection(found)) >= 3
 
 
 def _is_code(lines: Sequence[str]) -> bool:
