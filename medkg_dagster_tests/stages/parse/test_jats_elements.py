@@ -159,3 +159,13 @@ def test_a_table_that_is_there_in_two_models_is_read_once() -> None:
     document = parse_one(article_with(BODY, wrap), PayloadFormat.JATS_XML)
 
     assert document.text.count("Quixotic") == 1
+
+
+def test_a_mark_that_does_not_say_what_it_stands_for_is_counted_as_one() -> None:
+    cited = '<p>Common<xref rid="b1"><sup>7</sup></xref> in <xref rid="t1">Table 1</xref>.</p>'
+    document = parse_one(article_with(BODY, cited), PayloadFormat.JATS_XML)
+
+    assert document.text_kept is not None
+    assert "Common in Table 1." in document.text
+    assert document.text_kept.left_out["citation and note marks"] == 1
+    assert UNEXPLAINED not in document.text_kept.left_out

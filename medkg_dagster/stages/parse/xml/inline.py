@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from medkg_dagster.stages.parse.raised import NUMBERED
-from medkg_dagster.stages.parse.xml import Element, child_nodes
+from medkg_dagster.stages.parse.xml import Element, child_nodes, plain_text
 from medkg_dagster.stages.parse.xml.alternatives import FORMULA_FORMS, choose
 from medkg_dagster.stages.parse.xml.elements import FORMULAS, INSIDE_WORDS, LEFT_OUT
 from medkg_dagster.stages.parse.xml.formulas import formula_text
@@ -230,6 +230,13 @@ def opens_a_block(element: Element) -> bool:
             return True
         element = parent
     return False
+
+
+def is_mark(element: Element) -> bool:
+    """Return whether a cross reference stands for a reference or a note."""
+    kind, text = element.get("ref-type"), plain_text(element).strip()
+    is_word = bool(_WORD.search(text)) and element.find("sup") is None
+    return kind in MARKS or (kind is None and not is_word and _is_mark(element, text))
 
 
 def _is_mark(element: Element, text: str) -> bool:

@@ -18,7 +18,7 @@ from medkg_dagster.stages.parse.text_kept import with_text_kept, xml_texts
 from medkg_dagster.stages.parse.xml import Element, child_nodes, parse_xml
 from medkg_dagster.stages.parse.xml.alternatives import ALTERNATIVES, choose, other_forms
 from medkg_dagster.stages.parse.xml.elements import FORMULAS, LEFT_OUT
-from medkg_dagster.stages.parse.xml.inline import MARKS, InlineText, inline_text
+from medkg_dagster.stages.parse.xml.inline import InlineText, inline_text, is_mark
 from medkg_dagster.stages.parse.xml.jats_front import read_metadata, read_title
 from medkg_dagster.stages.parse.xml.jats_references import read_references
 from medkg_dagster.stages.parse.xml.marks import mark_raised_numbers
@@ -119,7 +119,7 @@ def _reason(element: Element, tag: str, tables: frozenset[str], others: Set[Elem
     reasons = {
         "metadata": tag == "custom-meta" and not _is_statement(element),
         "numbering": tag == "label" and _NUMBERING.fullmatch(inline_text(element)),
-        "citation and note marks": tag == "xref" and element.get("ref-type") in MARKS,
+        "citation and note marks": tag == "xref" and is_mark(element),
         "headings of references": tag in _LEADS and _is_of_references(parent),
         "tables (include_tables)": tag in tables,
         LEFT_OUT.get(tag, ""): tag in LEFT_OUT and tag != "ref-list",
