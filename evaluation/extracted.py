@@ -94,10 +94,14 @@ class Extractor:
         """Return the CURIE by which corpora name a concept of a kind: a gene's is not that of its protein."""
         return self.identifier(curie, schemes_of(kind))
 
-    def identifier(self, curie: str, schemes: Sequence[str]) -> str:
-        """Return the CURIE of a concept in the first scheme that has one; itself where none has."""
+    def same_in_scheme(self, curie: str, schemes: Sequence[str]) -> str:
+        """Return the CURIE of the very same concept in the first scheme with one; else itself."""
         known = self.identifiers(curie)
         return next((one for scheme in schemes for one in known if one.startswith(f"{scheme}:")), curie)
+
+    def identifier(self, curie: str, schemes: Sequence[str]) -> str:
+        """Return the CURIE of a concept, or of one close to it, in the first scheme with one; else itself."""
+        return self._artefact.in_scheme(curie, schemes) or curie
 
 
 def schemes_of(kind: str) -> tuple[str, ...]:

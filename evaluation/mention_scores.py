@@ -60,7 +60,7 @@ def measure_concepts(
     schemes = schemes_of(kind)
     for found in extractor.find(articles):
         gold = {
-            concept
+            extractor.same_in_scheme(concept, schemes)
             for one in found.article.mentions
             if one.kind == kind
             for concept in one.concepts
@@ -70,7 +70,7 @@ def measure_concepts(
         ours = {extractor.identifier(one.curie, schemes) for one in entities}
         spurious, missed = score.add(gold, ours)
         score.cases += _spurious_concepts(found, entities, spurious, extractor, schemes)
-        score.cases += _missed_concepts(found, entities, missed)
+        score.cases += _missed_concepts(found, entities, missed, extractor, schemes)
     return score
 
 
@@ -133,9 +133,19 @@ def _spurious_concepts(
         yield Case(found.article.pmid, "spurious", cause, f"{identifier} {surfaces}", gold_there)
 
 
-def _missed_concepts(found: Found, entities: Sequence[Entity], missed: set[str]) -> Iterator[Case]:
+def _missed_concepts(
+    found: Found,
+    entities: Sequence[Entity],
+    missed: set[str],
+    extractor: Extractor,
+    schemes: Sequence[str],
+) -> Iterator[Case]:
     for concept in sorted(missed):
-        named = [one for one in found.article.mentions if concept in one.concepts]
+        named = [
+            one
+            for one in found.article.mentions
+            if concept in {extractor.same_in_scheme(each, schemes) for each in one.concepts}
+        ]
         there = [one for one in entities for gold in named if _is_same_place(one, gold)]
         cause = "another concept" if there else "no mention of it found"
         surfaces = " | ".join(sorted({found.article.text[one.start : one.end] for one in named}))

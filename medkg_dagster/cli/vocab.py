@@ -166,6 +166,7 @@ def _print(thing: Thing, descendants: int) -> None:
         ("also", thing.equivalents),
         ("names", thing.synonyms),
         ("kind of", thing.parents),
+        ("nearly the same", thing.close),
         ("does", thing.roles),
         ("MeSH tree", thing.tree_numbers),
         ("from", thing.sources),

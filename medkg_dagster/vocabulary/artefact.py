@@ -32,7 +32,8 @@ from pydantic_core import from_json, to_json
 
 from medkg_dagster.errors import VocabularyError
 from medkg_dagster.vocabulary.categories import DISEASES, GENE
-from medkg_dagster.vocabulary.derived_names import adjective, of_organs
+from medkg_dagster.vocabulary.concepts import prefix_of
+from medkg_dagster.vocabulary.derived_names import adjective, is_initials, of_organs, other_noun
 from medkg_dagster.vocabulary.names import acronyms, american, fold, forms, variants
 from medkg_dagster.vocabulary.symbols import key_of
 from medkg_dagster.vocabulary.unify import Collision, Thing
@@ -40,9 +41,10 @@ from medkg_dagster.vocabulary.unify import Collision, Thing
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_FORMAT = 2
-_PARENTS = [field.name for field in fields(Thing)].index("parents")
+_FORMAT = 3
+_PARENTS, _CLOSE = ([field.name for field in fields(Thing)].index(name) for name in ("parents", "close"))
 _ABBREVIATION = 3
+_INITIALS = 6
 _SYMBOL = "\x01"
 """Stands before the key of a gene's name, and in no text before a name."""
 
@@ -51,6 +53,9 @@ _LONGEST = 120
 
 _MOST_REMEMBERED = 1 << 15
 """So many names are kept with what they mean."""
+
+_MOST_STEPS = 3
+"""So far up is looked for a kind of disease that another scheme knows."""
 
 _PROCESSES = "C23.550"
 """The branch of MeSH for pathologic processes."""
@@ -167,14 +172,13 @@ def _written(things: Sequence[Thing]) -> Iterator[tuple[str, int, int, int]]:
         is_disease = thing.category in DISEASES
         # The adjectives of processes ("metastatic", "necrotic") say how something is, not what ails somebody.
         has_adjective = is_disease and not any(one.startswith(_PROCESSES) for one in thing.tree_numbers)
-        if is_disease and any(map(_is_heading, (thing.curie, *thing.equivalents))):
-            for name in (thing.name, *thing.synonyms):
-                for derived in ailing.get(fold(name), ()):
-                    yield derived, _DERIVED, number, 0
+        is_known = any(map(_is_heading, (thing.curie, *thing.equivalents)))
+        if is_disease and is_known:
+            yield from ((derived, _DERIVED, number, 0) for derived in _derived(thing, ailing))
         # What MeSH has a heading for, under which articles are found, is what its names mean in articles.
-        obscurity = 0 if any(map(_is_heading, (thing.curie, *thing.equivalents))) else _OBSCURE
+        obscurity = 0 if is_known else _OBSCURE
         for which, name in enumerate((thing.name, *thing.synonyms)):
-            if len(name) > _LONGEST or "\x00" in name or (which and _is_lowered(name)):
+            if len(name) > _LONGEST or "\x00" in name or (which and _is_lowered(name, thing.name)):
                 continue
             if is_disease and _is_list(name, diseases):
                 continue
@@ -185,6 +189,14 @@ def _written(things: Sequence[Thing]) -> Iterator[tuple[str, int, int, int]]:
                     yield american(fold(variant)), obscurity + 2 * (which > 0) + (rank > 0), number, which
             if thing.category == GENE and (key := key_of(name)):
                 yield _SYMBOL + key, 2 * (which > 0), number, which
+
+
+def _derived(thing: Thing, ailing: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Yield what else a heading for a disease is called, by grammar."""
+    for name in map(fold, _names(thing)):
+        yield from ailing.get(name, ())
+        if noun := other_noun(forms(name)[-1]):
+            yield from (american(variant) for variant in variants(noun))
 
 
 def _names(thing: Thing) -> tuple[str, ...]:
@@ -201,9 +213,11 @@ def _is_heading(curie: str) -> bool:
     return curie.startswith("MESH:D")
 
 
-def _is_lowered(synonym: str) -> bool:
+def _is_lowered(synonym: str, name: str) -> bool:
     """Say whether a synonym is an abbreviation in lower case, as MONDO has them: any word would be one."""
-    return len(synonym) <= _ABBREVIATION and synonym.isalpha() and synonym.islower()
+    if len(synonym) > _INITIALS or not (synonym.isalpha() and synonym.islower()):
+        return False
+    return len(synonym) <= _ABBREVIATION or is_initials(synonym, name)
 
 
 def _curies(things: Sequence[Thing]) -> dict[str, int]:
@@ -220,7 +234,8 @@ def _line(thing: Thing, numbers: Mapping[str, int], children: Sequence[int]) -> 
     """Return what stands in the line of a thing: its children, then the fields of `Thing` in order."""
     parents = [numbers[parent] for parent in thing.parents]
     before = [children, thing.curie, thing.name, thing.category, thing.synonyms, thing.equivalents, parents]
-    return [*before, thing.tree_numbers, thing.roles, thing.former, thing.sources]
+    close = [numbers[one] for one in thing.close]
+    return [*before, thing.tree_numbers, thing.roles, thing.former, close, thing.sources]
 
 
 def _array(values: NDArray[Any]) -> bytes:
@@ -337,10 +352,37 @@ class VocabularyArtefact:
         """Return a thing."""
         if number not in self._known:
             _, *values = self._line(number)
-            values[_PARENTS] = [self._line(parent)[1] for parent in values[_PARENTS]]
+            for place in (_PARENTS, _CLOSE):
+                values[place] = [self._line(one)[1] for one in values[place]]
             told: list[Any] = [value if isinstance(value, str) else tuple(value) for value in values]
             self._known[number] = Thing(*told)
         return self._known[number]
+
+    def in_scheme(self, curie: str, schemes: Sequence[str]) -> str | None:
+        """Return by which CURIE of some scheme a concept is known there, or what comes next to it.
+
+        That is its own; else one of what is nearly the same (`Thing.close`); else, of a disease, that of the
+        nearest kind of disease that it is one of.
+
+        Args:
+            curie: The concept, by any of its CURIEs.
+            schemes: Prefixes such as `MESH`, the preferred one first.
+        """
+        number = self.number_of(curie)
+        level = [] if number is None else [self.thing(number)]
+        for _ in range(_MOST_STEPS):
+            close = [self.of(one) for thing in level for one in thing.close]
+            for thing in (*level, *close, *(self.of(one) for near in close for one in near.close)):
+                own = (thing.curie, *thing.equivalents)
+                for scheme in schemes:
+                    if found := next((one for one in own if prefix_of(one) == scheme), None):
+                        return found
+            level = [self.of(one) for thing in level if thing.category in DISEASES for one in thing.parents]
+        return None
+
+    def of(self, curie: str) -> Thing:
+        """Return the thing that a CURIE of the vocabulary is."""
+        return self.thing(self._things[self._curies[curie]])
 
     def descendants(self, number: int) -> frozenset[int]:
         """Return the numbers of all things that are of the kind of a thing, itself included."""

@@ -49,6 +49,7 @@ class Concept:
         tree_numbers: Its places in the tree of MeSH.
         roles: CURIEs of what it does or is used for.
         former: CURIEs that it had before.
+        close: CURIEs of what is nearly the same, as the salt of an acid is.
     """
 
     curie: str
@@ -60,6 +61,7 @@ class Concept:
     tree_numbers: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     former: tuple[str, ...] = ()
+    close: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -29,6 +29,8 @@ _ENDINGS = (
     (re.compile(r"(?<=meg)aly$"), "alic"),
     (re.compile(r"(?<=path|roph)y$"), "ic"),
 )
+_DISEASE = re.compile(r"\b(disease|disorder)(s?)$")
+_WORD = re.compile(r"\w+")
 _LEAST = 6
 """Shorter names are not turned into adjectives: too many of them would be other words."""
 
@@ -56,6 +58,10 @@ _AILING = (
     "disturbances",
     "deterioration",
     "insufficiency",
+    "defect",
+    "defects",
+    "deficit",
+    "deficits",
 )
 
 # Headings of MeSH for what ails an organ, with the words for the organ and its stems in compounds.
@@ -76,14 +82,14 @@ _ORGANS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
     "neurotoxicity syndromes": (("neurological", "neurologic", "neuronal", "nerve"), ("neuro",)),
     "nervous system diseases": (("neurological", "neurologic", "cns", "nervous system"), ()),
     "peripheral nervous system diseases": (("nerve", "peripheral nerve", "axonal"), ()),
-    "spinal cord diseases": (("spinal cord", "cord"), ("myelo",)),
+    "spinal cord diseases": (("spinal cord", "cord"), ()),
     "retinal diseases": (("retinal",), ()),
     "eye diseases": (("ocular", "eye", "ophthalmic", "orbital"), ()),
     "vision disorders": (("visual",), ()),
     "hearing disorders": (("hearing",), ()),
     "skin diseases": (("cutaneous", "skin", "dermatological"), ("dermato", "dermo")),
     "muscular diseases": (("muscular", "muscle"), ("myo",)),
-    "bone marrow diseases": (("bone marrow", "marrow"), ()),
+    "bone marrow diseases": (("bone marrow", "marrow"), ("myelo",)),
     "hematologic diseases": (("hematologic", "hematological", "blood"), ("hemato",)),
     "immune system diseases": (("immunological", "immune"), ("immuno",)),
     "urinary bladder diseases": (("bladder",), ("uro",)),
@@ -100,7 +106,13 @@ _ORGANS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
     "mental disorders": (("psychiatric", "mental", "psychological"), ()),
     "mitochondrial diseases": (("mitochondrial",), ()),
     "movement disorders": (("movement", "motor"), ()),
+    "genetic diseases, inborn": (
+        ("genetic", "inherited", "hereditary", "recessive", "autosomal recessive", "autosomal dominant"),
+        (),
+    ),
+    "genetic diseases, x-linked": (("x-linked", "x-linked recessive", "x-linked dominant"), ()),
 }
+_LESS = ("suppression", "depression")
 _PLAIN_TOXICITY = "drug-related side effects and adverse reactions"
 
 
@@ -120,8 +132,30 @@ def of_organs() -> Mapping[str, tuple[str, ...]]:
     """Return by a heading's folded name what else says that the organ ails."""
     found = {heading: tuple(_of_organ(words, stems)) for heading, (words, stems) in _ORGANS.items()}
     found[_PLAIN_TOXICITY] = ("toxicity", "toxicities")
+    found["bone marrow diseases"] += tuple(
+        f"{marrow}{less}" for marrow in ("bone marrow ", "marrow ", "myelo") for less in _LESS
+    )
     found["drug overdose"] = ("overdose", "overdoses", "overdosage")
     return found
+
+
+def other_noun(name: str) -> str | None:
+    """Return the name of a disease with "disorder" for "disease", or the other way round; else None."""
+    if (found := _DISEASE.search(name)) is None:
+        return None
+    return f"{name[: found.start()]}{'disorder' if found[1] == 'disease' else 'disease'}{found[2]}"
+
+
+def is_initials(short: str, name: str) -> bool:
+    """Say whether a word is made of how words of a name begin, in order, the first one among them."""
+    reached: dict[int, int] = {}
+    for number, word in enumerate(_WORD.findall(name.lower())):
+        for length, used in [*reached.items()] if number else [(0, 0)]:
+            for end in range(1, len(word) + 1):
+                if not short.startswith(word[:end], length):
+                    break
+                reached[length + end] = max(used + 1, reached.get(length + end, 0))
+    return reached.get(len(short), 0) > 1
 
 
 def _of_organ(words: Sequence[str], stems: Sequence[str]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 _TOKEN = re.compile(r"[^\s\-/]+")
 _ACRONYM = re.compile(r".+[A-ZΑ-Ω]|[A-ZΑ-Ω].*\d")
+_CODE = re.compile(r"[A-Z][ -]\d+[A-Za-z]?")
 _PLURAL_STEM = 4
 
 # Where British medical spelling becomes American by rule: haemorrhage, anaesthesia, oedema, tumour, sulphate.
@@ -59,6 +60,8 @@ def forms(name: str) -> tuple[str, ...]:
 def acronyms(name: str) -> tuple[tuple[int, str], ...]:
     """Return the words with a capital or digit inside, each with its place in the name."""
     written = same_case(name)
+    if _CODE.fullmatch(written):
+        return ((0, written),)
     return tuple(
         (match.start(), match.group()) for match in _TOKEN.finditer(written) if _ACRONYM.match(match.group())
     )

@@ -27,9 +27,13 @@ from dataclasses import dataclass, replace
 from medkg_dagster.vocabulary.categories import categories_by_place
 from medkg_dagster.vocabulary.concepts import Concept, Equivalence, prefix_of
 from medkg_dagster.vocabulary.names import comparable, fold
+from medkg_dagster.vocabulary.salts import without_salt
 
 PREFERENCE = ("MONDO", "HP", "DOID", "CHEBI", "HGNC", "NCBIGene", "MESH", "DRUGBANK")
 """Prefixes, the preferred one first; the others follow in the order of the alphabet."""
+
+ELSEWHERE = frozenset({"EFO", "NCIT", "OMIM", "ORPHANET", "UMLS"})
+"""Prefixes of schemes that are equivalents also where no source describes them."""
 
 _KINDS = {
     "biolink:Disease": "disease",
@@ -43,6 +47,7 @@ _KINDS = {
 }
 _KIND_OF_ALL = "biolink:NamedThing"
 
+_TWICE = "it would be "
 _UNSURE = "they have no word in common, and only one refers to the other"
 _REFERENCED, _MAPPED, _CURATED = range(3)
 """How surely two concepts are the same: one refers to the other, a mapping says so, a person or both do."""
@@ -60,11 +65,14 @@ class Thing:
         category: Its Biolink category there.
         synonyms: All other names, those that more of the concepts have first, then in the order of the
             concepts' prefixes.
-        equivalents: The CURIEs of the other concepts.
+        equivalents: The CURIEs of the other concepts, and of what no source describes but theirs refer to as
+            the same, one for one (OMIM, UMLS).
         parents: Preferred CURIEs of what it is a kind of.
         tree_numbers: Its places in the tree of MeSH.
         roles: Preferred CURIEs of what it does or is used for.
         former: CURIEs that its concepts had before.
+        close: Preferred CURIEs of what is nearly the same: what a source or a mapping calls the same and was
+            not joined, the acid or base of a chemical, and what it is a salt of.
         sources: Names of the sources that know it.
     """
 
@@ -77,6 +85,7 @@ class Thing:
     tree_numbers: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     former: tuple[str, ...] = ()
+    close: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
 
 
@@ -124,8 +133,56 @@ def unify(
         for curie in group:
             for former in concepts[curie].former:
                 preferred.setdefault(former, group[0])
-    things = [_thing([concepts[one] for one in group], preferred, known_by) for group in members]
+    close = _close(concepts, collisions)
+    elsewhere = _elsewhere(concepts, members, preferred)
+    things = [
+        _thing([concepts[one] for one in group], preferred, known_by, close, elsewhere[group[0]])
+        for group in members
+    ]
     return sorted(things, key=lambda thing: thing.curie), sorted(set(collisions))
+
+
+def _close(concepts: Mapping[str, Concept], collisions: Iterable[Collision]) -> Mapping[str, list[str]]:
+    """Return by CURIE what it is nearly the same as.
+
+    A salt that is named after what it is one of, as in `bupropion hydrochloride`, is close to that.
+    """
+    found: dict[str, list[str]] = defaultdict(list)
+    for each in collisions:
+        if each.reason.startswith(_TWICE):
+            found[each.one].append(each.other)
+            found[each.other].append(each.one)
+    chemicals: dict[str, list[str]] = defaultdict(list)
+    for curie, concept in concepts.items():
+        if _kind(concept) == "chemical":
+            chemicals[fold(concept.name)].append(curie)
+        for other in concept.close:
+            found[curie].append(other)
+    for name, salts in chemicals.items():
+        for base in chemicals.get(without_salt(name) or "", ()):
+            for salt in salts:
+                found[salt].append(base)
+                found[base].append(salt)
+    return found
+
+
+def _elsewhere(
+    concepts: Mapping[str, Concept], members: Iterable[Sequence[str]], preferred: Mapping[str, str]
+) -> Mapping[str, list[str]]:
+    """Return by preferred CURIE what else a thing is, in schemes that are no source, one for one."""
+    referred: dict[str, set[str]] = defaultdict(set)
+    of_scheme: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for group in members:
+        for curie in group:
+            for other in concepts[curie].same_as:
+                if other not in preferred and prefix_of(other) in ELSEWHERE:
+                    referred[other].add(group[0])
+                    of_scheme[group[0], prefix_of(other)].add(other)
+    found: dict[str, list[str]] = defaultdict(list)
+    for (thing, _), others in sorted(of_scheme.items()):
+        if len(others) == 1 and len(referred[other := next(iter(others))]) == 1:
+            found[thing].append(other)
+    return found
 
 
 def _gathered(
@@ -168,6 +225,7 @@ def _both(known: Concept, item: Concept) -> Concept:
         tree_numbers=joined(known.tree_numbers, item.tree_numbers),
         roles=joined(known.roles, item.roles),
         former=joined(known.former, item.former),
+        close=joined(known.close, item.close),
     )
 
 
@@ -256,7 +314,7 @@ class _Classes:
         mine, theirs = self._prefixes(here), self._prefixes(there)
         if shared := sorted(mine.keys() & theirs.keys()):
             prefix = shared[0]
-            return f"it would be {mine[prefix]} as well as {theirs[prefix]}"
+            return f"{_TWICE}{mine[prefix]} as well as {theirs[prefix]}"
         kinds = {_kind(self._concepts[curie]) for curie in (*mine.values(), *theirs.values())} - {
             _KIND_OF_ALL
         }
@@ -295,7 +353,11 @@ def preference(curie: str) -> tuple[int, str, str]:
 
 
 def _thing(
-    group: Sequence[Concept], preferred: Mapping[str, str], known_by: Mapping[str, Sequence[str]]
+    group: Sequence[Concept],
+    preferred: Mapping[str, str],
+    known_by: Mapping[str, Sequence[str]],
+    close: Mapping[str, Sequence[str]],
+    elsewhere: Sequence[str],
 ) -> Thing:
     first = group[0]
     said = Counter(folded for concept in group for folded in dict.fromkeys(map(fold, concept.names)))
@@ -311,10 +373,11 @@ def _thing(
     return Thing(
         *(first.curie, first.name, categories[0] if categories else _KIND_OF_ALL),
         synonyms=tuple(sorted(names, key=lambda name: -said[fold(name)])),
-        equivalents=tuple(concept.curie for concept in group[1:]),
+        equivalents=(*(concept.curie for concept in group[1:]), *elsewhere),
         parents=of_all(curie for concept in group for curie in concept.parents),
         tree_numbers=tuple(dict.fromkeys(number for one in group for number in one.tree_numbers)),
         roles=of_all(curie for concept in group for curie in concept.roles),
         former=tuple(dict.fromkeys(old for concept in group for old in concept.former)),
+        close=of_all(curie for concept in group for curie in close.get(concept.curie, ())),
         sources=tuple(sorted({name for concept in group for name in known_by[concept.curie]})),
     )

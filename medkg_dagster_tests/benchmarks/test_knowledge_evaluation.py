@@ -24,12 +24,12 @@ from medkg_dagster.vocabulary.open_tables import open_source
 
 EVERY = 8
 TODAY = {
-    "BC5CDR mentions, strict": 83.83,
-    "BC5CDR chemical ids per document": 81.28,
-    "BC5CDR disease ids per document": 76.7,
+    "BC5CDR mentions, strict": 84.03,
+    "BC5CDR chemical ids per document": 82.14,
+    "BC5CDR disease ids per document": 76.77,
     "BioRED genes per document": 92.0,
-    "BC5CDR chemical-induced disease, end to end": 53.2,
-    "BioRED pairs, end to end": 15.2,
+    "BC5CDR chemical-induced disease, end to end": 52.63,
+    "BioRED pairs, end to end": 16.56,
 }
 """What the figures of the sample come to; raise what gets better."""
 

@@ -29,7 +29,11 @@ TABLES = {
     "doid.json": [{"id": "DOID:1", "name": "bone ache", "xrefs": [{"namespace": "MESH", "id": "D000001"}]}],
     "hp.json": [{"id": "HP:1", "name": "Aching bones", "xrefs": [{"namespace": "MSH", "id": "D000001"}]}],
     "chebi.json": [
-        {"id": "CHEBI:1", "name": "mildium", "relations": {"has_role": ["CHEBI:2"]}},
+        {
+            "id": "CHEBI:1",
+            "name": "mildium",
+            "relations": {"has_role": ["CHEBI:2"], "is_conjugate_base_of": ["CHEBI:3"]},
+        },
         {"id": "CHEBI:2", "name": "soother"},
     ],
     "hgnc_entries.tsv": "HGNC ID\tApproved symbol\tApproved name\tStatus\tAlias symbols\t"

@@ -39,6 +39,7 @@ def test_every_table_is_read_and_what_is_no_gene_or_was_withdrawn_is_not(tmp_pat
     )
     assert found["HP:1"].same_as == ("MESH:D000001",)
     assert found["CHEBI:1"].roles == ("CHEBI:2",)
+    assert found["CHEBI:1"].close == ("CHEBI:3",)
     assert found["HGNC:1"] == Concept(
         "HGNC:1",
         "ACHE1",

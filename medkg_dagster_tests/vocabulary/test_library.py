@@ -175,6 +175,26 @@ def test_the_kinds_of_a_thing_are_found_through_circles_too(tmp_path: Path) -> N
         assert [found.thing(number) for number in range(4)] == things
 
 
+def test_a_concept_is_known_in_a_scheme_by_what_is_the_same_or_close_or_of_diseases_broader(
+    tmp_path: Path,
+) -> None:
+    disease, chemical = "biolink:Disease", "biolink:ChemicalEntity"
+    things = [
+        Thing("A:1", "grumps", disease, equivalents=("MESH:D1", "OMIM:1")),
+        Thing("A:2", "broad grumps", disease, close=("A:1",), equivalents=("OMIM:2",)),
+        Thing("A:3", "morning grumps", disease, parents=("A:2",)),
+        Thing("A:4", "monday morning grumps", disease, parents=("A:3",), equivalents=("OMIM:4",)),
+        Thing("A:5", "mildium", chemical, equivalents=("MESH:D5",)),
+        Thing("A:6", "mildium citrate", chemical, close=("A:5",)),
+        Thing("A:7", "heavy mildium", chemical, parents=("A:5",)),
+    ]
+    with VocabularyArtefact(write_artefact(tmp_path, things, [], {})) as found:
+        in_mesh = [found.in_scheme(thing.curie, ("MESH",)) for thing in things]
+        assert in_mesh == ["MESH:D1", "MESH:D1", "MESH:D1", "MESH:D1", "MESH:D5", "MESH:D5", None]
+        assert found.in_scheme("A:4", ("MESH", "OMIM")) == "OMIM:4"
+        assert found.in_scheme("A:9", ("MESH",)) is None
+
+
 def test_a_preferred_name_stands_before_a_synonym(tmp_path: Path) -> None:
     things = [
         Thing("X:1", "one", "biolink:Disease", ("shared",)),

@@ -54,6 +54,52 @@ def test_of_two_that_claim_one_the_surest_gets_it_and_the_other_is_listed() -> N
     assert curated == found
 
 
+def test_of_two_that_claim_one_the_other_is_close_to_it() -> None:
+    found = things(
+        Concept("MESH:D1", "Grumps", DISEASE),
+        Concept("MONDO:1", "broad grumps", DISEASE, same_as=("MESH:D1",)),
+        Concept("MONDO:2", "grumps", DISEASE, same_as=("MESH:D1",)),
+    )
+
+    assert {curie: thing.close for curie, thing in found.items()} == {
+        "MONDO:1": ("MONDO:2",),
+        "MONDO:2": ("MONDO:1",),
+    }
+
+
+def test_a_salt_and_an_ion_are_close_to_what_they_are_made_of() -> None:
+    found = things(
+        Concept("CHEBI:1", "mildium", CHEMICAL),
+        Concept("CHEBI:2", "Mildium hydrochloride", CHEMICAL),
+        Concept("CHEBI:3", "disodium mildate", CHEMICAL),
+        Concept("CHEBI:4", "mildate", CHEMICAL, close=("CHEBI:5", "CHEBI:9")),
+        Concept("CHEBI:5", "mildic acid", CHEMICAL),
+    )
+
+    assert {curie: thing.close for curie, thing in found.items()} == {
+        "CHEBI:1": ("CHEBI:2",),
+        "CHEBI:2": ("CHEBI:1",),
+        "CHEBI:3": ("CHEBI:4",),
+        "CHEBI:4": ("CHEBI:5", "CHEBI:3"),
+        "CHEBI:5": (),
+    }
+
+
+def test_what_no_source_describes_is_an_equivalent_where_references_to_it_are_one_for_one() -> None:
+    found = things(
+        Concept("MONDO:1", "grumps", DISEASE, same_as=("OMIM:1", "UMLS:1", "ICD10:1")),
+        Concept("DOID:1", "grumps", DISEASE, same_as=("OMIM:1", "UMLS:2")),
+        Concept("MONDO:2", "frets", DISEASE, same_as=("OMIM:2",)),
+        Concept("MONDO:3", "moods", DISEASE, same_as=("OMIM:2",)),
+    )
+
+    assert {curie: thing.equivalents for curie, thing in found.items()} == {
+        "MONDO:1": ("DOID:1", "OMIM:1"),
+        "MONDO:2": (),
+        "MONDO:3": (),
+    }
+
+
 def test_of_two_with_names_as_like_the_one_gets_it_that_a_person_curated() -> None:
     concepts = (
         Concept("MESH:D1", "Grumps", DISEASE),

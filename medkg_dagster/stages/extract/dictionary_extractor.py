@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from medkg_dagster.stage_api import (
@@ -16,10 +16,12 @@ from medkg_dagster.stage_api import (
     StageContext,
 )
 from medkg_dagster.stages.extract.claims import sentence_claims
+from medkg_dagster.stages.extract.composites import Part, parts
 from medkg_dagster.stages.extract.dictionary import DictionaryParameters
+from medkg_dagster.stages.extract.elements import with_elements
 from medkg_dagster.stages.extract.genes import GeneFinder, with_genes
 from medkg_dagster.stages.extract.installed import InstalledMatcher, InstalledVocabulary, installed
-from medkg_dagster.stages.extract.mentions import Matcher, Mention
+from medkg_dagster.stages.extract.mentions import Matcher
 from medkg_dagster.stages.extract.negation import Negation
 from medkg_dagster.stages.extract.pair_features import no_trees
 from medkg_dagster.stages.extract.pair_scorer import pair_claims, summary_passages
@@ -144,25 +146,28 @@ class DictionaryExtractor:
             join(text, with_genes(self._matcher.find(text), named))
             for text, named in zip(texts, genes, strict=True)
         ]
+        mentioned = with_elements(texts, mentioned, self._vocabulary)
         if self._parameters.abbreviations:
             mentioned = spell_out(texts, mentioned)
         for place, text, mentions in zip(sentences, texts, mentioned, strict=True):
             if not mentions:
                 continue
             negation = Negation(text)
-            found = list(self._entities(document, place, negation, mentions))
-            entities += found
+            found = list(self._entities(document, place, negation, parts(text, mentions, self._vocabulary)))
+            entities += (whole for _, whole in found)
             if is_stating(document, place):
-                said = sentence_claims(document, place, found, negation)
+                said = sentence_claims(document, place, [part for part, _ in found], negation)
                 claims += [claim for claim in said if self._parameters.negation or not claim.negated]
         return entities, claims
 
     def _entities(
-        self, document: Document, place: Sentence, negation: Negation, mentions: Sequence[Mention]
-    ) -> Iterator[Entity]:
-        for mention in mentions:
+        self, document: Document, place: Sentence, negation: Negation, parts: Iterable[Part]
+    ) -> Iterator[tuple[Entity, Entity]]:
+        """Yield of each mention the entity at what is its own, and at all of what it shares with others."""
+        for part in parts:
+            mention = part.mention
             start, end = place.start + mention.start, place.start + mention.end
-            yield Entity(
+            own = Entity(
                 document_id=document.id,
                 curie=mention.concept.curie,
                 name=mention.concept.name,
@@ -174,3 +179,7 @@ class DictionaryExtractor:
                 extractor=f"dictionary {self.version}",
                 negated=self._parameters.negation and negation.covers(mention.start, mention.end),
             )
+            start, end = place.start + part.start, place.start + part.end
+            is_all = (own.start, own.end) == (start, end)
+            whole = {"start": start, "end": end, "surface": document.text[start:end]}
+            yield own, own if is_all else own.model_copy(update=whole)

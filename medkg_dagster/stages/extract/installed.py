@@ -16,7 +16,7 @@ from medkg_dagster.stages.extract.genes import GeneFinder
 from medkg_dagster.stages.extract.mentions import Mention, is_bounded
 from medkg_dagster.stages.extract.specific import is_heading, is_named_by_itself
 from medkg_dagster.vocabulary.artefact import VocabularyArtefact
-from medkg_dagster.vocabulary.categories import DISEASES, GENE
+from medkg_dagster.vocabulary.categories import CHEMICALS, DISEASES, GENE
 from medkg_dagster.vocabulary.concepts import Concept
 from medkg_dagster.vocabulary.library import VocabularyLibrary
 from medkg_dagster.vocabulary.names import american, american_places, fold, same_case
@@ -39,8 +39,8 @@ _SHADOWLESS = frozenset({"biolink:ChemicalRole"})
 _MOST_KINDS = 150
 """What has more kinds and is no heading of MeSH, under which articles are sought, is a class of things."""
 
-_IS_VERB = re.compile(r"leads?(?: \w+ly)? to\b")
-"""What is no metal."""
+_IS_VERB = re.compile(r"leads?(?: \w+ly)? to\b|leads\b")
+"""What is no metal: that something leads to something, and what has a plural."""
 
 _BEGIN = re.compile(r"(?<!\w)[^\W_]")
 
@@ -180,15 +180,18 @@ class InstalledMatcher:
 
         Genes are found by `GeneFinder`.
         """
-        written_so = [
+        every = [
             meaning.thing
             for meaning in self._artefact.meanings(name)
-            if self._vocabulary.concept(meaning.thing).category != GENE
-            and all(spelled.startswith(written, start + place) for place, written in meaning.acronyms)
+            if all(spelled.startswith(written, start + place) for place, written in meaning.acronyms)
         ]
+        written_so = [one for one in every if self._vocabulary.concept(one).category != GENE]
         if not written_so:
             return None
         first = written_so[0]
+        if first != every[0] and self._vocabulary.concept(first).category in CHEMICALS:
+            # What a gene makes, which ChEBI has among its chemicals.
+            return None
         if len(written_so) > 1 and not self._vocabulary.is_specific(first):
             diseases = (one for one in written_so if self._vocabulary.concept(one).category in DISEASES)
             return next(filter(self._vocabulary.is_specific, diseases), first)

@@ -11,11 +11,17 @@ import re
 from medkg_dagster.vocabulary.unify import Thing
 
 _HEADINGS = ("C", "F03", "D")
-_BRANCH_OF_CHEMICALS = re.compile(r"D\d\d")
+_BRANCH_OF_CHEMICALS = re.compile(r"D\d\d(?:\.\d{3})?")
+"""A branch of the tree, and the classes that it begins with (salts, acids, antigens)."""
+
 _NOT_BY_ITSELF = (
     # Disease, and attributes such as acute, chronic and recurrence: they say something of a disease.
     "C23.550.288",
     "C23.550.291",
+    # Body weight: what is measured of everybody. And that a tumour comes to be, which none has yet.
+    "C23.888.144",
+    "C04.697.098",
+    "C23.550.727.098",
     # Nucleic acids: what is measured, and nothing that is given or affected.
     "D13.444",
     # Dosage forms, solutions and placebos: how something is given.

@@ -8,16 +8,9 @@ from collections.abc import Iterator, Sequence
 from medkg_dagster.stages.extract.mentions import Mention, ShortForms, find_definitions
 from medkg_dagster.vocabulary.categories import CHEMICALS, DISEASES
 from medkg_dagster.vocabulary.derived_names import adjective
+from medkg_dagster.vocabulary.salts import SALT
 
 _SHORT = re.compile(r"[A-Z]{2,4}s?")
-_SALT = re.compile(
-    r" (?:(?:mono|di|tri|hemi)?(?:hydro(?:chloride|bromide)|sodium|potassium|sul(?:f|ph)ate|phosphate|"
-    r"acetate|citrate|maleate|mesylate|tartrate|succinate|fumarate|nitrate|bromide|besylate|tosylate|"
-    r"gluconate|hydrate))\b",
-    re.IGNORECASE,
-)
-"""With what a medicine is made a salt, as International Nonproprietary Names say it: it stays what it is."""
-
 _ADJECTIVE = re.compile(r"\w+(?:ic|ive|ous|ian|ese)")
 
 Found = tuple[Mention, ...]
@@ -83,7 +76,7 @@ def _joined(text: str, mentions: Found) -> Iterator[Mention]:
 
 
 def _with_salt(text: str, mention: Mention) -> Mention:
-    found = _SALT.match(text, mention.end) if mention.concept.category in CHEMICALS else None
+    found = SALT.match(text, mention.end) if mention.concept.category in CHEMICALS else None
     return mention if found is None else Mention(mention.start, found.end(), mention.concept)
 
 

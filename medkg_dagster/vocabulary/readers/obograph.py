@@ -12,7 +12,13 @@ from pydantic_core import from_json
 
 from medkg_dagster.vocabulary.concepts import Concept
 from medkg_dagster.vocabulary.readers.source_file import SourceFile
-from medkg_dagster.vocabulary.readers.terms import Term, add_reference, concepts_of, written_curie
+from medkg_dagster.vocabulary.readers.terms import (
+    CLOSE,
+    Term,
+    add_reference,
+    concepts_of,
+    written_curie,
+)
 
 _MAX_BYTES = 1 << 30
 _KEPT = frozenset({"hasExactSynonym", "hasRelatedSynonym"})
@@ -21,6 +27,7 @@ _ALTERNATIVE = "hasAlternativeId"
 _REPLACED_BY = "IAO_0100001"
 _EXACT = "exactMatch"
 _ROLE = "RO_0000087"
+_CLOSE = frozenset(relation.replace("RO:", "RO_") for relation in CLOSE)
 _ID = re.compile(rb'"id"\s*:\s*("(?:[^"\\]|\\.)*")')
 _LINE_OF_ERROR = re.compile(r"at line (\d+)")
 
@@ -128,6 +135,8 @@ def _add_edges(terms: Mapping[str, Term], edges: Sequence[Mapping[str, Any]]) ->
             term.parents.append(_curie(str(edge.get("obj"))))
         elif term is not None and predicate == _ROLE:
             term.roles.append(_curie(str(edge.get("obj"))))
+        elif term is not None and predicate in _CLOSE:
+            term.close.append(_curie(str(edge.get("obj"))))
 
 
 def _object(value: object) -> Mapping[str, Any]:

@@ -18,6 +18,9 @@ from medkg_dagster.vocabulary.readers.source_file import SourceFile
 KEPT_SCOPES = frozenset({"EXACT", "RELATED", ""})
 """Synonyms that are names of the thing; broad and narrow ones are names of something else."""
 
+CLOSE = ("is_conjugate_base_of", "is_conjugate_acid_of", "RO:0018034", "RO:0018033")
+"""How ChEBI calls what a chemical is but for a proton, by its own names and by those of RO."""
+
 _SHOWN = 12
 
 
@@ -32,6 +35,7 @@ class Term:
         same_as: What it refers to as the same.
         parents: What it is a kind of.
         roles: What it does or is used for.
+        close: What it is nearly the same as.
         alternatives: Its other identifiers.
         is_obsolete: Whether it is no longer used.
         replaced_by: What is used instead.
@@ -44,6 +48,7 @@ class Term:
     same_as: list[str] = field(default_factory=list)
     parents: list[str] = field(default_factory=list)
     roles: list[str] = field(default_factory=list)
+    close: list[str] = field(default_factory=list)
     alternatives: list[str] = field(default_factory=list)
     is_obsolete: bool = False
     replaced_by: str = ""
@@ -109,6 +114,7 @@ def _concept(term: Term, former: Sequence[str]) -> Concept:
         same_as=tuple(other for other in dict.fromkeys(term.same_as) if other != term.curie),
         parents=tuple(dict.fromkeys(term.parents)),
         roles=tuple(dict.fromkeys(term.roles)),
+        close=tuple(dict.fromkeys(term.close)),
         former=tuple(old for old in dict.fromkeys((*term.alternatives, *former)) if old != term.curie),
     )
 

@@ -217,3 +217,57 @@ def test_a_name_means_what_mesh_has_a_heading_for(home: Path) -> None:
     install(home, *terms)
 
     assert [one.curie for one in found(home, "breast cancer")] == ["MONDO:2"]
+
+
+def test_what_a_gene_makes_is_not_one_of_the_chemicals_of_its_name(home: Path) -> None:
+    install(
+        home,
+        ("CHEBI:1", "Mildin", "biolink:ChemicalEntity", ""),
+        ("HGNC:1", "MLD", "biolink:Gene", "mildin"),
+        ("MESH:D1", "Mildin", "biolink:Gene", ""),
+    )
+
+    assert [one.category for one in found(home, "Serum mildin rose.")] == ["biolink:Gene"]
+
+
+def test_nothing_that_leads_to_something_is_the_metal(home: Path) -> None:
+    install(home, ("X:1", "Lead", "biolink:ChemicalEntity", ""))
+
+    text = "It may lead to, or leads to, harm; leads were placed; lead poisoning and lead."
+    assert [one.start for one in found(home, text)] == [text.index("lead poisoning"), text.rindex("lead")]
+
+
+def test_a_code_is_found_as_it_is_written(home: Path) -> None:
+    install(home, ("X:1", "A 10", "biolink:ChemicalEntity", ""))
+
+    assert [one.surface for one in found(home, "With a 10 mg dose of A 10.")] == ["A 10"]
+
+
+def test_classes_of_chemicals_and_body_weight_are_not_named(tmp_path: Path) -> None:
+    things = [
+        Thing("A:1", "salts", "biolink:ChemicalEntity", tree_numbers=("D01.786",)),
+        Thing("A:2", "mildium", "biolink:ChemicalEntity", tree_numbers=("D01.786.100",)),
+        Thing("A:3", "body weight", "biolink:PhenotypicFeature", tree_numbers=("C23.888.144", "G07.100")),
+        Thing("A:4", "obesity", "biolink:Disease", tree_numbers=("C23.888.144.699", "C18.654")),
+    ]
+    with VocabularyArtefact(write_artefact(tmp_path, things, [], {})) as artefact:
+        mentions = InstalledVocabulary(artefact).matcher(3).find("Salts, mildium, body weight and obesity.")
+        assert [one.concept.curie for one in mentions] == ["A:2", "A:4"]
+
+
+def test_an_abbreviation_of_two_words_in_lower_case_is_no_name(home: Path) -> None:
+    install(home, ("X:1", "red adder bite", "biolink:Disease", "read|toxic bite"))
+
+    assert [one.surface for one in found(home, "Who read of a toxic bite?")] == ["toxic bite"]
+
+
+def test_a_disorder_is_a_disease_of_the_same_name(home: Path) -> None:
+    install(
+        home,
+        ("MESH:D1", "Elbow Diseases", "biolink:Disease", ""),
+        ("MESH:D2", "Genetic Diseases, Inborn", "biolink:Disease", ""),
+        ("MESH:D3", "Bone Marrow Diseases", "biolink:Disease", ""),
+    )
+
+    entities = found(home, "Elbow disorder; an autosomal recessive disorder; myelosuppression.")
+    assert [one.curie for one in entities] == ["MESH:D1", "MESH:D2", "MESH:D3"]

@@ -41,6 +41,7 @@ xref: OMIM:1 {source="MONDO:relatedTo"}
 xref: http://example.org/1
 property_value: exactMatch "NCI:C1" xsd:string
 relationship: has_role CHEBI:7 ! a role
+relationship: is_conjugate_base_of CHEBI:8 ! its acid
 relationship: part_of DOID:2 ! another
 
 [Term]
@@ -86,6 +87,7 @@ def test_terms_are_read_with_their_names_references_and_parents(tmp_path: Path) 
         synonyms=('the "grip"', "malaise"),
         same_as=("MESH:D000001", "UMLS:C0000001", "NCIT:C1"),
         roles=("CHEBI:7",),
+        close=("CHEBI:8",),
         former=("DOID:11",),
     )
     assert at_night.parents == ("DOID:1",)

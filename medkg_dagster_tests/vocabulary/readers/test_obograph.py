@@ -69,6 +69,7 @@ GRAPH = graph(
     edges=(
         ("CHEBI_1", "is_a", "CHEBI_2"),
         ("CHEBI_1", f"{OBO}RO_0000087", "CHEBI_3"),
+        ("CHEBI_1", f"{OBO}RO_0018034", "CHEBI_4"),
         ("CHEBI_1", f"{OBO}BFO_0000050", "CHEBI_2"),
     ),
 )
@@ -85,6 +86,7 @@ def test_nodes_are_read_with_names_references_parents_and_roles(tmp_path: Path) 
         same_as=("CAS:50-00-0", "MESH:D1", "MESH:D2"),
         parents=("CHEBI:2",),
         roles=("CHEBI:3",),
+        close=("CHEBI:4",),
         former=("CHEBI:11",),
     )
     assert substance.former == ("CHEBI:4",)
