@@ -41,8 +41,8 @@ def materialized(result: ExecuteInProcessResult) -> AssetMaterialization:
 def shown(result: ExecuteInProcessResult) -> dict[str, Any]:
     """Return what the asset of `parse` and its check show."""
     made = materialized(result)
-    (evaluation,) = result.get_asset_check_evaluations()
-    assert (evaluation.asset_key, evaluation.check_name) == (PARSE, "text_kept")
+    (evaluation,) = [one for one in result.get_asset_check_evaluations() if one.asset_key == PARSE]
+    assert evaluation.check_name == "text_kept"
     figures = {name: made.metadata[name] for name in FIGURES}
     return {**figures, "passed": evaluation.passed, "verdict": dict(evaluation.metadata)}
 

@@ -31,7 +31,7 @@ from medkg_dagster.stage_api import (
 
 TARGET = f"{__name__}:register"
 LOG_METHODS = ("debug", "info", "warning", "error", "exception", "critical", "log")
-GIVEN = {"pipeline", "stage", "job_id", "home", "engine_of"}
+GIVEN = {"pipeline", "stage", "job_id", "fingerprints", "home", "engine_of"}
 """What a stage is told and has no reason to change."""
 
 
