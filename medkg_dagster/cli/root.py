@@ -20,8 +20,8 @@ from medkg_dagster.cli.pipelines.stages import stages
 from medkg_dagster.cli.pipelines.yaml_files import check, migrate, schema
 from medkg_dagster.cli.plugin import plugin
 from medkg_dagster.cli.run import run
+from medkg_dagster.cli.search import search
 from medkg_dagster.cli.state import state
-from medkg_dagster.cli.stores import search
 from medkg_dagster.cli.submit import submit
 from medkg_dagster.cli.vocab import vocab
 from medkg_dagster.cli.why import why

@@ -16,6 +16,13 @@ from medkg_dagster.domain.documents import (
 from medkg_dagster.domain.gate_conditions import GateClause, GateCondition, GateOperator
 from medkg_dagster.domain.knowledge import Certainty, Claim, Edge, Entity, GraphReceipt, Node
 from medkg_dagster.domain.payloads import DownloadedFile, FileRecord, FileStatus, Payload, PayloadFormat
+from medkg_dagster.domain.search import (
+    DocumentHit,
+    IndexedDocument,
+    SearchFilters,
+    SearchRequest,
+    SearchResults,
+)
 from medkg_dagster.domain.studies import Study
 from medkg_dagster.errors import (
     ConfigError,
@@ -85,7 +92,6 @@ from medkg_dagster.stage_api._stores import (
     GraphStore,
     IndexStore,
     Neighbour,
-    SearchHit,
 )
 
 __all__ = [
@@ -105,6 +111,7 @@ __all__ = [
     "DocumentContext",
     "DocumentError",
     "DocumentGraphStore",
+    "DocumentHit",
     "DocumentIndexStore",
     "DocumentPart",
     "DocumentResult",
@@ -136,6 +143,7 @@ __all__ = [
     "InMemoryJobRecord",
     "IndexReceipt",
     "IndexStore",
+    "IndexedDocument",
     "JobRecord",
     "ListingSource",
     "MedkgError",
@@ -153,7 +161,9 @@ __all__ = [
     "Reference",
     "RejectedDocumentError",
     "RemoteEmbedder",
-    "SearchHit",
+    "SearchFilters",
+    "SearchRequest",
+    "SearchResults",
     "Secret",
     "Section",
     "Source",

@@ -5,31 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from medkg_dagster.domain.chunks import Chunk, EmbeddingBatch, IndexReceipt
 from medkg_dagster.domain.knowledge import Edge, GraphReceipt, Node
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-
-@dataclass(frozen=True, slots=True)
-class SearchHit:
-    """One result of a search.
-
-    Attributes:
-        chunk: The chunk that was found.
-        score: Reciprocal rank fusion score; only the order means anything.
-        bm25_rank: Rank among full-text matches, from 1; None where the text did not match.
-        vector_rank: Rank among vector neighbours, from 1; None where it was not among them.
-    """
-
-    chunk: Chunk
-    score: float
-    bm25_rank: int | None
-    vector_rank: int | None
+from medkg_dagster.domain.search import IndexedDocument, SearchRequest, SearchResults
 
 
 class IndexStore(Protocol):
@@ -41,8 +21,8 @@ class IndexStore(Protocol):
         Writing the same chunks again changes nothing.
         """
 
-    def search(self, query: str, vector: NDArray[np.float32] | None, limit: int) -> tuple[SearchHit, ...]:
-        """Return the best chunks for a query, text and vector ranks fused; any text is a valid query."""
+    def search(self, request: SearchRequest) -> SearchResults:
+        """Return the best documents for a request, each once; any text is a valid query."""
 
     def embedding_model(self) -> str | None:
         """The model whose vectors are stored; None for an empty index."""
@@ -63,6 +43,7 @@ class DocumentIndexStore(IndexStore, Protocol):
         removed: Collection[str],
         chunks: Sequence[Chunk],
         embeddings: EmbeddingBatch,
+        documents: Sequence[IndexedDocument] = (),
     ) -> IndexReceipt:
         """Write some documents and take others out; each changes whole or not at all.
 
@@ -71,6 +52,7 @@ class DocumentIndexStore(IndexStore, Protocol):
             removed: The documents to take out, known or not.
             chunks: All chunks of the changed documents.
             embeddings: One vector for each of them.
+            documents: What else is known of the changed documents, to be shown and filtered by.
         """
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from operator import attrgetter
@@ -19,6 +19,8 @@ from medkg_dagster.stage_api import (
     DocumentValues,
     EmbeddingBatch,
     ExtensionKind,
+    Header,
+    IndexedDocument,
     IndexReceipt,
     MemoryPart,
     StageContext,
@@ -96,13 +98,13 @@ class _Batch:
     Attributes:
         chunks: The chunks of those that have some.
         vectors: Their vectors.
-        invented: Those that are no evidence.
+        documents: What else is known of them.
         hashes: Of every document the hash of all that the index is given of it.
     """
 
     chunks: Mapping[str, DocumentPart]
     vectors: Mapping[str, DocumentPart]
-    invented: Set[str]
+    documents: Mapping[str, IndexedDocument]
     hashes: Mapping[str, str]
 
     @classmethod
@@ -114,12 +116,12 @@ class _Batch:
                 "stage again"
             )
         known = {} if documents is None else documents.by_id()
-        invented = {name for name, part in known.items() if part.header.get("synthetic")}
+        described = {name: _described(name, part.header) for name, part in known.items()}
         hashes = {
-            name: input_hash(cut.get(name), embedded.get(name), rules="synthetic" if name in invented else "")
+            name: input_hash(cut.get(name), embedded.get(name), rules=str(described.get(name, "")))
             for name in cut.keys() | known.keys()
         }
-        return cls(cut, embedded, invented, hashes)
+        return cls(cut, embedded, described, hashes)
 
     def chunks_of(self, name: str) -> Sequence[Chunk]:
         """Return the chunks of a document, marked where it is invented."""
@@ -127,12 +129,19 @@ class _Batch:
             return ()
         chunks: Sequence[Chunk] = self.chunks[name].load()
         mark = {"synthetic": True}
-        return [chunk.model_copy(update=mark) for chunk in chunks] if name in self.invented else chunks
+        invented = name in self.documents and self.documents[name].synthetic
+        return [chunk.model_copy(update=mark) for chunk in chunks] if invented else chunks
 
     @property
     def model(self) -> str:
         """What made the vectors."""
         return next((part.header["model"] for part in self.vectors.values()), "")
+
+
+def _described(name: str, header: Header) -> IndexedDocument:
+    """Return what the index is given of a document besides its chunks."""
+    named = ("title", "source", "date", "url", "language", "phases", "synthetic")
+    return IndexedDocument(id=name, **{field: header[field] for field in named if field in header})
 
 
 def _write_difference(ctx: StageContext, store: DocumentIndexStore, batch: _Batch) -> IndexReceipt:
@@ -142,7 +151,8 @@ def _write_difference(ctx: StageContext, store: DocumentIndexStore, batch: _Batc
     for some in portions(difference.changed):
         chunks = [chunk for name in some for chunk in batch.chunks_of(name)]
         vectors = [batch.vectors[name].load() for name in some if name in batch.vectors]
-        receipts.append(store.apply(some, removed, chunks, EmbeddingBatch.joined(vectors)))
+        known = [batch.documents[name] for name in some if name in batch.documents]
+        receipts.append(store.apply(some, removed, chunks, EmbeddingBatch.joined(vectors), known))
         removed = ()
     gone = gone_meanwhile(ctx, difference.changed)
     current = difference.current - gone

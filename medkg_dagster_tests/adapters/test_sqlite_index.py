@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from medkg_dagster.adapters.embedders.hashing import HashingEmbedder, HashingParameters
 from medkg_dagster.adapters.index.ranking import full_text_query
@@ -24,8 +25,10 @@ from medkg_dagster.errors import StoreError
 from medkg_dagster.registry import ExtensionRegistry
 from medkg_dagster.stage_api import (
     Chunk,
+    DocumentHit,
     EmbeddingBatch,
     ExtensionKind,
+    SearchRequest,
     chunk_id,
     hash_content,
 )
@@ -78,8 +81,19 @@ CHUNKS = [
 
 
 def search(index: SqliteIndex, query: str) -> list[str]:
-    hits = index.search(query, EMBEDDER.embed([query])[0], 10)
-    return [hit.chunk.document_id for hit in hits]
+    return ids(index, query, EMBEDDER.embed([query])[0])
+
+
+def hits(
+    index: SqliteIndex, query: str, vector: NDArray[np.float32] | None = None, limit: int = 5
+) -> tuple[DocumentHit, ...]:
+    return index.search(SearchRequest(query, vector, limit)).hits
+
+
+def ids(
+    index: SqliteIndex, query: str, vector: NDArray[np.float32] | None = None, limit: int = 10
+) -> list[str]:
+    return [hit.document.id for hit in hits(index, query, vector, limit)]
 
 
 def test_the_entry_point_names_it() -> None:
@@ -89,10 +103,10 @@ def test_the_entry_point_names_it() -> None:
 def test_a_hit_is_the_whole_chunk_with_its_ranks(index: SqliteIndex) -> None:
     receipt = index.upsert(CHUNKS, embed(CHUNKS))
 
-    hit = index.search("melanoma", EMBEDDER.embed(["melanoma"])[0], 5)[0]
+    hit = hits(index, "melanoma", EMBEDDER.embed(["melanoma"])[0], 5)[0]
 
-    assert hit.chunk == CHUNKS[0]
-    assert (hit.bm25_rank, hit.vector_rank) == (1, 1)
+    assert hit.passage == CHUNKS[0]
+    assert (hit.word_rank, hit.vector_rank) == (1, 1)
     assert (receipt.documents, receipt.chunks_indexed, receipt.chunks_removed) == (3, 3, 0)
     assert receipt.embedding_model == index.embedding_model() == EMBEDDER.model
 
@@ -114,7 +128,7 @@ def test_biomedical_terms_are_found_however_they_are_written(
 ) -> None:
     index.upsert(CHUNKS, embed(CHUNKS))
 
-    assert index.search(query, None, 1)[0].chunk.document_id == document
+    assert hits(index, query, None, 1)[0].document.id == document
 
 
 def test_ligatures_are_searched_as_letters_and_kept_as_written(index: SqliteIndex) -> None:
@@ -125,12 +139,12 @@ def test_ligatures_are_searched_as_letters_and_kept_as_written(index: SqliteInde
     index.upsert(chunks, embed(chunks))
 
     for query in ("efficacy", "\ufb01brates"):
-        assert {hit.chunk.document_id for hit in index.search(query, None, 5)} == {"PMID:1", "PMID:2"}
-    assert index.search("fibrates", None, 5)[0].chunk.text in {chunk.text for chunk in chunks}
+        assert {hit.document.id for hit in hits(index, query, None, 5)} == {"PMID:1", "PMID:2"}
+    assert hits(index, "fibrates", None, 5)[0].passage.text in {chunk.text for chunk in chunks}
     index.upsert(
         [make_chunk("Nothing more.", "PMID:1", "b")], embed([make_chunk("Nothing more.", "PMID:1", "b")])
     )
-    assert [hit.chunk.document_id for hit in index.search("efficacy", None, 5)] == ["PMID:2"]
+    assert [hit.document.id for hit in hits(index, "efficacy", None, 5)] == ["PMID:2"]
 
 
 NASTY = [
@@ -158,9 +172,9 @@ NASTY = [
 def test_any_text_is_a_valid_query(index: SqliteIndex, query: str) -> None:
     index.upsert(CHUNKS, embed(CHUNKS))
 
-    index.search(query, EMBEDDER.embed([query])[0], 5)
+    hits(index, query, EMBEDDER.embed([query])[0], 5)
 
-    assert index.search("melanoma", None, 5)
+    assert hits(index, "melanoma", None, 5)
 
 
 def test_function_words_alone_are_still_searched_for() -> None:
@@ -170,7 +184,7 @@ def test_function_words_alone_are_still_searched_for() -> None:
 
 
 def test_a_search_of_nothing_creates_nothing(index: SqliteIndex, tmp_path: Path) -> None:
-    assert index.search("melanoma", None, 5) == ()
+    assert hits(index, "melanoma", None, 5) == ()
     assert index.embedding_model() is None
     assert not (tmp_path / FILE_NAME).exists()
 
@@ -180,7 +194,7 @@ def test_an_empty_batch_makes_an_empty_index(index: SqliteIndex) -> None:
 
     assert receipt.chunks_indexed == 0
     assert index.embedding_model() is None
-    assert index.search("x", np.ones(3, np.float32), 5) == ()
+    assert hits(index, "x", np.ones(3, np.float32), 5) == ()
 
 
 def test_the_same_chunks_again_change_nothing(index: SqliteIndex, tmp_path: Path) -> None:
@@ -204,8 +218,8 @@ def test_chunks_of_another_version_or_another_cut_of_a_document_are_removed(
 
     assert receipt.chunks_removed == 2
     assert texts(tmp_path) == ["new one", CHUNKS[1].text]
-    assert index.search("old", None, 5) == ()
-    assert len(index.search("new", None, 5)) == 1
+    assert hits(index, "old", None, 5) == ()
+    assert len(hits(index, "new", None, 5)) == 1
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
         connection.execute("INSERT INTO full_text (full_text, rank) VALUES ('integrity-check', 1)")
         assert connection.execute("SELECT count(*) FROM vectors").fetchone() == (2,)
@@ -217,7 +231,7 @@ def test_a_changed_heading_of_the_same_chunk_is_written(index: SqliteIndex) -> N
 
     index.upsert(renamed, embed(renamed))
 
-    assert index.search("discussion", None, 5)[0].chunk == renamed[0]
+    assert hits(index, "discussion", None, 5)[0].passage == renamed[0]
 
 
 def test_a_query_vector_is_only_compared_with_vectors_of_its_model(index: SqliteIndex) -> None:
@@ -229,11 +243,11 @@ def test_a_query_vector_is_only_compared_with_vectors_of_its_model(index: Sqlite
     vector = EMBEDDER.embed([CHUNKS[2].text])[0]
     assert all(
         hit.vector_rank is None
-        for hit in index.search(CHUNKS[2].text, vector, 5)
-        if hit.chunk.document_id == "PMID:3"
+        for hit in hits(index, CHUNKS[2].text, vector, 5)
+        if hit.document.id == "PMID:3"
     )
     with pytest.raises(StoreError, match="shape"):
-        index.search("glucose", other.embed(["glucose"])[0], 5)
+        hits(index, "glucose", other.embed(["glucose"])[0], 5)
 
 
 def test_embedding_again_with_another_model_replaces_the_vectors(index: SqliteIndex, tmp_path: Path) -> None:
@@ -277,7 +291,7 @@ def test_a_damaged_file_is_refused_with_the_way_out(index: SqliteIndex, tmp_path
     (tmp_path / FILE_NAME).write_bytes(b"this is no database" * 100)
 
     with pytest.raises(StoreError, match="move the file away"):
-        index.search("x", None, 1)
+        hits(index, "x", None, 1)
     with pytest.raises(StoreError, match="move the file away"):
         index.upsert(CHUNKS, embed(CHUNKS))
 
@@ -400,7 +414,7 @@ def test_hybrid_search_finds_at_least_as_much_as_full_text_alone(
     found: dict[str, list[float]] = {"words": [], "hybrid": []}
     for query, text in queries.items():
         for name, vector in (("words", None), ("hybrid", EMBEDDER.embed([text])[0])):
-            ranked = [hit.chunk.document_id.removeprefix("PMID:") for hit in index.search(text, vector, 10)]
+            ranked = [hit.document.id.removeprefix("PMID:") for hit in hits(index, text, vector, 10)]
             scores[name].append(ndcg(ranked, relevant[query]))
             found[name].append(len(relevant[query] & set(ranked)) / len(relevant[query]))
 

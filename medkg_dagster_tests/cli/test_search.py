@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -7,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medkg_dagster.cli import main
-from medkg_dagster.cli.stores import query_words, snippet
+from medkg_dagster.domain.search import excerpt
 from medkg_dagster_tests.cli.conftest import Medkg, index_texts
 
 words = st.lists(st.text(alphabet="abcdeé", min_size=1, max_size=9), max_size=200)
 
 
 @pytest.mark.usefixtures("indexed_home")
-def test_the_best_chunk_comes_first_with_title_place_and_text(medkg: Medkg) -> None:
+def test_the_best_document_comes_first_with_title_place_and_text(medkg: Medkg) -> None:
     result = medkg("search", "melanoma", "dabrafenib")
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
@@ -36,9 +37,10 @@ def test_results_are_limited_and_come_as_json(medkg: Medkg) -> None:
     found = json.loads(medkg("search", "survival", "--limit", "1", "--json").stdout)
     assert found["lexical"] is True
     assert len(found["hits"]) == 1
-    assert {"document_id", "start", "end", "text", "score", "bm25_rank", "vector_rank"} <= set(
-        found["hits"][0]
-    )
+    (hit,) = found["hits"]
+    assert {"document", "passage", "score", "marks", "word_rank", "vector_rank"} <= set(hit)
+    start, end = hit["marks"][0]
+    assert hit["passage"]["text"][start:end].lower() == "survival"
 
 
 @pytest.mark.usefixtures("indexed_home")
@@ -53,26 +55,22 @@ def test_words_alone_are_searched_where_the_embedder_is_gone(medkg: Medkg, home:
     assert result.exit_code == 0
     assert "searching words only, the query has no vector: unknown embedder 'uninstalled'" in result.stderr
     assert result.stdout.startswith("1. Dabrafenib in melanoma")
-    assert result.stdout.endswith("1 result; words only\n")
+    assert result.stdout.endswith("1 of 1 document; words only\n")
 
 
 @given(words, st.integers(min_value=20, max_value=200))
-def test_a_snippet_is_part_of_the_text_and_no_longer_than_asked(text: list[str], length: int) -> None:
+def test_an_excerpt_is_part_of_the_text_and_no_longer_than_asked(text: list[str], length: int) -> None:
     whole = " ".join(text)
-    cut = snippet(whole, ("abc",), length)
+    marks = [match.span() for match in re.finditer("abc", whole)]
+    cut = excerpt(whole, marks, length)
     inner = cut.removeprefix("… ").removesuffix(" …")
     assert inner in whole
     assert len(inner) <= length
 
 
-def test_a_snippet_shows_where_the_words_are() -> None:
-    text = "filler " * 200 + "dabrafenib helps in melanoma " + "filler " * 200
-    cut = snippet(text, query_words("melanoma dabrafenib"))
+def test_an_excerpt_shows_where_most_words_are() -> None:
+    text = "melanoma " + "filler " * 200 + "dabrafenib helps in melanoma " + "filler " * 200
+    cut = excerpt(text, [match.span() for match in re.finditer("dabrafenib|melanoma", text)], 320)
     assert "dabrafenib helps in melanoma" in cut
     assert cut.startswith("… ")
     assert cut.endswith(" …")
-
-
-def test_short_words_are_not_marked_beside_longer_ones() -> None:
-    assert query_words("survival in melanoma") == ("survival", "melanoma")
-    assert query_words("il 2") == ("il", "2")

@@ -23,7 +23,7 @@ from medkg_dagster.stage_api import (
 )
 from medkg_dagster.stage_api._extensions import GivenExtensions
 from medkg_dagster.stages.index import IndexConfig, register
-from medkg_dagster_tests.adapters.test_sqlite_index import CHUNKS, dump, embed, make_chunk
+from medkg_dagster_tests.adapters.test_sqlite_index import CHUNKS, dump, embed, hits, make_chunk
 from medkg_dagster_tests.stages.installed import EXTENSIONS, INSTALLED
 from medkg_dagster_tests.stages.running import run
 from medkg_dagster_tests.stages.test_ir_validation import document
@@ -209,7 +209,7 @@ def test_what_is_found_in_an_invented_document_says_so(tmp_path: Path) -> None:
     run(register, ctx, chunks=tuple(CHUNKS), embedding_batch=embed(CHUNKS), document=(invented,))
 
     with closing(SqliteIndex(tmp_path)) as store:
-        found = [hit.chunk for chunk in CHUNKS for hit in store.search(chunk.text, None, 10)]
-    assert {chunk.document_id: chunk.synthetic for chunk in found} == {
+        found = [hit.document for chunk in CHUNKS for hit in hits(store, chunk.text)]
+    assert {one.id: one.synthetic for one in found} == {
         chunk.document_id: chunk.document_id == "PMID:1" for chunk in CHUNKS
     }

@@ -138,6 +138,23 @@ _VERSION_4 = (
 # The store writes the words of many chunks at once.
 _VERSION_5 = ("DROP TRIGGER chunk_inserted", "DROP TRIGGER chunk_deleted", "DROP TRIGGER chunk_updated")
 
+# An earlier release was not given what documents are searched by: the next run writes them anew.
+_VERSION_6 = (
+    "ALTER TABLE documents ADD COLUMN title TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE documents ADD COLUMN source TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE documents ADD COLUMN date TEXT",
+    "ALTER TABLE documents ADD COLUMN url TEXT",
+    "ALTER TABLE documents ADD COLUMN language TEXT",
+    "ALTER TABLE documents ADD COLUMN phases TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE documents ADD COLUMN synthetic INTEGER NOT NULL DEFAULT 0",
+    """
+    UPDATE documents SET input_hash = '', (title, synthetic) = (
+        SELECT coalesce(max(title), ''), coalesce(max(synthetic), 0)
+        FROM chunks WHERE document_id = documents.id
+    )
+    """,
+)
+
 
 def _execute(statements: tuple[str, ...], connection: Connection) -> None:
     for statement in statements:
@@ -150,7 +167,7 @@ INDEX = DatabaseKind(
     version=VersionPragma(0x6D6B6769),  # "mkgi"
     migrations=tuple(
         partial(_execute, statements)
-        for statements in (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
+        for statements in (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6)
     ),
     tables=(),
     restore="move the file away together with its -wal and -shm files and run the index stage again, which "

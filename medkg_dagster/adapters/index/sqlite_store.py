@@ -10,29 +10,31 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from medkg_dagster.adapters.index.ranking import full_text_query, nearest
+from medkg_dagster.adapters.index.document_search import (
+    COLUMNS,
+    DOCUMENT_COLUMNS,
+    document_row,
+    prevalent_model,
+    search_documents,
+)
 from medkg_dagster.adapters.index.sqlite_schema import INDEX
 from medkg_dagster.domain.chunks import index_hashes
 from medkg_dagster.errors import StoreError
 from medkg_dagster.io.sql import Database
-from medkg_dagster.stage_api import Chunk, EmbeddingBatch, IndexReceipt, SearchHit
+from medkg_dagster.stage_api import (
+    Chunk,
+    EmbeddingBatch,
+    IndexedDocument,
+    IndexReceipt,
+    SearchRequest,
+    SearchResults,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 FILE_NAME = "index.sqlite"
-
-# Reciprocal rank fusion: a chunk at rank r of a list gains weight / (60 + r).
-_RRF_K = 60
-_CANDIDATES = 100
-# Lexical vectors see little that BM25 does not: they break ties and find spelling variants, no more.
-_LEXICAL_WEIGHT = 0.05
-
-# In the order of the fields of `Chunk`.
-_COLUMNS = (
-    "id, document_id, document_hash, title, section, ordinal, start_offset, end_offset, text, synthetic"
-)
 
 
 class SqliteIndex:
@@ -89,6 +91,7 @@ class SqliteIndex:
         removed: Collection[str],
         chunks: Sequence[Chunk],
         embeddings: EmbeddingBatch,
+        documents: Sequence[IndexedDocument] = (),
     ) -> IndexReceipt:
         """Write some documents and take others out, in one transaction.
 
@@ -97,6 +100,7 @@ class SqliteIndex:
             removed: The documents to take out, known or not.
             chunks: All chunks of the changed documents.
             embeddings: One vector for each of them, matched by chunk id.
+            documents: What else is known of the changed documents; of others, what their chunks say.
 
         Raises:
             StoreError: Chunks, vectors and documents do not fit together, or the file cannot be written.
@@ -114,13 +118,7 @@ class SqliteIndex:
             _add_chunks(connection, [row for row in rows if row not in there])
             _write_vectors(connection, embeddings, vectors)
             connection.executemany("DELETE FROM documents WHERE id = ?", ((name,) for name in gone))
-            connection.executemany(
-                """
-                INSERT INTO documents (id, input_hash) VALUES (?, ?) ON CONFLICT (id) DO UPDATE
-                SET input_hash = excluded.input_hash WHERE input_hash <> excluded.input_hash
-                """,
-                changed.items(),
-            )
+            _write_documents(connection, changed, chunks, documents)
         return IndexReceipt(
             store="sqlite",
             location=FILE_NAME,
@@ -130,35 +128,18 @@ class SqliteIndex:
             embedding_model=embeddings.model,
         )
 
-    def search(self, query: str, vector: NDArray[np.float32] | None, limit: int) -> tuple[SearchHit, ...]:
-        """Find chunks by words and by vector, and fuse both rankings.
+    def search(self, request: SearchRequest) -> SearchResults:
+        """Find documents by words and by vector, and fuse both rankings.
 
-        Args:
-            query: Any text.
-            vector: The query's vector, made by `embedding_model()`; None searches words only. Vectors of
-                other models are not looked at.
-            limit: How many chunks to return at most.
-
-        Returns:
-            The best chunks, the best first; equal ones in the order of their ids.
+        Vectors of other models than `embedding_model()` are not looked at.
 
         Raises:
             StoreError: The vector has the wrong length, or the file cannot be read.
         """
-        if limit < 1 or not self._path.exists():
-            return ()
+        if request.limit < 1 or not self._path.exists():
+            return SearchResults()
         with self._open().reading() as transaction:
-            connection = _driver(transaction)
-            depth = max(_CANDIDATES, limit)
-            by_words = _full_text_ranks(connection, query, depth)
-            weight, by_vector = _vector_ranks(connection, vector, depth)
-            scores = _fuse(by_words, by_vector, weight)
-            found = _load(connection, scores)
-        hits = [
-            SearchHit(chunk, scores[number], by_words.get(number), by_vector.get(number))
-            for number, chunk in found.items()
-        ]
-        return tuple(sorted(hits, key=lambda hit: (-hit.score, hit.chunk.id))[:limit])
+            return search_documents(_driver(transaction), request)
 
     def embedding_model(self) -> str | None:
         """Return the model that most of the stored vectors are of; None for an empty or missing index.
@@ -169,7 +150,7 @@ class SqliteIndex:
         if not self._path.exists():
             return None
         with self._open().reading() as transaction:
-            row = _prevalent_model(_driver(transaction))
+            row = prevalent_model(_driver(transaction))
         return None if row is None else str(row[1])
 
     def close(self) -> None:
@@ -193,7 +174,7 @@ def _driver(transaction: Connection) -> sqlite3.Connection:
 
 def _chunks_of(connection: sqlite3.Connection, documents: Iterable[str]) -> dict[tuple[Any, ...], int]:
     """Return the chunks of some documents as rows, each with its number."""
-    statement = f"SELECT {_COLUMNS}, number FROM chunks WHERE document_id = ?"  # noqa: S608 - a constant
+    statement = f"SELECT {COLUMNS}, number FROM chunks WHERE document_id = ?"  # noqa: S608 - a constant
     found = (row for name in documents for row in connection.execute(statement, (name,)))
     return {row[:-1]: row[-1] for row in found}
 
@@ -214,7 +195,7 @@ def _remove_chunks(connection: sqlite3.Connection, numbers: Sequence[int]) -> No
 def _add_chunks(connection: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
     (last,) = connection.execute("SELECT coalesce(max(number), 0) FROM chunks").fetchone()
     connection.executemany(
-        f"INSERT INTO chunks ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - a constant
+        f"INSERT INTO chunks ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - a constant
         rows,
     )
     connection.execute(
@@ -223,6 +204,25 @@ def _add_chunks(connection: sqlite3.Connection, rows: Iterable[tuple[Any, ...]])
         SELECT number, title, section, text FROM searched WHERE number > ?
         """,
         (last,),
+    )
+
+
+def _write_documents(
+    connection: sqlite3.Connection,
+    hashes: Mapping[str, str],
+    chunks: Iterable[Chunk],
+    documents: Iterable[IndexedDocument],
+) -> None:
+    said = {
+        chunk.document_id: IndexedDocument(id=chunk.document_id, title=chunk.title, synthetic=chunk.synthetic)
+        for chunk in chunks
+    }
+    known = said | {document.id: document for document in documents}
+    rows = (known.get(name, IndexedDocument(id=name)) for name in hashes)
+    connection.executemany(
+        f"INSERT OR REPLACE INTO documents ({DOCUMENT_COLUMNS}, input_hash) "  # noqa: S608 - a constant
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        ((*document_row(one), hashes[one.id]) for one in rows),
     )
 
 
@@ -252,64 +252,3 @@ def _write_vectors(
             ((number, vector.astype("<f4").tobytes(), chunk) for chunk, vector in vectors.items()),
         )
     connection.execute("DELETE FROM models WHERE number NOT IN (SELECT model FROM vectors)")
-
-
-def _full_text_ranks(connection: sqlite3.Connection, query: str, depth: int) -> dict[int, int]:
-    expression = full_text_query(query)
-    if expression is None:
-        return {}
-    rows = connection.execute(
-        """
-        SELECT found.rowid, chunks.id FROM
-            (SELECT rowid, rank FROM full_text WHERE full_text MATCH ? ORDER BY rank LIMIT ?) AS found
-            JOIN chunks ON chunks.number = found.rowid
-        ORDER BY found.rank, chunks.id
-        """,
-        (expression, depth),
-    )
-    return {number: rank for rank, (number, _) in enumerate(rows, start=1)}
-
-
-def _prevalent_model(connection: sqlite3.Connection) -> tuple[int, str, bool, int] | None:
-    row = connection.execute(
-        """
-        SELECT models.number, models.model, models.lexical, models.dimension
-        FROM models JOIN vectors ON vectors.model = models.number
-        GROUP BY models.number ORDER BY count(*) DESC, models.model LIMIT 1
-        """
-    ).fetchone()
-    return None if row is None else (row[0], row[1], bool(row[2]), row[3])
-
-
-def _vector_ranks(
-    connection: sqlite3.Connection, vector: NDArray[np.float32] | None, depth: int
-) -> tuple[float, dict[int, int]]:
-    """Return the weight of the vector ranking, and the rank of each chunk in it."""
-    prevalent = None if vector is None else _prevalent_model(connection)
-    if vector is None or prevalent is None:
-        return 0.0, {}
-    number, model, lexical, dimension = prevalent
-    if vector.shape != (dimension,):
-        raise StoreError(
-            f"the query's vector has shape {vector.shape}, those of the index ({dimension},); embed the "
-            f"query with {model}"
-        )
-    rows = connection.execute("SELECT chunk, vector FROM vectors WHERE model = ?", (number,))
-    ranked = {chunk: rank for rank, chunk in enumerate(nearest(rows, vector, depth), start=1)}
-    return (_LEXICAL_WEIGHT if lexical else 1.0), ranked
-
-
-def _fuse(by_words: dict[int, int], by_vector: dict[int, int], weight: float) -> dict[int, float]:
-    scores = {number: 1.0 / (_RRF_K + rank) for number, rank in by_words.items()}
-    for number, rank in by_vector.items():
-        scores[number] = scores.get(number, 0.0) + weight / (_RRF_K + rank)
-    return scores
-
-
-def _load(connection: sqlite3.Connection, numbers: Iterable[int]) -> dict[int, Chunk]:
-    statement = f"SELECT {_COLUMNS} FROM chunks WHERE number = ?"  # noqa: S608 - the columns are a constant
-    rows = {number: connection.execute(statement, (number,)).fetchone() for number in numbers}
-    return {
-        number: Chunk.model_validate(dict(zip(Chunk.model_fields, row, strict=True)))
-        for number, row in rows.items()
-    }
