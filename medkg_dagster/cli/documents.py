@@ -110,7 +110,7 @@ def show_document(settings: Settings, document: str, as_json: bool) -> None:
 @documents.command("withdraw")
 @click.argument("names", nargs=-1, metavar="DOCUMENT...")
 @click.option("--synthetic", is_flag=True, help="All that is invented, such as the bundled corpus.")
-@click.option("--unlisted", metavar="PIPELINE", help="All that the sources of this pipeline list no more.")
+@click.option("--accept", metavar="PIPELINE", help="All that waits because its sources list it no more.")
 @click.option("--reason", help="Why; it is shown with the document.")
 @click.option("--dry-run", is_flag=True, help="Only show what would go.")
 @click.option("--by", default=user_name, help="Who says so; the user's name by default.")
@@ -120,7 +120,7 @@ def withdraw_documents(  # noqa: PLR0917 - one parameter per option of the comma
     settings: Settings,
     names: tuple[str, ...],
     synthetic: bool,
-    unlisted: str | None,
+    accept: str | None,
     reason: str | None,
     dry_run: bool,
     by: str,
@@ -128,29 +128,27 @@ def withdraw_documents(  # noqa: PLR0917 - one parameter per option of the comma
 ) -> None:
     """Take DOCUMENTs out of index and graph now, and keep them out whatever sources list.
 
-    With --unlisted it takes out what waits for your word: documents that the sources of a pipeline list no
+    With --accept it takes out what waits for your word: documents that the sources of a pipeline list no
     more, too many to go by themselves. Those come back when they are listed again. With --synthetic it takes
     out what is no evidence, before what is.
 
     The stores with their default parameters change at once; others with the next run of their pipeline.
     """
-    if bool(names) + bool(unlisted) + synthetic != 1:
-        raise click.UsageError("name documents, or a pipeline with --unlisted, or take --synthetic")
+    if bool(names) + bool(accept) + synthetic != 1:
+        raise click.UsageError("name documents, or a pipeline with --accept, or take --synthetic")
     with _ledger(settings) as ledger:
         if synthetic:
             shown = ledger.documents.list(status=DocumentStatus.CURRENT, synthetic=True, limit=None)
             names = tuple(item.id for item in shown)
             reason = reason or "invented, no evidence"
         if dry_run:
-            found = (
-                ledger.documents.unlisted(unlisted) if unlisted else tuple(map(ledger.documents.get, names))
-            )
+            found = ledger.documents.unlisted(accept) if accept else tuple(map(ledger.documents.get, names))
             _print_all(found, as_json)
             if not as_json:
                 click.echo(f"{counted(len(found), 'document')} would go")
             return
-        if unlisted:
-            names = ledger.documents.accept_unlisted(unlisted)
+        if accept:
+            names = ledger.documents.accept_unlisted(accept)
             known = map(ledger.documents.get, names)
             found = tuple(item for item in known if item.status is not DocumentStatus.CURRENT)
         else:

@@ -169,7 +169,7 @@ def _left_over(book: JobLedger, job: Job) -> Iterator[str]:
     """Yield what a job has left to somebody's word, and to the next runs of others."""
     runs = book.stage_runs.of_job(job.key)
     if waiting := sum(run.counts.get("documents_waiting", 0) for run in runs):
-        shows = f"`medkg documents withdraw --unlisted {job.pipeline} --dry-run` shows them"
+        shows = f"`medkg documents withdraw --accept {job.pipeline} --dry-run` shows them"
         are_waiting = counted(waiting, "document is", "documents are")
         yield f"{are_waiting} listed no more, too many to go without your word: {shows}"
     began = min((run.started_at for run in runs), default=job.updated_at)

@@ -85,6 +85,7 @@ class ChunkStage:
                 start=start,
                 end=end,
                 text=document.text[start:end],
+                synthetic=document.synthetic,
             )
             for ordinal, (section, (start, end)) in enumerate(spans)
         )

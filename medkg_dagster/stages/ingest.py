@@ -99,7 +99,7 @@ class IngestStage:
             of = f"of {counted(found.current, 'document')}"
             ctx.log.warning(
                 "%s listed no more: too many to go without a word, all stay for now; where that is "
-                "right, `medkg documents withdraw --unlisted %s` takes them out",
+                "right, `medkg documents withdraw --accept %s` takes them out",
                 *(counted(found.waiting, f"{of} is", f"{of} are"), ctx.pipeline),
             )
 

@@ -121,12 +121,12 @@ def test_what_waits_to_be_withdrawn_goes_by_the_named_command(medkg: Medkg, ledg
     list_files(ledger, "PMID:3")
     assert "dabrafenib" in medkg("search", "dabrafenib").stdout.lower()
 
-    done = medkg("documents", "withdraw", "--unlisted", "auto")
+    done = medkg("documents", "withdraw", "--accept", "auto")
 
     assert done.stdout.count("withdrawn: no source lists it any more") == 2
     assert ids(medkg, "--status", "withdrawn") == ["PMID:1", "PMID:2"]
     assert "nothing indexed" in medkg("search", "dabrafenib").stderr
-    assert medkg("documents", "withdraw", "--unlisted", "auto").stdout == "there are none\n"
+    assert medkg("documents", "withdraw", "--accept", "auto").stdout == "there are none\n"
 
 
 def test_a_document_that_only_a_store_knows_can_be_withdrawn(medkg: Medkg, indexed_home: Path) -> None:
@@ -140,12 +140,12 @@ def test_a_document_that_only_a_store_knows_can_be_withdrawn(medkg: Medkg, index
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("withdraw",), "name documents, or a pipeline with --unlisted, or take --synthetic"),
+        (("withdraw",), "name documents, or a pipeline with --accept, or take --synthetic"),
         (
-            ("withdraw", "PMID:1", "--unlisted", "auto"),
-            "name documents, or a pipeline with --unlisted, or take --synthetic",
+            ("withdraw", "PMID:1", "--accept", "auto"),
+            "name documents, or a pipeline with --accept, or take --synthetic",
         ),
-        (("withdraw", "PMID:1", "--synthetic"), "name documents, or a pipeline with --unlisted"),
+        (("withdraw", "PMID:1", "--synthetic"), "name documents, or a pipeline with --accept"),
         (("restore",), "name documents, or take --synthetic"),
         (("withdraw", "PMID:99"), "the ledger knows no document 'PMID:99'"),
         (("restore", "PMID:99"), "the ledger knows no document 'PMID:99'"),

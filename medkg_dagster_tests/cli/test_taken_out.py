@@ -97,11 +97,11 @@ def test_what_is_listed_no_more_goes_once_that_is_accepted_also_where_another_fo
     for file in gone:
         file.unlink()
     ran.run(tmp_path / "full", "full")
-    dry = medkg("documents", "withdraw", "--unlisted", "auto", "--dry-run").stdout
+    dry = medkg("documents", "withdraw", "--accept", "auto", "--dry-run").stdout
     assert ("PMID:3" in dry, "PMID:1" in dry, "1 document would go" in dry) == (True, False, True)
     assert ran.shown() == {"PMID:1", "PMID:3", "PMID:4"}
 
-    said = medkg("documents", "withdraw", "--unlisted", "auto").stdout
+    said = medkg("documents", "withdraw", "--accept", "auto").stdout
 
     assert ran.shown() == {"PMID:4"}
     assert ("PMID:3" in said, "PMID:1" in said) == (True, False)
@@ -129,7 +129,7 @@ def test_a_run_says_at_its_end_what_waits_for_somebodys_word_and_what_another_jo
         file.rename(tmp_path / file.name)
     (waiting,) = run()
     assert waiting.startswith("  2 documents are listed no more")
-    assert "`medkg documents withdraw --unlisted auto --dry-run`" in waiting
+    assert "`medkg documents withdraw --accept auto --dry-run`" in waiting
     for file in gone:
         (tmp_path / file.name).rename(file)
     full_text.unlink()

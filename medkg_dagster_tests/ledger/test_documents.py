@@ -31,11 +31,12 @@ CURRENT, QUARANTINED, SUPERSEDED, RETRACTED, WITHDRAWN = DocumentStatus
 
 @dataclass
 class Folder:
-    """A folder as a source lists it: name to text; each file is the document of its name."""
+    """A folder as a source lists it: name to text; each file is the document of its name, or none."""
 
     ledger: JobLedger
     path: str = "/papers"
     files: dict[str, str] = field(default_factory=dict)
+    unreadable: frozenset[str] = frozenset()
 
     def listed(self, *, is_full: bool = True, key: JobKey = KEY, **refused: str) -> ListingOutcome:
         """List it, and parse what was listed."""
@@ -52,7 +53,8 @@ class Folder:
             refused=refused,
         )
         found = self.ledger.documents.record_listing(key, listing)
-        self.ledger.documents.record_documents(key.pipeline, map(self.parsed, self.files))
+        parsed = [self.parsed(name) for name in self.files if name not in self.unreadable]
+        self.ledger.documents.record_documents(key.pipeline, parsed)
         return found
 
     def parsed(self, name: str, document: str | None = None, **more: Any) -> ParsedDocument:
@@ -134,6 +136,20 @@ def test_more_than_a_fifth_waits_to_be_accepted_or_listed_again(ledger: JobLedge
     assert ledger.documents.accept_unlisted("another pipeline") == ()
     assert ledger.documents.accept_unlisted("auto") == ("DOC:b", "DOC:c")
     assert statuses(ledger, "abc") == [CURRENT, WITHDRAWN, WITHDRAWN]
+
+
+def test_files_that_never_became_documents_are_not_told_among_those_that_wait(
+    folder: Folder,
+) -> None:
+    folder.files |= {"notes": "v1"}
+    folder.unreadable = frozenset({"notes"})
+    folder.listed()
+    refused = QuarantinedDocument("notes", "parse", "ParseError", "no document", "", QUARANTINED, False)
+    LedgerRun(folder.ledger, KEY, STAGES).finish("parse", quarantined=[refused], passed=[])
+    for name in (*"abc", "notes"):
+        del folder.files[name]
+
+    assert folder.listed().waiting == 3
 
 
 def test_two_of_ten_are_a_fifth_and_one_of_any_number_goes_too(ledger: JobLedger, folder: Folder) -> None:

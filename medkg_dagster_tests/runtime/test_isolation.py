@@ -258,6 +258,7 @@ def test_a_crash_of_a_library_is_told_with_the_place_and_the_limit(tmp_path: Pat
         act("crash", make_ctx(tmp_path))
 
     assert "in crash" in caught.value.details
+    assert "it wrote last: Fatal Python error: Segmentation fault in File" in str(caught.value)
 
 
 def test_a_crash_is_noticed_though_a_forked_process_lives_on(tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def test_what_waits_to_be_withdrawn_is_told_with_the_command_that_takes_it_out(
 
     (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert "4 of 9 documents are listed no more" in warning
-    assert "`medkg documents withdraw --unlisted auto`" in warning
+    assert "`medkg documents withdraw --accept auto`" in warning
 
 
 def test_of_a_source_that_does_not_say_that_it_lists_all_nothing_is_gone(tmp_path: Path) -> None:

@@ -90,8 +90,10 @@ def record_listing(connection: Connection, job: JobKey, listing: Listing, now: s
     # An empty listing is a folder that is not there rather than one that lost everything.
     is_full = listing.is_full and bool(listed)
     missing = [row for name, row in known.items() if is_full and name not in listed]
-    leaving = [row for row in missing if row.status == DocumentStatus.CURRENT]
-    held = sum(row.status == DocumentStatus.CURRENT for row in known.values())
+    leaving = [row for row in missing if _is_current(row)]
+    # What never became a document and was set aside is none that goes.
+    documents = {row.document_id or row.item for row in missing if row.document_id or _is_current(row)}
+    held = sum(map(_is_current, known.values()))
     gone, waits = 0, len(leaving) > max(1, held // MAX_SHARE)
     if waits:
         names = [row.item for row in missing]
@@ -106,8 +108,12 @@ def record_listing(connection: Connection, job: JobKey, listing: Listing, now: s
         new=len(new),
         changed=len(changed),
         withdrawn=gone,
-        waiting=len(missing) if waits else 0,
+        waiting=len(documents) if waits else 0,
     )
+
+
+def _is_current(row: Row[Any]) -> bool:
+    return bool(row.status == DocumentStatus.CURRENT)
 
 
 def record_documents(

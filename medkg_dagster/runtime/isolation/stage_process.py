@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import re
 import selectors
 import signal
 import socket
@@ -46,6 +47,11 @@ _TICK_SECONDS = 0.5  # a channel that a process of the stage holds open never cl
 _GRACE_SECONDS = 1.0
 _EXIT_SECONDS = 10.0  # a busy machine takes its time to say how a process ended
 _DRAINED_BYTES = 1 << 20
+_CRASH = re.compile(
+    r"(Fatal Python error: [^\n]*)(?:.*?\(most recent call first\):\n\s*(File [^\n]*))?", re.DOTALL
+)
+"""What `faulthandler` writes: what the crash was, and the innermost call."""
+_MODULES = "Extension modules: "  # the end of what it writes, long and of no use
 
 
 class StageProcess:
@@ -192,7 +198,7 @@ class StageProcess:
             output.read_rest()
         said = "\n".join(filter(None, (output.tail for output in reversed(child.outputs))))
         who = f"the child process of stage type {self._stage_type!r}"
-        last = said.strip().rpartition("\n")[2]
+        last = _last_words(said)
         if code is None:
             return IsolatedStageError(
                 f"{who} closed its connection; a stage must leave descriptors alone that it did not open",
@@ -320,13 +326,21 @@ class _Output:
         if not line:
             return
         line = redact(line)
-        self.tail = f"{self.tail}\n{line}"[-TAIL_BYTES:]
+        if not line.startswith(_MODULES):
+            self.tail = f"{self.tail}\n{line}"[-TAIL_BYTES:]
         self._lines += 1
         if self._lines <= SHOWN_LINES:
             shown = line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} ..."
             self._log.log(self._level, "%s", shown)
         elif self._lines == SHOWN_LINES + 1:
             self._log.warning("the stage prints more than %d lines; the others are not shown", SHOWN_LINES)
+
+
+def _last_words(said: str) -> str:
+    """Return what a process wrote last; of a crash that Python describes, what it was and where."""
+    if crash := _CRASH.search(said):
+        return " in ".join(filter(None, crash.groups()))
+    return said.strip().rpartition("\n")[2]
 
 
 def _quoted(line: str) -> str:
