@@ -28,6 +28,7 @@ MedkgError
 │   ├── RetriedSourceError          a request failed as often as it may be made in one run
 │   ├── CircuitOpenError            a service failed too often and is left alone for now
 │   └── DownloadsDeferredError      files are left for a later attempt
+├── QueryError                  a question to the stores makes no sense, or means nothing that they hold
 ├── StoreError                  an index, graph or vocabulary store failed
 ├── StateError                  a value could not be stored or loaded between steps
 └── LedgerError                 the job ledger refused or could not be read
@@ -265,6 +266,10 @@ class CircuitOpenError(SourceError):
 
 class DownloadsDeferredError(SourceError):
     """Some files are left for a later attempt; what was fetched is kept."""
+
+
+class QueryError(MedkgError):
+    """A question to the stores makes no sense, or names what they do not hold."""
 
 
 class StoreError(MedkgError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from medkg_dagster.cli.ledger import find_job, require_ledger
+from medkg_dagster.cli.ledger import require_ledger
 from medkg_dagster.cli.ledger.changes import user_name
 from medkg_dagster.cli.output import echo_json, echo_records, one_line, run_command, seconds
 from medkg_dagster.cli.stores import stored_versions, take_out
@@ -53,7 +53,7 @@ def list_documents(  # noqa: PLR0917 - one parameter per option of the command
     with _ledger(settings) as ledger:
         job_id = None
         if job is not None:
-            pipeline, job_id = find_job(ledger, job, pipeline).key
+            pipeline, job_id = ledger.jobs.find(job, pipeline).key
         found = ledger.documents.list(
             status=status, source=source, text=text, pipeline=pipeline, job_id=job_id, limit=limit
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medkg_dagster.cli.ledger import find_job, open_ledger, require_ledger
+from medkg_dagster.cli.ledger import open_ledger, require_ledger
 from medkg_dagster.cli.ledger.changes import user_name
 from medkg_dagster.cli.output import echo_json, echo_records, echo_table, paragraph, seconds
 from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines, way_to_start_again
@@ -200,7 +200,7 @@ def _decide(  # noqa: PLR0917 - where, which, what, by whom: the order in which 
 
     plan = load_pipelines(settings)
     with open_ledger(settings) as book:
-        found = find_job(book, job, None)
+        found = book.jobs.find(job)
         planned = find_gate(find_pipeline(plan, found.pipeline), gate_name)
         by, reason = who
         phases = book.phases.of_job(found.key)

@@ -88,6 +88,7 @@ class DocumentLedger:
         pipeline: str | None = None,
         job_id: str | None = None,
         synthetic: bool = False,
+        after: str | None = None,
         limit: int | None = 100,
     ) -> tuple[KnownDocument, ...]:
         """Return documents by id.
@@ -99,6 +100,7 @@ class DocumentLedger:
             pipeline: Only those that a request of this pipeline holds.
             job_id: Only those that hold what a job of this id asked for last.
             synthetic: Only those that are invented.
+            after: Only those behind this id.
             limit: At most so many; None for all.
         """
         with self._database.reading() as connection:
@@ -110,8 +112,34 @@ class DocumentLedger:
                 pipeline=pipeline,
                 job_id=job_id,
                 synthetic=synthetic,
+                after=after,
                 limit=limit,
             )
+
+    def known(self, names: Sequence[str]) -> dict[str, KnownDocument]:
+        """Return those of the documents that the ledger knows, by id."""
+        with self._database.reading() as connection:
+            return {item.id: item for item in document_rows.find_documents(connection, names)}
+
+    def named(self, wanted: str) -> tuple[str, ...]:
+        """Return the ids of the documents with an identifier, which may be without its scheme."""
+        with self._database.reading() as connection:
+            return explanation_rows.find_named(connection, storable(wanted))
+
+    def of_job(self, key: JobKey) -> frozenset[str]:
+        """Return the ids of the documents that hold what a job asked for last."""
+        with self._database.reading() as connection:
+            return document_rows.of_job(connection, key.pipeline, key.job_id)
+
+    def not_current(self) -> frozenset[str]:
+        """Return the ids of all documents that are not to be shown."""
+        with self._database.reading() as connection:
+            return document_rows.not_current(connection)
+
+    def count(self) -> dict[DocumentStatus, int]:
+        """Return how many documents there are by status."""
+        with self._database.reading() as connection:
+            return document_rows.count_by_status(connection)
 
     def count_unparsed(self, *, pipeline: str | None = None, job_id: str | None = None) -> int:
         """Return how many files or records were set aside before they were found to be a document.

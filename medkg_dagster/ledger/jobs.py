@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from medkg_dagster.errors import UnknownJobError, did_you_mean
 from medkg_dagster.io.sql import Database
 from medkg_dagster.io.times import Clock, stamp
 from medkg_dagster.ledger.models import HistoryEntry, Job, JobKey
@@ -65,6 +66,28 @@ class JobTable:
         """
         with self._database.reading() as connection:
             return job_rows.list_jobs(connection, pipeline, status, job_id, limit)
+
+    def find(self, wanted: str, pipeline: str | None = None) -> Job:
+        """Return the job of that id, or of `pipeline/id`.
+
+        Args:
+            wanted: What it is called.
+            pipeline: Only of this pipeline.
+
+        Raises:
+            UnknownJobError: There is none, or several pipelines have one.
+        """
+        found = [*self.list(pipeline, job_id=wanted)]
+        named_pipeline, slash, named_id = wanted.partition("/")
+        if slash and pipeline in {None, named_pipeline}:
+            found += self.list(named_pipeline, job_id=named_id)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            named = ", ".join(str(job.key) for job in found)
+            raise UnknownJobError(f"several pipelines have a job '{wanted}': {named}; name one of these")
+        known = [str(job.key) for job in self.list(pipeline, limit=20)]
+        raise UnknownJobError(f"the ledger has no job '{wanted}'; {did_you_mean(wanted, known)}")
 
     def all_keys(self) -> frozenset[JobKey]:
         """Return which jobs there are."""

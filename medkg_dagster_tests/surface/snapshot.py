@@ -16,6 +16,7 @@ PUBLIC_PACKAGES = (
     "medkg_dagster",
     "medkg_dagster.stage_api",
     "medkg_dagster.stage_api.testing",
+    "medkg_dagster.query",
     "medkg_dagster.ledger",
     "medkg_dagster.registry",
     "medkg_dagster.errors",

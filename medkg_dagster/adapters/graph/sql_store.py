@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from medkg_dagster.adapters.graph.sql_nodes import (
     refresh_nodes,
     replace_contributions,
 )
+from medkg_dagster.adapters.graph.sql_reader import SqlGraphReader
 from medkg_dagster.adapters.graph.sql_rows import AT_ONCE, portions, write_rows
 from medkg_dagster.adapters.graph.sql_schema import ALIASES, CONTRIBUTIONS, DOCUMENTS, EDGES, NODES
 from medkg_dagster.domain.aggregation import AggregatedNeighbour
@@ -183,6 +185,16 @@ class SqlGraph:
                 of_some = EDGES.c.document_id.in_(some)
                 edges += _count(connection, EDGES, of_some)
             return len(ids), edges
+
+    @contextmanager
+    def reading(self) -> Iterator[SqlGraphReader]:
+        """Open the graph to be asked, in one consistent state.
+
+        Raises:
+            StoreError: The database cannot be read.
+        """
+        with self._database.reading() as connection:
+            yield SqlGraphReader(connection)
 
     def find(self, name: str) -> tuple[Node, ...]:
         """Return the nodes with this CURIE or name in any case, by CURIE first, then in order of CURIE.

@@ -16,7 +16,7 @@ import click
 
 from medkg_dagster.cli.output import echo_json, echo_records, paragraph, seconds
 from medkg_dagster.domain.holdings import short_name
-from medkg_dagster.errors import LedgerError, UnknownJobError, did_you_mean
+from medkg_dagster.errors import LedgerError
 from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def list_jobs(
 def show_job(settings: Settings, job: str, pipeline: str | None, as_json: bool) -> None:
     """Show JOB (`job_id` or `pipeline/job_id`): fields, stage runs, refused documents, history."""
     with open_ledger(settings) as book:
-        found = find_job(book, job, pipeline)
+        found = book.jobs.find(job, pipeline)
         described = describe_job(book, found)
     if as_json:
         echo_json(described)
@@ -103,27 +103,6 @@ def require_ledger(settings: Settings) -> None:
             f"there is no ledger yet in {place}; run `make demo`, submit a job with `medkg submit`, "
             "or set MEDKG_HOME"
         )
-
-
-def find_job(book: JobLedger, wanted: str, pipeline: str | None) -> Job:
-    """Return the job of that id, or of `pipeline/id`.
-
-    Raises:
-        UnknownJobError: There is none, or several pipelines have one.
-    """
-    found = list(book.jobs.list(pipeline, job_id=wanted))
-    named_pipeline, slash, named_id = wanted.partition("/")
-    if slash and pipeline in {None, named_pipeline}:
-        found += book.jobs.list(named_pipeline, job_id=named_id)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise UnknownJobError(
-            f"several pipelines have a job '{wanted}': {', '.join(_name(job) for job in found)}; "
-            "name one of these"
-        )
-    known = [_name(job) for job in book.jobs.list(pipeline, limit=20)]
-    raise UnknownJobError(f"the ledger has no job '{wanted}'; {did_you_mean(wanted, known)}")
 
 
 def describe_job(book: JobLedger, job: Job) -> dict[str, Any]:

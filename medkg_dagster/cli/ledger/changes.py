@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medkg_dagster.cli.ledger import find_job, open_ledger
+from medkg_dagster.cli.ledger import open_ledger
 from medkg_dagster.cli.output import echo_json, echo_records
 from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines, way_to_start_again
 from medkg_dagster.cli.stores import take_out
@@ -85,7 +85,7 @@ def set_fields(  # noqa: PLR0917 - one parameter per option of the command
     """
     changes = parse_assignments(fields, "field", as_text=as_text)
     with open_ledger(settings) as book:
-        found = find_job(book, job, None)
+        found = book.jobs.find(job)
         changed = book.jobs.set_fields(found.key, changes, actor=by, reason=reason)
     for warning in _warnings(settings, changed, changes):
         click.echo(f"medkg: warning: {warning}", err=True)
@@ -117,7 +117,7 @@ def retry(  # noqa: PLR0917 - one parameter per option of the command
 
     plan = load_pipelines(settings)
     with open_ledger(settings) as book:
-        found = find_job(book, job, None)
+        found = book.jobs.find(job)
         pipeline = _pipeline_of(plan, found)
         _require_stopped(found, force=force)
         if quarantined:
@@ -152,7 +152,7 @@ def retry(  # noqa: PLR0917 - one parameter per option of the command
 def cancel(settings: Settings, job: str, by: str, reason: str) -> None:
     """End JOB where it waits at a gate or is to be started; a run at work is terminated in the Dagster UI."""
     with open_ledger(settings) as book:
-        found = find_job(book, job, None)
+        found = book.jobs.find(job)
         book.phases.cancel(found.key, actor=by, reason=reason)
     click.echo(f"{found.key}: cancelled; {way_to_start_again(load_pipelines(settings), found.key)}")
 
@@ -173,7 +173,7 @@ def remove(  # noqa: PLR0917 - one parameter per option of the command
     A later run of the job brings back what its source lists then.
     """
     with open_ledger(settings) as book:
-        known = find_job(book, job, None)
+        known = book.jobs.find(job)
         key = known.key
         if dry_run:
             found = book.documents.only_of_job(key)
@@ -201,7 +201,7 @@ def remove(  # noqa: PLR0917 - one parameter per option of the command
 def list_files(settings: Settings, job: str, as_json: bool) -> None:
     """List the files fetched for the documents of JOB."""
     with open_ledger(settings) as book:
-        found = find_job(book, job, None)
+        found = book.jobs.find(job)
         records = book.files.of_job(found.key)
     described = [record.model_dump(mode="json") for record in records]
     if as_json:

@@ -176,10 +176,13 @@ def list_documents(
     pipeline: str | None = None,
     job_id: str | None = None,
     synthetic: bool = False,
+    after: str | None = None,
     limit: int | None = 100,
 ) -> tuple[KnownDocument, ...]:
     """Return documents by id, those that fit."""
     query = select(DOCUMENTS).order_by(DOCUMENTS.c.id).limit(limit)
+    if after is not None:
+        query = query.where(DOCUMENTS.c.id > after)
     if status is not None:
         query = query.where(DOCUMENTS.c.status == status)
     if source is not None:
@@ -195,6 +198,24 @@ def list_documents(
         is_held = held.where(HOLDINGS.c.document_id == DOCUMENTS.c.id).exists()
         query = query.where(DOCUMENTS.c.id.in_(held) if len(few) <= _FEW else is_held)
     return tuple(map(_known, connection.execute(query)))
+
+
+def of_job(connection: Connection, pipeline: str, job_id: str) -> frozenset[str]:
+    """Return the documents that hold what a job asked for last."""
+    held = select(HOLDINGS.c.document_id).where(_held_by(connection, pipeline, job_id))
+    return frozenset(connection.scalars(held.where(HOLDINGS.c.document_id.is_not(None))))
+
+
+def not_current(connection: Connection) -> frozenset[str]:
+    """Return the documents that are not to be shown."""
+    is_hidden = DOCUMENTS.c.status != DocumentStatus.CURRENT.value
+    return frozenset(connection.scalars(select(DOCUMENTS.c.id).where(is_hidden)))
+
+
+def count_by_status(connection: Connection) -> dict[DocumentStatus, int]:
+    """Return how many documents there are by status."""
+    query = select(DOCUMENTS.c.status, func.count().label("number")).group_by(DOCUMENTS.c.status)
+    return {document_status(row.status): row.number for row in connection.execute(query)}
 
 
 def count_unparsed(connection: Connection, pipeline: str | None, job_id: str | None) -> int:

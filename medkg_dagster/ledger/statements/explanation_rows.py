@@ -56,6 +56,12 @@ def find_subjects(connection: Connection, wanted: str) -> tuple[str, ...]:
     return _with_identifiers(connection, bare_identifier(wanted)) or _of_gone_file(connection, wanted)
 
 
+def find_named(connection: Connection, wanted: str) -> tuple[str, ...]:
+    """Return the documents with an identifier, which may be without its scheme."""
+    found = _with_identifiers(connection, identify(wanted, {}))
+    return found or _with_identifiers(connection, bare_identifier(wanted))
+
+
 def _with_identifiers(connection: Connection, named: Mapping[str, str]) -> tuple[str, ...]:
     one_of = [
         and_(IDENTIFIERS.c.scheme == scheme, IDENTIFIERS.c.value == value) for scheme, value in named.items()

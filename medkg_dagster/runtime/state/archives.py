@@ -76,6 +76,23 @@ def read_archive(content: bytes, key: str, value_type: Any, shards: ShardStore) 
     return load_value(key, member, value_type)
 
 
+def read_parts(path: Path, key: str, value_type: Any, shards: ShardStore) -> DocumentValues | None:
+    """Return one state key of an archive by document; None where it has none that is kept so.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is damaged.
+    """
+    import zstandard
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            name = f"{key}.{MANIFEST}"
+            return shards.parts(archive.read(name), key, value_type) if name in archive.namelist() else None
+    except (zipfile.BadZipFile, zstandard.ZstdError) as error:
+        raise ValueError(str(error)) from error
+
+
 def shards_of(path: Path) -> set[str]:
     """Return the names of all shards that an archive needs.
 

@@ -1,0 +1,240 @@
+"""The stores of a home, opened when they are first asked for, and what is to be left out of every answer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cached_property
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Protocol
+
+from medkg_dagster.errors import QueryError, StoreError
+from medkg_dagster.query.answers import DocumentRef
+from medkg_dagster.settings import Settings
+
+if TYPE_CHECKING:
+    from medkg_dagster.domain.graph_selection import EdgeGroup, EdgeSelection, FoundNode, GraphTotals
+    from medkg_dagster.domain.holdings import KnownDocument
+    from medkg_dagster.domain.knowledge import Edge, Node
+    from medkg_dagster.ledger import JobLedger
+    from medkg_dagster.registry import ExtensionRegistry
+    from medkg_dagster.runtime.state.shards import ShardStore
+    from medkg_dagster.vocabulary.artefact import VocabularyArtefact
+
+GRAPH_FILE = "graph.sqlite"
+INDEX_FILE = "index.sqlite"
+
+
+class GraphReader(Protocol):
+    """A graph in one consistent state; see `adapters.graph.sql_reader`."""
+
+    def held(self, documents: Collection[str]) -> frozenset[str]:
+        """Return those of the documents that the graph holds."""
+
+    def find(self, names: Sequence[str], without: frozenset[str]) -> tuple[FoundNode, ...]:
+        """Return the nodes with one of these CURIEs or names, else those with one as another name."""
+
+    def nodes(self, curies: Collection[str]) -> dict[str, Node]:
+        """Return some nodes by CURIE."""
+
+    def similar(self, name: str, limit: int, without: frozenset[str]) -> tuple[Node, ...]:
+        """Return nodes with a name like one that was not found, the closest first."""
+
+    def groups(self, which: EdgeSelection, limit: int, evidence: int) -> tuple[tuple[EdgeGroup, ...], int]:
+        """Return edges that say the same taken together, and how many groups there are."""
+
+    def edges(self, which: EdgeSelection, limit: int, after: str | None = None) -> tuple[Edge, ...]:
+        """Return edges in the order of their ids."""
+
+    def count(self, which: EdgeSelection) -> int:
+        """Return how many edges are selected."""
+
+    def adjacent(
+        self, curies: Collection[str], which: EdgeSelection, limit: int
+    ) -> tuple[tuple[str, str], ...]:
+        """Return pairs of one of the nodes and one that is next to it."""
+
+    def documents_of(self, curies: Collection[str], without: frozenset[str]) -> frozenset[str]:
+        """Return the documents that speak of any of some nodes."""
+
+    def totals(self, without: frozenset[str]) -> GraphTotals:
+        """Return how much the graph holds."""
+
+
+class ReadableGraph(Protocol):
+    """A graph store that can be asked."""
+
+    def reading(self) -> AbstractContextManager[GraphReader]:
+        """Open it in one consistent state."""
+
+
+class OpenedStores:
+    """What a home has: ledger, graph, index, vocabulary, state.
+
+    Each is opened at its first use, by whichever thread, and stays open until `close`.
+
+    Args:
+        settings: Says where they are.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._closing = ExitStack()
+        self._lock = RLock()
+        self._graph: ReadableGraph | None = None
+        self._index: Any = None
+        self._vocabulary: tuple[str | None, VocabularyArtefact | None] = (None, None)
+
+    def close(self) -> None:
+        """Release files and connections."""
+        self._closing.close()
+
+    @property
+    def home(self) -> Path:
+        """The folder for all data."""
+        return self.settings.home
+
+    @cached_property
+    def extensions(self) -> ExtensionRegistry:
+        """The extensions that the deployment lets in."""
+        return load_extensions(self.settings)
+
+    @cached_property
+    def _ledger(self) -> JobLedger | None:
+        from medkg_dagster.ledger import JobLedger
+
+        if not JobLedger.exists(self.settings):
+            return None
+        return self._closing.enter_context(JobLedger.of(self.settings))
+
+    @property
+    def ledger(self) -> JobLedger | None:
+        """The ledger; None where there is none, then nothing is known of where documents stand."""
+        with self._lock:
+            return self._ledger
+
+    @contextmanager
+    def graph(self) -> Iterator[tuple[GraphReader, frozenset[str]]]:
+        """Open the graph in one consistent state.
+
+        Yields:
+            The graph, and those of its documents that are not to be shown.
+
+        Raises:
+            StoreError: There is none yet, or it cannot be read.
+        """
+        with self._lock:
+            if self._graph is None:
+                self._graph = self._opened("GRAPH_STORE", "sql", GRAPH_FILE)
+            graph = self._graph
+        hidden = self.hidden()
+        with graph.reading() as reader:
+            yield reader, reader.held(hidden)
+
+    def index(self) -> Any:
+        """Return the index store.
+
+        Raises:
+            StoreError: There is none yet, or it cannot be opened.
+        """
+        with self._lock:
+            if self._index is None:
+                self._index = self._opened("INDEX_STORE", "sqlite", INDEX_FILE)
+            return self._index
+
+    def vocabulary(self) -> VocabularyArtefact | None:
+        """Return the vocabulary of the home; None where none was built.
+
+        Raises:
+            VocabularyError: It cannot be opened.
+        """
+        from medkg_dagster.vocabulary.library import VocabularyLibrary
+
+        with self._lock:
+            library = VocabularyLibrary(self.home)
+            version = library.current_version()
+            if version != self._vocabulary[0]:
+                found = None if version is None else library.opened(version)
+                if found is not None:
+                    self._closing.callback(found.close)
+                self._vocabulary = version, found
+            return self._vocabulary[1]
+
+    @cached_property
+    def shards(self) -> ShardStore:
+        """What stages made of documents."""
+        from medkg_dagster.runtime.state.shards import ShardStore
+
+        return ShardStore(self.home / "shards")
+
+    def kinds_of(self, curie: str) -> frozenset[str]:
+        """Return a concept with all that the vocabulary knows to be of its kind, by all of their CURIEs.
+
+        Raises:
+            VocabularyError: It cannot be opened.
+        """
+        vocabulary = self.vocabulary()
+        number = None if vocabulary is None else vocabulary.number_of(curie)
+        if vocabulary is None or number is None:
+            return frozenset({curie})
+        things = map(vocabulary.thing, vocabulary.descendants(number))
+        return frozenset({curie, *(name for thing in things for name in (thing.curie, *thing.equivalents))})
+
+    def hidden(self) -> frozenset[str]:
+        """Return the documents that are not to be shown: those that the ledger knows as not current."""
+        ledger = self.ledger
+        return frozenset() if ledger is None else ledger.documents.not_current()
+
+    def of_job(self, job: str | None) -> frozenset[str] | None:
+        """Return the documents that a job asked for last; None where none is named.
+
+        Raises:
+            QueryError: There is no ledger.
+            UnknownJobError: There is no such job, or several.
+        """
+        if job is None:
+            return None
+        ledger = self.ledger
+        if ledger is None:
+            raise QueryError(
+                f"there is no ledger in {self.home}, so no job {job[:80]!r}; leave that filter out"
+            )
+        return ledger.documents.of_job(ledger.jobs.find(job).key)
+
+    def known(self, documents: Collection[str]) -> Mapping[str, KnownDocument]:
+        """Return what the ledger knows of documents."""
+        ledger = self.ledger
+        return {} if ledger is None or not documents else ledger.documents.known(sorted(documents))
+
+    def references(self, documents: Collection[str]) -> dict[str, DocumentRef]:
+        """Return what is to be told of documents wherever something is found in them."""
+        found = {name: DocumentRef(id=name) for name in documents}
+        for name, known in self.known(documents).items():
+            found[name] = DocumentRef.model_validate(
+                {field: getattr(known, field) for field in DocumentRef.model_fields}
+            )
+        return found
+
+    def _opened(self, kind: str, name: str, file: str) -> Any:
+        if not (self.home / file).is_file():
+            raise StoreError(nothing_in(self.home))
+        from medkg_dagster.stage_api import ExtensionKind
+
+        store = self.extensions.find(ExtensionKind[kind], name).open({}, self.home)
+        self._closing.callback(store.close)
+        return store
+
+
+def load_extensions(settings: Settings) -> ExtensionRegistry:
+    """Return the extensions that the deployment lets in."""
+    from medkg_dagster.registry import ExtensionRegistry
+    from medkg_dagster.topology.plugins_file import load_plugin_policy
+
+    policy = load_plugin_policy(settings.config, enabled=settings.plugins).policy
+    return ExtensionRegistry(policy)
+
+
+def nothing_in(home: Path) -> str:
+    """Return what to say of a home without data, and what to do."""
+    return f"nothing indexed yet in {home}; run `make demo` or `medkg run auto`, or set MEDKG_HOME"

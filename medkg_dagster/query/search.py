@@ -1,0 +1,113 @@
+"""Documents by words and by vector, each with its best passage."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from medkg_dagster.errors import MedkgError, StoreError, counted
+from medkg_dagster.query.answers import DocumentRef, Hit, Passage, SearchAnswer
+from medkg_dagster.query.entities import the_entity
+from medkg_dagster.query.opened import nothing_in
+from medkg_dagster.query.selection import SearchFilter, check_limit, check_text
+
+if TYPE_CHECKING:
+    from medkg_dagster.domain.search import DocumentHit
+    from medkg_dagster.query.opened import OpenedStores
+    from medkg_dagster.stage_api import Embedder, IndexStore, SearchRequest, SearchResults
+
+_FARTHEST = 10_000
+
+
+def search(stores: OpenedStores, query: str, which: SearchFilter, limit: int, offset: int) -> SearchAnswer:
+    """Return documents; see `Stores.search`."""
+    from medkg_dagster.stage_api import SearchRequest
+
+    wanted = check_text("query", query)
+    check_limit("limit", limit)
+    check_limit("offset", offset, _FARTHEST, 0)
+    embedder, problem = _embedder(stores)
+    vector = None
+    if embedder is not None:
+        try:
+            vector = embedder.embed([wanted])[0]
+        except MedkgError as error:
+            embedder, problem = None, _words_only(error)
+    filters = which.select(_allowed(stores, which))
+    request = SearchRequest(wanted, vector, limit=limit, offset=offset, filters=filters)
+    results = _shown(stores, request)
+    shown = offset + len(results.hits)
+    cut = [problem] if problem else []
+    if results.hits and results.total > shown:
+        left = counted(results.total - shown, "document has", "documents have")
+        cut.append(f"{left} words of the query, too; raise the limit, or ask with offset={shown}")
+    return SearchAnswer(
+        query=wanted,
+        hits=tuple(map(_described, results.hits)),
+        total=max(results.total, shown) if results.hits else results.total,
+        unknown=results.unknown,
+        embedding_model=None if embedder is None else embedder.model,
+        cut=tuple(cut),
+    )
+
+
+def _allowed(stores: OpenedStores, which: SearchFilter) -> frozenset[str] | None:
+    """Return the documents of the job and those that speak of the concept; None where neither is named."""
+    allowed = stores.of_job(which.job)
+    if which.concept is None:
+        return allowed
+    concept = the_entity(stores, which.concept)
+    with stores.graph() as (graph, hidden):
+        speaking = graph.documents_of(stores.kinds_of(concept.id), hidden)
+    return speaking if allowed is None else speaking & allowed
+
+
+def _shown(stores: OpenedStores, request: SearchRequest) -> SearchResults:
+    """Search among the documents that are to be shown."""
+    store: IndexStore = stores.index()
+    results = store.search(request)
+    hidden = stores.hidden()
+    if not hidden or all(hit.document.id not in hidden for hit in results.hits):
+        return results
+    held = frozenset(stores.index().held())
+    allowed = held if request.filters.documents is None else request.filters.documents & held
+    filters = request.filters.model_copy(update={"documents": allowed - hidden})
+    return store.search(replace(request, filters=filters))
+
+
+def _described(hit: DocumentHit) -> Hit:
+    passage = hit.passage
+    return Hit(
+        document=DocumentRef(**{name: getattr(hit.document, name) for name in DocumentRef.model_fields}),
+        title_marks=hit.title_marks,
+        passage=Passage(
+            section=passage.section,
+            text=passage.text,
+            start=passage.start,
+            end=passage.end,
+            document_hash=passage.document_hash,
+            marks=hit.marks,
+        ),
+        score=hit.score,
+    )
+
+
+def _embedder(stores: OpenedStores) -> tuple[Embedder | None, str]:
+    """Return what makes the vector of a query, the index's own model; None and why where it cannot be opened.
+
+    Raises:
+        StoreError: There is no index, or it is empty.
+    """
+    from medkg_dagster.stage_api._extensions import open_embedder
+
+    model = stores.index().embedding_model()
+    if model is None:
+        raise StoreError(nothing_in(stores.home))
+    try:
+        return open_embedder(stores.extensions, model, stores.home), ""
+    except MedkgError as error:
+        return None, _words_only(error)
+
+
+def _words_only(error: MedkgError) -> str:
+    return f"only words were searched for, the query has no vector: {error}"
