@@ -7,24 +7,37 @@ is not in the public catalogue of information resources.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from medkg_dagster.stage_api import Certainty, Claim, Document, Entity, claim_id
 from medkg_dagster.stages.extract.dictionary import DICTIONARY
-from medkg_dagster.stages.extract.mention_lists import MentionList, mention_lists
+from medkg_dagster.stages.extract.mention_lists import MentionList, apart, mention_lists
 from medkg_dagster.stages.extract.moods import DOUBTED, HEDGES, KNOWN, QUESTIONS
 from medkg_dagster.stages.extract.negation import Negation
-from medkg_dagster.stages.extract.phrases import plain
-from medkg_dagster.stages.extract.relation_types import ASPECT_SLOT, INTERACTS, Head, Reach, Relation, Role
+from medkg_dagster.stages.extract.phrases import MAX_GAP, plain, without_insertions
+from medkg_dagster.stages.extract.relation_types import (
+    AFFECTS,
+    ASPECT_SLOT,
+    ASSOCIATED,
+    CAUSES,
+    CONTRIBUTES,
+    INTERACTS,
+    MORE_LIKELY,
+    Head,
+    Reach,
+    Relation,
+    Role,
+)
 from medkg_dagster.stages.extract.relations import INTERACTION, aspect_of, relation_between
 from medkg_dagster.stages.extract.sentences import Sentence
 
 TEXT_SOURCE = "infores:medkg"
 
-MAX_GAP = 160
 MAX_SENTENCE = 1500
 _BESIDE = 60
+_OF_CONDITIONS = frozenset({ASSOCIATED, CAUSES, CONTRIBUTES, MORE_LIKELY})
+_OPENING, _CLOSING = ("(", "["), (")", "]")
 
 _SAYS_NOTHING = re.compile(
     r"^[\d.\s]*(?:references|bibliography|acknowledge?ments?|conflicts? of interests?|competing interests?|"
@@ -45,10 +58,13 @@ _WITHOUT = re.compile(
     r"\b(?:inhibition|inhibitors?|depletion|withdrawal|lack|deficiency|blockade|absence|antagonism|"
     r"antagonists?|"
     r"discontinuation|cessation|reduction|removal|loss|knock-?down|knock-?out|silencing|deletion|low|anti|"
-    r"non|"
-    r"blocking|inhibiting|reduced|decreased|resistance|response)(?:-| (?:of|to|from|in) (?:the |"
+    r"non|without|lacking|devoid|antibody|antibodies|sirna|shrna|degradation|down-?regulation|disruption|"
+    r"inactivation|impaired|defective|"
+    r"blocking|inhibiting|reduced|decreased|resistance|response)(?:-| (?:of|to|from|in|against|for) (?:the |"
     r"\w+ )?| )$"
 )
+# An antibody to a thing tells nothing of its lack.
+_AGAINST = re.compile(r"anti|resistance|response|non")
 # "Due to a serotonin reuptake inhibitor" says nothing of serotonin.
 _COUNTERPART = re.compile(
     r"(?: \w+| re-?uptake)?[- ](?:inhibitors?|antagonists?|blockers?|blockade|deficiency|"
@@ -92,17 +108,23 @@ class _SentenceReader:
 
         Those that are one noun phrase ("cisplatin-induced nephrotoxicity") are one for what stands around.
         """
+        for within in apart(self._document.text, self._place.start, self._place.end, entities):
+            yield from self._in_order(mention_lists(self._document.text, within))
+
+    def _in_order(self, lists: Iterable[MentionList]) -> Iterator[_Statement]:
         said: list[MentionList] = []
         subject: MentionList | None = None
         attached: MentionList | None = None
-        for listed in mention_lists(self._document.text, entities):
+        for listed in lists:
             right = listed
-            if right.role is Role.TREATMENT:
+            if right.role is not Role.CONDITION:
                 yield from self._interaction(right)
             while said:
                 left = said[-1]
                 words = self._between(left, right)
                 fits = self._relation(left, words, right)
+                if fits is None and (shorter := without_insertions(words)) != words:
+                    fits = self._relation(left, shorter, right)
                 if fits is None and subject and left is said[-1]:
                     went_on = _GOES_ON.match(words)
                     fits = self._relation(subject, words[went_on.end() :], right) if went_on else None
@@ -127,7 +149,10 @@ class _SentenceReader:
             said.append(right)
 
     def _between(self, left: MentionList, right: MentionList) -> str:
-        between = self._document.text[left.end : right.start]
+        text = self._document.text
+        between = text[left.end : right.start]
+        if between.startswith(_CLOSING) and text[left.start - 1 : left.start] in _OPENING:
+            between = between[1:]
         return plain(between) if len(between) <= MAX_GAP else ""
 
     def _relation(
@@ -146,8 +171,9 @@ class _SentenceReader:
         found = relation_between(
             left.role, words, right.role, before=before, after=after, first_named=first_named, named=named
         )
-        if found and _WITHOUT.search(before) and not found[0].reverse:
-            return None
+        if found and not found[0].reverse and (lack := _WITHOUT.search(before)):
+            is_lack = left.role is Role.GENE and not _AGAINST.match(lack.group())
+            found = _of_lack(*found) if is_lack else None
         if found and found[0].reverse and right.role is not Role.CONDITION and _COUNTERPART.match(after):
             return None
         return None if found is None or (self._asks and not found[0].is_noun_phrase) else found
@@ -158,10 +184,12 @@ class _SentenceReader:
         lefts, rights = left.members, right.members
         if relation.reach is Reach.NEAREST:
             lefts, rights = lefts[-1:], rights[:1]
+        elif relation.reach is Reach.LAST_OF_FIRST:
+            lefts = lefts[-1:]
         subjects, objects = (rights, lefts) if relation.reverse else (lefts, rights)
         named = match.groupdict()
         negated = bool(named.get("no")) or self._denies(left, right)
-        if negated and not named.get("no") and relation.reach is Reach.NEAREST and relation.reverse:
+        if negated and not named.get("no") and relation.reach is not Reach.ALL and relation.reverse:
             return  # "No rash due to lupus" does not deny that lupus causes it.
         qualifiers = dict(relation.qualifiers or {})
         if qualifiers:
@@ -193,7 +221,7 @@ class _SentenceReader:
         return "asserted" if is_presupposed and not DOUBTED.search(before) else "possible"
 
     def _interaction(self, pair: MentionList) -> Iterator[_Statement]:
-        """Yield that two chemicals interact, of "interaction between A and B"."""
+        """Yield that two chemicals or genes interact, of "interaction between A and B"."""
         before = self._document.text[max(self._place.start, pair.start - _BESIDE) : pair.start].lower()
         if len(pair.members) == 2 and not self._asks and INTERACTION.search(before):
             one, other = (member.curie for member in pair.members)
@@ -201,6 +229,15 @@ class _SentenceReader:
                 certainty: Certainty = "possible" if self._hedges else "asserted"
                 negated = self._denies(pair, pair)
                 yield _Statement(one, INTERACTS, other, negated, "interaction_of", certainty, {})
+
+
+def _of_lack(relation: Relation, match: re.Match[str]) -> tuple[Relation, re.Match[str]] | None:
+    """Return what the lack of a gene says of it: that it has to do with what follows, not how."""
+    if relation.predicate == AFFECTS:
+        return replace(relation, name=f"lack_{relation.name}", qualifiers=None), match
+    if relation.predicate in _OF_CONDITIONS:
+        return replace(relation, name=f"lack_{relation.name}", predicate=ASSOCIATED), match
+    return None
 
 
 def sentence_claims(

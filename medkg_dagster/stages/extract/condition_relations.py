@@ -14,11 +14,12 @@ from medkg_dagster.stages.extract.relation_types import (
     Role,
     relation,
 )
-from medkg_dagster.stages.extract.verbs import BE_NOT, CAUSE, DO, HIGHER
+from medkg_dagster.stages.extract.verbs import BE_NOT, BE_SO, CAUSE, DO, HIGHER, MODAL
 
 _DUE_TO = any_of(
     "due to,secondary to,attributed to,attributable to,resulting from,caused by,induced by,as a result of,"
-    "as a consequence of,as a complication of,triggered by,precipitated by,provoked by",
+    "as a consequence of,as a complication of,triggered by,precipitated by,provoked by,result(?:s|ed)? from,"
+    "aris(?:es?|ing) from,arose from,ascribed to",
     ",",
 )
 
@@ -53,15 +54,16 @@ CONDITION_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
         relation(
             "condition_cause_of",
             CAUSES,
-            f"{CONDITION_AFTER} {BE_NOT}(?:an? |the |one of the )?(?:[a-z\\-]+ ){{0,3}}?causes? of "
-            f"{CONDITION_BEFORE}",
+            f"{CONDITION_AFTER} {BE_NOT}(?:an? |the |one of the |identified as |considered )*(?:[a-z\\-]+ "
+            f"){{0,3}}?"
+            f"(?:causes? of|responsible for) {CONDITION_BEFORE}",
         ),
         relation(
             "condition_due_to",
             CAUSES,
-            f"{CONDITION_AFTER},? (?:{BE_NOT})?{_DUE_TO} {CONDITION_BEFORE}",
+            f"{CONDITION_AFTER},? (?:{BE_NOT}|{MODAL})?{_DUE_TO} {CONDITION_BEFORE}",
             reverse=True,
-            reach=Reach.NEAREST,
+            reach=Reach.LAST_OF_FIRST,
         ),
         relation(
             "complication_of",
@@ -74,14 +76,15 @@ CONDITION_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
         relation(
             "risk_factor_for",
             MORE_LIKELY,
-            f"{CONDITION_AFTER} {BE_NOT}(?:an? |the |one of the )?(?:[a-z\\-]+ ){{0,2}}?risk factors? "
+            f"{CONDITION_AFTER} {BE_NOT}(?:an? |the |one of the )?(?:[a-z\\-]+ ){{0,2}}?(?:risk|"
+            f"predisposing) factors? "
             f"(?:for|of) "
             f"{MAYBE_PATIENTS}{CONDITION_BEFORE}",
         ),
         relation(
             "condition_risk",
             MORE_LIKELY,
-            f"{CONDITION_AFTER}(?:{DO}increase[sd]?| is associated with| was associated with) {HIGHER}"
+            f"{CONDITION_AFTER}(?:{DO}increase[sd]?| {BE_SO}associated with) {HIGHER}"
             f"(?:risks?|incidence|odds|likelihood) (?:of|for) {CONDITION_BEFORE}",
         ),
         relation(

@@ -10,10 +10,13 @@ from medkg_dagster.stages.extract.phrases import (
     GENE_AFTER,
     GENE_BEFORE,
     MODIFIED,
+    NAMED,
     any_of,
 )
 from medkg_dagster.stages.extract.relation_types import (
     AFFECTS,
+    ASSOCIATED,
+    BECOMES,
     DIRECTION,
     INTERACTS,
     Reach,
@@ -21,7 +24,7 @@ from medkg_dagster.stages.extract.relation_types import (
     Role,
     relation,
 )
-from medkg_dagster.stages.extract.verbs import BE_NOT, DO
+from medkg_dagster.stages.extract.verbs import BE_NOT, BE_SO, DO
 
 _ACTS = any_of(
     "converts?,converted,metaboli[sz]e[sd]?,degrade[sd]?,hydroly[sz]e[sd]?,oxidi[sz]e[sd]?,cleave[sd]?,"
@@ -37,9 +40,10 @@ _TURNOVER = any_of(
 _PROCESS = rf"(?:the )?{MODIFIED}{_TURNOVER} of {MODIFIED}"
 _AMOUNT = any_of(
     "levels? concentrations? production release uptake secretion accumulation synthesis biosynthesis "
-    "metabolism generation formation clearance efflux influx entry signaling signalling mobilization content"
+    "metabolism generation formation clearance efflux influx entry signaling signalling mobilization content "
+    "detoxification degradation elevation flux biosynthesis catabolism excretion oxidation signals?"
 )
-_AFTER_AMOUNT = rf"(?: ion)? {_AMOUNT}\b"
+_AFTER_AMOUNT = rf"(?: ions?)?(?: and [a-z]+)? {_AMOUNT}\b"
 _ENOUGH = any_of("required necessary essential important critical crucial needed responsible indispensable")
 _MORE = any_of("increase[sd]?,enhance[sd]?,stimulate[sd]?,elevate[sd]?,promote[sd]?,raise[sd]?", ",")
 _LESS = any_of(
@@ -54,7 +58,29 @@ _TAKING_PART = (
     f" {BE_NOT}(?:{_ENOUGH} (?:for|in)|involved in)",
     f",? (?:which |that )?(?:has|have|had|play(?:s|ed)?) an? {MODIFIED}roles? in",
 )
+_DONE_TO = any_of(
+    "converting,metaboli[sz]ing,degrading,hydroly[sz]ing,oxidi[sz]ing,cleaving,digesting,transporting,"
+    "importing,"
+    "exporting,secreting,producing,synthesi[sz]ing,detoxifying,conjugating",
+    ",",
+)
+_MADE = any_of(
+    "converted (?:in)?to,metaboli[sz]ed (?:in)?to,oxidi[sz]ed to,reduced to,hydroly[sz]ed to,transformed "
+    "into,"
+    "degraded to,cleaved to,broken down (?:in)?to,diverted into",
+    ",",
+)
+_STEP = r"(?:(?:the )?(?:[a-z\-]+ ){0,2}(?:step|reaction)s? (?:of|in) (?:the )?)?"
 _UP, _DOWN = {DIRECTION: "increased"}, {DIRECTION: "decreased"}
+
+
+_ON_CHEMICAL = any_of(
+    "affect(?:s|ed)?,influence[sd]?,alter(?:s|ed)?,modulate[sd]?,regulate[sd]?,reduce[sd]?,"
+    "oxidi[sz]e[sd]?,inhibit(?:s|ed)?,"
+    "scavenge[sd]?,chelate[sd]?,neutrali[sz]e[sd]?,degrade[sd]?,require[sd]?,use[sd]?,utili[sz]e[sd]?,"
+    "consume[sd]?",
+    ",",
+)
 
 
 def _amounts(after: str) -> tuple[Relation, ...]:
@@ -66,16 +92,67 @@ def _amounts(after: str) -> tuple[Relation, ...]:
         relation(
             "lowers_amount", AFFECTS, f"{after}{DO}{_LESS} {MODIFIED}", qualifiers=_DOWN, after=_AFTER_AMOUNT
         ),
+        relation("acts_on_chemical", AFFECTS, f"{after}{DO}{_ON_CHEMICAL} {NAMED}", after=r"(?! to\b)"),
+        relation(
+            "brings_about",
+            AFFECTS,
+            f"{after}{DO}(?:trigger(?:s|ed)?|le(?:d|ads?) to|result(?:s|ed)? in|initiate[sd]?|induce[sd]?|"
+            f"cause[sd]?|mediate[sd]?|promote[sd]?) {MODIFIED}",
+            after=_AFTER_AMOUNT,
+        ),
+        relation("associated_with", ASSOCIATED, f"{after}{DO}associates? with {NAMED}"),
+        relation("associated_with", ASSOCIATED, f"{after} {BE_NOT}(?:associated|linked) (?:with|to) {NAMED}"),
         relation("raises_amount", AFFECTS, f"{after}{DO}{_MORE} {_PROCESS}", qualifiers=_UP),
         relation("lowers_amount", AFFECTS, f"{after}{DO}{_LESS} {_PROCESS}", qualifiers=_DOWN),
     )
 
 
 CONVERSIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
-    (Role.TREATMENT, Role.TREATMENT): _amounts(CHEMICAL_AFTER),
+    (Role.TREATMENT, Role.TREATMENT): (
+        *_amounts(CHEMICAL_AFTER),
+        relation("made_into", BECOMES, f"{CHEMICAL_AFTER} {BE_NOT}{_MADE} {NAMED}"),
+        relation(
+            "made_into",
+            BECOMES,
+            f" (?:in)?to (?:the )?{NAMED}",
+            before=rf"\b(?:convert(?:s|ed|ing)?|(?:inter)?conversion of|metaboli[sz](?:es?|ed|ing)|"
+            rf"metabolism of|"
+            rf"oxidi[sz](?:es?|ed|ing)|oxidation of|reduc(?:es?|ed|ing)|reduction of|hydroly[sz](?:es?|ed|"
+            rf"ing)|"
+            rf"hydrolysis of) {MODIFIED}",
+        ),
+        relation(
+            "precursor_of",
+            BECOMES,
+            f"{CHEMICAL_AFTER}(?:,? (?:which )?{BE_SO}|{DO}serve[sd]? as )(?:an? |the |common )*(?:[a-z]+ )?"
+            f"(?:precursors?|substrates?|building blocks?) (?:of|for|in) (?:{_PROCESS}|{NAMED})",
+        ),
+        relation(
+            "derived_from",
+            BECOMES,
+            f"{CHEMICAL_AFTER},? (?:{BE_NOT})?(?:derived|produced|synthesi[sz]ed|generated|formed|made) "
+            f"from {NAMED}",
+            reverse=True,
+            reach=Reach.NEAREST,
+        ),
+        relation(
+            "product_of",
+            BECOMES,
+            f"{CHEMICAL_AFTER}(?:,| {BE_NOT}|, which is) ?(?:an? |the )?{MODIFIED}(?:metabolite|"
+            f"(?:degradation )?product) "
+            f"of {NAMED}",
+            reverse=True,
+        ),
+    ),
     (Role.GENE, Role.TREATMENT): (
         *_amounts(GENE_AFTER),
-        relation("acts_on_chemical", AFFECTS, f"{GENE_AFTER}{DO}{_ACTS} {MODIFIED}"),
+        relation("acts_on_chemical", AFFECTS, f"{GENE_AFTER}{DO}{_ACTS} {NAMED}"),
+        relation(
+            "acts_on_chemical",
+            AFFECTS,
+            f"{GENE_AFTER}{DO}(?:reduce[sd]?|add(?:s|ed)?) {NAMED}",
+            after=r" to\b",
+        ),
         relation(
             "catalyzes",
             AFFECTS,
@@ -90,7 +167,22 @@ CONVERSIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
             relation("takes_part_in", AFFECTS, f"{GENE_AFTER}{taking_part} {MODIFIED}", after=_AFTER_AMOUNT)
             for taking_part in (*_TAKING_PART, f"{DO}(?:regulate[sd]?|mediate[sd]?|control(?:s|led)?)")
         ),
-        relation("binds_chemical", INTERACTS, f"{GENE_AFTER}{DO}{_TOUCH} {MODIFIED}", after=r"(?! receptor)"),
+        relation("binds_chemical", INTERACTS, f"{GENE_AFTER}{DO}{_TOUCH} {NAMED}", after=r"(?! receptor)"),
+        relation(
+            "binds_chemical",
+            INTERACTS,
+            f"{GENE_AFTER}{DO}possess(?:es)? {MODIFIED}binding[- ]sites? for {NAMED}",
+        ),
+        *(
+            relation("takes_part_in", AFFECTS, f"{GENE_AFTER}{taking_part} {_DONE_TO} {NAMED}")
+            for taking_part in _TAKING_PART
+        ),
+        relation(
+            "catalyzes",
+            AFFECTS,
+            f"{GENE_AFTER}(?: that| which)?{DO}cataly[zs]e[sd]? {_STEP}{NAMED}",
+            after=rf" {_TURNOVER}\b",
+        ),
         relation(
             "gene_dependent",
             AFFECTS,
@@ -101,6 +193,13 @@ CONVERSIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
         ),
     ),
     (Role.TREATMENT, Role.GENE): (
+        relation(
+            "turned_over_by",
+            AFFECTS,
+            f" by {CHEMICAL_BEFORE}",
+            reverse=True,
+            before=rf"\b(?:{_TURNOVER}|detoxification|binding|chelation) of {MODIFIED}",
+        ),
         relation("binds_gene", INTERACTS, f"{CHEMICAL_AFTER}{DO}{_TOUCH} {GENE_BEFORE}"),
         relation(
             "acted_on_by",

@@ -80,6 +80,7 @@ def _linked(left: Role, right: Role) -> tuple[Relation, ...]:
             ASSOCIATED,
             f"{after} (?:and|with|to) {before}",
             before=_SAID_LINK,
+            after=r"(?! (?:with|to)\b)",
         ),
     )
 

@@ -29,7 +29,7 @@ from medkg_dagster.stages.extract.relation_types import (
     Role,
     relation,
 )
-from medkg_dagster.stages.extract.verbs import BE_NOT, DO
+from medkg_dagster.stages.extract.verbs import BE_NOT, BE_SO, DO
 
 
 def _without(words: str) -> str:
@@ -115,9 +115,7 @@ COURSE_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
         relation(
             "in_preventing",
             PREVENTS,
-            f"{CHEMICAL_AFTER}(?: {BE_NOT.replace('?P<no>', '?:')}(?:effective|useful|"
-            f"beneficial))? in preventing "
-            f"{CONDITION_BEFORE}",
+            f"{CHEMICAL_AFTER}(?: {BE_SO}(?:effective|useful|beneficial))? in preventing {CONDITION_BEFORE}",
         ),
         relation(
             "protective_effect",
@@ -148,6 +146,7 @@ COURSE_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
             CAUSES,
             f" of {CHEMICAL_BEFORE}",
             reverse=True,
+            reach=Reach.LAST_OF_FIRST,
             is_noun_phrase=True,
             head=Head.FIRST,
             first_named=_TOXIC,
@@ -157,6 +156,7 @@ COURSE_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
             CAUSES,
             f"(?: (?:reactions?|responses?))? to {CHEMICAL_BEFORE}",
             reverse=True,
+            reach=Reach.LAST_OF_FIRST,
             is_noun_phrase=True,
             head=Head.FIRST,
             first_named=_SENSITIVE,
@@ -230,7 +230,7 @@ COURSE_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
             "together",
             ASSOCIATED,
             f"{CONDITION_AFTER} (?:in {MAYBE_PATIENTS}|with |among {PATIENTS_WITH}|after |following |during "
-            f"(?:the course of )?){CONDITION_BEFORE}",
+            f"(?:the course of )?){MODIFIED}",
             before=_TOGETHER,
             reach=Reach.NEAREST,
         ),

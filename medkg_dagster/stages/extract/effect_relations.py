@@ -1,4 +1,4 @@
-"""How treatments and genes raise, lower and touch genes and each other, as sentences say it."""
+"""How treatments and genes raise, lower and touch genes, as sentences say it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from medkg_dagster.stages.extract.phrases import (
     GENE_AFTER,
     GENE_BEFORE,
     MODIFIED,
+    NAMED,
+    NOUN,
     any_of,
 )
 from medkg_dagster.stages.extract.relation_types import (
     AFFECTS,
-    COLOCALIZES,
+    ASSOCIATED,
     DIRECTION,
     INTERACTS,
     Head,
@@ -24,16 +26,19 @@ from medkg_dagster.stages.extract.relation_types import (
     Role,
     relation,
 )
-from medkg_dagster.stages.extract.verbs import BE, BE_NOT, CAUSE, DO
+from medkg_dagster.stages.extract.verbs import BE, BE_NOT, BE_SO, CAUSE, DO
 
-_LESS = any_of(
+LESS = any_of(
     "inhibit(?:s|ed)?,block(?:s|ed)?,suppress(?:es|ed)?,decrease[sd]?,reduce[sd]?,down-?regulate[sd]?,"
-    "antagonize[sd]?,attenuate[sd]?,abolish(?:es|ed)?,repress(?:es|ed)?,inactivate[sd]?",
+    "antagonize[sd]?,attenuate[sd]?,abolish(?:es|ed)?,repress(?:es|ed)?,inactivate[sd]?,impair(?:s|ed)?,"
+    "disrupt(?:s|ed)?,eliminate[sd]?,abrogate[sd]?,diminish(?:es|ed)?,lower(?:s|ed)?,deplete[sd]?,"
+    "neutrali[sz]e[sd]?,"
+    "silence[sd]?",
     ",",
 )
-_MORE = any_of(
+MORE = any_of(
     "activate[sd]?,increase[sd]?,up-?regulate[sd]?,induce[sd]?,enhance[sd]?,stimulate[sd]?,elevate[sd]?,"
-    "promote[sd]?",
+    "promote[sd]?,trigger(?:s|ed)?,potentiate[sd]?,augment(?:s|ed)?,amplif(?:y|ies|ied)",
     ",",
 )
 _LESSENED = any_of(
@@ -41,23 +46,103 @@ _LESSENED = any_of(
     "abolished repressed inactivated"
 )
 _RAISED = any_of("activated increased upregulated up-regulated induced enhanced stimulated elevated promoted")
-_REGULATE = any_of("regulates?,regulated,modulates?,modulated,targets?,phosphorylates?,phosphorylated", ",")
+_REGULATE = any_of(
+    "regulates?,regulated,modulates?,modulated,targets?,targeted,phosphorylates?,phosphorylated,"
+    "affect(?:s|ed)?,"
+    "influence[sd]?,alter(?:s|ed)?,perturb(?:s|ed)?,contribute[sd]? to,support(?:s|ed)?,"
+    "interfere[sd]? with,act(?:s|ed)? on",
+    ",",
+)
+_REGULATING = any_of(
+    "regulating,modulating,targeting,phosphorylating,controlling,activating,inhibiting,blocking,inducing,"
+    "mediating,"
+    "suppressing,stimulating,upregulating,downregulating",
+    ",",
+)
+_NEEDING = any_of(
+    "require[sd]?,depend(?:s|ed)? (?:up)?on,rel(?:y|ies|ied) (?:up)?on,need(?:s|ed)?,necessitate[sd]?", ","
+)
 _TOUCH = any_of(
     "binds?(?: directly)?(?: to)?,bound to,interacts?(?: directly| physically)?(?: with),interacted with,"
     "co-?immunoprecipitate[sd]? with,form(?:s|ed) a complex with",
     ",",
 )
-_OF_ASPECT = f"(?:{MODIFIED}(?P<aspect>{ASPECT})(?: levels)? of {MODIFIED}|{MODIFIED})"
+OF_ASPECT = f"(?:{MODIFIED}(?P<aspect>{ASPECT}|levels?|concentrations?)(?: levels)? of {NAMED}|{NAMED})"
 _ITS_ASPECT = rf"(?: (?P<aspect>{ASPECT}))?"
-_LOWERED, _HEIGHTENED = {DIRECTION: "decreased"}, {DIRECTION: "increased"}
+_LOWERED, HEIGHTENED = {DIRECTION: "decreased"}, {DIRECTION: "increased"}
+
+
+PROCESS = any_of(
+    "phosphorylation activation expression production secretion release synthesis recruitment "
+    "polymeri[sz]ation "
+    "assembly locali[sz]ation translocation transcription nucleation accumulation clustering degradation "
+    "inhibition cleavage signal(?:l)?ing up-?regulation down-?regulation induction inactivation depletion "
+    "stability "
+    "function internali[sz]ation aggregation oligomeri[sz]ation dimeri[sz]ation"
+)
+_RISE = any_of(
+    "activation,up-?regulation,induction,stimulation,increase[sd]?,elevations?,enhancement,overexpression",
+    ",",
+)
+_FALL = any_of(
+    "inhibition,down-?regulation,suppression,reductions?,decrease[sd]?,degradation,inactivation,depletion,"
+    "loss,reduced",
+    ",",
+)
+_BRINGS_ABOUT = any_of(
+    "cause[sd]?,trigger(?:s|ed)?,le(?:d|ads?) to,result(?:s|ed)? in,promote[sd]?,mediate[sd]?,drive[sd]?,"
+    "drove,"
+    "initiate[sd]?,facilitate[sd]?,support(?:s|ed)?,regulate[sd]?,control(?:s|led)?,modulate[sd]?,"
+    "contribute[sd]? to,participate[sd]? in",
+    ",",
+)
+
+
+def _changes(after: str) -> tuple[Relation, ...]:
+    """Return how what stands first brings about that there is more or less of what stands second."""
+    return (
+        relation(
+            "brings_about",
+            AFFECTS,
+            f"{after}{DO}{CAUSE} {MODIFIED}{_RISE} (?:of|in) {OF_ASPECT}",
+            qualifiers=HEIGHTENED,
+        ),
+        relation(
+            "brings_about",
+            AFFECTS,
+            f"{after}{DO}{CAUSE} {MODIFIED}{_FALL} (?:of|in) {OF_ASPECT}",
+            qualifiers=_LOWERED,
+        ),
+        relation(
+            "brings_about", AFFECTS, f"{after}{DO}{_BRINGS_ABOUT} {MODIFIED}{PROCESS} (?:of|in) {NAMED}"
+        ),
+        relation("brings_about", AFFECTS, f"{after}{DO}{_BRINGS_ABOUT} {NAMED}", after=rf"[- ]{PROCESS}\b"),
+    )
 
 
 def _effects(after: str) -> tuple[Relation, ...]:
     """Return how what stands first, and may go on with words, affects what stands second."""
     return (
-        relation("lowers", AFFECTS, f"{after}{DO}{_LESS} {_OF_ASPECT}", qualifiers=_LOWERED),
-        relation("raises", AFFECTS, f"{after}{DO}{_MORE} {_OF_ASPECT}", qualifiers=_HEIGHTENED),
-        relation("regulates", AFFECTS, f"{after}{DO}{_REGULATE} {_OF_ASPECT}"),
+        relation("lowers", AFFECTS, f"{after}{DO}{LESS} {OF_ASPECT}", qualifiers=_LOWERED),
+        relation("raises", AFFECTS, f"{after}{DO}{MORE} {OF_ASPECT}", qualifiers=HEIGHTENED),
+        relation("regulates", AFFECTS, f"{after}{DO}{_REGULATE} {OF_ASPECT}"),
+        *_changes(after),
+        relation(
+            "regulates",
+            AFFECTS,
+            f"{after}(?:,? {BE_NOT}(?:an? |one of )?{MODIFIED}{NOUN}{{0,3}}?| )(?:(?:for|in|by) )?"
+            f"{_REGULATING} {OF_ASPECT}",
+        ),
+        relation(
+            "needs",
+            AFFECTS,
+            f"{after}(?: {PROCESS})?(?:{DO}{_NEEDING}| {BE_SO}dependent (?:up)?on) {OF_ASPECT}",
+            reverse=True,
+        ),
+        relation("associated_with", ASSOCIATED, f"{after}{DO}associates? with {GENE_BEFORE}"),
+        relation(
+            "associated_with", ASSOCIATED, f"{after} {BE_NOT}(?:associated|linked) (?:with|to) {GENE_BEFORE}"
+        ),
         relation("interacts_with", INTERACTS, f"{after}{DO}{_TOUCH} {GENE_BEFORE}"),
         relation(
             "compound_effect",
@@ -65,7 +150,7 @@ def _effects(after: str) -> tuple[Relation, ...]:
             f"-(?:induced|stimulated|activated) {MODIFIED}",
             is_noun_phrase=True,
             reach=Reach.NEAREST,
-            qualifiers=_HEIGHTENED,
+            qualifiers=HEIGHTENED,
         ),
     )
 
@@ -83,7 +168,7 @@ _AFFECTED = (
         AFFECTS,
         f"{_ITS_ASPECT} {BE_NOT}{_RAISED} (?:by|with|after|following) {CHEMICAL_BEFORE}",
         reverse=True,
-        qualifiers=_HEIGHTENED,
+        qualifiers=HEIGHTENED,
     ),
     relation(
         "regulated_by",
@@ -97,8 +182,6 @@ _AFFECTED = (
 _REDUCING = r"\b(?:inhibition|suppression|blockade|down-?regulation|antagonism|repression)"
 _RAISING = r"\b(?:activation|induction|stimulation|up-?regulation|enhancement)"
 _THROUGH = f"{_ITS_ASPECT} by {CHEMICAL_BEFORE}"
-_ENOUGH = any_of("required necessary essential critical crucial needed indispensable")
-
 # "Inhibition of A by B", and what A needs B for.
 _NOMINAL = (
     relation(
@@ -119,26 +202,7 @@ _NOMINAL = (
         is_noun_phrase=True,
         head=Head.FIRST,
         before=rf"{_RAISING} of {MODIFIED}",
-        qualifiers=_HEIGHTENED,
-    ),
-)
-_LACK = any_of(
-    "deficiency silencing knock-?down depletion loss knock-?out deletion inhibition ablation overexpression"
-)
-_CHANGE = any_of(
-    "reductions? decreases? loss increases? impairments? defects? changes? alterations? "
-    "elevations? accumulation"
-)
-_LACKING = (
-    relation(
-        "lack_changes",
-        AFFECTS,
-        f"(?: gene| protein)?[- ]{_LACK}{DO}{CAUSE} {MODIFIED}{_CHANGE} (?:in|of) {_OF_ASPECT}",
-    ),
-    relation(
-        "lack_changes",
-        AFFECTS,
-        f"(?: gene| protein)?[- ]{_LACK}{DO}(?:{_LESS}|{_MORE}|impair(?:s|ed)?) {_OF_ASPECT}",
+        qualifiers=HEIGHTENED,
     ),
 )
 _LESSENING = "(?:inhibition|degradation|cleavage|suppression|down-?regulation|blockade)"
@@ -148,45 +212,9 @@ _BY = (
         "inhibition_by", AFFECTS, f" {_LESSENING} by {CHEMICAL_BEFORE}", reverse=True, qualifiers=_LOWERED
     ),
     relation(
-        "activation_by", AFFECTS, f" {_GROWING} by {CHEMICAL_BEFORE}", reverse=True, qualifiers=_HEIGHTENED
+        "activation_by", AFFECTS, f" {_GROWING} by {CHEMICAL_BEFORE}", reverse=True, qualifiers=HEIGHTENED
     ),
 )
-_BETWEEN_GENES = (
-    relation("needed_for", AFFECTS, f"{GENE_AFTER} {BE_NOT}{_ENOUGH} (?:for|in) {_OF_ASPECT}"),
-    relation(
-        "role_in",
-        AFFECTS,
-        f"{GENE_AFTER} in {MODIFIED}",
-        before=rf"\broles? (?:of|for) {MODIFIED}",
-        after=rf" (?:{ASPECT}|polymeri[sz]ation|assembly|recruitment|degradation)\b",
-    ),
-    relation(
-        "plays_role_in",
-        AFFECTS,
-        f"{GENE_AFTER},? (?:which |that )?(?:has|have|had|play(?:s|ed)?) an? {MODIFIED}roles? in "
-        f"{_OF_ASPECT}",
-    ),
-    relation(
-        "depends_on",
-        AFFECTS,
-        f"[- ](?:dependent|mediated|driven|regulated) {MODIFIED}",
-        is_noun_phrase=True,
-        reach=Reach.NEAREST,
-    ),
-    relation(
-        "acts_on",
-        AFFECTS,
-        f"{GENE_AFTER}{DO}(?:cleave[sd]?|digests?|degrade[sd]?|recruit(?:s|ed)?|stabili[sz]e[sd]?|"
-        f"mediate[sd]?|"
-        f"control(?:s|led)?|hydroly[sz]e[sd]?) {_OF_ASPECT}",
-    ),
-    relation(
-        "colocalizes_with",
-        COLOCALIZES,
-        f"{GENE_AFTER}{DO}co-?locali[sz]e[sd]?(?: [a-z]+ly)? with {GENE_BEFORE}",
-    ),
-)
-
 EFFECT_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
     (Role.TREATMENT, Role.GENE): (
         *_effects(CHEMICAL_AFTER),
@@ -207,7 +235,7 @@ EFFECT_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
             f"{CHEMICAL_AFTER}(?:,| {BE}) (?:an? |the )?{MODIFIED}(?:agonist|activator|stimulator) (?:of|"
             f"for|at) "
             f"{MODIFIED}",
-            qualifiers=_HEIGHTENED,
+            qualifiers=HEIGHTENED,
         ),
         relation(
             "is_a_gene_inhibitor",
@@ -221,7 +249,7 @@ EFFECT_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
             AFFECTS,
             f"(?:,| {BE}) an? {MODIFIED}",
             after=r"[- ](?:receptor |kinase |protein )?(?:agonist|activator|stimulator)s?\b",
-            qualifiers=_HEIGHTENED,
+            qualifiers=HEIGHTENED,
         ),
     ),
     (Role.GENE, Role.TREATMENT): (
@@ -243,12 +271,11 @@ EFFECT_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
             reverse=True,
             reach=Reach.NEAREST,
             is_noun_phrase=True,
-            qualifiers=_HEIGHTENED,
+            qualifiers=HEIGHTENED,
         ),
         *_AFFECTED,
         *_NOMINAL,
         *_BY,
-        *_LACKING,
     ),
-    (Role.GENE, Role.GENE): (*_effects(GENE_AFTER), *_AFFECTED, *_NOMINAL, *_BY, *_BETWEEN_GENES, *_LACKING),
+    (Role.GENE, Role.GENE): (*_effects(GENE_AFTER), *_AFFECTED, *_NOMINAL, *_BY),
 }

@@ -63,7 +63,8 @@ GENE_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
         relation(
             "gene_associated_with",
             ASSOCIATED,
-            f"{GENE_AFTER}(?: {ALTERATION})?,? (?:{BE_NOT})?(?:[a-z]+ly )?{_PLACEMENT} "
+            f"{GENE_AFTER}(?: {ALTERATION})?,?(?: and genetic)?(?: {ALTERATION} (?:of|in) which)? "
+            f"(?:{BE_NOT})?{_PLACEMENT} "
             f"(?:{HIGHER}(?:risk|susceptibility|predisposition) (?:of|for|to) "
             f")?{MAYBE_PATIENTS}{CONDITION_BEFORE}",
         ),

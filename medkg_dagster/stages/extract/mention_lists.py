@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from medkg_dagster.stage_api import Entity
-from medkg_dagster.stages.extract.phrases import MODIFIED
+from medkg_dagster.stages.extract.phrases import MAX_GAP, MODIFIED, NOUN, plain
 from medkg_dagster.stages.extract.relation_types import Role
 
 _ROLES = {
@@ -25,7 +25,7 @@ _ROLES = {
     "biolink:Protein": Role.GENE,
     "biolink:GeneFamily": Role.GENE,
 }
-_AND = "and|or|and/or|plus|as well as|including"
+_AND = "and|or|and/or|plus|as well as|including|such as|like|especially|particularly|e\\.g\\.,?|i\\.e\\.,?"
 _WITH = "with|with or without|in combination with|combined with|added to|followed by"
 # Up to two items that no vocabulary knows, none of them a verb or a preposition.
 _UNKNOWN = (
@@ -34,10 +34,15 @@ _UNKNOWN = (
     r"(?=,| and| or)){0,2}"
 )
 _LISTING = r"(?:-|{unknown}(?:,| ?-?,? (?:{words})|, (?:{words})) {modified}| ?[/+] ?|- (?:and|or) )"
-_LIST = re.compile(_LISTING.format(unknown=_UNKNOWN, words=_AND, modified=MODIFIED))
+_LIST = re.compile(_LISTING.format(unknown=_UNKNOWN, words=_AND, modified=f"{MODIFIED}(?:{NOUN})?"))
 _COMBINATION = re.compile(_LISTING.format(unknown=_UNKNOWN, words=f"{_AND}|{_WITH}", modified=MODIFIED))
-_MAX_BETWEEN = 80
 _OPENING, _CLOSING = frozenset("(["), frozenset(")]")
+# "A (P = 0.01), B": a number of A ends what is said of it.
+_COMPARED = re.compile(r"[=<>]")
+_BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
+# "Signs of malaria such as fever": what follows is no kind of malaria.
+_EXAMPLE = re.compile(r"\b(?:such as|like|including|especially|particularly|[ei]\.g?\.?e?\.?)")
+_OF_ANOTHER = re.compile(r"\b(?:of|in|with|for|by|to|from) (?:[\w\-]+ ){0,3}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +89,44 @@ def mention_lists(text: str, entities: Sequence[Entity]) -> list[MentionList]:
                 lists[-1] = MentionList(role, members, last.start, entity.end + 1)
                 continue
             listing = _COMBINATION if role is Role.TREATMENT else _LIST
-            if len(between) <= _MAX_BETWEEN and listing.fullmatch(between.lower()):
+            if (
+                len(between) <= MAX_GAP
+                and not _COMPARED.search(between)
+                and listing.fullmatch(plain(between))
+                and not (
+                    _EXAMPLE.search(between)
+                    and _OF_ANOTHER.search(text[max(0, last.start - 40) : last.start])
+                )
+            ):
                 lists[-1] = MentionList(role, (*last.members, entity), last.start, entity.end)
                 continue
         lists.append(MentionList(role, (entity,), entity.start, entity.end))
     return lists
+
+
+def apart(text: str, start: int, end: int, entities: Sequence[Entity]) -> Iterator[Sequence[Entity]]:
+    """Yield the mentions of a sentence outside of brackets, and then those inside each pair of them.
+
+    What stands alone in brackets is another name of what stands before them.
+
+    Args:
+        text: The document's text.
+        start: The first character of the sentence.
+        end: One past its last.
+        entities: The mentions in order.
+    """
+    insides = [(place.start() + 1, place.end() - 1) for place in _BRACKETS.finditer(text, start, end)]
+    within: dict[int, list[Entity]] = {}
+    outside: list[Entity] = []
+    for entity in entities:
+        first, last = entity.start or 0, entity.end or 0
+        number = next(
+            (n for n, (a, b) in enumerate(insides) if a <= first and last <= b and (a, b) != (first, last)),
+            None,
+        )
+        (outside if number is None else within.setdefault(number, [])).append(entity)
+    yield outside
+    yield from within.values()
 
 
 def _is_aside(between: str, text: str, end: int) -> bool:

@@ -7,7 +7,7 @@ import re
 # A sentence that asks or supposes states nothing.
 QUESTIONS = re.compile(
     r"\b(?:whether|hypothes\w+|to (?:determine|evaluate|assess|investigate|examine|test|explore|find out|"
-    r"study|"
+    r"study|is not (?:yet )?(?:clear|known|understood)|"
     r"compare|verify|clarify)|unclear|unknown|would|should (?!not be|be avoided)|aim(?:s|ed)? (?:to|of|"
     r"was)|will be|"
     r"will |if |unless|in order to|objectives?|purpose|warrant\w*|remains? to be|questions?|can be "
@@ -19,7 +19,7 @@ HEDGES = re.compile(
     r"\b(?:might|may|could|possibl[ey]|potential(?:ly)?|probabl[ey]|suspected|suggest\w*|likely|appear(?:s|"
     r"ed)?|"
     r"seem(?:s|ed)?|presum\w+|putative|apparently|perhaps|indicat\w+ that|risk factors for|believed|thought|"
-    r"proposed|speculat\w+|assum\w+|candidate)\b",
+    r"propos(?:ed?|ing)|reasonable|conceivabl[ey]|speculat\w+|assum\w+|candidate)\b",
     re.IGNORECASE,
 )
 # What doubts the noun phrase that follows.

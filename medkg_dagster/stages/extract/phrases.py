@@ -48,6 +48,31 @@ DETERMINER = (
 )
 MODIFIED = rf"{DETERMINER}{ADJECTIVES}"
 
+# What is no noun that narrows the one after it, or one that turns it around.
+_NO_NOUNS = any_of(
+    "no not nor never without lack loss absence deficiency failure resistance inhibitors? antagonists? "
+    "blockers? "
+    "inhibition antibody antibodies sirna shrna anti patients? people persons? individuals subjects men "
+    "women "
+    "children adults of in on by to for from with within into onto via per at as than and or but that "
+    "which who "
+    "whose whom is are was were be been being has have had do does did may might can could will would "
+    "should must "
+    "after before during between among against under over through throughout versus vs when while where "
+    "if so such "
+    "because since until both either neither less more fewer only also it they we he she its there here "
+    "cell cells role effects? risk"
+)
+NOUN = rf"(?:(?!{_NO_NOUNS}\b)[a-z][a-z\d\-]+(?<!ing)(?<!ed) )"
+"""A noun before another one: "tissue" of "tissue hypoxia"."""
+_CLASS_WITH_MEMBERS = (
+    rf"(?:{MODIFIED}{NOUN}{{0,2}}(?:[a-z\-]+s|bacteria|media),? "
+    rf"(?:such as|including|include|like|namely|especially|particularly|notably|e\.g\.,?|i\.e\.,?) (?:the "
+    rf")?)?"
+)
+NAMED = rf"{_CLASS_WITH_MEMBERS}{MODIFIED}{NOUN}{{0,2}}"
+"""What may stand before a mention in its noun phrase, or a class of which the mention is a member."""
+
 _GIVING = any_of(
     "doses? dosages? administration treatments? therapy therapies use infusions? injections? exposures? "
     "ingestion intake combinations? overdoses? abuse initiation monotherapy addition courses? cycles? "
@@ -58,14 +83,15 @@ _CLASS = any_of(
     "anticonvulsants? antipsychotics? diuretics? steroids? medications? medicines? compounds? antibody "
     "antibodies"
 )
-CHEMICAL_BEFORE = rf"{MODIFIED}(?:{_GIVING} (?:of|with|to|by) {MODIFIED})*(?:{_CLASS} )?"
+CHEMICAL_BEFORE = rf"{MODIFIED}(?:{_GIVING} (?:of|with|to|by) {MODIFIED})*{NAMED}(?:{_CLASS} )?"
 _WITH_CHEMICAL = any_of(
     "therapy therapies treatments? monotherapy chemotherapy administration infusions? injections? use "
     "exposures? "
     "doses? intake ingestion overdoses? abuse intoxication poisoning toxicity an(?:a)?esthesia regimens? "
     "prophylaxis tablets? capsules? pretreatment alone hydrochloride sodium sulfate sulphate "
     "acetate "
-    "phosphate citrate maintenance induction consumption patches gel cream implants?"
+    "phosphate citrate maintenance induction consumption patches gel cream implants? levels? concentrations? "
+    "supplementation ions? signaling signalling generation production accumulation molecules?"
 )
 CHEMICAL_AFTER = rf"(?:(?:-based|-containing)?(?: {_WITH_CHEMICAL})*)"
 
@@ -74,7 +100,7 @@ _HAPPENING = any_of(
     "induction attacks? degrees? presence progression manifestations? features? severity frequency intensity "
     "recurrence variety number prevalence symptomatology bouts? patterns? models? complications?"
 )
-CONDITION_BEFORE = rf"{MODIFIED}(?:{_HAPPENING} of {MODIFIED})*"
+CONDITION_BEFORE = rf"{MODIFIED}(?:{_HAPPENING} of {MODIFIED})*{NAMED}"
 PEOPLE = any_of(
     "patients? adults? children women men people participants subjects individuals cases? persons? infants "
     "neonates adolescents rats? mice mouse animals? dogs? cats? rabbits? pigs? monkeys? volunteers? males? "
@@ -84,6 +110,7 @@ PEOPLE = any_of(
 _IN_PEOPLE = rf"(?: (?:in|of|among) {MODIFIED}(?:[\w\-]+ )?{PEOPLE})?"
 CONDITION_AFTER = (
     rf"(?: (?:symptoms?|episodes?|attacks?|events?|formation|development|progression|exacerbations?|"
+    rf"reactions?|"
     rf"severity))?"
     rf"{_IN_PEOPLE}"
 )
@@ -95,14 +122,22 @@ MAYBE_PATIENTS = f"(?:{PATIENTS_WITH})?"
 
 ASPECT = any_of(
     "expression levels? activity activities activation production mrna concentrations? phosphorylation "
-    "release "
-    "synthesis secretion signaling signalling transcription function binding translocation upregulation"
+    "release synthesis secretion signaling signalling transcription function binding translocation "
+    "upregulation "
+    "recruitment locali[sz]ation polymeri[sz]ation degradation ubiquitination stability abundance nucleation "
+    "assembly accumulation"
 )
 GENE_BEFORE = (
     rf"{MODIFIED}(?:(?:{ASPECT}(?: levels)?|genes?) (?:of|in|for|and) {MODIFIED})*"
-    "(?:mutant |wild-type |gene )?"
+    rf"{NAMED}(?:mutant |wild-type |gene )?"
 )
-GENE_AFTER = rf"(?:[- ](?:genes?|proteins?|receptors?|mrna|kinase|enzyme|{ASPECT}))*"
+_MADE_OF_GENES = any_of(
+    "genes? proteins? receptors? mrnas? kinases? enzymes? complex complexes molecules? polypeptides? "
+    "isoforms? "
+    "subunits? transcripts? oligomers? dimers? filaments? networks? foci microclusters? mcs? cascades? axis "
+    "pathways? ligation engagement stimulation triggering antigens? mutants?"
+)
+GENE_AFTER = rf"(?:[- ](?:{_MADE_OF_GENES}|{ASPECT}))*"
 ALTERATION = any_of(
     "mutations? variants? alterations? amplifications? rearrangements? fusions? polymorphisms? deletions? "
     "overexpression deficiency deficiencies haploinsufficiency expression genotypes? alleles? loss "
@@ -110,10 +145,29 @@ ALTERATION = any_of(
     "dysfunction dysregulation translocations? methylation"
 )
 
+MAX_GAP = 160
+"""Mentions that are further apart are not taken together; characters."""
 WHITE = re.compile(r"\s+")
-ASIDE = re.compile(r"\s*[(\[][^()\[\]]{0,80}[)\]]")
+ASIDE = re.compile(r"\s*[(\[][^()\[\]]{0,160}[)\]]")
+
+
+_PREFIX = re.compile(r"(?<= )[a-z]-$")
+_POSSESSIVE = re.compile(r"^['’]s ")
+# What stands between a subject and its verb and changes neither.
+_INSERTION = re.compile(
+    r"^,? (?:an?|the|another|one of the) [^,;:()]{2,70},(?= )|"
+    r",? (?:however|therefore|thus|in turn|in contrast|respectively|for example|for instance|in "
+    r"particular|indeed|"
+    r"as expected|as well|on the other hand|in addition|too),(?= )"
+)
 
 
 def plain(words: str) -> str:
     """Return words without what stands in brackets, in lower case, with single spaces."""
-    return WHITE.sub(" ", ASIDE.sub("", words)).lower()
+    told = _POSSESSIVE.sub(" ", WHITE.sub(" ", ASIDE.sub("", words)).lower())
+    return _PREFIX.sub("", told)
+
+
+def without_insertions(words: str) -> str:
+    """Return words without what is said aside between commas: "a serine kinase", "in turn"."""
+    return _INSERTION.sub("", words)

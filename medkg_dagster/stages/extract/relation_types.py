@@ -24,6 +24,8 @@ CORRELATED = "biolink:correlated_with"
 RISES_WITH = "biolink:positively_correlated_with"
 FALLS_WITH = "biolink:negatively_correlated_with"
 COLOCALIZES = "biolink:colocalizes_with"
+BECOMES = "biolink:derives_into"
+HOMOLOGOUS = "biolink:homologous_to"
 
 DIRECTION = "object_direction_qualifier"
 ASPECT_SLOT = "object_aspect_qualifier"
@@ -42,6 +44,7 @@ class Reach(Enum):
 
     ALL = "all"
     NEAREST = "nearest"
+    LAST_OF_FIRST = "the last of the first list"
 
 
 class Head(Enum):

@@ -16,16 +16,20 @@ from medkg_dagster.stages.extract.correlation_relations import CORRELATIONS
 from medkg_dagster.stages.extract.course_relations import COURSE_RELATIONS
 from medkg_dagster.stages.extract.effect_relations import EFFECT_RELATIONS
 from medkg_dagster.stages.extract.gene_relations import GENE_RELATIONS
+from medkg_dagster.stages.extract.harm_relations import HARM_RELATIONS
+from medkg_dagster.stages.extract.interaction_relations import INTERACTION_RELATIONS
 from medkg_dagster.stages.extract.relation_types import Relation, Role
 from medkg_dagster.stages.extract.treatment_relations import TREATMENT_RELATIONS
 
 _GRAMMARS = (
     CORRELATIONS,
+    HARM_RELATIONS,
     TREATMENT_RELATIONS,
     COURSE_RELATIONS,
     CONDITION_RELATIONS,
     GENE_RELATIONS,
     EFFECT_RELATIONS,
+    INTERACTION_RELATIONS,
     CONVERSIONS,
 )
 RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
@@ -62,7 +66,9 @@ def aspect_of(word: str | None) -> str:
     return _ASPECTS.get(word or "", _ASPECTS.get((word or "").removesuffix("s"), "activity_or_abundance"))
 
 
-INTERACTION = re.compile(r"\b(?:interactions?|synergism|synergy|antagonism) (?:between|of) $")
+INTERACTION = re.compile(
+    r"\b(?:interactions?|synergism|synergy|antagonism|binding|complex(?:es)?) (?:between|of) $"
+)
 
 
 def relation_between(

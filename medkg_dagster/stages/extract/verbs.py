@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from medkg_dagster.stages.extract.phrases import any_of
 
+ADVERBS = "(?:(?:[a-z]+ly|also|well|still|then|thus|further|often|both|in turn) ){0,2}"
 BE = "(?:is|are|was|were|has been|have been|had been|be|being)"
-BE_NOT = rf"(?:{BE} |can be |may be |could be |might be )(?P<no>not |never )?(?:[a-z]+ly |also |well )?"
+BE_NOT = rf"(?:{BE} |can be |may be |could be |might be )(?P<no>not |never )?{ADVERBS}"
+BE_SO = BE_NOT.replace("?P<no>", "?:")
+"""`BE_NOT` in an alternative beside another one that may deny."""
 MODAL = "(?:(?:may|might|can|could|will|would) )"
 DO = (
-    r"(?:,? (?:which|that))? (?:(?P<no>(?:did|does|do|has|have|can|could|may) not |cannot |fail(?:s|ed) to |"
-    rf"never )|{MODAL}|has |have |had |also |did |appear(?:s|ed) to |seem(?:s|ed) to |is known to |"
-    r"(?:was|were|is|are|has been|have been) (?:shown|found|reported|known|observed) to )?(?:[a-z]+ly |"
-    r"also )?"
+    r"(?:,? (?:which|that))?(?: in turn)? (?:(?P<no>(?:did|does|do|has|have|can|could|may) not |cannot |"
+    r"fail(?:s|ed) to |"
+    rf"never )|(?:also )?{MODAL}|has |have |had |also |did |appear(?:s|ed) to |seem(?:s|ed) to |"
+    r"(?:was|were|is|are|(?:has|have|had)(?: also)? been) (?:also |well |previously )?(?:able|shown|found|"
+    r"reported|known|observed|"
+    rf"demonstrated|described) to )?{ADVERBS}"
 )
 CAUSE = any_of(
     "cause[sd]?,induce[sd]?,trigger(?:s|ed)?,led to,leads? to,result(?:s|ed)? in,provoke[sd]?,elicit(?:s|"
