@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 
 CAUSES = "biolink:causes"
 CONTRIBUTES = "biolink:contributes_to"
@@ -29,6 +30,9 @@ HOMOLOGOUS = "biolink:homologous_to"
 
 DIRECTION = "object_direction_qualifier"
 ASPECT_SLOT = "object_aspect_qualifier"
+
+# When one is first asked for: all of them together take seconds, and few processes need all.
+_compiled = cache(re.compile)
 
 
 class Role(Enum):
@@ -77,16 +81,31 @@ class Relation:
 
     name: str
     predicate: str
-    words: re.Pattern[str]
+    words: str
     reverse: bool = False
     reach: Reach = Reach.ALL
     is_noun_phrase: bool = False
     head: Head = Head.SECOND
-    before: re.Pattern[str] | None = None
-    after: re.Pattern[str] | None = None
-    first_named: re.Pattern[str] | None = None
-    named: re.Pattern[str] | None = None
+    before: str | None = None
+    after: str | None = None
+    first_named: str | None = None
+    named: str | None = None
     qualifiers: Mapping[str, str] | None = None
+
+    def fits(
+        self, words: str, *, before: str, after: str, first_named: str, named: str
+    ) -> re.Match[str] | None:
+        """Return how the words between two mentions fit, where those around them do too."""
+        found = _compiled(self.words).fullmatch(words)
+        if (
+            found is None
+            or (self.before and not _compiled(self.before).search(before))
+            or (self.after and not _compiled(self.after).match(after))
+            or (self.first_named and not _compiled(self.first_named).search(first_named))
+            or (self.named and not _compiled(self.named).search(named))
+        ):
+            return None
+        return found
 
 
 def relation(
@@ -103,18 +122,18 @@ def relation(
     named: str | None = None,
     qualifiers: Mapping[str, str] | None = None,
 ) -> Relation:
-    """Return a relation whose patterns are given as text, `words` in pieces; see `Relation`."""
+    """Return a relation whose pattern `words` is given in pieces; see `Relation`."""
     return Relation(
         name,
         predicate,
-        re.compile("".join(words)),
+        "".join(words),
         reverse,
         reach,
         is_noun_phrase,
         head,
-        re.compile(f"(?:{before})$") if before else None,
-        re.compile(after) if after else None,
-        re.compile(first_named) if first_named else None,
-        re.compile(named) if named else None,
+        f"(?:{before})$" if before else None,
+        after,
+        first_named,
+        named,
         qualifiers,
     )

@@ -93,14 +93,7 @@ def relation_between(
         named: How the second is written, in lower case.
     """
     for relation in RELATIONS.get((left, right), ()):
-        fits = relation.words.fullmatch(words)
-        if fits is None or (relation.before and not relation.before.search(before)):
-            continue
-        if relation.after and not relation.after.match(after):
-            continue
-        if relation.first_named and not relation.first_named.search(first_named):
-            continue
-        if relation.named and not relation.named.search(named):
-            continue
-        return relation, fits
+        fits = relation.fits(words, before=before, after=after, first_named=first_named, named=named)
+        if fits is not None:
+            return relation, fits
     return None

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from medkg_dagster.stage_api import Block, BlockKind, Claim, Document, Entity, S
 from medkg_dagster.stages.extract.claims import sentence_claims
 from medkg_dagster.stages.extract.mentions import Matcher
 from medkg_dagster.stages.extract.negation import Negation
+from medkg_dagster.stages.extract.relation_types import Role
+from medkg_dagster.stages.extract.relations import RELATIONS, relation_between
 from medkg_dagster.stages.extract.sentences import document_sentences
 from medkg_dagster.stages.extract.terms import Vocabulary, load
 from medkg_dagster.vocabulary.concepts import Concept
@@ -339,3 +343,12 @@ def test_evidence_is_the_sentence_whatever_the_text(pieces: list[str]) -> None:
     for claim in claims_of(text):
         assert text[claim.start : claim.end] == claim.sentence
         assert claim.subject != claim.object
+
+
+@pytest.mark.parametrize(("left", "right"), [*product(Role, Role)])
+def test_words_that_no_rule_knows_state_nothing_and_every_pattern_is_one(left: Role, right: Role) -> None:
+    assert relation_between(left, " zzz ", right) is None  # all of them are compiled and tried
+
+    for relation in RELATIONS[left, right]:
+        for pattern in (relation.before, relation.after, relation.first_named, relation.named):
+            assert pattern is None or re.compile(pattern)
