@@ -98,6 +98,7 @@ PREDICATES: Mapping[str, tuple[str | None, str | None]] = {
     "biolink:positively_correlated_with": _ANY,
     "biolink:predisposes_to_condition": _TREATING,
     "biolink:preventative_for_condition": _TREATING,
+    "biolink:produces": _UNSAID,
     "biolink:promotes_condition": _TREATING,
     "biolink:related_to": _ANY,
     "biolink:studied_to_treat": _TREATING,

@@ -14,7 +14,7 @@ from medkg_dagster.stages.extract.relation_types import (
     Role,
     relation,
 )
-from medkg_dagster.stages.extract.verbs import BE_NOT, BE_SO, CAUSE, DO, HIGHER, MODAL
+from medkg_dagster.stages.extract.verbs import BE_NOT, BE_SO, CAUSE, DO, HIGHER, IS_ONE, MODAL
 
 _DUE_TO = any_of(
     "due to,secondary to,attributed to,attributable to,resulting from,caused by,induced by,as a result of,"
@@ -61,7 +61,7 @@ CONDITION_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
         relation(
             "condition_due_to",
             CAUSES,
-            f"{CONDITION_AFTER},? (?:{BE_NOT}|{MODAL})?{_DUE_TO} {CONDITION_BEFORE}",
+            f"{CONDITION_AFTER}(?:{IS_ONE}(?<= )|,? (?:{BE_NOT}|{MODAL})?){_DUE_TO} {CONDITION_BEFORE}",
             reverse=True,
             reach=Reach.LAST_OF_FIRST,
         ),

@@ -86,5 +86,5 @@ def _linked(left: Role, right: Role) -> tuple[Relation, ...]:
 
 
 CORRELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
-    (left, right): _linked(left, right) for left in Role for right in Role
+    (left, right): _linked(left, right) for left in _AFTER for right in _BEFORE
 }

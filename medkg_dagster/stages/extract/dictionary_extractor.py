@@ -23,6 +23,7 @@ from medkg_dagster.stages.extract.genes import GeneFinder, with_genes
 from medkg_dagster.stages.extract.installed import InstalledMatcher, InstalledVocabulary, installed
 from medkg_dagster.stages.extract.mentions import Matcher
 from medkg_dagster.stages.extract.negation import Negation
+from medkg_dagster.stages.extract.organisms import with_species
 from medkg_dagster.stages.extract.pair_features import no_trees
 from medkg_dagster.stages.extract.pair_scorer import pair_claims, summary_passages
 from medkg_dagster.stages.extract.sentences import Sentence, document_sentences
@@ -146,7 +147,7 @@ class DictionaryExtractor:
             join(text, with_genes(self._matcher.find(text), named))
             for text, named in zip(texts, genes, strict=True)
         ]
-        mentioned = with_elements(texts, mentioned, self._vocabulary)
+        mentioned = with_species(texts, with_elements(texts, mentioned, self._vocabulary))
         if self._parameters.abbreviations:
             mentioned = spell_out(texts, mentioned)
         for place, text, mentions in zip(sentences, texts, mentioned, strict=True):

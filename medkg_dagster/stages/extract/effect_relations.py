@@ -120,7 +120,7 @@ def _changes(after: str) -> tuple[Relation, ...]:
     )
 
 
-def _effects(after: str) -> tuple[Relation, ...]:
+def effects(after: str) -> tuple[Relation, ...]:
     """Return how what stands first, and may go on with words, affects what stands second."""
     return (
         relation("lowers", AFFECTS, f"{after}{DO}{LESS} {OF_ASPECT}", qualifiers=_LOWERED),
@@ -217,7 +217,7 @@ _BY = (
 )
 EFFECT_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
     (Role.TREATMENT, Role.GENE): (
-        *_effects(CHEMICAL_AFTER),
+        *effects(CHEMICAL_AFTER),
         *_AFFECTED,
         *_NOMINAL,
         *_BY,
@@ -277,5 +277,5 @@ EFFECT_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
         *_NOMINAL,
         *_BY,
     ),
-    (Role.GENE, Role.GENE): (*_effects(GENE_AFTER), *_AFFECTED, *_NOMINAL, *_BY),
+    (Role.GENE, Role.GENE): (*effects(GENE_AFTER), *_AFFECTED, *_NOMINAL, *_BY),
 }

@@ -24,7 +24,7 @@ from medkg_dagster.stages.extract.relation_types import (
     Role,
     relation,
 )
-from medkg_dagster.stages.extract.verbs import BE_NOT, CAUSE, DO, HIGHER
+from medkg_dagster.stages.extract.verbs import BE_NOT, CAUSE, DO, HIGHER, IS_ONE
 
 _ALTERED = any_of(
     "mutant mutated mutation-positive driven positive altered amplified rearranged deficient "
@@ -103,7 +103,8 @@ GENE_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
         relation(
             "caused_by_gene",
             CAUSES,
-            f"{CONDITION_AFTER},? (?:(?:which |that )?{BE_NOT})?(?:caused by|due to|resulting from|"
+            f"{CONDITION_AFTER}(?:{IS_ONE}(?<= )|,? (?:(?:which |that )?{BE_NOT})?)(?:caused by|due to|"
+            f"resulting from|"
             f"results? from) "
             f"{MODIFIED}(?:{ALTERATION} (?:of|in|within) )?{GENE_BEFORE}",
             reverse=True,

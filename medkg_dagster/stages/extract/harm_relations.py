@@ -28,7 +28,7 @@ from medkg_dagster.stages.extract.relation_types import (
     Role,
     relation,
 )
-from medkg_dagster.stages.extract.verbs import BE, BE_NOT, BE_SO, CAUSE, DO, HIGHER, MODAL
+from medkg_dagster.stages.extract.verbs import BE, BE_NOT, BE_SO, CAUSE, DO, HIGHER, IS_ONE, MODAL
 
 _CAUSING = any_of("causing inducing triggering provoking eliciting precipitating producing")
 _CAUSED = any_of("caused induced triggered provoked produced elicited evoked precipitated")
@@ -124,7 +124,7 @@ HARM_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
         relation(
             "caused_by",
             CAUSES,
-            f"{CONDITION_AFTER} (?:(?:which |that )?{BE_NOT}){_CAUSED}"
+            f"{CONDITION_AFTER}(?:{IS_ONE}(?<= )| (?:which |that )?{BE_NOT}){_CAUSED}"
             rf"(?: (?:in|among) {MODIFIED}(?:[\w\-]+ )?[a-z]+)? by {CHEMICAL_BEFORE}",
             reverse=True,
         ),

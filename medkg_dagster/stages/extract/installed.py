@@ -14,7 +14,12 @@ from pathlib import Path
 
 from medkg_dagster.stages.extract.genes import GeneFinder
 from medkg_dagster.stages.extract.mentions import Mention, is_bounded
-from medkg_dagster.stages.extract.specific import is_heading, is_named_by_itself
+from medkg_dagster.stages.extract.specific import (
+    ORGANISM,
+    infects,
+    is_heading,
+    is_named_by_itself,
+)
 from medkg_dagster.vocabulary.artefact import VocabularyArtefact
 from medkg_dagster.vocabulary.categories import CHEMICALS, DISEASES, GENE
 from medkg_dagster.vocabulary.concepts import Concept
@@ -28,6 +33,7 @@ FOUND = frozenset(
         "biolink:ChemicalEntity",
         "biolink:Gene",
         "biolink:Protein",
+        ORGANISM,
     }
 )
 """The categories of what becomes a mention."""
@@ -105,7 +111,8 @@ class InstalledVocabulary:
         found = self._specific.get(number)
         if found is None:
             thing = self._artefact.thing(number)
-            found = self._specific[number] = is_named_by_itself(thing) and (
+            is_worth_it = infects(thing) if thing.category == ORGANISM else is_named_by_itself(thing)
+            found = self._specific[number] = is_worth_it and (
                 is_heading(thing) or not self._artefact.has_descendants(number, _MOST_KINDS)
             )
         return found

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from medkg_dagster.stage_api import Entity
 from medkg_dagster.stages.extract.phrases import MAX_GAP, MODIFIED, NOUN, plain
 from medkg_dagster.stages.extract.relation_types import Role
+from medkg_dagster.stages.extract.specific import ORGANISM
 
 _ROLES = {
     "biolink:Drug": Role.TREATMENT,
@@ -24,6 +25,7 @@ _ROLES = {
     "biolink:Gene": Role.GENE,
     "biolink:Protein": Role.GENE,
     "biolink:GeneFamily": Role.GENE,
+    ORGANISM: Role.ORGANISM,
 }
 _AND = "and|or|and/or|plus|as well as|including|such as|like|especially|particularly|e\\.g\\.,?|i\\.e\\.,?"
 _WITH = "with|with or without|in combination with|combined with|added to|followed by"

@@ -26,6 +26,7 @@ RISES_WITH = "biolink:positively_correlated_with"
 FALLS_WITH = "biolink:negatively_correlated_with"
 COLOCALIZES = "biolink:colocalizes_with"
 BECOMES = "biolink:derives_into"
+PRODUCES = "biolink:produces"
 HOMOLOGOUS = "biolink:homologous_to"
 
 DIRECTION = "object_direction_qualifier"
@@ -41,6 +42,7 @@ class Role(Enum):
     TREATMENT = "treatment"
     CONDITION = "condition"
     GENE = "gene"
+    ORGANISM = "organism"
 
 
 class Reach(Enum):

@@ -18,6 +18,7 @@ from medkg_dagster.stages.extract.effect_relations import EFFECT_RELATIONS
 from medkg_dagster.stages.extract.gene_relations import GENE_RELATIONS
 from medkg_dagster.stages.extract.harm_relations import HARM_RELATIONS
 from medkg_dagster.stages.extract.interaction_relations import INTERACTION_RELATIONS
+from medkg_dagster.stages.extract.organism_relations import ORGANISM_RELATIONS
 from medkg_dagster.stages.extract.relation_types import Relation, Role
 from medkg_dagster.stages.extract.treatment_relations import TREATMENT_RELATIONS
 
@@ -31,6 +32,7 @@ _GRAMMARS = (
     EFFECT_RELATIONS,
     INTERACTION_RELATIONS,
     CONVERSIONS,
+    ORGANISM_RELATIONS,
 )
 RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
     (left, right): tuple(one for grammar in _GRAMMARS for one in grammar.get((left, right), ()))

@@ -32,6 +32,34 @@ _NOT_BY_ITSELF = (
 )
 
 
+ORGANISM = "biolink:OrganismTaxon"
+_INFECTING = (
+    # Bacteria and viruses; fungi.
+    "B03",
+    "B04",
+    "B01.300",
+    # Protozoa: apicomplexa and others, amoebae, diplomonads, kinetoplastids, trichomonads.
+    "B01.043",
+    "B01.046",
+    "B01.237",
+    "B01.268",
+    "B01.630",
+    # Worms.
+    "B01.050.500.500",
+)
+
+
+def infects(thing: Thing) -> bool:
+    """Say whether an organism is a microbe, a virus or a worm, and not all of them ("the virus").
+
+    One that stands nowhere in the tree comes from a vocabulary of someone's own, who wants to find it.
+    """
+    numbers = thing.tree_numbers
+    return not numbers or any(
+        number.startswith(_INFECTING) and number not in _INFECTING for number in numbers
+    )
+
+
 def is_heading(thing: Thing) -> bool:
     """Say whether a thing is a heading of MeSH for diseases or chemicals."""
     return any(number.startswith(_HEADINGS) for number in thing.tree_numbers)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from medkg_dagster.stages.extract.phrases import any_of
+from medkg_dagster.stages.extract.phrases import MODIFIED, NOUN, any_of
 
 ADVERBS = "(?:(?:[a-z]+ly|also|well|still|then|thus|further|often|both|in turn) ){0,2}"
 BE = "(?:is|are|was|were|has been|have been|had been|be|being)"
 BE_NOT = rf"(?:{BE} |can be |may be |could be |might be )(?P<no>not |never )?{ADVERBS}"
+IS_ONE = rf"(?:(?:,| {BE}) (?:an? |the |one of ){MODIFIED}{NOUN}{{0,3}})?"
+"""What says what kind of thing something is, before it goes on: "is a rare disorder caused by"."""
 BE_SO = BE_NOT.replace("?P<no>", "?:")
 """`BE_NOT` in an alternative beside another one that may deny."""
 MODAL = "(?:(?:may|might|can|could|will|would) )"

@@ -21,8 +21,10 @@ from medkg_dagster.vocabulary.concepts import Concept
 DRUGS = ("Aspirin", "Doxorubicin", "Levodopa", "Warfarin", "Cisplatin", "Celecoxib")
 DISEASES = ("Bleeding", "Nephrotoxicity", "Breast cancer", "Parkinson's disease", "Asthma", "Neuropathy")
 GENES = ("BRCA1", "COX-2", "TP53")
+MICROBES = ("Giardia", "Yellow fever virus")
 VOCABULARY = Vocabulary(
     (
+        *(Concept(f"O:{name}", name, "biolink:OrganismTaxon") for name in MICROBES),
         *(Concept(f"D:{name}", name, "biolink:SmallMolecule") for name in DRUGS),
         *(Concept(f"C:{name}", name, "biolink:Disease") for name in DISEASES),
         *(Concept(f"G:{name}", name, "biolink:Gene") for name in GENES),
@@ -77,6 +79,17 @@ TREATS = "treats_or_applied_or_studied_to_treat"
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("Giardia is the most common cause of asthma.", ["Giardia causes Asthma"]),
+        ("Asthma is a rare disorder caused by giardia.", ["Giardia causes Asthma"]),
+        ("Giardia-induced asthma is rare.", ["Giardia causes Asthma"]),
+        ("Giardia infections are associated with asthma.", ["Giardia associated_with Asthma"]),
+        ("Giardia produces aspirin.", ["Giardia produces Aspirin"]),
+        ("Aspirin is produced by giardia.", ["Giardia produces Aspirin"]),
+        ("Aspirin inhibits growth of giardia.", ["Aspirin affects Giardia"]),
+        ("Aspirin is active against giardia.", ["Aspirin affects Giardia"]),
+        ("Giardia induces COX-2 expression.", ["Giardia affects COX-2"]),
+        ("COX-2 is induced by giardia.", ["Giardia affects COX-2"]),
+        ("TP53 recognizes giardia.", ["TP53 interacts_with Giardia"]),
         ("Aspirin causes severe bleeding.", ["Aspirin causes Bleeding"]),
         ("Aspirin can also cause joint bleeding.", ["Aspirin causes Bleeding"]),
         ("Aspirin, a salicylate of old, causes bleeding.", ["Aspirin causes Bleeding"]),

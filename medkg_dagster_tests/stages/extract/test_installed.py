@@ -255,6 +255,19 @@ def test_classes_of_chemicals_and_body_weight_are_not_named(tmp_path: Path) -> N
         assert [one.concept.curie for one in mentions] == ["A:2", "A:4"]
 
 
+def test_organisms_that_infect_are_named_and_so_are_those_of_a_vocabulary_of_ones_own(tmp_path: Path) -> None:
+    things = [
+        Thing("A:1", "viruses", "biolink:OrganismTaxon", tree_numbers=("B04",)),
+        Thing("A:2", "yellow fever virus", "biolink:OrganismTaxon", tree_numbers=("B04.820.250",)),
+        Thing("A:3", "mice", "biolink:OrganismTaxon", tree_numbers=("B01.050.150",)),
+        Thing("A:4", "greenfly", "biolink:OrganismTaxon"),
+    ]
+    with VocabularyArtefact(write_artefact(tmp_path, things, [], {})) as artefact:
+        matcher = InstalledVocabulary(artefact).matcher(3)
+        mentions = matcher.find("Yellow fever virus in mice; viruses and greenfly.")
+        assert [one.concept.curie for one in mentions] == ["A:2", "A:4"]
+
+
 def test_an_abbreviation_of_two_words_in_lower_case_is_no_name(home: Path) -> None:
     install(home, ("X:1", "red adder bite", "biolink:Disease", "read|toxic bite"))
 
