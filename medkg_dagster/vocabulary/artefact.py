@@ -33,7 +33,7 @@ from pydantic_core import from_json, to_json
 from medkg_dagster.errors import VocabularyError
 from medkg_dagster.vocabulary.categories import DISEASES, GENE
 from medkg_dagster.vocabulary.concepts import prefix_of
-from medkg_dagster.vocabulary.derived_names import adjective, is_initials, of_organs, other_noun
+from medkg_dagster.vocabulary.derived_names import adjectives, infected, is_initials, of_organs, other_noun
 from medkg_dagster.vocabulary.names import acronyms, american, fold, forms, variants
 from medkg_dagster.vocabulary.symbols import key_of
 from medkg_dagster.vocabulary.unify import Collision, Thing
@@ -182,8 +182,12 @@ def _written(things: Sequence[Thing]) -> Iterator[tuple[str, int, int, int]]:
                 continue
             if is_disease and _is_list(name, diseases):
                 continue
-            if has_adjective and (formed := adjective(name)):
-                yield american(fold(formed)), _DERIVED, number, 0
+            if has_adjective:
+                for formed in adjectives(name):
+                    yield american(fold(formed)), _DERIVED, number, 0
+            if is_disease and is_known:
+                for formed in infected(forms(name)[-1]):
+                    yield american(fold(formed)), _DERIVED, number, which
             for form in forms(name):
                 for rank, variant in enumerate(variants(form)):
                     yield american(fold(variant)), obscurity + 2 * (which > 0) + (rank > 0), number, which
@@ -280,22 +284,36 @@ class VocabularyArtefact:
             ) from error
         self._known: dict[int, Thing] = {}
         self._meanings: dict[int, tuple[Meaning, ...]] = {}
+        # By a word and the character behind it: the name that the word is, and whether longer ones begin so.
+        self._beginnings: dict[str, tuple[int | None, bool]] = {}
 
     @property
     def version(self) -> str:
         """The hash of its content."""
         return self._folder.name
 
-    def prefixes(self, folded: str, start: int) -> list[tuple[int, int]]:
-        """Return the names that some text begins with.
+    def prefixes(self, folded: str, start: int, word_end: int) -> Sequence[tuple[int, int]]:
+        """Return the names that some text begins with; none that ends within its first word.
 
         Args:
             folded: Text as `names.fold` returns it, in American spelling.
             start: Where the names are to begin.
+            word_end: Where the first word ends.
 
         Returns:
             Of each, the shortest first: where it ends, and its number.
         """
+        beginning = folded[start : word_end + 1]
+        known = self._beginnings.get(beginning)
+        if known is None:
+            if len(self._beginnings) >= _MOST_REMEMBERED:
+                self._beginnings.clear()
+            word = folded[start:word_end]
+            goes_on = beginning != word and self._begins(beginning)
+            known = self._beginnings[beginning] = (self._names.get(word), goes_on)
+        alone, goes_on = known
+        if not goes_on:
+            return () if alone is None else ((word_end, alone),)
         piece = folded[start : start + _LONGEST + 1]
         return [(start + len(name), number) for name, number in self._names.iter_prefixes_with_ids(piece)]
 
@@ -314,7 +332,10 @@ class VocabularyArtefact:
 
     def begins_symbol(self, word: str) -> bool:
         """Say whether the name of any gene begins with a word of a key."""
-        return next(iter(self._names.iterkeys(_SYMBOL + word)), None) is not None
+        return self._begins(_SYMBOL + word)
+
+    def _begins(self, beginning: str) -> bool:
+        return next(iter(self._names.iterkeys(beginning)), None) is not None
 
     def meanings(self, name: int) -> tuple[Meaning, ...]:
         """Return what a name can mean, the likeliest first."""

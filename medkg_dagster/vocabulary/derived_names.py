@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 
-# How the adjective of a disease is formed from the end of its name, the first rule that fits.
+# How adjectives of a disease are formed from the end of its name, the first rule that fits.
 _ENDINGS = (
     (re.compile(r"(?<=[^aeiou])ension$"), "ensive"),
-    (re.compile(r"ession$"), "essive"),
+    (re.compile(r"(?<=pr)ession$"), "essive essed"),
     (re.compile(r"ulsions?$"), "ulsive"),
     (re.compile(r"plasia$"), "plastic"),
     (re.compile(r"(?<=[a-z]{3})ia$"), "ic"),
@@ -27,7 +28,8 @@ _ENDINGS = (
     (re.compile(r"obesity$"), "obese"),
     (re.compile(r"(?<=rh)age$"), "agic"),
     (re.compile(r"(?<=meg)aly$"), "alic"),
-    (re.compile(r"(?<=path|roph)y$"), "ic"),
+    (re.compile(r"(?:(?<=path|roph)|(?<=cephal))y$"), "ic"),
+    (re.compile(r"(?<=bol)ism$"), "ic"),
 )
 _DISEASE = re.compile(r"\b(disease|disorder)(s?)$")
 _WORD = re.compile(r"\w+")
@@ -62,6 +64,29 @@ _AILING = (
     "defects",
     "deficit",
     "deficits",
+    "malformation",
+    "malformations",
+    "anomaly",
+    "anomalies",
+)
+_FAILING = (
+    "impaired {} function",
+    "impairment of {} function",
+    "deterioration of {} function",
+    "decline of {} function",
+    "abnormal {} function",
+    "abnormality of {} function",
+    "abnormalities of {} function",
+)
+_INFECTION = re.compile(r"[ -]infections?$")
+_INFECTED = (
+    "-infected",
+    " infected",
+    "-infection",
+    " co-infection",
+    " coinfection",
+    " co-infected",
+    " coinfected",
 )
 
 # Headings of MeSH for what ails an organ, with the words for the organ and its stems in compounds.
@@ -86,7 +111,7 @@ _ORGANS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
     "retinal diseases": (("retinal",), ()),
     "eye diseases": (("ocular", "eye", "ophthalmic", "orbital"), ()),
     "vision disorders": (("visual",), ()),
-    "hearing disorders": (("hearing",), ()),
+    "hearing disorders": (("hearing",), ("oto",)),
     "skin diseases": (("cutaneous", "skin", "dermatological"), ("dermato", "dermo")),
     "muscular diseases": (("muscular", "muscle"), ("myo",)),
     "bone marrow diseases": (("bone marrow", "marrow"), ("myelo",)),
@@ -116,16 +141,16 @@ _LESS = ("suppression", "depression")
 _PLAIN_TOXICITY = "drug-related side effects and adverse reactions"
 
 
-def adjective(name: str) -> str | None:
-    """Return the adjective of a disease named in one word; None where no rule makes one."""
+@lru_cache(maxsize=1 << 14)
+def adjectives(name: str) -> tuple[str, ...]:
+    """Return the adjectives of a disease named in one word, as far as a rule makes them."""
     lower = name.lower()
     if len(name) < _LEAST or not (name.isalpha() and name.isascii() and name[1:] == lower[1:]):
-        return None
+        return ()
     for ending, instead in _ENDINGS:
-        made = ending.sub(instead, lower)
-        if made != lower:
-            return made
-    return None
+        if (found := ending.search(lower)) is not None:
+            return tuple(f"{lower[: found.start()]}{one}" for one in instead.split())
+    return ()
 
 
 def of_organs() -> Mapping[str, tuple[str, ...]]:
@@ -146,6 +171,12 @@ def other_noun(name: str) -> str | None:
     return f"{name[: found.start()]}{'disorder' if found[1] == 'disease' else 'disease'}{found[2]}"
 
 
+def infected(name: str) -> tuple[str, ...]:
+    """Return what else says that somebody has an infection: "HIV-infected", "HIV co-infection"."""
+    found = _INFECTION.search(name)
+    return tuple(f"{name[: found.start()]}{end}" for end in _INFECTED) if found else ()
+
+
 def is_initials(short: str, name: str) -> bool:
     """Say whether a word is made of how words of a name begin, in order, the first one among them."""
     reached: dict[int, int] = {}
@@ -162,6 +193,7 @@ def _of_organ(words: Sequence[str], stems: Sequence[str]) -> Iterator[str]:
     for word in words:
         for ailing in _AILING:
             yield f"{word} {ailing}"
+        yield from (failing.format(word) for failing in _FAILING)
     for stem in stems:
         for end in ("toxicity", "toxicities", "toxic"):
             yield f"{stem}{end}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 _WORD = re.compile(r"[^\W_]+")
-_JOINING = re.compile(r"[ \-/.‐‑–−\n]")
+_JOINING = frozenset(" -/.‐‑–−\n")
 """What may stand between the words of a name; whatever else is there ends it."""
 _BREAK = "\x00"
 
@@ -66,14 +66,15 @@ def keyed(text: str) -> KeyedText:
     ends: dict[int, int] = {}
     place = done = 0
     for word in _WORD.finditer(text):
-        if parts and not _JOINING.fullmatch(text, done, word.start()):
+        start, end = word.span()
+        if parts and text[done:start] not in _JOINING:
             parts.append(_BREAK)
             place += 1
-        part = _latin(word.group())
-        begins.append((place, word.start(), part))
+        part = _latin(text[start:end])
+        begins.append((place, start, part))
         parts.append(part)
         place += len(part)
-        done = ends[place] = word.end()
+        done = ends[place] = end
     return KeyedText("".join(parts), begins, ends)
 
 

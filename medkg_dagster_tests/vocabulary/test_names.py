@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medkg_dagster.vocabulary.derived_names import adjective, of_organs
+from medkg_dagster.vocabulary.derived_names import adjectives, infected, of_organs
 from medkg_dagster.vocabulary.names import american, american_places, comparable, fold, singular, variants
 
 
@@ -95,14 +95,23 @@ def test_a_name_has_its_other_number() -> None:
         ("diabetes", "diabetic"),
         ("convulsions", "convulsive"),
         ("nephropathy", "nephropathic"),
-        ("cancer", None),
-        ("Kidney Failure", None),
-        ("AIDS", None),
-        ("gout", None),
+        ("exencephaly", "exencephalic"),
+        ("thromboembolism", "thromboembolic"),
+        ("depression", "depressive depressed"),
+        ("aggression", ""),
+        ("cancer", ""),
+        ("Kidney Failure", ""),
+        ("AIDS", ""),
+        ("gout", ""),
     ],
 )
-def test_the_adjective_of_a_disease(disease: str, expected: str | None) -> None:
-    assert adjective(disease) == expected
+def test_the_adjectives_of_a_disease(disease: str, expected: str) -> None:
+    assert adjectives(disease) == tuple(expected.split())
+
+
+def test_who_has_an_infection_is_infected_with_it() -> None:
+    assert {"HIV-infected", "HIV infected", "HIV co-infection"} < set(infected("HIV infections"))
+    assert infected("influenza") == ()
 
 
 def test_what_ails_an_organ_is_said_with_its_adjective_its_noun_and_its_stem() -> None:

@@ -38,8 +38,12 @@ from medkg_dagster.stages.extract.terms import (
     medicines,
 )
 from medkg_dagster.stages.extract.whole_document import join, spell_out
+from medkg_dagster.vocabulary.categories import GENE, PROTEIN
 from medkg_dagster.vocabulary.concepts import Concept
 from medkg_dagster.vocabulary.looked_with import INSTALLED, OF_ONES_OWN, SAMPLE, looked_with
+
+_AFTER_CHEMICALS = frozenset({GENE, PROTEIN})
+"""The categories of what is called after chemicals."""
 
 
 class DictionaryExtractor:
@@ -127,7 +131,25 @@ class DictionaryExtractor:
             stated += list(pair_claims(document, passages, stated, trees))
         claims = registered.claims | {claim.id: claim for claim in stated}
         structured = dict.fromkeys((*self._structured(document), *registered.entities.values()))
-        return Extraction((*structured, *mentioned), CountedItems(claims.values(), registered.counts))
+        return Extraction(
+            (*structured, *self._with_chemicals(mentioned)), CountedItems(claims.values(), registered.counts)
+        )
+
+    def _with_chemicals(self, mentioned: Iterable[Entity]) -> Iterator[Entity]:
+        """Yield mentions, and behind each gene and protein the chemicals that its name names.
+
+        No claim is about these: what blocks the NMDA receptor does nothing to NMDA.
+        """
+        for whole in mentioned:
+            yield whole
+            if whole.category not in _AFTER_CHEMICALS or not isinstance(self._matcher, InstalledMatcher):
+                continue
+            for one in self._matcher.chemicals_within(whole.surface):
+                start, end = (whole.start or 0) + one.start, (whole.start or 0) + one.end
+                concept = one.concept
+                named = {"curie": concept.curie, "name": concept.name, "category": concept.category}
+                surface = whole.surface[one.start : one.end]
+                yield whole.model_copy(update={**named, "start": start, "end": end, "surface": surface})
 
     def _structured(self, document: Document) -> Iterator[Entity]:
         listed = medicines(document)

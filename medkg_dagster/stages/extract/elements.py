@@ -1,7 +1,8 @@
-"""Chemical elements by their symbols, which are names only where something says that they are meant so.
+"""Chemical elements by their symbols, where something says that they are meant so, and salts by formula.
 
 That is a charge ("Na+", "Ca(2+)"), square brackets as of concentrations ("[Ca]o"), or an ATPase that moves
 them ("(Na,K)-ATPase"). A symbol of two letters that a document writes so once is meant so in all of it.
+Formulas are those of a metal and one other ion: "CaCl(2)", "NaHCO3".
 """
 
 from __future__ import annotations
@@ -33,6 +34,17 @@ _NAMES = {
     "Sr": "strontium",
     "Zn": "zinc",
 }
+_ANIONS = {
+    "Br": "bromide",
+    "CO3": "carbonate",
+    "Cl": "chloride",
+    "F": "fluoride",
+    "HCO3": "bicarbonate",
+    "I": "iodide",
+    "NO3": "nitrate",
+    "OH": "hydroxide",
+    "SO4": "sulfate",
+}
 _SYMBOL = "|".join(sorted(_NAMES, key=len, reverse=True))
 _CHARGE = r"(?:(?:\(?[1-4]?[+\u2212-]\)?|\(?[+\u2212][1-4]\)?)(?![\w+]|-(?:\d|$))|[\u00b2\u00b3]?\u207a)"
 _PUMP = rf"{_CHARGE}?\)?[ -]ATPase"
@@ -42,6 +54,8 @@ _MEANT = re.compile(
     rf"(?<!\w)(?:{_SYMBOL})(?={_CHARGE}?[,/-] ?(?:{_SYMBOL}){_PUMP})|"
     rf"(?<=[,/])(?:{_SYMBOL})(?={_PUMP})"
 )
+_ANION = "|".join(sorted(_ANIONS, key=len, reverse=True))
+_SALT = re.compile(rf"(?<![\w.-])({_SYMBOL})[2-4]?({_ANION})(?:[2-4]|\([2-4]\))?(?![\w(])")
 _ALONE = re.compile(rf"(?<![\w.-])(?:{_SYMBOL})(?![\w.])")
 _SYMBOL_OF_TWO = 2
 
@@ -57,15 +71,21 @@ def with_elements(
         known: What the elements are called.
     """
     meant = {match.group() for text in texts for match in _MEANT.finditer(text)}
-    if not meant:
-        return list(found)
     return [
-        _merged(mentions, tuple(_symbols(text, meant, known)))
+        _merged(mentions, (*_symbols(text, meant, known), *_salts(text, known)))
         for text, mentions in zip(texts, found, strict=True)
     ]
 
 
+def _salts(text: str, known: KnownConcepts) -> Iterator[Mention]:
+    for match in _SALT.finditer(text):
+        if concept := known.by_name(f"{_NAMES[match[1]]} {_ANIONS[match[2]]}"):
+            yield Mention(match.start(), match.end(), concept)
+
+
 def _symbols(text: str, meant: set[str], known: KnownConcepts) -> Iterator[Mention]:
+    if not meant:
+        return
     places = {match.start(): match.group() for match in _MEANT.finditer(text)}
     for match in _ALONE.finditer(text):
         if len(match.group()) == _SYMBOL_OF_TWO and match.group() in meant:

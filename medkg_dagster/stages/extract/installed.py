@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from medkg_dagster.stages.extract.genes import GeneFinder
-from medkg_dagster.stages.extract.mentions import Mention, is_bounded
+from medkg_dagster.stages.extract.mentions import Mention
 from medkg_dagster.stages.extract.specific import (
     ORGANISM,
     infects,
@@ -45,10 +45,20 @@ _SHADOWLESS = frozenset({"biolink:ChemicalRole"})
 _MOST_KINDS = 150
 """What has more kinds and is no heading of MeSH, under which articles are sought, is a class of things."""
 
+_VERB = "lead"
 _IS_VERB = re.compile(r"leads?(?: \w+ly)? to\b|leads\b")
 """What is no metal: that something leads to something, and what has a plural."""
 
-_BEGIN = re.compile(r"(?<!\w)[^\W_]")
+_OF_WHAT_PASSES = re.compile(r"(?:receptor|channel|transporter)s?$")
+"""How proteins are called after what they bind or let pass."""
+
+_MOST_REMEMBERED = 1 << 14
+_LONGEST = 1 << 30
+
+_WORDS = re.compile(r"(?<!\w)[^\W_]\w*")
+
+_Reading = tuple[int | None, Concept | None, bool]
+"""A thing by its number, its concept, and whether that becomes a mention."""
 
 
 class InstalledVocabulary:
@@ -149,6 +159,8 @@ class InstalledMatcher:
         self._vocabulary = vocabulary
         self._artefact = artefact
         self._min_length = min_term_length
+        self._readings: dict[int, _Reading] = {}
+        self._within: dict[str, tuple[Mention, ...]] = {}
 
     def find(self, text: str) -> tuple[Mention, ...]:
         """Return the mentions in a text, in order and without overlap; offsets count code points."""
@@ -162,25 +174,61 @@ class InstalledMatcher:
             for found in self._mentions(in_american, written)
         )
 
-    def _mentions(self, folded: str, spelled: str) -> Iterator[Mention]:
+    def chemicals_within(self, name: str) -> tuple[Mention, ...]:
+        """Return the chemicals that the name of a gene or protein names, as "NMDA receptor" does.
+
+        That is one with which it begins; in the name of a receptor, channel or transporter any one.
+        """
+        found = self._within.get(name)
+        if found is None:
+            if len(self._within) >= _MOST_REMEMBERED:
+                self._within.clear()
+            folded = fold(name)
+            is_of_any = _OF_WHAT_PASSES.search(folded) is not None
+            found = self._within[name] = tuple(
+                one
+                for one in self._mentions(folded, same_case(name), longest=len(name) - 1)
+                if one.concept.category in CHEMICALS and (is_of_any or not one.start)
+            )
+        return found
+
+    def _mentions(self, folded: str, spelled: str, longest: int = _LONGEST) -> Iterator[Mention]:
         done = 0
-        for match in _BEGIN.finditer(folded):
-            start = match.start()
-            if start < done or _IS_VERB.match(folded, start):
+        for match in _WORDS.finditer(folded):
+            start, word_end = match.span()
+            if start < done:
                 continue
-            for end, name in reversed(self._artefact.prefixes(folded, start)):
-                if end - start < self._min_length or not is_bounded(folded, start, end):
+            found = self._artefact.prefixes(folded, start, word_end)
+            if not found or (folded.startswith(_VERB, start) and _IS_VERB.match(folded, start)):
+                continue
+            for end, name in reversed(found):
+                if not self._min_length <= end - start <= longest or _is_cut(folded, word_end, end):
                     continue
-                number = self._meant(name, spelled, start)
-                concept = None if number is None else self._vocabulary.concept(number)
+                number, concept, is_mention = self._read(name, spelled, start)
                 if number is None or concept is None or concept.category in _SHADOWLESS:
                     continue
                 if concept.category not in FOUND and folded[start - 1 : start] == "-":
                     continue
                 done = end
-                if concept.category in FOUND and self._vocabulary.is_specific(number):
+                if is_mention:
                     yield Mention(start, end, concept)
                 break
+
+    def _read(self, name: int, spelled: str, start: int) -> _Reading:
+        """Return what a name means where it stands; what it means everywhere is remembered."""
+        known = self._readings.get(name)
+        if known is not None:
+            return known
+        number = self._meant(name, spelled, start)
+        found: _Reading = None, None, False
+        if number is not None:
+            concept = self._vocabulary.concept(number)
+            found = number, concept, concept.category in FOUND and self._vocabulary.is_specific(number)
+        if not any(meaning.acronyms for meaning in self._artefact.meanings(name)):
+            if len(self._readings) >= _MOST_REMEMBERED:
+                self._readings.clear()
+            self._readings[name] = found
+        return found
 
     def _meant(self, name: int, spelled: str, start: int) -> int | None:
         """Return the number of the likeliest thing that is written so, of diseases a specific one.
@@ -203,6 +251,14 @@ class InstalledMatcher:
             diseases = (one for one in written_so if self._vocabulary.concept(one).category in DISEASES)
             return next(filter(self._vocabulary.is_specific, diseases), first)
         return first
+
+
+def _is_cut(folded: str, word_end: int, end: int) -> bool:
+    """Say whether a name that ends somewhere behind its first word ends within another word."""
+    if end == word_end or end == len(folded):
+        return False
+    last, following = folded[end - 1], folded[end]
+    return (last.isalnum() or last == "_") and (following.isalnum() or following == "_")
 
 
 def installed(home: Path, version: str | None = None) -> InstalledVocabulary | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import ahocorasick_rs
 
 from medkg_dagster.stages.extract.terms import Vocabulary
-from medkg_dagster.vocabulary.categories import DISEASES
+from medkg_dagster.vocabulary.categories import CHEMICALS, DISEASES
 from medkg_dagster.vocabulary.concepts import Concept
 from medkg_dagster.vocabulary.names import acronyms, fold, forms, same_case, variants
 
@@ -27,6 +27,8 @@ _MIN_SHORT, _MAX_SHORT = 2, 10
 _MAX_LONG = 1000
 _WORD_START = re.compile(r"(?<![\w-])[^\W_]")
 _LONG_WORD = re.compile(r"\w{4,}")
+_CODE = re.compile(r" ?[(\[]([A-Z]{1,4}[ -]?\d{2,6}(?:-\d{2,4})?[A-Z]?)[,;)\]]")
+"""A code of research behind the name of what it stands for: "tacrolimus (FK506)"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +190,13 @@ class ShortForms:
         self._meanings: dict[str, Concept | None] = {}
 
     def learn(self, text: str, definitions: Iterable[Definition], mentions: Sequence[Mention]) -> None:
-        """Take in the definitions of a sentence; the first with a meaning counts."""
+        """Take in what a sentence defines, also codes behind chemicals; the first with a meaning counts."""
         ending = {mention.end: mention for mention in mentions}
         beginning = {mention.start: mention for mention in mentions}
+        for mention in mentions:
+            code = _CODE.match(text, mention.end) if mention.concept.category in CHEMICALS else None
+            if code is not None and code.start(1) not in beginning and len(code[1]) <= _MAX_SHORT:
+                self._meanings.setdefault(code[1], mention.concept)
         for definition in definitions:
             long, short = ending.get(definition.end), beginning.get(definition.defined_at)
             if self._meanings.get(definition.short) is not None:
@@ -220,6 +226,8 @@ class ShortForms:
 
     def _occurrences(self, text: str) -> Iterator[tuple[int, int, Concept | None]]:
         """Yield the places of short forms, the longest that fits, without overlap; a plural `s` is part."""
+        if not any(short in text for short in self._meanings):
+            return
         done = 0
         for match in _WORD_START.finditer(text):
             start = match.start()

@@ -7,11 +7,22 @@ from collections.abc import Iterator, Sequence
 
 from medkg_dagster.stages.extract.mentions import Mention, ShortForms, find_definitions
 from medkg_dagster.vocabulary.categories import CHEMICALS, DISEASES
-from medkg_dagster.vocabulary.derived_names import adjective
+from medkg_dagster.vocabulary.derived_names import adjectives
 from medkg_dagster.vocabulary.salts import SALT
 
 _SHORT = re.compile(r"[A-Z]{2,4}s?")
-_ADJECTIVE = re.compile(r"\w+(?:ic|ive|ous|ian|ese)")
+_SHORT_CHEMICAL = re.compile(r"[A-Z]{2,3}s?")
+"""Four letters that name a chemical (GABA, MDMA) hardly stand for anything else; those of a disease may."""
+_ALSO_SALT = re.compile(r"(?: HCl|[ -](?:chloride|iodide|(?:di)?gluconate))\b", re.IGNORECASE)
+"""What makes a salt of a medicine, and by itself or behind a metal is a chemical of its own."""
+_BEFORE_CHEMICAL = re.compile(
+    r"(?<![\w)\]-])(?:(?:\[\d{1,3}[A-Z][a-z]?\]|\d{1,3}[A-Z][a-z]?|\([RS]\)|\((?:\+|-|\+/-)\)|[RSLDN]|alpha|beta|gamma|"
+    r"delta|[αβγδ])-)+$"
+)
+"""Isotope, configuration and place before the name of a chemical: "[3H]-", "(R)-alpha-"."""
+_LONGEST_BEFORE = 20
+_AILING = re.compile(r" (?:symptoms?|syndromes?|illness(?:es)?|disorders?|diseases?|reactions?|movements?)\b")
+_ADJECTIVE = re.compile(r"\w+(?:ic|ive|ous|ian|ese|essed)")
 
 Found = tuple[Mention, ...]
 
@@ -48,11 +59,14 @@ def spell_out(texts: Sequence[str], found: Sequence[Found]) -> list[Found]:
 
 def _is_abbreviation(text: str, mention: Mention) -> bool:
     concept = mention.concept
-    return (
-        (concept.category in DISEASES or concept.category in CHEMICALS)
-        and text[mention.start : mention.end] != concept.name
-        and _SHORT.fullmatch(text, mention.start, mention.end) is not None
-    )
+    if concept.category in CHEMICALS:
+        short = _SHORT_CHEMICAL
+    elif concept.category in DISEASES:
+        short = _SHORT
+    else:
+        return False
+    is_short = short.fullmatch(text, mention.start, mention.end) is not None
+    return is_short and text[mention.start : mention.end] != concept.name
 
 
 def join(text: str, mentions: Found) -> Found:
@@ -70,13 +84,28 @@ def _joined(text: str, mentions: Found) -> Iterator[Mention]:
             continue
         if before is not None:
             yield before
-        before = _with_salt(text, mention)
+        before = _whole(text, mention, before.end if before else 0)
     if before is not None:
         yield before
 
 
+def _whole(text: str, mention: Mention, least: int) -> Mention:
+    """Return a mention with the words around it that are part of the name."""
+    if mention.concept.category in CHEMICALS:
+        return _with_salt(text, _with_prefix(text, mention, least))
+    if mention.concept.category in DISEASES and _is_adjective(text, mention):
+        found = _AILING.match(text, mention.end)
+        return mention if found is None else Mention(mention.start, found.end(), mention.concept)
+    return mention
+
+
+def _with_prefix(text: str, mention: Mention, least: int) -> Mention:
+    found = _BEFORE_CHEMICAL.search(text, max(least, mention.start - _LONGEST_BEFORE), mention.start)
+    return mention if found is None else Mention(found.start(), mention.end, mention.concept)
+
+
 def _with_salt(text: str, mention: Mention) -> Mention:
-    found = SALT.match(text, mention.end) if mention.concept.category in CHEMICALS else None
+    found = SALT.match(text, mention.end) or _ALSO_SALT.match(text, mention.end)
     return mention if found is None else Mention(mention.start, found.end(), mention.concept)
 
 
@@ -85,6 +114,12 @@ def _qualifies(text: str, first: Mention, second: Mention) -> bool:
         first.concept.category in DISEASES
         and second.concept.category in DISEASES
         and text[first.end : second.start] == " "
-        and _ADJECTIVE.fullmatch(text, first.start, first.end) is not None
-        and text[first.start : first.end].lower() in map(adjective, first.concept.names)
+        and _is_adjective(text, first)
     )
+
+
+def _is_adjective(text: str, mention: Mention) -> bool:
+    if _ADJECTIVE.fullmatch(text, mention.start, mention.end) is None:
+        return False
+    surface = text[mention.start : mention.end].lower()
+    return any(surface in adjectives(name) for name in mention.concept.names)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +13,10 @@ from medkg_dagster.stages.extract.mentions import Mention
 from medkg_dagster.stages.extract.terms import Vocabulary
 from medkg_dagster.vocabulary.concepts import Concept
 
-NAMES = ("sodium", "potassium", "calcium", "magnesium", "lithium", "chloride")
+NAMES = (
+    *("sodium", "potassium", "calcium", "magnesium", "lithium", "chloride"),
+    *("calcium chloride", "sodium bicarbonate", "potassium chloride"),
+)
 VOCABULARY = Vocabulary(tuple(Concept(f"X:{name}", name, "biolink:ChemicalEntity") for name in NAMES))
 
 
@@ -42,6 +47,12 @@ def test_a_symbol_is_an_element_where_charge_or_brackets_or_a_pump_say_so(
     assert symbols(text) == [expected]
 
 
+def test_a_formula_of_a_salt_is_the_salt() -> None:
+    assert symbols("With CaCl(2), NaHCO3 and KCl, NaClx, pKCl.") == [
+        ["CaCl(2) calcium chloride", "NaHCO3 sodium bicarbonate", "KCl potassium chloride"]
+    ]
+
+
 def test_a_symbol_of_two_letters_that_is_meant_once_is_meant_in_all_of_a_document() -> None:
     assert symbols("With 1 mM Na and K.", "Then Na+ and K+ fell.") == [
         ["Na sodium"],
@@ -59,6 +70,8 @@ def test_what_a_longer_name_covers_stays_its_own() -> None:
 @given(st.lists(st.text("NaKCL+-()[]/, o2ATPse", max_size=60), max_size=3))
 def test_mentions_are_in_order_apart_and_true_to_the_text(texts: list[str]) -> None:
     for text, mentions in zip(texts, with_elements(texts, [()] * len(texts), VOCABULARY), strict=True):
-        assert all(text[one.start : one.end] in {"Na", "K", "Ca", "Cl", "Li"} for one in mentions)
+        assert all(
+            re.fullmatch("(?:Na|K|Ca|Li)?(?:Cl[()2]*)?", text[one.start : one.end]) for one in mentions
+        )
         places = [place for one in mentions for place in (one.start, one.end)]
         assert places == sorted(places)

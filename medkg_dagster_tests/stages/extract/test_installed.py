@@ -284,3 +284,23 @@ def test_a_disorder_is_a_disease_of_the_same_name(home: Path) -> None:
 
     entities = found(home, "Elbow disorder; an autosomal recessive disorder; myelosuppression.")
     assert [one.curie for one in entities] == ["MESH:D1", "MESH:D2", "MESH:D3"]
+
+
+def test_a_receptor_is_named_after_a_chemical_which_no_claim_is_about(home: Path) -> None:
+    install(
+        home,
+        ("X:1", "mildine", "biolink:ChemicalEntity", ""),
+        ("X:2", "mildine receptor", "biolink:Protein", ""),
+        ("X:3", "fast mildine channels", "biolink:Protein", ""),
+        ("X:4", "anti-mildine factor", "biolink:Protein", ""),
+    )
+
+    entities = found(home, "Mildine receptors, fast mildine channels and anti-mildine factor.")
+
+    assert [(one.curie, one.surface, one.start) for one in entities] == [
+        ("X:2", "Mildine receptors", 0),
+        ("X:1", "Mildine", 0),
+        ("X:3", "fast mildine channels", 19),
+        ("X:1", "mildine", 24),
+        ("X:4", "anti-mildine factor", 45),
+    ]

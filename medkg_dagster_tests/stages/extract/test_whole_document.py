@@ -17,6 +17,8 @@ MATCHER = Matcher(
             Concept("X:5", "atropine", "biolink:ChemicalEntity"),
             Concept("X:6", "amphetamine", "biolink:ChemicalEntity", ("AMP",)),
             Concept("X:7", "ALF", "biolink:Gene"),
+            Concept("X:8", "mildanserin", "biolink:ChemicalEntity", ("MDNS",)),
+            Concept("X:9", "psychosis", "biolink:Disease", ("psychotic",)),
         )
     )
 )
@@ -52,6 +54,17 @@ def test_an_abbreviation_that_the_document_does_not_bear_out_is_no_mention() -> 
     assert spelled_out("Effects on the CNS and of AMP were seen.") == [[]]
 
 
+def test_four_letters_name_a_chemical_by_themselves() -> None:
+    assert spelled_out("MDNS was given.") == [[("X:8", "MDNS")]]
+
+
+def test_a_code_in_brackets_behind_a_chemical_means_it_in_all_of_the_document() -> None:
+    assert spelled_out("MK-801 in rats.", "We gave amphetamine (MK-801; 2 mg) and atropine (Fig. 12).") == [
+        [("X:6", "MK-801")],
+        [("X:6", "amphetamine"), ("X:6", "MK-801"), ("X:5", "atropine")],
+    ]
+
+
 def test_an_abbreviation_of_what_is_named_elsewhere_is_one() -> None:
     assert spelled_out("AMP was given.", "Amphetamine is a stimulant.") == [
         [("X:6", "AMP")],
@@ -71,3 +84,18 @@ def test_an_adjective_and_the_disease_behind_it_are_one_mention_of_the_disease()
 
 def test_a_medicine_and_what_it_is_made_a_salt_with_are_one_mention_of_the_medicine() -> None:
     assert joined("atropine sulfate, atropine sulfates") == [("X:5", "atropine sulfate"), ("X:5", "atropine")]
+
+
+def test_how_a_chemical_is_marked_and_arranged_is_part_of_its_name() -> None:
+    assert joined("[3H]-atropine, (R)-alpha-amphetamine HCl and mono-atropine.") == [
+        ("X:5", "[3H]-atropine"),
+        ("X:6", "(R)-alpha-amphetamine HCl"),
+        ("X:5", "atropine"),
+    ]
+
+
+def test_the_symptoms_that_an_adjective_tells_of_are_the_disease() -> None:
+    assert joined("Psychotic symptoms and stroke symptoms.") == [
+        ("X:9", "Psychotic symptoms"),
+        ("X:4", "stroke"),
+    ]
