@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from sqlalchemy import (
     URL,
     Connection,
+    Dialect,
     Engine,
     Table,
     create_engine,
@@ -26,6 +27,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.util import LRUCache
 
 from medkg_dagster.errors import ConfigError, MedkgError
 from medkg_dagster.io.interrupts import HeldInterrupts
@@ -66,7 +68,8 @@ class VersionTable:
 
     def write(self, connection: Connection, version: int) -> None:
         """Add a row."""
-        self.table.create(connection, checkfirst=True)
+        if version == 1:
+            self.table.create(connection, checkfirst=True)
         connection.execute(insert(self.table).values(version=version, **self.values))
 
 
@@ -226,10 +229,7 @@ class Database:
             except OSError as error:
                 kind = self._kind
                 raise kind.error(f"{kind.name} {self.place}: {error.strerror}; {kind.elsewhere}") from error
-        engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, hide_parameters=True)
-        event.listen(engine, "connect", _configure_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-        return engine
+        return _sqlite_engine(url)
 
     def _prepare(self) -> None:
         with self.reading() as connection:
@@ -384,6 +384,30 @@ def _shown(url: URL) -> str:
         return url.database or "in memory"
     # A password may also stand in the query part, which SQLAlchemy does not hide.
     return url.set(password=None, query={}).render_as_string()
+
+
+@cache
+def _sqlite_dialect() -> tuple[Dialect, LRUCache[Any, Any]]:
+    """Return what all SQLite databases of the process share, and the statements that it has compiled.
+
+    SQLAlchemy has both anew for each engine, and a run, which opens databases often and for little, would
+    spend most of that time on compiling the same statements.
+    """
+    engine = create_engine("sqlite://")
+    with engine.connect():  # reads of which version SQLite is
+        return engine.dialect, LRUCache(500)
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    dialect, compiled = _sqlite_dialect()
+    arguments, options = dialect.create_connect_args(url)
+    connect = partial(dialect.connect, *arguments, **{**options, "timeout": BUSY_TIMEOUT_SECONDS})
+    pool = dialect.get_dialect_pool_class(url)(connect, dialect=dialect)
+    shared = {"compiled_cache": compiled}
+    engine = Engine(pool, dialect, url, hide_parameters=True, execution_options=shared)
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
