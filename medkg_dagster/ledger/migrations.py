@@ -7,9 +7,10 @@ step is never edited: it is what made the ledgers that exist. Add a new one at t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, Table
+from sqlalchemy import Column, Connection, Dialect, Index, Table
 from sqlalchemy.schema import CreateColumn, CreateIndex
 
 from medkg_dagster.ledger.schema import METADATA, SCHEMA_VERSIONS, SINCE
@@ -32,15 +33,16 @@ class Migration:
     def __call__(self, connection: Connection) -> None:
         """Take the step."""
         for statement in (
-            *_structure(connection, self.version),
+            *_structure(connection.dialect, self.version),
             *(self.sqlite if connection.dialect.name == "sqlite" else self.postgresql),
         ):
             connection.exec_driver_sql(statement)
 
 
-def _structure(connection: Connection, version: int) -> list[str]:
+@lru_cache(maxsize=128)
+def _structure(dialect: Dialect, version: int) -> tuple[str, ...]:
     """Return the statements that make what there is since a version."""
-    dialect, statements = connection.dialect, []
+    statements: list[str] = []
 
     def written(column: Column[Any]) -> str:
         return str(CreateColumn(column).compile(dialect=dialect))
@@ -61,7 +63,7 @@ def _structure(connection: Connection, version: int) -> list[str]:
         statements += [
             str(CreateIndex(index).compile(dialect=dialect)) for index in indexes if _since(index) == version
         ]
-    return statements
+    return tuple(statements)
 
 
 def _since(part: Table | Column[object] | Index) -> int:
