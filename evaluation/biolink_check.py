@@ -94,7 +94,8 @@ def _export(data: Path, home: Path, folder: Path) -> Path:
         path = f"path={(data / name).resolve()}"
         _run(medkg, "run", "auto", "--job-id", name, "--param", path, environment=environment)
     _run(medkg, "run", "auto", "--job-id", "corpus", environment=environment)
-    _run(medkg, "export", "kgx", folder / "kgx", environment=environment)
+    for name in ("kgx", "kgx-aggregated"):
+        _run(medkg, "export", name, folder / "kgx", environment=environment)
     return folder / "kgx"
 
 

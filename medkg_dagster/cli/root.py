@@ -11,8 +11,9 @@ from medkg_dagster import __version__
 from medkg_dagster.cli.changes import changes
 from medkg_dagster.cli.documents import documents
 from medkg_dagster.cli.exit_code import run_to_its_end
+from medkg_dagster.cli.export import export
 from medkg_dagster.cli.gate import gate
-from medkg_dagster.cli.graph import export, graph
+from medkg_dagster.cli.graph import graph, path
 from medkg_dagster.cli.ledger import ledger, summary
 from medkg_dagster.cli.ledger.changes import cancel, list_files, remove, retry, set_fields
 from medkg_dagster.cli.pipelines.plan import plan
@@ -94,6 +95,7 @@ for _command in (
     state,
     search,
     graph,
+    path,
     export,
     summary,
 ):

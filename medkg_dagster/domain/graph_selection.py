@@ -61,7 +61,7 @@ class EdgeSelection:
 
 
 class EdgeGroup(NamedTuple):
-    """Edges that say the same, see `domain.aggregation`.
+    """Edges that say the same: subject, predicate, object, qualifiers, polarity, and who vouches for it.
 
     Attributes:
         best: Some of them, those first that are to be shown for all.

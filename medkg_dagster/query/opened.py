@@ -58,6 +58,18 @@ class GraphReader(Protocol):
     def documents_of(self, curies: Collection[str], without: frozenset[str]) -> frozenset[str]:
         """Return the documents that speak of any of some nodes."""
 
+    def node_records(self, which: EdgeSelection) -> Iterator[dict[str, Any]]:
+        """Yield the nodes of selected edges in the terms of KGX."""
+
+    def edge_records(self, which: EdgeSelection) -> Iterator[dict[str, Any]]:
+        """Yield selected edges in the terms of KGX."""
+
+    def aggregated_records(self, which: EdgeSelection) -> Iterator[dict[str, Any]]:
+        """Yield one record for all selected edges that say the same."""
+
+    def slots(self, which: EdgeSelection) -> tuple[str, ...]:
+        """Return the names that selected edges have besides those of every edge."""
+
     def totals(self, without: frozenset[str]) -> GraphTotals:
         """Return how much the graph holds."""
 

@@ -32,6 +32,7 @@ FOLDER = "vocabulary"
 GRACE_SECONDS = 24 * 3600.0
 """So long a version stays that nothing has opened since, for the processes of steps that began with it."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_VERSION = re.compile("[0-9a-f]{1,64}")
 _SOURCE = "source.json"
 _ABOUT = "about.json"
 
@@ -185,6 +186,10 @@ class VocabularyLibrary:
             raise VocabularyError(
                 f"{self._current} cannot be read: {error}; run `medkg vocab build`"
             ) from error
+
+    def has(self, version: str) -> bool:
+        """Say whether a vocabulary of this version is kept."""
+        return bool(_VERSION.fullmatch(version)) and self._built.joinpath(version).is_dir()
 
     def opened(self, version: str) -> VocabularyArtefact:
         """Return a vocabulary that was built.

@@ -12,6 +12,7 @@ import pytest
 
 from medkg_dagster.adapters.graph.sql import SQL_GRAPH
 from medkg_dagster.adapters.graph.sql_store import SqlGraph
+from medkg_dagster.domain.graph_selection import EdgeSelection
 from medkg_dagster.errors import ConfigError, StoreError
 from medkg_dagster.stage_api import Edge, Node
 
@@ -61,8 +62,9 @@ def test_what_was_written_is_found_by_curie_and_name_in_any_case(store: SqlGraph
     assert store.find("STRASSE ÜBER melanoma") == (ARTICLE,)
     assert store.find("Colitis") == ()
     assert store.find("") == ()
-    assert store.close_names("melanomma") == ("Melanoma",)
-    assert store.close_names("über") == ("Straße über Melanoma",)
+    with store.reading() as graph:
+        assert graph.similar("melanomma", 5, frozenset()) == (DISEASE,)
+        assert graph.similar("über", 5, frozenset()) == (ARTICLE,)
 
 
 def test_neighbours_come_with_their_evidence_statements_first(store: SqlGraph) -> None:
@@ -190,8 +192,13 @@ def test_what_is_said_alike_is_one_aggregated_edge_with_all_its_evidence(
     assert records[1]["object_direction_qualifier"] == "decreased"
     assert [record["negated"] for record in records] == [False, False, True]
     assert len({record["id"] for record in records}) == 3
-    assert [item.edge.evidence_count for item in store.aggregated_neighbours(DISEASE.id, 9)] == [3, 1, 1]
-    assert [item.edge.evidence_count for item in store.aggregated_neighbours(DISEASE.id, 1)] == [3]
+    with store.reading() as graph:
+        groups, total = graph.groups(EdgeSelection(node=DISEASE.id), 2, 2)
+    assert total == 3
+    assert [(len(group.best), group.edges, group.possible, group.documents) for group in groups] == [
+        (2, 3, 1, 2),
+        (1, 1, 0, 1),
+    ]
 
 
 def test_a_node_is_found_by_its_other_names_and_identifiers_where_none_has_them_as_its_own(

@@ -6,6 +6,7 @@ from benchmarks import (
     cold_start,
     definitions_build,
     documents,
+    exports,
     ledger,
     plugin_discovery,
     stage_invocation,
@@ -29,6 +30,7 @@ from benchmarks.figures import Figure
         pytest.param(lambda: cold_start.measure(repeats=1), id="start"),
         pytest.param(lambda: ledger.measure_updates(processes=2, updates=5, repeats=1), id="ledger"),
         pytest.param(lambda: documents.measure_withdrawal(edges=20, of_each=2, repeats=3), id="withdrawal"),
+        pytest.param(lambda: exports.measure(edges=40, formats=("kgx", "csv")), id="exports"),
         pytest.param(lambda: ledger.measure_waiting(jobs=5, changed_jobs=2, repeats=1), id="waiting"),
     ],
 )

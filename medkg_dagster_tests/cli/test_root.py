@@ -46,7 +46,8 @@ def test_every_command_and_option_has_help(
 LOOKING = {
     "search": ("melanoma",),
     "graph": ("melanoma",),
-    "export kgx": ("folder",),
+    "path": ("melanoma", "colitis"),
+    "export": ("kgx", "folder"),
     "ledger list": (),
     "ledger show": ("default",),
     "ledger files": ("default",),

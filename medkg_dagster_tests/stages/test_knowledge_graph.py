@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from medkg_dagster.adapters.graph.sql_store import SqlGraph
 from medkg_dagster.domain.biolink import categories
+from medkg_dagster.domain.graph_selection import EdgeSelection
 from medkg_dagster.registry import ExtensionRegistry
 from medkg_dagster.stage_api import (
     Claim,
@@ -195,17 +196,15 @@ def test_numbers_of_a_claim_stand_on_its_edge_and_divide_no_statement(tmp_path: 
     write(tmp_path, trial(NIVOLUMAB, arms=arms, results=events("Low", "High", other=[event("Nausea", 2, 3)])))
 
     with closing(SqlGraph(tmp_path / "graph.sqlite")) as graph:
-        (together,) = [
-            item.edge
-            for item in graph.aggregated_neighbours("MESH:D009325", 9)
-            if item.edge.predicate == "biolink:has_adverse_event"
-        ]
+        with graph.reading() as reader:
+            of_event = EdgeSelection(node="MESH:D009325", predicate="biolink:has_adverse_event")
+            ((together,), _) = reader.groups(of_event, 9, 1)
         _, edges, _ = graph.export_kgx(tmp_path)
     records = [json.loads(line) for line in edges.read_text(encoding="utf-8").splitlines()]
     alone = [record for record in records if record["predicate"] == "biolink:has_adverse_event"]
 
-    assert together.evidence_count == 2
-    assert together.qualifiers == {}
+    assert together.edges == 2
+    assert together.best[0].qualifiers == {}
     assert sorted((record["has_count"], record["record_field"][-8:]) for record in alone) == [
         (2, "stats[0]"),
         (3, "stats[1]"),

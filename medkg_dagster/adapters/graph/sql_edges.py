@@ -13,6 +13,11 @@ from medkg_dagster.adapters.graph.sql_schema import EDGES
 from medkg_dagster.domain.knowledge import Statement
 from medkg_dagster.stage_api import Edge
 
+ALIKE = (
+    *("subject", "predicate", "object", "negated", "qualifiers"),
+    *("primary_knowledge_source", "knowledge_level", "agent_type"),
+)
+"""What is the same of edges that say the same, and who vouches for it."""
 _NAMES = {"start": "start_offset", "end": "end_offset"}
 _STATEMENT = ("subject", "predicate", "object", "negated", "qualifiers")
 _DETAILS = set(Edge.model_fields) - set(EDGES.c.keys()) - _NAMES.keys()

@@ -10,9 +10,10 @@ from collections.abc import Collection, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, Connection, Integer, Table, and_, cast, func, or_, select
+from sqlalchemy import JSON, ColumnElement, Connection, Integer, Table, and_, cast, func, or_, select, true
 
-from medkg_dagster.adapters.graph.sql_edges import read_edge
+from medkg_dagster.adapters.graph import sql_records
+from medkg_dagster.adapters.graph.sql_edges import ALIKE, read_edge
 from medkg_dagster.adapters.graph.sql_nodes import read_node, read_nodes
 from medkg_dagster.adapters.graph.sql_rows import portions
 from medkg_dagster.adapters.graph.sql_schema import ALIASES, CONTRIBUTIONS, DOCUMENTS, EDGES, NODES
@@ -27,10 +28,6 @@ from medkg_dagster.domain.graph_selection import (
 )
 from medkg_dagster.stage_api import Edge, Node
 
-_ALIKE = (
-    *("subject", "predicate", "object", "negated", "qualifiers"),
-    *("primary_knowledge_source", "knowledge_level", "agent_type"),
-)
 _POSSIBLE = '"certainty": "possible"'
 _BACKGROUND = '"background": true'
 _MOST_CANDIDATES = 5000
@@ -106,7 +103,7 @@ class SqlGraphReader:
         Returns:
             The groups, and how many there are.
         """
-        alike = [EDGES.c[name] for name in _ALIKE]
+        alike = [EDGES.c[name] for name in ALIKE]
         number = func.count().label("edges")
         query = (
             select(
@@ -185,12 +182,9 @@ class SqlGraphReader:
         clauses = self._clauses(EdgeSelection(mentions=True, without=without))
         number = func.count().label("number")
         hidden = self.held(without)
-        # A node is there by what documents say of it.
-        spoken = select(CONTRIBUTIONS.c.node_id).where(~self._among(CONTRIBUTIONS.c.document_id, hidden))
-        shown = [NODES.c.id.in_(spoken)] if hidden else []
         by_predicate = select(EDGES.c.predicate, number).where(*clauses).group_by(EDGES.c.predicate)
         predicates = {row.predicate: row.number for row in self._connection.execute(by_predicate)}
-        by_category = select(NODES.c.category, number).where(*shown).group_by(NODES.c.category)
+        by_category = select(NODES.c.category, number).where(self._spoken(hidden)).group_by(NODES.c.category)
         categories: dict[str, int] = {}
         for row in self._connection.execute(by_category):
             name = (json.loads(row.category) or ["not stated"])[0]
@@ -205,6 +199,34 @@ class SqlGraphReader:
             categories=_most_first(categories),
         )
 
+    def node_records(self, which: EdgeSelection) -> Iterator[dict[str, Any]]:
+        """Yield the nodes of selected edges in the terms of KGX, in the order of their ids.
+
+        Where all edges are selected, nodes without an edge are among them.
+        """
+        is_everything = which == EdgeSelection(mentions=True, without=which.without)
+        spoken = self._spoken(which.without) if is_everything else None
+        return sql_records.node_records(self._connection, self._clauses(which), spoken)
+
+    def edge_records(self, which: EdgeSelection) -> Iterator[dict[str, Any]]:
+        """Yield selected edges in the terms of KGX, in the order of their ids."""
+        return sql_records.edge_records(self._connection, self._clauses(which))
+
+    def aggregated_records(self, which: EdgeSelection) -> Iterator[dict[str, Any]]:
+        """Yield one record for all selected edges that say the same, by subject, predicate and object."""
+        return sql_records.aggregated_records(self._connection, self._clauses(which))
+
+    def slots(self, which: EdgeSelection) -> tuple[str, ...]:
+        """Return the names that selected edges have in the terms of KGX besides those of every edge."""
+        return sql_records.slots(self._connection, self._clauses(which))
+
+    def _spoken(self, without: frozenset[str]) -> ColumnElement[bool]:
+        """Return that a node is spoken of by a document that counts for something."""
+        if not without:
+            return true()
+        by_others = ~self._among(CONTRIBUTIONS.c.document_id, without)
+        return NODES.c.id.in_(select(CONTRIBUTIONS.c.node_id).where(by_others))
+
     def _best(self, which: EdgeSelection, ends: Collection[str], evidence: int) -> dict[Any, list[Edge]]:
         """Return the edges to be shown for those that say the same: real, sure, no background, a sentence."""
         order = (
@@ -215,7 +237,7 @@ class SqlGraphReader:
             func.length(EDGES.c.supporting_text),
             EDGES.c.id,
         )
-        alike = [EDGES.c[name] for name in _ALIKE]
+        alike = [EDGES.c[name] for name in ALIKE]
         place = func.row_number().over(partition_by=alike, order_by=order).label("place")
         # Of a node with many edges only those to the ends that are shown are ranked.
         among = and_(self._among(EDGES.c.subject, ends), self._among(EDGES.c.object, ends))
@@ -295,7 +317,7 @@ class SqlGraphReader:
 
 
 def _key(row: Any) -> tuple[Any, ...]:
-    return tuple(row._mapping[name] for name in _ALIKE)
+    return tuple(row._mapping[name] for name in ALIKE)
 
 
 def _holds(text: str) -> ColumnElement[bool]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Table, delete, func, or_, select
 
 from medkg_dagster.adapters.graph import sql_changes
-from medkg_dagster.adapters.graph.kgx import aggregated_record, edge_record, node_record, write_lines
-from medkg_dagster.adapters.graph.sql_aggregates import read_aggregated_neighbours, read_aggregates
+from medkg_dagster.adapters.graph.kgx import write_lines
 from medkg_dagster.adapters.graph.sql_edges import edge_row, read_edge, said_by, said_in
 from medkg_dagster.adapters.graph.sql_migrations import GRAPH
 from medkg_dagster.adapters.graph.sql_nodes import (
@@ -23,9 +21,9 @@ from medkg_dagster.adapters.graph.sql_nodes import (
     replace_contributions,
 )
 from medkg_dagster.adapters.graph.sql_reader import SqlGraphReader
-from medkg_dagster.adapters.graph.sql_rows import AT_ONCE, portions, write_rows
+from medkg_dagster.adapters.graph.sql_rows import portions, write_rows
 from medkg_dagster.adapters.graph.sql_schema import ALIASES, CONTRIBUTIONS, DOCUMENTS, EDGES, NODES
-from medkg_dagster.domain.aggregation import AggregatedNeighbour
+from medkg_dagster.domain.graph_selection import EdgeSelection
 from medkg_dagster.domain.knowledge import GraphChange, graph_hashes
 from medkg_dagster.io.sql import Database, check_address, lock_writers
 from medkg_dagster.stage_api import Edge, GraphReceipt, Neighbour, Node
@@ -209,14 +207,6 @@ class SqlGraph:
             found = [read_node(row) for row in self._read(select(NODES).where(NODES.c.id.in_(called)))]
         return tuple(sorted(found, key=lambda node: (node.id != name, node.id.casefold() != wanted, node.id)))
 
-    def close_names(self, name: str, limit: int = 5) -> tuple[str, ...]:
-        """Return names of the graph that are spelled like a name that was not found, the closest first."""
-        names = {row.folded_name: row.name for row in self._read(select(NODES.c.folded_name, NODES.c.name))}
-        wanted = name.strip().casefold()
-        close = difflib.get_close_matches(wanted, sorted(names), n=limit)
-        holding = sorted((key for key in names if wanted and wanted in key), key=lambda key: (len(key), key))
-        return tuple(names[key] for key in list(dict.fromkeys((*close, *holding)))[:limit])
-
     def neighbours(self, curie: str, limit: int) -> tuple[Neighbour, ...]:
         """Return the edges of a node with the nodes at their other ends.
 
@@ -241,15 +231,6 @@ class SqlGraph:
             for outgoing in (edge.subject == curie,)
         )
 
-    def aggregated_neighbours(self, curie: str, limit: int) -> tuple[AggregatedNeighbour, ...]:
-        """Return what is said of a node, one edge for all that say the same.
-
-        Returns:
-            Statements before mentions, what is said most often first.
-        """
-        with self._database.reading() as connection:
-            return read_aggregated_neighbours(connection, curie, limit)
-
     def export_kgx(self, folder: Path) -> tuple[Path, ...]:
         """Write `nodes.jsonl`, `edges.jsonl` and `aggregated_edges.jsonl` in the KGX format, each atomically.
 
@@ -262,15 +243,12 @@ class SqlGraph:
         Raises:
             StoreError: The graph cannot be read or a file cannot be written; the old one is still there.
         """
-        with self._database.reading() as connection:
-            stream = connection.execution_options(yield_per=AT_ONCE)
-            nodes = map(read_node, stream.execute(select(NODES).order_by(NODES.c.id)))
-            edges = map(read_edge, stream.execute(select(EDGES).order_by(EDGES.c.id)))
-            aggregates = read_aggregates(stream)
+        with self.reading() as graph:
+            everything = EdgeSelection(mentions=True)
             return (
-                write_lines(folder / "nodes.jsonl", map(node_record, nodes)),
-                write_lines(folder / "edges.jsonl", map(edge_record, edges)),
-                write_lines(folder / "aggregated_edges.jsonl", map(aggregated_record, aggregates)),
+                write_lines(folder / "nodes.jsonl", graph.node_records(everything)),
+                write_lines(folder / "edges.jsonl", graph.edge_records(everything)),
+                write_lines(folder / "aggregated_edges.jsonl", graph.aggregated_records(everything)),
             )
 
     def close(self) -> None:
