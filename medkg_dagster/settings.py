@@ -13,6 +13,9 @@ from medkg_dagster.errors import ConfigError
 DEFAULT_JOB_ID = "default"
 """The ledger job that a run works on where none is named."""
 
+SERVE_PORT = 8710
+"""Where `medkg serve` listens on loopback, unless it is told otherwise."""
+
 DEFAULT_MEMO_BYTES = 20_000_000_000
 
 DEFAULT_CHANGES_DAYS = 90

@@ -22,6 +22,7 @@ from medkg_dagster.cli.pipelines.yaml_files import check, migrate, schema
 from medkg_dagster.cli.plugin import plugin
 from medkg_dagster.cli.run import run
 from medkg_dagster.cli.search import search
+from medkg_dagster.cli.serve import serve
 from medkg_dagster.cli.state import state
 from medkg_dagster.cli.submit import submit
 from medkg_dagster.cli.vocab import vocab
@@ -97,6 +98,7 @@ for _command in (
     graph,
     path,
     export,
+    serve,
     summary,
 ):
     main.add_command(_command)

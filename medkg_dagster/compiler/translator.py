@@ -5,10 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 
-from dagster import AssetKey, AssetSpec
+from dagster import AssetKey, AssetSpec, MetadataValue
 
+from medkg_dagster.domain.chunks import IndexReceipt
+from medkg_dagster.domain.knowledge import GraphReceipt
 from medkg_dagster.errors import ConfigError
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
+from medkg_dagster.settings import SERVE_PORT
 from medkg_dagster.topology.names import asset_path, group_name
 
 _LONGEST_TAG = 63
@@ -50,6 +53,7 @@ class PipelineTranslator:
                 "wires": {wire.state_key: wire.source for wire in stage.wires},
                 "policy": stage.definition.policy,
                 **_provider(stage),
+                **_page(stage),
             },
             tags={**pipeline.topology.metadata.tags, **provider_tags(stage)},
             kinds=set(metadata.kinds),
@@ -124,6 +128,14 @@ def provider_tags(stage: PlannedStage) -> dict[str, str]:
 def _provider(stage: PlannedStage) -> dict[str, str]:
     origin = stage.origin
     return {} if origin is None else {"distribution": origin.distribution, "version": origin.version}
+
+
+def _page(stage: PlannedStage) -> dict[str, MetadataValue]:
+    """Return where people look at what a stage wrote, of one that writes a store."""
+    written = set(stage.metadata.state_types.values())
+    if written.isdisjoint((IndexReceipt, GraphReceipt)):
+        return {}
+    return {"look (while `medkg serve` runs)": MetadataValue.url(f"http://127.0.0.1:{SERVE_PORT}/")}
 
 
 def _owners(pipeline: PipelinePlan) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from dagster import AssetKey, AssetSpec, AutomationCondition, DagsterInstance
+from dagster import AssetKey, AssetSpec, AutomationCondition, DagsterInstance, MetadataValue
 
 from medkg_dagster import PipelineTranslator, __version__
 from medkg_dagster.compiler.compile_plan import compile_plan
@@ -77,6 +77,17 @@ def test_an_asset_names_the_distribution_and_version_that_provide_its_stage_type
     assert (spec.metadata["distribution"], spec.metadata["version"]) == ("medkg-dagster", __version__)
     assert (spec.tags["medkg/distribution"], spec.tags["medkg/version"]) == ("medkg-dagster", __version__)
     assert (spec.group_name, list(spec.owners)) == ("gated_notes", ["team:text-team"])
+
+
+def test_assets_of_stores_link_to_the_page_and_no_others(repository: Path, tmp_path: Path) -> None:
+    shipped = Settings(tmp_path / "home", repository / "config")
+    deployment = load_deployment(shipped)
+    specs = compile_plan(deployment.plan, deployment.factory, shipped).resolve_all_asset_specs()
+    page = MetadataValue.url("http://127.0.0.1:8710/")
+
+    linked = {spec.key.path[-1] for spec in specs if page in spec.metadata.values()}
+
+    assert linked == {"index", "kg"}
 
 
 def test_what_a_translator_says_of_an_asset_is_what_dagster_has(settings: Settings) -> None:

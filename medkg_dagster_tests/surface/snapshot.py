@@ -17,6 +17,7 @@ PUBLIC_PACKAGES = (
     "medkg_dagster.stage_api",
     "medkg_dagster.stage_api.testing",
     "medkg_dagster.query",
+    "medkg_dagster.service",
     "medkg_dagster.ledger",
     "medkg_dagster.registry",
     "medkg_dagster.errors",
