@@ -41,7 +41,9 @@ def without_circles(things: Sequence[Thing]) -> tuple[list[Thing], list[CutLink]
     """
     parents = {thing.curie: thing.parents for thing in things}
     cut: list[CutLink] = []
-    while circle := find_cycle(parents):
+    # To cut a link makes no new circle, so that what reached none needs no second look.
+    done: set[str] = set()
+    while circle := find_cycle(parents, done):
         child, parent = max(pairwise(circle), key=lambda link: (preference(link[0]), link))
         parents[child] = tuple(one for one in parents[child] if one != parent)
         cut.append(CutLink(child, parent, " is_a ".join(circle)))

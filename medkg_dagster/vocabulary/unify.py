@@ -279,17 +279,21 @@ def _namesakes(
             written[kind, fold(concept.name)].append(curie)
             for number, name in enumerate(names[curie]):
                 (named if number else preferred)[kind, name].append(curie)
-    for _, group in (*sorted(written.items()), *sorted(preferred.items())):
+    for _, group in (*_shared(written), *_shared(preferred)):
         first, *others = _alone(group) or [""]
         for other in others:
             yield first, other
-    for key, group in sorted(preferred.items()):
+    for key, group in sorted(one for one in preferred.items() if len(one[1]) > 1 or one[0] in named):
         alone = _alone([*group, *named.get(key, ())])
         for one in alone:
             if one in group:
                 for other in alone:
                     if other != one:
                         yield one, other
+
+
+def _shared(groups: Mapping[tuple[str, str], list[str]]) -> list[tuple[tuple[str, str], list[str]]]:
+    return sorted(item for item in groups.items() if len(item[1]) > 1)
 
 
 def _alone(group: Sequence[str]) -> list[str]:
@@ -360,8 +364,10 @@ def _thing(
     elsewhere: Sequence[str],
 ) -> Thing:
     first = group[0]
-    said = Counter(folded for concept in group for folded in dict.fromkeys(map(fold, concept.names)))
-    names = dict.fromkeys(name for concept in group for name in concept.names if name != first.name)
+    names = list(dict.fromkeys(name for concept in group for name in concept.names if name != first.name))
+    if len(group) > 1:
+        said = Counter(folded for concept in group for folded in dict.fromkeys(map(fold, concept.names)))
+        names.sort(key=lambda name: -said[fold(name)])
     categories = [concept.category for concept in group if concept.category != _KIND_OF_ALL]
     # ChEBI knows proteins as chemicals; MeSH tells them apart.
     categories.sort(key=lambda category: category != "biolink:Protein")
@@ -372,7 +378,7 @@ def _thing(
 
     return Thing(
         *(first.curie, first.name, categories[0] if categories else _KIND_OF_ALL),
-        synonyms=tuple(sorted(names, key=lambda name: -said[fold(name)])),
+        synonyms=tuple(names),
         equivalents=(*(concept.curie for concept in group[1:]), *elsewhere),
         parents=of_all(curie for concept in group for curie in concept.parents),
         tree_numbers=tuple(dict.fromkeys(number for one in group for number in one.tree_numbers)),

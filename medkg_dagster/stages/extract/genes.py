@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from medkg_dagster.stages.extract.mentions import Mention
+from medkg_dagster.stages.extract.sentences import NUMBERED
 from medkg_dagster.stages.extract.species import is_of_other_species
 from medkg_dagster.vocabulary.artefact import VocabularyArtefact
 from medkg_dagster.vocabulary.categories import GENE, PROTEIN
@@ -237,7 +238,7 @@ def _is_cased(sentence: str, start: int, end: int, first: str) -> bool:
     if capitals > 1 or (capitals and capitals == letters):
         return True
     if letters < characters:
-        is_word = _WORD_WITH_NUMBER.match(surface) is not None
+        is_word = _WORD_WITH_NUMBER.match(surface) or surface.partition(" ")[0].lower() in NUMBERED
         return not is_word and (characters >= _SHORT or capitals > 0 or first.islower())
     return characters >= _SHORT and surface[0].isupper() and not _is_in_title(sentence, start, end)
 

@@ -20,11 +20,12 @@ from medkg_dagster.stages.extract.specific import (
     is_heading,
     is_named_by_itself,
 )
-from medkg_dagster.vocabulary.artefact import VocabularyArtefact
+from medkg_dagster.vocabulary.artefact import Meaning, VocabularyArtefact
 from medkg_dagster.vocabulary.categories import CHEMICALS, DISEASES, GENE
 from medkg_dagster.vocabulary.concepts import Concept
 from medkg_dagster.vocabulary.library import VocabularyLibrary
 from medkg_dagster.vocabulary.names import american, american_places, fold, same_case
+from medkg_dagster.vocabulary.unify import Thing
 
 FOUND = frozenset(
     {
@@ -45,9 +46,17 @@ _SHADOWLESS = frozenset({"biolink:ChemicalRole"})
 _MOST_KINDS = 150
 """What has more kinds and is no heading of MeSH, under which articles are sought, is a class of things."""
 
-_VERB = "lead"
-_IS_VERB = re.compile(r"leads?(?: \w+ly)? to\b|leads\b")
-"""What is no metal: that something leads to something, and what has a plural."""
+_OF_MEDICINE = re.compile(
+    r"(?:path(?:y|ies)|itis|itides|os[ei]s|ias[ei]s|a?emia|algias?|plegia|pares[ei]s|asthenia|uria|omas?|trophy|"
+    r"lys[ei]s|rrh(?:o?ea|age)|dynia|ectas(?:ia|is)|penia|esthesia|kinesia|phagia|inflammation)$",
+    re.IGNORECASE,
+)
+_LEAST_STEPS = 4
+"""So far below the root of ChEBI are classes and radicals, unless MeSH knows them."""
+
+_NO_METALS = ("lead", "gold")
+_IS_NO_METAL = re.compile(r"leads?(?: \w+ly)? to\b|leads\b|gold standard")
+"""That something leads to something, what has a plural, and what others are measured by."""
 
 _OF_WHAT_PASSES = re.compile(r"(?:receptor|channel|transporter)s?$")
 """How proteins are called after what they bind or let pass."""
@@ -122,10 +131,32 @@ class InstalledVocabulary:
         if found is None:
             thing = self._artefact.thing(number)
             is_worth_it = infects(thing) if thing.category == ORGANISM else is_named_by_itself(thing)
-            found = self._specific[number] = is_worth_it and (
-                is_heading(thing) or not self._artefact.has_descendants(number, _MOST_KINDS)
-            )
+            found = self._specific[number] = is_worth_it and (is_heading(thing) or not self._is_class(number))
         return found
+
+    def _is_class(self, number: int) -> bool:
+        """Say whether a thing has very many kinds, or stands close below the root of ChEBI ("cluster")."""
+        if self._artefact.has_descendants(number, _MOST_KINDS):
+            return True
+        level = [self._artefact.thing(number)]
+        if not level[0].curie.startswith("CHEBI:") or _knows_mesh(level[0]):
+            return False
+        for _ in range(_LEAST_STEPS):
+            if not all(thing.parents for thing in level):
+                return True
+            level = [self._artefact.of(parent) for thing in level for parent in thing.parents]
+        return False
+
+    def is_name(self, meaning: Meaning, name: str) -> bool:
+        """Say whether a name is one by which a thing is called in text.
+
+        A single word that is another name of a disease of which MeSH has none ("collecting" for a mania) is
+        most often just that word, unless it ends as only words of medicine do.
+        """
+        if not meaning.name or meaning.acronyms or not name.isalpha() or _OF_MEDICINE.search(name):
+            return True
+        thing = self._artefact.thing(meaning.thing)
+        return thing.category not in DISEASES or _knows_mesh(thing)
 
     def matcher(self, min_term_length: int) -> InstalledMatcher:
         """Return what finds its names in text.
@@ -199,12 +230,12 @@ class InstalledMatcher:
             if start < done:
                 continue
             found = self._artefact.prefixes(folded, start, word_end)
-            if not found or (folded.startswith(_VERB, start) and _IS_VERB.match(folded, start)):
+            if not found or (folded.startswith(_NO_METALS, start) and _IS_NO_METAL.match(folded, start)):
                 continue
             for end, name in reversed(found):
                 if not self._min_length <= end - start <= longest or _is_cut(folded, word_end, end):
                     continue
-                number, concept, is_mention = self._read(name, spelled, start)
+                number, concept, is_mention = self._read(name, spelled, start, end)
                 if number is None or concept is None or concept.category in _SHADOWLESS:
                     continue
                 if concept.category not in FOUND and folded[start - 1 : start] == "-":
@@ -214,12 +245,12 @@ class InstalledMatcher:
                     yield Mention(start, end, concept)
                 break
 
-    def _read(self, name: int, spelled: str, start: int) -> _Reading:
+    def _read(self, name: int, spelled: str, start: int, end: int) -> _Reading:
         """Return what a name means where it stands; what it means everywhere is remembered."""
         known = self._readings.get(name)
         if known is not None:
             return known
-        number = self._meant(name, spelled, start)
+        number = self._meant(name, spelled, start, end)
         found: _Reading = None, None, False
         if number is not None:
             concept = self._vocabulary.concept(number)
@@ -230,7 +261,7 @@ class InstalledMatcher:
             self._readings[name] = found
         return found
 
-    def _meant(self, name: int, spelled: str, start: int) -> int | None:
+    def _meant(self, name: int, spelled: str, start: int, end: int) -> int | None:
         """Return the number of the likeliest thing that is written so, of diseases a specific one.
 
         Genes are found by `GeneFinder`.
@@ -239,6 +270,7 @@ class InstalledMatcher:
             meaning.thing
             for meaning in self._artefact.meanings(name)
             if all(spelled.startswith(written, start + place) for place, written in meaning.acronyms)
+            and self._vocabulary.is_name(meaning, spelled[start:end])
         ]
         written_so = [one for one in every if self._vocabulary.concept(one).category != GENE]
         if not written_so:
@@ -247,10 +279,15 @@ class InstalledMatcher:
         if first != every[0] and self._vocabulary.concept(first).category in CHEMICALS:
             # What a gene makes, which ChEBI has among its chemicals.
             return None
-        if len(written_so) > 1 and not self._vocabulary.is_specific(first):
+        is_organism = self._vocabulary.concept(first).category == ORGANISM
+        if len(written_so) > 1 and not is_organism and not self._vocabulary.is_specific(first):
             diseases = (one for one in written_so if self._vocabulary.concept(one).category in DISEASES)
             return next(filter(self._vocabulary.is_specific, diseases), first)
         return first
+
+
+def _knows_mesh(thing: Thing) -> bool:
+    return any(curie.startswith("MESH:") for curie in (thing.curie, *thing.equivalents))
 
 
 def _is_cut(folded: str, word_end: int, end: int) -> bool:

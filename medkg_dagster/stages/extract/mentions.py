@@ -201,8 +201,11 @@ class ShortForms:
             long, short = ending.get(definition.end), beginning.get(definition.defined_at)
             if self._meanings.get(definition.short) is not None:
                 continue
-            if long is not None and (long.start <= definition.start or long.concept.category in DISEASES):
-                # "Acute chemical pneumonitis" is a pneumonitis; an "aspirin antagonist" is no aspirin.
+            if long is not None and (
+                long.start <= definition.start
+                or (long.concept.category in DISEASES and " of " not in text[definition.start : long.start])
+            ):
+                # "Acute pneumonitis" is one; "multiplicity of infection" and "aspirin antagonist" are not.
                 self._meanings[definition.short] = long.concept
             elif short is None or not _agrees(text, definition, short.concept):
                 self._meanings[definition.short] = None

@@ -29,7 +29,8 @@ _ABBREVIATIONS = frozenset(
 )
 # These end sentences as often as they stand inside one: a capital letter after them decides.
 _MAY_END = frozenset({"etc", "al", "a.m", "p.m", "u.s", "u.k", "inc", "ltd", "co", "corp", "no"})
-_NUMBERED = frozenset({"al", "no", "nos", "fig", "figs", "tab", "ref", "refs", "eq", "eqs", "sec", "vol"})
+NUMBERED = frozenset({"al", "no", "nos", "fig", "figs", "tab", "ref", "refs", "eq", "eqs", "sec", "vol"})
+"""Behind these stands a number: "Fig. 4" and, where the full stop is left out, "Fig 4", which is no gene."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def _inside(text: str, start: int, match: re.Match[str]) -> bool:
     if match.start() - start <= _LOOK_BACK and _LIST_NUMBER.fullmatch(text[start : match.start()].strip()):
         return True
     lower = word.lower()
-    if lower in _NUMBERED and after.isdigit():
+    if lower in NUMBERED and after.isdigit():
         return True
     return lower in _ABBREVIATIONS and lower not in _MAY_END
 

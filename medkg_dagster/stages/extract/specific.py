@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from medkg_dagster.vocabulary.categories import CHEMICALS
 from medkg_dagster.vocabulary.unify import Thing
 
 _HEADINGS = ("C", "F03", "D")
@@ -22,15 +23,24 @@ _NOT_BY_ITSELF = (
     "C23.888.144",
     "C04.697.098",
     "C23.550.727.098",
+    # Wounds and injuries: something has them, and which they are is said with it.
+    "C26$",
+    # Water, in which everything is dissolved.
+    "D01.045.250.875",
+    "D01.248.497.158.459.650",
+    "D01.650.550.925",
     # Nucleic acids: what is measured, and nothing that is given or affected.
     "D13.444",
     # Dosage forms, solutions and placebos: how something is given.
+    "D20.280",
     "D26.255",
     "D26.650",
     "D26.660",
     "D26.776",
 )
 
+
+_FOOD_OR_MATERIAL = ("J01.637", "J02")
 
 ORGANISM = "biolink:OrganismTaxon"
 _INFECTING = (
@@ -66,8 +76,14 @@ def is_heading(thing: Thing) -> bool:
 
 
 def is_named_by_itself(thing: Thing) -> bool:
-    """Say whether a thing is more than an attribute of another one, or the form in which it is given."""
+    """Say whether a thing is more than an attribute of another one, or the form in which it is given.
+
+    Food and materials ("corn oil", "cellulose") are none that is given or affected.
+    """
     numbers = [number for number in thing.tree_numbers if number.startswith(_HEADINGS)]
+    if thing.category in CHEMICALS and any(one.startswith(_FOOD_OR_MATERIAL) for one in thing.tree_numbers):
+        return False
     return not numbers or not all(
-        number.startswith(_NOT_BY_ITSELF) or _BRANCH_OF_CHEMICALS.fullmatch(number) for number in numbers
+        f"{number}$".startswith(_NOT_BY_ITSELF) or _BRANCH_OF_CHEMICALS.fullmatch(number)
+        for number in numbers
     )

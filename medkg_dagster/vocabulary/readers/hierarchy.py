@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 
-def find_cycle(parents: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+def find_cycle(parents: Mapping[str, tuple[str, ...]], done: set[str] | None = None) -> tuple[str, ...]:
     """Return the CURIEs of a cycle, each a kind of the next, the first once more at the end; none, empty.
 
     Args:
         parents: By CURIE what it is a kind of.
+        done: CURIEs from which no cycle is reached; those that are found to be such are added.
     """
-    return next((cycle for cycle in _cycles(parents)), ())
+    return next((cycle for cycle in _cycles(parents, set() if done is None else done)), ())
 
 
-def _cycles(parents: Mapping[str, tuple[str, ...]]) -> Iterable[tuple[str, ...]]:
-    done: set[str] = set()
+def _cycles(parents: Mapping[str, tuple[str, ...]], done: set[str]) -> Iterable[tuple[str, ...]]:
     for start in parents:
         if start in done:
             continue

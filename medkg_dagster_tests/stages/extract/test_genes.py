@@ -24,6 +24,7 @@ THINGS = (
     Thing("A:6", "RAC1", GENE, ("RAC", "hinge")),
     Thing("A:7", "HFE", GENE, ("haemochromatosis",)),
     Thing("A:8", "CA2", GENE, ()),
+    Thing("A:9", "FIG4", GENE, ()),
     Thing("B:1", "haemochromatosis", "biolink:Disease"),
     Thing("B:2", "cats", "biolink:OrganismTaxon", ("CAT",)),
 )
@@ -68,6 +69,7 @@ def test_a_gene_is_found_however_it_is_written(
         "the dif is small",
         "Ca2+ flows in",
         "a hinge joint",
+        "as Fig 4 shows",
         "in hereditary haemochromatosis",
         "TN,F and C AT and S/TAT3",
     ],

@@ -304,3 +304,54 @@ def test_a_receptor_is_named_after_a_chemical_which_no_claim_is_about(home: Path
         ("X:1", "mildine", 24),
         ("X:4", "anti-mildine factor", 45),
     ]
+
+
+def test_a_single_word_is_another_name_of_a_disease_only_where_mesh_knows_the_disease(home: Path) -> None:
+    install(
+        home,
+        ("HP:1", "Collectionism", "biolink:PhenotypicFeature", "Collecting|Glomerulopathy|Hoards things"),
+        ("HP:2", "Clonus", "biolink:PhenotypicFeature", ""),
+        ("MESH:D1", "Aches", "biolink:Disease", "smarting"),
+    )
+
+    entities = found(home, "Collecting, glomerulopathy, hoards things, clonus and smarting.")
+
+    assert [one.surface for one in entities] == ["glomerulopathy", "hoards things", "clonus", "smarting"]
+
+
+def test_an_animal_is_not_the_disease_that_is_called_like_it(tmp_path: Path) -> None:
+    things = [
+        Thing("MESH:D1", "mole", "biolink:OrganismTaxon", tree_numbers=("B01.050",)),
+        Thing("MESH:D2", "nevus", "biolink:Disease", ("mole",), tree_numbers=("C04.100",)),
+    ]
+    with VocabularyArtefact(write_artefact(tmp_path, things, [], {})) as artefact:
+        assert [
+            one.concept.curie for one in InstalledVocabulary(artefact).matcher(3).find("A mole, a nevus.")
+        ] == ["MESH:D2"]
+
+
+def test_water_food_injuries_as_such_and_what_stands_at_the_root_are_not_named(tmp_path: Path) -> None:
+    classes = [
+        Thing(
+            f"CHEBI:{number}", f"class {number}", "biolink:ChemicalEntity", parents=(f"CHEBI:{number - 1}",)
+        )
+        for number in range(1, 5)
+    ]
+    things = [
+        Thing("CHEBI:0", "root", "biolink:ChemicalEntity"),
+        *classes,
+        Thing("MESH:D1", "water", "biolink:ChemicalEntity", tree_numbers=("D01.045.250.875",)),
+        Thing("MESH:D2", "corn oil", "biolink:ChemicalEntity", tree_numbers=("D10.627", "J02.500")),
+        Thing("MESH:D3", "injury", "biolink:Disease", tree_numbers=("C26",)),
+        Thing("MESH:D4", "burns", "biolink:Disease", tree_numbers=("C26.200",)),
+    ]
+    with VocabularyArtefact(write_artefact(tmp_path, things, [], {})) as artefact:
+        matcher = InstalledVocabulary(artefact).matcher(3)
+        text = "Water, corn oil, injury, burns, class 1, class 3, class 4."
+        assert [text[one.start : one.end] for one in matcher.find(text)] == ["burns", "class 4"]
+
+
+def test_what_others_are_measured_by_is_no_gold(home: Path) -> None:
+    install(home, ("X:1", "gold", "biolink:ChemicalEntity", ""))
+
+    assert [one.start for one in found(home, "The gold standard; gold was given.")] == [19]

@@ -72,6 +72,10 @@ def test_an_abbreviation_of_what_is_named_elsewhere_is_one() -> None:
     ]
 
 
+def test_how_much_there_is_of_a_disease_is_not_the_disease() -> None:
+    assert spelled_out("Spread of stroke (SOS); SOS was 5.") == [[("X:4", "stroke")]]
+
+
 def test_the_first_definition_of_an_abbreviation_counts() -> None:
     sentences = ("They had acute liver failure (ALF).", "An artificial light filter (ALF) and ALF.")
 
