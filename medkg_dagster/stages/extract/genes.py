@@ -41,6 +41,8 @@ _CODON = re.compile(r"[ACGTU]{3}")
 _PROTEIN_ENDING = re.compile(r"(?:in|ase|gen|kine|or)s?$")
 """Common words that are names of genes ("spindle", "hinge") do not end as names of proteins do."""
 
+_ADJECTIVE = re.compile(r"(?:al|ar|ic|ous|ive)$")
+
 _NEAR = 30
 _BEHIND = re.compile(
     r"[\s)\]]*[\s-]?(?:genes?|proteins?|mrnas?|receptors?|expression|mutations?|mutants?|mutated|promoters?|"
@@ -66,12 +68,14 @@ class _Candidate:
         end: One past its last.
         genes: The numbers of the genes that it can name.
         is_sure: Whether it needs no support.
+        is_adjective: Whether it is one ("spatial"), which only another name of the gene supports.
     """
 
     start: int
     end: int
     genes: tuple[int, ...]
     is_sure: bool
+    is_adjective: bool = False
 
 
 class GeneFinder:
@@ -114,7 +118,7 @@ class GeneFinder:
             sentence[one.start : one.end]
             for sentence, candidates in zip(sentences, found, strict=True)
             for one in candidates
-            if not one.is_sure and _is_among_genes(sentence, one.start, one.end)
+            if not (one.is_sure or one.is_adjective) and _is_among_genes(sentence, one.start, one.end)
         }
         return [
             tuple(
@@ -153,7 +157,11 @@ class GeneFinder:
         if is_in_words and others:
             return None
         is_telling = _is_telling(surface, is_in_words=is_in_words, is_approved=bool(approved))
-        return _Candidate(start, end, genes, is_sure=len(genes) == 1 and is_telling and not others)
+        return _Candidate(
+            *(start, end, genes),
+            is_sure=len(genes) == 1 and is_telling and not others,
+            is_adjective=is_in_words and not is_telling and _ADJECTIVE.search(surface) is not None,
+        )
 
     def _meanings(self, name: int) -> tuple[tuple[int, str, bool], ...]:
         """Return the genes with a name, how it is written of each, and whether it is the approved symbol."""

@@ -22,6 +22,7 @@ from medkg_dagster.vocabulary.names import acronyms, fold, forms, same_case, var
 
 _WORD = re.compile(r"\w")
 _BRACKETS = re.compile(r"[(\[]([^()\[\]]{2,60})[)\]]")
+_ASIDE = re.compile(r";|,(?=\s)")
 _SHORT = re.compile(r"[^\W_][\w\-/.+αβγκ]*(?: [\w\-/.+]+)?")
 _MIN_SHORT, _MAX_SHORT = 2, 10
 _MAX_LONG = 1000
@@ -132,8 +133,8 @@ def find_definitions(text: str) -> Iterator[Definition]:
         The definitions; offsets point into the sentence.
     """
     for match in _BRACKETS.finditer(text):
-        short = re.split(r"[,;]", match.group(1), maxsplit=1)[0].strip()
-        if not _is_short_form(short):
+        short = _ASIDE.split(match.group(1), maxsplit=1)[0].strip()
+        if not _is_short_form(short) or text[match.end() : match.end() + 1].isalnum():
             continue
         end = match.start()
         while end and text[end - 1].isspace():

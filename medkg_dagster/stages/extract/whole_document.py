@@ -10,7 +10,7 @@ from medkg_dagster.vocabulary.categories import CHEMICALS, DISEASES
 from medkg_dagster.vocabulary.derived_names import adjectives
 from medkg_dagster.vocabulary.salts import SALT
 
-_SHORT = re.compile(r"[A-Z]{2,4}s?")
+_SHORT = re.compile(r"[A-Z]{2,4}s?|[A-Z]{1,3}\d[A-Z\d]?")
 _SHORT_CHEMICAL = re.compile(r"[A-Z]{2,3}s?")
 """Four letters that name a chemical (GABA, MDMA) hardly stand for anything else; those of a disease may."""
 _ALSO_SALT = re.compile(r"(?: HCl|[ -](?:chloride|iodide|(?:di)?gluconate))\b", re.IGNORECASE)

@@ -18,6 +18,7 @@ MATCHER = Matcher(
             Concept("X:6", "amphetamine", "biolink:ChemicalEntity", ("AMP",)),
             Concept("X:7", "ALF", "biolink:Gene"),
             Concept("X:8", "mildanserin", "biolink:ChemicalEntity", ("MDNS",)),
+            Concept("X:10", "dim syndrome 1", "biolink:Disease", ("DS1",)),
             Concept("X:9", "psychosis", "biolink:Disease", ("psychotic",)),
         )
     )
@@ -51,7 +52,7 @@ def test_a_qualified_disease_gives_its_abbreviation_the_meaning_that_is_known() 
 
 
 def test_an_abbreviation_that_the_document_does_not_bear_out_is_no_mention() -> None:
-    assert spelled_out("Effects on the CNS and of AMP were seen.") == [[]]
+    assert spelled_out("Effects on the CNS and of AMP and DS1 were seen.") == [[]]
 
 
 def test_four_letters_name_a_chemical_by_themselves() -> None:
@@ -70,6 +71,12 @@ def test_an_abbreviation_of_what_is_named_elsewhere_is_one() -> None:
         [("X:6", "AMP")],
         [("X:6", "Amphetamine")],
     ]
+
+
+def test_what_is_no_abbreviation_in_brackets_changes_no_meaning() -> None:
+    assert spelled_out("After long fasting (ALF,K)-ATPase rose.") == [[("X:7", "ALF")]]
+    assert spelled_out("After long fasting [ALF]o rose.") == [[("X:7", "ALF")]]
+    assert spelled_out("After long fasting (ALF, K) it rose.") == [[]]
 
 
 def test_how_much_there_is_of_a_disease_is_not_the_disease() -> None:
