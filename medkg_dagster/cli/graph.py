@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +13,7 @@ import click
 from medkg_dagster.cli.claim_filters import claim_filters, which_claims
 from medkg_dagster.cli.output import echo_json, echo_table, one_line, paragraph, require_store
 from medkg_dagster.cli.stores import GRAPH_FILE, load_extensions
-from medkg_dagster.errors import QueryError, counted
+from medkg_dagster.errors import QueryError, StoreError, counted
 from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ _DOCUMENTS_SHOWN = 5
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="Edges to show.")
 @click.option("--each", is_flag=True, help="Show every edge of every document on its own.")
 @click.option("--mentions/--no-mentions", default=True, help="With what documents only mention, or without.")
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page to this file.")
 @claim_filters
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
@@ -47,13 +49,15 @@ def graph(  # noqa: PLR0917 - one parameter per option of the command
     limit: int,
     each: bool,
     mentions: bool,
+    html: Path | None,
     as_json: bool,
     **chosen: Any,
 ) -> None:
     """Show a node of the knowledge graph and its neighbours, each with a sentence that supports it.
 
     What several documents say alike is one edge, with how often it is said and where. Where several nodes
-    have that name they are listed; ask again with a CURIE.
+    have that name they are listed; ask again with a CURIE. With --html the same is a page, a single file, in
+    which an edge opens every sentence behind it.
     """
     from medkg_dagster.query import Stores
 
@@ -65,9 +69,11 @@ def graph(  # noqa: PLR0917 - one parameter per option of the command
         elif each:
             _print_each(stores, found, chosen, mentions=mentions, limit=limit, as_json=as_json)
         else:
-            evidence = _MOST_EVIDENCE if as_json else _DOCUMENTS_SHOWN
+            evidence = _MOST_EVIDENCE if as_json or html else _DOCUMENTS_SHOWN
             answer = stores.neighbours(found.found[0].id, which=which, limit=limit, evidence=evidence)
-            if as_json:
+            if html is not None:
+                _write_page(answer, html)
+            elif as_json:
                 echo_json({"nodes": _plain(found.found), **answer.model_dump(mode="json")})
             else:
                 _print_neighbours(answer, limit)
@@ -97,6 +103,18 @@ def path(  # noqa: PLR0917 - one parameter per option of the command
         echo_json(answer.model_dump(mode="json"))
     else:
         _print_paths(answer)
+
+
+def _write_page(answer: NeighbourAnswer, file: Path) -> None:
+    from medkg_dagster.graph_page import neighbourhood_page
+    from medkg_dagster.io.atomic_files import write_atomically
+
+    try:
+        write_atomically(file, neighbourhood_page(answer).encode())
+    except OSError as error:
+        raise StoreError(f"cannot write {file}: {error.strerror or error}; name another file") from error
+    click.echo(f"wrote {counted(len(answer.neighbours), 'statement')} to {file.absolute()}")
+    _print_cut(answer.cut)
 
 
 @contextmanager

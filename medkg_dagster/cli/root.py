@@ -16,6 +16,7 @@ from medkg_dagster.cli.gate import gate
 from medkg_dagster.cli.graph import graph, path
 from medkg_dagster.cli.ledger import ledger, summary
 from medkg_dagster.cli.ledger.changes import cancel, list_files, remove, retry, set_fields
+from medkg_dagster.cli.mcp import mcp
 from medkg_dagster.cli.pipelines.plan import plan
 from medkg_dagster.cli.pipelines.stages import stages
 from medkg_dagster.cli.pipelines.yaml_files import check, migrate, schema
@@ -98,6 +99,7 @@ for _command in (
     graph,
     path,
     export,
+    mcp,
     serve,
     summary,
 ):

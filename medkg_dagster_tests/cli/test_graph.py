@@ -62,6 +62,15 @@ def test_what_two_documents_say_is_one_edge_and_each_of_them_where_asked_for(
     assert [one["evidence"]["document"]["id"] for one in each] == ["PMID:1", "PMID:2"]
 
 
+def test_a_page_is_one_file(medkg: Medkg, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    assert medkg("graph", "dabrafenib", "--html", str(file)).output == f"wrote 2 statements to {file}\n"
+    assert "Dabrafenib improved survival in melanoma." in file.read_text("utf-8")
+    refused = medkg("graph", "dabrafenib", "--html", str(file / "page.html"))
+    assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1)
+    assert "cannot write" in refused.stderr
+
+
 def test_an_unknown_name_says_what_to_do(medkg: Medkg) -> None:
     result = medkg("graph", "dabrafenb")
     assert result.exit_code == 1

@@ -83,7 +83,7 @@ NEEDS_A_VOCABULARY = {
     "vocab remove": ("open",),
 }
 # Of a home without data it serves the page, which says so: `test_serve` and `service/test_app`.
-SERVES = {"serve"}
+SERVES = {"mcp", "serve"}
 MAKES = {"run", "submit", "plugin new", "migrate", "vocab install", "vocab add"}
 
 

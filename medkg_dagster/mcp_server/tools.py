@@ -1,0 +1,225 @@
+"""The tools: what `query.Stores` answers, sized for a model to read.
+
+A tool's parameters, their descriptions and the schema of its answer are what a model is told of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field
+
+from medkg_dagster.errors import QueryError
+from medkg_dagster.query import (
+    Answer,
+    ClaimAnswer,
+    ClaimFilter,
+    Counts,
+    DocumentAnswer,
+    DocumentPage,
+    EntityAnswer,
+    NeighbourAnswer,
+    PathAnswer,
+    SearchAnswer,
+    SearchFilter,
+    Stores,
+)
+
+MOST_CHARACTERS = 60_000
+"""So long an answer may be as JSON; a longer one is asked for again with fewer items."""
+MOST_ITEMS = 100
+
+Found = TypeVar("Found", bound=Answer)
+
+Words = Annotated[
+    str,
+    Field(
+        description="Words. A phrase in double quotes has to be there, what follows a minus must not, and of "
+        "words joined by OR one has to."
+    ),
+]
+Name = Annotated[str, Field(description="A CURIE such as MESH:D008545, or a name such as melanoma.")]
+Limit = Annotated[int, Field(ge=1, le=MOST_ITEMS, description="At most so many.")]
+After = Annotated[str | None, Field(description="`next_after` of the answer before, for what follows.")]
+Predicate = Annotated[str | None, Field(description="Only this predicate of the Biolink Model: treats.")]
+Category = Annotated[
+    str | None, Field(description="Only with a node of this Biolink category at either end: Disease.")
+]
+Source = Annotated[str | None, Field(description="Only of this source: pubmed, pmc, clinicaltrials.")]
+Job = Annotated[str | None, Field(description="Only of documents this ledger job asked for.")]
+Status = Annotated[
+    Literal["asserted", "possible", "background"] | None,
+    Field(description="Only findings, only what is held possible, or only what is told as known before."),
+]
+Polarity = Annotated[
+    Literal["affirmed", "denied"] | None, Field(description="Only what is stated, or only what is denied.")
+]
+
+
+@dataclass(frozen=True)
+class StoreTools:
+    """The tools, each a method.
+
+    Attributes:
+        stores: What they ask.
+    """
+
+    stores: Stores
+
+    def search_documents(
+        self,
+        *,
+        query: Words,
+        limit: Limit = 10,
+        offset: Annotated[int, Field(ge=0, description="How many of the best to leave out.")] = 0,
+        source: Source = None,
+        since: Annotated[int | None, Field(description="The first year.")] = None,
+        until: Annotated[int | None, Field(description="The last year.")] = None,
+        concept: Annotated[
+            str | None, Field(description="Only documents that speak of this concept, or a kind of it.")
+        ] = None,
+        job: Job = None,
+    ) -> SearchAnswer:
+        """Search documents by words; each comes with its best passage, its place in the text, and a link."""
+        sources = () if source is None else (source,)
+        which = SearchFilter(sources=sources, since=since, until=until, concept=concept, job=job)
+        return fitting(lambda most: self.stores.search(query, which=which, limit=most, offset=offset), limit)
+
+    def list_documents(
+        self,
+        *,
+        text: Annotated[str | None, Field(description="Only with this in title, id or address.")] = None,
+        source: Source = None,
+        job: Job = None,
+        limit: Limit = 50,
+        after: After = None,
+    ) -> DocumentPage:
+        """List the documents there are, by id."""
+        return fitting(
+            lambda most: self.stores.documents(text=text, source=source, job=job, limit=most, after=after),
+            limit,
+        )
+
+    def read_document(
+        self,
+        *,
+        document: Annotated[str, Field(description="Its id, such as PMID:26492265, as answers name it.")],
+        text_start: Annotated[int, Field(ge=0, description="From which character on.")] = 0,
+        text_limit: Annotated[int, Field(ge=0, le=20_000, description="Characters of its text.")] = 8_000,
+        limit: Limit = 50,
+    ) -> DocumentAnswer:
+        """Read a document: its text, the concepts it mentions and the claims it makes, each with a place."""
+        return fitting(
+            lambda most: self.stores.document(
+                document, text_start=text_start, text_limit=text_limit, limit=most
+            ),
+            limit,
+        )
+
+    def find_entities(self, *, name: Name, limit: Limit = 10) -> EntityAnswer:
+        """Find concepts by CURIE, name, synonym or other spelling; names like it where there is none."""
+        return fitting(lambda most: self.stores.entities(name, limit=most), limit)
+
+    def get_neighbours(
+        self,
+        *,
+        name: Name,
+        predicate: Predicate = None,
+        category: Category = None,
+        source: Source = None,
+        job: Job = None,
+        status: Status = None,
+        polarity: Polarity = None,
+        mentions: Annotated[bool, Field(description="With what is only mentioned in documents.")] = False,
+        limit: Limit = 20,
+        evidence: Annotated[int, Field(ge=1, le=10, description="Sentences for each statement.")] = 2,
+    ) -> NeighbourAnswer:
+        """Tell what is stated of a concept: statements with how often they are made, and sentences."""
+        which = ClaimFilter(
+            predicate=predicate,
+            category=category,
+            source=source,
+            job=job,
+            status=status,
+            polarity=polarity,
+            mentions=mentions,
+        )
+        return fitting(
+            lambda most: self.stores.neighbours(name, which=which, limit=most, evidence=evidence), limit
+        )
+
+    def get_claims(
+        self,
+        *,
+        subject: Annotated[str | None, Field(description="Only of this subject: CURIE or name.")] = None,
+        object: Annotated[str | None, Field(description="Only of this object: CURIE or name.")] = None,  # noqa: A002 - what the Biolink Model calls it
+        node: Annotated[str | None, Field(description="Only with this node at either end.")] = None,
+        document: Annotated[str | None, Field(description="Only those that this document makes.")] = None,
+        predicate: Predicate = None,
+        category: Category = None,
+        source: Source = None,
+        job: Job = None,
+        status: Status = None,
+        polarity: Polarity = None,
+        limit: Limit = 20,
+        after: After = None,
+    ) -> ClaimAnswer:
+        """Get claims one by one, each with its sentence, its place in the document, and a link."""
+        which = ClaimFilter(
+            node=node,
+            subject=subject,
+            object=object,
+            document=document,
+            predicate=predicate,
+            category=category,
+            source=source,
+            job=job,
+            status=status,
+            polarity=polarity,
+        )
+        return fitting(lambda most: self.stores.claims(which=which, limit=most, after=after), limit)
+
+    def find_paths(
+        self,
+        *,
+        start: Name,
+        end: Name,
+        max_length: Annotated[int, Field(ge=1, le=5, description="At most so many steps.")] = 3,
+        predicate: Predicate = None,
+        category: Category = None,
+        source: Source = None,
+        job: Job = None,
+        status: Status = None,
+        limit: Annotated[int, Field(ge=1, le=20, description="At most so many paths.")] = 5,
+    ) -> PathAnswer:
+        """Tell how two concepts are connected: the shortest paths with the sentences behind each step."""
+        which = ClaimFilter(predicate=predicate, category=category, source=source, job=job, status=status)
+        return fitting(
+            lambda most: self.stores.paths(start, end, which=which, max_length=max_length, limit=most), limit
+        )
+
+    def count_everything(self) -> Counts:
+        """Tell how much there is: documents, nodes, edges by predicate."""
+        return self.stores.counts()
+
+
+def fitting(ask: Callable[[int], Found], limit: int) -> Found:
+    """Return an answer that is not too long, with as many items as fit.
+
+    Args:
+        ask: Returns the answer with at most so many items.
+        limit: How many are wanted.
+
+    Raises:
+        QueryError: One item alone is too long.
+    """
+    while True:
+        answer = ask(limit)
+        length = len(answer.model_dump_json(indent=2))  # as the SDK writes it
+        if length <= MOST_CHARACTERS:
+            return answer
+        if limit == 1:
+            raise QueryError(f"the answer is {length:,} characters long; ask for less text or evidence")
+        limit = max(1, min(limit - 1, limit * MOST_CHARACTERS // length))
