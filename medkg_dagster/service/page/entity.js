@@ -101,10 +101,10 @@ const opening = (other) => el("a", { class: "go", "aria-label": `Open ${other.na
 
 const qualified = (one) => Object.entries(one.qualifiers).map(([name, value]) => `${bare(name)}: ${bare(String(value))}`);
 const sentence = (one) =>
-  `${one.subject.name} ${one.negated ? "not " : ""}${bare(one.predicate)} ${one.object.name}`;
+  `${one.negated ? "Denied: " : ""}${one.subject.name} ${bare(one.predicate)} ${one.object.name}`;
 const said = (one) => [
   `${counted(one.evidence_count, "place")} in ${counted(one.document_count, "document")}`,
-  one.possible_count === one.evidence_count ? "possible" : null, one.negated ? "denied" : null,
+  one.possible_count === one.evidence_count ? "possible" : null,
   one.synthetic ? "invented" : null, ...qualified(one)].filter(Boolean).join(" · ");
 
 async function evidence(open, signal) {
