@@ -19,6 +19,7 @@ from evaluation import (
     page_text,
     pdf_text,
     relation_scores,
+    retrieval,
     study_text,
 )
 from evaluation.extracted import Extractor, home_with_open_vocabulary
@@ -35,6 +36,7 @@ KNOWLEDGE: dict[str, Callable[[Path, str, Extractor], Iterator[Score | Figure]]]
     "relations": relation_scores.measure,
 }
 
+SEARCH: dict[str, Callable[[Path, Path | None], Iterator[Figure]]] = {"retrieval": retrieval.measure}
 GRAPH: dict[str, Callable[[Path, Path], Iterator[Figure]]] = {"biolink": biolink_check.measure}
 
 
@@ -50,6 +52,7 @@ class Evaluation:
         self._split: str = arguments.split
         self._home: Path | None = arguments.home
         self._cases: Path | None = arguments.cases
+        self._model: Path | None = arguments.model
 
     @cached_property
     def _extractor(self) -> Extractor:
@@ -63,6 +66,9 @@ class Evaluation:
         """Yield the figures of a measure, and write their cases where they are wanted."""
         if name in PARSING:
             yield from PARSING[name](self._data)
+            return
+        if name in SEARCH:
+            yield from SEARCH[name](self._data, self._model)
             return
         if name in GRAPH:
             yield from GRAPH[name](self._data, self._vocabulary_home)
@@ -82,12 +88,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: Command line arguments; the process's own by default.
     """
-    names = (*PARSING, *KNOWLEDGE, *GRAPH)
+    names = (*PARSING, *SEARCH, *KNOWLEDGE, *GRAPH)
     parser = argparse.ArgumentParser(prog="python -m evaluation", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}; default all")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="where the real files are")
     parser.add_argument("--split", choices=("training", "development"), default="development")
     parser.add_argument("--home", type=Path, help="a home whose vocabulary is used; default: the open one")
+    parser.add_argument(
+        "--model", type=Path, metavar="FOLDER", help="an ONNX model that `retrieval` embeds with, not hashing"
+    )
     parser.add_argument(
         "--cases", type=Path, metavar="FOLDER", help="where to write what is wrong, for reading"
     )

@@ -16,6 +16,9 @@ from medkg_dagster.errors import MedkgError, StoreError, counted
 from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from medkg_dagster.registry import ExtensionRegistry
     from medkg_dagster.stage_api import DocumentHit, Embedder, SearchFilters, SearchRequest, SearchResults
 
 EXCERPT = 320
@@ -48,7 +51,6 @@ def search(settings: Settings, /, query: tuple[str, ...], limit: int, as_json: b
             {
                 "query": text,
                 "embedding_model": embedder.model if embedder else None,
-                "lexical": embedder.lexical if embedder else None,
                 "total": results.total,
                 "unknown": results.unknown,
                 "hits": [hit.to_json() for hit in results.hits],
@@ -75,9 +77,10 @@ def _filters(
 
 
 def find_documents(settings: Settings, request: SearchRequest) -> tuple[Embedder | None, SearchResults]:
-    """Embed a request with the index's own model, where that helps, and search.
+    """Embed a request with the index's own model and search.
 
-    Where that model cannot be opened or used, it says so and searches words only.
+    Vectors that mean shared words find nothing that words do not, so that they are not looked at. Where the
+    model cannot be opened, it says so and searches words only.
 
     Returns:
         The embedder, None where it was not used, and what was found.
@@ -88,20 +91,30 @@ def find_documents(settings: Settings, request: SearchRequest) -> tuple[Embedder
     home = settings.home
     require_store(home, INDEX_FILE)
     from medkg_dagster.stage_api import ExtensionKind
-    from medkg_dagster.stage_api._extensions import open_embedder
 
     extensions = load_extensions(settings)
     with closing(extensions.find(ExtensionKind.INDEX_STORE, "sqlite").open({}, home)) as store:
-        model = store.embedding_model()
-        if model is None:
+        embedder = _embedder(extensions, store.embedding_model(), home)
+        if embedder is not None:
+            request = replace(request, vector=embedder.embed([request.text])[0])
+        results = store.search(request)
+        if not results.hits and not store.held():
             raise StoreError(nothing_in(home))
-        try:
-            embedder = open_embedder(extensions, model, home)
-            vector = embedder.embed([request.text])[0]
-        except MedkgError as error:
-            click.echo(f"medkg: searching words only, the query has no vector: {error}", err=True)
-            return None, store.search(request)
-        return embedder, store.search(replace(request, vector=vector))
+        return embedder, results
+
+
+def _embedder(extensions: ExtensionRegistry, model: str | None, home: Path) -> Embedder | None:
+    """Open what made the vectors of an index; None where there are none, or closeness means shared words."""
+    from medkg_dagster.stage_api._extensions import open_embedder
+
+    if model is None:
+        return None
+    try:
+        embedder = open_embedder(extensions, model, home)
+    except MedkgError as error:
+        click.echo(f"medkg: searching words only, the query has no vector: {error}", err=True)
+        return None
+    return None if embedder.lexical else embedder
 
 
 def _print_hit(number: int, hit: DocumentHit) -> None:
@@ -129,5 +142,4 @@ def _print_total(text: str, results: SearchResults, embedder: Embedder | None) -
 def _describe_vectors(embedder: Embedder | None) -> str:
     if embedder is None:
         return "words only"
-    name = embedder.model.partition(":")[0]
-    return f"vectors: {name} ({'lexical: closeness means shared words' if embedder.lexical else 'semantic'})"
+    return f"words and vectors of {embedder.model.partition(':')[0]}"

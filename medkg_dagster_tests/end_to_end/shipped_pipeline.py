@@ -15,6 +15,7 @@ from typing import Any
 from dagster import ExecuteInProcessResult, JobDefinition
 
 from medkg_dagster.adapters.graph.sql_store import SqlGraph
+from medkg_dagster.adapters.index.segments import FOLDER_NAME, Segments
 from medkg_dagster.compiler.compile_plan import compile_plan
 from medkg_dagster.ledger import JobKey, JobLedger, RunIdentity, RunSelection
 from medkg_dagster.registry import StageFactory
@@ -48,9 +49,7 @@ _HASH = "substr(input_hash, instr(input_hash, ':') + 1)"
 """What was made of a document, whoever held it."""
 INDEX_ROWS = (
     f"SELECT id, {_HASH} FROM documents ORDER BY id",
-    """SELECT chunks.id, document_id, document_hash, title, section, ordinal, text, vector, models.model
-    FROM chunks JOIN vectors ON chunk = chunks.number JOIN models ON models.number = vectors.model
-    ORDER BY chunks.id""",
+    "SELECT id, document_id, document_hash, title, section, ordinal, text FROM chunks ORDER BY id",
 )
 GRAPH_ROWS = (
     *(f"SELECT * FROM {table} ORDER BY 1, 2" for table in ("nodes", "node_contributions", "edges")),
@@ -247,11 +246,21 @@ def _workers(number: int, arguments: Mapping[str, Any]) -> DocumentWorkers:
 
 def rows_in(home: Path) -> Rows:
     """Return all that index and graph hold, by its meaning: without the numbers of rows."""
-    return [
+    rows = [
         rows_of(home / name, query)
         for name, queries in (("index.sqlite", INDEX_ROWS), ("graph.sqlite", GRAPH_ROWS))
         for query in queries
     ]
+    return [*rows, vectors_in(home)]
+
+
+def vectors_in(home: Path) -> list[tuple[Any, ...]]:
+    """Return the documents of the index that have passages, each with their vectors and the model."""
+    segments = Segments(home / FOLDER_NAME)
+    with closing(sqlite3.connect(home / "index.sqlite")) as connection:
+        names = [name for (name,) in connection.execute("SELECT id FROM documents ORDER BY id")]
+        found = segments.vectors(connection, names)
+    return [(name, model, vectors.tobytes()) for name, (model, vectors) in found.items()]
 
 
 def rows_of(file: Path, query: str) -> list[tuple[Any, ...]]:

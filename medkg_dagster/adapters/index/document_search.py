@@ -1,21 +1,44 @@
-"""How a request becomes documents: rankings of words and vectors, fused, and the best passage of each."""
+"""How a request becomes documents: rankings of words and of vectors, fused, and the best passage of each."""
 
 from __future__ import annotations
 
-import re
+import json
 import sqlite3
-from collections.abc import Iterable
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from medkg_dagster.adapters.index.ranking import full_text_query, nearest
+import numpy as np
+
+from medkg_dagster.adapters.index.analysis import Analyzer, Marker
+from medkg_dagster.adapters.index.query_language import parse_query
+from medkg_dagster.adapters.index.ranking import (
+    NEIGHBOURS_DEPTH,
+    ReadQuery,
+    add_neighbours,
+    best_passages,
+    keep_matching,
+    read_query,
+    score_documents,
+)
+from medkg_dagster.adapters.index.snapshot import Snapshot
+from medkg_dagster.adapters.index.vectors import closest_passage, nearest_documents
 from medkg_dagster.domain.chunks import Chunk
-from medkg_dagster.domain.search import DocumentHit, IndexedDocument, SearchRequest, SearchResults, Span
-from medkg_dagster.errors import StoreError
+from medkg_dagster.domain.search import (
+    DocumentHit,
+    IndexedDocument,
+    SearchFilters,
+    SearchRequest,
+    SearchResults,
+)
 
-# Reciprocal rank fusion: a passage at rank r of a list gains weight / (60 + r).
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Reciprocal rank fusion: a document at rank r of a list gains 1 / (60 + r).
 _RRF_K = 60
-# Lexical vectors see little that BM25 does not: they break ties and find spelling variants, no more.
-_LEXICAL_WEIGHT = 0.05
+_FUSED = 100
 
 # In the order of the fields of `Chunk`.
 COLUMNS = "id, document_id, document_hash, title, section, ordinal, start_offset, end_offset, text, synthetic"
@@ -29,92 +52,188 @@ def document_row(document: IndexedDocument) -> tuple[Any, ...]:
     return tuple((values | {"phases": " ".join(document.phases)}).values())
 
 
-def search_documents(connection: sqlite3.Connection, request: SearchRequest) -> SearchResults:
-    """Return what an index has for a request."""
-    by_words = _full_text_ranks(connection, request.text)
-    if not by_words:
-        return SearchResults()
-    weight, by_vector = _vector_ranks(connection, request)
-    scores = {number: 1.0 / (_RRF_K + rank) for number, rank in by_words.items()}
-    for number, rank in by_vector.items():
-        scores[number] = scores.get(number, 0.0) + weight / (_RRF_K + rank)
-    best: dict[str, DocumentHit] = {}
-    with_words = set()
-    words = [word.casefold() for word in re.findall(r"\w+", request.text) if len(word) > 2]
-    for number in sorted(scores, key=lambda number: -scores[number]):
-        passage = _passage(connection, number)
-        document = _document(connection, passage.document_id)
-        if not request.filters.lets_pass(document):
-            continue
-        if number in by_words:
-            with_words.add(document.id)
-        if document.id not in best:
-            best[document.id] = DocumentHit(
-                document,
-                passage,
-                scores[number],
-                _marks(document.title, words),
-                _marks(passage.text, words),
-                by_words.get(number),
-                by_vector.get(number),
-            )
-    ranked = sorted(best.values(), key=lambda hit: (-hit.score, hit.document.id))
-    return SearchResults(tuple(ranked[request.offset :][: request.limit]), len(with_words))
-
-
-def _marks(text: str, words: Iterable[str]) -> tuple[Span, ...]:
-    alternatives = "|".join(map(re.escape, words))
-    pattern = rf"(?<!\w)(?:{alternatives})" if alternatives else r"(?!)"
-    return tuple(match.span() for match in re.finditer(pattern, text, re.IGNORECASE))
-
-
-def _passage(connection: sqlite3.Connection, number: int) -> Chunk:
-    statement = f"SELECT {COLUMNS} FROM chunks WHERE number = ?"  # noqa: S608 - a constant
-    row = connection.execute(statement, (number,)).fetchone()
-    return Chunk.model_validate(dict(zip(Chunk.model_fields, row, strict=True)))
-
-
-def _document(connection: sqlite3.Connection, name: str) -> IndexedDocument:
-    statement = f"SELECT {DOCUMENT_COLUMNS} FROM documents WHERE id = ?"  # noqa: S608 - a constant
-    row = connection.execute(statement, (name,)).fetchone()
+def document_of(row: Sequence[Any]) -> IndexedDocument:
+    """Return a document from what is stored of it."""
     values = dict(zip(IndexedDocument.model_fields, row, strict=True))
     return IndexedDocument.model_validate(values | {"phases": tuple(values["phases"].split())})
 
 
-def _full_text_ranks(connection: sqlite3.Connection, query: str) -> dict[int, int]:
-    expression = full_text_query(query)
-    if expression is None:
-        return {}
-    rows = connection.execute(
-        "SELECT rowid FROM full_text WHERE full_text MATCH ? ORDER BY rank", (expression,)
-    )
-    return {number: rank for rank, (number,) in enumerate(rows, start=1)}
+def chunk_of(row: Sequence[Any]) -> Chunk:
+    """Return a chunk from its columns."""
+    return Chunk.model_validate(dict(zip(Chunk.model_fields, row, strict=True)))
 
 
-def prevalent_model(connection: sqlite3.Connection) -> tuple[int, str, bool, int] | None:
-    """Return number, name, kind and length of the model that most vectors are of."""
-    row = connection.execute(
+@dataclass(frozen=True, slots=True)
+class DocumentSearch:
+    """A search at one moment.
+
+    Attributes:
+        connection: A transaction that reads the index.
+        snapshot: What is in its segments at that moment.
+        analyzer: What turns text into terms.
+    """
+
+    connection: sqlite3.Connection
+    snapshot: Snapshot
+    analyzer: Analyzer
+
+    def find(self, request: SearchRequest) -> SearchResults:
+        """Return what the index has for a request.
+
+        Raises:
+            StoreError: The vector has the wrong length.
         """
-        SELECT models.number, models.model, models.lexical, models.dimension
-        FROM models JOIN vectors ON vectors.model = models.number
-        GROUP BY models.number ORDER BY count(*) DESC, models.model LIMIT 1
-        """
-    ).fetchone()
-    return None if row is None else (row[0], row[1], bool(row[2]), row[3])
+        read = read_query(parse_query(request.text), self.analyzer, self.snapshot)
+        if not read.terms:
+            return SearchResults(unknown=read.unknown)
+        kept = keep_matching(self.snapshot, read, self._passing(request.filters))
+        scores = score_documents(read, self.snapshot)
+        if kept is not None:
+            scores[~kept] = 0
+        total = int(np.count_nonzero(scores))
+        depth = request.offset + request.limit
+        by_words = self._ranked(scores, read, max(depth, NEIGHBOURS_DEPTH))
+        by_vector = self._nearest(request, kept)
+        ranked = self._fused(by_words, by_vector) if by_vector else by_words
+        hits = _Hits(self, read, request.vector, _ranks(by_words), _ranks(by_vector))
+        return SearchResults(hits.of(ranked[request.offset : depth]), total, read.unknown)
 
+    def _ranked(self, scores: NDArray[np.float64], read: ReadQuery, depth: int) -> list[tuple[int, float]]:
+        """Return the best documents by their words, with their scores."""
+        best = np.flatnonzero(scores)
+        if len(best) > depth:
+            least = np.partition(scores[best], -depth)[-depth]
+            best = best[scores[best] >= least]
+        add_neighbours(scores, read, self.snapshot, best)
+        return self._in_order(best, scores[best])[:depth]
 
-def _vector_ranks(connection: sqlite3.Connection, request: SearchRequest) -> tuple[float, dict[int, int]]:
-    """Return the weight of the vector ranking, and the rank of each passage in it."""
-    vector = request.vector
-    prevalent = None if vector is None else prevalent_model(connection)
-    if vector is None or prevalent is None:
-        return 0.0, {}
-    number, model, lexical, dimension = prevalent
-    if vector.shape != (dimension,):
-        raise StoreError(
-            f"the query's vector has shape {vector.shape}, those of the index ({dimension},); embed the "
-            f"query with {model}"
+    def _in_order(self, documents: NDArray[np.int64], scores: NDArray[np.float64]) -> list[tuple[int, float]]:
+        """Return documents by falling score, equal ones in the order of their ids."""
+        pairs = zip(documents.tolist(), scores.tolist(), strict=True)
+        ordered = sorted(pairs, key=lambda pair: -pair[1])
+        values = [score for _, score in ordered]
+        if len(set(values)) == len(values):
+            return ordered
+        often = {score for score, times in Counter(values).items() if times > 1}
+        ids = {document: self._id(document) for document, score in ordered if score in often}
+        return sorted(ordered, key=lambda pair: (-pair[1], ids.get(pair[0], "")))
+
+    def _id(self, number: int) -> str:
+        known = self.snapshot.ids
+        if number not in known:
+            which, place = self.snapshot.place(number)
+            (known[number],) = self.connection.execute(
+                "SELECT id FROM documents WHERE segment = ? AND place = ?",
+                (self.snapshot.segments[which].number, place),
+            ).fetchone()
+        return known[number]
+
+    def _nearest(self, request: SearchRequest, kept: NDArray[np.bool_] | None) -> list[tuple[int, float]]:
+        """Return the documents closest to the request's vector, with their closeness."""
+        if request.vector is None:
+            return []
+        depth = max(_FUSED, request.offset + request.limit)
+        return self._in_order(*nearest_documents(self.snapshot, request.vector, kept, depth))
+
+    def _fused(self, *rankings: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+        """Return several rankings as one."""
+        scores: dict[int, float] = {}
+        for ranked in rankings:
+            for rank, (document, _) in enumerate(ranked, start=1):
+                scores[document] = scores.get(document, 0.0) + 1.0 / (_RRF_K + rank)
+        return self._in_order(np.array([*scores], np.int64), np.array([*scores.values()]))
+
+    def document(self, number: int) -> IndexedDocument:
+        """Return a document by its number."""
+        which, place = self.snapshot.place(number)
+        row = self.connection.execute(
+            f"SELECT {DOCUMENT_COLUMNS} FROM documents WHERE segment = ? AND place = ?",  # noqa: S608 - a constant
+            (self.snapshot.segments[which].number, place),
+        ).fetchone()
+        return document_of(row)
+
+    def passage(self, document: IndexedDocument, place: int) -> Chunk:
+        """Return a passage of a document by its place."""
+        row = self.connection.execute(
+            f"SELECT {COLUMNS} FROM chunks WHERE document_id = ? "  # noqa: S608 - a constant
+            "ORDER BY ordinal, id LIMIT 1 OFFSET ?",
+            (document.id, place),
+        ).fetchone()
+        return chunk_of(row)
+
+    def _passing(self, filters: SearchFilters) -> NDArray[np.bool_] | None:
+        """Return which documents pass the filters; None where all do."""
+        if filters.is_empty:
+            return None
+        condition, values = _condition(filters)
+        passing = np.zeros(self.snapshot.size, bool)
+        bases = {
+            each.number: base
+            for each, base in zip(self.snapshot.segments, self.snapshot.bases.tolist(), strict=False)
+        }
+        rows = self.connection.execute(
+            f"SELECT segment, place FROM documents WHERE segment IS NOT NULL AND {condition}",  # noqa: S608 - made of constants
+            values,
         )
-    rows = connection.execute("SELECT chunk, vector FROM vectors WHERE model = ?", (number,))
-    ranked = {chunk: rank for rank, chunk in enumerate(nearest(rows, vector, 100), start=1)}
-    return (_LEXICAL_WEIGHT if lexical else 1.0), ranked
+        numbers = [bases[segment] + place for segment, place in rows]
+        passing[numbers] = True
+        return passing
+
+
+def _ranks(ranked: Sequence[tuple[int, float]]) -> dict[int, int]:
+    return {document: rank for rank, (document, _) in enumerate(ranked, start=1)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Hits:
+    """How documents that were found are shown."""
+
+    search: DocumentSearch
+    read: ReadQuery
+    vector: NDArray[np.float32] | None
+    word_ranks: Mapping[int, int]
+    vector_ranks: Mapping[int, int]
+
+    def of(self, ranked: Sequence[tuple[int, float]]) -> tuple[DocumentHit, ...]:
+        """Return ranked documents, each with its best passage and where the query's words stand."""
+        if not ranked:
+            return ()
+        snapshot = self.search.snapshot
+        best = best_passages(self.read, snapshot, np.array(sorted(number for number, _ in ranked), np.int64))
+        marker = self.search.analyzer.marker(self.read.marked)
+        return tuple(self._hit(number, score, best.get(number), marker) for number, score in ranked)
+
+    def _hit(self, number: int, score: float, place: int | None, marker: Marker) -> DocumentHit:
+        document = self.search.document(number)
+        if place is None and number in self.vector_ranks and self.vector is not None:
+            place = closest_passage(self.search.snapshot, number, self.vector)
+        passage = self.search.passage(document, place or 0)
+        return DocumentHit(
+            document,
+            passage,
+            score,
+            marker.marks(document.title),
+            marker.marks(passage.text),
+            self.word_ranks.get(number),
+            self.vector_ranks.get(number),
+        )
+
+
+def _condition(filters: SearchFilters) -> tuple[str, list[Any]]:
+    """Return filters as SQL, and the values in it."""
+    year = "CAST(substr(date, 1, 4) AS INTEGER)"
+    any_of = "IN (SELECT value FROM json_each(?))"
+    phase = "EXISTS (SELECT 1 FROM json_each(?) WHERE instr(' ' || phases || ' ', ' ' || value || ' '))"
+    chosen: Iterable[tuple[str, Any, Any]] = (
+        (f"source {any_of}", filters.sources or None, json.dumps(sorted(filters.sources))),
+        (f"language {any_of}", filters.languages or None, json.dumps(sorted(filters.languages))),
+        (phase, filters.phases or None, json.dumps(sorted(filters.phases))),
+        (f"{year} >= ?", filters.since, filters.since),
+        (f"{year} <= ?", filters.until, filters.until),
+        ("synthetic = ?", filters.synthetic, filters.synthetic),
+        (f"id {any_of}", filters.documents, json.dumps(sorted(filters.documents or ()))),
+    )
+    used = [(condition, value) for condition, wanted, value in chosen if wanted is not None]
+    if filters.since is not None or filters.until is not None:
+        used.append(("date GLOB ?", "[0-9][0-9][0-9][0-9]*"))
+    return " AND ".join(condition for condition, _ in used), [value for _, value in used]

@@ -1,79 +1,194 @@
-"""How a query finds rows: an FTS5 expression that is always valid, and the nearest neighbours of a vector."""
+"""How a query ranks the documents of a snapshot: BM25 over whole documents, and words that stand together."""
 
 from __future__ import annotations
 
-import re
-from itertools import islice
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from medkg_dagster.adapters.embedders.hashing import FUNCTION_WORDS
+from medkg_dagster.adapters.index.analysis import Analyzer, Word
+from medkg_dagster.adapters.index.query_language import Operand, Query
+from medkg_dagster.adapters.index.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    import numpy as np
     from numpy.typing import NDArray
 
-MAX_TERMS = 64
-# Shorter parts of a compound (the 1 of PD-1) say nothing alone.
-_SHORTEST_PART = 3
-_TERM = re.compile(r"[^\W_]+(?:[-'’./+][^\W_]+)*")
-_LETTERS_AND_DIGITS = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
-_PART_ENDS = re.compile(r"[-'’./+]")
-_BLOCK = 4096
+K1, B = 1.2, 0.75
+# How much it adds that two words of the query stand side by side, and in how many of the best documents that
+# is looked for.
+_NEIGHBOURS_WEIGHT = 0.1
+NEIGHBOURS_DEPTH = 50
 
 
-def full_text_query(text: str) -> str | None:
-    """Return an FTS5 expression that finds chunks with any of a text's terms.
+@dataclass(frozen=True, slots=True)
+class ReadQuery:
+    """A query in terms.
 
-    Every term is quoted, so no character of the text is an operator. A compound such as `PD-1` is a phrase,
-    and is also found written `PD1`; `PD1` is also found written `PD-1`. The longer parts of a compound are
-    searched for on their own as well: they add to the rank.
-
-    Returns:
-        The expression; None for a text without letters and digits.
+    Attributes:
+        terms: The terms that rank, each once.
+        neighbours: Pairs of terms that stand side by side in the query.
+        required: Groups of words one behind the other, of each of which a document has one.
+        excluded: Words one behind the other that no document has.
+        unknown: Words of which no document has any term.
     """
-    # Casefolding before removing duplicates; FTS5 itself ignores case.
-    terms = list(dict.fromkeys(term.casefold() for term in _TERM.findall(text)))
+
+    terms: tuple[int, ...]
+    neighbours: tuple[tuple[int, int], ...]
+    required: tuple[tuple[tuple[Word, ...], ...], ...]
+    excluded: tuple[tuple[Word, ...], ...]
+    unknown: tuple[str, ...]
+
+    @property
+    def marked(self) -> frozenset[int]:
+        """All terms that are to be marked where they stand."""
+        written = (word for group in self.required for words in group for word in words)
+        return frozenset(self.terms).union(*(word.parts for word in written))
+
+
+def read_query(query: Query, analyzer: Analyzer, snapshot: Snapshot) -> ReadQuery:
+    """Return a query in the terms of a snapshot's documents."""
+    words = [(written, word) for one in query.ranking for written, word in analyzer.words(one.text)]
     # Function words are searched for only where a query has no others.
-    telling = [term for term in terms if term not in FUNCTION_WORDS] or terms
-    spellings = dict.fromkeys(spelling for term in telling[:MAX_TERMS] for spelling in _spellings(term))
-    return " OR ".join(f'"{spelling}"' for spelling in spellings) or None
+    telling = [pair for pair in words if pair[0].casefold() not in FUNCTION_WORDS] or words
+    terms: dict[int, None] = {}
+    unknown: dict[str, None] = {}
+    for written, word in telling:
+        known = [term for term in _terms_of(word, snapshot) if len(snapshot.postings(term).documents)]
+        terms.update(dict.fromkeys(known))
+        if not known:
+            unknown[written] = None
+    tokens = [
+        term if written.casefold() not in FUNCTION_WORDS else None
+        for written, word in words
+        for term in word.parts
+    ]
+    pairs = dict.fromkeys(
+        (one, other)
+        for one, other in pairwise(tokens)
+        if one is not None and other is not None and one in terms and other in terms
+    )
+    return ReadQuery(
+        tuple(terms),
+        tuple(pairs),
+        tuple(tuple(_written(one, analyzer) for one in group) for group in query.required),
+        tuple(_written(one, analyzer) for one in query.excluded),
+        tuple(unknown),
+    )
 
 
-def _spellings(term: str) -> list[str]:
-    """Return the ways a term may be written, and its parts; FTS5 reads every separator like a space."""
-    pieces = _PART_ENDS.split(term)
-    parts = [part for piece in pieces for part in _LETTERS_AND_DIGITS.split(piece)]
-    if len(parts) == 1:
-        return [term]
-    without_prefix = pieces[1:] if len(pieces) > 2 else []  # anti-PD-1: PD-1
-    words = [piece for piece in pieces if len(piece) >= _SHORTEST_PART]
-    ways = (" ".join(pieces), "".join(pieces), " ".join(parts), " ".join(without_prefix), *words)
-    return [way for way in dict.fromkeys(ways) if way]
+def _terms_of(word: Word, snapshot: Snapshot) -> Iterable[int]:
+    """Return what a word is searched by: a compound as a whole, and by the parts that say something alone."""
+    if not word.joined:
+        return word.parts
+    if any(len(snapshot.postings(term).documents) for term in word.joined):
+        return (*word.joined, *word.telling)
+    return word.telling or word.parts
 
 
-def nearest(rows: Iterable[tuple[int, bytes]], vector: NDArray[np.float32], limit: int) -> list[int]:
-    """Return the rows closest to a vector, block by block, so that memory does not grow with the index.
+def _written(operand: Operand, analyzer: Analyzer) -> tuple[Word, ...]:
+    return tuple(word for _, word in analyzer.words(operand.text))
+
+
+def score_documents(read: ReadQuery, snapshot: Snapshot) -> NDArray[np.float64]:
+    """Return the BM25 score of every document; 0 for one that has none of the terms."""
+    scores = np.zeros(snapshot.size)
+    for term in read.terms:
+        found = snapshot.postings(term)
+        saturation = snapshot.saturation(found.documents, K1, B)
+        scores[found.documents] += _rarity(term, snapshot) * found.counts / (found.counts + saturation)
+    return scores
+
+
+def _rarity(term: int, snapshot: Snapshot) -> float:
+    having = len(snapshot.postings(term).documents)
+    return math.log(1 + (snapshot.documents - having + 0.5) / (having + 0.5))
+
+
+def add_neighbours(
+    scores: NDArray[np.float64], read: ReadQuery, snapshot: Snapshot, best: NDArray[np.int64]
+) -> None:
+    """Add to the scores of the best documents what their words that stand together are worth.
 
     Args:
-        rows: Number and float32 (little-endian) bytes of each stored vector, of unit length.
-        vector: The query's vector.
-        limit: How many to return at most.
-
-    Returns:
-        Row numbers by falling cosine, equal ones by number; rows with a cosine of 0 or less are left out.
+        scores: The scores of all documents; those of the best are changed.
+        read: The query.
+        snapshot: The documents.
+        best: Numbers of documents, in order.
     """
-    import numpy as np
+    if not read.neighbours or not len(best):
+        return
+    passages = snapshot.passages(best, read.terms)
+    saturation = snapshot.saturation(best, K1, B)
+    row = np.searchsorted(best, passages.documents)
+    place = {term: number for number, term in enumerate(read.terms)}
+    for one, other in read.neighbours:
+        times = np.bincount(row, passages.phrase_counts((place[one], place[other])), minlength=len(best))
+        worth = _rarity(one, snapshot) + _rarity(other, snapshot)
+        scores[best] += _NEIGHBOURS_WEIGHT * worth * times / (times + saturation)
 
-    best_numbers = np.zeros(0, dtype=np.int64)
-    best_scores = np.zeros(0, dtype=np.float32)
-    iterator = iter(rows)
-    while block := list(islice(iterator, _BLOCK)):
-        matrix = np.frombuffer(b"".join(blob for _, blob in block), dtype="<f4").reshape(len(block), -1)
-        scores = np.concatenate([best_scores, matrix @ vector])
-        numbers = np.concatenate([best_numbers, np.array([number for number, _ in block], dtype=np.int64)])
-        order = np.lexsort((numbers, -scores))[:limit]
-        order = order[scores[order] > 0]
-        best_numbers, best_scores = numbers[order], scores[order]
-    return [int(number) for number in best_numbers]
+
+def best_passages(read: ReadQuery, snapshot: Snapshot, documents: NDArray[np.int64]) -> dict[int, int]:
+    """Return for each document the place, from 0, of its passage with the most telling words.
+
+    Titles are no passages; a document with the words in its title alone has no best one.
+    """
+    passages = snapshot.passages(documents, read.terms)
+    worth = np.zeros(len(passages.documents))
+    for number, term in enumerate(read.terms):
+        times = passages.counts(number)
+        worth += _rarity(term, snapshot) * times / (times + K1)
+    place = {term: number for number, term in enumerate(read.terms)}
+    for one, other in read.neighbours:
+        times = passages.phrase_counts((place[one], place[other]))
+        worth += (
+            _NEIGHBOURS_WEIGHT * (_rarity(one, snapshot) + _rarity(other, snapshot)) * times / (times + K1)
+        )
+    chosen: dict[int, int] = {}
+    for row in np.lexsort((passages.places, -worth)).tolist():
+        if passages.places[row] and worth[row] > 0:
+            chosen.setdefault(int(passages.documents[row]), int(passages.places[row]) - 1)
+    return chosen
+
+
+def keep_matching(
+    snapshot: Snapshot, read: ReadQuery, passing: NDArray[np.bool_] | None
+) -> NDArray[np.bool_] | None:
+    """Return which documents of those that pass have what is required and nothing that is excluded.
+
+    None stands for all documents.
+    """
+    if not read.required and not read.excluded:
+        return passing
+    kept = np.ones(snapshot.size, bool) if passing is None else passing
+    for group in read.required:
+        having = np.zeros(snapshot.size, bool)
+        for words in group:
+            having[_documents_with(words, snapshot)] = True
+        kept &= having
+    for words in read.excluded:
+        kept[_documents_with(words, snapshot)] = False
+    return kept
+
+
+def _documents_with(words: Sequence[Word], snapshot: Snapshot) -> NDArray[np.int64]:
+    """Return the documents that have some words one behind the other."""
+    terms = [term for word in words for term in word.parts]
+    if not terms:
+        return np.zeros(0, np.int64)
+    found = snapshot.postings(terms[0]).documents
+    for term in dict.fromkeys(terms[1:]):
+        found = np.intersect1d(found, snapshot.postings(term).documents, assume_unique=True)
+    if len(terms) > 1 and len(found):
+        distinct = tuple(dict.fromkeys(terms))
+        passages = snapshot.passages(found, distinct)
+        times = passages.phrase_counts([distinct.index(term) for term in terms])
+        found = np.unique(passages.documents[times > 0])
+    if len(words) == 1 and words[0].joined:
+        whole = snapshot.postings(words[0].joined[0]).documents
+        found = np.union1d(found, whole)
+    return found

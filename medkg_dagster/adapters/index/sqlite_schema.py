@@ -155,6 +155,27 @@ _VERSION_6 = (
     """,
 )
 
+# Terms and vectors are in segments, files beside this one. What an earlier release wrote has none yet.
+_VERSION_7 = (
+    "DROP TABLE full_text",
+    "DROP VIEW searched",
+    "DROP TABLE vectors",
+    "DROP TABLE models",
+    "ALTER TABLE documents ADD COLUMN segment INTEGER",
+    "ALTER TABLE documents ADD COLUMN place INTEGER",
+    "UPDATE documents SET input_hash = ''",
+    "CREATE INDEX documents_by_place ON documents (segment, place)",
+    """
+    CREATE TABLE segments (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        model TEXT NOT NULL,
+        dimension INTEGER NOT NULL,
+        documents INTEGER NOT NULL,
+        gone BLOB NOT NULL
+    )
+    """,
+)
+
 
 def _execute(statements: tuple[str, ...], connection: Connection) -> None:
     for statement in statements:
@@ -167,9 +188,9 @@ INDEX = DatabaseKind(
     version=VersionPragma(0x6D6B6769),  # "mkgi"
     migrations=tuple(
         partial(_execute, statements)
-        for statements in (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6)
+        for statements in (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6, _VERSION_7)
     ),
     tables=(),
-    restore="move the file away together with its -wal and -shm files and run the index stage again, which "
-    "builds it anew",
+    restore="move the file away together with its -wal and -shm files and the folder index.segments, and run "
+    "the index stage again, which builds it anew",
 )

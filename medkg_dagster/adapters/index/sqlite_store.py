@@ -1,23 +1,30 @@
-"""Reads and writes the tables of the SQLite index: FTS5 (BM25), and vectors."""
+"""Reads and writes the index: documents and passages in SQLite, their terms and vectors beside it."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 from sqlalchemy import Connection
 
+from medkg_dagster.adapters.index.analysis import Analyzer
 from medkg_dagster.adapters.index.document_search import (
     COLUMNS,
     DOCUMENT_COLUMNS,
+    DocumentSearch,
+    chunk_of,
+    document_of,
     document_row,
-    prevalent_model,
-    search_documents,
 )
+from medkg_dagster.adapters.index.segment import DocumentTerms
+from medkg_dagster.adapters.index.segments import FOLDER_NAME, Segments
 from medkg_dagster.adapters.index.sqlite_schema import INDEX
+from medkg_dagster.adapters.index.vectors import prevalent_model
 from medkg_dagster.domain.chunks import index_hashes
 from medkg_dagster.errors import StoreError
 from medkg_dagster.io.sql import Database
@@ -31,21 +38,29 @@ from medkg_dagster.stage_api import (
 )
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
+
+    from medkg_dagster.adapters.index.snapshot import Snapshot
 
 FILE_NAME = "index.sqlite"
 
+# A look at a moment whose segments have gone meanwhile is taken again, at most so often.
+_LOOKS = 20
+
+Found = TypeVar("Found")
+
 
 class SqliteIndex:
-    """Keeps chunks, full text and vectors in `<home>/index.sqlite`.
+    """Keeps documents and their passages in `<home>/index.sqlite`, terms and vectors in `index.segments`.
 
-    The file is opened at first use; a search does not create it.
+    Both are opened at first use; a search does not create them.
     """
 
     def __init__(self, home: Path) -> None:
         self._path = home / FILE_NAME
         self._database: Database | None = None
+        self._segments = Segments(home / FOLDER_NAME)
+        self._analyzer = Analyzer()
 
     def upsert(self, chunks: Sequence[Chunk], embeddings: EmbeddingBatch) -> IndexReceipt:
         """Write chunks and vectors in one transaction.
@@ -110,15 +125,20 @@ class SqliteIndex:
         if strange := {chunk.document_id for chunk in chunks} - changed.keys():
             raise StoreError(f"chunks of {min(strange)}, which is not among the changed documents")
         gone = set(removed) - changed.keys()
+        given = _given(changed, by_id.values(), documents)
         with self._open().writing() as transaction:
             connection = _driver(transaction)
             there = _chunks_of(connection, gone | changed.keys())
-            rows = dict.fromkeys(tuple(chunk.model_dump().values()) for chunk in by_id.values())
+            rows = dict.fromkeys(_row(chunk) for chunk in by_id.values())
+            anew = self._differing(connection, given, there, embeddings.model, vectors)
+            self._segments.take_out(connection, gone | anew.keys())
             _remove_chunks(connection, [number for row, number in there.items() if row not in rows])
             _add_chunks(connection, [row for row in rows if row not in there])
-            _write_vectors(connection, embeddings, vectors)
             connection.executemany("DELETE FROM documents WHERE id = ?", ((name,) for name in gone))
-            _write_documents(connection, changed, chunks, documents)
+            _write_documents(connection, changed, given.values())
+            self._write_terms(connection, anew.values(), embeddings.model, vectors)
+            self._segments.merge(connection)
+        self._sweep()
         return IndexReceipt(
             store="sqlite",
             location=FILE_NAME,
@@ -138,31 +158,158 @@ class SqliteIndex:
         """
         if request.limit < 1 or not self._path.exists():
             return SearchResults()
-        with self._open().reading() as transaction:
-            return search_documents(_driver(transaction), request)
+        return self._looking(
+            lambda connection, snapshot: DocumentSearch(connection, snapshot, self._analyzer).find(request)
+        )
 
     def embedding_model(self) -> str | None:
-        """Return the model that most of the stored vectors are of; None for an empty or missing index.
+        """Return the model that most of the stored vectors are of; None where there are none.
 
         Raises:
             StoreError: The file cannot be read.
         """
         if not self._path.exists():
             return None
-        with self._open().reading() as transaction:
-            row = prevalent_model(_driver(transaction))
-        return None if row is None else str(row[1])
+        return self._looking(lambda _, snapshot: prevalent_model(snapshot))
 
     def close(self) -> None:
         """Release the file."""
         if self._database is not None:
             self._database.close()
             self._database = None
+        self._analyzer.close()
+
+    def _sweep(self) -> None:
+        """Remove the files that no segment has any more; nobody else writes meanwhile."""
+        with self._open().reading() as transaction:
+            if not self._segments.strangers(_driver(transaction)):
+                return
+        with self._open().writing() as transaction:
+            for file in self._segments.strangers(_driver(transaction)):
+                file.unlink(missing_ok=True)
+
+    def _looking(self, look: Callable[[sqlite3.Connection, Snapshot], Found]) -> Found:
+        """Look at the index at one moment; at a later one where segments are merged away meanwhile."""
+        for _ in range(_LOOKS):
+            with self._open().reading() as transaction, suppress(FileNotFoundError):
+                connection = _driver(transaction)
+                return look(connection, self._segments.snapshot(connection))
+        raise StoreError(f"{self._path.with_name(FOLDER_NAME)} lacks a file; {INDEX.restore}")
 
     def _open(self) -> Database:
         if self._database is None:
             self._database = Database(INDEX, self._path)
+            self._adopt()
         return self._database
+
+    def _adopt(self) -> None:
+        """Write the terms of what an earlier release has written; its vectors come with the next run."""
+        assert self._database is not None
+        unread = "segment IS NULL AND EXISTS (SELECT 1 FROM chunks WHERE document_id = documents.id)"
+        find = f"SELECT {DOCUMENT_COLUMNS} FROM documents WHERE {unread} LIMIT 200"  # noqa: S608 - constants
+        with self._database.reading() as transaction:
+            if _driver(transaction).execute(find).fetchone() is None:
+                return
+        with self._database.writing() as transaction:
+            connection = _driver(transaction)
+            while found := connection.execute(find).fetchall():
+                documents = [document_of(row) for row in found]
+                rows = _chunks_of(connection, [document.id for document in documents])
+                given = _given({one.id: "" for one in documents}, map(chunk_of, rows), documents)
+                self._write_terms(connection, given.values(), "", {})
+            self._segments.merge(connection)
+
+    def _differing(
+        self,
+        connection: sqlite3.Connection,
+        given: Mapping[str, _Given],
+        there: Mapping[tuple[Any, ...], int],
+        model: str,
+        vectors: Mapping[str, NDArray[np.float32]],
+    ) -> dict[str, _Given]:
+        """Return those documents whose terms or vectors are other ones than the index has."""
+        rows: dict[str, set[tuple[Any, ...]]] = {}
+        for row in there:
+            rows.setdefault(row[1], set()).add(row)
+        titles = {
+            name: title
+            for name in given
+            for (title,) in connection.execute("SELECT title FROM documents WHERE id = ?", (name,))
+        }
+        alike = [
+            name
+            for name, one in given.items()
+            if name in rows
+            and titles.get(name) == one.document.title
+            and rows[name] == {_row(chunk) for chunk in one.chunks}
+        ]
+        held = self._segments.vectors(connection, alike)
+        same = {
+            name
+            for name in alike
+            if name in held
+            and held[name][0] == model
+            and np.array_equal(held[name][1], [vectors[chunk.id] for chunk in given[name].chunks])
+        }
+        return {name: one for name, one in given.items() if name not in same}
+
+    def _write_terms(
+        self,
+        connection: sqlite3.Connection,
+        given: Iterable[_Given],
+        model: str,
+        vectors: Mapping[str, NDArray[np.float32]],
+    ) -> None:
+        """Write the terms and vectors of documents that have chunks."""
+        documents = [one for one in given if one.chunks]
+        if not documents:
+            return
+        texts = [text for one in documents for text in one.texts]
+        known, streams = self._analyzer.encode(texts)
+        found = [vectors[chunk.id] for one in documents for chunk in one.chunks if chunk.id in vectors]
+        terms = DocumentTerms(
+            known,
+            np.concatenate(streams),
+            np.array([len(stream) for stream in streams], np.int64),
+            np.array([len(one.texts) for one in documents], np.int64),
+            np.array(found, np.float32) if found else np.zeros((len(texts) - len(documents), 0), np.float32),
+        )
+        self._segments.add(connection, [one.document.id for one in documents], terms, model)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A document as the index is given it."""
+
+    document: IndexedDocument
+    chunks: tuple[Chunk, ...]
+
+    @property
+    def texts(self) -> list[str]:
+        """What is searched: the title, then each chunk with the heading of its section."""
+        return [self.document.title, *(f"{chunk.section}\n{chunk.text}" for chunk in self.chunks)]
+
+
+def _given(
+    names: Iterable[str], chunks: Iterable[Chunk], documents: Iterable[IndexedDocument]
+) -> dict[str, _Given]:
+    by_document: dict[str, list[Chunk]] = {name: [] for name in names}
+    for chunk in chunks:
+        by_document[chunk.document_id].append(chunk)
+    known = {document.id: document for document in documents}
+    return {
+        name: _Given(
+            known.get(name) or _said(name, of), tuple(sorted(of, key=lambda chunk: (chunk.ordinal, chunk.id)))
+        )
+        for name, of in by_document.items()
+    }
+
+
+def _said(name: str, chunks: Sequence[Chunk]) -> IndexedDocument:
+    """Return what the chunks of a document say of it."""
+    if not chunks:
+        return IndexedDocument(id=name)
+    return IndexedDocument(id=name, title=chunks[0].title, synthetic=chunks[0].synthetic)
 
 
 def _driver(transaction: Connection) -> sqlite3.Connection:
@@ -179,76 +326,33 @@ def _chunks_of(connection: sqlite3.Connection, documents: Iterable[str]) -> dict
     return {row[:-1]: row[-1] for row in found}
 
 
+def _row(chunk: Chunk) -> tuple[Any, ...]:
+    return tuple(chunk.model_dump().values())
+
+
 def _remove_chunks(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
-    chosen = (json.dumps(numbers),)
-    connection.execute(
-        """
-        INSERT INTO full_text (full_text, rowid, title, section, text)
-        SELECT 'delete', number, title, section, text FROM searched
-        WHERE number IN (SELECT value FROM json_each(?))
-        """,
-        chosen,
-    )
-    connection.execute("DELETE FROM chunks WHERE number IN (SELECT value FROM json_each(?))", chosen)
+    connection.executemany("DELETE FROM chunks WHERE number = ?", ((number,) for number in numbers))
 
 
 def _add_chunks(connection: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
-    (last,) = connection.execute("SELECT coalesce(max(number), 0) FROM chunks").fetchone()
     connection.executemany(
         f"INSERT INTO chunks ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - a constant
         rows,
     )
-    connection.execute(
-        """
-        INSERT INTO full_text (rowid, title, section, text)
-        SELECT number, title, section, text FROM searched WHERE number > ?
-        """,
-        (last,),
-    )
 
 
 def _write_documents(
-    connection: sqlite3.Connection,
-    hashes: Mapping[str, str],
-    chunks: Iterable[Chunk],
-    documents: Iterable[IndexedDocument],
+    connection: sqlite3.Connection, hashes: Mapping[str, str], given: Iterable[_Given]
 ) -> None:
-    said = {
-        chunk.document_id: IndexedDocument(id=chunk.document_id, title=chunk.title, synthetic=chunk.synthetic)
-        for chunk in chunks
-    }
-    known = said | {document.id: document for document in documents}
-    rows = (known.get(name, IndexedDocument(id=name)) for name in hashes)
+    names = f"{DOCUMENT_COLUMNS}, input_hash"
+    updates = ", ".join(f"{name} = excluded.{name}" for name in names.split(", ")[1:])
     connection.executemany(
-        f"INSERT OR REPLACE INTO documents ({DOCUMENT_COLUMNS}, input_hash) "  # noqa: S608 - a constant
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        ((*document_row(one), hashes[one.id]) for one in rows),
+        f"INSERT INTO documents ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "  # noqa: S608 - constants
+        f"ON CONFLICT (id) DO UPDATE SET {updates}",
+        ((*document_row(one.document), hashes[one.document.id]) for one in given),
     )
-
-
-def _write_vectors(
-    connection: sqlite3.Connection, embeddings: EmbeddingBatch, vectors: dict[str, NDArray[np.float32]]
-) -> None:
-    if vectors:
-        connection.execute(
-            "INSERT INTO models (model, lexical, dimension) VALUES (?, ?, ?) ON CONFLICT (model) DO NOTHING",
-            (embeddings.model, embeddings.lexical, embeddings.vectors.shape[1]),
-        )
-        number, dimension = connection.execute(
-            "SELECT number, dimension FROM models WHERE model = ?", (embeddings.model,)
-        ).fetchone()
-        if dimension != embeddings.vectors.shape[1]:
-            raise StoreError(
-                f"model {embeddings.model} has made vectors of length {dimension}, and now of length "
-                f"{embeddings.vectors.shape[1]}; two different models must not share a name"
-            )
-        connection.executemany(
-            """
-            INSERT INTO vectors (chunk, model, vector)
-            SELECT number, ?, ? FROM chunks WHERE id = ?
-            ON CONFLICT (chunk) DO UPDATE SET model = excluded.model, vector = excluded.vector
-            WHERE (model, vector) IS NOT (excluded.model, excluded.vector)
-            """,
-            ((number, vector.astype("<f4").tobytes(), chunk) for chunk, vector in vectors.items()),
-        )
-    connection.execute("DELETE FROM models WHERE number NOT IN (SELECT model FROM vectors)")
+    connection.executemany(
+        "UPDATE documents SET segment = NULL, place = NULL WHERE id = ? AND NOT EXISTS "
+        "(SELECT 1 FROM chunks WHERE document_id = documents.id)",
+        ((name,) for name in hashes),
+    )

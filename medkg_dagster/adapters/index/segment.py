@@ -1,0 +1,215 @@
+"""A segment: the terms and vectors of some documents in one file that is written once and read as memory.
+
+Where a term stands in which document is kept twice, by term to find documents and by document to look at them
+closer: phrases, neighbouring words, the best passage.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from medkg_dagster.adapters.index import analysis
+from medkg_dagster.io.atomic_files import replacing
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TITLE_WEIGHT = 2
+"""A word of the title counts as so many of the text."""
+
+END_OF_PASSAGE = np.uint32(0x7FFFFFFF)
+"""What stands behind the terms of a passage, so that no phrase goes on into the next."""
+
+IS_JOINED = np.uint32(analysis.IS_JOINED)
+"""The bit of a compound's own term; those of its parts follow one another without it."""
+
+_ALIGNED = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DocumentTerms:
+    """The terms of some documents, as they are given to a segment.
+
+    Attributes:
+        terms: Terms, each once.
+        tokens: Those of all passages one after another, as places among the terms, `IS_JOINED` in those of
+            compounds.
+        passage_sizes: How many each passage has; the first of each document is its title.
+        passages: How many passages each document has.
+        vectors: One for each passage that is no title, in order; without columns where there are none.
+    """
+
+    terms: NDArray[np.uint64]
+    tokens: NDArray[np.uint32]
+    passage_sizes: NDArray[np.int64]
+    passages: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+
+    @classmethod
+    def joined(cls, parts: Sequence[DocumentTerms]) -> DocumentTerms:
+        """Return those of several as one."""
+        terms = np.unique(np.concatenate([part.terms for part in parts]))
+        return cls(
+            terms,
+            np.concatenate([part.tokens_among(terms) for part in parts]),
+            np.concatenate([part.passage_sizes for part in parts]),
+            np.concatenate([part.passages for part in parts]),
+            np.concatenate([part.vectors for part in parts]),
+        )
+
+    def tokens_among(self, terms: NDArray[np.uint64]) -> NDArray[np.uint32]:
+        """Return the tokens as places among other terms, which are sorted and have all of these."""
+        places = np.searchsorted(terms, self.terms).astype(np.uint32)
+        moved: NDArray[np.uint32] = places[self.tokens & ~IS_JOINED] | (self.tokens & IS_JOINED)
+        return moved
+
+    def compact(self) -> DocumentTerms:
+        """Return the same with only those terms that some token is of, sorted."""
+        used = np.bincount(self.tokens & ~IS_JOINED, minlength=len(self.terms)) > 0
+        terms = np.sort(self.terms[used])
+        return replace(self, terms=terms, tokens=self.tokens_among(terms))
+
+
+class Segment:
+    """A segment as it is read.
+
+    Attributes:
+        documents: How many documents it has.
+        lengths: How many terms each document has, those of its title weighed.
+        passage_starts: Where in `tokens` each passage begins; one more for the end.
+        document_starts: Which passage of the segment is the title of each document; one more for the end.
+        tokens: By passage its terms as their places among the segment's, `IS_JOINED` and `END_OF_PASSAGE`.
+        vectors: One for each passage that is no title.
+    """
+
+    def __init__(self, file: Path) -> None:
+        with file.open("rb") as stream:
+            content = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+        size = int.from_bytes(content[:8], "little")
+        layout = json.loads(bytes(content[8 : 8 + size]))
+        arrays = {
+            name: np.frombuffer(content, dtype, int(np.prod(shape)), begin).reshape(shape)
+            for name, (dtype, shape, begin) in layout.items()
+        }
+        self._terms: NDArray[np.uint64] = arrays["terms"]
+        self._starts: NDArray[np.int64] = arrays["starts"]
+        self._places: NDArray[np.uint32] = arrays["places"]
+        self._counts: NDArray[np.uint16] = arrays["counts"]
+        self.lengths: NDArray[np.uint32] = arrays["lengths"]
+        self.tokens: NDArray[np.uint32] = arrays["tokens"]
+        self.passage_starts: NDArray[np.int64] = arrays["passage_starts"]
+        self.document_starts: NDArray[np.int64] = arrays["document_starts"]
+        self.vectors: NDArray[np.float32] = arrays["vectors"]
+        self.documents = len(self.lengths)
+
+    def ordinal(self, term: int) -> int | None:
+        """Return the place of a term among the segment's; None where it is in none of its documents."""
+        place = int(np.searchsorted(self._terms, np.uint64(term)))
+        return place if place < len(self._terms) and int(self._terms[place]) == term else None
+
+    def postings(self, ordinal: int) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
+        """Return the documents that have a term, in order, and how often each has it."""
+        chosen = slice(self._starts[ordinal], self._starts[ordinal + 1])
+        return self._places[chosen], self._counts[chosen]
+
+    def token_spans(self, documents: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+        """Yield where in `tokens` those of some documents begin and end."""
+        first = self.passage_starts[self.document_starts[documents]]
+        last = self.passage_starts[self.document_starts[documents + 1]]
+        return zip(first.tolist(), last.tolist(), strict=True)
+
+    def terms_of(self, documents: NDArray[np.int64]) -> DocumentTerms:
+        """Return the terms of some of its documents, as they were given to it."""
+        passages = np.diff(self.document_starts)[documents]
+        chosen = ranges(self.document_starts[documents], passages)
+        tokens = self.tokens[ranges(self.passage_starts[chosen], np.diff(self.passage_starts)[chosen])]
+        tokens = tokens[tokens != END_OF_PASSAGE]
+        rows = ranges(self.document_starts[documents] - documents, passages - 1)
+        vectors = self.vectors[rows] if self.vectors.shape[1] else np.zeros((len(rows), 0), np.float32)
+        sizes = np.diff(self.passage_starts)[chosen] - 1
+        return DocumentTerms(self._terms, tokens, sizes, passages, vectors)
+
+
+def write_segment(file: Path, given: DocumentTerms) -> int:
+    """Write a segment, whole or not at all, and return how many terms its documents have, weighed.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    given = given.compact()
+    documents = len(given.passages)
+    document_starts = starts_of(given.passages)
+    document_of = np.repeat(np.repeat(np.arange(documents), given.passages), given.passage_sizes)
+    is_title = np.zeros(len(given.passage_sizes), bool)
+    is_title[document_starts[:-1]] = True
+    weights = np.where(np.repeat(is_title, given.passage_sizes), TITLE_WEIGHT, 1)
+    lengths = np.bincount(document_of, weights, minlength=documents).astype(np.uint32)
+    of_term, places, counts = _postings(given.tokens & ~IS_JOINED, document_of, weights)
+    passage_starts = starts_of(given.passage_sizes + 1)
+    tokens = np.full(passage_starts[-1], END_OF_PASSAGE, np.uint32)
+    tokens[ranges(passage_starts[:-1], given.passage_sizes)] = given.tokens
+    _write(
+        file,
+        {
+            "terms": given.terms,
+            "starts": np.searchsorted(of_term, np.arange(len(given.terms) + 1)).astype(np.int64),
+            "places": places.astype(np.uint32),
+            "counts": counts.astype(np.uint16),
+            "lengths": lengths,
+            "tokens": tokens,
+            "passage_starts": passage_starts,
+            "document_starts": document_starts,
+            "vectors": given.vectors,
+        },
+    )
+    return int(lengths.sum())
+
+
+def _postings(
+    tokens: NDArray[np.uint32], document_of: NDArray[np.int64], weights: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return each term with each of its documents, in order, and what its tokens there weigh."""
+    if not len(tokens):
+        return (np.zeros(0, np.int64),) * 3
+    documents = int(document_of[-1]) + 1
+    # One number for all three: numbers alone are sorted several times faster than with their places.
+    keys = np.sort((tokens.astype(np.int64) * documents + document_of) * (TITLE_WEIGHT + 1) + weights)
+    pairs, weights = np.divmod(keys, TITLE_WEIGHT + 1)
+    firsts = np.flatnonzero(np.concatenate([[True], pairs[1:] != pairs[:-1]]))
+    of_term, places = np.divmod(pairs[firsts], documents)
+    counts = np.minimum(np.add.reduceat(weights, firsts), np.iinfo(np.uint16).max)
+    return of_term, places, counts
+
+
+def starts_of(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return where parts of some sizes begin, one after another, and where the last ends."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)])
+
+
+def ranges(starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the numbers of several ranges, one after another."""
+    before = starts_of(sizes)
+    return np.arange(before[-1]) + np.repeat(starts - before[:-1], sizes)
+
+
+def _write(file: Path, arrays: dict[str, NDArray[np.generic]]) -> None:
+    """Write arrays behind a table of what they are and where each begins."""
+    begin = 4096
+    layout = {}
+    for name, array in arrays.items():
+        layout[name] = (array.dtype.newbyteorder("<").str, array.shape, begin)
+        begin += -(-array.nbytes // _ALIGNED) * _ALIGNED
+    table = json.dumps(layout).encode()
+    with replacing(file) as stream:
+        stream.write((len(table).to_bytes(8, "little") + table).ljust(4096, b" "))
+        for array in arrays.values():
+            stream.write(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
+            stream.write(bytes(-array.nbytes % _ALIGNED))
+        stream.write(bytes(_ALIGNED))

@@ -1,0 +1,207 @@
+"""The segments of an index: written beside its tables, known by them, merged so that they stay few."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from medkg_dagster.adapters.index.segment import DocumentTerms, Segment, write_segment
+from medkg_dagster.adapters.index.snapshot import OpenSegment, Snapshot
+from medkg_dagster.errors import StoreError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FOLDER_NAME = "index.segments"
+# So many segments of about a size become one.
+_MERGED_AT_ONCE = 8
+_SMALLEST_SIZE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What the tables say of a segment: its number, who made its vectors, and which documents are gone."""
+
+    number: int
+    model: str
+    dimension: int
+    documents: int
+    gone: bytes
+
+    @property
+    def kept(self) -> NDArray[np.bool_]:
+        """Which of its documents are still there."""
+        bits = np.unpackbits(np.frombuffer(self.gone, np.uint8), count=self.documents)
+        return ~bits.astype(bool)
+
+    @property
+    def tier(self) -> tuple[str, int]:
+        """Which segments it is merged with: those of the same model and about the same size."""
+        size = max(1, int(self.kept.sum()) // _SMALLEST_SIZE)
+        return self.model, int(math.log(size, _MERGED_AT_ONCE) + 1e-9)
+
+
+class Segments:
+    """Reads and writes the segments of an index.
+
+    A file is named by the number of its segment, which is never given again. It is there before the
+    transaction that tells of it ends, and stays until one that does not is over.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._open: dict[int, Segment] = {}
+        self._rows: tuple[_Row, ...] = ()
+        self._snapshot = Snapshot((), 0, 0)
+
+    def snapshot(self, connection: sqlite3.Connection) -> Snapshot:
+        """Return the documents as a transaction sees them.
+
+        Raises:
+            FileNotFoundError: A segment is gone: another process has merged it meanwhile.
+        """
+        rows = tuple(_rows(connection))
+        if rows != self._rows:
+            self._open = {row.number: self._open.get(row.number) or self._read(row.number) for row in rows}
+            segments = [
+                OpenSegment(
+                    row.number,
+                    self._open[row.number],
+                    kept if not (kept := row.kept).all() else None,
+                    row.model,
+                )
+                for row in rows
+            ]
+            documents = sum(int(row.kept.sum()) for row in rows)
+            lengths = (self._open[row.number].lengths[row.kept] for row in rows)
+            self._snapshot = Snapshot(segments, documents, sum(int(each.sum()) for each in lengths))
+            self._rows = rows
+        return self._snapshot
+
+    def add(
+        self, connection: sqlite3.Connection, names: Sequence[str], terms: DocumentTerms, model: str
+    ) -> None:
+        """Write the terms of some documents as a segment.
+
+        Raises:
+            StoreError: The file cannot be written, or the model had vectors of another length.
+        """
+        dimension = terms.vectors.shape[1]
+        other = connection.execute(
+            "SELECT dimension FROM segments WHERE model = ? AND dimension <> ?", (model, dimension)
+        ).fetchone()
+        if other:
+            raise StoreError(
+                f"model {model} has made vectors of length {other[0]}, and now of length {dimension}; two "
+                "different models must not share a name"
+            )
+        number = connection.execute(
+            "INSERT INTO segments (model, dimension, documents, gone) VALUES (?, ?, ?, ?) RETURNING number",
+            (model, dimension, len(names), bytes(-(-len(names) // 8))),
+        ).fetchone()[0]
+        try:
+            write_segment(self._file(number), terms)
+        except OSError as error:
+            raise StoreError(
+                f"cannot write to {self._folder}: {error.strerror}; check disk and permissions"
+            ) from error
+        connection.executemany(
+            "UPDATE documents SET segment = ?, place = ? WHERE id = ?",
+            ((number, place, name) for place, name in enumerate(names)),
+        )
+
+    def take_out(self, connection: sqlite3.Connection, names: Iterable[str]) -> None:
+        """Mark documents as gone from the segments they are in."""
+        gone: dict[int, list[int]] = {}
+        for name in names:
+            found = connection.execute(
+                "SELECT segment, place FROM documents WHERE id = ? AND segment IS NOT NULL", (name,)
+            ).fetchone()
+            if found:
+                gone.setdefault(found[0], []).append(found[1])
+        for row in _rows(connection):
+            if row.number in gone:
+                kept = row.kept
+                kept[gone[row.number]] = False
+                packed = np.packbits(~kept).tobytes()
+                connection.execute("UPDATE segments SET gone = ? WHERE number = ?", (packed, row.number))
+
+    def merge(self, connection: sqlite3.Connection) -> None:
+        """Make one segment of many of a size, and anew those of which most is gone.
+
+        Raises:
+            StoreError: A file cannot be read or written.
+        """
+        for _ in range(64):  # each round leaves fewer or fuller segments
+            chosen = _to_merge(list(_rows(connection)))
+            if not chosen:
+                return
+            self._merge(connection, chosen)
+
+    def _merge(self, connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
+        parts, names = [], []
+        for row in rows:
+            places = np.flatnonzero(row.kept)
+            if len(places):
+                parts.append(self._read(row.number).terms_of(places))
+            names += [
+                name
+                for (name,) in connection.execute(
+                    "SELECT id FROM documents WHERE segment = ? ORDER BY place", (row.number,)
+                )
+            ]
+        connection.executemany("DELETE FROM segments WHERE number = ?", ((row.number,) for row in rows))
+        if names:
+            self.add(connection, names, DocumentTerms.joined(parts), rows[0].model)
+
+    def vectors(
+        self, connection: sqlite3.Connection, names: Iterable[str]
+    ) -> Mapping[str, tuple[str, NDArray[np.float32]]]:
+        """Return the vectors of some documents with the model that made them."""
+        found = {}
+        models = {row.number: row.model for row in _rows(connection)}
+        for name in names:
+            row = connection.execute(
+                "SELECT segment, place FROM documents WHERE id = ? AND segment IS NOT NULL", (name,)
+            ).fetchone()
+            if row:
+                segment = self._open.get(row[0]) or self._read(row[0])
+                self._open[row[0]] = segment
+                found[name] = (models[row[0]], segment.terms_of(np.array([row[1]])).vectors)
+        return found
+
+    def strangers(self, connection: sqlite3.Connection) -> list[Path]:
+        """Return the files that no segment has: of earlier segments, or of writers that were killed."""
+        known = {str(row.number) for row in _rows(connection)}
+        files = self._folder.glob("*") if self._folder.is_dir() else ()
+        return [file for file in files if file.name not in known]
+
+    def _file(self, number: int) -> Path:
+        return self._folder / str(number)
+
+    def _read(self, number: int) -> Segment:
+        return Segment(self._file(number))
+
+
+def _rows(connection: sqlite3.Connection) -> Iterable[_Row]:
+    rows = connection.execute(
+        "SELECT number, model, dimension, documents, gone FROM segments ORDER BY number"
+    )
+    return [_Row(*row) for row in rows]
+
+
+def _to_merge(rows: Sequence[_Row]) -> Sequence[_Row]:
+    """Return segments that are to become one; none where all are as they are to be."""
+    for row in rows:
+        if 2 * int(row.kept.sum()) < row.documents or not row.kept.any():
+            return [row]
+    tiers: dict[tuple[str, int], list[_Row]] = {}
+    for row in rows:
+        tiers.setdefault(row.tier, []).append(row)
+    return next((tier for tier in tiers.values() if len(tier) >= _MERGED_AT_ONCE), ())
