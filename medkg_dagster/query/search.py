@@ -36,6 +36,8 @@ def search(stores: OpenedStores, query: str, which: SearchFilter, limit: int, of
     filters = which.select(_allowed(stores, which))
     request = SearchRequest(wanted, vector, limit=limit, offset=offset, filters=filters)
     results = _shown(stores, request)
+    if not results.hits and not stores.index().held():
+        raise StoreError(nothing_in(stores.home))
     shown = offset + len(results.hits)
     cut = [problem] if problem else []
     if results.hits and results.total > shown:
@@ -95,18 +97,18 @@ def _described(hit: DocumentHit) -> Hit:
 def _embedder(stores: OpenedStores) -> tuple[Embedder | None, str]:
     """Return what makes the vector of a query, the index's own model; None and why where it cannot be opened.
 
-    Raises:
-        StoreError: There is no index, or it is empty.
+    Vectors that mean shared words find nothing that words do not, so that they are not looked at.
     """
     from medkg_dagster.stage_api._extensions import open_embedder
 
     model = stores.index().embedding_model()
     if model is None:
-        raise StoreError(nothing_in(stores.home))
+        return None, ""
     try:
-        return open_embedder(stores.extensions, model, stores.home), ""
+        embedder = open_embedder(stores.extensions, model, stores.home)
     except MedkgError as error:
         return None, _words_only(error)
+    return (None if embedder.lexical else embedder), ""
 
 
 def _words_only(error: MedkgError) -> str:
