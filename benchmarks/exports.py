@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,13 @@ KGX_TARGET = 0.5
 _CONCEPTS = 50_000
 _OF_DOCUMENT = 20
 _AT_ONCE = 20_000
+_MEASURED = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss)
+"""
+"""A process begins with the peak of the one that starts it, so that a small one stands between."""
 _SENTENCE = (
     "In the trial of {} patients the drug {} improved the condition {}, and did so in every arm of it."
 )
@@ -118,18 +124,14 @@ def _edge(number: int, concepts: int) -> Edge:
 def _export(home: Path, name: str) -> tuple[float, int]:
     """Return the seconds of CPU that an export takes, and its peak memory in bytes."""
     command = [sys.executable, "-m", "medkg_dagster.cli", "export", name, str(home / name)]
-    started = subprocess.Popen(  # noqa: S603 - our own command
-        command, env={**os.environ, "MEDKG_HOME": str(home)}, stdout=subprocess.DEVNULL
+    measured = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-c", _MEASURED, *command],
+        env={**os.environ, "MEDKG_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        check=True,
     )
-    _, status, used = os.wait4(started.pid, 0)
-    started.returncode = os.waitstatus_to_exitcode(status)
-    if started.returncode:
-        raise SystemExit(f"the export as {name} ended with {started.returncode}")
-    return used.ru_utime + used.ru_stime, _peak(used)
-
-
-def _peak(used: resource.struct_rusage) -> int:
-    return used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    seconds, peak = measured.stdout.split()
+    return float(seconds), int(peak) * (1 if sys.platform == "darwin" else 1024)
 
 
 def _write_bare(file: Path) -> float:

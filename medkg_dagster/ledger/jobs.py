@@ -85,9 +85,9 @@ class JobTable:
             return found[0]
         if found:
             named = ", ".join(str(job.key) for job in found)
-            raise UnknownJobError(f"several pipelines have a job '{wanted}': {named}; name one of these")
+            raise UnknownJobError(f"several pipelines have a job {wanted!r}: {named}; name one of these")
         known = [str(job.key) for job in self.list(pipeline, limit=20)]
-        raise UnknownJobError(f"the ledger has no job '{wanted}'; {did_you_mean(wanted, known)}")
+        raise UnknownJobError(f"the ledger has no job {wanted!r}; {did_you_mean(wanted, known)}")
 
     def all_keys(self) -> frozenset[JobKey]:
         """Return which jobs there are."""

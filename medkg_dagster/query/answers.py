@@ -256,7 +256,7 @@ class Path(Value):
 
 
 class PathAnswer(Answer):
-    """How two nodes are connected, the shortest ways first.
+    """How two nodes are connected: the shortest ways, those first whose weakest step is said most often.
 
     Attributes:
         start: One of them.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from medkg_dagster.errors import QueryError, StoreError
 from medkg_dagster.query.answers import DocumentRef
+from medkg_dagster.query.selection import check_text
 from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ class GraphReader(Protocol):
 
     def adjacent(
         self, curies: Collection[str], which: EdgeSelection, limit: int
-    ) -> tuple[tuple[str, str], ...]:
-        """Return pairs of one of the nodes and one that is next to it."""
+    ) -> dict[tuple[str, str], int]:
+        """Return pairs of one of the nodes and one that is next to it, each with the number of edges."""
 
     def documents_of(self, curies: Collection[str], without: frozenset[str]) -> frozenset[str]:
         """Return the documents that speak of any of some nodes."""
@@ -207,7 +208,7 @@ class OpenedStores:
         """
         if job is None:
             return None
-        ledger = self.ledger
+        ledger, job = self.ledger, check_text("job", job)
         if ledger is None:
             raise QueryError(
                 f"there is no ledger in {self.home}, so no job {job[:80]!r}; leave that filter out"

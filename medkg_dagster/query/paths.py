@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
 from medkg_dagster.domain.graph_selection import EdgeSelection, Polarity
@@ -25,6 +25,8 @@ _MOST_NODES = 20_000
 """So many nodes are looked at from either end."""
 _MOST_PAIRS = 50_000
 """So many edges are followed at once."""
+_MOST_WAYS = 2_000
+"""Of so many shortest ways those with the most evidence are told."""
 _MOST_STATEMENTS = 5
 """So many statements of a step are told."""
 
@@ -89,11 +91,13 @@ class _Side:
         reached: Each node with its distance.
         before: Each node with those that lead to it, one step nearer to the end.
         frontier: What was reached last.
+        edges: How many edges each step has.
     """
 
     reached: dict[str, int]
     frontier: list[str]
     before: dict[str, list[str]] = field(default_factory=dict)
+    edges: dict[frozenset[str], int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, curie: str) -> _Side:
@@ -129,7 +133,7 @@ class _Search:
         self.cut: list[str] = []
 
     def ways(self, max_length: int, limit: int) -> Sequence[tuple[str, ...]]:
-        """Return the shortest ways, all of the same length, in the order of their nodes."""
+        """Return the shortest ways, all of the same length, those first whose weakest step has most edges."""
         ahead, behind = self._sides
         for _ in range(max_length):
             side = min(self._sides, key=lambda one: len(one.frontier))
@@ -154,9 +158,10 @@ class _Search:
                 "by predicate or category"
             )
         new: dict[str, list[str]] = {}
-        for near, far in pairs:
+        for (near, far), number in pairs.items():
             if far not in side.reached:
                 new.setdefault(far, []).append(near)
+                side.edges[frozenset((near, far))] = number
         distance = side.reached[side.frontier[0]] + 1
         side.reached |= dict.fromkeys(new, distance)
         side.before |= new
@@ -165,16 +170,18 @@ class _Search:
     def _joined(self, meeting: Sequence[str], limit: int) -> Sequence[tuple[str, ...]]:
         ahead, behind = self._sides
         shortest = min(ahead.reached[curie] + behind.reached[curie] for curie in meeting)
-        found: dict[tuple[str, ...], None] = {}
-        for curie in meeting:
-            if ahead.reached[curie] + behind.reached[curie] > shortest:
-                continue
-            for first in ahead.ways_to(curie):
-                for second in behind.ways_to(curie):
-                    if len(found) > limit:
-                        self.cut.append(f"there are more paths than {limit}; raise the limit, or filter")
-                        return sorted(found)[:limit]
-                    found[(*first, *second[-2::-1])] = None
+        ways = (
+            (*first, *second[-2::-1])
+            for curie in meeting
+            if ahead.reached[curie] + behind.reached[curie] == shortest
+            for first in ahead.ways_to(curie)
+            for second in behind.ways_to(curie)
+        )
+        found = list(islice(ways, _MOST_WAYS + 1))
+        if len(found) > _MOST_WAYS:
+            self.cut.append(f"of more than {_MOST_WAYS:,} paths not all were weighed; filter by predicate")
         if len(found) > limit:
             self.cut.append(f"there are more paths than {limit}; raise the limit, or filter")
-        return sorted(found)[:limit]
+        edges = ahead.edges | behind.edges
+        weights = {way: sorted(edges[frozenset(step)] for step in pairwise(way)) for way in found}
+        return sorted(found, key=lambda way: ([-number for number in weights[way]], way))[:limit]

@@ -143,6 +143,7 @@ class Stores:
     ) -> PathAnswer:
         """Return how two nodes are connected: the shortest ways, each step with what is stated.
 
+        Of several those come first whose weakest step is said most often.
         What is denied connects nothing, unless it is asked for by polarity.
 
         Args:

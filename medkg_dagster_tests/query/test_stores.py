@@ -150,6 +150,8 @@ def test_a_filter_that_is_none_is_refused_with_what_would_be_one(
         stores.claims(which=which)
     with pytest.raises(LedgerError, match="no job 'winter'"):
         stores.claims(which=ClaimFilter(job="winter"))
+    with pytest.raises(LedgerError, match=r"no job 'a\\nb'"):
+        stores.claims(which=ClaimFilter(job="a\nb"))
 
 
 def test_a_path_is_the_shortest_way_with_the_evidence_of_each_step(stores: Stores) -> None:
@@ -164,6 +166,28 @@ def test_a_path_is_the_shortest_way_with_the_evidence_of_each_step(stores: Store
     sentences = [[one.sentence for one in step.statements[0].evidence] for step in path.steps]
     assert sentences == [[BLOCKS.sentence], [TREATS.sentence] * 2, [CAUSES.sentence]]
     assert answer.cut == ()
+
+
+def test_of_several_paths_that_whose_weakest_step_is_said_most_often_comes_first(
+    tmp_path: Path, repository: Path
+) -> None:
+    by_disease = [
+        Said("HGNC:1", "affects", "MESH:1", "PD-1 one."),
+        Said("MESH:1", "causes", "HP:1", "one two."),
+    ]
+    by_drug = [
+        Said("HGNC:1", "affects", "DRUGBANK:1", "PD-1 three."),
+        Said("DRUGBANK:1", "causes", "HP:1", "three four."),
+    ]
+    written = [Written("PMID:1", (*by_disease, *by_drug)), Written("PMID:2", tuple(by_drug))]
+    home = make_home(tmp_path / "home", written)
+    with Stores(Settings(home=home, config=repository / "config")) as stores:
+        through = [path.steps[0].end.id for path in stores.paths("PD-1", "colitis").paths]
+        best = stores.paths("PD-1", "colitis", limit=1)
+
+    assert through == ["DRUGBANK:1", "MESH:1"]
+    assert [path.steps[0].end.id for path in best.paths] == ["DRUGBANK:1"]
+    assert best.cut == ("there are more paths than 1; raise the limit, or filter",)
 
 
 def test_what_is_too_far_or_only_denied_is_not_connected(stores: Stores) -> None:

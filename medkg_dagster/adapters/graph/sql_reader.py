@@ -149,24 +149,27 @@ class SqlGraphReader:
 
     def adjacent(
         self, curies: Collection[str], which: EdgeSelection, limit: int
-    ) -> tuple[tuple[str, str], ...]:
+    ) -> dict[tuple[str, str], int]:
         """Return which nodes have an edge to some nodes.
 
         Args:
             curies: The nodes.
             which: By which edges.
-            limit: At most so many from either side of the edges.
+            limit: At most so many from either side of the edges, of some hundred nodes each.
 
         Returns:
-            Pairs of one of the nodes and one that is next to it.
+            Pairs of one of the nodes and one that is next to it, each with the number of edges.
         """
-        pairs: dict[tuple[str, str], None] = {}
+        pairs: dict[tuple[str, str], int] = {}
         clauses = self._clauses(which)
+        number = func.count()
         for near, far in ((EDGES.c.subject, EDGES.c.object), (EDGES.c.object, EDGES.c.subject)):
             for some in portions(sorted(curies)):
-                query = select(near, far).where(near.in_(some), *clauses).distinct().order_by(near, far)
-                pairs |= {(row[0], row[1]): None for row in self._connection.execute(query.limit(limit))}
-        return tuple(pairs)
+                query = select(near, far, number).where(near.in_(some), *clauses).group_by(near, far)
+                for row in self._connection.execute(query.order_by(near, far).limit(limit)):
+                    pair = (row[0], row[1])
+                    pairs[pair] = pairs.get(pair, 0) + row[2]
+        return pairs
 
     def documents_of(self, curies: Collection[str], without: frozenset[str]) -> frozenset[str]:
         """Return the documents that speak of any of some nodes."""
