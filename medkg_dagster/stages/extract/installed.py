@@ -18,14 +18,15 @@ from medkg_dagster.stages.extract.specific import (
     ORGANISM,
     infects,
     is_heading,
+    is_in_mesh,
     is_named_by_itself,
+    is_plain_word,
 )
 from medkg_dagster.vocabulary.artefact import Meaning, VocabularyArtefact
 from medkg_dagster.vocabulary.categories import CHEMICALS, DISEASES, GENE
 from medkg_dagster.vocabulary.concepts import Concept
 from medkg_dagster.vocabulary.library import VocabularyLibrary
 from medkg_dagster.vocabulary.names import american, american_places, fold, same_case
-from medkg_dagster.vocabulary.unify import Thing
 
 FOUND = frozenset(
     {
@@ -46,11 +47,6 @@ _SHADOWLESS = frozenset({"biolink:ChemicalRole"})
 _MOST_KINDS = 150
 """What has more kinds and is no heading of MeSH, under which articles are sought, is a class of things."""
 
-_OF_MEDICINE = re.compile(
-    r"(?:path(?:y|ies)|itis|itides|os[ei]s|ias[ei]s|a?emia|algias?|plegia|pares[ei]s|asthenia|uria|omas?|trophy|"
-    r"lys[ei]s|rrh(?:o?ea|age)|dynia|ectas(?:ia|is)|penia|esthesia|kinesia|phagia|inflammation)$",
-    re.IGNORECASE,
-)
 _LEAST_STEPS = 4
 """So far below the root of ChEBI are classes and radicals, unless MeSH knows them."""
 
@@ -139,7 +135,7 @@ class InstalledVocabulary:
         if self._artefact.has_descendants(number, _MOST_KINDS):
             return True
         level = [self._artefact.thing(number)]
-        if not level[0].curie.startswith("CHEBI:") or _knows_mesh(level[0]):
+        if not level[0].curie.startswith("CHEBI:") or is_in_mesh(level[0]):
             return False
         for _ in range(_LEAST_STEPS):
             if not all(thing.parents for thing in level):
@@ -148,15 +144,10 @@ class InstalledVocabulary:
         return False
 
     def is_name(self, meaning: Meaning, name: str) -> bool:
-        """Say whether a name is one by which a thing is called in text.
-
-        A single word that is another name of a disease of which MeSH has none ("collecting" for a mania) is
-        most often just that word, unless it ends as only words of medicine do.
-        """
-        if not meaning.name or meaning.acronyms or not name.isalpha() or _OF_MEDICINE.search(name):
+        """Say whether a name is one by which a thing is called in text, see `specific.is_plain_word`."""
+        if not meaning.name or meaning.acronyms or not name.isalpha():
             return True
-        thing = self._artefact.thing(meaning.thing)
-        return thing.category not in DISEASES or _knows_mesh(thing)
+        return not is_plain_word(self._artefact.thing(meaning.thing), name)
 
     def matcher(self, min_term_length: int) -> InstalledMatcher:
         """Return what finds its names in text.
@@ -284,10 +275,6 @@ class InstalledMatcher:
             diseases = (one for one in written_so if self._vocabulary.concept(one).category in DISEASES)
             return next(filter(self._vocabulary.is_specific, diseases), first)
         return first
-
-
-def _knows_mesh(thing: Thing) -> bool:
-    return any(curie.startswith("MESH:") for curie in (thing.curie, *thing.equivalents))
 
 
 def _is_cut(folded: str, word_end: int, end: int) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from medkg_dagster.vocabulary.categories import CHEMICALS
+from medkg_dagster.vocabulary.categories import CHEMICALS, DISEASES
 from medkg_dagster.vocabulary.unify import Thing
 
 _HEADINGS = ("C", "F03", "D")
@@ -59,6 +59,14 @@ _INFECTING = (
 )
 
 
+_OF_MEDICINE = re.compile(
+    r"(?:path(?:y|ies)|itis|itides|os[ei]s|ias[ei]s|a?emia|algias?|plegia|pares[ei]s|asthenia|uria|omas?|trophy|"
+    r"lys[ei]s|rrh(?:o?ea|age)|dynia|ectas(?:ia|is)|penia|esthesia|kinesia|phagia|inflammation)$",
+    re.IGNORECASE,
+)
+"""As only words of medicine end."""
+
+
 def infects(thing: Thing) -> bool:
     """Say whether an organism is a microbe, a virus or a worm, and not all of them ("the virus").
 
@@ -87,3 +95,17 @@ def is_named_by_itself(thing: Thing) -> bool:
         f"{number}$".startswith(_NOT_BY_ITSELF) or _BRANCH_OF_CHEMICALS.fullmatch(number)
         for number in numbers
     )
+
+
+def is_in_mesh(thing: Thing) -> bool:
+    """Say whether MeSH knows a thing."""
+    return any(curie.startswith("MESH:") for curie in (thing.curie, *thing.equivalents))
+
+
+def is_plain_word(thing: Thing, word: str) -> bool:
+    """Say whether a single word that is another name of a thing is in text most often just that word.
+
+    It is where that is a disease of which MeSH has none ("collecting" for a mania), unless it ends as only
+    words of medicine do.
+    """
+    return thing.category in DISEASES and not _OF_MEDICINE.search(word) and not is_in_mesh(thing)
