@@ -36,7 +36,7 @@ FOLDERS = ("spring", "autumn")
 ARTICLES = range(8)
 CUTS_OF_A_CHANGE = 20
 CRASHED = 99
-MARK = "MEDKG_SOAK_RUN"
+MARK = "SOAK_RUN"
 PATIENCE_SECONDS = 30.0
 FORK = multiprocessing.get_context("fork")
 
