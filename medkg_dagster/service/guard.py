@@ -60,7 +60,7 @@ class Guard:
     def _refuse(self, headers: Headers, path: str) -> JSONResponse | None:
         host = headers.get("host", "")
         if _name_of(f"//{host}") not in self._hosts:
-            said = f"this service has no name {host[:80]!r}; `medkg serve --host-name` gives it one"
+            said = f"this service has no name {host[:80]!r}; `medkg serve --host-name NAME` gives it one"
             return JSONResponse({"error": said}, 421)
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2].lower() != host.lower():
