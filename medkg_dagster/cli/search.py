@@ -68,7 +68,8 @@ def _print_total(found: SearchAnswer) -> None:
         click.echo(f"nothing found for {found.query!r}; try fewer or other words")
     if found.unknown:
         click.echo(f"no document has {', '.join(map(repr, map(one_line, found.unknown)))}")
-    for line in found.cut:
+    is_cut = bool(found.hits) and found.total > len(found.hits)  # what the line below says too, stands last
+    for line in found.cut[: len(found.cut) - is_cut]:
         click.echo(f"medkg: {line}", err=True)
     by = (
         "words"

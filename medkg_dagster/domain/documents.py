@@ -187,7 +187,9 @@ class Document(Value):
         synthetic: Whether it is invented, and no evidence; all that is made of it is marked so.
         study_type: Of a registered study what its registry says it is (`INTERVENTIONAL`, `OBSERVATIONAL`,
             `EXPANDED_ACCESS`); None where it says nothing, and of other documents.
+        phases: Of a registered study its phases, as the registry codes them (`PHASE2`).
         study: What the fields of a registered study state; None of other documents.
+        language: Its language (ISO 639-1 where it has such a code); None where the source does not say.
     """
 
     id: str
@@ -210,6 +212,8 @@ class Document(Value):
     retracts: tuple[str, ...] = ()
     synthetic: bool = False
     study_type: str | None = None
+    phases: tuple[str, ...] = ()
+    language: str | None = None
     study: Study | None = None
 
     def header(self) -> dict[str, Any]:

@@ -65,13 +65,14 @@ class ChunkStage:
         self._window = _WINDOW_CHUNKS * config.max_characters
 
     def execute(self, _ctx: DocumentContext, document: Document) -> tuple[Chunk, ...]:
-        """Cut a document in reading order."""
+        """Cut a document in reading order; its title, which every chunk has, only where there is no more."""
         from semantic_text_splitter import TextSplitter
 
         splitter = TextSplitter(self._config.max_characters, overlap=self._config.overlap)
+        titled = [section for section in document.sections if not _is_title(section, document)]
         spans = (
             (section, span)
-            for section in document.sections
+            for section in titled or document.sections
             for span in self._cut_section(document.text, section, splitter)
         )
         return tuple(
@@ -127,6 +128,10 @@ def register() -> StageRegistration:
         kinds=("python",),
         per_document=True,
     )
+
+
+def _is_title(section: Section, document: Document) -> bool:
+    return [document.text[block.start : block.end] for block in section.blocks] == [document.title]
 
 
 def _split(text: str, span: Span, splitter: TextSplitter, window: int) -> Iterator[Span]:

@@ -104,6 +104,15 @@ def test_a_chunk_never_crosses_sections_and_carries_the_heading() -> None:
     ]
 
 
+def test_a_title_is_a_chunk_only_where_there_is_nothing_else() -> None:
+    titled = make_document([("Title", ["A title."]), ("Results", ["Survival was long."])])
+    alone = make_document([("Title", ["A title."])])
+
+    shown = [cut(one.model_copy(update={"title": "A title."})) for one in (titled, alone)]
+
+    assert [[chunk.section for chunk in chunks] for chunks in shown] == [["Results"], ["Title"]]
+
+
 def test_sections_without_blocks_give_no_chunks() -> None:
     assert cut(make_document([("Methods", []), ("Patients", ["Twelve."])]))[0].section == "Patients"
     assert cut(make_document([("Methods", [])])) == ()

@@ -202,6 +202,24 @@ def test_what_nobody_is_known_to_hold_stays_and_is_told(
         assert "PMID:old" in store.held()
 
 
+def test_documents_are_found_by_what_their_source_says_of_them(tmp_path: Path) -> None:
+    ctx = StageContext("auto", "index", "default", tmp_path, extensions=EXTENSIONS)
+    said = {"id": "PMID:1", "source": "infores:pubmed", "date": "2016-03", "language": "fr"}
+    known = document("Nivolumab treats melanoma.").model_copy(update=said | {"phases": ("PHASE2",)})
+
+    run(register, ctx, chunks=tuple(CHUNKS[:1]), embedding_batch=embed(CHUNKS[:1]), document=(known,))
+
+    with closing(SqliteIndex(tmp_path)) as store:
+        (hit,) = hits(store, "melanoma")
+    found = hit.document
+    assert (found.source, found.year, found.language, found.phases) == (
+        "infores:pubmed",
+        2016,
+        "fr",
+        ("PHASE2",),
+    )
+
+
 def test_what_is_found_in_an_invented_document_says_so(tmp_path: Path) -> None:
     ctx = StageContext("auto", "index", "default", tmp_path, extensions=EXTENSIONS)
     invented = document("Nivolumab treats melanoma.").model_copy(update={"id": "PMID:1", "synthetic": True})

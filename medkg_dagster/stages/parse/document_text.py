@@ -32,6 +32,7 @@ from medkg_dagster.stage_api import (
     Section,
     hash_content,
 )
+from medkg_dagster.stages.parse.languages import language_of
 
 TITLE_SECTION = "Title"
 
@@ -204,6 +205,8 @@ class Metadata:
         versions: CURIEs of what it states to be versions of itself.
         retracts: CURIEs of the articles whose retraction it is the notice of.
         study_type: What its registry says a study is.
+        phases: The phases of a study, as its registry codes them.
+        language: Its language, as the source writes it.
     """
 
     id: str | None
@@ -218,6 +221,8 @@ class Metadata:
     versions: Iterable[str] = ()
     retracts: Iterable[str] = ()
     study_type: str | None = None
+    phases: Iterable[str] = ()
+    language: str | None = None
 
 
 _BULLET = re.compile(r"[*•‣▪▫●○■□◦➢✓·]\s+(?=\S)")
@@ -297,4 +302,6 @@ def make_document(
         retracts=tuple(dict.fromkeys(metadata.retracts)),
         synthetic=payload.synthetic,
         study_type=metadata.study_type,
+        phases=tuple(dict.fromkeys(metadata.phases)),
+        language=language_of(metadata.language),
     )

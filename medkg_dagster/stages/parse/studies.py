@@ -78,6 +78,7 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
         url=f"https://clinicaltrials.gov/study/{study.nct_id}",
         annotations=_annotations(study),
         study_type=study.text("protocolSection.designModule.studyType").strip().upper() or None,
+        phases=strings(study.get("protocolSection.designModule.phases")),
     )
     document = make_document(payload, builder, metadata, references=_references(study))
     document = with_text_kept(document, study_texts(study.data))

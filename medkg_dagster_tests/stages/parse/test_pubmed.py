@@ -49,6 +49,17 @@ def test_a_record_gives_its_identifiers_authors_and_date() -> None:
     assert document.url == "https://pubmed.ncbi.nlm.nih.gov/123/"
 
 
+@pytest.mark.parametrize(
+    ("written", "language"), [("", None), ("eng", "en"), ("fre", "fr"), ("und", None), ("grn", "grn")]
+)
+def test_a_record_is_in_the_language_that_it_says(written: str, language: str | None) -> None:
+    record = RECORD.replace(
+        "</Article>", f"<Language>{written}</Language></Article>" if written else "</Article>"
+    )
+
+    assert parse(record).language == language
+
+
 def test_the_abstract_keeps_its_labels_as_sections() -> None:
     document = parse(RECORD)
 

@@ -75,6 +75,7 @@ def test_a_study_gives_its_identity() -> None:
     assert document.url == "https://clinicaltrials.gov/study/NCT00000001"
     assert document.source == "infores:clinicaltrials"
     assert document.study_type == "INTERVENTIONAL"
+    assert document.phases == tuple(STUDY["protocolSection"]["designModule"]["phases"])
 
 
 def test_one_sentence_names_interventions_and_conditions_together() -> None:

@@ -73,6 +73,7 @@ def read_metadata(article: Element) -> Metadata:
         retracted=_retracted(article, meta),
         versions=_versions(meta),
         retracts=_linked(meta, {"retracted-article"}),
+        language=article.get("{http://www.w3.org/XML/1998/namespace}lang"),
     )
 
 

@@ -97,6 +97,7 @@ def parse(payload: Payload, config: ParseConfig) -> Document:
         retracted=_retracted(citation, article),
         versions=_linked(citation, _VERSION_LINKS),
         retracts=_linked(citation, {"RetractionOf"}),
+        language=article.findtext("Language"),
     )
     document = make_document(payload, builder, metadata, references=_references(record))
     return with_text_kept(document, xml_texts(record, _reason))
