@@ -66,6 +66,8 @@ _OF_MEDICINE = re.compile(
 )
 """As only words of medicine end."""
 
+_ONTOLOGIES = ("DOID:", "HP:", "MONDO:")
+
 
 def infects(thing: Thing) -> bool:
     """Say whether an organism is a microbe, a virus or a worm, and not all of them ("the virus").
@@ -105,7 +107,8 @@ def is_in_mesh(thing: Thing) -> bool:
 def is_plain_word(thing: Thing, word: str) -> bool:
     """Say whether a single word that is another name of a thing is in text most often just that word.
 
-    It is where that is a disease of which MeSH has none ("collecting" for a mania), unless it ends as only
-    words of medicine do.
+    It is where that is a disease of an ontology of which MeSH has none ("collecting" for a mania), unless it
+    ends as only words of medicine do. A vocabulary of someone's own lists what its owner wants to find.
     """
-    return thing.category in DISEASES and not _OF_MEDICINE.search(word) and not is_in_mesh(thing)
+    is_of_ontology = thing.category in DISEASES and thing.curie.startswith(_ONTOLOGIES)
+    return is_of_ontology and not _OF_MEDICINE.search(word) and not is_in_mesh(thing)

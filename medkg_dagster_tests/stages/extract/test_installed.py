@@ -312,11 +312,14 @@ def test_a_single_word_is_another_name_of_a_disease_only_where_mesh_knows_the_di
         ("HP:1", "Collectionism", "biolink:PhenotypicFeature", "Collecting|Glomerulopathy|Hoards things"),
         ("HP:2", "Clonus", "biolink:PhenotypicFeature", ""),
         ("MESH:D1", "Aches", "biolink:Disease", "smarting"),
+        ("OWN:1", "Itches", "biolink:Disease", "scratching"),
     )
 
-    entities = found(home, "Collecting, glomerulopathy, hoards things, clonus and smarting.")
+    entities = found(home, "Collecting, glomerulopathy, hoards things, clonus, smarting, scratching.")
 
-    assert [one.surface for one in entities] == ["glomerulopathy", "hoards things", "clonus", "smarting"]
+    assert [one.surface for one in entities] == [
+        *("glomerulopathy", "hoards things", "clonus", "smarting", "scratching"),
+    ]
 
 
 def test_an_animal_is_not_the_disease_that_is_called_like_it(tmp_path: Path) -> None:
