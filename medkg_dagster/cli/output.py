@@ -89,9 +89,6 @@ def require_store(home: Path, file: str) -> None:
         StoreError: There is nothing to look at.
     """
     if not (home / file).is_file():
+        from medkg_dagster.query.opened import nothing_in
+
         raise StoreError(nothing_in(home))
-
-
-def nothing_in(home: Path) -> str:
-    """Return what to say of a home without data, and what to do."""
-    return f"nothing indexed yet in {home}; run `make demo` or `medkg run auto`, or set MEDKG_HOME"

@@ -37,7 +37,7 @@ def search(stores: OpenedStores, query: str, which: SearchFilter, limit: int, of
     request = SearchRequest(wanted, vector, limit=limit, offset=offset, filters=filters)
     results = _shown(stores, request)
     if not results.hits and not stores.index().held():
-        raise StoreError(nothing_in(stores.home))
+        raise StoreError(_nothing_shown(stores))
     shown = offset + len(results.hits)
     cut = [problem] if problem else []
     if results.hits and results.total > shown:
@@ -50,6 +50,17 @@ def search(stores: OpenedStores, query: str, which: SearchFilter, limit: int, of
         unknown=results.unknown,
         embedding_model=None if embedder is None else embedder.model,
         cut=tuple(cut),
+    )
+
+
+def _nothing_shown(stores: OpenedStores) -> str:
+    hidden = len(stores.hidden())
+    if not hidden:
+        return nothing_in(stores.home)
+    are = counted(hidden, "document is", "documents are")
+    return (
+        f"nothing in {stores.home} is current: {are} withdrawn, retracted, superseded or quarantined; "
+        "`medkg documents list` shows which and why"
     )
 
 

@@ -125,7 +125,9 @@ def test_what_waits_to_be_withdrawn_goes_by_the_named_command(medkg: Medkg, ledg
 
     assert done.stdout.count("withdrawn: no source lists it any more") == 2
     assert ids(medkg, "--status", "withdrawn") == ["PMID:1", "PMID:2"]
-    assert "nothing indexed" in medkg("search", "dabrafenib").stderr
+    searched = medkg("search", "dabrafenib").stderr
+    assert "is current: 2 documents are withdrawn" in searched
+    assert "`medkg documents list` shows which and why" in searched
     assert medkg("documents", "withdraw", "--accept", "auto").stdout == "there are none\n"
 
 
@@ -207,6 +209,6 @@ def test_a_removed_job_takes_what_only_it_holds_out_of_the_stores(medkg: Medkg, 
 
     assert would.endswith("3 documents would go with auto/default\n")
     assert done.stdout.endswith("3 documents are gone with auto/default\n")
-    assert "nothing indexed" in medkg("search", "dabrafenib").stderr
+    assert "is current: 3 documents are withdrawn" in medkg("search", "dabrafenib").stderr
     assert ids(medkg, "--status", "withdrawn") == list(NAMES)
     assert "documents" in medkg("ledger", "show", "default").stdout
