@@ -16,6 +16,10 @@ DEFAULT_JOB_ID = "default"
 SERVE_PORT = 8710
 """Where `medkg serve` listens on loopback, unless it is told otherwise."""
 
+GRAPH_FILE = "graph.sqlite"
+INDEX_FILE = "index.sqlite"
+"""The built-in stores with their default parameters, in the home."""
+
 DEFAULT_MEMO_BYTES = 20_000_000_000
 
 DEFAULT_CHANGES_DAYS = 90

@@ -12,11 +12,10 @@ from medkg_dagster.cli.durations import parse_duration
 from medkg_dagster.cli.graph import open_graph
 from medkg_dagster.cli.ledger import open_ledger
 from medkg_dagster.cli.output import echo_json, echo_records
-from medkg_dagster.cli.stores import GRAPH_FILE
 from medkg_dagster.domain.holdings import DocumentChange, short_name
 from medkg_dagster.errors import counted
 from medkg_dagster.io.times import stamp
-from medkg_dagster.settings import Settings
+from medkg_dagster.settings import GRAPH_FILE, Settings
 
 if TYPE_CHECKING:
     from medkg_dagster.domain.knowledge import GraphChange

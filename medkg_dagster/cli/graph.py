@@ -12,9 +12,8 @@ import click
 
 from medkg_dagster.cli.claim_filters import claim_filters, which_claims
 from medkg_dagster.cli.output import echo_json, echo_table, one_line, paragraph, require_store
-from medkg_dagster.cli.stores import GRAPH_FILE, load_extensions
 from medkg_dagster.errors import QueryError, StoreError, counted
-from medkg_dagster.settings import Settings
+from medkg_dagster.settings import GRAPH_FILE, Settings
 
 if TYPE_CHECKING:
     from medkg_dagster.query import (
@@ -126,6 +125,7 @@ def open_graph(settings: Settings) -> Iterator[GraphStore]:
     """
     home = settings.home
     require_store(home, GRAPH_FILE)
+    from medkg_dagster.query.opened import load_extensions
     from medkg_dagster.stage_api import ExtensionKind
 
     extension = load_extensions(settings).find(ExtensionKind.GRAPH_STORE, "sql")

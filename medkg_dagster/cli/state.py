@@ -12,10 +12,9 @@ from medkg_dagster.cli.durations import parse_duration
 from medkg_dagster.cli.graph import open_graph
 from medkg_dagster.cli.ledger import open_ledger
 from medkg_dagster.cli.output import echo_json, echo_table
-from medkg_dagster.cli.stores import GRAPH_FILE
 from medkg_dagster.errors import StateError, counted
 from medkg_dagster.io.times import stamp, utc_now
-from medkg_dagster.settings import Settings
+from medkg_dagster.settings import GRAPH_FILE, Settings
 
 if TYPE_CHECKING:
     from medkg_dagster.runtime.state.prune import Amount, Pruned

@@ -6,23 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from medkg_dagster.settings import Settings
+from medkg_dagster.settings import GRAPH_FILE, INDEX_FILE, Settings
 
 if TYPE_CHECKING:
     from medkg_dagster.ledger import JobLedger
-    from medkg_dagster.registry import ExtensionRegistry
-
-INDEX_FILE = "index.sqlite"
-GRAPH_FILE = "graph.sqlite"
-
-
-def load_extensions(settings: Settings) -> ExtensionRegistry:
-    """Return the extensions that the deployment lets in."""
-    from medkg_dagster.registry import ExtensionRegistry
-    from medkg_dagster.topology.plugins_file import load_plugin_policy
-
-    policy = load_plugin_policy(settings.config, enabled=settings.plugins).policy
-    return ExtensionRegistry(policy)
 
 
 def stored_versions(
@@ -68,6 +55,7 @@ def _is_gone(held: frozenset[str] | None, contents: frozenset[str]) -> bool:
 
 def _built_in_stores(settings: Settings) -> Iterator[tuple[str, Any]]:
     """Yield the file of each built-in store that is there, and the store, open while it is looked at."""
+    from medkg_dagster.query.opened import load_extensions
     from medkg_dagster.stage_api import ExtensionKind
 
     extensions = load_extensions(settings)

@@ -19,6 +19,7 @@ from medkg_dagster.query.claims import check_document_id
 from medkg_dagster.query.described import EdgeDescriber
 from medkg_dagster.query.selection import MOST, check_limit, check_text
 from medkg_dagster.query.texts import KeptText, read_text
+from medkg_dagster.settings import GRAPH_FILE
 
 if TYPE_CHECKING:
     from medkg_dagster.ledger import JobLedger
@@ -133,8 +134,6 @@ def _summary(known: KnownDocument) -> DocumentSummary:
 
 
 def _claims(stores: OpenedStores, document: str, limit: int) -> tuple[tuple[StatedClaim, ...], list[str]]:
-    from medkg_dagster.query.opened import GRAPH_FILE
-
     if not (stores.home / GRAPH_FILE).is_file():
         return (), ["there is no graph yet, so no claim is shown"]
     with stores.graph() as (graph, hidden):

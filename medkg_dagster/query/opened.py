@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from medkg_dagster.errors import QueryError, StoreError
 from medkg_dagster.query.answers import DocumentRef
 from medkg_dagster.query.selection import check_text
-from medkg_dagster.settings import Settings
+from medkg_dagster.settings import GRAPH_FILE, INDEX_FILE, Settings
 
 if TYPE_CHECKING:
     from medkg_dagster.domain.graph_selection import EdgeGroup, EdgeSelection, FoundNode, GraphTotals
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from medkg_dagster.registry import ExtensionRegistry
     from medkg_dagster.runtime.state.shards import ShardStore
     from medkg_dagster.vocabulary.artefact import VocabularyArtefact
-
-GRAPH_FILE = "graph.sqlite"
-INDEX_FILE = "index.sqlite"
 
 
 class GraphReader(Protocol):
