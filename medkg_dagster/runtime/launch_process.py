@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import runpy
 import sys
 import time
 from collections.abc import Iterator
@@ -95,11 +96,14 @@ def _answer(text: str) -> None:
 
 
 def _execute_in_processes(module: str, requested: dict[str, Any], config: Path) -> None:
-    """Become the command of Dagster's that gives each step a process; it reads configuration from a file."""
+    """Carry out the command of Dagster's that gives each step a process; it reads configuration from a file.
+
+    It does so in this process, which has imported already what the command needs.
+    """
     config.write_text(json.dumps(requested["config"]))
     job = ["job", "execute", "-m", module, "-j", requested["job"], "--tags", json.dumps(requested["tags"])]
-    job += ["--config", str(config)]
-    os.execv(sys.executable, [sys.executable, "-m", "dagster", *job])  # noqa: S606 - our own command
+    sys.argv = ["dagster", *job, "--config", str(config)]
+    runpy.run_module("dagster", run_name="__main__")
 
 
 if __name__ == "__main__":
