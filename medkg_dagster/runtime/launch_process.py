@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import gc
 import json
 import os
 import runpy
@@ -27,9 +28,11 @@ _LOOKED_BACK_SECONDS = 3600.0
 
 def main() -> None:
     """Run the job that standard input names; without one, end and leave no log."""
+    module, log = sys.argv[1:]
+    # What is loaded stays until the process ends, and the collector would go through it again and again.
+    gc.disable()
     from dagster import DagsterInstance
 
-    module, log = sys.argv[1:]
     defs = import_module(module).defs
     with _made_by_one(Path(os.environ["DAGSTER_HOME"])):
         instance = DagsterInstance.get()
@@ -37,6 +40,8 @@ def main() -> None:
         instance.get_runs(limit=1)
         instance.all_instigator_state()
         instance.get_asset_keys(limit=1)
+    gc.freeze()
+    gc.enable()
     with instance:
         has_daemon = _daemon_runs(instance)
         if not has_daemon:
