@@ -94,7 +94,7 @@ class DocumentSearch:
         depth = request.offset + request.limit
         by_words = self._ranked(scores, read, max(depth, NEIGHBOURS_DEPTH))
         by_vector = self._nearest(request, kept)
-        ranked = self._fused(by_words, by_vector) if by_vector else by_words
+        ranked = self._fused(depth, by_words, by_vector) if by_vector else by_words
         hits = _Hits(self, read, request.vector, _ranks(by_words), _ranks(by_vector))
         return SearchResults(hits.of(ranked[request.offset : depth]), total, read.unknown)
 
@@ -105,18 +105,19 @@ class DocumentSearch:
             least = np.partition(scores[best], -depth)[-depth]
             best = best[scores[best] >= least]
         add_neighbours(scores, read, self.snapshot, best)
-        return self._in_order(best, scores[best])[:depth]
+        return self._in_order(best, scores[best], depth)
 
-    def _in_order(self, documents: NDArray[np.int64], scores: NDArray[np.float64]) -> list[tuple[int, float]]:
-        """Return documents by falling score, equal ones in the order of their ids."""
+    def _in_order(
+        self, documents: NDArray[np.int64], scores: NDArray[np.float64], depth: int
+    ) -> list[tuple[int, float]]:
+        """Return the best documents by falling score, equal ones in the order of their ids."""
         pairs = zip(documents.tolist(), scores.tolist(), strict=True)
         ordered = sorted(pairs, key=lambda pair: -pair[1])
-        values = [score for _, score in ordered]
-        if len(set(values)) == len(values):
-            return ordered
-        often = {score for score, times in Counter(values).items() if times > 1}
-        ids = {document: self._id(document) for document, score in ordered if score in often}
-        return sorted(ordered, key=lambda pair: (-pair[1], ids.get(pair[0], "")))
+        least = ordered[depth - 1][1] if len(ordered) > depth else 0.0
+        ordered = [pair for pair in ordered if pair[1] >= least]
+        times = Counter(score for _, score in ordered)
+        ids = {document: self._id(document) for document, score in ordered if times[score] > 1}
+        return sorted(ordered, key=lambda pair: (-pair[1], ids.get(pair[0], "")))[:depth]
 
     def _id(self, number: int) -> str:
         known = self.snapshot.ids
@@ -133,15 +134,15 @@ class DocumentSearch:
         if request.vector is None:
             return []
         depth = max(_FUSED, request.offset + request.limit)
-        return self._in_order(*nearest_documents(self.snapshot, request.vector, kept, depth))
+        return self._in_order(*nearest_documents(self.snapshot, request.vector, kept, depth), depth)
 
-    def _fused(self, *rankings: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    def _fused(self, depth: int, *rankings: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
         """Return several rankings as one."""
         scores: dict[int, float] = {}
         for ranked in rankings:
             for rank, (document, _) in enumerate(ranked, start=1):
                 scores[document] = scores.get(document, 0.0) + 1.0 / (_RRF_K + rank)
-        return self._in_order(np.array([*scores], np.int64), np.array([*scores.values()]))
+        return self._in_order(np.array([*scores], np.int64), np.array([*scores.values()]), depth)
 
     def document(self, number: int) -> IndexedDocument:
         """Return a document by its number."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 K1, B = 1.2, 0.75
 # How much it adds that two words of the query stand side by side, and in how many of the best documents that
 # is looked for.
-_NEIGHBOURS_WEIGHT = 0.1
+_NEIGHBOURS_WEIGHT = 0.03
 NEIGHBOURS_DEPTH = 50
 
 
@@ -82,8 +82,11 @@ def read_query(query: Query, analyzer: Analyzer, snapshot: Snapshot) -> ReadQuer
 
 
 def _terms_of(word: Word, snapshot: Snapshot) -> Iterable[int]:
-    """Return what a word is searched by: a compound as a whole, and by the parts that say something alone."""
-    if not word.joined:
+    """Return what a word is searched by.
+
+    A compound is searched by its parts; where some of them say nothing alone, as a whole and by the others.
+    """
+    if len(word.telling) == len(word.parts) or not word.joined:
         return word.parts
     if any(len(snapshot.postings(term).documents) for term in word.joined):
         return (*word.joined, *word.telling)
