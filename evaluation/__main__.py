@@ -20,6 +20,7 @@ from evaluation import (
     pdf_text,
     relation_scores,
     retrieval,
+    stated_claims,
     study_text,
 )
 from evaluation.extracted import Extractor, home_with_open_vocabulary
@@ -34,6 +35,7 @@ PARSING: dict[str, Callable[[Path], Iterator[Figure]]] = {
 KNOWLEDGE: dict[str, Callable[[Path, str, Extractor], Iterator[Score | Figure]]] = {
     "mentions": mention_scores.measure,
     "relations": relation_scores.measure,
+    "claims": stated_claims.measure,
 }
 
 SEARCH: dict[str, Callable[[Path, Path | None], Iterator[Figure]]] = {"retrieval": retrieval.measure}

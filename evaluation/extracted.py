@@ -12,7 +12,7 @@ from pathlib import Path
 
 import medkg_dagster.vocabulary
 from evaluation.gold_corpora import CHEMICAL, DISEASE, GENE, GoldArticle
-from medkg_dagster.stage_api import Claim, DocumentContext, Entity, StageContext
+from medkg_dagster.stage_api import Claim, Document, DocumentContext, Entity, Extraction, StageContext
 from medkg_dagster.stages.extract.dictionary import DictionaryParameters
 from medkg_dagster.stages.extract.dictionary_extractor import DictionaryExtractor
 from medkg_dagster.stages.extract.installed import installed
@@ -70,10 +70,14 @@ class Extractor:
     def find(self, articles: Iterable[GoldArticle]) -> Iterator[Found]:
         """Yield what is found in each article; `seconds` counts the CPU time of it."""
         for article in articles:
-            document, start = article.document(), time.process_time()
-            entities, claims = self._dictionary.extract(DocumentContext(), document)
+            start = time.process_time()
+            entities, claims = self.read(article.document())
             self.seconds += time.process_time() - start
             yield Found(article, tuple(one for one in entities if one.start is not None), tuple(claims))
+
+    def read(self, document: Document) -> Extraction:
+        """Return what is found in a document."""
+        return self._dictionary.extract(DocumentContext(), document)
 
     def knows(self, name: str) -> bool:
         """Say whether anything has this name, as the vocabulary writes it or folds it."""

@@ -19,6 +19,8 @@ from evaluation.gold_corpora import CHEMICAL, DISEASE, GENE, GoldArticle, corpus
 from evaluation.mention_scores import measure_concepts, measure_mentions
 from evaluation.relation_scores import measure_pairs
 from evaluation.scores import Case, Score
+from evaluation.stated_claims import measure
+from evaluation.stated_claims import sample as sample_of_claims
 from medkg_dagster.vocabulary.library import VocabularyLibrary
 from medkg_dagster.vocabulary.open_tables import open_source
 
@@ -111,6 +113,21 @@ def test_what_is_found_in_articles_of_a_sample_is_as_good_as_it_was(
     assert {figure.name for figure in figures} == set(TODAY)
     worse = [figure for figure in figures if figure.measured < TODAY[figure.name]]
     assert [f"{figure.name}: {figure.measured:.2f}" for figure in worse] == []
+
+
+def test_claims_of_full_texts_are_counted_and_drawn_for_reading(
+    shared_data: Path, tmp_path: Path, extractor: Extractor
+) -> None:
+    article = shared_data / "jats" / "10.1371_journal.pntd.0001041.xml"
+    tmp_path.joinpath("jats").mkdir()
+    tmp_path.joinpath("jats", article.name).write_bytes(article.read_bytes())
+
+    figures = list(measure(tmp_path, "development", extractor))
+    drawn = list(sample_of_claims(tmp_path, extractor, seed=1, number=3))
+
+    assert [figure.name for figure in figures] == ["stated claims per full-text article"]
+    assert len(drawn) == min(3, figures[0].measured)
+    assert drawn == list(sample_of_claims(tmp_path, extractor, seed=1, number=3))
 
 
 def test_every_case_is_written_for_reading(tmp_path: Path) -> None:

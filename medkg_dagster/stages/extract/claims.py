@@ -31,12 +31,14 @@ from medkg_dagster.stages.extract.relation_types import (
 )
 from medkg_dagster.stages.extract.relations import INTERACTION, aspect_of, relation_between
 from medkg_dagster.stages.extract.sentences import Sentence
+from medkg_dagster.stages.extract.verbs import IS_A
 
 TEXT_SOURCE = "infores:medkg"
 
 MAX_SENTENCE = 1500
 _BESIDE = 60
 _OF_CONDITIONS = frozenset({ASSOCIATED, CAUSES, CONTRIBUTES, MORE_LIKELY})
+_LACK = "lack_of_"
 _OPENING, _CLOSING = ("(", "["), (")", "]")
 
 _SAYS_NOTHING = re.compile(
@@ -122,6 +124,10 @@ class _SentenceReader:
             while said:
                 left = said[-1]
                 words = self._between(left, right)
+                if left.role is right.role and IS_A.fullmatch(words):
+                    right = MentionList(left.role, left.members, left.start, right.end)
+                    said.pop()
+                    break
                 fits = self._relation(left, words, right)
                 if fits is None and (shorter := without_insertions(words)) != words:
                     fits = self._relation(left, shorter, right)
@@ -188,7 +194,8 @@ class _SentenceReader:
             lefts = lefts[-1:]
         subjects, objects = (rights, lefts) if relation.reverse else (lefts, rights)
         named = match.groupdict()
-        negated = bool(named.get("no")) or self._denies(left, right)
+        is_lack = relation.name.startswith(_LACK)
+        negated = bool(named.get("no")) or (not is_lack and self._denies(left, right))
         if negated and not named.get("no") and relation.reach is not Reach.ALL and relation.reverse:
             return  # "No rash due to lupus" does not deny that lupus causes it.
         qualifiers = dict(relation.qualifiers or {})
@@ -234,9 +241,9 @@ class _SentenceReader:
 def _of_lack(relation: Relation, match: re.Match[str]) -> tuple[Relation, re.Match[str]] | None:
     """Return what the lack of a gene says of it: that it has to do with what follows, not how."""
     if relation.predicate == AFFECTS:
-        return replace(relation, name=f"lack_{relation.name}", qualifiers=None), match
+        return replace(relation, name=f"{_LACK}{relation.name}", qualifiers=None), match
     if relation.predicate in _OF_CONDITIONS:
-        return replace(relation, name=f"lack_{relation.name}", predicate=ASSOCIATED), match
+        return replace(relation, name=f"{_LACK}{relation.name}", predicate=ASSOCIATED), match
     return None
 
 

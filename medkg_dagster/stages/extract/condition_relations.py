@@ -90,9 +90,15 @@ CONDITION_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
         relation(
             "presents_with",
             ASSOCIATED,
-            f"{CONDITION_AFTER},? (?:(?:which |that )?{BE_NOT})?(?:present(?:s|ed|ing)? with|complicated "
+            f"{CONDITION_AFTER},? (?:(?:which |that )?{BE_NOT})?(?:complicated "
             f"(?:by|with)|"
             f"manifest(?:s|ed|ing)? (?:as|with)|characteri[sz]ed by|accompanied by) {CONDITION_BEFORE}",
+        ),
+        relation(
+            "presents_with",
+            ASSOCIATED,
+            f"{CONDITION_AFTER},? (?:which |that )?present(?:s|ed|ing)? with {CONDITION_BEFORE}",
+            before=r"^(?:(?!\b(?:underlying|history|known|previous)\b).)*",
         ),
         relation(
             "conditions_associated",

@@ -115,11 +115,13 @@ CONVERSIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
             "made_into",
             BECOMES,
             f" (?:in)?to (?:the )?{NAMED}",
-            before=rf"\b(?:convert(?:s|ed|ing)?|(?:inter)?conversion of|metaboli[sz](?:es?|ed|ing)|"
+            before=rf"^(?:(?!\b(?:codon|mutation|residue|substitut\w+|transition|position|exon)\b).)*"
+            rf"\b(?:convert(?:s|ed|ing)?|(?:inter)?conversion of|metaboli[sz](?:es?|ed|ing)|"
             rf"metabolism of|"
             rf"oxidi[sz](?:es?|ed|ing)|oxidation of|reduc(?:es?|ed|ing)|reduction of|hydroly[sz](?:es?|ed|"
             rf"ing)|"
             rf"hydrolysis of) {MODIFIED}",
+            after=r"(?! (?:in)?to\b)",
         ),
         relation(
             "precursor_of",

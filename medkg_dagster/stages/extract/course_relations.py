@@ -159,6 +159,7 @@ COURSE_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
             reach=Reach.LAST_OF_FIRST,
             is_noun_phrase=True,
             head=Head.FIRST,
+            before=_without("known any history suspected exclusion excluded"),
             first_named=_SENSITIVE,
         ),
         relation(
@@ -233,6 +234,14 @@ COURSE_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
             f"(?:the course of )?){MODIFIED}",
             before=_TOGETHER,
             reach=Reach.NEAREST,
+        ),
+        relation(
+            "diagnosed_with",
+            ASSOCIATED,
+            f"{CONDITION_AFTER} and (?:was|were) (?:later |subsequently |finally |then )?(?:diagnosed "
+            f"(?:with|as "
+            f"having)|found to have) {MODIFIED}",
+            before=r"\b(?:presented|presenting|admitted|seen) (?:with|for|because of) (?:[\w\-,]+ ){0,4}$",
         ),
         relation(
             "contributes_to", CONTRIBUTES, f"{CONDITION_AFTER}{DO}contribute[sd]? to {CONDITION_BEFORE}"

@@ -61,6 +61,13 @@ GENE_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
             f"{GENE_AFTER}(?: {ALTERATION})?{DO}{CAUSE} {CONDITION_BEFORE}",
         ),
         relation(
+            "gene_cause_of",
+            CAUSES,
+            f"{GENE_AFTER}(?: {ALTERATION})? {BE_NOT}(?:an? |the |one of the )?(?:[a-z\\-]+ "
+            f"){{0,3}}?causes? of "
+            f"{CONDITION_BEFORE}",
+        ),
+        relation(
             "gene_associated_with",
             ASSOCIATED,
             f"{GENE_AFTER}(?: {ALTERATION})?,?(?: and genetic)?(?: {ALTERATION} (?:of|in) which)? "
@@ -113,10 +120,20 @@ GENE_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
         relation(
             "condition_associated_with_gene",
             ASSOCIATED,
-            f"{CONDITION_AFTER} (?:{BE_NOT})?(?:associated with|linked to) "
+            f"{CONDITION_AFTER} (?:{BE_NOT})?(?:associated with|linked to|characteri[sz]ed by) "
             f"{MODIFIED}(?:{ALTERATION} (?:of|in|within) )?{GENE_BEFORE}",
             reverse=True,
             reach=Reach.NEAREST,
+        ),
+        relation(
+            "levels_in_condition",
+            ASSOCIATED,
+            f"{CONDITION_AFTER}(?: (?:patients?|cases?|tissues?|cells?))?{DO}(?:ha(?:ve|s|d)|show(?:s|"
+            f"ed)?|exhibit(?:s|ed)?|"
+            f"display(?:s|ed)?) {MODIFIED}(?:elevated|increased|higher|reduced|lower|decreased|altered) "
+            f"{MODIFIED}"
+            f"(?:{ASPECT}|levels?|concentrations?) of {GENE_BEFORE}",
+            reverse=True,
         ),
         relation(
             "patients_with_alterations",

@@ -12,6 +12,7 @@ from medkg_dagster.stages.extract.phrases import (
     CONDITION_BEFORE,
     MAYBE_PATIENTS,
     MODIFIED,
+    PATIENTS_WITH,
     any_of,
 )
 from medkg_dagster.stages.extract.relation_types import (
@@ -100,6 +101,14 @@ HARM_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
             f"{CHEMICAL_AFTER} {BE_NOT}(?:associated|linked|related) (?:with|to) {CONDITION_BEFORE}",
         ),
         relation(
+            "levels_in_condition",
+            ASSOCIATED,
+            f"{CHEMICAL_AFTER} {BE_NOT}(?:elevated|increased|higher|reduced|lower|decreased|altered) in "
+            f"{PATIENTS_WITH}"
+            f"{CONDITION_BEFORE}",
+            before=r"\b(?:levels?|concentrations?|content) of (?:[\w\-]+ ){0,2}",
+        ),
+        relation(
             "adverse_event",
             ADVERSE_EVENT,
             rf"{CHEMICAL_AFTER}(?: (?:has|had|have|with|showed))? {MODIFIED}{_EVENT}(?: of {MODIFIED})?,? ?"
@@ -116,6 +125,7 @@ HARM_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
             "contraindicated",
             CONTRAINDICATED,
             f"{CHEMICAL_AFTER} (?:such as|including|include|are|were|is|was|includes) {CONDITION_BEFORE}",
+            is_noun_phrase=True,
             before=rf"\bcontraindications? (?:to|for|of) (?:the )?{CHEMICAL_BEFORE}",
         ),
         relation("exacerbates", EXACERBATES, f"{CHEMICAL_AFTER}{DO}{_WORSEN} {CONDITION_BEFORE}"),

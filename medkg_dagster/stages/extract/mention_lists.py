@@ -41,6 +41,8 @@ _COMBINATION = re.compile(_LISTING.format(unknown=_UNKNOWN, words=f"{_AND}|{_WIT
 _OPENING, _CLOSING = frozenset("(["), frozenset(")]")
 # "A (P = 0.01), B": a number of A ends what is said of it.
 _COMPARED = re.compile(r"[=<>]")
+# "IL-8, a cytokine": what it is, and no other one beside it; "fever, a rash" are two.
+_CLASSES = (", a ", ", an ")
 _BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 # "Signs of malaria such as fever": what follows is no kind of malaria.
 _EXAMPLE = re.compile(r"\b(?:such as|like|including|especially|particularly|[ei]\.g?\.?e?\.?)")
@@ -94,6 +96,7 @@ def mention_lists(text: str, entities: Sequence[Entity]) -> list[MentionList]:
             if (
                 len(between) <= MAX_GAP
                 and not _COMPARED.search(between)
+                and (role is Role.CONDITION or not between.startswith(_CLASSES))
                 and listing.fullmatch(plain(between))
                 and not (
                     _EXAMPLE.search(between)

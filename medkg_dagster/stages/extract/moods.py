@@ -7,10 +7,16 @@ import re
 # A sentence that asks or supposes states nothing.
 QUESTIONS = re.compile(
     r"\b(?:whether|hypothes\w+|to (?:determine|evaluate|assess|investigate|examine|test|explore|find out|"
-    r"study|is not (?:yet )?(?:clear|known|understood)|"
+    r"study|"
     r"compare|verify|clarify)|unclear|unknown|would|should (?!not be|be avoided)|aim(?:s|ed)? (?:to|of|"
     r"was)|will be|"
-    r"will |if |unless|in order to|objectives?|purpose|warrant\w*|remains? to be|questions?|can be "
+    r"will |if |unless|in order to|objectives?|purpose|warrant\w*|remains? to be|questions?|"
+    r"(?:is|are) (?:still )?not (?:yet )?(?:well |fully )?(?:clear|known|understood)|"
+    r"(?:were|was) excluded|"
+    r"(?:assess|examin|investigat|evaluat|test|studi|explor|analy[sz])(?:e[sd]?|ed|ing)? (?:the "
+    r")?(?:[\w\-]+ ){0,2}"
+    r"(?:roles?|effects?|influence|impact|contribution|associations?|relationships?|involvement) (?:of|"
+    r"between)|can be "
     r"expected)\b|\?",
     re.IGNORECASE,
 )

@@ -37,7 +37,8 @@ _AFTER = (
     r"colonization|bacter(?:a)?emia|exposure|serotypes?|genotypes?))*"
 )
 _BEFORE = (
-    rf"{MODIFIED}(?:(?:infection|strains?|isolates?|growth|replication|species|colonization) (?:with|by|"
+    rf"{MODIFIED}(?:(?:infection|strains?|isolates?|growth|replication|species|serotypes?|colonization) "
+    rf"(?:with|by|"
     rf"of) )*"
     rf"{NAMED}"
 )
@@ -106,6 +107,7 @@ ORGANISM_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
             "associated_with_organism",
             ASSOCIATED,
             f"{CONDITION_AFTER} {BE_NOT}(?:associated with|linked to) {_BEFORE}",
+            first_named=r"^(?!infections?$|infected$)",
             reverse=True,
             reach=Reach.LAST_OF_FIRST,
         ),

@@ -26,6 +26,9 @@ TEXT_SOURCE = "infores:medkg"
 PROBABILITY = "extraction_confidence_score"
 """The slot of the Biolink Model that tells how probable a claim is."""
 
+WEIGHED = "weighed "
+"""How the method of a claim begins that no sentence states."""
+
 WEIGHTS = "pair_weights.json"
 MAX_EVIDENCE = 1500
 
@@ -218,7 +221,7 @@ def _claim(
         sentence=document.text[start:end],
         start=start,
         end=end,
-        method=f"weighed {model.name}",
+        method=f"{WEIGHED}{model.name}",
         primary_knowledge_source=TEXT_SOURCE,
         knowledge_level="not_provided",
         agent_type="text_mining_agent",

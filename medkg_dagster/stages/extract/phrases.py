@@ -40,13 +40,13 @@ _PLAIN = any_of(
     "non-small-cell first second third oral intravenous subcutaneous intrathecal long short marked profound "
     "plasma serum steroid-refractory treatment-related immune-related full-blown sudden"
 )
-ADJECTIVES = rf"(?:(?:(?!{_NO_ADJECTIVES}\b)(?:[a-z\-]{{2,}}{_ENDINGS}|{_PLAIN})(?: and|,|/)? )*)"
-DETERMINER = (
-    "(?:(?:the|an?|any|some|this|these|those|his|her|their|its|such|both|all|most|many|several|two|three|"
-    "four|one|"
-    r"other|each|\d[\d.,]*(?: ?%| ?mg(?:/kg)?)?(?: of)?) )*"
+_ADJECTIVE = rf"(?!{_NO_ADJECTIVES}\b)(?:[a-z\-]{{2,}}{_ENDINGS}|{_PLAIN})(?: and|,|/)?"
+ADJECTIVES = rf"(?:(?:{_ADJECTIVE}) )*"
+_DETERMINER = (
+    "(?:the|an?|any|some|this|these|those|his|her|their|its|such|both|all|most|many|several|two|three|four|one|"
+    r"other|each|\d[\d.,]*(?: ?%| ?mg(?:/kg)?)?(?: of)?)"
 )
-MODIFIED = rf"{DETERMINER}{ADJECTIVES}"
+MODIFIED = rf"(?:(?:{_DETERMINER}|{_ADJECTIVE}) )*"
 
 # What is no noun that narrows the one after it, or one that turns it around.
 _NO_NOUNS = any_of(
@@ -61,16 +61,28 @@ _NO_NOUNS = any_of(
     "after before during between among against under over through throughout versus vs when while where "
     "if so such "
     "because since until both either neither less more fewer only also it they we he she its there here "
+    "known "
     "cell cells role effects? risk"
 )
 NOUN = rf"(?:(?!{_NO_NOUNS}\b)[a-z][a-z\d\-]+(?<!ing)(?<!ed) )"
 """A noun before another one: "tissue" of "tissue hypoxia"."""
 _CLASS_WITH_MEMBERS = (
-    rf"(?:{MODIFIED}{NOUN}{{0,2}}(?:[a-z\-]+s|bacteria|media),? "
-    rf"(?:such as|including|include|like|namely|especially|particularly|notably|e\.g\.,?|i\.e\.,?) (?:the "
-    rf")?)?"
+    r"(?:(?!(?:of|in|for|with|and|or|to|by|on|from|that|which|who|was|were|is|are)\b)[a-z\-]+ ){0,2}"
+    r"(?:[a-z\-]+s|bacteria|media),? (?:such as|includ(?:ing|e)|like|namely|especially|particularly|notably|"
+    r"e\.g\.,?|i\.e\.,?)"
 )
-NAMED = rf"{_CLASS_WITH_MEMBERS}{MODIFIED}{NOUN}{{0,2}}"
+
+
+def _before(*more: str) -> str:
+    """Return what may stand before a mention in its noun phrase, or a class of which it is a member.
+
+    It is one repetition, as patterns made of it are many and have to be compiled.
+    """
+    words = "|".join((_DETERMINER, _ADJECTIVE, *more, _CLASS_WITH_MEMBERS))
+    return f"(?:(?:{words}) )*{NOUN}{{0,2}}"
+
+
+NAMED = _before()
 """What may stand before a mention in its noun phrase, or a class of which the mention is a member."""
 
 _GIVING = any_of(
@@ -83,7 +95,7 @@ _CLASS = any_of(
     "anticonvulsants? antipsychotics? diuretics? steroids? medications? medicines? compounds? antibody "
     "antibodies"
 )
-CHEMICAL_BEFORE = rf"{MODIFIED}(?:{_GIVING} (?:of|with|to|by) {MODIFIED})*{NAMED}(?:{_CLASS} )?"
+CHEMICAL_BEFORE = rf"{_before(f'{_GIVING} (?:of|with|to|by)')}(?:{_CLASS} )?"
 _WITH_CHEMICAL = any_of(
     "therapy therapies treatments? monotherapy chemotherapy administration infusions? injections? use "
     "exposures? "
@@ -100,7 +112,7 @@ _HAPPENING = any_of(
     "induction attacks? degrees? presence progression manifestations? features? severity frequency intensity "
     "recurrence variety number prevalence symptomatology bouts? patterns? models? complications?"
 )
-CONDITION_BEFORE = rf"{MODIFIED}(?:{_HAPPENING} of {MODIFIED})*{NAMED}"
+CONDITION_BEFORE = _before(f"{_HAPPENING} of")
 PEOPLE = any_of(
     "patients? adults? children women men people participants subjects individuals cases? persons? infants "
     "neonates adolescents rats? mice mouse animals? dogs? cats? rabbits? pigs? monkeys? volunteers? males? "
@@ -127,10 +139,7 @@ ASPECT = any_of(
     "recruitment locali[sz]ation polymeri[sz]ation degradation ubiquitination stability abundance nucleation "
     "assembly accumulation"
 )
-GENE_BEFORE = (
-    rf"{MODIFIED}(?:(?:{ASPECT}(?: levels)?|genes?) (?:of|in|for|and) {MODIFIED})*"
-    rf"{NAMED}(?:mutant |wild-type |gene )?"
-)
+GENE_BEFORE = rf"{_before(f'(?:{ASPECT}(?: levels)?|genes?) (?:of|in|for|and)')}(?:mutant |wild-type |gene )?"
 _MADE_OF_GENES = any_of(
     "genes? proteins? receptors? mrnas? kinases? enzymes? complex complexes molecules? polypeptides? "
     "isoforms? "

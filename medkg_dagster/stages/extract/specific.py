@@ -23,6 +23,9 @@ _NOT_BY_ITSELF = (
     "C23.888.144",
     "C04.697.098",
     "C23.550.727.098",
+    # Pathological conditions, signs and symptoms: whatever ails somebody.
+    "C23$",
+    "C23.888$",
     # Wounds and injuries: something has them, and which they are is said with it.
     "C26$",
     # Water, in which everything is dissolved.
@@ -38,7 +41,6 @@ _NOT_BY_ITSELF = (
     "D26.660",
     "D26.776",
 )
-
 
 _FOOD_OR_MATERIAL = ("J01.637", "J02")
 

@@ -87,6 +87,15 @@ TREATMENT_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
         relation("treats", TREATS, f"{CHEMICAL_AFTER}{DO}{_CURE} {MAYBE_PATIENTS}{CONDITION_BEFORE}"),
         relation("ameliorates", AMELIORATES, f"{CHEMICAL_AFTER}{DO}{_EASE} {CONDITION_BEFORE}"),
         relation(
+            "ameliorates",
+            AMELIORATES,
+            f"{CHEMICAL_AFTER}{DO}(?:le(?:d|ads) to|result(?:s|ed) in|produce[sd]?|cause[sd]?|"
+            f"provide[sd]?|bring|brought) "
+            f"{MODIFIED}(?:improvements?|resolution|remission|relief|regression|attenuation|amelioration) "
+            f"(?:of|in|from) "
+            f"{MAYBE_PATIENTS}{CONDITION_BEFORE}",
+        ),
+        relation(
             "improves",
             TREATS,
             f"{CHEMICAL_AFTER}{DO}(?:improve[sd]?|prolong(?:s|ed)?) {MODIFIED}(?:[\\w\\-]+ )?"
@@ -143,6 +152,16 @@ TREATMENT_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
             f"(?: patients)? (?:with|by|using) {CHEMICAL_BEFORE}",
             reverse=True,
             before=rf"\b(?:(?:treatment|therapy|management) of|treat|treats|treating) {MODIFIED}",
+        ),
+        relation(
+            "treatment_is",
+            TREATS,
+            f"{CONDITION_AFTER} (?:{BE}|includes?|included|consists? of|consisted of|involves?|involved) "
+            f"{CHEMICAL_BEFORE}",
+            reverse=True,
+            before=rf"\b(?:treatments?|therap(?:y|ies)|management|drugs?|medications?|agents?)(?: of "
+            rf"choice| options?)? "
+            rf"(?:of|for|against) {MAYBE_PATIENTS}{CONDITION_BEFORE}",
         ),
         relation(
             "received",

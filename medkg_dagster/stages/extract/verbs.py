@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from medkg_dagster.stages.extract.phrases import MODIFIED, NOUN, any_of
 
 ADVERBS = "(?:(?:[a-z]+ly|also|well|still|then|thus|further|often|both|in turn) ){0,2}"
@@ -9,6 +11,11 @@ BE = "(?:is|are|was|were|has been|have been|had been|be|being)"
 BE_NOT = rf"(?:{BE} |can be |may be |could be |might be )(?P<no>not |never )?{ADVERBS}"
 IS_ONE = rf"(?:(?:,| {BE}) (?:an? |the |one of ){MODIFIED}{NOUN}{{0,3}})?"
 """What says what kind of thing something is, before it goes on: "is a rare disorder caused by"."""
+IS_A = re.compile(
+    rf"(?:,| {BE}) (?:an? |one of (?:the )?){MODIFIED}{NOUN}{{0,2}}"
+    rf"(?:(?:form|type|kind|subtype|variant|member|example|class)s? of (?:the )?{MODIFIED}{NOUN}{{0,1}})?"
+)
+"""What says of which class something is, before the class; what goes on goes on about the thing."""
 BE_SO = BE_NOT.replace("?P<no>", "?:")
 """`BE_NOT` in an alternative beside another one that may deny."""
 MODAL = "(?:(?:may|might|can|could|will|would) )"
