@@ -196,7 +196,8 @@ class _SentenceReader:
         named = match.groupdict()
         is_lack = relation.name.startswith(_LACK)
         negated = bool(named.get("no")) or (not is_lack and self._denies(left, right))
-        if negated and not named.get("no") and relation.reach is not Reach.ALL and relation.reverse:
+        is_attached = relation.reverse or relation.head is Head.FIRST
+        if negated and not named.get("no") and relation.reach is not Reach.ALL and is_attached:
             return  # "No rash due to lupus" does not deny that lupus causes it.
         qualifiers = dict(relation.qualifiers or {})
         if qualifiers:

@@ -110,6 +110,14 @@ def _amounts(after: str) -> tuple[Relation, ...]:
 CONVERSIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
     (Role.TREATMENT, Role.TREATMENT): (
         *_amounts(CHEMICAL_AFTER),
+        relation(
+            "compound_effect",
+            AFFECTS,
+            f"-(?:induced|mediated|stimulated) {MODIFIED}",
+            after=rf"(?:{_AFTER_AMOUNT}| retention\b| depletion\b)",
+            is_noun_phrase=True,
+            reach=Reach.NEAREST,
+        ),
         relation("made_into", BECOMES, f"{CHEMICAL_AFTER} {BE_NOT}{_MADE} {NAMED}"),
         relation(
             "made_into",

@@ -72,6 +72,7 @@ _SIGNS = any_of(
 _SEEN = any_of(
     "found present detected seen common frequent identified observed reported noted described prevalent"
 )
+_CHARACTERISTIC = any_of("characteristic typical suggestive indicative pathognomonic diagnostic")
 _TRIED = any_of("efficacy safety tolerability effectiveness usefulness trial use study")
 _SENSITIVE = r"allerg|hypersensitiv"
 _TOXIC = r"\S.*toxicit(?:y|ies)$"
@@ -215,9 +216,9 @@ COURSE_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
         relation(
             "signs_of",
             ASSOCIATED,
-            f"{CONDITION_AFTER} (?:[a-z]+ly )?(?:included?|includes|including|are|were|is|was|"
+            f"{CONDITION_AFTER},? (?:[a-z]+ly )?(?:included?|includes|including|are|were|is|was|"
             f"such as):? {CONDITION_BEFORE}",
-            before=rf"\b{_SIGNS}(?: and {_SIGNS})? (?:of|in|associated with) "
+            before=rf"\b{_SIGNS}(?: and {_SIGNS})? (?:(?:characteristic |typical )?of|in|associated with) "
             rf"{MAYBE_PATIENTS}{CONDITION_BEFORE}",
         ),
         relation(
@@ -234,6 +235,19 @@ COURSE_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
             f"(?:the course of )?){MODIFIED}",
             before=_TOGETHER,
             reach=Reach.NEAREST,
+        ),
+        relation(
+            "characteristic_of",
+            ASSOCIATED,
+            f",? {_CHARACTERISTIC} (?:of|for) {CONDITION_BEFORE}",
+            reach=Reach.LAST_OF_FIRST,
+            is_noun_phrase=True,
+            head=Head.FIRST,
+        ),
+        relation(
+            "characteristic_of",
+            ASSOCIATED,
+            f"{CONDITION_AFTER},? (?:which )?{BE_NOT}{_CHARACTERISTIC} (?:of|for) {CONDITION_BEFORE}",
         ),
         relation(
             "diagnosed_with",

@@ -56,6 +56,14 @@ GENE_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
             f"in {MAYBE_PATIENTS}{CONDITION_BEFORE}",
         ),
         relation(
+            "gene_compound",
+            CAUSES,
+            f"-(?:induced|mediated|driven) {MODIFIED}",
+            reach=Reach.NEAREST,
+            is_noun_phrase=True,
+        ),
+        relation("gene_causes", CAUSES, f"{GENE_AFTER}(?: {ALTERATION})? causing {CONDITION_BEFORE}"),
+        relation(
             "gene_causes",
             CAUSES,
             f"{GENE_AFTER}(?: {ALTERATION})?{DO}{CAUSE} {CONDITION_BEFORE}",

@@ -101,6 +101,15 @@ HARM_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
             f"{CHEMICAL_AFTER} {BE_NOT}(?:associated|linked|related) (?:with|to) {CONDITION_BEFORE}",
         ),
         relation(
+            "adverse_event",
+            ADVERSE_EVENT,
+            f"{CHEMICAL_AFTER},? (?:such as|including|like|include|included|includes|are|were|is|was) "
+            f"{CONDITION_BEFORE}",
+            before=rf"\b(?:adverse|side|toxic|unwanted) (?:drug )?(?:effects?|events?|reactions?) (?:of|"
+            rf"from|with|to|due to|"
+            rf"associated with) {CHEMICAL_BEFORE}",
+        ),
+        relation(
             "levels_in_condition",
             ASSOCIATED,
             f"{CHEMICAL_AFTER} {BE_NOT}(?:elevated|increased|higher|reduced|lower|decreased|altered) in "
@@ -182,10 +191,21 @@ HARM_RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
             after=rf" {_ADMINISTERING}\b",
         ),
         relation(
+            "effect_of",
+            CAUSES,
+            f" (?:effects?|responses?|actions?) (?:of|to) {CHEMICAL_BEFORE}",
+            reverse=True,
+            reach=Reach.LAST_OF_FIRST,
+            is_noun_phrase=True,
+            head=Head.FIRST,
+            before=r"^(?!.*\banti-?$).*",
+            first_named=r"(?:ive|ic|al|ous)$",
+        ),
+        relation(
             "adverse_event_of",
             ADVERSE_EVENT,
-            f"{CONDITION_AFTER} {BE_NOT}(?:an? |the |one of the )?{MODIFIED}{_EVENT} "
-            f"(?:of|with|under|from|during|after|associated with) {CHEMICAL_BEFORE}",
+            f"{CONDITION_AFTER}(?:,| {BE_NOT}(?<= )) ?(?:an? |the |one of the )?{MODIFIED}{_EVENT} "
+            f"(?:of|with|under|from|during|after|to|associated with) {CHEMICAL_BEFORE}",
             reverse=True,
         ),
         relation(

@@ -27,6 +27,7 @@ VOCABULARY = Vocabulary(
         *(Concept(f"O:{name}", name, "biolink:OrganismTaxon") for name in MICROBES),
         *(Concept(f"D:{name}", name, "biolink:SmallMolecule") for name in DRUGS),
         *(Concept(f"C:{name}", name, "biolink:Disease") for name in DISEASES),
+        Concept("C:Nephrotoxicity", "Nephrotoxicity", "biolink:Disease", ("nephrotoxic",)),
         *(Concept(f"G:{name}", name, "biolink:Gene") for name in GENES),
     )
 )
@@ -95,6 +96,14 @@ TREATS = "treats_or_applied_or_studied_to_treat"
             ["Bleeding associated_with Breast cancer"],
         ),
         ("TP53, a BRCA1, is associated with asthma.", ["TP53 associated_with Asthma"]),
+        ("The side effects of aspirin, such as bleeding, are rare.", ["Aspirin has_adverse_event Bleeding"]),
+        ("Bleeding, a rare adverse effect of aspirin, was seen.", ["Aspirin has_adverse_event Bleeding"]),
+        ("Bleeding is characteristic of asthma.", ["Bleeding associated_with Asthma"]),
+        ("Symptoms of asthma, including bleeding, were seen.", ["Asthma associated_with Bleeding"]),
+        ("A new TP53 mutation causing asthma is described.", ["TP53 causes Asthma"]),
+        ("COX-2-induced bleeding was seen.", ["COX-2 causes Bleeding"]),
+        ("Aspirin-induced warfarin release was seen.", ["Aspirin affects Warfarin"]),
+        ("The nephrotoxic effect of aspirin is known.", ["Aspirin causes Nephrotoxicity"]),
         ("Giardia is the most common cause of asthma.", ["Giardia causes Asthma"]),
         ("Asthma is a rare disorder caused by giardia.", ["Giardia causes Asthma"]),
         ("Giardia-induced asthma is rare.", ["Giardia causes Asthma"]),
