@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from medkg_dagster.errors import ConfigError
 from medkg_dagster.export.records import NODE_COLUMNS, Columns, GraphRecords, Kind, Record, edge_columns
 
-_AT_ONCE = 10_000
+_AT_ONCE = 2_000
 
 
 def write_parquet_nodes(stream: BinaryIO, graph: GraphRecords) -> None:
