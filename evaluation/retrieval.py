@@ -99,7 +99,7 @@ def _ranked(index: SqliteIndex, collection: Collection, embedder: Embedder | Non
         hits = index.search(SearchRequest(text, vector, _RECALLED)).hits
         scores.append(collection.score(query, [hit.document.id for hit in hits]))
         shown = [hit.document.id for hit in hits[:_SHOWN]]
-        distinct.append(_SHOWN * len(set(shown)) / len(shown))
+        distinct += [_SHOWN * len(set(shown)) / len(shown)] if shown else []
     began = time.process_time()
     for text, vector in zip(texts, vectors, strict=True):
         index.search(SearchRequest(text, vector, _SHOWN))
