@@ -46,6 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let `-m chance` choose what draws at random, and leave Hypothesis no other source than its seed."""
+    gc.disable()  # until all is imported and collected
     config.addinivalue_line("markers", "chance: draws at random, with a seed of its own")
     if settings().derandomize:
         # It draws the constants of modules too, of those that happen to be imported by the tests before.
@@ -70,6 +71,7 @@ def pytest_collection_finish() -> None:
     """Spare the garbage collector what was imported and collected: it lives to the end."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture
