@@ -108,7 +108,7 @@ def test_the_log_of_make_dev_has_its_address_and_what_stages_say_and_nothing_els
         for line in lines
         if not re.search(r" - dagster - INFO - auto - [0-9a-f-]{36} - auto__stages\.", line)
     ] == []
-    assert any("chunk: 273 out" in line for line in lines)
+    assert any("chunk: 253 out" in line for line in lines)
 
 
 def test_a_file_that_is_broken_while_the_ui_runs_shows_after_a_reload_and_is_gone_after_the_next(
