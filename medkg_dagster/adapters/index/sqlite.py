@@ -1,4 +1,4 @@
-"""The default index store: one SQLite file with FTS5 (BM25) and vectors."""
+"""The default index store: documents in an SQLite file, their terms and vectors in segments beside it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _build(parameters: NoParameters, home: Path) -> SqliteIndex:
 SQLITE_INDEX = Extension(
     kind=ExtensionKind.INDEX_STORE,
     name="sqlite",
-    description="One SQLite file in the data folder: full text (FTS5, BM25) and vectors, hybrid search.",
+    description="SQLite in the data folder, segments of terms and vectors beside it: BM25, hybrid search.",
     config_model=NoParameters,
     build=_build,
     keeps_documents=True,
