@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import mmap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +31,39 @@ IS_JOINED = np.uint32(analysis.IS_JOINED)
 """The bit of a compound's own term; those of its parts follow one another without it."""
 
 _ALIGNED = 64
+_AT_ONCE = 500
+"""So many vectors are in memory at once where segments are written."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VectorRows:
+    """Some rows of vectors, read a portion at a time: all of a segment's are most of what it holds.
+
+    Attributes:
+        vectors: Where they are.
+        rows: Which of them are meant, in this order.
+        forget: Lets go of memory that reading them took.
+    """
+
+    vectors: NDArray[np.float32]
+    rows: NDArray[np.int64]
+    forget: Callable[[], None] = lambda: None
+
+    @classmethod
+    def all_of(cls, vectors: NDArray[np.float32]) -> VectorRows:
+        """Return all rows of an array."""
+        return cls(vectors, np.arange(len(vectors)))
+
+    @property
+    def dimension(self) -> int:
+        """How long each is; 0 where there are none."""
+        return int(self.vectors.shape[1])
+
+    def portions(self) -> Iterator[NDArray[np.float32]]:
+        """Yield them in order."""
+        for begin in range(0, len(self.rows), _AT_ONCE):
+            yield self.vectors[self.rows[begin : begin + _AT_ONCE]]
+            self.forget()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +83,12 @@ class DocumentTerms:
     tokens: NDArray[np.uint32]
     passage_sizes: NDArray[np.int64]
     passages: NDArray[np.int64]
-    vectors: NDArray[np.float32]
+    vectors: tuple[VectorRows, ...]
+
+    @property
+    def dimension(self) -> int:
+        """How long each vector is; 0 where there are none."""
+        return max((part.dimension for part in self.vectors), default=0)
 
     @classmethod
     def joined(cls, parts: Sequence[DocumentTerms]) -> DocumentTerms:
@@ -61,7 +99,7 @@ class DocumentTerms:
             np.concatenate([part.tokens_among(terms) for part in parts]),
             np.concatenate([part.passage_sizes for part in parts]),
             np.concatenate([part.passages for part in parts]),
-            np.concatenate([part.vectors for part in parts]),
+            tuple(rows for part in parts for rows in part.vectors),
         )
 
     def tokens_among(self, terms: NDArray[np.uint64]) -> NDArray[np.uint32]:
@@ -91,7 +129,8 @@ class Segment:
 
     def __init__(self, file: Path) -> None:
         with file.open("rb") as stream:
-            content = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+            self._map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        content = memoryview(self._map)
         size = int.from_bytes(content[:8], "little")
         layout = json.loads(bytes(content[8 : 8 + size]))
         arrays = {
@@ -132,9 +171,19 @@ class Segment:
         tokens = self.tokens[ranges(self.passage_starts[chosen], np.diff(self.passage_starts)[chosen])]
         tokens = tokens[tokens != END_OF_PASSAGE]
         rows = ranges(self.document_starts[documents] - documents, passages - 1)
-        vectors = self.vectors[rows] if self.vectors.shape[1] else np.zeros((len(rows), 0), np.float32)
+        vectors = VectorRows(self.vectors, rows if self.vectors.shape[1] else rows[:0], self._forget)
         sizes = np.diff(self.passage_starts)[chosen] - 1
-        return DocumentTerms(self._terms, tokens, sizes, passages, vectors)
+        return DocumentTerms(self._terms, tokens, sizes, passages, (vectors,))
+
+    def vectors_of(self, document: int) -> NDArray[np.float32]:
+        """Return the vectors of one of its documents."""
+        first, last = (self.document_starts[document : document + 2] - (document, document + 1)).tolist()
+        return self.vectors[first:last] if self.vectors.shape[1] else np.zeros((last - first, 0), np.float32)
+
+    def _forget(self) -> None:
+        """Let go of what was read of the file: it is read again where it is wanted again."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
 
 
 def write_segment(file: Path, given: DocumentTerms) -> int:
@@ -166,8 +215,8 @@ def write_segment(file: Path, given: DocumentTerms) -> int:
             "tokens": tokens,
             "passage_starts": passage_starts,
             "document_starts": document_starts,
-            "vectors": given.vectors,
         },
+        given.vectors,
     )
     return int(lengths.sum())
 
@@ -199,17 +248,22 @@ def ranges(starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.in
     return np.arange(before[-1]) + np.repeat(starts - before[:-1], sizes)
 
 
-def _write(file: Path, arrays: dict[str, NDArray[np.generic]]) -> None:
-    """Write arrays behind a table of what they are and where each begins."""
+def _write(file: Path, arrays: dict[str, NDArray[np.generic]], vectors: Sequence[VectorRows]) -> None:
+    """Write arrays, and behind them vectors, behind a table of what they are and where each begins."""
     begin = 4096
     layout = {}
     for name, array in arrays.items():
         layout[name] = (array.dtype.newbyteorder("<").str, array.shape, begin)
         begin += -(-array.nbytes // _ALIGNED) * _ALIGNED
+    rows = sum(len(part.rows) for part in vectors)
+    layout["vectors"] = ("<f4", (rows, max((part.dimension for part in vectors), default=0)), begin)
     table = json.dumps(layout).encode()
     with replacing(file) as stream:
         stream.write((len(table).to_bytes(8, "little") + table).ljust(4096, b" "))
         for array in arrays.values():
             stream.write(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
             stream.write(bytes(-array.nbytes % _ALIGNED))
+        for part in vectors:
+            for portion in part.portions():
+                stream.write(np.ascontiguousarray(portion, "<f4").tobytes())
         stream.write(bytes(_ALIGNED))

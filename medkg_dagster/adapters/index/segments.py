@@ -92,7 +92,7 @@ class Segments:
         Raises:
             StoreError: The file cannot be written, or the model had vectors of another length.
         """
-        dimension = terms.vectors.shape[1]
+        dimension = terms.dimension
         other = connection.execute(
             "SELECT dimension FROM segments WHERE model = ? AND dimension <> ?", (model, dimension)
         ).fetchone()
@@ -173,7 +173,7 @@ class Segments:
             if row:
                 segment = self._open.get(row[0]) or self._read(row[0])
                 self._open[row[0]] = segment
-                found[name] = (models[row[0]], segment.terms_of(np.array([row[1]])).vectors)
+                found[name] = (models[row[0]], segment.vectors_of(row[1]))
         return found
 
     def strangers(self, connection: sqlite3.Connection) -> list[Path]:

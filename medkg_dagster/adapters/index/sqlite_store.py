@@ -21,7 +21,7 @@ from medkg_dagster.adapters.index.document_search import (
     document_of,
     document_row,
 )
-from medkg_dagster.adapters.index.segment import DocumentTerms
+from medkg_dagster.adapters.index.segment import DocumentTerms, VectorRows
 from medkg_dagster.adapters.index.segments import FOLDER_NAME, Segments
 from medkg_dagster.adapters.index.sqlite_schema import INDEX
 from medkg_dagster.adapters.index.vectors import prevalent_model
@@ -272,7 +272,7 @@ class SqliteIndex:
             np.concatenate(streams),
             np.array([len(stream) for stream in streams], np.int64),
             np.array([len(one.texts) for one in documents], np.int64),
-            np.array(found, np.float32) if found else np.zeros((len(texts) - len(documents), 0), np.float32),
+            (VectorRows.all_of(np.array(found, np.float32) if found else np.zeros((0, 0), np.float32)),),
         )
         self._segments.add(connection, [one.document.id for one in documents], terms, model)
 
