@@ -186,8 +186,8 @@ class Segment:
             self._map.madvise(mmap.MADV_DONTNEED)
 
 
-def write_segment(file: Path, given: DocumentTerms) -> int:
-    """Write a segment, whole or not at all, and return how many terms its documents have, weighed.
+def write_segment(file: Path, given: DocumentTerms) -> None:
+    """Write a segment, whole or not at all.
 
     Raises:
         OSError: It cannot be written.
@@ -213,9 +213,8 @@ def write_segment(file: Path, given: DocumentTerms) -> int:
             "passage_starts": passage_starts,
             "document_starts": document_starts,
         },
-        given.vectors,
+        given,
     )
-    return int(lengths.sum())
 
 
 def _postings(
@@ -258,22 +257,22 @@ def ranges(starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.in
     return np.arange(before[-1]) + np.repeat(starts - before[:-1], sizes)
 
 
-def _write(file: Path, arrays: dict[str, NDArray[np.generic]], vectors: Sequence[VectorRows]) -> None:
-    """Write arrays, and behind them vectors, behind a table of what they are and where each begins."""
+def _write(file: Path, arrays: dict[str, NDArray[np.generic]], given: DocumentTerms) -> None:
+    """Write arrays, then the vectors of documents, behind a table of what they are and where each begins."""
     begin = 4096
     layout = {}
     for name, array in arrays.items():
         layout[name] = (array.dtype.newbyteorder("<").str, array.shape, begin)
         begin += -(-array.nbytes // _ALIGNED) * _ALIGNED
-    rows = sum(len(part.rows) for part in vectors)
-    layout["vectors"] = ("<f4", (rows, max((part.dimension for part in vectors), default=0)), begin)
+    rows = sum(len(part.rows) for part in given.vectors)
+    layout["vectors"] = ("<f4", (rows, given.dimension), begin)
     table = json.dumps(layout).encode()
     with replacing(file) as stream:
         stream.write((len(table).to_bytes(8, "little") + table).ljust(4096, b" "))
         for array in arrays.values():
             stream.write(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
             stream.write(bytes(-array.nbytes % _ALIGNED))
-        for part in vectors:
+        for part in given.vectors:
             for portion in part.portions():
                 stream.write(np.ascontiguousarray(portion, "<f4").tobytes())
         stream.write(bytes(_ALIGNED))
