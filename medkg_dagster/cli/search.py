@@ -19,6 +19,11 @@ EXCERPT = 320
 
 @click.command()
 @click.argument("query", nargs=-1, required=True)
+@click.option(
+    "--by",
+    type=click.Choice(["words", "hybrid"]),
+    help="Rank by words alone, or by words and vectors; default: what measures best.",
+)
 @click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 1000), help="Results to show.")
 @click.option(
     "--source", "sources", multiple=True, help="Only from this source, such as `infores:pubmed` or `pubmed`."
@@ -32,7 +37,15 @@ EXCERPT = 320
 @click.option("--synthetic/--no-synthetic", default=None, help="Only invented documents, or none of them.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def search(settings: Settings, /, query: tuple[str, ...], limit: int, as_json: bool, **chosen: Any) -> None:
+def search(
+    settings: Settings,
+    /,
+    query: tuple[str, ...],
+    by: str | None,
+    limit: int,
+    as_json: bool,
+    **chosen: Any,
+) -> None:
     """Search the index for documents by the words of QUERY.
 
     Words rank; a phrase in double quotes has to be there, what follows a minus must not, and of words joined
@@ -41,7 +54,7 @@ def search(settings: Settings, /, query: tuple[str, ...], limit: int, as_json: b
     from medkg_dagster.query import SearchFilter, Stores
 
     with Stores(settings) as stores:
-        found = stores.search(" ".join(query), which=SearchFilter(**chosen), limit=limit)
+        found = stores.search(" ".join(query), which=SearchFilter(**chosen), by=by, limit=limit)
     if as_json:
         echo_json(found.model_dump(mode="json"))
         return

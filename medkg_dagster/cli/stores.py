@@ -23,6 +23,15 @@ def stored_versions(
     return found
 
 
+def embedding_model(settings: Settings) -> str | None:
+    """Return the model of the built-in index's vectors; None where it has none."""
+    for file, store in _built_in_stores(settings):
+        if file == INDEX_FILE:
+            found: str | None = store.embedding_model()
+            return found
+    return None
+
+
 def take_out(settings: Settings, ledger: JobLedger, names: Sequence[str]) -> None:
     """Take out of the built-in stores what the ledger lets go of: documents, or what another form said.
 

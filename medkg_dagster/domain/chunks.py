@@ -64,7 +64,8 @@ class EmbeddingBatch:
 
     Attributes:
         chunk_ids: The chunks' ids, row by row.
-        vectors: float32 of shape (chunks, dimension), each row of Euclidean length 1 or 0.
+        vectors: float32 of shape (chunks, dimension), each row of Euclidean length 1 or 0; without
+            columns where the embedder makes none.
         model: What made them, so that vectors of different models are never compared.
         lexical: True where closeness means shared words, not shared meaning.
     """
@@ -76,6 +77,11 @@ class EmbeddingBatch:
 
     def __len__(self) -> int:
         return len(self.chunk_ids)
+
+    @property
+    def vector_count(self) -> int:
+        """How many vectors there are: one for each chunk, or none."""
+        return len(self.vectors) if self.vectors.shape[1] else 0
 
     def by_chunk(self, chunks: Sequence[Chunk]) -> dict[str, NDArray[np.float32]]:
         """Return the vector of each of the chunks, which are all that the batch is of.

@@ -81,11 +81,17 @@ class StoreTools:
             str | None, Field(description="Only documents that speak of this concept, or a kind of it.")
         ] = None,
         job: Job = None,
+        by: Annotated[
+            Literal["words", "hybrid"] | None,
+            Field(description="Rank by words alone, or by words and vectors; else by what measures best."),
+        ] = None,
     ) -> SearchAnswer:
         """Search documents by words; each comes with its best passage, its place in the text, and a link."""
         sources = () if source is None else (source,)
         which = SearchFilter(sources=sources, since=since, until=until, concept=concept, job=job)
-        return fitting(lambda most: self.stores.search(query, which=which, limit=most, offset=offset), limit)
+        return fitting(
+            lambda most: self.stores.search(query, which=which, by=by, limit=most, offset=offset), limit
+        )
 
     def list_documents(
         self,

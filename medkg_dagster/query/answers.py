@@ -432,6 +432,7 @@ class Counts(Answer):
         synthetic_edges: Those of invented documents.
         predicates: Edges by predicate, the most first.
         categories: Nodes by most specific category, the most first.
+        embedding_model: The model of the index's vectors; None where it has none, and words alone rank.
     """
 
     documents: int
@@ -443,3 +444,4 @@ class Counts(Answer):
     synthetic_edges: int
     predicates: dict[str, int]
     categories: dict[str, int]
+    embedding_model: str | None = None

@@ -25,9 +25,10 @@ def count_all(stores: OpenedStores) -> Counts:
             totals = graph.totals(hidden)
     else:
         cut.append("there is no graph yet")
-    indexed = 0
+    indexed, model = 0, None
     if (stores.home / INDEX_FILE).is_file():
         indexed = len(stores.index().held().keys() - stores.hidden())
+        model = stores.index().embedding_model()
     else:
         cut.append("there is no index yet")
     return Counts(
@@ -40,5 +41,6 @@ def count_all(stores: OpenedStores) -> Counts:
         synthetic_edges=totals.synthetic_edges,
         predicates=totals.predicates,
         categories=totals.categories,
+        embedding_model=model,
         cut=tuple(cut),
     )

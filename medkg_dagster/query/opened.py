@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from medkg_dagster.ledger import JobLedger
     from medkg_dagster.registry import ExtensionRegistry
     from medkg_dagster.runtime.state.shards import ShardStore
+    from medkg_dagster.stage_api import Embedder
     from medkg_dagster.vocabulary.artefact import VocabularyArtefact
 
 
@@ -94,6 +95,7 @@ class OpenedStores:
         self._lock = RLock()
         self._graph: ReadableGraph | None = None
         self._index: Any = None
+        self._embedder: tuple[str, Embedder] | None = None
         self._vocabulary: tuple[str | None, VocabularyArtefact | None] = (None, None)
 
     def close(self) -> None:
@@ -152,6 +154,22 @@ class OpenedStores:
             if self._index is None:
                 self._index = self._opened("INDEX_STORE", "sqlite", INDEX_FILE)
             return self._index
+
+    def embedder(self, model: str) -> Embedder:
+        """Return what makes vectors as the index has them; it is kept, since models take long to open.
+
+        Args:
+            model: What the index says of its vectors.
+
+        Raises:
+            ConfigError: It is not installed or cannot be opened.
+        """
+        from medkg_dagster.stage_api._extensions import open_embedder
+
+        with self._lock:
+            if self._embedder is None or self._embedder[0] != model:
+                self._embedder = model, open_embedder(self.extensions, model, self.home)
+            return self._embedder[1]
 
     def vocabulary(self) -> VocabularyArtefact | None:
         """Return the vocabulary of the home; None where none was built.

@@ -9,7 +9,7 @@ from medkg_dagster.errors import MedkgError, StoreError, counted
 from medkg_dagster.query.answers import DocumentRef, Hit, Passage, SearchAnswer
 from medkg_dagster.query.entities import the_entity
 from medkg_dagster.query.opened import nothing_in
-from medkg_dagster.query.selection import SearchFilter, check_limit, check_text
+from medkg_dagster.query.selection import Ranking, SearchFilter, check_limit, check_text
 
 if TYPE_CHECKING:
     from medkg_dagster.domain.search import DocumentHit
@@ -19,14 +19,22 @@ if TYPE_CHECKING:
 _FARTHEST = 10_000
 
 
-def search(stores: OpenedStores, query: str, which: SearchFilter, limit: int, offset: int) -> SearchAnswer:
+NO_VECTORS = (
+    "the index has no vectors, so that only words were searched for; choose an embedder for the stage "
+    "`embed` of the pipeline, and run it again"
+)
+
+
+def search(
+    stores: OpenedStores, query: str, which: SearchFilter, *, by: Ranking | None, limit: int, offset: int
+) -> SearchAnswer:
     """Return documents; see `Stores.search`."""
     from medkg_dagster.stage_api import SearchRequest
 
     wanted = check_text("query", query)
     check_limit("limit", limit)
     check_limit("offset", offset, _FARTHEST, 0)
-    embedder, problem = _embedder(stores)
+    embedder, problem = _embedder(stores, by)
     vector = None
     if embedder is not None:
         try:
@@ -105,21 +113,22 @@ def _described(hit: DocumentHit) -> Hit:
     )
 
 
-def _embedder(stores: OpenedStores) -> tuple[Embedder | None, str]:
+def _embedder(stores: OpenedStores, by: Ranking | None) -> tuple[Embedder | None, str]:
     """Return what makes the vector of a query, the index's own model; None and why where it cannot be opened.
 
-    Vectors that mean shared words find nothing that words do not, so that they are not looked at.
+    Vectors that mean shared words find nothing that words do not, so that they are not looked at unless they
+    are asked for.
     """
-    from medkg_dagster.stage_api._extensions import open_embedder
-
+    if by is Ranking.WORDS:
+        return None, ""
     model = stores.index().embedding_model()
     if model is None:
-        return None, ""
+        return None, NO_VECTORS if by is Ranking.HYBRID and stores.index().held() else ""
     try:
-        embedder = open_embedder(stores.extensions, model, stores.home)
+        embedder = stores.embedder(model)
     except MedkgError as error:
         return None, _words_only(error)
-    return (None if embedder.lexical else embedder), ""
+    return (None if embedder.lexical and by is None else embedder), ""
 
 
 def _words_only(error: MedkgError) -> str:

@@ -21,6 +21,13 @@ _PREFIX = "biolink:"
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
+class Ranking(StrEnum):
+    """What documents are ranked by, where it is not to be what measures best."""
+
+    WORDS = "words"
+    HYBRID = "hybrid"
+
+
 @dataclass(frozen=True, slots=True)
 class ClaimFilter:
     """Which claims are meant: those for which all holds that is given.
@@ -69,8 +76,8 @@ class ClaimFilter:
             predicate=_predicate(self.predicate),
             category=_curie("category", _PREFIX, self.category),
             source=_curie("source", "infores:", self.source),
-            status=_choice("status", ClaimStatus, self.status),
-            polarity=_choice("polarity", Polarity, self.polarity),
+            status=choice("status", ClaimStatus, self.status),
+            polarity=choice("polarity", Polarity, self.polarity),
             mentions=self.mentions,
             documents=documents,
             without=without,
@@ -170,7 +177,12 @@ def _curie(name: str, prefix: str, given: str | None) -> str | None:
     return text if ":" in text else f"{prefix}{text}"
 
 
-def _choice(name: str, kind: type[Choice], given: str | None) -> Choice | None:
+def choice(name: str, kind: type[Choice], given: str | None) -> Choice | None:
+    """Return which of a few is meant; None where none is given.
+
+    Raises:
+        QueryError: It is none of them.
+    """
     if given is None:
         return None
     try:

@@ -21,7 +21,7 @@ from medkg_dagster.query.entities import find_entities
 from medkg_dagster.query.opened import OpenedStores
 from medkg_dagster.query.paths import find_paths
 from medkg_dagster.query.search import search
-from medkg_dagster.query.selection import ClaimFilter, SearchFilter
+from medkg_dagster.query.selection import ClaimFilter, Ranking, SearchFilter, choice
 from medkg_dagster.settings import Settings
 
 EVERYTHING = ClaimFilter(mentions=True)
@@ -47,7 +47,13 @@ class Stores:
         self._stores = OpenedStores(settings or Settings.from_environment())
 
     def search(
-        self, query: str, *, which: SearchFilter = ANY_DOCUMENT, limit: int = 10, offset: int = 0
+        self,
+        query: str,
+        *,
+        which: SearchFilter = ANY_DOCUMENT,
+        by: str | None = None,
+        limit: int = 10,
+        offset: int = 0,
     ) -> SearchAnswer:
         """Return documents that fit words, each with its best passage, the best first.
 
@@ -55,10 +61,13 @@ class Stores:
             query: Words; a phrase in double quotes has to be there, what follows a minus must not, and of
                 words joined by OR one has to. Any text is valid.
             which: Which documents.
+            by: What ranks: `words`, or `hybrid` for words and vectors; by default what measures best, which
+                is both where vectors mean more than shared words. Where the index has no vectors, words rank,
+                and the answer says so.
             limit: At most so many.
             offset: How many of the best to leave out, for a later page.
         """
-        return search(self._stores, query, which, limit, offset)
+        return search(self._stores, query, which, by=choice("by", Ranking, by), limit=limit, offset=offset)
 
     def documents(
         self,

@@ -86,11 +86,14 @@ def _questions(stores: Stores) -> APIRouter:
     def search(
         q: Annotated[str, Query(description='Words, "phrases", -words that must not be there, OR.')],
         which: WhichDocuments,
+        by: Annotated[
+            str | None, Query(description="Rank by `words`, or by words and vectors: `hybrid`.")
+        ] = None,
         limit: int = 10,
         offset: int = 0,
     ) -> SearchAnswer:
         """Documents that fit words, each with its best passage, the best first."""
-        return stores.search(q, which=which, limit=limit, offset=offset)
+        return stores.search(q, which=which, by=by, limit=limit, offset=offset)
 
     @router.get("/documents")
     def documents(

@@ -1,8 +1,9 @@
-"""The `embed` stage: every chunk gets a vector from an embedder."""
+"""The `embed` stage: every chunk gets a vector from an embedder, where one is chosen."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, ValidationInfo, model_validator
@@ -30,9 +31,10 @@ class EmbedConfig(Config):
     """Which embedder makes the vectors, and with which parameters."""
 
     embedder: str = Field(
-        default="hashing",
+        default="none",
         description=(
-            "The embedder: `hashing` (lexical: shared words and word parts, needs no model), "
+            "The embedder: `none` (no vectors, search by words), `hashing` (lexical: shared words and word "
+            "parts, needs no model), "
             "`onnx` (a model folder) or `openai` (an OpenAI-compatible endpoint)."
         ),
     )
@@ -141,8 +143,9 @@ def register() -> StageRegistration:
         "embed",
         EmbedStage,
         EmbedConfig,
-        description="Gives every chunk a vector; by default a lexical one, made by feature hashing.",
+        description="Gives every chunk a vector where an embedder is chosen; by default there are none.",
         state_types={"embedding_batch": EmbeddingBatch},
+        output_counter=attrgetter("vector_count"),
         dependencies=("chunk",),
         kinds=("python", "numpy"),
         per_document=True,

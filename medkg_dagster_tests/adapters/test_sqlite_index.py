@@ -256,6 +256,22 @@ def test_embedding_again_with_another_model_replaces_the_vectors(index: SqliteIn
     assert EMBEDDER.model not in "".join(dump(tmp_path))
 
 
+def test_documents_without_vectors_are_found_by_words_and_get_some_later(index: SqliteIndex) -> None:
+    none = EmbeddingBatch(
+        tuple(chunk.id for chunk in CHUNKS), np.zeros((len(CHUNKS), 0), np.float32), "none:{}", lexical=True
+    )
+    index.upsert(CHUNKS, none)
+    found = ids(index, "melanoma")
+
+    assert index.embedding_model() is None
+    assert found
+    index.upsert(CHUNKS, embed(CHUNKS))
+    assert index.embedding_model() == EMBEDDER.model
+    index.upsert(CHUNKS, none)
+    assert index.embedding_model() is None
+    assert ids(index, "melanoma") == found
+
+
 @pytest.mark.parametrize("change", ["missing", "foreign", "rows"])
 def test_vectors_that_do_not_fit_the_chunks_are_refused(index: SqliteIndex, change: str) -> None:
     batch = embed(CHUNKS)

@@ -180,7 +180,7 @@ def indexed_home(home: Path) -> Path:
     return home
 
 
-def index_texts(home: Path, model: str | None = None) -> None:
+def index_texts(home: Path, model: str | None = None, embedder: str = "hashing") -> None:
     """Index the texts, their vectors said to be of the given model."""
     chunks = tuple(
         Chunk(
@@ -197,10 +197,10 @@ def index_texts(home: Path, model: str | None = None) -> None:
         for document, (title, text) in TEXTS.items()
     )
     home.mkdir(exist_ok=True)
-    embedder = ExtensionRegistry().find(ExtensionKind.EMBEDDER, "hashing").open({}, home)
-    vectors = embedder.embed([chunk.text for chunk in chunks])
+    made_by = ExtensionRegistry().find(ExtensionKind.EMBEDDER, embedder).open({}, home)
+    vectors = made_by.embed([chunk.text for chunk in chunks])
     batch = EmbeddingBatch(
-        tuple(chunk.id for chunk in chunks), vectors, model or embedder.model, embedder.lexical
+        tuple(chunk.id for chunk in chunks), vectors, model or made_by.model, made_by.lexical
     )
     with closing(ExtensionRegistry().find(ExtensionKind.INDEX_STORE, "sqlite").open({}, home)) as store:
         store.upsert(chunks, batch)

@@ -61,6 +61,27 @@ def test_words_alone_are_searched_where_the_embedder_is_gone(medkg: Medkg, home:
     assert result.stdout.endswith("1 of 1 document, by words\n")
 
 
+def test_who_asks_for_vectors_where_there_are_none_is_told_how_to_get_some(medkg: Medkg, home: Path) -> None:
+    index_texts(home, embedder="none")
+    asked, plain = medkg("search", "dabrafenib", "--by", "hybrid"), medkg("search", "dabrafenib")
+    assert asked.stdout == plain.stdout
+    assert plain.stdout.endswith("1 of 1 document, by words\n")
+    assert asked.stderr.startswith(
+        "medkg: the index has no vectors, so that only words were searched for; choose"
+    )
+    assert not plain.stderr
+    assert json.loads(medkg("search", "dabrafenib", "--by", "hybrid", "--json").stdout)["cut"]
+
+
+@pytest.mark.usefixtures("indexed_home")
+def test_lexical_vectors_rank_only_where_that_is_asked_for(medkg: Medkg) -> None:
+    assert medkg("search", "dabrafenib").stdout.endswith("by words\n")
+    assert medkg("search", "dabrafenib", "--by", "words").stdout.endswith("by words\n")
+    assert medkg("search", "dabrafenib", "--by", "hybrid").stdout.endswith(
+        "by words and vectors of hashing\n"
+    )
+
+
 @given(words, st.integers(min_value=20, max_value=200))
 def test_an_excerpt_is_part_of_the_text_and_no_longer_than_asked(text: list[str], length: int) -> None:
     whole = " ".join(text)

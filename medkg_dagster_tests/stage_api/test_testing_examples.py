@@ -61,7 +61,9 @@ def test_the_built_in_stages_hold_to_their_contract_on_example_values() -> None:
     checked = check_stage(registered("ir_validation"), documents).state
     assert check_stage(registered("chunk"), checked).output_count == 1
     chunks = {"chunks": example_chunks(example_document(heading="Results"))}
-    embedded = check_stage(registered("embed"), chunks, config={"params": {"dimension": 32}}).state
+    embedded = check_stage(
+        registered("embed"), chunks, config={"embedder": "hashing", "params": {"dimension": 32}}
+    ).state
     assert check_stage(registered("index"), {**chunks, **embedded}).output_count == 1
     assert check_stage(registered("extract"), checked).state["entities"]
 

@@ -57,7 +57,10 @@ def context(home: Path, embedder: Watched | None = None) -> StageContext:
     return StageContext("auto", "embed", "default", home, extensions=extensions)
 
 
-def execute(chunks: tuple[Chunk, ...], ctx: StageContext, **config: object) -> EmbeddingBatch:
+def execute(
+    chunks: tuple[Chunk, ...], ctx: StageContext, embedder: str = "hashing", **config: object
+) -> EmbeddingBatch:
+    config = {"embedder": embedder, **config}
     batch: EmbeddingBatch = run(register, ctx, config, chunks=chunks)["embedding_batch"]
     return batch
 
@@ -97,7 +100,7 @@ def test_the_texts_of_several_documents_are_embedded_together_and_the_documents_
 
 
 def test_vectors_are_made_anew_with_another_model(tmp_path: Path) -> None:
-    stage = EmbedStage(EmbedConfig(params={"dimension": 64}))
+    stage = EmbedStage(EmbedConfig(embedder="hashing", params={"dimension": 64}))
 
     assert stage.fingerprints(context(tmp_path)) == {"model": HASHING.open({"dimension": 64}, tmp_path).model}
     assert stage.fingerprints(context(tmp_path)) != EmbedStage(EmbedConfig()).fingerprints(context(tmp_path))
@@ -110,6 +113,15 @@ def test_the_size_of_batches_changes_no_vector(tmp_path: Path) -> None:
     many = execute(chunks, context(tmp_path), batch_size=100)
 
     assert np.array_equal(one.vectors, many.vectors)
+
+
+def test_by_default_there_are_no_vectors_and_none_are_counted(tmp_path: Path) -> None:
+    batch = execute((make_chunk("1", "x"), make_chunk("2", "y")), context(tmp_path), embedder="none")
+
+    assert EmbedConfig().embedder == "none"
+    assert batch.chunk_ids == ("1", "2")
+    assert batch.vectors.shape == (2, 0)
+    assert register().metadata.output_counter(batch) == 0
 
 
 def test_no_chunks_give_an_empty_batch(tmp_path: Path) -> None:
@@ -128,8 +140,9 @@ def test_title_and_heading_are_embedded_with_the_text() -> None:
     ("config", "message"),
     [
         ({"embedder": "hashin"}, "did you mean 'hashing'"),
-        ({"params": {"dimensions": 3}}, "did you mean 'dimension'"),
-        ({"params": {"dimension": 3}}, "greater than or equal to 16"),
+        ({"embedder": "hashing", "params": {"dimensions": 3}}, "did you mean 'dimension'"),
+        ({"embedder": "hashing", "params": {"dimension": 3}}, "greater than or equal to 16"),
+        ({"params": {"dimension": 64}}, "takes no parameters, but has 'dimension'; name the embedder"),
         ({"embedder": "onnx"}, "folder"),
         ({"batch_size": 0}, "batch_size"),
     ],

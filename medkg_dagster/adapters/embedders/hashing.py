@@ -1,4 +1,4 @@
-"""The default embedder: feature hashing of words and word parts. It is lexical: close means shared words.
+"""An embedder that needs no model: feature hashing of words and word parts. Close means shared words.
 
 Every word and every run of 3 to 5 characters of it (a character n-gram) is hashed to one dimension and a
 sign. A word counts with one plus the logarithm of its occurrences, its n-grams together with a fixed share

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from medkg_dagster.cli.output import echo_json, echo_records, paragraph, seconds
+from medkg_dagster.cli.stores import embedding_model
 from medkg_dagster.domain.holdings import short_name
 from medkg_dagster.errors import LedgerError
 from medkg_dagster.settings import Settings
@@ -227,6 +228,7 @@ def summary(settings: Settings, pipeline: str, job: str, as_json: bool) -> None:
         invented = len(book.documents.list(status="current", synthetic=True, limit=None))
         aside = Counter(outcome.document_status for outcome in book.stage_runs.outcomes(key))
     counts = totals(runs)
+    model = embedding_model(settings)
     vocabularies = {run.stage: said for run in runs if (said := looked_with(run.counts))}
     files = data_files(settings.home)
     if as_json:
@@ -237,6 +239,7 @@ def summary(settings: Settings, pipeline: str, job: str, as_json: bool) -> None:
                 "status": status,
                 **counts,
                 "vocabulary": vocabularies,
+                "embedding_model": model,
                 "set_aside": aside,
                 "synthetic": invented,
                 "home": settings.home,
@@ -249,6 +252,8 @@ def summary(settings: Settings, pipeline: str, job: str, as_json: bool) -> None:
         click.echo(f"  looked with {vocabulary}")
     for label, count in counts.items():
         click.echo(f"  {label:<12}{count:>9,}")
+    if "chunks" in counts and model is None:
+        click.echo(f"  {'vectors':<12}{'none':>9}  (search is by words; choose an embedder for vectors)")
     if aside:
         said = f"{_listed(aside.elements())}; why: `medkg ledger show {pipeline}/{job}`"
         click.echo(f"  {'set aside':<12}{aside.total():>9,}  ({said})")
