@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import sqlite3
 import unicodedata
-from collections.abc import Iterable, Sequence, Set
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from medkg_dagster.adapters.index.ranges import ranges, starts_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +30,7 @@ _PART = re.compile(r"[^\W_]+")
 # Shorter parts of a compound (the 1 of PD-1) say nothing alone.
 _SHORTEST_TELLING = 3
 _MOST_PARTS_JOINED = 3
-_MOST_WORDS_KEPT = 500_000
+_MOST_PIECES_KEPT = 200_000
 _GREEK = {
     ord(letter): unicodedata.name(letter).rsplit(" ", maxsplit=1)[1].lower()
     for letter in "αβγδεζηθικλμνξοπρστυφχψω"
@@ -65,121 +69,132 @@ class Analyzer:
             self._stems.close()
             self._stems = None
 
-    def encode(self, texts: Sequence[str]) -> tuple[NDArray[np.uint64], list[NDArray[np.uint32]]]:
-        """Return terms, and of each text its tokens, which are places among these terms."""
-        written = [_COMPOUND.findall(text) for text in texts]
+    def encode(
+        self, texts: Iterable[str]
+    ) -> tuple[NDArray[np.uint64], NDArray[np.uint32], NDArray[np.int64]]:
+        """Return terms, the tokens of all texts, as places among the terms, and how many each text has."""
         with self._lock:
-            self._learn({word for words in written for word in words})
-            known = self._tokens
-            flat = [[token for word in words for token in known[word]] for words in written]
-            return np.array(self._terms, np.uint64), [np.array(tokens, np.uint32) for tokens in flat]
+            if len(self._pieces) > _MOST_PIECES_KEPT:
+                self._forget()
+            known = self._pieces
+            numbers = [
+                np.fromiter(map(known.__getitem__, pieces), np.uint32, len(pieces))
+                for pieces in map(str.split, texts)
+            ]
+            self._learn()
+            chosen = np.concatenate([np.zeros(0, np.uint32), *numbers])
+            per_piece = self._token_sizes[chosen]
+            ends = starts_of(per_piece)[np.cumsum([0, *map(len, numbers)])]
+            tokens = self._tokens[ranges(self._token_starts[chosen], per_piece)]
+            return self._known, tokens, np.diff(ends)
 
     def words(self, text: str) -> list[tuple[str, Word]]:
         """Return the words of a text as they are written, each with its terms."""
         written = _COMPOUND.findall(unicodedata.normalize("NFC", text))
         with self._lock:
-            self._learn({*written})
-            return [(word, self._word(word)) for word in written]
+            formed = {word: _forms(word) for word in written}
+            self._stem(form for forms in formed.values() for form in itertools.chain(*forms))
+            return [(word, self._word(word, *formed[word])) for word in written]
 
-    def marker(self, wanted: Set[int]) -> Marker:
-        """Return what finds some terms in texts."""
-        return Marker(self, wanted)
-
-    def having(self, written: Set[str], wanted: Set[int]) -> dict[str, Word]:
-        """Return those of some words that have one of some terms."""
-        with self._lock:
-            self._learn(written)
-            known = self._tokens
-            chosen = {self._places[term] for term in wanted if term in self._places}
-            chosen |= {token | IS_JOINED for token in chosen}
-            return {word: self._word(word) for word in written if not chosen.isdisjoint(known[word])}
-
-    def _word(self, written: str) -> Word:
-        tokens = self._tokens[written]
-        parts = tuple(self._terms[token] for token in tokens if token < IS_JOINED)
-        joined = tuple(self._terms[token - IS_JOINED] for token in tokens if token >= IS_JOINED)
+    def _word(self, written: str, parts: Sequence[str], joined: Sequence[str]) -> Word:
+        terms = tuple(self._terms[self._places[form]] for form in parts)
+        whole = tuple(self._terms[self._places[form]] for form in joined)
         pieces = _PART.findall(written)
-        telling = (term for term, piece in zip(parts, pieces, strict=True) if len(piece) >= _SHORTEST_TELLING)
-        return Word(parts, joined, tuple(telling))
+        telling = (term for term, piece in zip(terms, pieces, strict=True) if len(piece) >= _SHORTEST_TELLING)
+        return Word(terms, whole, tuple(telling))
 
     def _forget(self) -> None:
-        self._tokens: dict[str, tuple[int, ...]] = {}
-        self._forms: dict[str, int] = {}
-        self._places: dict[int, int] = {}
+        self._pieces = _Numbers()
+        self._token_starts = np.zeros(0, np.int64)
+        self._token_sizes = np.zeros(0, np.int64)
+        self._tokens = np.zeros(0, np.uint32)
+        self._places: dict[str, int] = {}
+        self._place_of_stem: dict[str, int] = {}
         self._terms: list[int] = []
+        self._known = np.zeros(0, np.uint64)
 
-    def _learn(self, written: Set[str]) -> None:
-        """Find the tokens of what is not known yet."""
-        new = [word for word in written if word not in self._tokens]
-        if not new:
-            return
-        if len(self._tokens) > _MOST_WORDS_KEPT:
-            self._forget()
-            new = [*written]
-        folded: dict[str, list[str]] = {}
-        joined: dict[str, list[str]] = {}
-        for word in new:
-            if word.isalnum():
-                folded[word] = [_fold(word)]
-                continue
-            folded[word] = [_fold(part) for part in _PART.findall(word)]
-            joined[word] = _joined(word, folded[word])
-        self._stem({form for forms in folded.values() for form in forms})
-        self._stem({form for forms in joined.values() for form in forms})
-        places = self._forms
-        for word, forms in folded.items():
-            whole = (places[form] | IS_JOINED for form in joined.get(word, ()))
-            self._tokens[word] = (*[places[form] for form in forms], *whole)
+    def _learn(self) -> None:
+        """Find the tokens of what was numbered and is not known yet."""
+        forms: list[str] = []
+        marks: list[int] = []
+        starts: list[int] = []
+        for piece in itertools.islice(self._pieces, len(self._token_sizes), None):
+            starts.append(len(forms))
+            for word in (piece,) if piece.isalnum() else _COMPOUND.findall(piece):
+                parts, joined = _forms(word)
+                forms += parts
+                forms += joined
+                marks += [0] * len(parts) + [IS_JOINED] * len(joined)
+        self._stem(forms)
+        tokens = np.fromiter(map(self._places.__getitem__, forms), np.uint32, len(forms))
+        begins = np.array([*starts, len(forms)], np.int64)
+        self._token_starts = np.concatenate([self._token_starts, begins[:-1] + len(self._tokens)])
+        self._token_sizes = np.concatenate([self._token_sizes, np.diff(begins)])
+        self._tokens = np.concatenate([self._tokens, tokens | np.array(marks, np.uint32)])
 
     def _stem(self, forms: Iterable[str]) -> None:
-        new = sorted(form for form in forms if form not in self._forms)
+        """Find the terms of what words are made of."""
+        new = [form for form in dict.fromkeys(forms) if form not in self._places]
         if not new:
             return
         if self._stems is None:
             self._stems = _stemmer()
-        stems = [""] * len(new)
+        # The tokenizer makes one token of letters and digits; of other signs it may make none, or several.
+        simple = [form for form in new if form.isascii() and form.isalnum()]
+        others = [form for form in new if not (form.isascii() and form.isalnum())]
+        stems = dict.fromkeys(new, "")
         self._stems.execute("BEGIN")
-        self._stems.executemany("INSERT INTO words (rowid, word) VALUES (?, ?)", enumerate(new))
-        for number, stem in self._stems.execute("SELECT doc, term FROM stems ORDER BY doc, offset"):
-            stems[number] += stem
+        rows = enumerate((" ".join(simple), *others))
+        self._stems.executemany("INSERT INTO words (rowid, word) VALUES (?, ?)", rows)
+        for place, stem in self._stems.execute("SELECT offset, term FROM stems WHERE doc = 0"):
+            stems[simple[place]] = stem
+        if others:
+            several = self._stems.execute("SELECT doc, term FROM stems WHERE doc > 0 ORDER BY doc, offset")
+            for row, stem in several:
+                stems[others[row - 1]] += stem
         self._stems.execute("INSERT INTO words (words) VALUES ('delete-all')")
         self._stems.execute("COMMIT")
-        for form, stem in zip(new, stems, strict=True):
-            term = _number(stem or form)
-            if term not in self._places:
-                self._places[term] = len(self._terms)
-                self._terms.append(term)
-            self._forms[form] = self._places[term]
+        before = len(self._terms)
+        for form, stem in stems.items():
+            place = self._places[form] = self._place_of_stem.setdefault(stem or form, len(self._terms))
+            if place == len(self._terms):
+                self._terms.append(_number(stem or form))
+        added = np.array(self._terms[before:], np.uint64)
+        self._known = np.concatenate([self._known, added])
 
 
-class Marker:
-    """Finds where some terms stand; what it has seen of words is kept for the next text."""
+class _Numbers(dict[str, int]):
+    """Numbers what it is asked for, in the order of the first questions."""
 
-    def __init__(self, analyzer: Analyzer, wanted: Set[int]) -> None:
-        self._analyzer = analyzer
-        self._wanted = wanted
-        self._seen: set[str] = set()
-        self._within: dict[str, tuple[Span, ...]] = {}
+    def __missing__(self, piece: str) -> int:
+        self[piece] = number = len(self)
+        return number
 
-    def marks(self, text: str) -> tuple[Span, ...]:
-        """Return where in a text one of the terms stands; of a compound its parts, or the whole."""
-        new = {*_COMPOUND.findall(text)} - self._seen
-        self._seen |= new
-        for written, word in self._analyzer.having(new, self._wanted).items():
-            self._within[written] = self._places(written, word)
-        within = self._within
-        return tuple(
-            (match.start() + start, match.start() + end)
-            for match in _COMPOUND.finditer(text)
-            if match.group() in within
-            for start, end in within[match.group()]
-        )
 
-    def _places(self, written: str, word: Word) -> tuple[Span, ...]:
-        if not self._wanted.isdisjoint(word.joined):
-            return ((0, len(written)),)
-        parts = zip(_PART.finditer(written), word.parts, strict=True)
-        return tuple(part.span() for part, term in parts if term in self._wanted)
+def places_within(text: str, tokens: NDArray[np.bool_], joined: NDArray[np.bool_]) -> list[Span]:
+    """Return where some tokens of a text stand; of a compound its parts, or the whole.
+
+    Args:
+        text: The text.
+        tokens: Of each of its tokens, in order, whether it is one of them.
+        joined: Of each whether it stands for a compound as a whole; it stands behind those of its parts.
+    """
+    wanted = np.flatnonzero(tokens)
+    if not len(wanted):
+        return []
+    part_of = np.cumsum(~joined)[wanted] - 1
+    parts = [part.span() for part in itertools.islice(_PART.finditer(text), int(part_of[-1]) + 1)]
+    is_whole = joined[wanted]
+    wholes: set[Span] = set()
+    if is_whole.any():
+        compounds = [compound.span() for compound in _COMPOUND.finditer(text)]
+        starts = (parts[part][0] for part in part_of[is_whole].tolist())
+        wholes = {compounds[bisect_right(compounds, (start, len(text))) - 1] for start in starts}
+    single = (parts[part] for part in part_of[~is_whole].tolist())
+    apart = {
+        (start, end) for start, end in single if not any(first <= start < last for first, last in wholes)
+    }
+    return sorted(wholes | apart)
 
 
 def _stemmer() -> sqlite3.Connection:
@@ -196,6 +211,14 @@ def _fold(word: str) -> str:
     if word.isascii():
         return word.lower()
     return unicodedata.normalize("NFKC", word).casefold().translate(_GREEK)
+
+
+def _forms(word: str) -> tuple[list[str], list[str]]:
+    """Return what the parts of a word are searched as, and of a compound how it may be written in one."""
+    if word.isalnum():
+        return [_fold(word)], []
+    parts = [_fold(part) for part in _PART.findall(word)]
+    return parts, _joined(word, parts)
 
 
 def _joined(word: str, parts: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from medkg_dagster.adapters.index.analysis import Analyzer, Marker
+from medkg_dagster.adapters.index.analysis import Analyzer, places_within
 from medkg_dagster.adapters.index.query_language import parse_query
 from medkg_dagster.adapters.index.ranking import (
     NEIGHBOURS_DEPTH,
@@ -31,6 +31,7 @@ from medkg_dagster.domain.search import (
     SearchFilters,
     SearchRequest,
     SearchResults,
+    Span,
 )
 
 if TYPE_CHECKING:
@@ -56,6 +57,11 @@ def document_of(row: Sequence[Any]) -> IndexedDocument:
     """Return a document from what is stored of it."""
     values = dict(zip(IndexedDocument.model_fields, row, strict=True))
     return IndexedDocument.model_validate(values | {"phases": tuple(values["phases"].split())})
+
+
+def searched_text(chunk: Chunk) -> str:
+    """Return what of a chunk is searched: its text, behind the heading of its section."""
+    return f"{chunk.section}\n{chunk.text}"
 
 
 def chunk_of(row: Sequence[Any]) -> Chunk:
@@ -201,10 +207,9 @@ class _Hits:
             return ()
         snapshot = self.search.snapshot
         best = best_passages(self.read, snapshot, np.array(sorted(number for number, _ in ranked), np.int64))
-        marker = self.search.analyzer.marker(self.read.marked)
-        return tuple(self._hit(number, score, best.get(number), marker) for number, score in ranked)
+        return tuple(self._hit(number, score, best.get(number)) for number, score in ranked)
 
-    def _hit(self, number: int, score: float, place: int | None, marker: Marker) -> DocumentHit:
+    def _hit(self, number: int, score: float, place: int | None) -> DocumentHit:
         document = self.search.document(number)
         if place is None and number in self.vector_ranks and self.vector is not None:
             place = closest_passage(self.search.snapshot, number, self.vector)
@@ -213,11 +218,19 @@ class _Hits:
             document,
             passage,
             score,
-            marker.marks(document.title),
-            marker.marks(passage.text),
+            self._marks(number, 0, document.title),
+            self._marks(number, 1 + (place or 0), passage.text, searched_text(passage)),
             self.word_ranks.get(number),
             self.vector_ranks.get(number),
         )
+
+    def _marks(self, number: int, place: int, text: str, searched: str | None = None) -> tuple[Span, ...]:
+        """Return where in a text, with which the text of a passage ends, the query's terms stand."""
+        searched = text if searched is None else searched
+        among, joined = self.search.snapshot.tokens_among(number, place, self.read.marked)
+        before = len(searched) - len(text)
+        spans = places_within(searched, among, joined)
+        return tuple((start - before, end - before) for start, end in spans if start >= before)
 
 
 def _condition(filters: SearchFilters) -> tuple[str, list[Any]]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medkg_dagster.adapters.index import analysis
+from medkg_dagster.adapters.index.ranges import ranges, starts_of
 from medkg_dagster.io.atomic_files import replacing
 
 if TYPE_CHECKING:
@@ -110,9 +111,12 @@ class DocumentTerms:
 
     def compact(self) -> DocumentTerms:
         """Return the same with only those terms that some token is of, sorted."""
-        used = np.bincount(self.tokens & ~IS_JOINED, minlength=len(self.terms)) > 0
-        terms = np.sort(self.terms[used])
-        return replace(self, terms=terms, tokens=self.tokens_among(terms))
+        used = np.flatnonzero(np.bincount(self.tokens & ~IS_JOINED, minlength=len(self.terms)))
+        order = used[np.argsort(self.terms[used])]
+        places = np.zeros(len(self.terms), np.uint32)
+        places[order] = np.arange(len(order), dtype=np.uint32)
+        tokens = places[self.tokens & ~IS_JOINED] | (self.tokens & IS_JOINED)
+        return replace(self, terms=self.terms[order], tokens=tokens)
 
 
 class Segment:
@@ -150,7 +154,7 @@ class Segment:
 
     def ordinal(self, term: int) -> int | None:
         """Return the place of a term among the segment's; None where it is in none of its documents."""
-        place = int(np.searchsorted(self._terms, np.uint64(term)))
+        place = int(self._terms.searchsorted(np.uint64(term)))
         return place if place < len(self._terms) and int(self._terms[place]) == term else None
 
     def postings(self, ordinal: int) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
@@ -244,17 +248,6 @@ def _postings(
     of_term, places = np.divmod(keys[firsts], documents)
     counts = np.minimum(np.add.reduceat(weighed, firsts, dtype=np.int64), np.iinfo(np.uint16).max)
     return of_term, places, counts
-
-
-def starts_of(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return where parts of some sizes begin, one after another, and where the last ends."""
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)])
-
-
-def ranges(starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the numbers of several ranges, one after another."""
-    before = starts_of(sizes)
-    return np.arange(before[-1]) + np.repeat(starts - before[:-1], sizes)
 
 
 def _write(file: Path, arrays: dict[str, NDArray[np.generic]], given: DocumentTerms) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from medkg_dagster.adapters.index.segment import END_OF_PASSAGE, IS_JOINED, Segment, ranges, starts_of
+from medkg_dagster.adapters.index.ranges import ranges, starts_of
+from medkg_dagster.adapters.index.segment import END_OF_PASSAGE, IS_JOINED, Segment
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,6 +104,28 @@ class Snapshot:
         """Return the segment that a document is in, and its place there."""
         which = int(np.searchsorted(self.bases, document, side="right")) - 1
         return which, document - int(self.bases[which])
+
+    def tokens_among(
+        self, document: int, passage: int, terms: Iterable[int]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return of each token of a passage whether it is of some terms, and whether it is a whole compound.
+
+        Args:
+            document: The number of its document.
+            passage: Its place in it; 0 is the title.
+            terms: The terms.
+        """
+        which, place = self.place(document)
+        segment = self.segments[which].segment
+        first, end = segment.passage_starts[int(segment.document_starts[place]) + passage :][:2].tolist()
+        tokens = segment.tokens[first : end - 1]
+        joined = tokens >= IS_JOINED
+        plain = tokens & ~IS_JOINED
+        among = np.zeros(len(tokens), bool)
+        for term in terms:
+            if (ordinal := segment.ordinal(term)) is not None:
+                among |= plain == ordinal
+        return among, joined
 
     def passages(self, documents: NDArray[np.int64], terms: Sequence[int]) -> Passages:
         """Return the passages of some documents, of their terms only those that are asked for.

@@ -20,6 +20,7 @@ from medkg_dagster.adapters.index.document_search import (
     chunk_of,
     document_of,
     document_row,
+    searched_text,
 )
 from medkg_dagster.adapters.index.segment import DocumentTerms, VectorRows
 from medkg_dagster.adapters.index.segments import FOLDER_NAME, Segments
@@ -264,13 +265,12 @@ class SqliteIndex:
         documents = [one for one in given if one.chunks]
         if not documents:
             return
-        texts = [text for one in documents for text in one.texts]
-        known, streams = self._analyzer.encode(texts)
+        known, tokens, sizes = self._analyzer.encode(text for one in documents for text in one.texts)
         found = [vectors[chunk.id] for one in documents for chunk in one.chunks if chunk.id in vectors]
         terms = DocumentTerms(
             known,
-            np.concatenate(streams),
-            np.array([len(stream) for stream in streams], np.int64),
+            tokens,
+            sizes,
             np.array([len(one.texts) for one in documents], np.int64),
             (VectorRows.all_of(np.array(found, np.float32) if found else np.zeros((0, 0), np.float32)),),
         )
@@ -287,7 +287,7 @@ class _Given:
     @property
     def texts(self) -> list[str]:
         """What is searched: the title, then each chunk with the heading of its section."""
-        return [self.document.title, *(f"{chunk.section}\n{chunk.text}" for chunk in self.chunks)]
+        return [self.document.title, *map(searched_text, self.chunks)]
 
 
 def _given(
