@@ -97,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--split", choices=("training", "development"), default="development")
     parser.add_argument("--home", type=Path, help="a home whose vocabulary is used; default: the open one")
     parser.add_argument(
-        "--model", type=Path, metavar="FOLDER", help="an ONNX model that `retrieval` embeds with, not hashing"
+        "--model", type=Path, metavar="FOLDER", help="a sentence model that `retrieval` embeds with, too"
     )
     parser.add_argument(
         "--cases", type=Path, metavar="FOLDER", help="where to write what is wrong, for reading"

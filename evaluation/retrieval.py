@@ -14,11 +14,10 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.figures import Bound, Figure
-from medkg_dagster.adapters.embedders.hashing import HashingEmbedder, HashingParameters
-from medkg_dagster.adapters.embedders.onnx import OnnxEmbedder, OnnxParameters
+from medkg_dagster.adapters.embedders.none import NONE
+from medkg_dagster.adapters.embedders.sentence_model import SENTENCE_TRANSFORMERS
 from medkg_dagster.adapters.index.sqlite_store import SqliteIndex
 from medkg_dagster.stage_api import (
     Chunk,
@@ -29,6 +28,7 @@ from medkg_dagster.stage_api import (
     SearchRequest,
     hash_content,
 )
+from medkg_dagster.stage_api._extensions import embed_query
 from medkg_dagster.stages.chunk import ChunkConfig, ChunkStage
 from medkg_dagster.stages.embed import embedded_text
 from medkg_dagster.stages.parse.document_text import DocumentText
@@ -73,27 +73,27 @@ def measure(data: Path, model: Path | None) -> Iterator[Figure]:
 
     Args:
         data: Where the real files are.
-        model: The folder of an ONNX model; None embeds by feature hashing.
+        model: The folder of a sentence model; without it words alone are measured.
     """
     collection = Collection.read(data / "retrieval_scifact")
-    embedder: Embedder = (
-        HashingEmbedder(HashingParameters())
-        if model is None
-        else OnnxEmbedder(OnnxParameters(folder=model.absolute()), model)
-    )
+    extension = NONE if model is None else SENTENCE_TRANSFORMERS
+    embedder: Embedder = extension.open({} if model is None else {"folder": str(model.absolute())}, data)
     with tempfile.TemporaryDirectory() as folder, closing(SqliteIndex(Path(folder))) as index:
         chunks, batches, seconds = _index(index, collection.documents, embedder)
         note = f"{len(chunks):,} chunks of {len(collection.documents):,} documents"
         yield Figure.value("chunks indexed", "per CPU s", len(chunks) / seconds, None, note)
         yield from _ranked(index, collection, None)
-        yield from _ranked(index, collection, embedder)
+        if model is not None:
+            yield from _ranked(index, collection, embedder)
+    if model is None:
+        return
     yield from _nearest(collection, chunks, EmbeddingBatch.joined(batches), embedder)
 
 
 def _ranked(index: SqliteIndex, collection: Collection, embedder: Embedder | None) -> Iterator[Figure]:
     name = "words" if embedder is None else f"words and {embedder.model.partition(':')[0]}"
     texts = list(collection.queries.values())
-    vectors = [None] * len(texts) if embedder is None else [*embedder.embed(texts)]
+    vectors = [None] * len(texts) if embedder is None else [embed_query(embedder, text) for text in texts]
     scores, distinct = [], []
     for query, text, vector in zip(collection.queries, texts, vectors, strict=True):
         hits = index.search(SearchRequest(text, vector, _RECALLED)).hits
@@ -104,8 +104,7 @@ def _ranked(index: SqliteIndex, collection: Collection, embedder: Embedder | Non
     for text, vector in zip(texts, vectors, strict=True):
         index.search(SearchRequest(text, vector, _SHOWN))
     speed = len(texts) / (time.process_time() - began)
-    is_semantic = embedder is not None and not embedder.lexical
-    wanted = _NDCG_WITH_MODEL if is_semantic else _NDCG_WITHOUT_MODEL if embedder is None else None
+    wanted = _NDCG_WITHOUT_MODEL if embedder is None else _NDCG_WITH_MODEL
     fast = _QUERIES_PER_SECOND if embedder is None else _HYBRID_QUERIES_PER_SECOND
     yield from _quality(name, scores, wanted)
     yield Figure.value(f"{name}: documents in 10 hits", "", fmean(distinct), 10, bound=Bound.AT_LEAST)
@@ -125,10 +124,9 @@ def _nearest(
     """Yield how well vectors alone find it: by each document's closest chunk, all compared."""
     owners = np.array([chunk.document_id for chunk in chunks])
     firsts = np.flatnonzero(np.concatenate([[True], owners[1:] != owners[:-1]]))
-    queries: NDArray[np.float32] = embedder.embed(list(collection.queries.values()))
     scores = []
-    for query, vector in zip(collection.queries, queries, strict=True):
-        closeness = np.maximum.reduceat(embeddings.vectors @ vector, firsts)
+    for query, text in collection.queries.items():
+        closeness = np.maximum.reduceat(embeddings.vectors @ embed_query(embedder, text), firsts)
         best = np.argsort(-closeness, kind="stable")[:_RECALLED]
         scores.append(collection.score(query, owners[firsts[best]].tolist()))
     yield from _quality(f"{embedder.model.partition(':')[0]} alone", scores, None)

@@ -30,6 +30,7 @@ def search(
 ) -> SearchAnswer:
     """Return documents; see `Stores.search`."""
     from medkg_dagster.stage_api import SearchRequest
+    from medkg_dagster.stage_api._extensions import embed_query
 
     wanted = check_text("query", query)
     check_limit("limit", limit)
@@ -38,7 +39,7 @@ def search(
     vector = None
     if embedder is not None:
         try:
-            vector = embedder.embed([wanted])[0]
+            vector = embed_query(embedder, wanted)
         except MedkgError as error:
             embedder, problem = None, _words_only(error)
     filters = which.select(_allowed(stores, which))

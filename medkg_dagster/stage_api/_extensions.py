@@ -126,6 +126,14 @@ class RemoteEmbedder(Embedder, Protocol):
         """Return an embedder that makes its requests through `calls`, within its attempts and seconds."""
 
 
+@runtime_checkable
+class QueryEmbedder(Embedder, Protocol):
+    """An embedder that makes the vectors of queries otherwise than those of what is looked for."""
+
+    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return the vectors of queries, as `embed` does those of documents."""
+
+
 class NoParameters(BaseModel):
     """The configuration of an extension that has none."""
 
@@ -250,6 +258,13 @@ class GivenExtensions:
         if found is None:
             raise ConfigError(f"unknown {kind.label} {name!r}; {did_you_mean(name, self.names(kind))}")
         return found
+
+
+def embed_query(embedder: Embedder, text: str) -> NDArray[np.float32]:
+    """Return the vector of a query."""
+    made = embedder.embed_queries if isinstance(embedder, QueryEmbedder) else embedder.embed
+    vector: NDArray[np.float32] = made([text])[0]
+    return vector
 
 
 def open_embedder(extensions: Extensions, model: str, home: Path) -> Embedder:

@@ -34,8 +34,8 @@ class EmbedConfig(Config):
         default="none",
         description=(
             "The embedder: `none` (no vectors, search by words), `hashing` (lexical: shared words and word "
-            "parts, needs no model), "
-            "`onnx` (a model folder) or `openai` (an OpenAI-compatible endpoint)."
+            "parts, needs no model), `sentence-transformers` or `onnx` (a model folder), or `openai` (an "
+            "OpenAI-compatible endpoint)."
         ),
     )
     params: dict[str, Any] = Field(

@@ -15,7 +15,7 @@ from medkg_dagster.errors import ConfigError, SourceError
 from medkg_dagster.io.backoff import Backoff
 from medkg_dagster.registry import ExtensionRegistry
 from medkg_dagster.stage_api import ExtensionKind, ExternalCalls, Secret
-from medkg_dagster.stage_api._extensions import open_embedder
+from medkg_dagster.stage_api._extensions import embed_query, open_embedder
 
 QUICK = Backoff(initial=0.001)
 KEY = "sk-a-very-secret-key"
@@ -71,6 +71,21 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
         yield state
         server.shutdown()
         thread.join()
+
+
+def test_queries_and_documents_are_told_apart_as_the_service_wants_it(service: Service) -> None:
+    embedder = service.embedder(
+        query_prefix="query: ", query_input_type="query", document_input_type="passage"
+    )
+
+    embedder.embed(["a"])
+    embed_query(embedder, "b")
+    service.embedder().embed(["c"])
+
+    told = [(body["input"], body.get("input_type")) for _, _, body in service.requests]
+    assert told == [(["a"], "passage"), (["query: b"], "query"), (["c"], None)]
+    assert '"query_prefix":"query: "' in embedder.model
+    assert "prefix" not in service.embedder().model
 
 
 def test_the_entry_point_names_it() -> None:

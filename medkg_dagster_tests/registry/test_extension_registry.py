@@ -79,7 +79,7 @@ def test_an_extension_is_imported_once_when_it_is_asked_for(site: Site, tmp_path
 def test_an_extension_of_another_kind_has_another_name_space(site: Site) -> None:
     install(site)
 
-    with pytest.raises(ConfigError, match="unknown embedder 'lines'; known: hashing, onnx, openai"):
+    with pytest.raises(ConfigError, match="unknown embedder 'lines'; known: hashing, none, onnx, openai"):
         extensions().find(ExtensionKind.EMBEDDER, "lines")
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _IDENTITY = {"base_url", "model", "dimensions", "api_key"}
+_ASYMMETRY = {"query_prefix", "document_prefix", "query_input_type", "document_input_type"}
 
 
 class OpenAIParameters(Config):
@@ -40,6 +41,17 @@ class OpenAIParameters(Config):
     api_key: Secret | None = Field(
         default=Secret(env="OPENAI_API_KEY"),
         description="Environment variable that holds the API key; null for a service without one.",
+    )
+    query_prefix: str = Field(
+        default="",
+        description="What is put before a query, such as 'query: ' for a model that was trained so.",
+    )
+    document_prefix: str = Field(default="", description="What is put before a text of a document.")
+    query_input_type: str | None = Field(
+        default=None, description="The `input_type` sent with a query, for a service that asks for one."
+    )
+    document_input_type: str | None = Field(
+        default=None, description="The `input_type` sent with texts of documents."
     )
     timeout_seconds: float = Field(
         default=60.0, gt=0, description="Longest wait for one reply; the stage's policy may make it shorter."
@@ -77,7 +89,10 @@ class OpenAIEmbedder:
         self._calls = calls or ExternalCalls(timeout_seconds=None)
         self._url = parameters.base_url.rstrip("/") + "/embeddings"
         self._key = _read_key(parameters.api_key)
-        self.model = model_name("openai", parameters.model_dump(include=_IDENTITY))
+        stated = parameters.model_dump(include=_IDENTITY)
+        # What is not set stands in no name: an index made before there was such a setting keeps its own.
+        stated |= parameters.model_dump(include=_ASYMMETRY, exclude_defaults=True)
+        self.model = model_name("openai", stated)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the vectors of texts, see `Embedder.embed`.
@@ -91,12 +106,19 @@ class OpenAIEmbedder:
         Raises:
             SourceError: The service refused, stayed away, or its reply does not fit the request.
         """
+        return self._embed(texts, self._parameters.document_prefix, self._parameters.document_input_type)
+
+    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return the vectors of queries, see `embed`."""
+        return self._embed(texts, self._parameters.query_prefix, self._parameters.query_input_type)
+
+    def _embed(self, texts: Sequence[str], prefix: str, input_type: str | None) -> NDArray[np.float32]:
         import numpy as np
 
         sent = [index for index, text in enumerate(texts) if text.strip()]
         if not sent:
             return np.zeros((len(texts), self._parameters.dimensions or 0), dtype=np.float32)
-        received = self._ask([texts[index] for index in sent])
+        received = self._ask([prefix + texts[index] for index in sent], input_type)
         vectors = np.zeros((len(texts), received.shape[1]), dtype=np.float32)
         vectors[sent] = of_unit_length(received)
         return vectors
@@ -105,13 +127,15 @@ class OpenAIEmbedder:
         """Return the same embedder, its requests made through the stage's guard."""
         return OpenAIEmbedder(self._parameters, calls)
 
-    def _ask(self, texts: list[str]) -> NDArray[np.float32]:
+    def _ask(self, texts: list[str], input_type: str | None) -> NDArray[np.float32]:
         from medkg_dagster.io.http import HttpClient
 
         parameters, calls = self._parameters, self._calls
         body: dict[str, object] = {"model": parameters.model, "input": texts, "encoding_format": "float"}
         if parameters.dimensions is not None:
             body["dimensions"] = parameters.dimensions
+        if input_type is not None:
+            body["input_type"] = input_type
         client = HttpClient(
             timeout=min(parameters.timeout_seconds, calls.timeout_seconds or parameters.timeout_seconds),
             max_attempts=calls.attempts(parameters.max_attempts),
