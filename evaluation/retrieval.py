@@ -19,6 +19,7 @@ from benchmarks.figures import Bound, Figure
 from medkg_dagster.adapters.embedders.none import NONE
 from medkg_dagster.adapters.embedders.sentence_model import SENTENCE_TRANSFORMERS
 from medkg_dagster.adapters.index.sqlite_store import SqliteIndex
+from medkg_dagster.domain.chunks import embedded_text
 from medkg_dagster.stage_api import (
     Chunk,
     Document,
@@ -30,7 +31,6 @@ from medkg_dagster.stage_api import (
 )
 from medkg_dagster.stage_api._extensions import embed_query
 from medkg_dagster.stages.chunk import ChunkConfig, ChunkStage
-from medkg_dagster.stages.embed import embedded_text
 from medkg_dagster.stages.parse.document_text import DocumentText
 
 _SHOWN, _RECALLED = 10, 100

@@ -21,6 +21,7 @@ from medkg_dagster.cli.pipelines.plan import plan
 from medkg_dagster.cli.pipelines.stages import stages
 from medkg_dagster.cli.pipelines.yaml_files import check, migrate, schema
 from medkg_dagster.cli.plugin import plugin
+from medkg_dagster.cli.reindex import reindex
 from medkg_dagster.cli.run import run
 from medkg_dagster.cli.search import search
 from medkg_dagster.cli.serve import serve
@@ -96,6 +97,7 @@ for _command in (
     changes,
     state,
     search,
+    reindex,
     graph,
     path,
     export,

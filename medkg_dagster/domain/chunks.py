@@ -43,6 +43,12 @@ class Chunk(Value):
     synthetic: bool = False
 
 
+def embedded_text(chunk: Chunk) -> str:
+    """Return what is embedded of a chunk: its titles and text on lines of their own, none empty or twice."""
+    parts = dict.fromkeys((chunk.title, chunk.section, chunk.text))
+    return "\n".join(part for part in parts if part)
+
+
 def chunk_id(document_id: str, document_hash: str, start: int, end: int) -> str:
     """Return the stable id of a chunk: the same content cut at the same place has the same id.
 

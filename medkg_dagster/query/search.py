@@ -20,8 +20,8 @@ _FARTHEST = 10_000
 
 
 NO_VECTORS = (
-    "the index has no vectors, so that only words were searched for; choose an embedder for the stage "
-    "`embed` of the pipeline, and run it again"
+    "the index has no vectors, so that only words were searched for; choose an embedder with "
+    "`medkg reindex --embedder NAME`, and for what is indexed later in the stage `embed` of the pipeline"
 )
 
 
@@ -49,6 +49,11 @@ def search(
         raise StoreError(_nothing_shown(stores))
     shown = offset + len(results.hits)
     cut = [problem] if problem else []
+    if embedder is not None and (lacking := stores.index().without_vectors()):
+        cut.append(
+            f"{counted(lacking, 'document has', 'documents have')} no such vectors, found by words alone; "
+            "`medkg reindex` makes them"
+        )
     if results.hits and results.total > shown:
         left = counted(results.total - shown, "document has", "documents have")
         cut.append(f"{left} words of the query, too; raise the limit, or ask with offset={shown}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, ValidationInfo, model_validator
 
+from medkg_dagster.domain.chunks import embedded_text
 from medkg_dagster.errors import StageContractError, counted
 from medkg_dagster.stage_api import (
     Chunk,
@@ -129,12 +130,6 @@ class EmbedStage:
                 f"{counted(len(texts), 'text')}; expected finite numbers of shape ({len(texts)}, {dimension})"
             )
         return vectors.astype(np.float32, copy=False)
-
-
-def embedded_text(chunk: Chunk) -> str:
-    """Return what is embedded of a chunk: its titles and text on lines of their own, none empty or twice."""
-    parts = dict.fromkeys((chunk.title, chunk.section, chunk.text))
-    return "\n".join(part for part in parts if part)
 
 
 def register() -> StageRegistration:

@@ -2,6 +2,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -180,8 +181,10 @@ def indexed_home(home: Path) -> Path:
     return home
 
 
-def index_texts(home: Path, model: str | None = None, embedder: str = "hashing") -> None:
-    """Index the texts, their vectors said to be of the given model."""
+def index_texts(
+    home: Path, model: str | None = None, embedder: str = "hashing", only: int | None = None
+) -> None:
+    """Index the texts, or so many of them, their vectors said to be of the given model."""
     chunks = tuple(
         Chunk(
             id=chunk_id(document, "h", 0, len(text)),
@@ -194,7 +197,7 @@ def index_texts(home: Path, model: str | None = None, embedder: str = "hashing")
             end=len(text),
             text=text,
         )
-        for document, (title, text) in TEXTS.items()
+        for document, (title, text) in islice(TEXTS.items(), only)
     )
     home.mkdir(exist_ok=True)
     made_by = ExtensionRegistry().find(ExtensionKind.EMBEDDER, embedder).open({}, home)

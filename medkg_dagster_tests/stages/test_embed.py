@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from medkg_dagster.adapters.embedders.hashing import HASHING
+from medkg_dagster.domain.chunks import embedded_text
 from medkg_dagster.errors import BatchInterruptedError, ConfigError
 from medkg_dagster.stage_api import (
     Chunk,
@@ -17,7 +18,7 @@ from medkg_dagster.stage_api import (
     StageContext,
 )
 from medkg_dagster.stage_api._extensions import GivenExtensions
-from medkg_dagster.stages.embed import EmbedConfig, EmbedStage, embedded_text, register
+from medkg_dagster.stages.embed import EmbedConfig, EmbedStage, register
 from medkg_dagster_tests.stages.installed import EXTENSIONS, INSTALLED
 from medkg_dagster_tests.stages.running import run
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from medkg_dagster.adapters.index.segment import DocumentTerms, Segment, write_segment
+from medkg_dagster.adapters.index.segment import DocumentTerms, Segment, VectorRows, write_segment
 from medkg_dagster.adapters.index.snapshot import OpenSegment, Snapshot
 from medkg_dagster.errors import StoreError
 
@@ -150,15 +150,43 @@ class Segments:
             places = np.flatnonzero(row.kept)
             if len(places):
                 parts.append(self._read(row.number).terms_of(places))
-            names += [
-                name
-                for (name,) in connection.execute(
-                    "SELECT id FROM documents WHERE segment = ? ORDER BY place", (row.number,)
-                )
-            ]
+            names += _names(connection, row.number)
         connection.executemany("DELETE FROM segments WHERE number = ?", ((row.number,) for row in rows))
         if names:
             self.add(connection, names, DocumentTerms.joined(parts), rows[0].model)
+
+    def of_other_models(
+        self, connection: sqlite3.Connection, model: str
+    ) -> Iterator[tuple[int, Sequence[str]]]:
+        """Yield the numbers of segments whose vectors are not a model's, each with its documents in order."""
+        for row in _rows(connection):
+            if row.model != model and row.kept.any():
+                yield row.number, _names(connection, row.number)
+
+    def replace(
+        self,
+        connection: sqlite3.Connection,
+        number: int,
+        names: Sequence[str],
+        vectors: tuple[VectorRows, ...],
+        model: str,
+    ) -> None:
+        """Write a segment anew with other vectors.
+
+        Args:
+            connection: A transaction that writes.
+            number: The segment.
+            names: Its documents, in order.
+            vectors: Theirs, in order.
+            model: Who made them.
+
+        Raises:
+            StoreError: A file cannot be read or written.
+        """
+        (row,) = (row for row in _rows(connection) if row.number == number)
+        terms = self._read(number).terms_of(np.flatnonzero(row.kept))
+        connection.execute("DELETE FROM segments WHERE number = ?", (number,))
+        self.add(connection, names, replace(terms, vectors=vectors), model)
 
     def vectors(
         self, connection: sqlite3.Connection, names: Iterable[str]
@@ -187,6 +215,12 @@ class Segments:
 
     def _read(self, number: int) -> Segment:
         return Segment(self._file(number))
+
+
+def _names(connection: sqlite3.Connection, segment: int) -> list[str]:
+    """Return the documents that a segment still has, in order."""
+    found = connection.execute("SELECT id FROM documents WHERE segment = ? ORDER BY place", (segment,))
+    return [name for (name,) in found]
 
 
 def _rows(connection: sqlite3.Connection) -> Iterable[_Row]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,10 +22,12 @@ from medkg_dagster.adapters.index.document_search import (
     document_row,
     searched_text,
 )
+from medkg_dagster.adapters.index.made_vectors import made_vectors
+from medkg_dagster.adapters.index.reembedding import Embed, Reembedded, Reembedding
 from medkg_dagster.adapters.index.segment import DocumentTerms, VectorRows
 from medkg_dagster.adapters.index.segments import FOLDER_NAME, Segments
 from medkg_dagster.adapters.index.sqlite_schema import INDEX
-from medkg_dagster.adapters.index.vectors import prevalent_model
+from medkg_dagster.adapters.index.vectors import prevalent_model, without_vectors
 from medkg_dagster.domain.chunks import index_hashes
 from medkg_dagster.errors import StoreError
 from medkg_dagster.io.sql import Database
@@ -173,6 +175,48 @@ class SqliteIndex:
             return None
         return self._looking(lambda _, snapshot: prevalent_model(snapshot))
 
+    def without_vectors(self) -> int:
+        """Return how many documents are found by words alone, though `embedding_model()` has made vectors.
+
+        Raises:
+            StoreError: The file cannot be read.
+        """
+        return self._looking(lambda _, snapshot: without_vectors(snapshot)) if self._path.exists() else 0
+
+    def reembed(
+        self, model: str, embed: Embed | None, tell: Callable[[int, int], None] = lambda *_: None
+    ) -> Reembedded:
+        """Give all documents the vectors of a model; those that have them keep them.
+
+        Vectors are made while others search and write; then all are put in place in one transaction. Where
+        the process is killed before that, what it made is used by the next that asks for the same.
+
+        Args:
+            model: The model's name.
+            embed: Makes its vectors; None where it makes none.
+            tell: Is told how many of how many documents have vectors.
+
+        Raises:
+            StoreError: The index cannot be read or written, or another process does the same.
+        """
+        if not self._path.exists():
+            return Reembedded(0, 0, 0)
+        with made_vectors(self._path.parent, model) as made:
+            work = Reembedding(self._segments, model, made, embed, tell)
+            done = None
+            for _ in range(_LOOKS):  # what others write meanwhile needs vectors, too
+                work.make(self._reading)
+                with self._open().writing() as transaction:
+                    done = work.write(_driver(transaction))
+                if done is not None:
+                    break
+        self._sweep()
+        if done is None:
+            raise StoreError(
+                "others write to the index all the time; run the command again when they are done"
+            )
+        return done
+
     def close(self) -> None:
         """Release the file."""
         if self._database is not None:
@@ -196,6 +240,11 @@ class SqliteIndex:
                 connection = _driver(transaction)
                 return look(connection, self._segments.snapshot(connection))
         raise StoreError(f"{self._path.with_name(FOLDER_NAME)} lacks a file; {INDEX.restore}")
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._open().reading() as transaction:
+            yield _driver(transaction)
 
     def _open(self) -> Database:
         if self._database is None:

@@ -67,6 +67,13 @@ def closest_passage(snapshot: Snapshot, document: int, vector: NDArray[np.float3
     return int(np.argmax(segment.vectors[first:last] @ vector))
 
 
+def without_vectors(snapshot: Snapshot) -> int:
+    """Return how many documents have passages without vectors of the prevalent model."""
+    model = prevalent_model(snapshot)
+    others = (each for each in snapshot.segments if each.model != model)
+    return sum(each.segment.documents if each.kept is None else int(each.kept.sum()) for each in others)
+
+
 def prevalent_model(snapshot: Snapshot) -> str | None:
     """Return who made most of the vectors; None where there are none."""
     counts: dict[str, int] = {}

@@ -253,7 +253,9 @@ def summary(settings: Settings, pipeline: str, job: str, as_json: bool) -> None:
     for label, count in counts.items():
         click.echo(f"  {label:<12}{count:>9,}")
     if "chunks" in counts and model is None:
-        click.echo(f"  {'vectors':<12}{'none':>9}  (search is by words; choose an embedder for vectors)")
+        click.echo(
+            f"  {'vectors':<12}{'none':>9}  (search is by words; `medkg reindex --embedder` makes some)"
+        )
     if aside:
         said = f"{_listed(aside.elements())}; why: `medkg ledger show {pipeline}/{job}`"
         click.echo(f"  {'set aside':<12}{aside.total():>9,}  ({said})")
