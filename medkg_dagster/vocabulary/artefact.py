@@ -21,7 +21,6 @@ import io
 import mmap
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -31,40 +30,22 @@ from uuid import uuid4
 from pydantic_core import from_json, to_json
 
 from medkg_dagster.errors import VocabularyError
-from medkg_dagster.vocabulary.categories import DISEASES, GENE
+from medkg_dagster.vocabulary.categories import DISEASES
 from medkg_dagster.vocabulary.concepts import prefix_of
-from medkg_dagster.vocabulary.derived_names import adjectives, infected, is_initials, of_organs, other_noun
-from medkg_dagster.vocabulary.names import acronyms, american, fold, forms, variants
-from medkg_dagster.vocabulary.symbols import key_of
+from medkg_dagster.vocabulary.names import acronyms, american, fold, forms
 from medkg_dagster.vocabulary.unify import Collision, Thing
+from medkg_dagster.vocabulary.written_names import LONGEST, SYMBOL, written_names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FORMAT = 3
 _PARENTS, _CLOSE = ([field.name for field in fields(Thing)].index(name) for name in ("parents", "close"))
-_ABBREVIATION = 3
-_INITIALS = 6
-_SYMBOL = "\x01"
-"""Stands before the key of a gene's name, and in no text before a name."""
-
-_LONGEST = 120
-"""Longer names, nearly all of them chemical formulas, are not looked for in text."""
-
 _MOST_REMEMBERED = 1 << 15
 """So many names are kept with what they mean."""
 
 _MOST_STEPS = 3
 """So far up is looked for a kind of disease that another scheme knows."""
-
-_PROCESSES = "C23.550"
-"""The branch of MeSH for pathologic processes."""
-
-_OBSCURE = 4
-"""How much less likely a meaning is that MeSH has no heading for."""
-
-_DERIVED = 8
-"""How likely the meaning of a name is that grammar makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +112,7 @@ def _files(
     import numpy as np
 
     numbers = {thing.curie: number for number, thing in enumerate(things)}
-    written = list(_written(things))
+    written = list(written_names(things))
     names = marisa_trie.Trie(name for name, *_ in written)
     numbered = [(names[name], likely, which, thing) for name, likely, thing, which in written]
     meant = np.array(numbered, dtype=np.uint32).reshape(-1, 4)
@@ -164,64 +145,8 @@ def _files(
     yield "about.json", to_json({"format": _FORMAT, **about, **counts}, indent=1)
 
 
-def _written(things: Sequence[Thing]) -> Iterator[tuple[str, int, int, int]]:
-    """Yield folded names with what each can mean: how likely (less is likelier), the thing, which name."""
-    ailing = of_organs()
-    diseases = {fold(name) for thing in things if thing.category in DISEASES for name in _names(thing)}
-    for number, thing in enumerate(things):
-        is_disease = thing.category in DISEASES
-        # The adjectives of processes ("metastatic", "necrotic") say how something is, not what ails somebody.
-        has_adjective = is_disease and not any(one.startswith(_PROCESSES) for one in thing.tree_numbers)
-        is_known = any(map(_is_heading, (thing.curie, *thing.equivalents)))
-        if is_disease and is_known:
-            yield from ((derived, _DERIVED, number, 0) for derived in _derived(thing, ailing))
-        # What MeSH has a heading for, under which articles are found, is what its names mean in articles.
-        obscurity = 0 if is_known else _OBSCURE
-        for which, name in enumerate((thing.name, *thing.synonyms)):
-            if len(name) > _LONGEST or "\x00" in name or (which and _is_lowered(name, thing.name)):
-                continue
-            if is_disease and _is_list(name, diseases):
-                continue
-            if has_adjective:
-                for formed in adjectives(name):
-                    yield american(fold(formed)), _DERIVED, number, 0
-            if is_disease and is_known:
-                for formed in infected(forms(name)[-1]):
-                    yield american(fold(formed)), _DERIVED, number, which
-            for form in forms(name):
-                for rank, variant in enumerate(variants(form)):
-                    yield american(fold(variant)), obscurity + 2 * (which > 0) + (rank > 0), number, which
-            if thing.category == GENE and (key := key_of(name)):
-                yield _SYMBOL + key, 2 * (which > 0), number, which
-
-
-def _derived(thing: Thing, ailing: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """Yield what else a heading for a disease is called, by grammar."""
-    for name in map(fold, _names(thing)):
-        yield from ailing.get(name, ())
-        if noun := other_noun(forms(name)[-1]):
-            yield from (american(variant) for variant in variants(noun))
-
-
-def _names(thing: Thing) -> tuple[str, ...]:
-    return (thing.name, *thing.synonyms)
-
-
-def _is_list(name: str, diseases: AbstractSet[str]) -> bool:
-    """Say whether a name is of two diseases ("nausea and vomiting"), each of which has a name of its own."""
-    one, _, other = fold(name).partition(" and ")
-    return bool(other) and one in diseases and other in diseases
-
-
-def _is_heading(curie: str) -> bool:
-    return curie.startswith("MESH:D")
-
-
-def _is_lowered(synonym: str, name: str) -> bool:
-    """Say whether a synonym is an abbreviation in lower case, as MONDO has them: any word would be one."""
-    if len(synonym) > _INITIALS or not (synonym.isalpha() and synonym.islower()):
-        return False
-    return len(synonym) <= _ABBREVIATION or is_initials(synonym, name)
+def _words(thing: Thing) -> frozenset[str]:
+    return frozenset(fold(thing.name).split())
 
 
 def _curies(things: Sequence[Thing]) -> dict[str, int]:
@@ -314,7 +239,7 @@ class VocabularyArtefact:
         alone, goes_on = known
         if not goes_on:
             return () if alone is None else ((word_end, alone),)
-        piece = folded[start : start + _LONGEST + 1]
+        piece = folded[start : start + LONGEST + 1]
         return [(start + len(name), number) for name, number in self._names.iter_prefixes_with_ids(piece)]
 
     def symbols(self, key: str, start: int) -> list[tuple[int, int]]:
@@ -327,12 +252,12 @@ class VocabularyArtefact:
         Returns:
             Of each, the shortest first: where it ends in the key, and its number.
         """
-        piece = _SYMBOL + key[start : start + _LONGEST]
+        piece = SYMBOL + key[start : start + LONGEST]
         return [(start - 1 + len(name), number) for name, number in self._names.iter_prefixes_with_ids(piece)]
 
     def begins_symbol(self, word: str) -> bool:
         """Say whether the name of any gene begins with a word of a key."""
-        return self._begins(_SYMBOL + word)
+        return self._begins(SYMBOL + word)
 
     def _begins(self, beginning: str) -> bool:
         return next(iter(self._names.iterkeys(beginning)), None) is not None
@@ -382,8 +307,8 @@ class VocabularyArtefact:
     def in_scheme(self, curie: str, schemes: Sequence[str]) -> str | None:
         """Return by which CURIE of some scheme a concept is known there, or what comes next to it.
 
-        That is its own; else one of what is nearly the same (`Thing.close`); else, of a disease, that of the
-        nearest kind of disease that it is one of.
+        That is its own or that of what is nearly the same (`Thing.close`); else, of a disease, that of the
+        nearest kind of disease that it is one of, and of several the one whose name has more in common.
 
         Args:
             curie: The concept, by any of its CURIEs.
@@ -391,14 +316,16 @@ class VocabularyArtefact:
         """
         number = self.number_of(curie)
         level = [] if number is None else [self.thing(number)]
+        words = {word for thing in level for word in _words(thing)}
         for _ in range(_MOST_STEPS):
             close = [self.of(one) for thing in level for one in thing.close]
-            for thing in (*level, *close, *(self.of(one) for near in close for one in near.close)):
-                own = (thing.curie, *thing.equivalents)
-                for scheme in schemes:
-                    if found := next((one for one in own if prefix_of(one) == scheme), None):
-                        return found
-            level = [self.of(one) for thing in level if thing.category in DISEASES for one in thing.parents]
+            near = (*level, *close, *(self.of(one) for thing in close for one in thing.close))
+            known = [one for thing in near for one in (thing.curie, *thing.equivalents)]
+            for scheme in schemes:
+                if found := next((one for one in known if prefix_of(one) == scheme), None):
+                    return found
+            above = (self.of(one) for thing in level if thing.category in DISEASES for one in thing.parents)
+            level = sorted(above, key=lambda thing: -sum(map(len, words & _words(thing))))
         return None
 
     def of(self, curie: str) -> Thing:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import product
 
 # How adjectives of a disease are formed from the end of its name, the first rule that fits.
 _ENDINGS = (
@@ -93,7 +94,7 @@ _INFECTED = (
 _ORGANS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
     "kidney diseases": (("renal", "kidney", "glomerular", "nephrotic"), ("nephro", "reno")),
     "liver diseases": (("hepatic", "liver", "hepatocellular"), ()),
-    "chemical and drug induced liver injury": ((), ("hepato",)),
+    "chemical and drug induced liver injury": (("drug-induced liver", "drug-induced hepatic"), ("hepato",)),
     "heart diseases": (("cardiac", "heart"), ()),
     "cardiomyopathies": (("myocardial",), ()),
     "cardiotoxicity": ((), ("cardio",)),
@@ -137,6 +138,57 @@ _ORGANS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
     ),
     "genetic diseases, x-linked": (("x-linked", "x-linked recessive", "x-linked dominant"), ()),
 }
+# Words that names of one heading of MeSH for a disease exchange for each other, four times at least, and that
+# hardly ever tell two headings apart: beside other words, and also alone.
+_ALIKE = (
+    ("aorta", "aortic"),
+    ("artery", "arterial"),
+    ("brain", "cerebral"),
+    ("calculus", "stone"),
+    ("cervix", "cervical"),
+    ("colon", "colonic"),
+    ("dental", "tooth"),
+    ("disc", "disk"),
+    ("eye", "ocular"),
+    ("gastric", "stomach"),
+    ("gastrointestinal", "gi"),
+    ("heart", "cardiac"),
+    ("hepatic", "liver"),
+    ("hereditary", "inherited", "familial"),
+    ("impairment", "loss"),
+    ("intoxication", "poisoning"),
+    ("kidney", "renal"),
+    ("lung", "pulmonary"),
+    ("muscle", "muscular"),
+    ("oral", "mouth"),
+    ("pancreas", "pancreatic"),
+    ("skin", "cutaneous"),
+)
+_ALIKE_ALONE = (
+    ("abnormality", "anomaly", "malformation"),
+    ("addiction", "dependence", "dependency"),
+    ("allergy", "hypersensitivity"),
+    ("bleeding", "hemorrhage"),
+    ("cancer", "malignancy", "neoplasm", "tumor"),
+    ("convulsion", "seizure"),
+    ("incompetence", "insufficiency"),
+    ("infarct", "infarction"),
+    ("injury", "trauma"),
+    ("palsy", "paralysis"),
+)
+_OTHERS_ALONE, _OTHERS = (
+    {word: tuple(one for one in group if one != word) for group in groups for word in group}
+    for groups in (_ALIKE_ALONE, (*_ALIKE_ALONE, *_ALIKE))
+)
+_OF_ORGAN = re.compile(
+    r"(.+(?<!al|ar|ic|us)(?<!ary)) (cancer|neoplasm|tumor|\w*carcinoma|\w*sarcoma|hemorrhage|bleeding|"
+    r"enlargement|retention|calcification|stenosis|obstruction|atrophy|inflammation|thrombosis|infarction|"
+    r"necrosis|fibrosis|weakness|injury|infection)"
+)
+"""A noun, and what ails the organ that it stands for."""
+_MOST_WORDS = 4
+"""So many words of a name are exchanged for others."""
+
 _LESS = ("suppression", "depression")
 _PLAIN_TOXICITY = "drug-related side effects and adverse reactions"
 
@@ -162,6 +214,23 @@ def of_organs() -> Mapping[str, tuple[str, ...]]:
     )
     found["drug overdose"] = ("overdose", "overdoses", "overdosage")
     return found
+
+
+def alike(name: str) -> Iterator[str]:
+    """Yield what else a disease is called, with words that say the same, or as something of an organ.
+
+    Args:
+        name: Its name as names are compared, see `names.comparable`.
+    """
+    words = name.split(" ")
+    others = _OTHERS if len(words) > 1 else _OTHERS_ALONE
+    for changed in product(*((word, *others.get(word, ())) for word in words[:_MOST_WORDS])):
+        one = " ".join((*changed, *words[_MOST_WORDS:]))
+        if one != name:
+            yield one
+        if (found := _OF_ORGAN.fullmatch(one)) is not None:
+            yield f"{found[2]} of {found[1]}"
+            yield f"{found[2]} of the {found[1]}"
 
 
 def other_noun(name: str) -> str | None:

@@ -22,15 +22,19 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from medkg_dagster.vocabulary.categories import categories_by_place
 from medkg_dagster.vocabulary.concepts import Concept, Equivalence, prefix_of
+from medkg_dagster.vocabulary.derived_names import alike
 from medkg_dagster.vocabulary.names import comparable, fold
 from medkg_dagster.vocabulary.salts import without_salt
 
 PREFERENCE = ("MONDO", "HP", "DOID", "CHEBI", "HGNC", "NCBIGene", "MESH", "DRUGBANK")
 """Prefixes, the preferred one first; the others follow in the order of the alphabet."""
+
+HEADING = "MESH:D"
+"""How the CURIEs of the headings of MeSH begin, under which articles are found."""
 
 ELSEWHERE = frozenset({"EFO", "NCIT", "OMIM", "ORPHANET", "UMLS"})
 """Prefixes of schemes that are equivalents also where no source describes them."""
@@ -49,10 +53,13 @@ _KIND_OF_ALL = "biolink:NamedThing"
 
 _TWICE = "it would be "
 _UNSURE = "they have no word in common, and only one refers to the other"
+_ELSE_BY_NAME = "they have no word in common, and each is something else by name"
+_ONE_COURSE = "one of them is {}, and no name is common to both"
 _REFERENCED, _MAPPED, _CURATED = range(3)
 """How surely two concepts are the same: one refers to the other, a mapping says so, a person or both do."""
 
 _WORD = re.compile(r"[^\W\d_]{4,}")
+_COURSE = re.compile(r"\b(?:acute|chronic)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,7 @@ class Thing:
         close: Preferred CURIEs of what is nearly the same: what a source or a mapping calls the same and was
             not joined, the acid or base of a chemical, and what it is a salt of.
         sources: Names of the sources that know it.
+        headed: Folded names that MeSH gives it as a heading; known only while a vocabulary is made.
     """
 
     curie: str
@@ -87,6 +95,7 @@ class Thing:
     former: tuple[str, ...] = ()
     close: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    headed: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -120,11 +129,13 @@ def unify(
         curie: tuple(dict.fromkeys(map(comparable, concept.names))) for curie, concept in concepts.items()
     }
     classes = _Classes(concepts)
-    collisions = [
-        Collision(one, other, reason)
-        for one, other, is_sure in _in_order(concepts, names, said)
-        if (reason := classes.join(one, other) if is_sure else _UNSURE) is not None
-    ]
+    collisions = []
+    for one, other, distance, surely in _in_order(concepts, names, said):
+        reason = _doubt(names[one][0], names[other][0], distance, surely)
+        if reason is None and distance == _NOTHING_SHARED and classes.are_several(one, other):
+            reason = _ELSE_BY_NAME
+        if (reason := reason or classes.join(one, other)) is not None:
+            collisions.append(Collision(one, other, reason))
     for one, other in _namesakes(concepts, names):
         classes.join(one, other)
     members = classes.members()
@@ -145,7 +156,8 @@ def unify(
 def _close(concepts: Mapping[str, Concept], collisions: Iterable[Collision]) -> Mapping[str, list[str]]:
     """Return by CURIE what it is nearly the same as.
 
-    A salt that is named after what it is one of, as in `bupropion hydrochloride`, is close to that.
+    A salt that is named after what it is one of, as in `bupropion hydrochloride`, is close to that; a disease
+    to the heading that says the same in other words.
     """
     found: dict[str, list[str]] = defaultdict(list)
     for each in collisions:
@@ -158,12 +170,30 @@ def _close(concepts: Mapping[str, Concept], collisions: Iterable[Collision]) -> 
             chemicals[fold(concept.name)].append(curie)
         for other in concept.close:
             found[curie].append(other)
+    for curie, heading in _alike(concepts):
+        found[curie].append(heading)
     for name, salts in chemicals.items():
         for base in chemicals.get(without_salt(name) or "", ()):
             for salt in salts:
                 found[salt].append(base)
                 found[base].append(salt)
     return found
+
+
+def _alike(concepts: Mapping[str, Concept]) -> Iterator[tuple[str, str]]:
+    """Yield diseases, "colon cancer", each with a heading that says the same, "Colonic Neoplasms"."""
+    diseases = [(curie, one) for curie, one in concepts.items() if _kind(one) == "disease"]
+    headings = {
+        comparable(name): curie
+        for curie, one in diseases
+        if curie.startswith(HEADING)
+        for name in reversed(one.names)
+    }
+    for curie, one in diseases:
+        if not curie.startswith("MESH:"):
+            for name in alike(comparable(one.name)):
+                if name in headings:
+                    yield curie, headings[name]
 
 
 def _elsewhere(
@@ -233,8 +263,12 @@ def _in_order(
     concepts: Mapping[str, Concept],
     names: Mapping[str, Sequence[str]],
     said: Mapping[tuple[str, str], int],
-) -> Iterator[tuple[str, str, bool]]:
-    """Yield what is said to be the same, of concepts that are known, the surest first; whether it is sure."""
+) -> Iterator[tuple[str, str, int, int]]:
+    """Yield what is said to be the same, of concepts that are known, the surest first.
+
+    Yields:
+        Two CURIEs, how unlike their names are, and how surely they are the same.
+    """
     former = {
         old: curie for curie, concept in concepts.items() for old in concept.former if old not in concepts
     }
@@ -244,10 +278,18 @@ def _in_order(
         if one in concepts and other in concepts and one != other:
             found.append((_distance(names[one], names[other]), -surely, one, other))
     for distance, surely, one, other in sorted(set(found)):
-        yield one, other, distance < _NOTHING_SHARED or -surely > _REFERENCED
+        yield one, other, distance, -surely
 
 
-_NOTHING_SHARED = 4
+_WORD_SHARED, _NOTHING_SHARED = 3, 4
+
+
+def _doubt(one: str, other: str, distance: int, surely: int) -> str | None:
+    """Return why two concepts are not joined, by their preferred names and what is said of them."""
+    if distance == _NOTHING_SHARED and surely == _REFERENCED:
+        return _UNSURE
+    courses = set(_COURSE.findall(one)) ^ set(_COURSE.findall(other))
+    return _ONE_COURSE.format(min(courses)) if distance >= _WORD_SHARED and courses else None
 
 
 def _distance(one: Sequence[str], other: Sequence[str]) -> int:
@@ -259,7 +301,7 @@ def _distance(one: Sequence[str], other: Sequence[str]) -> int:
     if not set(one).isdisjoint(other):
         return 2
     words, others = (set(_WORD.findall(" ".join(names))) for names in (one, other))
-    return _NOTHING_SHARED if words.isdisjoint(others) else 3
+    return _NOTHING_SHARED if words.isdisjoint(others) else _WORD_SHARED
 
 
 def _namesakes(
@@ -328,6 +370,11 @@ class _Classes:
         self._of_prefix[here] = {**mine, **theirs}
         return None
 
+    def are_several(self, one: str, other: str) -> bool:
+        """Say whether each of two concepts is joined to others, and they are not joined to each other."""
+        here, there = self._root(one), self._root(other)
+        return here != there and here in self._of_prefix and there in self._of_prefix
+
     def members(self) -> list[list[str]]:
         """Return the CURIEs of each thing, the preferred one first."""
         found: dict[str, list[str]] = defaultdict(list)
@@ -386,4 +433,5 @@ def _thing(
         former=tuple(dict.fromkeys(old for concept in group for old in concept.former)),
         close=of_all(curie for concept in group for curie in close.get(concept.curie, ())),
         sources=tuple(sorted({name for concept in group for name in known_by[concept.curie]})),
+        headed=frozenset(fold(name) for one in group if one.curie.startswith(HEADING) for name in one.names),
     )

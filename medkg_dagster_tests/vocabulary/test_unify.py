@@ -126,6 +126,51 @@ def test_what_has_no_word_in_common_is_joined_only_where_a_mapping_says_so() -> 
     assert [thing.equivalents for thing in curated] == [("MESH:D1",)]
 
 
+def test_two_things_that_are_others_by_name_are_not_joined_without_a_word_in_common() -> None:
+    found, collisions = unify(
+        {
+            "source": (
+                Concept("MESH:D1", "Seizures", DISEASE),
+                Concept("HP:1", "Seizure", DISEASE, same_as=("MESH:D1",)),
+                Concept("MONDO:1", "visual epilepsy", DISEASE),
+                Concept("DOID:1", "visual epilepsy", DISEASE, same_as=("MONDO:1",)),
+                Equivalence("DOID:1", "MESH:D1", is_curated=True),
+            )
+        }
+    )
+
+    assert {thing.curie: thing.equivalents for thing in found} == {
+        "HP:1": ("MESH:D1",),
+        "MONDO:1": ("DOID:1",),
+    }
+    assert [one.reason for one in collisions] == [
+        "they have no word in common, and each is something else by name"
+    ]
+
+
+def test_what_is_chronic_is_joined_by_a_common_name_only() -> None:
+    chronic = Concept("MESH:D1", "Grumps, Chronic", DISEASE)
+    plain = Concept("MONDO:1", "drug-induced grumps", DISEASE, ("chronic drug-induced grumps",))
+    found, collisions = unify({"source": (chronic, plain, Equivalence("MONDO:1", "MESH:D1"))})
+
+    assert [thing.equivalents for thing in found] == [(), ()]
+    assert [one.reason for one in collisions] == ["one of them is chronic, and no name is common to both"]
+
+
+def test_a_disease_is_close_to_the_heading_that_says_the_same_in_other_words() -> None:
+    found = things(
+        Concept("MESH:D1", "Kidney Neoplasms", DISEASE),
+        Concept("MONDO:1", "renal neoplasm", DISEASE),
+        Concept("MONDO:2", "renal itch", DISEASE),
+    )
+
+    assert {curie: thing.close for curie, thing in found.items()} == {
+        "MESH:D1": (),
+        "MONDO:1": ("MESH:D1",),
+        "MONDO:2": (),
+    }
+
+
 def test_what_one_calls_by_the_preferred_name_of_another_is_joined_where_no_third_has_the_name() -> None:
     found = things(
         Concept("CHEBI:1", "5-mildium", CHEMICAL),

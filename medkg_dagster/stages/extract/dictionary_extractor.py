@@ -18,6 +18,7 @@ from medkg_dagster.stage_api import (
 from medkg_dagster.stages.extract.claims import sentence_claims
 from medkg_dagster.stages.extract.composites import Part, parts
 from medkg_dagster.stages.extract.dictionary import DictionaryParameters
+from medkg_dagster.stages.extract.drug_induced import DrugInduced
 from medkg_dagster.stages.extract.elements import with_elements
 from medkg_dagster.stages.extract.genes import GeneFinder, with_genes
 from medkg_dagster.stages.extract.installed import InstalledMatcher, InstalledVocabulary, installed
@@ -66,6 +67,10 @@ class DictionaryExtractor:
     @cached_property
     def _study_names(self) -> StudyNames:
         return StudyNames(self._vocabulary, self._matcher)
+
+    @cached_property
+    def _drug_induced(self) -> DrugInduced:
+        return DrugInduced(self._vocabulary)
 
     @cached_property
     def _genes(self) -> GeneFinder | None:
@@ -172,6 +177,7 @@ class DictionaryExtractor:
         mentioned = with_species(texts, with_elements(texts, mentioned, self._vocabulary))
         if self._parameters.abbreviations:
             mentioned = spell_out(texts, mentioned)
+        mentioned = self._drug_induced.read(texts, mentioned)
         for place, text, mentions in zip(sentences, texts, mentioned, strict=True):
             if not mentions:
                 continue

@@ -44,8 +44,11 @@ _SHADOWLESS = frozenset({"biolink:ChemicalRole"})
 """Of these a longer name hides no shorter one: dopamine is a chemical in the role "dopamine agonist"."""
 
 
-_MOST_KINDS = 150
-"""What has more kinds and is no heading of MeSH, under which articles are sought, is a class of things."""
+_MOST_KINDS, _MOST_KINDS_OF_DISEASE = 150, 5000
+"""What has more kinds and is no heading of MeSH, under which articles are sought, is a class of things.
+
+Of diseases there are names for wide classes that say what somebody has: cancer, a neuropathy, focal seizures.
+"""
 
 _LEAST_STEPS = 4
 """So far below the root of ChEBI are classes and radicals, unless MeSH knows them."""
@@ -132,9 +135,10 @@ class InstalledVocabulary:
 
     def _is_class(self, number: int) -> bool:
         """Say whether a thing has very many kinds, or stands close below the root of ChEBI ("cluster")."""
-        if self._artefact.has_descendants(number, _MOST_KINDS):
-            return True
         level = [self._artefact.thing(number)]
+        most = _MOST_KINDS_OF_DISEASE if level[0].category in DISEASES else _MOST_KINDS
+        if self._artefact.has_descendants(number, most):
+            return True
         if not level[0].curie.startswith("CHEBI:") or is_in_mesh(level[0]):
             return False
         for _ in range(_LEAST_STEPS):

@@ -147,18 +147,64 @@ def test_a_role_hides_no_chemical_in_it(home: Path) -> None:
     assert [one.surface for one in found(home, "A dopamine agonist was given.")] == ["dopamine"]
 
 
-def test_a_class_of_very_many_things_is_not_named_but_a_heading_of_mesh_is(tmp_path: Path) -> None:
+def test_a_wide_class_of_chemicals_is_not_named_but_one_of_diseases_or_a_heading_of_mesh_is(
+    tmp_path: Path,
+) -> None:
+    chemical, disease = "biolink:ChemicalEntity", "biolink:Disease"
     things = [
-        Thing("A:0", "syndrome", "biolink:Disease"),
-        Thing("A:1", "anemia", "biolink:Disease", tree_numbers=("C15.378",)),
-        *(Thing(f"B:{n}", f"kind {n}", "biolink:Disease", parents=("A:0", "A:1")) for n in range(151)),
+        Thing("A:0", "molecule", chemical),
+        Thing("A:1", "steroids", chemical, tree_numbers=("D04.210.500",)),
+        Thing("A:2", "neuropathy", disease),
+        *(Thing(f"B:{n}", f"compound {n}", chemical, parents=("A:0", "A:1")) for n in range(151)),
+        *(Thing(f"C:{n}", f"palsy {n}", disease, parents=("A:2",)) for n in range(151)),
     ]
     with VocabularyArtefact(write_artefact(tmp_path, things, [], {})) as artefact:
         matcher = InstalledVocabulary(artefact).matcher(3)
-        assert [one.concept.curie for one in matcher.find("The syndrome is anemia of kind 7.")] == [
-            "A:1",
-            "B:7",
-        ]
+        text = "The molecule compound 7 is one of the steroids; neuropathy."
+        assert [one.concept.curie for one in matcher.find(text)] == ["B:7", "A:1", "A:2"]
+
+
+def test_what_mesh_calls_a_heading_means_that_one(tmp_path: Path) -> None:
+    things = [
+        Thing("MONDO:1", "stone of the kidney", "biolink:Disease", ("kidney stones",), ("MESH:D1",)),
+        Thing(
+            *("MONDO:2", "calculus of the kidney", "biolink:Disease", ("kidney stones",), ("MESH:D2",)),
+            headed=frozenset({"kidney stones"}),
+        ),
+    ]
+    with VocabularyArtefact(write_artefact(tmp_path, things, [], {})) as artefact:
+        assert artefact.find("kidney stones") == (1, 0)
+
+
+def test_a_disease_goes_before_the_behavior_of_its_name(tmp_path: Path) -> None:
+    things = [
+        Thing("MESH:D1", "Depression", "biolink:PhenotypicFeature", tree_numbers=("F01.145.126.350",)),
+        Thing(
+            *("MONDO:1", "depressive disorder", "biolink:Disease", ("depression",), ("MESH:D2",)),
+            tree_numbers=("F03.600.300",),
+        ),
+    ]
+    with VocabularyArtefact(write_artefact(tmp_path, things, [], {})) as artefact:
+        assert artefact.find("depression") == (1, 0)
+        assert artefact.find("depressed") == (1, 0)
+
+
+def test_words_that_say_the_same_name_the_same_disease(home: Path) -> None:
+    install(
+        home,
+        ("MESH:D1", "Seizures", "biolink:Disease", ""),
+        ("MESH:D2", "Kidney Neoplasms", "biolink:Disease", ""),
+        ("MESH:D3", "Non-small Cell Itch", "biolink:Disease", ""),
+    )
+
+    entities = found(home, "Convulsions; a renal tumor, or cancer of the kidney; nonsmall cell itch.")
+
+    assert [(one.curie, one.surface) for one in entities] == [
+        ("MESH:D1", "Convulsions"),
+        ("MESH:D2", "renal tumor"),
+        ("MESH:D2", "cancer of the kidney"),
+        ("MESH:D3", "nonsmall cell itch"),
+    ]
 
 
 def test_an_abbreviation_in_lower_case_is_no_name(home: Path) -> None:
