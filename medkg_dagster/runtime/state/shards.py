@@ -39,7 +39,7 @@ from medkg_dagster.stage_api._documents import (
 from medkg_dagster.stage_api._redaction import redacted
 from medkg_dagster.stage_api._serialization import compress, encode_value, load_value
 
-SHARD_BYTES = 16 << 20
+SHARD_BYTES = 4 << 20
 SHARD_RECORDS = 256
 _SHARDS_IN_MEMORY = 8
 _MANIFESTS_IN_MEMORY = 6

@@ -7,6 +7,7 @@ costs nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from medkg_dagster.stage_api import (
     StageContext,
     StageRegistration,
 )
+
+_RECORDED_AT_ONCE = 500
 
 
 class ParseConfig(Config):
@@ -99,9 +102,10 @@ class ParseStage:
 
     def conclude(self, ctx: StageContext, results: Sequence[DocumentResult]) -> None:
         """Let the ledger know which documents the payloads were found to be, and show how whole they are."""
-        ctx.job.record_documents(
-            [_parsed(result.given["payloads"], result.made["document"]) for result in results]
-        )
+        found = (_parsed(result.given["payloads"], result.made["document"]) for result in results)
+        # Descriptions of all of them at once would be most of what the process holds.
+        while some := list(islice(found, _RECORDED_AT_ONCE)):
+            ctx.job.record_documents(some)
         from medkg_dagster.stages.parse.text_kept import describe_text_kept
 
         documents = [result.made["document"] for result in results]

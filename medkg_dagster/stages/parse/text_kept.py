@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from heapq import nsmallest
 from types import MappingProxyType
 from typing import Any
 
@@ -122,7 +123,7 @@ def _told(*values: str | None) -> Iterable[str]:
     return filter(None, values)
 
 
-def describe_text_kept(ctx: StageContext, documents: Iterable[Mapping[str, Any]], warning: float) -> None:
+def describe_text_kept(ctx: StageContext, documents: Sequence[Mapping[str, Any]], warning: float) -> None:
     """Show how much of their sources documents hold, in percent, and which of them hold least, and why.
 
     Args:
@@ -130,35 +131,42 @@ def describe_text_kept(ctx: StageContext, documents: Iterable[Mapping[str, Any]]
         documents: The documents' headers.
         warning: The share of what is to be read below which something is wrong with a document.
     """
-    counted = [
-        (header, TextKept.model_validate(header["text_kept"])) for header in documents if header["text_kept"]
-    ]
-    found = sum(kept.found for _, kept in counted)
+    sums = [(kept.kept, kept.found) for _, kept in _counted(documents)]
+    found = sum(of for _, of in sums)
     if not found:
         return
-    ctx.describe("text_kept_percent", _percent(sum(kept.kept for _, kept in counted), found))
-    _describe_lost(ctx, [(header, kept) for header, kept in counted if kept.share < warning])
-    rows = [
+    ctx.describe("text_kept_percent", _percent(sum(held for held, _ in sums), found))
+    _describe_lost(ctx, [(header, kept) for header, kept in _counted(documents) if kept.share < warning])
+    rows = (
         {
             "document": header["id"],
             "title": header["title"],
             "percent": _percent(kept.kept, kept.found),
             "left_out": ", ".join(f"{reason}: {count}" for reason, count in kept.left_out.items()),
         }
-        for header, kept in counted
+        for header, kept in _counted(documents)
         if kept.kept < kept.found
-    ]
-    if rows:
-        ctx.describe(
-            "text_left_out", sorted(rows, key=lambda row: (row["percent"], row["document"]))[:_WORST]
-        )
+    )
+    if worst := nsmallest(_WORST, rows, key=_least_first):
+        ctx.describe("text_left_out", worst)
+
+
+def _counted(documents: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], TextKept]]:
+    """Yield the headers that say how much is held, one at a time: there may be a great many."""
+    for header in documents:
+        if header["text_kept"]:
+            yield header, TextKept.model_validate(header["text_kept"])
+
+
+def _least_first(row: Mapping[str, Any]) -> tuple[float, str]:
+    return row["percent"], row["document"]
 
 
 def _describe_lost(ctx: StageContext, low: Sequence[tuple[Mapping[str, Any], TextKept]]) -> None:
     ctx.describe("text_kept_low", len(low))
     if not low:
         return
-    rows = [
+    rows = (
         {
             "document": header["id"],
             "title": header["title"],
@@ -167,8 +175,8 @@ def _describe_lost(ctx: StageContext, low: Sequence[tuple[Mapping[str, Any], Tex
             "what_to_do": "; ".join(dict.fromkeys(kept.losses().values())),
         }
         for header, kept in low
-    ]
-    ctx.describe("text_lost", sorted(rows, key=lambda row: (row["percent"], row["document"]))[:_WORST])
+    )
+    ctx.describe("text_lost", nsmallest(_WORST, rows, key=_least_first))
 
 
 def _percent(part: int, whole: int) -> float:
