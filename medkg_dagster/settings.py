@@ -63,6 +63,8 @@ class Settings:
             (`MEDKG_MEMO_BYTES`).
         changes_days: For how many days `medkg state prune` leaves every change of documents and edges
             remembered (`MEDKG_CHANGES_DAYS`).
+        reranker: What puts the best documents of a search in a better order (`MEDKG_RERANKER`), as
+            `name:{"parameter": value}`; None leaves them as they are.
     """
 
     home: Path
@@ -76,6 +78,7 @@ class Settings:
     memo_bytes: int = DEFAULT_MEMO_BYTES
     changes_days: int = DEFAULT_CHANGES_DAYS
     shared_home: bool = False
+    reranker: str | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Settings:
@@ -119,6 +122,7 @@ class Settings:
             shared_home=_flag("MEDKG_SHARED_HOME", env.get("MEDKG_SHARED_HOME", "0")),
             memo_bytes=DEFAULT_MEMO_BYTES if memo_bytes is None else memo_bytes,
             changes_days=_days(env, "MEDKG_CHANGES_DAYS", DEFAULT_CHANGES_DAYS),
+            reranker=env.get("MEDKG_RERANKER"),
         )
 
 

@@ -92,6 +92,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "sources": "sources: [{type: s3, from: medkg-s3}]",
         "embedders": "embedders: [{type: biobert, from: medkg-biobert}]",
         "extractors": "extractors: [{type: scispacy, from: medkg-scispacy}]",
+        "rerankers": "rerankers: [{type: med-rerank, from: medkg-med-rerank}]",
         "index_stores": "index_stores: [{type: opensearch, from: medkg-opensearch}]",
         "graph_stores": "graph_stores: [{type: neo4j, from: medkg-neo4j}]",
         "gate_conditions": "gate_conditions: [{type: working-days, from: medkg-calendar}]",
@@ -137,6 +138,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "sources": "sources: {files: medkg-s3}",
         "embedders": "embedders: {openai: medkg-openai}",
         "extractors": "extractors: {dictionary: medkg-scispacy}",
+        "rerankers": "rerankers: {http: medkg-med-rerank}",
         "index_stores": "index_stores: {sqlite: medkg-sqlite}",
         "graph_stores": "graph_stores: {sql: medkg-neo4j}",
         "gate_conditions": "gate_conditions: {working-days: medkg-calendar}",
@@ -167,7 +169,7 @@ FORMS: Mapping[str, str] = {
     "100 characters and is no word that Python or Dagster reserves.",
     "gates[].condition": "It has one of three forms: `clauses`, with a `mode`; `field` and `equals`; or "
     "`custom` and `parameters`. The times and `on_timeout` go with the first two.",
-    "plugins.stages[]": "The items of `sources`, `embedders`, `extractors`, `index_stores`, "
+    "plugins.stages[]": "The items of `sources`, `embedders`, `extractors`, `rerankers`, `index_stores`, "
     "`graph_stores` and `gate_conditions` have the same keys.",
     PLUGINS: "It is `config/plugins.yaml`; without it every plugin that is installed is let in.",
 }

@@ -89,4 +89,5 @@ def _print_total(found: SearchAnswer) -> None:
         if found.embedding_model is None
         else f"words and vectors of {found.embedding_model.partition(':')[0]}"
     )
+    by += f", {found.reranked} reranked" if found.reranked else ""
     click.echo(f"{len(found.hits)} of {counted(found.total, 'document')}, by {by}")

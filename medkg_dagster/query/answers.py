@@ -410,6 +410,7 @@ class SearchAnswer(Answer):
         total: How many documents have words of the query and pass the filters.
         unknown: Words of the query that no document has.
         embedding_model: The model whose vectors were compared; None where only words were.
+        reranked: How many of the best documents a reranker has put in order.
     """
 
     query: str
@@ -417,6 +418,7 @@ class SearchAnswer(Answer):
     total: int
     unknown: tuple[str, ...] = ()
     embedding_model: str | None = None
+    reranked: int = 0
 
 
 class Counts(Answer):

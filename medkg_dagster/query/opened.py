@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Protocol
 
-from medkg_dagster.errors import QueryError, StoreError
+from medkg_dagster.errors import ConfigError, QueryError, StoreError
 from medkg_dagster.query.answers import DocumentRef
 from medkg_dagster.query.selection import check_text
 from medkg_dagster.settings import GRAPH_FILE, INDEX_FILE, Settings
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from medkg_dagster.ledger import JobLedger
     from medkg_dagster.registry import ExtensionRegistry
     from medkg_dagster.runtime.state.shards import ShardStore
-    from medkg_dagster.stage_api import Embedder
+    from medkg_dagster.stage_api import Embedder, Reranker
     from medkg_dagster.vocabulary.artefact import VocabularyArtefact
 
 
@@ -170,6 +170,30 @@ class OpenedStores:
             if self._embedder is None or self._embedder[0] != model:
                 self._embedder = model, open_embedder(self.extensions, model, self.home)
             return self._embedder[1]
+
+    @cached_property
+    def _reranker(self) -> Reranker:
+        from medkg_dagster.stage_api import ExtensionKind
+        from medkg_dagster.stage_api._extensions import named_with_parameters
+
+        written = self.settings.reranker or ""
+        try:
+            name, parameters = named_with_parameters(written)
+        except ValueError as error:
+            raise ConfigError(
+                f'MEDKG_RERANKER is {written!r}: {error}; write name:{{"parameter": value}}, or unset it'
+            ) from error
+        opened: Reranker = self.extensions.find(ExtensionKind.RERANKER, name).open(parameters, self.home)
+        return opened
+
+    def reranker(self) -> Reranker | None:
+        """Return what reranks the best documents; None where the deployment has nothing for that.
+
+        Raises:
+            ConfigError: It is not installed or cannot be opened.
+        """
+        with self._lock:
+            return self._reranker if self.settings.reranker else None
 
     def vocabulary(self) -> VocabularyArtefact | None:
         """Return the vocabulary of the home; None where none was built.

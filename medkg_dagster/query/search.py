@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from medkg_dagster.errors import MedkgError, StoreError, counted
+from medkg_dagster.errors import MedkgError, StageContractError, StoreError, counted
 from medkg_dagster.query.answers import DocumentRef, Hit, Passage, SearchAnswer
 from medkg_dagster.query.entities import the_entity
 from medkg_dagster.query.opened import nothing_in
@@ -44,11 +45,11 @@ def search(
             embedder, problem = None, _words_only(error)
     filters = which.select(_allowed(stores, which))
     request = SearchRequest(wanted, vector, limit=limit, offset=offset, filters=filters)
-    results = _shown(stores, request)
+    results, reranked, unranked = _reranked(stores, request)
     if not results.hits and not stores.index().held():
         raise StoreError(_nothing_shown(stores))
     shown = offset + len(results.hits)
-    cut = [problem] if problem else []
+    cut = [said for said in (problem, unranked) if said]
     if embedder is not None and (lacking := stores.index().without_vectors()):
         cut.append(
             f"{counted(lacking, 'document has', 'documents have')} no such vectors, found by words alone; "
@@ -63,8 +64,45 @@ def search(
         total=max(results.total, shown) if results.hits else results.total,
         unknown=results.unknown,
         embedding_model=None if embedder is None else embedder.model,
+        reranked=reranked,
         cut=tuple(cut),
     )
+
+
+def _reranked(stores: OpenedStores, request: SearchRequest) -> tuple[SearchResults, int, str]:
+    """Search, and let a reranker put the best documents in order, where there is one.
+
+    Returns:
+        What was found, how many of it were put in order, and why not where that failed.
+    """
+    try:
+        reranker = stores.reranker()
+        if reranker is None or request.offset >= reranker.depth:
+            return _shown(stores, request), 0, ""
+        depth = reranker.depth
+    except MedkgError as error:
+        return _shown(stores, request), 0, _as_ranked(error)
+    end = request.offset + request.limit
+    found = _shown(stores, replace(request, offset=0, limit=max(depth, end)))
+    best, problem = found.hits[:depth], ""
+    if len(best) > 1:
+        texts = [f"{hit.document.title}\n{hit.passage.text}" for hit in best]
+        try:
+            scores = list(reranker.scores(request.text, texts))
+            if len(scores) != len(best) or not all(map(math.isfinite, scores)):
+                raise StageContractError(
+                    f"the reranker gave no finite number for each of {counted(len(best), 'document')}"
+                )
+            order = sorted(range(len(best)), key=lambda place: -scores[place])
+            best = tuple(replace(best[place], score=scores[place]) for place in order)
+        except MedkgError as error:
+            problem = _as_ranked(error)
+    hits = (*best, *found.hits[depth:])[request.offset : end]
+    return replace(found, hits=hits), 0 if problem else len(best), problem
+
+
+def _as_ranked(error: MedkgError) -> str:
+    return f"documents are not reranked: {error}"
 
 
 def _nothing_shown(stores: OpenedStores) -> str:

@@ -65,6 +65,7 @@ from medkg_dagster.stage_api._extensions import (
     NoParameters,
     QueryEmbedder,
     RemoteEmbedder,
+    Reranker,
     Source,
     check_extension,
 )
@@ -163,6 +164,7 @@ __all__ = [
     "Reference",
     "RejectedDocumentError",
     "RemoteEmbedder",
+    "Reranker",
     "SearchFilters",
     "SearchRequest",
     "SearchResults",

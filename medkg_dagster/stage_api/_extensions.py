@@ -1,4 +1,4 @@
-"""Sources, embedders, extractors, stores, gate conditions: named parts behind protocols.
+"""Sources, embedders, extractors, rerankers, stores, gate conditions: named parts behind protocols.
 
 They are found through entry points: one of a group below names an `Extension`, and only the chosen one is
 imported.
@@ -34,6 +34,7 @@ class ExtensionKind(StrEnum):
     SOURCE = "medical_kg.orchestration.sources"
     EMBEDDER = "medical_kg.orchestration.embedders"
     EXTRACTOR = "medical_kg.orchestration.extractors"
+    RERANKER = "medical_kg.orchestration.rerankers"
     INDEX_STORE = "medical_kg.orchestration.index_stores"
     GRAPH_STORE = "medical_kg.orchestration.graph_stores"
     GATE_CONDITION = "medical_kg.orchestration.gate_conditions"
@@ -134,6 +135,28 @@ class QueryEmbedder(Embedder, Protocol):
         """Return the vectors of queries, as `embed` does those of documents."""
 
 
+class Reranker(Protocol):
+    """Reads a query with each of the best documents, and says how well each answers it.
+
+    It is asked in a search, while somebody waits: what it does has to end soon.
+    """
+
+    @property
+    def depth(self) -> int:
+        """So many of the best documents are given to it."""
+
+    def scores(self, query: str, texts: Sequence[str]) -> Sequence[float]:
+        """Return a finite number for each text: the higher, the better it answers the query.
+
+        Args:
+            query: The query as it was asked.
+            texts: The title and best passage of each document.
+
+        Raises:
+            MedkgError: It cannot say; the documents then stay in the order they had, and the answer says why.
+        """
+
+
 class NoParameters(BaseModel):
     """The configuration of an extension that has none."""
 
@@ -142,7 +165,7 @@ class NoParameters(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """A named source, embedder, extractor, store or gate condition.
+    """A named source, embedder, extractor, reranker, store or gate condition.
 
     Attributes:
         kind: What it is.
@@ -265,6 +288,19 @@ def embed_query(embedder: Embedder, text: str) -> NDArray[np.float32]:
     made = embedder.embed_queries if isinstance(embedder, QueryEmbedder) else embedder.embed
     vector: NDArray[np.float32] = made([text])[0]
     return vector
+
+
+def named_with_parameters(written: str) -> tuple[str, dict[str, Any]]:
+    """Return the name and parameters of `<extension name>:<JSON of its parameters>`; none need be there.
+
+    Raises:
+        ValueError: It is not of that form.
+    """
+    name, _, text = written.partition(":")
+    parameters = json.loads(text) if text.strip() else {}
+    if not name or not isinstance(parameters, dict):
+        raise ValueError("no parameters")
+    return name, parameters
 
 
 def open_embedder(extensions: Extensions, model: str, home: Path) -> Embedder:

@@ -121,6 +121,7 @@ class PluginRequirements(StrictModel):
         sources: Sources of `ingest` stages.
         embedders: Embedders of `embed` stages.
         extractors: Extractors of `extract` stages.
+        rerankers: Rerankers of search.
         index_stores: Stores of `index` stages.
         graph_stores: Stores of `knowledge-graph` stages.
         gate_conditions: Custom conditions of gates.
@@ -130,6 +131,7 @@ class PluginRequirements(StrictModel):
     sources: Requirements = ()
     embedders: Requirements = ()
     extractors: Requirements = ()
+    rerankers: Requirements = ()
     index_stores: Requirements = ()
     graph_stores: Requirements = ()
     gate_conditions: Requirements = ()

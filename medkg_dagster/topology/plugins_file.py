@@ -44,6 +44,7 @@ class ReplacesSection(StrictModel):
         sources: By source.
         embedders: By embedder.
         extractors: By extractor.
+        rerankers: By reranker.
         index_stores: By index store.
         graph_stores: By graph store.
         gate_conditions: By gate condition.
@@ -53,6 +54,7 @@ class ReplacesSection(StrictModel):
     sources: Choices = Field(default_factory=dict)
     embedders: Choices = Field(default_factory=dict)
     extractors: Choices = Field(default_factory=dict)
+    rerankers: Choices = Field(default_factory=dict)
     index_stores: Choices = Field(default_factory=dict)
     graph_stores: Choices = Field(default_factory=dict)
     gate_conditions: Choices = Field(default_factory=dict)

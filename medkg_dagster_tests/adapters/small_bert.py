@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 VOCABULARY = ("[UNK]", "skin", "kidney", "lung")
 _WIDTH, _HEADS, _INNER, _LAYERS, _PLACES = 12, 3, 20, 2, 34
 _FIRST = {"bert": 0, "roberta": 2}
+_HEADS_OF = {"bert": ("pooler.dense", "classifier"), "roberta": ("classifier.dense", "classifier.out_proj")}
 
 Weights = dict[str, NDArray[np.float64]]
 
@@ -24,8 +25,8 @@ def write_tokenizer(folder: Path, vocabulary: Sequence[str] = VOCABULARY) -> Non
     (folder / "tokenizer.json").write_text(json.dumps(content))
 
 
-def write_bert(folder: Path, family: str, dtype: str = "F32") -> Weights:
-    """Write a folder with a model of drawn weights, which are returned."""
+def write_bert(folder: Path, family: str, dtype: str = "F32", classes: int = 0) -> Weights:
+    """Write a folder with a model of drawn weights, which are returned; with a head for classes, if any."""
     folder.mkdir(exist_ok=True)
     write_tokenizer(folder)
     config = {
@@ -38,14 +39,18 @@ def write_bert(folder: Path, family: str, dtype: str = "F32") -> Weights:
         "pad_token_id": 1,
     }
     (folder / "config.json").write_text(json.dumps(config))
-    weights = _drawn()
+    weights = _drawn(family, classes)
     prefix = "roberta." if family == "roberta" else ""
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     content = b""
     for name, array in weights.items():
         data = _encoded(array, dtype)
         places = [len(content), len(content) + len(data)]
-        header[prefix + name] = {"dtype": dtype, "shape": array.shape, "data_offsets": places}
+        header[name if name.startswith("classifier") else prefix + name] = {
+            "dtype": dtype,
+            "shape": array.shape,
+            "data_offsets": places,
+        }
         content += data
     table = json.dumps(header).encode()
     (folder / "model.safetensors").write_bytes(len(table).to_bytes(8, "little") + table + content)
@@ -54,14 +59,31 @@ def write_bert(folder: Path, family: str, dtype: str = "F32") -> Weights:
 
 def expected_vectors(weights: Weights, texts: Sequence[str], family: str) -> NDArray[np.float64]:
     """Return the means over tokens, of length 1; of a text of more than 32 words that of all its parts."""
-    return np.array([_vector(weights, text.split(), _FIRST[family]) for text in texts])
+    means = np.array([_states(weights, text.split(), _FIRST[family]).mean(axis=0) for text in texts])
+    vectors: NDArray[np.float64] = means / np.linalg.norm(means, axis=1, keepdims=True)
+    return vectors
 
 
-def _vector(weights: Weights, words: Sequence[str], first: int) -> NDArray[np.float64]:
+def expected_scores(weights: Weights, query: str, texts: Sequence[str], family: str) -> list[float]:
+    """Return the score of a query with each text, of two classes the difference."""
+    pooler, out = _HEADS_OF[family]
+    scores = []
+    for text in texts:
+        words = query.split()
+        first = _states(weights, [*words, *text.split()], _FIRST[family], len(words))[:1]
+        classes = _linear(weights, out, np.tanh(_linear(weights, pooler, first)))[0]
+        scores.append(float(classes[-1] - classes[0]) if len(classes) == 2 else float(classes[0]))
+    return scores
+
+
+def _states(
+    weights: Weights, words: Sequence[str], first: int, of_query: int | None = None
+) -> NDArray[np.float64]:
     tokens = np.array([VOCABULARY.index(word) for word in words])
     states = weights["embeddings.word_embeddings.weight"][tokens]
     states = states + weights["embeddings.position_embeddings.weight"][first : first + len(tokens)]
-    states = states + weights["embeddings.token_type_embeddings.weight"][0]
+    kinds = [0 if of_query is None or place < of_query else 1 for place in range(len(words))]
+    states = states + weights["embeddings.token_type_embeddings.weight"][kinds]
     states = _normalized(weights, "embeddings.LayerNorm", states)
     for number in range(_LAYERS):
         layer = f"encoder.layer.{number}"
@@ -80,8 +102,7 @@ def _vector(weights: Weights, words: Sequence[str], first: int) -> NDArray[np.fl
         inner = inner * 0.5 * (1 + np.vectorize(math.erf)(inner / math.sqrt(2)))
         out = _linear(weights, f"{layer}.output.dense", inner)
         states = _normalized(weights, f"{layer}.output.LayerNorm", states + out)
-    mean: NDArray[np.float64] = states.mean(axis=0)
-    return mean / np.linalg.norm(mean)
+    return states
 
 
 def _linear(weights: Weights, name: str, states: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -96,7 +117,7 @@ def _normalized(weights: Weights, name: str, states: NDArray[np.float64]) -> NDA
     return moved
 
 
-def _drawn() -> Weights:
+def _drawn(family: str, classes: int) -> Weights:
     shapes: dict[str, tuple[int, ...]] = {
         "embeddings.word_embeddings.weight": (len(VOCABULARY), _WIDTH),
         "embeddings.position_embeddings.weight": (_PLACES, _WIDTH),
@@ -111,6 +132,10 @@ def _drawn() -> Weights:
             shapes[f"encoder.layer.{number}.{name}.weight"] = shape
             shapes[f"encoder.layer.{number}.{name}.bias"] = shape[:1]
         norms += [f"encoder.layer.{number}.{name}.LayerNorm" for name in ("attention.output", "output")]
+    if classes:
+        pooler, out = _HEADS_OF[family]
+        shapes |= {f"{pooler}.weight": (_WIDTH, _WIDTH), f"{pooler}.bias": (_WIDTH,)}
+        shapes |= {f"{out}.weight": (classes, _WIDTH), f"{out}.bias": (classes,)}
     for name in norms:
         shapes |= {f"{name}.weight": (_WIDTH,), f"{name}.bias": (_WIDTH,)}
     chance = np.random.default_rng(7)

@@ -51,6 +51,7 @@ KINDS = {
     ExtensionKind.SOURCE: "Source",
     ExtensionKind.EMBEDDER: "Embedder",
     ExtensionKind.EXTRACTOR: "Extractor",
+    ExtensionKind.RERANKER: "Reranker",
     ExtensionKind.INDEX_STORE: "Index store",
     ExtensionKind.GRAPH_STORE: "Graph store",
 }

@@ -59,7 +59,7 @@ class SafeTensors:
         return cls(file, 8 + length, tensors)
 
 
-def encoder_model(file: Path, config: Mapping[str, Any]) -> bytes:
+def encoder_model(file: Path, config: Mapping[str, Any], *, classifies: bool = False) -> bytes:
     """Return an encoder as an ONNX model with the inputs `input_ids`, `token_type_ids` and `position_ids`.
 
     It gives one text's vectors at a time: there is no mask.
@@ -67,6 +67,7 @@ def encoder_model(file: Path, config: Mapping[str, Any]) -> bytes:
     Args:
         file: Its weights, in a safetensors file.
         config: Its `config.json`.
+        classifies: Whether it is to give the scores of its classes, in the place of the vectors of tokens.
 
     Raises:
         ConfigError: It is of another family, or its weights are not those that its configuration says.
@@ -80,7 +81,7 @@ def encoder_model(file: Path, config: Mapping[str, Any]) -> bytes:
             "as safetensors; export it as ONNX, such as with `optimum-cli export onnx`, and use that folder"
         )
     try:
-        return _Encoder(SafeTensors.read(file), config).model()
+        return _Encoder(SafeTensors.read(file), config).model(classifies=classifies)
     except KeyError as error:
         raise ConfigError(
             f"{file} or the config.json beside it lacks {error}; fetch the folder again"
@@ -104,7 +105,7 @@ class _Encoder:
         self._whole = graph.numbers("whole", (0, 0, self._heads * self._width))
         self._scale = graph.number("scale", self._width**-0.5)
 
-    def model(self) -> bytes:
+    def model(self, *, classifies: bool) -> bytes:
         graph = self._graph
         words = graph.node("Gather", self._tensor(_WORDS), "input_ids")
         places = graph.node("Gather", self._tensor("embeddings.position_embeddings.weight"), "position_ids")
@@ -121,21 +122,32 @@ class _Encoder:
             inner = self._activated(self._linear(tokens, f"{layer}.intermediate.dense"))
             inner = self._linear(inner, f"{layer}.output.dense")
             tokens = self._normalized(graph.node("Add", inner, tokens), f"{layer}.output.LayerNorm")
-        return graph.model(tokens)
+        if classifies:
+            return graph.model(self._classified(tokens), ("texts", "classes"))
+        return graph.model(tokens, ("texts", "tokens", "dimension"))
 
-    def _tensor(self, name: str) -> str:
-        entry = self._weights.tensors[self._prefix + name]
+    def _classified(self, tokens: str) -> str:
+        """Add what makes scores of the first token; in RoBERTa the pooler is a part of the classifier."""
+        graph = self._graph
+        first = graph.node("Gather", tokens, graph.numbers("first", (0,)), axis=1)
+        first = graph.node("Reshape", first, graph.numbers("flat", (0, -1)))
+        is_bert = "classifier.weight" in self._weights.tensors
+        pooler = f"{self._prefix}pooler.dense" if is_bert else "classifier.dense"
+        pooled = graph.node("Tanh", self._linear(first, pooler, prefix=""))
+        return self._linear(pooled, "classifier" if is_bert else "classifier.out_proj", prefix="")
+
+    def _tensor(self, name: str, prefix: str | None = None) -> str:
+        entry = self._weights.tensors[(self._prefix if prefix is None else prefix) + name]
         start, end = entry["data_offsets"]
         kind = _KINDS[entry["dtype"]]
         place = (self._weights.begin + start, end - start)
         named = self._graph.weights(name, kind, entry["shape"], self._weights.file.name, place)
         return named if kind == FLOAT else self._graph.node("Cast", named, to=FLOAT)
 
-    def _linear(self, tokens: str, name: str) -> str:
-        turned = self._graph.node("Transpose", self._tensor(f"{name}.weight"), perm=(1, 0))
-        return self._graph.node(
-            "Add", self._graph.node("MatMul", tokens, turned), self._tensor(f"{name}.bias")
-        )
+    def _linear(self, tokens: str, name: str, prefix: str | None = None) -> str:
+        turned = self._graph.node("Transpose", self._tensor(f"{name}.weight", prefix), perm=(1, 0))
+        moved = self._graph.node("MatMul", tokens, turned)
+        return self._graph.node("Add", moved, self._tensor(f"{name}.bias", prefix))
 
     def _normalized(self, tokens: str, name: str) -> str:
         scale, bias = self._tensor(f"{name}.weight"), self._tensor(f"{name}.bias")

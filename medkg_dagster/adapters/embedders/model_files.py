@@ -136,8 +136,12 @@ def open_tokenizer(files: ModelFiles, max_tokens: int) -> Any:
     return tokenizer
 
 
-def open_session(files: ModelFiles) -> ModelSession:
+def open_session(files: ModelFiles, *, classifies: bool = False) -> ModelSession:
     """Open a model.
+
+    Args:
+        files: Its files.
+        classifies: Whether weights without a graph are those of a model that classifies.
 
     Raises:
         ConfigError: The extra is not installed, or the file is no model that can be run.
@@ -150,7 +154,7 @@ def open_session(files: ModelFiles) -> ModelSession:
     model: str | bytes = str(files.model)
     first = 0
     if files.model.suffix == ".safetensors":
-        model = encoder_model(files.model, read_json(files.folder / "config.json"))
+        model = encoder_model(files.model, read_json(files.folder / "config.json"), classifies=classifies)
         folder = "session.model_external_initializers_file_folder_path"
         options.add_session_config_entry(folder, str(files.model.parent))
         first = first_place(files.folder)
@@ -164,7 +168,7 @@ def _import_runtime(name: str) -> tuple[Any, Any]:
         import tokenizers
     except ImportError as error:
         raise ConfigError(
-            f"the embedder '{name}' needs {error.name}; install it: pip install 'medkg-dagster[onnx]'"
+            f"'{name}' needs {error.name}; install it: pip install 'medkg-dagster[onnx]'"
         ) from error
     return onnxruntime, tokenizers
 

@@ -68,13 +68,13 @@ class OnnxGraph:
         self._weights.append(message + _field(14, _EXTERNAL))
         return name
 
-    def model(self, output: str) -> bytes:
-        """Return the model that gives one of the nodes' outputs: by text and token a vector."""
+    def model(self, output: str, axes: Sequence[str]) -> bytes:
+        """Return the model that gives one of the nodes' outputs, which has these axes."""
         graph = b"".join(_field(1, node) for node in self._nodes) + _field(2, "graph")
         graph += b"".join(_field(5, weights) for weights in self._weights)
         for name in self.inputs:
             graph += _field(11, _tensor(name, INT64, "texts", "tokens"))
-        graph += _field(12, _tensor(output, FLOAT, "texts", "tokens", "dimension"))
+        graph += _field(12, _tensor(output, FLOAT, *axes))
         return _field(1, _IR_VERSION) + _field(7, graph) + _field(8, _field(1, "") + _field(2, _OPSET))
 
 
