@@ -194,11 +194,14 @@ def _read_points(distribution: Distribution) -> str:
         OSError: It cannot be read.
     """
     path = getattr(distribution, "_path", None)
-    if isinstance(path, Path) and os.path.lexists(path / _FILE) and not (path / _FILE).is_file():
-        # The standard library would wait for a pipe, and takes a folder and a broken link for nothing at all.
-        raise ValueError("it is no file")
+    file = os.path.join(path, _FILE) if isinstance(path, Path) else ""  # noqa: PTH118 - of hundreds
+    if file and not os.path.isfile(file):  # noqa: PTH113 - likewise
+        if os.path.lexists(file):
+            # The standard library would wait for a pipe, and takes a folder and a broken link for nothing.
+            raise ValueError("it is no file")
+        return ""
     text = distribution.read_text(_FILE)
-    if text is None and isinstance(path, Path) and os.path.lexists(path / _FILE):
+    if text is None and file:
         raise ValueError("it may not be read; check its permissions")
     return text or ""
 
