@@ -69,7 +69,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish() -> None:
     """Spare the garbage collector what was imported and collected: it lives to the end."""
-    gc.collect()
     gc.freeze()
     gc.enable()
 
