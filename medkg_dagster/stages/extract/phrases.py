@@ -154,6 +154,23 @@ ALTERATION = any_of(
     "dysfunction dysregulation translocations? methylation"
 )
 
+_OPTIONAL = sorted(
+    (
+        *(NAMED, CHEMICAL_BEFORE, CONDITION_BEFORE, GENE_BEFORE),
+        *(CHEMICAL_AFTER, CONDITION_AFTER, GENE_AFTER, MODIFIED, ADJECTIVES, NOUN),
+    ),
+    key=len,
+    reverse=True,
+)
+
+
+def without_phrases(pattern: str) -> str:
+    """Return a short pattern that needs the same words: with a point for what says which words may stand."""
+    for phrase in _OPTIONAL:
+        pattern = pattern.replace(phrase, ".")
+    return pattern
+
+
 MAX_GAP = 160
 """Mentions that are further apart are not taken together; characters."""
 WHITE = re.compile(r"\s+")

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 
+from medkg_dagster.stages.extract.needed_words import needed_words
+from medkg_dagster.stages.extract.phrases import without_phrases
+
 CAUSES = "biolink:causes"
 CONTRIBUTES = "biolink:contributes_to"
 ASSOCIATED = "biolink:associated_with"
@@ -98,16 +101,40 @@ class Relation:
         self, words: str, *, before: str, after: str, first_named: str, named: str
     ) -> re.Match[str] | None:
         """Return how the words between two mentions fit, where those around them do too."""
-        found = _compiled(self.words).fullmatch(words)
+        pattern = _late_pattern(self.words)
         if (
-            found is None
+            not pattern.may_fit(words)
             or (self.before and not _compiled(self.before).search(before))
             or (self.after and not _compiled(self.after).match(after))
             or (self.first_named and not _compiled(self.first_named).search(first_named))
             or (self.named and not _compiled(self.named).search(named))
         ):
             return None
-        return found
+        return pattern.fits(words)
+
+
+class _LatePattern:
+    """A pattern that is compiled when all that it needs stands in a text for the first time."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = pattern
+        self._compiled: re.Pattern[str] | None = None
+        self._needed = needed_words(without_phrases(pattern))
+
+    def may_fit(self, words: str) -> bool:
+        """Say whether a text may fit; the answer is final as soon as the pattern is compiled."""
+        if self._compiled is None:
+            return all(any(word in words for word in needed) for needed in self._needed)
+        return self._compiled.fullmatch(words) is not None
+
+    def fits(self, words: str) -> re.Match[str] | None:
+        """Return how a whole text fits."""
+        if self._compiled is None:
+            self._compiled = re.compile(self._pattern)
+        return self._compiled.fullmatch(words)
+
+
+_late_pattern = cache(_LatePattern)
 
 
 def relation(

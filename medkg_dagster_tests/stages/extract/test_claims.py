@@ -390,8 +390,14 @@ def test_evidence_is_the_sentence_whatever_the_text(pieces: list[str]) -> None:
 
 @pytest.mark.parametrize(("left", "right"), [*product(Role, Role)])
 def test_words_that_no_rule_knows_state_nothing_and_every_pattern_is_one(left: Role, right: Role) -> None:
-    assert relation_between(left, " zzz ", right) is None  # all of them are compiled and tried
+    assert relation_between(left, " zzz ", right) is None
 
     for relation in RELATIONS[left, right]:
-        for pattern in (relation.before, relation.after, relation.first_named, relation.named):
+        for pattern in (
+            relation.words,
+            relation.before,
+            relation.after,
+            relation.first_named,
+            relation.named,
+        ):
             assert pattern is None or re.compile(pattern)
