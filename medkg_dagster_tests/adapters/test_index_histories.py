@@ -16,7 +16,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from medkg_dagster.adapters.index import segments
+from medkg_dagster.adapters.index import segment_merge, segments
 from medkg_dagster.adapters.index.sqlite_store import SqliteIndex
 from medkg_dagster.stage_api import (
     Chunk,
@@ -109,11 +109,13 @@ class Histories(RuleBasedStateMachine):
         self.index.close()
 
 
-@pytest.mark.parametrize("at_once", [2, 8])
+@pytest.mark.parametrize(("at_once", "portion"), [(2, 3), (8, 200_000)])
 def test_a_search_does_not_depend_on_what_was_there_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int, portion: int
 ) -> None:
     monkeypatch.setattr(segments, "_MERGED_AT_ONCE", at_once)
+    monkeypatch.setattr(segment_merge, "_AT_ONCE", portion)
+    monkeypatch.setattr(segment_merge, "_VECTORS_AT_ONCE", portion)
     Histories.folder = tmp_path
     run_state_machine_as_test(
         Histories,

@@ -120,8 +120,8 @@ from medkg_dagster.adapters.index.segments import Segments
 other = HashingEmbedder(HashingParameters(dimension=64))
 store = SqliteIndex(Path(sys.argv[1]))
 if sys.argv[2] == "while writing":
-    add = Segments.add
-    Segments.add = lambda *given: (add(*given), os.kill(os.getpid(), signal.SIGKILL))
+    replace = Segments.replace
+    Segments.replace = lambda *given: (replace(*given), os.kill(os.getpid(), signal.SIGKILL))
 calls = []
 def make(texts):
     calls.append(texts)

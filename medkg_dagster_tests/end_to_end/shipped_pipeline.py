@@ -260,7 +260,10 @@ def vectors_in(home: Path) -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(home / "index.sqlite")) as connection:
         names = [name for (name,) in connection.execute("SELECT id FROM documents ORDER BY id")]
         found = segments.vectors(connection, names)
-    return [(name, model, vectors.tobytes()) for name, (model, vectors) in found.items()]
+    return [
+        (name, model, vectors.codes.tobytes() + vectors.scales.tobytes())
+        for name, (model, vectors) in found.items()
+    ]
 
 
 def rows_of(file: Path, query: str) -> list[tuple[Any, ...]]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from medkg_dagster.adapters.index.segment import VectorRows
+from medkg_dagster.adapters.index.vector_codes import VectorRows
 from medkg_dagster.errors import StoreError
 from medkg_dagster.io.atomic_files import write_atomically
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from medkg_dagster.adapters.index.document_search import COLUMNS, chunk_of
 from medkg_dagster.adapters.index.made_vectors import MadeVectors
-from medkg_dagster.adapters.index.segment import VectorRows
 from medkg_dagster.adapters.index.segments import Segments
+from medkg_dagster.adapters.index.vector_codes import VectorRows
 from medkg_dagster.domain.chunks import Chunk, embedded_text
 from medkg_dagster.errors import StoreError, counted
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from medkg_dagster.adapters.index.segment import DocumentTerms, Segment, VectorRows, write_segment
+from medkg_dagster.adapters.index.segment import Segment
+from medkg_dagster.adapters.index.segment_file import DocumentTerms, write_segment
+from medkg_dagster.adapters.index.segment_merge import Part, merge_segments
 from medkg_dagster.adapters.index.snapshot import OpenSegment, Snapshot
+from medkg_dagster.adapters.index.vector_codes import VectorCodes, VectorRows
 from medkg_dagster.errors import StoreError
 
 if TYPE_CHECKING:
@@ -92,7 +95,11 @@ class Segments:
         Raises:
             StoreError: The file cannot be written, or the model had vectors of another length.
         """
-        dimension = terms.dimension
+        dimension = terms.vectors.shape[1]
+        self._check(connection, model, dimension)
+        self._write(connection, names, model, dimension, lambda file: write_segment(file, terms))
+
+    def _check(self, connection: sqlite3.Connection, model: str, dimension: int) -> None:
         other = connection.execute(
             "SELECT dimension FROM segments WHERE model = ? AND dimension <> ?", (model, dimension)
         ).fetchone()
@@ -101,12 +108,21 @@ class Segments:
                 f"model {model} has made vectors of length {other[0]}, and now of length {dimension}; two "
                 "different models must not share a name"
             )
+
+    def _write(
+        self,
+        connection: sqlite3.Connection,
+        names: Sequence[str],
+        model: str,
+        dimension: int,
+        write: Callable[[Path], None],
+    ) -> None:
         number = connection.execute(
             "INSERT INTO segments (model, dimension, documents, gone) VALUES (?, ?, ?, ?) RETURNING number",
             (model, dimension, len(names), bytes(-(-len(names) // 8))),
         ).fetchone()[0]
         try:
-            write_segment(self._file(number), terms)
+            write(self._file(number))
         except OSError as error:
             raise StoreError(
                 f"cannot write to {self._folder}: {error.strerror}; check disk and permissions"
@@ -149,11 +165,12 @@ class Segments:
         for row in rows:
             places = np.flatnonzero(row.kept)
             if len(places):
-                parts.append(self._read(row.number).terms_of(places))
+                parts.append(Part(self._read(row.number), places))
             names += _names(connection, row.number)
         connection.executemany("DELETE FROM segments WHERE number = ?", ((row.number,) for row in rows))
         if names:
-            self.add(connection, names, DocumentTerms.joined(parts), rows[0].model)
+            model, dimension = rows[0].model, max(row.dimension for row in rows)
+            self._write(connection, names, model, dimension, lambda file: merge_segments(file, parts))
 
     def of_other_models(
         self, connection: sqlite3.Connection, model: str
@@ -168,7 +185,7 @@ class Segments:
         connection: sqlite3.Connection,
         number: int,
         names: Sequence[str],
-        vectors: tuple[VectorRows, ...],
+        vectors: Sequence[VectorRows],
         model: str,
     ) -> None:
         """Write a segment anew with other vectors.
@@ -181,16 +198,18 @@ class Segments:
             model: Who made them.
 
         Raises:
-            StoreError: A file cannot be read or written.
+            StoreError: A file cannot be read or written, or the model had vectors of another length.
         """
         (row,) = (row for row in _rows(connection) if row.number == number)
-        terms = self._read(number).terms_of(np.flatnonzero(row.kept))
+        parts = [Part(self._read(number), np.flatnonzero(row.kept))]
         connection.execute("DELETE FROM segments WHERE number = ?", (number,))
-        self.add(connection, names, replace(terms, vectors=vectors), model)
+        dimension = max(each.dimension for each in vectors)
+        self._check(connection, model, dimension)
+        self._write(connection, names, model, dimension, lambda file: merge_segments(file, parts, vectors))
 
     def vectors(
         self, connection: sqlite3.Connection, names: Iterable[str]
-    ) -> Mapping[str, tuple[str, NDArray[np.float32]]]:
+    ) -> Mapping[str, tuple[str, VectorCodes]]:
         """Return the vectors of some documents with the model that made them."""
         found = {}
         models = {row.number: row.model for row in _rows(connection)}

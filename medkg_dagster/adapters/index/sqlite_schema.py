@@ -176,6 +176,12 @@ _VERSION_7 = (
     """,
 )
 
+# Segments are laid out otherwise. The terms are written anew from the chunks, the vectors by the next run.
+_VERSION_8 = (
+    "DELETE FROM segments",
+    "UPDATE documents SET input_hash = '', segment = NULL, place = NULL",
+)
+
 
 def _execute(statements: tuple[str, ...], connection: Connection) -> None:
     for statement in statements:
@@ -188,7 +194,16 @@ INDEX = DatabaseKind(
     version=VersionPragma(0x6D6B6769),  # "mkgi"
     migrations=tuple(
         partial(_execute, statements)
-        for statements in (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6, _VERSION_7)
+        for statements in (
+            _VERSION_1,
+            _VERSION_2,
+            _VERSION_3,
+            _VERSION_4,
+            _VERSION_5,
+            _VERSION_6,
+            _VERSION_7,
+            _VERSION_8,
+        )
     ),
     tables=(),
     restore="move the file away together with its -wal and -shm files and the folder index.segments, and run "

@@ -24,9 +24,10 @@ from medkg_dagster.adapters.index.document_search import (
 )
 from medkg_dagster.adapters.index.made_vectors import made_vectors
 from medkg_dagster.adapters.index.reembedding import Embed, Reembedded, Reembedding
-from medkg_dagster.adapters.index.segment import DocumentTerms, VectorRows
+from medkg_dagster.adapters.index.segment_file import DocumentTerms
 from medkg_dagster.adapters.index.segments import FOLDER_NAME, Segments
 from medkg_dagster.adapters.index.sqlite_schema import INDEX
+from medkg_dagster.adapters.index.vector_codes import VectorCodes
 from medkg_dagster.adapters.index.vectors import prevalent_model, without_vectors
 from medkg_dagster.domain.chunks import index_hashes
 from medkg_dagster.errors import StoreError
@@ -299,7 +300,7 @@ class SqliteIndex:
             for name in alike
             if name in held
             and held[name][0] == model
-            and np.array_equal(held[name][1], [vectors[chunk.id] for chunk in given[name].chunks])
+            and held[name][1].is_same(VectorCodes.of(_rows_of(given[name].chunks, vectors)))
         }
         return {name: one for name, one in given.items() if name not in same}
 
@@ -315,13 +316,13 @@ class SqliteIndex:
         if not documents:
             return
         known, tokens, sizes = self._analyzer.encode(text for one in documents for text in one.texts)
-        found = [vectors[chunk.id] for one in documents for chunk in one.chunks if chunk.id in vectors]
+        chunks = [chunk for one in documents for chunk in one.chunks if chunk.id in vectors]
         terms = DocumentTerms(
             known,
             tokens,
             sizes,
             np.array([len(one.texts) for one in documents], np.int64),
-            (VectorRows.all_of(np.array(found, np.float32) if found else np.zeros((0, 0), np.float32)),),
+            _rows_of(chunks, vectors),
         )
         self._segments.add(connection, [one.document.id for one in documents], terms, model)
 
@@ -337,6 +338,12 @@ class _Given:
     def texts(self) -> list[str]:
         """What is searched: the title, then each chunk with the heading of its section."""
         return [self.document.title, *map(searched_text, self.chunks)]
+
+
+def _rows_of(chunks: Sequence[Chunk], vectors: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return the vectors of chunks; no rows where vectors have no length."""
+    found = np.array([vectors[chunk.id] for chunk in chunks], np.float32)
+    return found if found.size else np.zeros((0, 0), np.float32)
 
 
 def _given(

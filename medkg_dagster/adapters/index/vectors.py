@@ -2,22 +2,75 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from medkg_dagster.adapters.index.vector_codes import unlike_signs
 from medkg_dagster.errors import StoreError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from medkg_dagster.adapters.index.segment import Segment
     from medkg_dagster.adapters.index.snapshot import Snapshot
+
+# Of more passages than this, only so many with the most signs alike are compared number by number.
+_MOST_COMPARED = 10_000
+_NOT_LOOKED_AT = np.iinfo(np.uint16).max
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """A segment with vectors of the model that is asked for.
+
+    Attributes:
+        segment: The segment.
+        base: The number of its first document.
+        looked_at: Which of its documents are looked at; None for all.
+    """
+
+    segment: Segment
+    base: int
+    looked_at: NDArray[np.bool_] | None
+
+    @property
+    def number(self) -> int:
+        """How many vectors are looked at."""
+        passages = np.diff(self.segment.vector_starts)
+        return int(passages.sum() if self.looked_at is None else passages[self.looked_at].sum())
+
+    def unlike(self, vector: NDArray[np.float32]) -> NDArray[np.uint16]:
+        """Return of each vector how many of its signs are other ones than those of a vector."""
+        counts = unlike_signs(self.segment.signs, vector)
+        if self.looked_at is not None:
+            counts[~np.repeat(self.looked_at, np.diff(self.segment.vector_starts))] = _NOT_LOOKED_AT
+        return counts
+
+    def rows(self) -> NDArray[np.int64]:
+        """Return the rows of all vectors that are looked at."""
+        if self.looked_at is None:
+            return np.arange(len(self.segment.vectors))
+        return np.flatnonzero(np.repeat(self.looked_at, np.diff(self.segment.vector_starts)))
+
+    def closest(
+        self, rows: NDArray[np.int64], vector: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return the documents that some rows are of, and how close the closest of each is."""
+        documents = np.searchsorted(self.segment.vector_starts, rows, side="right") - 1
+        firsts = np.flatnonzero(np.diff(documents, prepend=-1))
+        closeness = self.segment.vectors.of_rows(rows).products(vector).astype(np.float64)
+        best = np.maximum.reduceat(closeness, firsts) if len(rows) else closeness
+        return documents[firsts] + self.base, best
 
 
 def nearest_documents(
     snapshot: Snapshot, vector: NDArray[np.float32], kept: NDArray[np.bool_] | None, limit: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the documents with the passages closest to a vector.
+
+    Of many passages those are compared number by number that have the most signs in common with it.
 
     Args:
         snapshot: The documents; those whose vectors are of another model than most are left out.
@@ -32,39 +85,46 @@ def nearest_documents(
     Raises:
         StoreError: The vector has the wrong length.
     """
+    parts = _parts(snapshot, vector, kept)
+    if sum(part.number for part in parts) > _MOST_COMPARED:
+        unlike = [part.unlike(vector) for part in parts]
+        most = np.partition(np.concatenate(unlike), _MOST_COMPARED)[_MOST_COMPARED]
+        rows = [np.flatnonzero(each <= most) for each in unlike]
+    else:
+        rows = [part.rows() for part in parts]
+    found = [part.closest(some, vector) for part, some in zip(parts, rows, strict=True)]
+    documents = np.concatenate([np.zeros(0, np.int64), *(documents for documents, _ in found)])
+    closeness = np.concatenate([np.zeros(0), *(closeness for _, closeness in found)])
+    chosen = closeness > 0
+    if np.count_nonzero(chosen) > limit:
+        chosen = closeness >= max(np.partition(closeness, -limit)[-limit], np.finfo(np.float64).tiny)
+    return documents[chosen], closeness[chosen]
+
+
+def _parts(snapshot: Snapshot, vector: NDArray[np.float32], kept: NDArray[np.bool_] | None) -> list[_Part]:
     model = prevalent_model(snapshot)
-    closeness = np.zeros(snapshot.size)
+    parts = []
     for base, each in zip(snapshot.bases.tolist(), snapshot.segments, strict=False):
         segment = each.segment
         if each.model != model or not len(segment.vectors):
             continue
-        if vector.shape != segment.vectors.shape[1:]:
+        if vector.shape != (segment.dimension,):
             raise StoreError(
                 f"the query's vector has shape {vector.shape}, those of the index "
-                f"{segment.vectors.shape[1:]}; embed the query with {model}"
+                f"({segment.dimension},); embed the query with {model}"
             )
-        passages = np.diff(segment.document_starts) - 1
-        having = np.flatnonzero(passages)
-        firsts = (segment.document_starts[:-1] - np.arange(segment.documents))[having]
-        best = np.maximum.reduceat(segment.vectors @ vector, firsts)
-        if each.kept is not None:
-            best = np.where(each.kept[having], best, 0)
-        closeness[base + having] = best
-    if kept is not None:
-        closeness[~kept] = 0
-    found = np.flatnonzero(closeness > 0)
-    if len(found) > limit:
-        least = np.partition(closeness[found], -limit)[-limit]
-        found = found[closeness[found] >= least]
-    return found, closeness[found]
+        looked_at = each.kept
+        if kept is not None:
+            passing = kept[base : base + segment.documents]
+            looked_at = passing if looked_at is None else looked_at & passing
+        parts.append(_Part(segment, base, looked_at))
+    return parts
 
 
 def closest_passage(snapshot: Snapshot, document: int, vector: NDArray[np.float32]) -> int:
     """Return the place of the passage of a document that is closest to a vector."""
     which, place = snapshot.place(document)
-    segment = snapshot.segments[which].segment
-    first, last = segment.document_starts[place : place + 2] - (place, place + 1)
-    return int(np.argmax(segment.vectors[first:last] @ vector))
+    return int(np.argmax(snapshot.segments[which].segment.vectors_of(place).products(vector)))
 
 
 def without_vectors(snapshot: Snapshot) -> int:
@@ -78,8 +138,8 @@ def prevalent_model(snapshot: Snapshot) -> str | None:
     """Return who made most of the vectors; None where there are none."""
     counts: dict[str, int] = {}
     for each in snapshot.segments:
-        if each.segment.vectors.shape[1]:
-            passages = np.diff(each.segment.document_starts) - 1
+        if each.segment.dimension:
+            passages = np.diff(each.segment.vector_starts)
             number = int(passages[each.kept].sum() if each.kept is not None else passages.sum())
             counts[each.model] = counts.get(each.model, 0) + number
     counts = {model: number for model, number in counts.items() if number}
