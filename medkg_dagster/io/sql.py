@@ -106,6 +106,7 @@ class DatabaseKind:
         version: Where it says of which version it is.
         migrations: The first makes version 1, the next makes version 2 of it, and so on. A released one is
             never edited: it is what made the databases that exist.
+        anew: Makes at once, where there is nothing yet, what the migrations would make one after the other.
         tables: Its tables' names.
         restore: What to do about a damaged file.
         lock: A number of its own, by which writers on PostgreSQL hold each other off.
@@ -122,6 +123,7 @@ class DatabaseKind:
     migrations: Sequence[Migration]
     tables: Collection[str]
     restore: str
+    anew: Migration | None = None
     lock: int = 0
     address_error: type[MedkgError] = ConfigError
     elsewhere: str = "choose another MEDKG_HOME"
@@ -241,9 +243,13 @@ class Database:
         with self.writing() as connection:
             lock_writers(connection, self._kind.lock)
             version = self._stored_version(connection)  # another process may have been faster
+            anew = self._kind.anew if version == 0 else None
             for reached, migration in enumerate(self._kind.migrations[version:], start=version + 1):
-                migration(connection)
+                if anew is None:
+                    migration(connection)
                 self._kind.version.write(connection, reached)
+            if anew is not None:
+                anew(connection)
 
     def _stored_version(self, connection: Connection) -> int:
         """Return the version, 0 for a new database; refuse what this release must not touch."""

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from medkg_dagster.errors import LedgerError
 from medkg_dagster.io.sql import DatabaseKind, VersionTable, lock_writers
-from medkg_dagster.ledger.migrations import MIGRATIONS
+from medkg_dagster.ledger.migrations import MIGRATIONS, make_anew
 from medkg_dagster.ledger.schema import METADATA, SCHEMA_VERSIONS
 
 _LOCK = 6_110_853_225_041
@@ -24,6 +24,7 @@ def ledger_kind(now: str) -> DatabaseKind:
         address_error=LedgerError,
         version=VersionTable(SCHEMA_VERSIONS, {"applied_at": now}),
         migrations=MIGRATIONS,
+        anew=make_anew,
         tables=METADATA.tables.keys(),
         lock=_LOCK,
         setting="MEDKG_LEDGER_URL",

@@ -7,7 +7,7 @@ step is never edited: it is what made the ledgers that exist. Add a new one at t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from sqlalchemy import Column, Connection, Dialect, Index, Table
@@ -33,37 +33,59 @@ class Migration:
     def __call__(self, connection: Connection) -> None:
         """Take the step."""
         for statement in (
-            *_structure(connection.dialect, self.version),
-            *(self.sqlite if connection.dialect.name == "sqlite" else self.postgresql),
+            *_structure(connection.dialect, self.version, self.version),
+            *self.besides(connection.dialect),
         ):
             connection.exec_driver_sql(statement)
 
+    def besides(self, dialect: Dialect) -> tuple[str, ...]:
+        """Return what it does besides on a database."""
+        return self.sqlite if dialect.name == "sqlite" else self.postgresql
+
+
+def make_anew(connection: Connection) -> None:
+    """Make in one what all steps make of an empty database: SQLite reads all it has anew at each change."""
+    for statement in (
+        *_structure(connection.dialect, 1, len(MIGRATIONS)),
+        *(statement for step in MIGRATIONS for statement in step.besides(connection.dialect)),
+    ):
+        connection.exec_driver_sql(statement)
+
 
 @lru_cache(maxsize=128)
-def _structure(dialect: Dialect, version: int) -> tuple[str, ...]:
-    """Return the statements that make what there is since a version."""
+def _structure(dialect: Dialect, first: int, last: int) -> tuple[str, ...]:
+    """Return the statements that make what there is since one of some versions."""
     statements: list[str] = []
 
     def written(column: Column[Any]) -> str:
         return str(CreateColumn(column).compile(dialect=dialect))
 
     for table in METADATA.sorted_tables:
-        if table is SCHEMA_VERSIONS or _since(table) > version:
+        since = _since(table)
+        if table is SCHEMA_VERSIONS or since > last:
             continue
-        if _since(table) == version:
-            columns = [written(column) for column in table.columns if _since(column) <= version]
+        if since >= first:
+            # As if later ones were added to it.
+            in_order = sorted(table.columns, key=partial(_added, table))
+            columns = [written(column) for column in in_order if _since(column) <= last]
             key = ", ".join(column.name for column in table.primary_key)
             # A number that SQLite counts up says so itself.
             own = "" if any("PRIMARY KEY" in column for column in columns) else f", PRIMARY KEY ({key})"
             statements.append(f"CREATE TABLE {table.name} ({', '.join(columns)}{own})")
         else:
-            added = (column for column in table.columns if _since(column) == version)
+            added = (column for column in table.columns if first <= _since(column) <= last)
             statements += [f"ALTER TABLE {table.name} ADD COLUMN {written(column)}" for column in added]
         indexes = sorted(table.indexes, key=lambda index: str(index.name))
         statements += [
-            str(CreateIndex(index).compile(dialect=dialect)) for index in indexes if _since(index) == version
+            str(CreateIndex(index).compile(dialect=dialect))
+            for index in indexes
+            if first <= _since(index) <= last
         ]
     return tuple(statements)
+
+
+def _added(table: Table, column: Column[Any]) -> int:
+    return max(_since(table), _since(column))
 
 
 def _since(part: Table | Column[object] | Index) -> int:

@@ -42,7 +42,7 @@ CURRENT_VERSION = len(LEDGER.migrations)
 
 
 def open_version(address: str | Path, version: int) -> Database:
-    return Database(replace(LEDGER, migrations=LEDGER.migrations[:version]), address)
+    return Database(replace(LEDGER, migrations=LEDGER.migrations[:version], anew=None), address)
 
 
 def test_the_migrated_tables_are_those_that_are_queried(tmp_path: Path) -> None:
@@ -54,6 +54,32 @@ def test_the_migrated_tables_are_those_that_are_queried(tmp_path: Path) -> None:
         found = {(column["name"], column["nullable"]) for column in tables.get_columns(name)}
         assert found == {(column.name, bool(column.nullable)) for column in table.columns}
     engine.dispose()
+
+
+def test_a_new_ledger_is_what_the_migrations_make_one_after_the_other(tmp_path: Path) -> None:
+    files = (tmp_path / "new.sqlite", tmp_path / "migrated.sqlite")
+    Database(LEDGER, files[0]).close()
+    open_version(files[1], CURRENT_VERSION).close()
+
+    new, migrated = map(contents, files)
+
+    assert new["ledger_jobs"]
+    assert new == migrated
+
+
+def contents(file: Path) -> dict[str, object]:
+    """Return columns and rows of each table, and the statements that made each index and trigger."""
+    with closing(sqlite3.connect(file)) as opened:
+        parts = opened.execute("SELECT name, type, sql FROM sqlite_master").fetchall()
+        return {
+            name: (
+                opened.execute(f"PRAGMA table_xinfo({name})").fetchall(),
+                [*opened.execute(f"SELECT * FROM {name}")],
+            )
+            if kind == "table"
+            else statement
+            for name, kind, statement in parts
+        }
 
 
 @pytest.mark.parametrize("version", range(1, CURRENT_VERSION))
