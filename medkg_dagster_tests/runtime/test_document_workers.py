@@ -261,7 +261,7 @@ def test_a_process_goes_on_with_the_next_stage_and_ends_with_its_owner(
 
 
 @pytest.mark.parametrize(
-    ("is_demanded", "last"), [(True, "say"), (False, "hostile"), (False, "allocate")], ids=str
+    ("is_demanded", "last"), [(True, "say"), (False, "hostile"), (False, "allocate hostile")], ids=str
 )
 def test_what_had_limits_of_its_own_or_may_be_damaged_is_left_to_no_other_stage(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, *, is_demanded: bool, last: str
