@@ -44,7 +44,7 @@ _PARENTS, _CLOSE = ([field.name for field in fields(Thing)].index(name) for name
 _MOST_REMEMBERED = 1 << 15
 """So many names are kept with what they mean."""
 
-_MOST_STEPS = 3
+_MOST_STEPS = 4
 """So far up is looked for a kind of disease that another scheme knows."""
 
 
@@ -114,11 +114,15 @@ def _files(
     numbers = {thing.curie: number for number, thing in enumerate(things)}
     written = list(written_names(things))
     names = marisa_trie.Trie(name for name, *_ in written)
-    numbered = [(names[name], likely, which, thing) for name, likely, thing, which in written]
-    meant = np.array(numbered, dtype=np.uint32).reshape(-1, 4)
-    del written, numbered
+    named = np.fromiter((names[name] for name, *_ in written), np.uint32, len(written))
+    likely, meanings, which = (
+        np.fromiter((row[place] for row in written), np.uint32, len(written)) for place in (1, 2, 3)
+    )
+    del written
     # Sorted by name, then by how likely the meaning is, then by how often the thing is called so.
-    meant = np.unique(meant, axis=0)
+    order = np.lexsort((meanings, which, likely, named))
+    meant = np.stack([named, likely, which, meanings], axis=1)[order]
+    del named, likely, which, meanings, order
     repeated = (meant[1:, (0, 2, 3)] == meant[:-1, (0, 2, 3)]).all(axis=1)
     meant = meant[np.concatenate(([True], ~repeated))[: len(meant)]]
     yield "names.marisa", names.tobytes()

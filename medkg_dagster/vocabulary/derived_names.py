@@ -69,6 +69,7 @@ _AILING = (
     "malformations",
     "anomaly",
     "anomalies",
+    "sequelae",
 )
 _FAILING = (
     "impaired {} function",
@@ -99,7 +100,7 @@ _ORGANS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
     "cardiomyopathies": (("myocardial",), ()),
     "cardiotoxicity": ((), ("cardio",)),
     "cardiovascular diseases": (("cardiovascular",), ()),
-    "vascular diseases": (("vascular", "endothelial", "vessel"), ("vasculo",)),
+    "vascular diseases": (("vascular", "endothelial", "vessel", "arterial"), ("vasculo",)),
     "lung diseases": (("pulmonary", "lung"), ("pneumo", "pulmo")),
     "respiratory tract diseases": (("respiratory",), ()),
     "stomach diseases": (("gastric", "stomach", "gastric mucosal"), ("gastro",)),
@@ -112,7 +113,7 @@ _ORGANS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
     "retinal diseases": (("retinal",), ()),
     "eye diseases": (("ocular", "eye", "ophthalmic", "orbital"), ()),
     "vision disorders": (("visual",), ()),
-    "hearing disorders": (("hearing",), ("oto",)),
+    "hearing disorders": (("hearing", "auditory"), ("oto",)),
     "skin diseases": (("cutaneous", "skin", "dermatological"), ("dermato", "dermo")),
     "muscular diseases": (("muscular", "muscle"), ("myo",)),
     "bone marrow diseases": (("bone marrow", "marrow"), ("myelo",)),

@@ -53,7 +53,7 @@ def written_names(things: Sequence[Thing]) -> Iterator[tuple[str, int, int, int]
         # diseases what it has among diseases: "depression" is one before it is how somebody behaves.
         obscurity = 0 if is_known and (not is_disease or _is_among_diseases(thing)) else _OBSCURE
         for which, name in enumerate((thing.name, *thing.synonyms)):
-            if len(name) > LONGEST or "\x00" in name or (which and _is_lowered(name, thing.name)):
+            if len(name) > LONGEST or "\x00" in name or (which and _is_no_name(name, thing.name)):
                 continue
             if is_disease and _is_list(name, diseases):
                 continue
@@ -88,7 +88,7 @@ def _spellings(name: str) -> Iterator[str]:
     """Yield a name in natural order too, and without the hyphen of "non-small cell"."""
     for form in forms(name):
         yield form
-        if "non-" in (folded := fold(form)):
+        if "on-" in form and "non-" in (folded := fold(form)):
             yield folded.replace("non-", "non")
 
 
@@ -110,8 +110,13 @@ def _is_among_diseases(thing: Thing) -> bool:
     return not thing.tree_numbers or any(one.startswith(_BRANCHES_OF_DISEASES) for one in thing.tree_numbers)
 
 
-def _is_lowered(synonym: str, name: str) -> bool:
-    """Say whether a synonym is an abbreviation in lower case, as MONDO has them: any word would be one."""
+def _is_no_name(synonym: str, name: str) -> bool:
+    """Say whether a synonym is an abbreviation in lower case, as MONDO has them: any word would be one.
+
+    So is "the syndrome", of which one is called THE syndrome.
+    """
+    if synonym.startswith("the "):
+        return True
     if len(synonym) > _INITIALS or not (synonym.isalpha() and synonym.islower()):
         return False
     return len(synonym) <= _ABBREVIATION or is_initials(synonym, name)

@@ -22,12 +22,13 @@ from medkg_dagster.stages.extract.drug_induced import DrugInduced
 from medkg_dagster.stages.extract.elements import with_elements
 from medkg_dagster.stages.extract.genes import GeneFinder, with_genes
 from medkg_dagster.stages.extract.installed import InstalledMatcher, InstalledVocabulary, installed
-from medkg_dagster.stages.extract.mentions import Matcher
+from medkg_dagster.stages.extract.mentions import Matcher, Mention
 from medkg_dagster.stages.extract.negation import Negation
 from medkg_dagster.stages.extract.organisms import with_species
 from medkg_dagster.stages.extract.pair_features import no_trees
 from medkg_dagster.stages.extract.pair_scorer import pair_claims, summary_passages
 from medkg_dagster.stages.extract.sentences import Sentence, document_sentences
+from medkg_dagster.stages.extract.specific import ORGANISM
 from medkg_dagster.stages.extract.study_claims import STUDIES_SOURCE, study_findings
 from medkg_dagster.stages.extract.study_evidence import is_stating
 from medkg_dagster.stages.extract.study_names import StudyNames, is_no_intervention
@@ -39,12 +40,14 @@ from medkg_dagster.stages.extract.terms import (
     medicines,
 )
 from medkg_dagster.stages.extract.whole_document import join, spell_out
-from medkg_dagster.vocabulary.categories import GENE, PROTEIN
+from medkg_dagster.vocabulary.categories import DISEASES, GENE, PROTEIN
 from medkg_dagster.vocabulary.concepts import Concept
 from medkg_dagster.vocabulary.looked_with import INSTALLED, OF_ONES_OWN, SAMPLE, looked_with
 
 _AFTER_CHEMICALS = frozenset({GENE, PROTEIN})
 """The categories of what is called after chemicals."""
+_VIRUS = " virus"
+"""Behind the disease that a virus is called after: "hepatitis B virus"."""
 
 
 class DictionaryExtractor:
@@ -137,24 +140,32 @@ class DictionaryExtractor:
         claims = registered.claims | {claim.id: claim for claim in stated}
         structured = dict.fromkeys((*self._structured(document), *registered.entities.values()))
         return Extraction(
-            (*structured, *self._with_chemicals(mentioned)), CountedItems(claims.values(), registered.counts)
+            (*structured, *self._with_inner(mentioned)), CountedItems(claims.values(), registered.counts)
         )
 
-    def _with_chemicals(self, mentioned: Iterable[Entity]) -> Iterator[Entity]:
-        """Yield mentions, and behind each gene and protein the chemicals that its name names.
+    def _with_inner(self, mentioned: Iterable[Entity]) -> Iterator[Entity]:
+        """Yield mentions, and behind each the chemicals or the disease that its name names.
 
         No claim is about these: what blocks the NMDA receptor does nothing to NMDA.
         """
         for whole in mentioned:
             yield whole
-            if whole.category not in _AFTER_CHEMICALS or not isinstance(self._matcher, InstalledMatcher):
-                continue
-            for one in self._matcher.chemicals_within(whole.surface):
+            for one in self._within(whole):
                 start, end = (whole.start or 0) + one.start, (whole.start or 0) + one.end
                 concept = one.concept
                 named = {"curie": concept.curie, "name": concept.name, "category": concept.category}
                 surface = whole.surface[one.start : one.end]
                 yield whole.model_copy(update={**named, "start": start, "end": end, "surface": surface})
+
+    def _within(self, whole: Entity) -> Iterable[Mention]:
+        if whole.category in _AFTER_CHEMICALS and isinstance(self._matcher, InstalledMatcher):
+            return self._matcher.chemicals_within(whole.surface)
+        if whole.category == ORGANISM and whole.surface.endswith(_VIRUS):
+            end = len(whole.surface) - len(_VIRUS)
+            disease = self._vocabulary.by_name(whole.surface[:end])
+            if disease is not None and disease.category in DISEASES:
+                return (Mention(0, end, disease),)
+        return ()
 
     def _structured(self, document: Document) -> Iterator[Entity]:
         listed = medicines(document)

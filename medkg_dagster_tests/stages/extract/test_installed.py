@@ -368,6 +368,25 @@ def test_a_single_word_is_another_name_of_a_disease_only_where_mesh_knows_the_di
     ]
 
 
+def test_a_virus_is_called_after_the_disease_that_it_brings(tmp_path: Path) -> None:
+    install(
+        tmp_path / "home",
+        ("X:1", "hepatitis B virus", "biolink:OrganismTaxon", ""),
+        ("X:2", "hepatitis B", "biolink:Disease", ""),
+    )
+
+    assert [(one.curie, one.surface) for one in found(tmp_path / "home", "The hepatitis B virus.")] == [
+        ("X:1", "hepatitis B virus"),
+        ("X:2", "hepatitis B"),
+    ]
+
+
+def test_what_one_syndrome_is_called_like_each_is_no_name(home: Path) -> None:
+    install(home, ("X:1", "hepatoenteric syndrome", "biolink:Disease", "THE syndrome|the syndrome"))
+
+    assert [one.surface for one in found(home, "THE syndrome; the syndrome.")] == ["THE syndrome"]
+
+
 def test_an_animal_is_not_the_disease_that_is_called_like_it(tmp_path: Path) -> None:
     things = [
         Thing("MESH:D1", "mole", "biolink:OrganismTaxon", tree_numbers=("B01.050",)),
