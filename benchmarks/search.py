@@ -1,8 +1,10 @@
 """What it costs to index documents and to search them, against SQLite's full text alone."""
 
 import random
+import resource
 import sqlite3
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
@@ -28,12 +30,7 @@ def measure(documents: int = 4_700, queries: int = 300, repeats: int = 3) -> Ite
         queries: How many, of eight words each.
         repeats: Rounds that count.
     """
-    chance = random.Random("search")  # noqa: S311 - the same documents in every run
-    vocabulary = [
-        "".join(chance.choices("aeioubcdfglmnprst", k=chance.randint(4, 11))) for _ in range(60_000)
-    ]
-    frequencies = np.cumsum([1 / rank for rank in range(2, len(vocabulary) + 2)]).tolist()
-    drawn = partial(chance.choices, vocabulary, cum_weights=frequencies, k=_WORDS_OF_EACH)
+    drawn = _Words()
     batches = list(_batches(documents, drawn))
     number = documents * _CHUNKS_OF_EACH
     with tempfile.TemporaryDirectory() as folder:
@@ -47,12 +44,8 @@ def measure(documents: int = 4_700, queries: int = 300, repeats: int = 3) -> Ite
         yield Figure.ratio("chunks indexed", "per CPU s", pair, 0.5, note, bound=Bound.AT_LEAST)
         home = next(places)
         _index(home, batches)
-        asked = [" ".join(chance.choices(vocabulary[:5_000], k=8)) for _ in range(queries)]
-        vectors = _vectors(queries)
         with closing(SqliteIndex(home)) as index:
-            by_words = [SearchRequest(text) for text in asked]
-            by_both = [SearchRequest(text, vector) for text, vector in zip(asked, vectors, strict=True)]
-            for name, requests, target in (("words", by_words, 200), ("words and vectors", by_both, 150)):
+            for name, requests, target in _requests(drawn, queries, (200, 150)):
                 speed = queries / cpu_seconds(partial(_search, index, requests))
                 note = f"{number:,} chunks, the first questions to the process"
                 yield Figure.value(
@@ -60,11 +53,73 @@ def measure(documents: int = 4_700, queries: int = 300, repeats: int = 3) -> Ite
                 )
 
 
-def _batches(documents: int, words: Callable[[], list[str]]) -> Iterator[tuple[list[Chunk], EmbeddingBatch]]:
-    for start in range(0, documents, _AT_ONCE):
+def measure_large(documents: int = 333_334, queries: int = 300) -> Iterator[Figure]:
+    """Measure how long queries of a million chunks take; making these takes some minutes, and 5 GB of disk.
+
+    Args:
+        documents: How many, of three chunks each.
+        queries: How many, of eight words each.
+    """
+    drawn = _Words()
+    number = documents * _CHUNKS_OF_EACH
+    with tempfile.TemporaryDirectory() as folder, closing(SqliteIndex(Path(folder))) as index:
+        seconds = 0.0
+        for batch in _batches(documents, drawn, at_once=2_000):
+            seconds += cpu_seconds(partial(_apply, index, *batch))
+        note = f"{number:,} chunks with vectors, 2,000 documents at once"
+        yield Figure.value("chunks indexed", "per CPU s", number / seconds, None, note)
+        size = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
+        yield Figure.value("size of the index", "MB", size / 1e6)
+        for name, requests, target in _requests(drawn, queries, (50, 80)):
+            took = [_seconds(partial(_search, index, [request])) * 1e3 for request in requests]
+            middle, slow = np.percentile(took, (50, 95)).tolist()
+            yield Figure.value(f"a query by {name}, median", "ms", middle)
+            yield Figure.value(f"a query by {name}, 95th percentile", "ms", slow, target, "wall")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        yield Figure.value("peak memory of writing and searching", "MB", peak, 3_000)
+
+
+class _Words:
+    """Draws words as frequent as those of a language are; the same in every run."""
+
+    def __init__(self) -> None:
+        chance = random.Random("search")  # noqa: S311 - the same documents in every run
+        self.vocabulary = [
+            "".join(chance.choices("aeioubcdfglmnprst", k=chance.randint(4, 11))) for _ in range(60_000)
+        ]
+        self._frequencies = np.cumsum([1 / rank for rank in range(2, len(self.vocabulary) + 2)])
+        self.chance = np.random.default_rng(0)
+
+    def __call__(self) -> list[str]:
+        """Return the words of a chunk."""
+        drawn = self.chance.random(_WORDS_OF_EACH) * self._frequencies[-1]
+        return [*map(self.vocabulary.__getitem__, np.searchsorted(self._frequencies, drawn).tolist())]
+
+
+def _requests(
+    drawn: _Words, queries: int, targets: tuple[float, float]
+) -> Iterator[tuple[str, list[SearchRequest], float]]:
+    """Yield questions by words, and the same by words and vectors, each with its target."""
+    chosen = drawn.chance.integers(5_000, size=(queries, 8)).tolist()
+    asked = [" ".join(drawn.vocabulary[word] for word in words) for words in chosen]
+    by_both = [SearchRequest(text, vector) for text, vector in zip(asked, _vectors(queries), strict=True)]
+    yield "words", [SearchRequest(text) for text in asked], targets[0]
+    yield "words and vectors", by_both, targets[1]
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def _batches(
+    documents: int, words: Callable[[], list[str]], at_once: int = _AT_ONCE
+) -> Iterator[tuple[list[Chunk], EmbeddingBatch]]:
+    for start in range(0, documents, at_once):
         chunks = [
             _chunk(f"PMID:{number}", place, " ".join(words()))
-            for number in range(start, min(start + _AT_ONCE, documents))
+            for number in range(start, min(start + at_once, documents))
             for place in range(_CHUNKS_OF_EACH)
         ]
         ids = tuple(chunk.id for chunk in chunks)
@@ -94,8 +149,12 @@ def _vectors(number: int) -> NDArray[np.float32]:
 
 def _index(home: Path, batches: Sequence[tuple[list[Chunk], EmbeddingBatch]]) -> None:
     with closing(SqliteIndex(home)) as index:
-        for chunks, vectors in batches:
-            index.apply({chunk.document_id: chunk.id for chunk in chunks}, (), chunks, vectors)
+        for batch in batches:
+            _apply(index, *batch)
+
+
+def _apply(index: SqliteIndex, chunks: list[Chunk], vectors: EmbeddingBatch) -> None:
+    index.apply({chunk.document_id: chunk.id for chunk in chunks}, (), chunks, vectors)
 
 
 def _search(index: SqliteIndex, requests: Sequence[SearchRequest]) -> None:

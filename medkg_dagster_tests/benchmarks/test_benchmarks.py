@@ -29,6 +29,7 @@ from benchmarks.figures import Figure
         pytest.param(lambda: stage_overhead.measure(stages=2, repeats=1, runs=1), id="overhead"),
         pytest.param(lambda: stage_resolution.measure(large=20, calls=100, repeats=1), id="resolution"),
         pytest.param(lambda: search.measure(documents=8, queries=3, repeats=1), id="search"),
+        pytest.param(lambda: search.measure_large(documents=8, queries=3), id="search-large"),
         pytest.param(lambda: cold_start.measure(repeats=1), id="start"),
         pytest.param(lambda: ledger.measure_updates(processes=2, updates=5, repeats=1), id="ledger"),
         pytest.param(lambda: documents.measure_withdrawal(edges=20, of_each=2, repeats=3), id="withdrawal"),

@@ -12,9 +12,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 from dagster import ExecuteInProcessResult, JobDefinition
 
 from medkg_dagster.adapters.graph.sql_store import SqlGraph
+from medkg_dagster.adapters.index.segment import END_OF_PASSAGE, IS_JOINED
 from medkg_dagster.adapters.index.segments import FOLDER_NAME, Segments
 from medkg_dagster.compiler.compile_plan import compile_plan
 from medkg_dagster.ledger import JobKey, JobLedger, RunIdentity, RunSelection
@@ -251,7 +253,7 @@ def rows_in(home: Path) -> Rows:
         for name, queries in (("index.sqlite", INDEX_ROWS), ("graph.sqlite", GRAPH_ROWS))
         for query in queries
     ]
-    return [*rows, vectors_in(home)]
+    return [*rows, vectors_in(home), terms_in(home)]
 
 
 def vectors_in(home: Path) -> list[tuple[Any, ...]]:
@@ -264,6 +266,24 @@ def vectors_in(home: Path) -> list[tuple[Any, ...]]:
         (name, model, vectors.codes.tobytes() + vectors.scales.tobytes())
         for name, (model, vectors) in found.items()
     ]
+
+
+def terms_in(home: Path) -> list[tuple[Any, ...]]:
+    """Return the documents of the index that have passages, each with the terms of these in order."""
+    segments = Segments(home / FOLDER_NAME)
+    query = "SELECT id, segment, place FROM documents WHERE segment IS NOT NULL ORDER BY id"
+    with closing(sqlite3.connect(home / "index.sqlite")) as connection:
+        places = connection.execute(query).fetchall()
+        opened = {each.number: each.segment for each in segments.snapshot(connection).segments}
+    found = []
+    for name, number, place in places:
+        segment = opened[number]
+        ((first, last),) = segment.token_spans(np.array([place]))
+        tokens = segment.tokens[first:last]
+        is_end, is_joined = tokens == END_OF_PASSAGE, tokens >= IS_JOINED
+        terms = np.where(is_end, 0, segment.terms[np.where(is_end, 0, tokens & ~IS_JOINED)])
+        found.append((name, terms.tobytes(), is_joined.tobytes()))
+    return found
 
 
 def rows_of(file: Path, query: str) -> list[tuple[Any, ...]]:

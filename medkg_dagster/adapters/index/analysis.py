@@ -182,7 +182,7 @@ def places_within(text: str, tokens: NDArray[np.bool_], joined: NDArray[np.bool_
     wanted = np.flatnonzero(tokens)
     if not len(wanted):
         return []
-    part_of = np.cumsum(~joined)[wanted] - 1
+    part_of = np.cumsum(~joined)[wanted] - 1 if joined.any() else wanted
     parts = [part.span() for part in itertools.islice(_PART.finditer(text), int(part_of[-1]) + 1)]
     is_whole = joined[wanted]
     wholes: set[Span] = set()

@@ -52,7 +52,7 @@ class ReadQuery:
 
 def read_query(query: Query, analyzer: Analyzer, snapshot: Snapshot) -> ReadQuery:
     """Return a query in the terms of a snapshot's documents."""
-    words = [(written, word) for one in query.ranking for written, word in analyzer.words(one.text)]
+    words = analyzer.words(" ".join(one.text for one in query.ranking))
     # Function words are searched for only where a query has no others.
     telling = [pair for pair in words if pair[0].casefold() not in FUNCTION_WORDS] or words
     terms: dict[int, None] = {}

@@ -121,11 +121,8 @@ class Snapshot:
         tokens = segment.tokens[first : end - 1]
         joined = tokens >= IS_JOINED
         plain = tokens & ~IS_JOINED
-        among = np.zeros(len(tokens), bool)
-        for term in terms:
-            if (ordinal := segment.ordinal(term)) is not None:
-                among |= plain == ordinal
-        return among, joined
+        known = [ordinal for term in terms if (ordinal := segment.ordinal(term)) is not None]
+        return (plain[:, None] == np.array(known, np.uint32)).any(axis=1), joined
 
     def passages(self, documents: NDArray[np.int64], terms: Sequence[int]) -> Passages:
         """Return the passages of some documents, of their terms only those that are asked for.
@@ -147,7 +144,7 @@ class Snapshot:
             named = np.full(len(tokens), -1, np.int32)
             for place, term in enumerate(terms):
                 if (ordinal := segment.ordinal(term)) is not None:
-                    named[plain == ordinal] = place
+                    np.copyto(named, place, where=plain == ordinal)
             counts = np.diff(segment.document_starts)[local]
             places = ranges(np.zeros(len(local), np.int64), counts)
             joined = (tokens & IS_JOINED).astype(bool)

@@ -51,6 +51,9 @@ FILE_NAME = "index.sqlite"
 # A look at a moment whose segments have gone meanwhile is taken again, at most so often.
 _LOOKS = 20
 
+# So many characters become one segment, so that its terms take some tens of megabytes at most.
+_TEXT_AT_ONCE = 2_000_000
+
 Found = TypeVar("Found")
 
 
@@ -312,19 +315,17 @@ class SqliteIndex:
         vectors: Mapping[str, NDArray[np.float32]],
     ) -> None:
         """Write the terms and vectors of documents that have chunks."""
-        documents = [one for one in given if one.chunks]
-        if not documents:
-            return
-        known, tokens, sizes = self._analyzer.encode(text for one in documents for text in one.texts)
-        chunks = [chunk for one in documents for chunk in one.chunks if chunk.id in vectors]
-        terms = DocumentTerms(
-            known,
-            tokens,
-            sizes,
-            np.array([len(one.texts) for one in documents], np.int64),
-            _rows_of(chunks, vectors),
-        )
-        self._segments.add(connection, [one.document.id for one in documents], terms, model)
+        for documents in _portions(one for one in given if one.chunks):
+            known, tokens, sizes = self._analyzer.encode(text for one in documents for text in one.texts)
+            chunks = [chunk for one in documents for chunk in one.chunks if chunk.id in vectors]
+            terms = DocumentTerms(
+                known,
+                tokens,
+                sizes,
+                np.array([len(one.texts) for one in documents], np.int64),
+                _rows_of(chunks, vectors),
+            )
+            self._segments.add(connection, [one.document.id for one in documents], terms, model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +339,20 @@ class _Given:
     def texts(self) -> list[str]:
         """What is searched: the title, then each chunk with the heading of its section."""
         return [self.document.title, *map(searched_text, self.chunks)]
+
+
+def _portions(given: Iterable[_Given]) -> Iterator[list[_Given]]:
+    """Yield documents as they become segments: each of about as much text, whatever single documents have."""
+    some: list[_Given] = []
+    size = 0
+    for one in given:
+        some.append(one)
+        size += sum(map(len, one.texts))
+        if size >= _TEXT_AT_ONCE:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
 def _rows_of(chunks: Sequence[Chunk], vectors: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:

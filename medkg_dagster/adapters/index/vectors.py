@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from medkg_dagster.adapters.index.segment import Segment
     from medkg_dagster.adapters.index.snapshot import Snapshot
 
-# Of more passages than this, only so many with the most signs alike are compared number by number.
-_MOST_COMPARED = 10_000
+# Of more passages than this, only those with the most signs alike are compared number by number: so many, or
+# one in so many.
+_MOST_COMPARED = 4_000
+_COMPARED_ONE_IN = 100
 _NOT_LOOKED_AT = np.iinfo(np.uint16).max
 
 
@@ -86,9 +88,11 @@ def nearest_documents(
         StoreError: The vector has the wrong length.
     """
     parts = _parts(snapshot, vector, kept)
-    if sum(part.number for part in parts) > _MOST_COMPARED:
+    number = sum(part.number for part in parts)
+    compared = max(_MOST_COMPARED, number // _COMPARED_ONE_IN)
+    if number > compared:
         unlike = [part.unlike(vector) for part in parts]
-        most = np.partition(np.concatenate(unlike), _MOST_COMPARED)[_MOST_COMPARED]
+        most = np.partition(np.concatenate(unlike), compared)[compared]
         rows = [np.flatnonzero(each <= most) for each in unlike]
     else:
         rows = [part.rows() for part in parts]
