@@ -315,7 +315,7 @@ class _Step:
         step = self.dagster.get_step_execution_context()
         return self._io_manager.store(
             step.get_output_context(self._handle),
-            lambda path: archive_state(outcome.state, types, account, path),
+            lambda path: archive_state(outcome.state, types, account, path, self._io_manager.shards),
         )
 
     @property

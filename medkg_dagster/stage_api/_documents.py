@@ -13,6 +13,8 @@ from pathlib import Path
 from types import GenericAlias
 from typing import Any, Protocol, Self, TypeVar
 
+from pydantic_core import from_json, to_json
+
 from medkg_dagster.domain.documents import Document
 from medkg_dagster.domain.payloads import DownloadedFile, Payload
 from medkg_dagster.stage_api._calls import ExternalCalls
@@ -252,7 +254,9 @@ def header_of(part: Any) -> Header:
     told = part[0] if is_tuple and len(part) == 1 else part
     # A plugin's items may well have a field of that name.
     if callable(make := getattr(told, "header", None)):
-        return dict(make())
+        # What it is today is what it is when it is read again.
+        plain: Header = from_json(to_json(dict(make())))
+        return plain
     return {"items": len(part)} if is_tuple else _NO_HEADER
 
 

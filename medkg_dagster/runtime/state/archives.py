@@ -29,6 +29,7 @@ def archive_state(
     state_types: Mapping[str, Any],
     account: WorkAccount | None = None,
     before: Any = None,
+    shards: ShardStore | None = None,
 ) -> bytes:
     """Return what a stage wrote as one archive; equal states in equal shards give equal bytes.
 
@@ -40,6 +41,7 @@ def archive_state(
         state_types: State key to the declared type.
         account: What the work was; the shards that remember it stay as long as the archive does.
         before: The path of the archive that an earlier run has written; there need be none.
+        shards: Where the next stage of this process finds the values as they are, without reading them.
 
     Raises:
         StateError: A value cannot be stored, or holds a secret.
@@ -50,7 +52,7 @@ def archive_state(
             value_type = state_types.get(key, Any)
             is_by_document = isinstance(value, DocumentValues)
             name = f"{key}.{MANIFEST if is_by_document else encoding_of(value_type)}"
-            content = _manifest(value) if is_by_document else dump_value(key, value, value_type)
+            content = _manifest(key, value, shards) if is_by_document else dump_value(key, value, value_type)
             _add(archive, name, content)
         for name, content in () if account is None else account.members(before):
             _add(archive, name, content)
@@ -156,13 +158,17 @@ def data_version(state: Mapping[str, Any], state_types: Mapping[str, Any]) -> st
     return digest.hexdigest()
 
 
-def _manifest(values: DocumentValues) -> bytes:
+def _manifest(key: str, values: DocumentValues, shards: ShardStore | None) -> bytes:
     import zstandard
 
     if isinstance(values, StoredValues):
         return values.manifest
-    references = [part.reference() for part in values if isinstance(part, StoredPart)]
-    return zstandard.ZstdCompressor(write_checksum=True).compress(to_json(references))
+    parts = [part for part in values if isinstance(part, StoredPart)]
+    references = to_json([part.reference() for part in parts])
+    manifest = zstandard.ZstdCompressor(write_checksum=True).compress(references)
+    if shards is not None:
+        shards.remember(key, StoredValues(parts, values.value_type, manifest))
+    return manifest
 
 
 def _references(archive: zipfile.ZipFile, name: str) -> list[Any]:

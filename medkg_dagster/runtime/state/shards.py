@@ -163,10 +163,14 @@ class ShardStore:
             references = from_json(zstandard.ZstdDecompressor().decompress(manifest))
             parts = [self.part(key, value_type, one) for one in references]
             found = StoredValues(parts, value_type, manifest)
-        self._read[key, manifest] = found
+        self.remember(key, found)
+        return found
+
+    def remember(self, key: str, values: StoredValues) -> None:
+        """Keep the values of a state key for `parts`."""
+        self._read[key, values.manifest] = values
         if len(self._read) > _MANIFESTS_IN_MEMORY:
             del self._read[next(iter(self._read))]
-        return found
 
     def part(self, key: str, value_type: Any, reference: list[Any]) -> StoredPart:
         """Return the part that `StoredPart.reference` told of."""
