@@ -23,7 +23,7 @@ from medkg_dagster.adapters.index.ranking import (
     score_documents,
 )
 from medkg_dagster.adapters.index.snapshot import Snapshot
-from medkg_dagster.adapters.index.vectors import closest_passage, nearest_documents
+from medkg_dagster.adapters.index.vectors import closest_passage, nearest_documents, typical_closeness
 from medkg_dagster.domain.chunks import Chunk
 from medkg_dagster.domain.search import (
     DocumentHit,
@@ -37,9 +37,10 @@ from medkg_dagster.domain.search import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Reciprocal rank fusion: a document at rank r of a list gains 1 / (60 + r).
-_RRF_K = 60
-_FUSED = 100
+# So much of the score of a document are its words, where both rankings are one, and the rest its closeness.
+_WORDS_SHARE = 0.5
+# So many documents are found by their closeness alone.
+_NEAREST = 100
 
 # In the order of the fields of `Chunk`.
 COLUMNS = "id, document_id, document_hash, title, section, ordinal, start_offset, end_offset, text, synthetic"
@@ -94,24 +95,48 @@ class DocumentSearch:
             return SearchResults(unknown=read.unknown)
         kept = keep_matching(self.snapshot, read, self._passing(request.filters))
         scores = score_documents(read, self.snapshot)
+        highest = float(scores.max())
         if kept is not None:
             scores[~kept] = 0
         total = int(np.count_nonzero(scores))
         depth = request.offset + request.limit
-        by_words = self._ranked(scores, read, max(depth, NEIGHBOURS_DEPTH))
-        by_vector = self._nearest(request, kept)
-        ranked = self._fused(depth, by_words, by_vector) if by_vector else by_words
+        ranked = by_words = self._ranked(scores, read, max(depth, NEIGHBOURS_DEPTH))
+        by_vector: list[tuple[int, float]] = []
+        if request.vector is not None:
+            shares, by_vector = self._nearest(request.vector, kept, max(_NEAREST, depth))
+            found = scores > 0
+            found[[number for number, _ in by_vector]] = True
+            fused = _WORDS_SHARE * scores / highest + (1 - _WORDS_SHARE) * shares
+            ranked = self._best(np.flatnonzero(found), fused, depth)
         hits = _Hits(self, read, request.vector, _ranks(by_words), _ranks(by_vector))
         return SearchResults(hits.of(ranked[request.offset : depth]), total, read.unknown)
 
     def _ranked(self, scores: NDArray[np.float64], read: ReadQuery, depth: int) -> list[tuple[int, float]]:
         """Return the best documents by their words, with their scores."""
-        best = np.flatnonzero(scores)
-        if len(best) > depth:
-            least = np.partition(scores[best], -depth)[-depth]
-            best = best[scores[best] >= least]
+        best = _highest(np.flatnonzero(scores), scores, depth)
         add_neighbours(scores, read, self.snapshot, best)
         return self._in_order(best, scores[best], depth)
+
+    def _best(
+        self, documents: NDArray[np.int64], scores: NDArray[np.float64], depth: int
+    ) -> list[tuple[int, float]]:
+        """Return the best of some documents, with their scores."""
+        best = _highest(documents, scores, depth)
+        return self._in_order(best, scores[best], depth)
+
+    def _nearest(
+        self, vector: NDArray[np.float32], kept: NDArray[np.bool_] | None, depth: int
+    ) -> tuple[NDArray[np.float64], list[tuple[int, float]]]:
+        """Return how close each document is, 0 for the mean and 1 for the closest, and the closest ones."""
+        documents, closeness = nearest_documents(self.snapshot, vector, kept, self.snapshot.size)
+        close = np.zeros(self.snapshot.size)
+        close[documents] = closeness
+        typical = typical_closeness(self.snapshot, vector)
+        span = closeness.max() - typical if len(documents) else 0.0
+        shares = np.maximum((close - typical) / span, 0) if span > 0 else np.zeros(self.snapshot.size)
+        # A document of which nothing is known is as far as they are on average.
+        shares[close <= 0] = 0
+        return shares, self._best(documents, close, depth)
 
     def _in_order(
         self, documents: NDArray[np.int64], scores: NDArray[np.float64], depth: int
@@ -134,21 +159,6 @@ class DocumentSearch:
                 (self.snapshot.segments[which].number, place),
             ).fetchone()
         return known[number]
-
-    def _nearest(self, request: SearchRequest, kept: NDArray[np.bool_] | None) -> list[tuple[int, float]]:
-        """Return the documents closest to the request's vector, with their closeness."""
-        if request.vector is None:
-            return []
-        depth = max(_FUSED, request.offset + request.limit)
-        return self._in_order(*nearest_documents(self.snapshot, request.vector, kept, depth), depth)
-
-    def _fused(self, depth: int, *rankings: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
-        """Return several rankings as one."""
-        scores: dict[int, float] = {}
-        for ranked in rankings:
-            for rank, (document, _) in enumerate(ranked, start=1):
-                scores[document] = scores.get(document, 0.0) + 1.0 / (_RRF_K + rank)
-        return self._in_order(np.array([*scores], np.int64), np.array([*scores.values()]), depth)
 
     def document(self, number: int) -> IndexedDocument:
         """Return a document by its number."""
@@ -185,6 +195,15 @@ class DocumentSearch:
         numbers = [bases[segment] + place for segment, place in rows]
         passing[numbers] = True
         return passing
+
+
+def _highest(documents: NDArray[np.int64], scores: NDArray[np.float64], depth: int) -> NDArray[np.int64]:
+    """Return those of some documents with the highest scores; more where the last ones are equal."""
+    if len(documents) <= depth:
+        return documents
+    found = scores[documents]
+    chosen: NDArray[np.int64] = documents[found >= np.partition(found, -depth)[-depth]]
+    return chosen
 
 
 def _ranks(ranked: Sequence[tuple[int, float]]) -> dict[int, int]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # one in so many.
 _MOST_COMPARED = 4_000
 _COMPARED_ONE_IN = 100
+# From so many passages it is seen how close they are on average.
+_SAMPLED = 1_000
 _NOT_LOOKED_AT = np.iinfo(np.uint16).max
 
 
@@ -103,6 +105,21 @@ def nearest_documents(
     if np.count_nonzero(chosen) > limit:
         chosen = closeness >= max(np.partition(closeness, -limit)[-limit], np.finfo(np.float64).tiny)
     return documents[chosen], closeness[chosen]
+
+
+def typical_closeness(snapshot: Snapshot, vector: NDArray[np.float32]) -> float:
+    """Return how close passages are to a vector on average, whatever a filter lets pass; of many by a sample.
+
+    Models differ in how close any two texts are: of some no cosine is below 0.7.
+
+    Raises:
+        StoreError: The vector has the wrong length.
+    """
+    parts = _parts(snapshot, vector, None)
+    step = 1 + sum(part.number for part in parts) // _SAMPLED
+    found = [part.segment.vectors.of_rows(part.rows()[::step]).products(vector) for part in parts]
+    # Rounded, so that it does not depend on the order in which they are added.
+    return round(float(np.concatenate(found).mean()), 3) if found else 0.0
 
 
 def _parts(snapshot: Snapshot, vector: NDArray[np.float32], kept: NDArray[np.bool_] | None) -> list[_Part]:
