@@ -16,7 +16,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from medkg_dagster.adapters.index import segment_merge, segments
+from medkg_dagster.adapters.index import segment_merge, segments, vectors
 from medkg_dagster.adapters.index.sqlite_store import SqliteIndex
 from medkg_dagster.stage_api import (
     Chunk,
@@ -42,10 +42,10 @@ def chunks_of(name: str, passages: Sequence[str]) -> list[Chunk]:
 
 def batch_of(chunks: Sequence[Chunk]) -> EmbeddingBatch:
     """Vectors of whole numbers, so that no order of additions rounds them otherwise."""
-    vectors = np.array([[chunk.text.count(word) for word in WORDS] for chunk in chunks], np.float32).reshape(
+    counts = np.array([[chunk.text.count(word) for word in WORDS] for chunk in chunks], np.float32).reshape(
         len(chunks), len(WORDS)
     )
-    return EmbeddingBatch(tuple(chunk.id for chunk in chunks), vectors, "counts:{}", lexical=False)
+    return EmbeddingBatch(tuple(chunk.id for chunk in chunks), counts, "counts:{}", lexical=False)
 
 
 def write(index: SqliteIndex, documents: Mapping[str, Sequence[str]], removed: Sequence[str] = ()) -> None:
@@ -109,10 +109,11 @@ class Histories(RuleBasedStateMachine):
         self.index.close()
 
 
-@pytest.mark.parametrize(("at_once", "portion"), [(2, 3), (8, 200_000)])
+@pytest.mark.parametrize(("at_once", "portion", "compared"), [(2, 3, 4), (8, 200_000, 4_000)])
 def test_a_search_does_not_depend_on_what_was_there_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int, portion: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int, portion: int, compared: int
 ) -> None:
+    monkeypatch.setattr(vectors, "_MOST_COMPARED", compared)
     monkeypatch.setattr(segments, "_MERGED_AT_ONCE", at_once)
     monkeypatch.setattr(segment_merge, "_AT_ONCE", portion)
     monkeypatch.setattr(segment_merge, "_VECTORS_AT_ONCE", portion)
