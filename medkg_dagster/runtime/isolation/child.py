@@ -6,9 +6,11 @@ must not import Dagster: a stage that is isolated pays for its own imports only.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import dataclasses
 import faulthandler
+import gc
 import io
 import json
 import logging
@@ -250,4 +252,5 @@ def report_of(ctx: StageContext, *, failed: bool) -> Report:
 
 
 if __name__ == "__main__":
+    atexit.register(gc.freeze)  # no last search for garbage, which takes a fifth of a short process
     main()
