@@ -47,6 +47,7 @@ LOOKING = {
     "search": ("melanoma",),
     "graph": ("melanoma",),
     "path": ("melanoma", "colitis"),
+    "reindex": (),
     "export": ("kgx", "folder"),
     "ledger list": (),
     "ledger show": ("default",),
