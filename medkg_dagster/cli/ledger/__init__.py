@@ -254,7 +254,7 @@ def summary(settings: Settings, pipeline: str, job: str, as_json: bool) -> None:
         click.echo(f"  {label:<12}{count:>9,}")
     if "chunks" in counts and model is None:
         click.echo(
-            f"  {'vectors':<12}{'none':>9}  (search is by words; `medkg reindex --embedder` makes some)"
+            f"  {'vectors':<12}{'none':>9}  (search is by words; `medkg reindex --embedder NAME` makes some)"
         )
     if aside:
         said = f"{_listed(aside.elements())}; why: `medkg ledger show {pipeline}/{job}`"
