@@ -30,6 +30,7 @@ def serving(home: Path, repository: Path, token: str | None = None) -> Iterator[
         config = uvicorn.Config(app, port=0, log_config=None)
         server = uvicorn.Server(config)
         listening = config.bind_socket()
+        listening.listen()  # who asks before the thread has begun waits
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
