@@ -238,7 +238,7 @@ class CountedItems(tuple[Item, ...]):
 
     def header(self) -> Header:
         """Return what is to be known of them without loading them."""
-        return {"items": len(self), "counts": self.counts} if self.counts else {"items": len(self)}
+        return {"items": len(self), "counts": self.counts} if self.counts else _items_header(len(self))
 
 
 def version_of(content: bytes) -> str:
@@ -257,7 +257,13 @@ def header_of(part: Any) -> Header:
         # What it is today is what it is when it is read again.
         plain: Header = from_json(to_json(dict(make())))
         return plain
-    return {"items": len(part)} if is_tuple else _NO_HEADER
+    return _items_header(len(part)) if is_tuple else _NO_HEADER
+
+
+@functools.cache
+def _items_header(items: int) -> Header:
+    """Return the header of so many items: many documents have as many, and share one."""
+    return {"items": items}
 
 
 def content_hash_of(part: DocumentPart) -> str | None:

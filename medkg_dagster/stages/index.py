@@ -19,7 +19,6 @@ from medkg_dagster.stage_api import (
     DocumentValues,
     EmbeddingBatch,
     ExtensionKind,
-    Header,
     IndexedDocument,
     IndexReceipt,
     MemoryPart,
@@ -98,13 +97,13 @@ class _Batch:
     Attributes:
         chunks: The chunks of those that have some.
         vectors: Their vectors.
-        documents: What else is known of them.
+        documents: Those of which more is known.
         hashes: Of every document the hash of all that the index is given of it.
     """
 
     chunks: Mapping[str, DocumentPart]
     vectors: Mapping[str, DocumentPart]
-    documents: Mapping[str, IndexedDocument]
+    documents: Mapping[str, DocumentPart]
     hashes: Mapping[str, str]
 
     @classmethod
@@ -116,12 +115,15 @@ class _Batch:
                 "stage again"
             )
         known = {} if documents is None else documents.by_id()
-        described = {name: _described(name, part.header) for name, part in known.items()}
         hashes = {
-            name: input_hash(cut.get(name), embedded.get(name), rules=str(described.get(name, "")))
+            name: input_hash(
+                cut.get(name),
+                embedded.get(name),
+                rules=str(_described(known[name])) if name in known else "",
+            )
             for name in cut.keys() | known.keys()
         }
-        return cls(cut, embedded, described, hashes)
+        return cls(cut, embedded, known, hashes)
 
     def chunks_of(self, name: str) -> Sequence[Chunk]:
         """Return the chunks of a document, marked where it is invented."""
@@ -129,7 +131,7 @@ class _Batch:
             return ()
         chunks: Sequence[Chunk] = self.chunks[name].load()
         mark = {"synthetic": True}
-        invented = name in self.documents and self.documents[name].synthetic
+        invented = name in self.documents and _described(self.documents[name]).synthetic
         return [chunk.model_copy(update=mark) for chunk in chunks] if invented else chunks
 
     @property
@@ -138,10 +140,12 @@ class _Batch:
         return next((part.header["model"] for part in self.vectors.values()), "")
 
 
-def _described(name: str, header: Header) -> IndexedDocument:
+def _described(document: DocumentPart) -> IndexedDocument:
     """Return what the index is given of a document besides its chunks."""
     named = ("title", "source", "date", "url", "language", "phases", "synthetic")
-    return IndexedDocument(id=name, **{field: header[field] for field in named if field in header})
+    header = document.header
+    known = {field: header[field] for field in named if field in header}
+    return IndexedDocument(id=document.document_id, **known)
 
 
 def _write_difference(ctx: StageContext, store: DocumentIndexStore, batch: _Batch) -> IndexReceipt:
@@ -151,7 +155,7 @@ def _write_difference(ctx: StageContext, store: DocumentIndexStore, batch: _Batc
     for some in portions(difference.changed):
         chunks = [chunk for name in some for chunk in batch.chunks_of(name)]
         vectors = [batch.vectors[name].load() for name in some if name in batch.vectors]
-        known = [batch.documents[name] for name in some if name in batch.documents]
+        known = [_described(batch.documents[name]) for name in some if name in batch.documents]
         receipts.append(store.apply(some, removed, chunks, EmbeddingBatch.joined(vectors), known))
         removed = ()
     gone = gone_meanwhile(ctx, difference.changed)

@@ -16,7 +16,7 @@ from pydantic_core import from_json, to_json
 from medkg_dagster.domain.job_ids import file_name
 from medkg_dagster.runtime.state.shards import ShardStore, StoredPart, StoredValues
 from medkg_dagster.runtime.state.work_account import StoredAccount, WorkAccount
-from medkg_dagster.stage_api._documents import DocumentValues
+from medkg_dagster.stage_api._documents import DocumentValues, version_of
 from medkg_dagster.stage_api._serialization import dump_value, encode_value, encoding_of, load_value
 from medkg_dagster.topology.names import dagster_name
 
@@ -161,13 +161,13 @@ def data_version(state: Mapping[str, Any], state_types: Mapping[str, Any]) -> st
 def _manifest(key: str, values: DocumentValues, shards: ShardStore | None) -> bytes:
     import zstandard
 
-    if isinstance(values, StoredValues):
+    if isinstance(values, StoredValues) and values.manifest is not None:
         return values.manifest
     parts = [part for part in values if isinstance(part, StoredPart)]
     references = to_json([part.reference() for part in parts])
     manifest = zstandard.ZstdCompressor(write_checksum=True).compress(references)
     if shards is not None:
-        shards.remember(key, StoredValues(parts, values.value_type, manifest))
+        shards.remember(key, StoredValues(parts, values.value_type, version_of(manifest)))
     return manifest
 
 

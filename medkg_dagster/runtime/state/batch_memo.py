@@ -3,7 +3,6 @@
 To look for each document's work costs more than all the rest where nothing has changed at all.
 """
 
-import hashlib
 import io
 import zipfile
 from collections.abc import Mapping
@@ -90,7 +89,7 @@ class BatchMemo:
         ):
             return ""
         fingerprints = fingerprint_of(DocumentWork(planned.contract, stage, ctx))
-        manifests = {name: hashlib.sha256(values.manifest).hexdigest() for name, values in inputs.items()}
+        manifests = {name: values.manifest_version for name, values in inputs.items()}
         described = self.engine.described(fingerprints)
         return "" if described is None else digest([described, manifests])
 

@@ -42,7 +42,7 @@ from medkg_dagster.stage_api._serialization import compress, encode_value, load_
 SHARD_BYTES = 4 << 20
 SHARD_RECORDS = 256
 _SHARDS_IN_MEMORY = 8
-_MANIFESTS_IN_MEMORY = 6
+_MANIFESTS_IN_MEMORY = 4
 
 Places = Sequence[tuple[str, int]]
 """Where some work is remembered: names of shards, each with the number of the record in it."""
@@ -126,10 +126,12 @@ class StoredValues(DocumentValues):
     """The value of a state key by document, all of it in shards.
 
     Attributes:
-        manifest: What finds the parts again; equal manifests are of equal values.
+        manifest_version: SHA-256 (hex) of what finds the parts again; the same for equal values.
+        manifest: What was read to find them; None where this process has made them.
     """
 
-    manifest: bytes
+    manifest_version: str
+    manifest: bytes | None = None
 
 
 class ShardStore:
@@ -142,7 +144,7 @@ class ShardStore:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._shards: dict[str, Shard] = {}
-        self._read: dict[tuple[str, bytes], StoredValues] = {}
+        self._read: dict[tuple[str, str], StoredValues] = {}
 
     def parts(self, manifest: bytes, key: str, value_type: Any) -> StoredValues:
         """Return the parts that a manifest tells of; stages behind one another often read the same one.
@@ -158,17 +160,18 @@ class ShardStore:
         """
         import zstandard
 
-        found = self._read.pop((key, manifest), None)
+        version = version_of(manifest)
+        found = self._read.pop((key, version), None)
         if found is None or found.value_type != value_type:
             references = from_json(zstandard.ZstdDecompressor().decompress(manifest))
             parts = [self.part(key, value_type, one) for one in references]
-            found = StoredValues(parts, value_type, manifest)
+            found = StoredValues(parts, value_type, version, manifest)
         self.remember(key, found)
         return found
 
     def remember(self, key: str, values: StoredValues) -> None:
         """Keep the values of a state key for `parts`."""
-        self._read[key, values.manifest] = values
+        self._read[key, values.manifest_version] = values
         if len(self._read) > _MANIFESTS_IN_MEMORY:
             del self._read[next(iter(self._read))]
 
