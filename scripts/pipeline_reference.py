@@ -36,6 +36,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "gates": "gates: [{name: review, condition: {field: review.approved, equals: true}}]",
         "plugins": 'plugins: {stages: [{type: deidentify, from: medkg-stage-example, version: ">=0.1"}]}',
         "conversion": "conversion: external",
+        "triggers": "triggers: [{name: nightly, schedule: {cron: '0 6 * * *'}}]",
     },
     "metadata": {
         "owner": "owner: team:cardiology",
@@ -86,6 +87,24 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "field": "field: pdf.pages",
         "operator": "operator: in",
         "value": "value: [CC0, CC-BY]",
+    },
+    "triggers[]": {
+        "name": "name: nightly",
+        "description": "description: All studies of melanoma, every morning.",
+        "default_status": "default_status: stopped",
+        "schedule": "schedule: {cron: '0 6 * * *', timezone: Europe/Berlin}",
+        "request": "request: {params: {query_cond: melanoma}}",
+        "job_id": "job_id: melanoma",
+    },
+    "triggers[].schedule": {
+        "cron": "cron: '0 6 * * mon-fri'",
+        "timezone": "timezone: Europe/Berlin",
+        "catch_up": "catch_up: all",
+    },
+    "triggers[].request": {
+        "adapter": "adapter: clinicaltrials",
+        "params": "params: {query_term: 'AREA[LastUpdatePostDate]RANGE[{window_start:%Y-%m-%d},MAX]'}",
+        "stages": "stages: {chunk: {max_characters: 800}}",
     },
     "plugins": {
         "stages": "stages: [{type: deidentify, from: medkg-stage-example}]",
@@ -151,6 +170,10 @@ MORE: Mapping[str, str] = {
     "[Converting elsewhere](pdf-conversion.md#convert-elsewhere).",
     "metadata.description": "Shown on its job.",
     "metadata.tags": "Letters, digits, `_`, `-` and `.`, at most 63 of them.",
+    f"{PIPELINE}.triggers": "[Triggers](triggers.md).",
+    "triggers[].request": "[Requests](triggers.md#requests).",
+    "triggers[].job_id": "[Jobs](triggers.md#jobs).",
+    "triggers[].schedule.catch_up": "[Missed times](triggers.md#missed-times).",
     "stages[].name": "The asset's name.",
     "stages[].type": "`medkg stages` lists them; the [built-in ones](stages.md).",
     "stages[].policy": "[How stages bear failure](#resilience-policies).",

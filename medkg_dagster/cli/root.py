@@ -27,6 +27,7 @@ from medkg_dagster.cli.search import search
 from medkg_dagster.cli.serve import serve
 from medkg_dagster.cli.state import state
 from medkg_dagster.cli.submit import submit
+from medkg_dagster.cli.triggers import triggers
 from medkg_dagster.cli.vocab import vocab
 from medkg_dagster.cli.why import why
 from medkg_dagster.errors import MedkgError
@@ -89,6 +90,7 @@ for _command in (
     plugin,
     run,
     submit,
+    triggers,
     gate,
     ledger,
     documents,

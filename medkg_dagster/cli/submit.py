@@ -123,7 +123,8 @@ def build_request(
     Raises:
         ConfigError: A stage, option, adapter or parameter is wrong.
     """
-    from medkg_dagster.runtime.requests import check_given, requested_config
+    from medkg_dagster.resolution.requested_config import requested_config
+    from medkg_dagster.runtime.requests import check_given
 
     request: dict[str, Any] = {}
     if adapter is not None:

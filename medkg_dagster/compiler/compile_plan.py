@@ -20,6 +20,7 @@ from medkg_dagster.compiler.load_report import load_report_asset, load_report_ch
 from medkg_dagster.compiler.ops import SharedTypes
 from medkg_dagster.compiler.stage_checks import stage_checks
 from medkg_dagster.compiler.translator import PipelineAssets, PipelineTranslator, load_translator
+from medkg_dagster.compiler.triggers import trigger_schedule
 from medkg_dagster.conversion import gate_work_job, gate_work_sensor
 from medkg_dagster.errors import Problem, TopologyError
 from medkg_dagster.ledger import JobLedger
@@ -110,6 +111,11 @@ def compile_plan(
                 *_job_sensors([assets for assets, _ in compiled], settings),
                 *(gate_work_sensor(work, settings) for work in works),
                 ended_run_sensor(settings, own_jobs),
+            ],
+            schedules=[
+                trigger_schedule(assets.pipeline, trigger, settings)
+                for assets, _ in compiled
+                for trigger in assets.pipeline.triggers
             ],
             resources={
                 STATE_RESOURCE: state_io_manager(settings.home / "state", plan.state_types),

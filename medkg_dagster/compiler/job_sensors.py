@@ -29,7 +29,7 @@ from medkg_dagster.ledger import JobLedger, JobPhase, Review, RunIdentity, RunSt
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedGate
 from medkg_dagster.runtime.ledger_job_record import gate_rule
 from medkg_dagster.runtime.materialization import TABLE_ROWS, rows_table
-from medkg_dagster.runtime.tags import phase_tags
+from medkg_dagster.runtime.tags import TRIGGER_TAG, phase_tags
 from medkg_dagster.runtime.ticks import STARTS_PER_TICK, TICK_SECONDS
 from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api._stage_types.outcome_checks import WAITING_CHECK
@@ -50,13 +50,18 @@ _START = "start"
 _NO_LEDGER = SkipReason("There is no ledger yet.")
 
 
-def run_request(phase: JobPhase) -> RunRequest:
-    """Return the request for a run of a phase; equal for equal attempts, so that it is carried out once."""
+def run_request(phase: JobPhase, trigger: str | None = None) -> RunRequest:
+    """Return the request for a run of a phase; equal for equal attempts, so that it is carried out once.
+
+    Args:
+        phase: The phase.
+        trigger: The trigger that asked for it; None for somebody else.
+    """
     return RunRequest(
         # Dagster carries out a key once, for ever: without the attempt no retry would ever start.
         run_key=f"{phase.job_id}:{phase.gate or _START}:{phase.attempt}",
         job_name=phase.phase,
-        tags=phase_tags(phase),
+        tags=phase_tags(phase) | ({} if trigger is None else {TRIGGER_TAG: trigger}),
     )
 
 

@@ -21,10 +21,20 @@ from medkg_dagster.ledger.models import (
     StageRun,
     StageStatus,
 )
+from medkg_dagster.ledger.trigger_models import (
+    Fired,
+    Firing,
+    TriggerKey,
+    TriggerOutcome,
+    TriggerState,
+    TriggerStep,
+)
 
 __all__ = [
     "LEDGER_FILE",
     "DocumentOutcome",
+    "Fired",
+    "Firing",
     "GateApproach",
     "GateDecision",
     "GateRule",
@@ -43,4 +53,8 @@ __all__ = [
     "RunStatus",
     "StageRun",
     "StageStatus",
+    "TriggerKey",
+    "TriggerOutcome",
+    "TriggerState",
+    "TriggerStep",
 ]

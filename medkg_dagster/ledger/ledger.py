@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from medkg_dagster.ledger.registrations import RegistrationLedger
     from medkg_dagster.ledger.runs import RunLedger
     from medkg_dagster.ledger.stage_runs import StageRunLedger
+    from medkg_dagster.ledger.triggers import TriggerLedger
 
 LEDGER_FILE = "ledger.sqlite"
 
@@ -145,6 +146,13 @@ class JobLedger:
         from medkg_dagster.ledger.gates import GateLedger
 
         return GateLedger(self._database, self._clock)
+
+    @property
+    def triggers(self) -> TriggerLedger:
+        """What asks for jobs by itself: how far it has come, and what it asked for."""
+        from medkg_dagster.ledger.triggers import TriggerLedger
+
+        return TriggerLedger(self._database, self._clock)
 
     @property
     def files(self) -> FileLedger:

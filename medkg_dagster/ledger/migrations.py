@@ -205,4 +205,5 @@ MIGRATIONS = (
     Migration(10),
     Migration(11, _HORIZON, _HORIZON),
     Migration(12, _PATHS, _PATHS),
+    Migration(13),
 )

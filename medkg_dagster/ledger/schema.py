@@ -13,8 +13,8 @@ from sqlalchemy.engine import Dialect
 
 METADATA = MetaData()
 SINCE = "since"
-_GATES, _AUDIT, _RUNS, _DOCUMENTS, _WORKS, _FORMS, _NOTICES, _COUNTS, _HORIZON, _PATHS = (
-    {SINCE: version} for version in range(3, 13)
+_GATES, _AUDIT, _RUNS, _DOCUMENTS, _WORKS, _FORMS, _NOTICES, _COUNTS, _HORIZON, _PATHS, _TRIGGERS = (
+    {SINCE: version} for version in range(3, 14)
 )
 
 
@@ -340,6 +340,35 @@ CHANGES_BEGIN = Table(
     METADATA,
     Column("at", _ReadableText, primary_key=True),
     info=_HORIZON,
+)
+
+TRIGGERS = Table(
+    "ledger_triggers",
+    METADATA,
+    Column("pipeline", _ReadableText, primary_key=True),
+    Column("trigger_name", _ReadableText, primary_key=True),
+    Column("kind", _ReadableText, nullable=False),
+    Column("handled", _ReadableText),
+    Column("at", _ReadableText, nullable=False),
+    Column("outcome", _ReadableText, nullable=False),
+    Column("reason", _ReadableText, nullable=False),
+    Column("job_id", _ReadableText),
+    Column("missed", BigInteger, nullable=False),
+    info=_TRIGGERS,
+)
+
+FIRINGS = Table(
+    "ledger_trigger_firings",
+    METADATA,
+    Column("pipeline", _ReadableText, primary_key=True),
+    Column("trigger_name", _ReadableText, primary_key=True),
+    Column("occasion", _ReadableText, primary_key=True),
+    Column("at", _ReadableText, nullable=False),
+    Column("outcome", _ReadableText, nullable=False),
+    Column("job_id", _ReadableText, nullable=False),
+    Column("reason", _ReadableText, nullable=False),
+    Index("ledger_trigger_firings_by_time", "pipeline", "trigger_name", "at", info=_TRIGGERS),
+    info=_TRIGGERS,
 )
 
 REGISTRATIONS = Table(

@@ -11,6 +11,7 @@ from medkg_dagster.errors import StageRegistryError, did_you_mean
 from medkg_dagster.plugins import LoadGuard
 from medkg_dagster.registry import RegisteredStage, StageFactory
 from medkg_dagster.resolution.phase_cuts import cut_phases, expand_conditions, plan_gates, plan_work
+from medkg_dagster.resolution.pipeline_triggers import plan_triggers, request_findings
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage, Wire
 from medkg_dagster.resolution.requirements import unmet_requirements, why_not_registered
 from medkg_dagster.resolution.stage_config import (
@@ -79,13 +80,18 @@ def resolve_one(
     phases, phase_findings = cut_phases(topology, resolution.order, resolution.ancestors)
     unmet = unmet_requirements(topology, factory.registry, factory.extensions)
     findings = [*unmet, *condition_findings, *resolution.findings, *phase_findings]
+    triggers = plan_triggers(topology)
+    if not resolution.findings:
+        findings += request_findings(triggers, stages, factory.extensions, guard)
     if findings:
         return ResolvedPipeline(None, tuple(findings), resolution.seconds)
     work, work_findings = plan_work(topology, conditions, stages, resolution.ancestors)
     if work_findings:
         return ResolvedPipeline(None, tuple(work_findings), resolution.seconds)
     gates = plan_gates(topology, conditions, phases, resolution.ancestors, work)
-    plan = PipelinePlan(topology.name, topology.dagster_name, topology, tuple(stages), phases, gates)
+    plan = PipelinePlan(
+        topology.name, topology.dagster_name, topology, tuple(stages), phases, gates, triggers
+    )
     return ResolvedPipeline(plan, (), resolution.seconds)
 
 

@@ -13,6 +13,7 @@ from medkg_dagster.plugins.events import PluginEvent
 from medkg_dagster.stage_api import StageBuilder, StageMetadata, SubprocessIsolation, WorkAtGate
 from medkg_dagster.topology.models import PipelineTopologyConfig, ResiliencePolicy, StageDefinition
 from medkg_dagster.topology.names import asset_path
+from medkg_dagster.topology.triggers import TriggerDefinition
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,31 @@ class PlannedGate:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedTrigger:
+    """What asks for jobs of a pipeline by itself.
+
+    Attributes:
+        name: The trigger's name.
+        kind: What it looks at: `schedule`.
+        definition: The trigger as written in YAML.
+        job_id: The id of its jobs, placeholders included.
+        request: What its jobs work on, placeholders included.
+    """
+
+    name: str
+    kind: str
+    definition: TriggerDefinition
+    job_id: str
+    request: Mapping[str, Any]
+
+    @property
+    def looks_at(self) -> str:
+        """What it looks at, for people."""
+        schedule = self.definition.schedule
+        return f"{schedule.cron} ({schedule.timezone}), catching up {schedule.catch_up}"
+
+
+@dataclass(frozen=True, slots=True)
 class PipelinePlan:
     """A resolved pipeline.
 
@@ -123,6 +149,7 @@ class PipelinePlan:
         stages: Its stages, upstream first.
         phases: Its phases in order; one where the pipeline has no gate.
         gates: Its gates, upstream first.
+        triggers: What asks for its jobs by itself.
     """
 
     name: str
@@ -131,6 +158,7 @@ class PipelinePlan:
     stages: tuple[PlannedStage, ...]
     phases: tuple[Phase, ...]
     gates: tuple[PlannedGate, ...] = ()
+    triggers: tuple[PlannedTrigger, ...] = ()
 
     def phase_of(self, stage: str) -> Phase:
         """Return the phase a stage belongs to."""

@@ -7,22 +7,10 @@ from medkg_dagster.errors import ConfigError
 from medkg_dagster.plugins import LoadGuard
 from medkg_dagster.plugins.policy import LOAD_SECONDS
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
+from medkg_dagster.resolution.requested_config import requested_config
 from medkg_dagster.resolution.stage_config import check_config
 from medkg_dagster.stage_api import Extensions
 from medkg_dagster.topology.names import dagster_name, graph_name
-
-
-def requested_config(request: Mapping[str, Any], planned: PlannedStage) -> dict[str, Any]:
-    """Return the options that a request gives a stage.
-
-    Args:
-        request: `stages` holds options by stage; the rest is for stages that no other comes before.
-        planned: The stage.
-    """
-    general = {key: value for key, value in request.items() if key != "stages"}
-    own = request.get("stages", {}).get(planned.name, {})
-    is_first = not planned.wires and not planned.order_after
-    return {**(general if is_first else {}), **own}
 
 
 def given_config(

@@ -14,6 +14,9 @@ JOB_TAG = "medkg/job"
 ATTEMPT_TAG = "medkg/attempt"
 """The attempt of its phase that the run was started for."""
 
+TRIGGER_TAG = "medkg/trigger"
+"""The trigger that asked for the run."""
+
 PROCESS_TAG = "medkg/process"
 """The process that carries out the run, see `run_processes`."""
 

@@ -97,6 +97,8 @@ def _claims(topology: PipelineTopologyConfig) -> Iterator[tuple[Key, str]]:
         label = f"stage '{stage.name}' of {of_pipeline}"
         yield (_COMPUTATION, names.op_name(name, stage.name)), label
         yield (_ASSET, "/".join(names.asset_path(name, stage.name))), label
+    for trigger in topology.triggers:
+        yield (_SENSOR, names.trigger_name(name, trigger.name)), f"trigger '{trigger.name}' of {of_pipeline}"
     for gate in topology.gates:
         label = f"gate '{gate.name}' of {of_pipeline}"
         yield (_COMPUTATION, names.job_name(name, gate.name)), label

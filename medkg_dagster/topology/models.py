@@ -34,6 +34,7 @@ from medkg_dagster.topology.structure import (
     find_gate_stage,
     structure_findings,
 )
+from medkg_dagster.topology.triggers import TriggerDefinition, trigger_findings
 
 STRUCTURE_CHECKED = "structure_checked"
 _VERSION = re.compile(r"(\d{4}-\d{2}-\d{2})(-[A-Za-z0-9][A-Za-z0-9._-]*)?", re.ASCII)
@@ -187,6 +188,7 @@ class PipelineTopologyConfig(StrictModel):
         plugins: The plugins it counts on.
         conversion: Who does the work at gates that stage types declare, such as converting downloaded PDFs:
             jobs of this deployment (`builtin`), or somebody else (`external`).
+        triggers: What asks for its jobs by itself.
 
     Raises:
         pydantic.ValidationError: A field is wrong, or the stages do not make a graph.
@@ -200,6 +202,7 @@ class PipelineTopologyConfig(StrictModel):
     gates: Annotated[tuple[GateDefinition, ...], BeforeValidator(empty_list_for_none)] = ()
     plugins: Annotated[PluginRequirements, BeforeValidator(empty_dict_for_none)] = PluginRequirements()
     conversion: Literal["builtin", "external"] = "builtin"
+    triggers: Annotated[tuple[TriggerDefinition, ...], BeforeValidator(empty_list_for_none)] = ()
 
     @property
     def dagster_name(self) -> str:
@@ -222,6 +225,8 @@ class PipelineTopologyConfig(StrictModel):
             return self
         gates = tuple(GateShape(gate.name, gate.resume_stage) for gate in self.gates)
         findings = structure_findings(self.stage_shapes(), gates)
+        triggers = [trigger.model_dump(mode="json", exclude_unset=True) for trigger in self.triggers]
+        findings += trigger_findings(triggers, self.name, [stage.name for stage in self.stages])
         if findings:
             text = "; ".join(finding.message for finding in findings)
             raise PydanticCustomError("topology", "{text}", {"text": text})

@@ -84,6 +84,11 @@ def gate_sensor_name(pipeline: str, gate: str) -> str:
     return f"{dagster_name(pipeline)}__gate_{dagster_name(gate)}"
 
 
+def trigger_name(pipeline: str, trigger: str) -> str:
+    """Return the name of the schedule or sensor of a trigger."""
+    return f"{dagster_name(pipeline)}__trigger_{dagster_name(trigger)}"
+
+
 def partition_set_name(pipeline: str) -> str:
     """Return the name of the dynamic partitions that are a pipeline's ledger jobs."""
     return pipeline

@@ -13,6 +13,7 @@ from medkg_dagster.topology.explain import validated
 from medkg_dagster.topology.legacy_forms import read_legacy_forms
 from medkg_dagster.topology.models import STRUCTURE_CHECKED, PipelineTopologyConfig, ResiliencePolicy
 from medkg_dagster.topology.structure import Finding, GateShape, StageShape, mappings_at, structure_findings
+from medkg_dagster.topology.triggers import trigger_findings
 from medkg_dagster.topology.yaml_source import SUFFIXES, YamlSource, parse_yaml, read_yaml
 
 DEFAULT_POLICY = "default"
@@ -187,7 +188,11 @@ def _to_pipeline(
 def _raw_structure(value: dict[str, Any]) -> list[Finding]:
     stages = [StageShape.of(stage) for stage in mappings_at(value, "stages")]
     gates = [GateShape.of(gate) for gate in mappings_at(value, "gates")]
-    return structure_findings(stages, gates)
+    findings = structure_findings(stages, gates)
+    name = value.get("name")
+    names = [stage.name for stage in stages]
+    findings += trigger_findings(mappings_at(value, "triggers"), name if isinstance(name, str) else "", names)
+    return findings
 
 
 def _unknown_policies(value: dict[str, Any], policies: LoadedPolicies) -> Iterator[Finding]:

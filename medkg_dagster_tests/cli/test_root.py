@@ -74,6 +74,7 @@ NEEDS_NO_DATA = {
     "check": (),
     "plan": ("auto",),
     "stages": ("--audit",),
+    "triggers": (),
     "schema": (),
     "vocab list": (),
 }

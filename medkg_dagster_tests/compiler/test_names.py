@@ -35,6 +35,7 @@ DEFINITIONS: dict[str, set[str]] = {
         *("AssetCheckSpec", "asset_check", "multi_asset_check", "AssetKey", "AssetSpec", "asset"),
         *("OpDefinition", "op", "GraphDefinition", "JobDefinition", "define_asset_job", "job"),
         *("SensorDefinition", "sensor", "run_status_sensor", "DynamicPartitionsDefinition"),
+        *("ScheduleDefinition", "schedule"),
     )
 }
 OWN_NAMES = {
@@ -46,16 +47,17 @@ POLICIES = "policies:\n  default: {}\n"
 
 # Whatever the project itself puts into names, and a little of what users do.
 PARTS = ["a", "b", "x", "gate", "after", "stages", "submissions", "medkg", "load_report", "no_job_waits"]
-PARTS += ["load_report_checks", "ended_runs", "pdf_conversion", "convert_pdfs", "checks"]
+PARTS += ["load_report_checks", "ended_runs", "trigger", "pdf_conversion", "convert_pdfs", "checks"]
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A pipeline of an `ingest` stage and, with a gate, the stage that checks it."""
+    """A pipeline of an `ingest` stage; with a gate the stage that checks it; with a trigger a schedule."""
 
     name: str
     stage: str
     gate: str | None = None
+    trigger: str | None = None
 
     @property
     def yaml(self) -> str:
@@ -64,6 +66,8 @@ class Drawn:
         if self.gate is not None:
             lines.append(f"  - {{name: q, type: gate, gate: {self.gate}, depends_on: [{self.stage}]}}")
             lines.append(f"gates: [{{name: {self.gate}, condition: {{field: open, equals: true}}}}]")
+        if self.trigger is not None:
+            lines.append(f"triggers: [{{name: {self.trigger}, schedule: {{cron: '0 6 * * *'}}}}]")
         return "\n".join(lines) + "\n"
 
 
@@ -72,7 +76,9 @@ hostile_names = st.builds(
     st.lists(st.sampled_from(PARTS), min_size=1, max_size=3),
     st.sampled_from(["_", "__", "-"]),
 )
-pipelines = st.builds(Drawn, hostile_names, hostile_names, st.none() | hostile_names)
+pipelines = st.builds(
+    Drawn, hostile_names, hostile_names, st.none() | hostile_names, st.none() | hostile_names
+)
 
 
 def load(drawn: Sequence[Drawn], factory: StageFactory) -> tuple[Plan, Definitions]:
@@ -96,6 +102,8 @@ def factory() -> StageFactory:
 @example([Drawn("medkg", "load_report"), Drawn("a", "b")])
 @example([Drawn("a", "s", "x__gate_y"), Drawn("a__gate_x", "s", "y")])
 @example([Drawn("a", "q_no_job_waits", "g")])
+@example([Drawn("a", "s", None, "x__trigger_y"), Drawn("a__trigger_x", "s", None, "y")])
+@example([Drawn("a", "s", None, "x"), Drawn("a__trigger_x", "s")])
 @example([Drawn("load_report", "s"), Drawn("ended_runs", "s"), Drawn("a", "convert_pdfs")])
 @settings(deadline=None, max_examples=60)
 def test_whatever_loads_together_makes_a_code_location(factory: StageFactory, drawn: list[Drawn]) -> None:
@@ -106,6 +114,11 @@ def test_whatever_loads_together_makes_a_code_location(factory: StageFactory, dr
 
     event(f"{len(plan.pipelines)} of {len(drawn)} load")
     assert plan.job_names <= jobs
+    assert {schedule.name for schedule in definitions.get_repository_def().schedule_defs} == {
+        names.trigger_name(pipeline.name, trigger.name)
+        for pipeline in plan.pipelines
+        for trigger in pipeline.triggers
+    }
     assert len(plan.pipelines) + len(plan.problems) >= len(drawn)
 
 
@@ -114,6 +127,7 @@ def test_whatever_loads_together_makes_a_code_location(factory: StageFactory, dr
     [
         [Drawn("medkg", "load_report")],
         [Drawn("a", "s", "x__gate_y"), Drawn("a__gate_x", "s", "y")],
+        [Drawn("a", "s", None, "x__trigger_y"), Drawn("a__trigger_x", "s", None, "y")],
         [Drawn("pdf_conversion", "s")],
         [Drawn("a", "q_no_job_waits", "g")],
     ],
@@ -156,7 +170,9 @@ def test_names_of_dagster_are_made_in_one_module(part: str) -> None:
 
 
 def test_parts_of_names_are_put_together_in_one_module() -> None:
-    built_by_hand = re.compile(r'f"[^"]*(?:__(?:after|gate|stages|submissions)|\}__\{)[^"]*"|f"after_\{')
+    built_by_hand = re.compile(
+        r'f"[^"]*(?:__(?:after|gate|stages|submissions|trigger)|\}__\{)[^"]*"|f"after_\{'
+    )
 
     found = [
         f"{file.relative_to(PACKAGE)}:{number}: {line.strip()}"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def plan(settings: Settings, pipeline: str, as_json: bool) -> None:
-    """Show how PIPELINE was resolved: its stages, wires, order edges, policies, jobs and gates.
+    """Show how PIPELINE was resolved: its stages, wires, order edges, policies, jobs, gates, triggers.
 
     A wire reads `state key <- stage`: the stage upstream that writes what this one reads.
     """
@@ -69,6 +69,10 @@ def describe_plan(resolved: PipelinePlan) -> dict[str, Any]:
             }
             for gate in resolved.gates
         ],
+        "triggers": [
+            {**trigger.definition.model_dump(mode="json"), "kind": trigger.kind, "job_id": trigger.job_id}
+            for trigger in resolved.triggers
+        ],
     }
 
 
@@ -106,6 +110,15 @@ def _print_plan(resolved: PipelinePlan) -> None:
     echo_table(
         ("GATE", "OPENS WHEN", "TIMEOUT"),
         [(gate.name, describe_condition(gate.condition), _timeout(gate)) for gate in resolved.gates],
+    )
+    if resolved.triggers:
+        click.echo()
+    echo_table(
+        ("TRIGGER", "LOOKS AT", "JOB", "FROM THE START"),
+        [
+            (item.name, item.looks_at, item.job_id, item.definition.default_status)
+            for item in resolved.triggers
+        ],
     )
     _print_deviations(resolved)
 
