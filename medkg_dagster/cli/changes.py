@@ -11,7 +11,7 @@ import click
 from medkg_dagster.cli.durations import parse_duration
 from medkg_dagster.cli.graph import open_graph
 from medkg_dagster.cli.ledger import open_ledger
-from medkg_dagster.cli.output import echo_json, echo_records
+from medkg_dagster.cli.output import ROWS, echo_json, echo_records
 from medkg_dagster.domain.holdings import DocumentChange, short_name
 from medkg_dagster.errors import counted
 from medkg_dagster.io.times import stamp
@@ -43,7 +43,7 @@ def moment(text: str, now: datetime) -> str:
 
 @click.command()
 @click.option("--since", required=True, metavar="TIME|DURATION", help="From when on: 2026-03-01, or 7d.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="Of each so many.")
+@click.option("--limit", default=100, show_default=True, type=ROWS, help="Of each so many.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def changes(settings: Settings, since: str, limit: int, as_json: bool) -> None:

@@ -10,7 +10,7 @@ import click
 
 from medkg_dagster.cli.ledger import require_ledger
 from medkg_dagster.cli.ledger.changes import user_name
-from medkg_dagster.cli.output import echo_json, echo_records, one_line, run_command, seconds
+from medkg_dagster.cli.output import ROWS, echo_json, echo_records, one_line, run_command, seconds
 from medkg_dagster.cli.stores import stored_versions, take_out
 from medkg_dagster.cli.text_kept import text_kept_lines
 from medkg_dagster.domain.holdings import DocumentStatus, short_name
@@ -36,7 +36,7 @@ def documents() -> None:
 @click.option("--text", help="Only those with this text in id, title, file or address.")
 @click.option("--pipeline", help="Only those that a source of this pipeline holds.")
 @click.option("--job", help="Only those that this job asked for last: `job_id` or `pipeline/job_id`.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="Documents to show.")
+@click.option("--limit", default=100, show_default=True, type=ROWS, help="Documents to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def list_documents(  # noqa: PLR0917 - one parameter per option of the command

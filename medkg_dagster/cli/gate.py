@@ -9,7 +9,7 @@ import click
 
 from medkg_dagster.cli.ledger import open_ledger, require_ledger
 from medkg_dagster.cli.ledger.changes import user_name
-from medkg_dagster.cli.output import echo_json, echo_records, echo_table, paragraph, seconds
+from medkg_dagster.cli.output import ROWS, echo_json, echo_records, echo_table, paragraph, seconds
 from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines, way_to_start_again
 from medkg_dagster.cli.run import finds_daemon
 from medkg_dagster.errors import ConfigError, did_you_mean
@@ -30,7 +30,7 @@ def gate() -> None:
 
 @gate.command("list")
 @click.option("--pipeline", help="Only jobs of this pipeline.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="Jobs to show.")
+@click.option("--limit", default=100, show_default=True, type=ROWS, help="Jobs to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def list_gates(settings: Settings, pipeline: str | None, limit: int, as_json: bool) -> None:
@@ -180,7 +180,7 @@ def move(  # noqa: PLR0917 - one parameter per option of the command
         moved = book.gates.move(planned.name, gate_name, target, job_id=job_id, actor=by, reason=reason)
     if not moved:
         raise ConfigError(
-            f"no job of pipeline '{planned.name}' waits at gate '{gate_name}'; "
+            f"no job of pipeline '{planned.name}' waits at gate {gate_name!r}; "
             "`medkg gate list` shows what waits where"
         )
     for phase in moved:
@@ -224,7 +224,7 @@ def find_gate(pipeline: PipelinePlan, name: str) -> PlannedGate:
     found = pipeline.find_gate(name)
     if found is None:
         hint = did_you_mean(name, [item.name for item in pipeline.gates])
-        raise ConfigError(f"pipeline '{pipeline.name}' has no gate '{name}'; {hint}")
+        raise ConfigError(f"pipeline '{pipeline.name}' has no gate {name!r}; {hint}")
     return found
 
 

@@ -145,7 +145,7 @@ def _find(stores: Stores, wanted: str) -> EntityAnswer:
     if found.found:
         return found
     said = no_such_node(found)
-    search = f"try `medkg search {shlex.quote(wanted)}` for documents that mention it"
+    search = f"try `medkg search {shlex.quote(one_line(wanted))}` for documents that mention it"
     raise QueryError(f"{said} Or {search}" if said.endswith("?") else f"{said}; {search}")
 
 

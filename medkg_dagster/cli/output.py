@@ -15,6 +15,8 @@ from medkg_dagster.errors import StoreError
 from medkg_dagster.settings import DEFAULT_JOB_ID
 
 WIDTH = 100
+ROWS = click.IntRange(1, 1_000_000_000)
+"""How many rows a list may be asked for: all there ever are, and no more than a database counts."""
 _TIMES = {"at", "since", "deadline"}
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 

@@ -130,7 +130,7 @@ def read_config(file: Path, pipeline: PipelinePlan) -> dict[str, Any]:
     for name, value in stages.items():
         if name not in names:
             raise ConfigError(
-                f"{file}: pipeline '{pipeline.name}' has no stage '{name}'; {did_you_mean(name, names)}"
+                f"{file}: pipeline '{pipeline.name}' has no stage {name!r}; {did_you_mean(name, names)}"
             )
         config = _only(value, "config", file)
         options |= {f"{names[name]}.{option}": item for option, item in config.items()}

@@ -139,7 +139,7 @@ def build_request(
         names = [item.name for item in pipeline.stages]
         if stage not in names:
             raise ConfigError(
-                f"pipeline '{pipeline.name}' has no stage '{stage}'; {did_you_mean(stage, names)}"
+                f"pipeline '{pipeline.name}' has no stage {stage!r}; {did_you_mean(stage, names)}"
             )
         if "." in option:
             raise ConfigError(_within(pipeline, stage, option, value))

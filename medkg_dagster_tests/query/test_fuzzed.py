@@ -10,53 +10,9 @@ from hypothesis import strategies as st
 from medkg_dagster.errors import MedkgError
 from medkg_dagster.query import Answer, ClaimFilter, SearchFilter, Stores
 from medkg_dagster.settings import Settings
+from medkg_dagster_tests.query.asked import NUMBERS, TEXTS, examples
 
-NEARLY = st.sampled_from(
-    [
-        *(
-            "MESH:1",
-            "melanoma",
-            "PD-1",
-            "Melanoma",
-            "HP:1",
-            "PMID:1",
-            "1",
-            "biolink:treats",
-            "treats",
-            "Disease",
-        ),
-        *(
-            "infores:pubmed",
-            "default",
-            "auto/default",
-            "asserted",
-            "denied",
-            "%",
-            "_",
-            "\\",
-            "'",
-            '"',
-            "*",
-            "(",
-        ),
-        *(
-            "NEAR/2",
-            "a OR",
-            "AND",
-            'x"y',
-            "../../etc/passwd",
-            "\x00",
-            "\ud800",
-            "💊",
-            "İ",
-            "ß" * 50,
-            "x" * 5000,
-        ),
-    ]
-)
-TEXTS = st.one_of(NEARLY, st.text(), st.text(st.characters(categories=("Cs", "Cc", "L", "P")), max_size=40))
 MAYBE = st.one_of(st.none(), TEXTS)
-NUMBERS = st.one_of(st.integers(-2, 12), st.sampled_from([1000, 1001, 10**30, -(10**30)]))
 FILTERS = st.builds(
     ClaimFilter,
     **dict.fromkeys(("node", "subject", "object", "predicate", "category"), MAYBE),
@@ -115,7 +71,7 @@ def opened(made: Path, repository: Path) -> Iterator[Stores]:
         yield stores
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(100), suppress_health_check=[HealthCheck.too_slow])
 @given(ask=QUESTIONS)
 def test_any_question_is_answered_or_refused_in_one_sentence(opened: Stores, ask: Ask) -> None:
     try:

@@ -20,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
 
 from medkg_dagster.query import ClaimFilter, SearchFilter, Stores
 from medkg_dagster.settings import Settings
+from medkg_dagster_tests.query.asked import examples
 from medkg_dagster_tests.service.conftest import serving
 
 REAL = SearchFilter(sources=("pubmed", "pmc"), synthetic=False)
@@ -124,7 +125,7 @@ def test_whatever_is_asked_is_answered_as_the_service_describes_itself(address: 
     operation = schemathesis.openapi.from_url(f"{address}/api/openapi.json")[f"/api/{question}"]["GET"]
     as_described = [content_type_conformance, response_schema_conformance, status_code_conformance]
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=examples(20, asking=len(QUESTIONS)))
     @given(
         case=st.one_of(operation.as_strategy(), operation.as_strategy(schemathesis.GenerationMode.NEGATIVE))
     )

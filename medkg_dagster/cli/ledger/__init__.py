@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medkg_dagster.cli.output import echo_json, echo_records, paragraph, seconds
+from medkg_dagster.cli.output import ROWS, echo_json, echo_records, paragraph, seconds
 from medkg_dagster.cli.stores import embedding_model
 from medkg_dagster.domain.holdings import short_name
 from medkg_dagster.errors import LedgerError
@@ -41,7 +41,7 @@ def ledger() -> None:
 @ledger.command("list")
 @click.option("--pipeline", help="Only jobs of this pipeline.")
 @click.option("--status", help="Only jobs in this status: submitted, running, waiting, succeeded, failed ...")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="Jobs to show.")
+@click.option("--limit", default=50, show_default=True, type=ROWS, help="Jobs to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def list_jobs(

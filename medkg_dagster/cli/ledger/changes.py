@@ -129,7 +129,7 @@ def retry(  # noqa: PLR0917 - one parameter per option of the command
             phase_name = failed_phase(book, pipeline, found).job_name
         elif phase_name not in (known := [*pipeline.work, *(phase.job_name for phase in pipeline.phases)]):
             hint = did_you_mean(phase_name, known)
-            raise ConfigError(f"pipeline '{pipeline.name}' has no job '{phase_name}'; {hint}")
+            raise ConfigError(f"pipeline '{pipeline.name}' has no job {phase_name!r}; {hint}")
         if phase_name in pipeline.work:
             after = book.phases.plan_work(found.key, phase_name, actor=by)
         else:

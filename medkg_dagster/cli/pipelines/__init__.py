@@ -42,4 +42,4 @@ def find_pipeline(loaded: Plan, name: str) -> PipelinePlan:
         if loaded.problems
         else ""
     )
-    raise ConfigError(f"unknown pipeline '{name}'; {hint}{problems}")
+    raise ConfigError(f"unknown pipeline {name!r}; {hint}{problems}")

@@ -98,7 +98,7 @@ def describe_type(factory: StageFactory, name: str, *, with_config: bool = True)
 
     why = why_not_registered(name, "", factory.registry.events)
     if name not in factory.registry and why is not None:
-        raise ConfigError(f"unknown stage type '{name}'; {why}")
+        raise ConfigError(f"unknown stage type {name!r}; {why}")
     metadata = factory.get_metadata(name)
     return {
         **metadata.to_dict(),

@@ -78,7 +78,7 @@ def get_job(connection: Connection, job: JobKey, *, lock: bool = False) -> Job:
     row = find_job(connection, job, lock=lock)
     if row is None:
         hint = did_you_mean(job.job_id, _likely_ids(connection, job))
-        raise UnknownJobError(f"pipeline '{job.pipeline}' has no ledger job '{job.job_id}'; {hint}")
+        raise UnknownJobError(f"pipeline {job.pipeline!r} has no ledger job {job.job_id!r}; {hint}")
     return row
 
 
@@ -214,7 +214,7 @@ def valid_status(status: str) -> JobStatus:
     try:
         return JobStatus(status)
     except ValueError:
-        raise LedgerError(f"unknown job status '{status}'; {did_you_mean(status, JobStatus)}") from None
+        raise LedgerError(f"unknown job status {status!r}; {did_you_mean(status, JobStatus)}") from None
 
 
 def record(
