@@ -10,6 +10,7 @@ import click
 
 from medkg_dagster import __version__
 from medkg_dagster.cli.changes import changes
+from medkg_dagster.cli.doctor import doctor
 from medkg_dagster.cli.documents import documents
 from medkg_dagster.cli.exit_code import run_to_its_end
 from medkg_dagster.cli.export import export
@@ -91,6 +92,7 @@ for _command in (set_fields, retry, cancel, remove, list_files):
     ledger.add_command(_command)
 for _command in (
     check,
+    doctor,
     plan,
     stages,
     schema,

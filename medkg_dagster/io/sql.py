@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 import time
@@ -141,6 +142,7 @@ class Database:
 
     Attributes:
         place: Where it is, as it may be shown.
+        is_read_only: Whether it is a file that this process may read and not write.
 
     Raises:
         MedkgError: Of the kind's classes: it cannot be reached, read or migrated.
@@ -150,6 +152,8 @@ class Database:
         self._kind = kind
         url = sqlite_url(address) if isinstance(address, Path) else _parse(kind, address)
         self.place = _shown(url)
+        file = _file_of(url)
+        self.is_read_only = file is not None and _is_read_only(file)
         with self.explained():
             engine = self._engine(url)
             one_moment = {"isolation_level": "REPEATABLE READ"} if engine.name == "postgresql" else {}
@@ -236,7 +240,7 @@ class Database:
     def _prepare(self) -> None:
         with self.reading() as connection:
             is_current = self._stored_version(connection) == len(self._kind.migrations)
-        if self._writer.dialect.name == "sqlite":
+        if self._writer.dialect.name == "sqlite" and not self.is_read_only:
             self._switch_to_wal()
         if is_current:
             return
@@ -352,6 +356,15 @@ def sqlite_file(address: str) -> Path | None:
     return Path(url.database or "") if is_file else None
 
 
+def _file_of(url: URL) -> Path | None:
+    is_file = url.get_backend_name() == "sqlite" and "uri" not in url.query
+    return Path(url.database) if is_file and url.database not in {None, "", ":memory:"} else None
+
+
+def _is_read_only(file: Path) -> bool:
+    return file.is_file() and not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK))
+
+
 def lock_writers(connection: Connection, lock: int) -> None:
     """Hold off who takes the same lock until the transaction ends; on SQLite any write transaction does."""
     if connection.dialect.name == "postgresql":
@@ -407,6 +420,11 @@ def _sqlite_dialect() -> tuple[Dialect, LRUCache[Any, Any]]:
 def _sqlite_engine(url: URL) -> Engine:
     dialect, compiled = _sqlite_dialect()
     arguments, options = dialect.create_connect_args(url)
+    file = _file_of(url)
+    if file is not None and _is_read_only(file):
+        # Where no process has written lately, SQLite could not make the files beside it that it reads by.
+        mode = "mode=ro" if file.with_name(f"{file.name}-wal").exists() else "immutable=1"
+        arguments, options["uri"] = [f"{file.absolute().as_uri()}?{mode}"], True
     connect = partial(dialect.connect, *arguments, **{**options, "timeout": BUSY_TIMEOUT_SECONDS})
     pool = dialect.get_dialect_pool_class(url)(connect, dialect=dialect)
     shared = {"compiled_cache": compiled}

@@ -14,6 +14,7 @@ from medkg_dagster.settings import Settings
 if TYPE_CHECKING:
     from medkg_dagster.io.sql import Database
     from medkg_dagster.ledger.documents import DocumentLedger
+    from medkg_dagster.ledger.figures import LedgerFigures
     from medkg_dagster.ledger.files import FileLedger
     from medkg_dagster.ledger.gates import GateLedger
     from medkg_dagster.ledger.jobs import JobTable
@@ -104,6 +105,18 @@ class JobLedger:
     def place(self) -> str:
         """Where the ledger is, as it may be shown."""
         return self._database.place
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether this process may read the ledger and not write to it."""
+        return self._database.is_read_only
+
+    @property
+    def figures(self) -> LedgerFigures:
+        """How much of what there is, over all jobs."""
+        from medkg_dagster.ledger.figures import LedgerFigures
+
+        return LedgerFigures(self._database)
 
     @property
     def jobs(self) -> JobTable:

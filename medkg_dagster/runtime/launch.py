@@ -143,8 +143,29 @@ def launcher(home: Path) -> Iterator[Launcher]:
             process.stdout.close()
 
 
-def dagster_home(home: Path) -> Path:
+def find_dagster_home(home: Path) -> Path:
     """Return the folder of the Dagster instance: `DAGSTER_HOME`, else the one that `make dev` shows.
+
+    Args:
+        home: The folder for all data.
+
+    Raises:
+        ConfigError: `DAGSTER_HOME` is not what Dagster asks for.
+    """
+    named = os.environ.get("DAGSTER_HOME")
+    if not named:
+        return home / "dagster"
+    folder = Path(named).expanduser()
+    if not (folder.is_absolute() and folder.is_dir()):
+        raise ConfigError(
+            f"DAGSTER_HOME names {named}, which is not the absolute path of a folder that exists; "
+            "make the folder, or unset it for the instance that `make dev` shows"
+        )
+    return folder
+
+
+def dagster_home(home: Path) -> Path:
+    """Return the folder of the Dagster instance, made where it is ours.
 
     A folder of ours that is new gets the instance's settings: without them Dagster would phone home.
 
@@ -154,16 +175,9 @@ def dagster_home(home: Path) -> Path:
     Raises:
         ConfigError: `DAGSTER_HOME` is not what Dagster asks for, or a folder of ours cannot be made.
     """
-    named = os.environ.get("DAGSTER_HOME")
-    if named:
-        folder = Path(named).expanduser()
-        if not (folder.is_absolute() and folder.is_dir()):
-            raise ConfigError(
-                f"DAGSTER_HOME names {named}, which is not the absolute path of a folder that exists; "
-                "make the folder, or unset it for the instance that `make dev` shows"
-            )
+    folder = find_dagster_home(home)
+    if os.environ.get("DAGSTER_HOME"):
         return folder
-    folder = home / "dagster"
     settings = folder / _INSTANCE_FILE
     with _writing_in(home):
         folder.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medkg_dagster.runtime.instance_process import daemon_heartbeat, is_recent
 from medkg_dagster.runtime.launch import DAEMON_RUNS, NO_DAEMON, RUN_ID_FILE, run_id_file
 from medkg_dagster.settings import Settings
 from medkg_dagster.topology.names import ENDED_RUNS_SENSOR
@@ -20,9 +21,6 @@ from medkg_dagster.topology.names import ENDED_RUNS_SENSOR
 if TYPE_CHECKING:
     from dagster import DagsterInstance, Definitions
 
-_SENSOR_DAEMON = "SENSOR"
-# The daemon says every 30 seconds that it is there.
-_HEARTBEAT_SECONDS = 45.0
 _LOOKED_BACK_SECONDS = 3600.0
 
 
@@ -43,7 +41,7 @@ def main() -> None:
     gc.freeze()
     gc.enable()
     with instance:
-        has_daemon = _daemon_runs(instance)
+        has_daemon = is_recent(daemon_heartbeat(instance))
         if not has_daemon:
             _tell_of_ended_runs(defs, instance)
         _answer(DAEMON_RUNS if has_daemon else NO_DAEMON)
@@ -77,11 +75,6 @@ def _made_by_one(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _daemon_runs(instance: "DagsterInstance") -> bool:
-    heartbeat = instance.get_daemon_heartbeats().get(_SENSOR_DAEMON)
-    return heartbeat is not None and time.time() - heartbeat.timestamp < _HEARTBEAT_SECONDS
 
 
 def _tell_of_ended_runs(defs: "Definitions", instance: "DagsterInstance") -> None:

@@ -72,6 +72,7 @@ LOOKING = {
 }
 NEEDS_NO_DATA = {
     "check": (),
+    "doctor": (),
     "plan": ("auto",),
     "stages": ("--audit",),
     "triggers": (),

@@ -39,7 +39,8 @@ def check(ctx: click.Context) -> None:
     problems = list(plan.problems)
     if JobLedger.exists(settings):
         with JobLedger.of(settings) as ledger:
-            audit_plugins(plan.report.events, ledger)
+            if not ledger.is_read_only:
+                audit_plugins(plan.report.events, ledger)
             problems += stranded_jobs(plan.pipelines, ledger)
     for item in (*problems, *plan.deprecations, *_stores_that_keep_all(factory.extensions)):
         click.echo(str(item))
