@@ -1,12 +1,15 @@
 import gc
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
+
+from medkg_dagster_tests.postgresql import new_schema, server
 
 REPOSITORY = Path(__file__).parent.parent
 # Folders and modules that take long; they come first, or one process of tests would be left with them.
@@ -79,6 +82,20 @@ def chance(request: pytest.FixtureRequest) -> random.Random:
     seed = os.environ.get("MEDKG_TEST_SEED", request.node.name)
     print(f"MEDKG_TEST_SEED={seed!r}")
     return random.Random(seed)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """The URL of a PostgreSQL server; each process of tests has one of its own."""
+    with server() as url:
+        yield url
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: str) -> Iterator[str]:
+    """The URL of an empty schema of a real server, dropped afterwards."""
+    with new_schema(postgresql_server) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

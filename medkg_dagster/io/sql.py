@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -228,7 +228,7 @@ class Database:
 
     def _engine(self, url: URL) -> Engine:
         if url.get_backend_name() != "sqlite":
-            return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+            return _postgresql_engine(url)
         if url.database and url.database != ":memory:":
             try:
                 Path(url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -432,6 +432,21 @@ def _sqlite_engine(url: URL) -> Engine:
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+@lru_cache(maxsize=16)
+def _first_engine(url: URL) -> tuple[Engine, LRUCache[Any, Any]]:
+    """Return the first engine for a server, and the statements that all engines for it have compiled."""
+    return create_engine(url, pool_pre_ping=True), LRUCache(500)
+
+
+def _postgresql_engine(url: URL) -> Engine:
+    # What was learned of the server with the first connection is shared too; connections are not.
+    first, compiled = _first_engine(url)
+    shared = {"compiled_cache": compiled}
+    return Engine(
+        first.pool.recreate(), first.dialect, first.url, hide_parameters=True, execution_options=shared
+    )
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:

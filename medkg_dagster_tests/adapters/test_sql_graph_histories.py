@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from medkg_dagster.adapters.graph.sql_store import SqlGraph
 from medkg_dagster.stage_api import Edge, Node
 
-POSTGRESQL = "MEDKG_TEST_POSTGRESQL_URL"
 CONCEPTS = ("MESH:1", "MESH:2", "MESH:3")
 CATEGORIES = (("biolink:NamedThing",), ("biolink:Disease", "biolink:NamedThing"), ("biolink:Drug",))
 Batch = Mapping[str, tuple[Sequence[Node], Sequence[Edge]]]
@@ -151,11 +150,11 @@ def test_an_interrupted_batch_leaves_the_earlier_graph(
         assert dump(file) == before
 
 
-def test_postgresql_keeps_the_same_graph_as_sqlite(tmp_path: Path) -> None:
-    url = os.environ.get(POSTGRESQL)
-    if not url:
-        pytest.skip(f"set {POSTGRESQL} to the URL of an empty database to test PostgreSQL")
-    with closing(SqlGraph(tmp_path / "a.sqlite")) as ours, closing(SqlGraph(tmp_path, url)) as theirs:
+def test_postgresql_keeps_the_same_graph_as_sqlite(tmp_path: Path, postgresql_url: str) -> None:
+    with (
+        closing(SqlGraph(tmp_path / "a.sqlite")) as ours,
+        closing(SqlGraph(tmp_path, postgresql_url)) as theirs,
+    ):
         for store in (ours, theirs):
             for document in ("PMID:b", "PMID:B", "PMID:b"):
                 write(store, make_batch(document))

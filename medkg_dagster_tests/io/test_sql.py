@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import itertools
 import logging
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -19,13 +17,12 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, create_engine, insert, select
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, insert, select
 
 from medkg_dagster.errors import ConfigError, MedkgError, StateError
 from medkg_dagster.io.sql import Database, DatabaseKind, VersionPragma, VersionTable, lock_writers
 from medkg_dagster.plugins.loading import collector_paused
 
-POSTGRESQL = "MEDKG_TEST_POSTGRESQL_URL"
 METADATA = MetaData()
 VERSIONS = Table("shelf_versions", METADATA, Column("version", Integer), Column("made", Text))
 BOOKS = Table("books", METADATA, Column("title", Text, nullable=False), Column("pages", Integer))
@@ -58,21 +55,10 @@ SHELF = DatabaseKind(
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str | Path]:
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
     if request.param == "sqlite":
-        yield tmp_path / "deep" / "shelf?#%20.sqlite"
-        return
-    url = os.environ.get(POSTGRESQL)
-    if not url:
-        pytest.skip(f"set {POSTGRESQL} to the URL of a scratch database to test PostgreSQL")
-    schema = f"io_test_{uuid.uuid4().hex}"
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
-    yield f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3D{schema}"
-    with engine.begin() as connection:
-        connection.exec_driver_sql(f"DROP SCHEMA {schema} CASCADE")
-    engine.dispose()
+        return tmp_path / "deep" / "shelf?#%20.sqlite"
+    return str(request.getfixturevalue("postgresql_url"))
 
 
 def add(database: Database, title: str, pages: int | None = None) -> None:

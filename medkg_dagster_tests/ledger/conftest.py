@@ -1,14 +1,13 @@
-import os
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
 from medkg_dagster.ledger import JobLedger
-
-POSTGRESQL = "MEDKG_TEST_POSTGRESQL_URL"
+from medkg_dagster.ledger.schema import METADATA, SCHEMA_VERSIONS
+from medkg_dagster_tests.postgresql import new_schema
 
 
 class SteppingClock:
@@ -35,30 +34,39 @@ class FakeClock:
         self.now += timedelta(seconds=seconds)
 
 
-@pytest.fixture
-def postgresql_url() -> Iterator[str]:
-    """The URL of an empty schema of a real server, dropped afterwards."""
-    url = os.environ.get(POSTGRESQL)
-    if not url:
-        pytest.skip(f"no PostgreSQL server: set {POSTGRESQL} to the URL of a scratch database")
-    from sqlalchemy import create_engine
+@pytest.fixture(scope="session")
+def ledger_schema(postgresql_server: str) -> Iterator[str]:
+    """The URL of a schema with the tables of a ledger, which the tests of a process use one after another."""
+    with new_schema(postgresql_server) as url:
+        JobLedger.connect(url).close()
+        yield url
 
-    schema = f"ledger_test_{uuid.uuid4().hex}"
-    engine = create_engine(url)
-    try:
-        with engine.begin() as connection:
-            connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
-        separator = "&" if "?" in url else "?"
-        yield f"{url}{separator}options=-csearch_path%3D{schema}"
-        with engine.begin() as connection:
-            connection.exec_driver_sql(f"DROP SCHEMA {schema} CASCADE")
-    finally:
-        engine.dispose()
+
+@pytest.fixture
+def emptied_ledger(ledger_schema: str) -> Iterator[str]:
+    """The URL of a ledger without rows on a real server: to make its tables takes longer than most tests."""
+    yield ledger_schema
+    engine = create_engine(ledger_schema)
+    with engine.begin() as connection:
+        # The history refuses to forget.
+        connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
+        for table in reversed(METADATA.sorted_tables):
+            if table is not SCHEMA_VERSIONS:
+                connection.execute(table.delete())
+    engine.dispose()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where an empty ledger may be, on each database it supports."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    return str(request.getfixturevalue("emptied_ledger"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where there is nothing yet, on each database a ledger supports."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
     return str(request.getfixturevalue("postgresql_url"))

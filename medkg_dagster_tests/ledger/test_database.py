@@ -106,12 +106,12 @@ def test_an_older_ledger_is_migrated_and_keeps_its_rows(tmp_path: Path, version:
     assert versions == list(range(1, CURRENT_VERSION + 1))
 
 
-def test_a_ledger_from_before_gates_keeps_all_it_has_and_learns_to_wait(url: str) -> None:
-    with closing(open_version(url, 2)) as old, old.writing() as connection:
+def test_a_ledger_from_before_gates_keeps_all_it_has_and_learns_to_wait(new_url: str) -> None:
+    with closing(open_version(new_url, 2)) as old, old.writing() as connection:
         for table, values in OLD_ROWS.items():
             connection.execute(text(f"INSERT INTO {table} VALUES ({values})"))
 
-    with JobLedger.connect(url) as ledger:
+    with JobLedger.connect(new_url) as ledger:
         job = ledger.jobs.get(JobKey("auto", "old"))
         assert (job.request, job.fields, job.attempts) == ({"adapter": "files"}, {"pages": 3}, 2)
         assert [(entry.field, entry.new) for entry in ledger.jobs.history(JobKey("auto", "old"))] == [
