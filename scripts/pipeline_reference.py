@@ -93,6 +93,8 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "description": "description: All studies of melanoma, every morning.",
         "default_status": "default_status: stopped",
         "schedule": "schedule: {cron: '0 6 * * *', timezone: Europe/Berlin}",
+        "ledger": "ledger: {pipeline: papers, condition: {field: review.approved, equals: true}}",
+        "asset": "asset: {pipeline: papers, stage: kg}",
         "request": "request: {params: {query_cond: melanoma}}",
         "job_id": "job_id: melanoma",
     },
@@ -100,6 +102,14 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "cron": "cron: '0 6 * * mon-fri'",
         "timezone": "timezone: Europe/Berlin",
         "catch_up": "catch_up: all",
+    },
+    "triggers[].ledger": {
+        "pipeline": "pipeline: papers",
+        "condition": "condition: {clauses: [{field: pages, operator: gte, value: 3}]}",
+    },
+    "triggers[].asset": {
+        "pipeline": "pipeline: papers",
+        "stage": "stage: kg",
     },
     "triggers[].request": {
         "adapter": "adapter: clinicaltrials",
@@ -171,6 +181,9 @@ MORE: Mapping[str, str] = {
     "metadata.description": "Shown on its job.",
     "metadata.tags": "Letters, digits, `_`, `-` and `.`, at most 63 of them.",
     f"{PIPELINE}.triggers": "[Triggers](triggers.md).",
+    "triggers[].ledger": "[Fields of jobs](triggers.md#fields-of-jobs).",
+    "triggers[].asset": "[Stages](triggers.md#stages-of-another-pipeline).",
+    "triggers[].ledger.condition": "Without the times and `on_timeout`, which are for gates.",
     "triggers[].request": "[Requests](triggers.md#requests).",
     "triggers[].job_id": "[Jobs](triggers.md#jobs).",
     "triggers[].schedule.catch_up": "[Missed times](triggers.md#missed-times).",
@@ -285,7 +298,9 @@ class _Walk:
             yield from self._inside(f"{path}.<name>", value["additionalProperties"])
         elif "anyOf" in value or "oneOf" in value:
             options = [item for item in self._options(value) if "$ref" in item]
-            if options:
+            references = {item["$ref"] for item in options}
+            if references - self._seen:
+                self._seen |= references
                 yield path, {"anyOf": options}
 
     def _forms(self, schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

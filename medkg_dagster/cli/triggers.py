@@ -67,6 +67,7 @@ def describe_trigger(
 
     state = states.get(TriggerKey(pipeline.name, trigger.name))
     schedule = trigger.definition.schedule
+    following = None if schedule is None else utc_text(next(schedule.times.after(datetime.now(UTC))))
     return {
         "pipeline": pipeline.name,
         "trigger": trigger.name,
@@ -78,7 +79,7 @@ def describe_trigger(
         "outcome": None if state is None else state.outcome,
         "job_id": None if state is None else state.job_id,
         "missed": 0 if state is None else state.missed,
-        "next_at": utc_text(next(schedule.times.after(datetime.now(UTC)))),
+        "next_at": following,
         "reason": "it has not looked yet" if state is None else state.reason,
     }
 

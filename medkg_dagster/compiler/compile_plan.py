@@ -20,7 +20,7 @@ from medkg_dagster.compiler.load_report import load_report_asset, load_report_ch
 from medkg_dagster.compiler.ops import SharedTypes
 from medkg_dagster.compiler.stage_checks import stage_checks
 from medkg_dagster.compiler.translator import PipelineAssets, PipelineTranslator, load_translator
-from medkg_dagster.compiler.triggers import trigger_schedule
+from medkg_dagster.compiler.triggers import trigger_definitions
 from medkg_dagster.conversion import gate_work_job, gate_work_sensor
 from medkg_dagster.errors import Problem, TopologyError
 from medkg_dagster.ledger import JobLedger
@@ -77,6 +77,7 @@ def compile_plan(
         chosen_assets = frozenset(
             {IMPLICIT_ASSET_JOB_NAME} if one_process_jobs and is_default_executor else ()
         )
+        triggers = [trigger_definitions(assets.pipeline, settings) for assets, _ in compiled]
         works = [item.declared for item in plan.work.values()]
         return Definitions(
             assets=[
@@ -108,15 +109,12 @@ def compile_plan(
             ],
             sensors=[
                 load_report_sensor(plan, settings),
+                *(made for _, sensors in triggers for made in sensors),
                 *_job_sensors([assets for assets, _ in compiled], settings),
                 *(gate_work_sensor(work, settings) for work in works),
                 ended_run_sensor(settings, own_jobs),
             ],
-            schedules=[
-                trigger_schedule(assets.pipeline, trigger, settings)
-                for assets, _ in compiled
-                for trigger in assets.pipeline.triggers
-            ],
+            schedules=[schedule for schedules, _ in triggers for schedule in schedules],
             resources={
                 STATE_RESOURCE: state_io_manager(settings.home / "state", plan.state_types),
                 LEDGER_JOB_RESOURCE: ledger_job_resource(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 from medkg_dagster.errors import ConfigError
 
 MAX_JOB_ID = 200
 """Characters of an id as the name of a file; with what stands around it, far below what file systems take."""
+_KEPT, _TOLD_APART_BY = 100, 10
+_REFUSED = re.compile(r"[^A-Za-z0-9._@+=-]+", re.ASCII)
 _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+=-]*", re.ASCII)
 
 
@@ -25,6 +28,20 @@ def check_job_id(job_id: str) -> str:
             "counts as three"
         )
     return job_id
+
+
+def fitting_job_id(text: str) -> str:
+    """Return text as an id that every way in takes; a part that tells it apart stands for what cannot stay.
+
+    Args:
+        text: What the job would be called.
+    """
+    try:
+        return check_job_id(text)
+    except ConfigError:
+        known = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:_TOLD_APART_BY]
+        kept = _REFUSED.sub("-", text).lstrip("._:@+=-")[:_KEPT].replace("...", "-") or "job"
+        return check_job_id(f"{kept}-{known}")
 
 
 def file_name(job_id: str) -> str:

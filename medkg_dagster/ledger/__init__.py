@@ -24,6 +24,7 @@ from medkg_dagster.ledger.models import (
 from medkg_dagster.ledger.trigger_models import (
     Fired,
     Firing,
+    TriggerItem,
     TriggerKey,
     TriggerOutcome,
     TriggerState,
@@ -53,6 +54,7 @@ __all__ = [
     "RunStatus",
     "StageRun",
     "StageStatus",
+    "TriggerItem",
     "TriggerKey",
     "TriggerOutcome",
     "TriggerState",

@@ -206,4 +206,5 @@ MIGRATIONS = (
     Migration(11, _HORIZON, _HORIZON),
     Migration(12, _PATHS, _PATHS),
     Migration(13),
+    Migration(14),
 )

@@ -13,8 +13,8 @@ from sqlalchemy.engine import Dialect
 
 METADATA = MetaData()
 SINCE = "since"
-_GATES, _AUDIT, _RUNS, _DOCUMENTS, _WORKS, _FORMS, _NOTICES, _COUNTS, _HORIZON, _PATHS, _TRIGGERS = (
-    {SINCE: version} for version in range(3, 14)
+_GATES, _AUDIT, _RUNS, _DOCUMENTS, _WORKS, _FORMS, _NOTICES, _COUNTS, _HORIZON, _PATHS, _TRIGGERS, _ITEMS = (
+    {SINCE: version} for version in range(3, 15)
 )
 
 
@@ -62,6 +62,7 @@ JOBS = Table(
     Column("revision", BigInteger, nullable=False, server_default=text("0"), info=_GATES),
     Column("pipeline_stages", _ReadableText, info=_RUNS),
     Index("ledger_jobs_by_status", "status", "pipeline"),
+    Index("ledger_jobs_by_change", "pipeline", "updated_at", info=_ITEMS),
 )
 
 PHASES = Table(
@@ -215,6 +216,7 @@ STAGE_RUNS = Table(
     Column("error", _ReadableText),
     Column("started_at", _ReadableText, nullable=False),
     Column("finished_at", _ReadableText),
+    Index("ledger_stage_runs_by_end", "pipeline", "stage", "finished_at", info=_ITEMS),
 )
 
 REQUESTS = Table(
@@ -369,6 +371,17 @@ FIRINGS = Table(
     Column("reason", _ReadableText, nullable=False),
     Index("ledger_trigger_firings_by_time", "pipeline", "trigger_name", "at", info=_TRIGGERS),
     info=_TRIGGERS,
+)
+
+TRIGGER_ITEMS = Table(
+    "ledger_trigger_items",
+    METADATA,
+    Column("pipeline", _ReadableText, primary_key=True),
+    Column("trigger_name", _ReadableText, primary_key=True),
+    Column("item", _ReadableText, primary_key=True),
+    Column("version", _ReadableText, nullable=False),
+    Column("mark", _ReadableText, nullable=False),
+    info=_ITEMS,
 )
 
 REGISTRATIONS = Table(

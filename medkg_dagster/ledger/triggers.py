@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
 from sqlalchemy import Connection
 
 from medkg_dagster.io.sql import Database
@@ -13,15 +17,18 @@ from medkg_dagster.ledger.models import JobKey, JobStatus
 from medkg_dagster.ledger.statements import job_rows, trigger_rows
 from medkg_dagster.ledger.statements.phase_rows import PhaseKey
 from medkg_dagster.ledger.trigger_models import (
+    ChangedJob,
+    EndedStage,
     Fired,
     Firing,
+    TriggerItem,
     TriggerKey,
     TriggerOutcome,
     TriggerState,
     TriggerStep,
 )
 
-_NOT_ENDED = {JobStatus.SUBMITTED, JobStatus.RUNNING, JobStatus.WAITING}
+_AT_WORK = {JobStatus.RUNNING, JobStatus.WAITING}
 
 
 class TriggerLedger:
@@ -46,6 +53,40 @@ class TriggerLedger:
         with self._database.reading() as connection:
             return trigger_rows.list_fired(connection, key, limit)
 
+    def items(self, key: TriggerKey) -> dict[str, TriggerItem]:
+        """Return everything that a trigger has dealt with, by name."""
+        with self._database.reading() as connection:
+            return trigger_rows.find_items(connection, key)
+
+    def changed_jobs(
+        self, key: TriggerKey, upstream: str, since: str, limit: int | None = None
+    ) -> Sequence[ChangedJob]:
+        """Return the jobs of another pipeline that a trigger has not dealt with as they are now, in order.
+
+        Args:
+            key: The trigger.
+            upstream: The other pipeline.
+            since: Only those that have changed since then.
+            limit: At most so many; None for all.
+        """
+        with self._database.reading() as connection:
+            return trigger_rows.changed_jobs(connection, key, upstream, since, limit)
+
+    def ended_stages(
+        self, key: TriggerKey, upstream: str, stage: str, since: str, limit: int | None = None
+    ) -> Sequence[EndedStage]:
+        """Return where a stage of another pipeline finished and a trigger has not dealt with it, in order.
+
+        Args:
+            key: The trigger.
+            upstream: The other pipeline.
+            stage: The stage's name.
+            since: Only those that have finished since then.
+            limit: At most so many; None for all.
+        """
+        with self._database.reading() as connection:
+            return trigger_rows.ended_stages(connection, key, upstream, stage, since, limit)
+
     def take(self, key: TriggerKey, kind: str, phase: str, step: TriggerStep) -> tuple[Fired, ...]:
         """Ask for jobs, and remember up to where the trigger has come: both or neither.
 
@@ -68,24 +109,39 @@ class TriggerLedger:
             known = trigger_rows.find_state(connection, key)
             if step.seen != (None if known is None else known.handled):
                 return ()
-            fired = [
-                self._fire(connection, key, phase, firing)
-                for firing in step.firings
-                if not trigger_rows.has_fired(connection, key, firing.occasion)
-            ]
-            for item in fired:
-                trigger_rows.add_fired(connection, key, item)
-            last = fired[-1] if fired else None
-            values = {
-                "kind": kind,
-                "handled": step.handled,
-                "at": stamp(self._clock),
-                "missed": step.missed + (0 if known is None else known.missed),
-                "outcome": (last.outcome if last else TriggerOutcome.MISSED).value,
-                "reason": last.reason if last else step.note,
-            }
-            trigger_rows.put_state(connection, key, values | ({"job_id": last.job_id} if last else {}))
+            fired = []
+            handled, items = step.handled, dict(step.items)
+            for firing in step.firings:
+                if not trigger_rows.has_fired(connection, key, firing.occasion):
+                    item = self._fire(connection, key, phase, firing)
+                    fired.append(item)
+                    if item.outcome is TriggerOutcome.BUSY and firing.since is not None:
+                        handled = min(handled or firing.since, firing.since)
+                        continue
+                    trigger_rows.add_fired(connection, key, item)
+                items |= firing.items
+            trigger_rows.put_items(connection, key, items)
+            self._remember(connection, key, kind, replace(step, handled=handled), known, fired)
             return tuple(fired)
+
+    def _remember(  # noqa: PLR0917 - who, how far, from where, with what
+        self,
+        connection: Connection,
+        key: TriggerKey,
+        kind: str,
+        step: TriggerStep,
+        known: TriggerState | None,
+        fired: Sequence[Fired],
+    ) -> None:
+        values: dict[str, Any] = {"kind": kind, "handled": step.handled}
+        outcome, reason, job_id = step.note_as, step.note, None if known is None else known.job_id
+        if fired:
+            outcome, reason, job_id = fired[-1].outcome, fired[-1].reason, fired[-1].job_id
+        values |= {"missed": step.missed + (0 if known is None else known.missed)}
+        has_news = known is None or (outcome, reason, job_id) != (known.outcome, known.reason, known.job_id)
+        if has_news and (known is None or reason):
+            values |= {"at": stamp(self._clock), "outcome": outcome.value, "reason": reason, "job_id": job_id}
+        trigger_rows.put_state(connection, key, values)
 
     def _fire(self, connection: Connection, key: TriggerKey, phase: str, firing: Firing) -> Fired:
         job = JobKey(key.pipeline, firing.job_id)
@@ -103,7 +159,10 @@ class TriggerLedger:
         elif known.status is JobStatus.SUBMITTED and change.phase is None:
             change.make_due(key.actor)
             change.conclude()
-        elif known.status in _NOT_ENDED:
+        elif known.status is JobStatus.SUBMITTED:
+            outcome = TriggerOutcome.JOINED
+            reason = f"{firing.reason}: the job has yet to begin, and works on this too"
+        elif known.status in _AT_WORK:
             outcome = TriggerOutcome.BUSY
             reason = f"{firing.reason}: the job is {known.status}, so it was left alone"
         else:

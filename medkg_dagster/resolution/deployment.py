@@ -14,6 +14,7 @@ from medkg_dagster.plugins.loading import collector_paused
 from medkg_dagster.registry import ExtensionRegistry, StageFactory
 from medkg_dagster.resolution.phase_cuts import work_clashes
 from medkg_dagster.resolution.pipeline_resolution import resolve_one
+from medkg_dagster.resolution.pipeline_triggers import check_upstream
 from medkg_dagster.resolution.plan import PipelinePlan, Plan, PluginReport
 from medkg_dagster.resolution.requirements import requested_plugins
 from medkg_dagster.settings import Settings
@@ -104,6 +105,8 @@ def resolve_topologies(
         else:
             plans.append(resolution.plan)
             overridden += _overrides(pipeline, resolution.plan)
+    plans, upstream_problems = check_upstream(loaded.pipelines, plans)
+    found += upstream_problems
     discovery = _totals((load.origin.distribution, load.seconds) for load in factory.registry.loads)
     seconds = _totals(item for _, resolution in resolved for item in resolution.seconds.items())
     events = (*factory.events, *overridden)

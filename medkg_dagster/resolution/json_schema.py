@@ -22,6 +22,7 @@ from medkg_dagster.stage_api._stage_types.metadata import qualified_name
 from medkg_dagster.topology.models import PipelineTopologyConfig, ResiliencePolicy
 from medkg_dagster.topology.names import MAX_NAME
 from medkg_dagster.topology.plugins_file import PluginsFile
+from medkg_dagster.topology.triggers import PLACEHOLDERS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -46,6 +47,9 @@ _CONSTRAINTS: Mapping[str, JsonSchemaValue] = {
     },
     "topology.models._check_stages": {"minItems": 1},
     "domain.gate_conditions._check_clauses": {"minItems": 1},
+    "topology.triggers.TriggerDefinition._check_kind": {
+        "oneOf": [{"required": [kind], "properties": {kind: {"not": _NULL}}} for kind in PLACEHOLDERS]
+    },
 }
 """What our own validators demand beyond the type they stand behind, where a schema can say it."""
 

@@ -119,7 +119,7 @@ class PlannedTrigger:
 
     Attributes:
         name: The trigger's name.
-        kind: What it looks at: `schedule`.
+        kind: What it looks at: `schedule`, `ledger`, `asset`.
         definition: The trigger as written in YAML.
         job_id: The id of its jobs, placeholders included.
         request: What its jobs work on, placeholders included.
@@ -134,8 +134,7 @@ class PlannedTrigger:
     @property
     def looks_at(self) -> str:
         """What it looks at, for people."""
-        schedule = self.definition.schedule
-        return f"{schedule.cron} ({schedule.timezone}), catching up {schedule.catch_up}"
+        return self.definition.looks_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,25 @@
-"""One look of a trigger: what is due is asked for in the ledger, and remembered with it."""
+"""One look of a trigger: what calls for a job is asked for in the ledger, and remembered with it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from medkg_dagster.domain.placeholders import fill, short_text, utc_text
+from medkg_dagster.domain.job_ids import fitting_job_id
+from medkg_dagster.domain.placeholders import (
+    PlaceholderValue,
+    fill,
+    find_placeholders,
+    short_text,
+    utc_text,
+)
 from medkg_dagster.errors import counted
-from medkg_dagster.io.times import Clock, stamp
-from medkg_dagster.ledger import Fired, Firing, JobLedger, TriggerKey, TriggerStep
+from medkg_dagster.io.times import stamp
+from medkg_dagster.ledger import Fired, Firing, JobLedger, TriggerItem, TriggerKey, TriggerStep
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedTrigger
 from medkg_dagster.runtime.due_times import DueTimes, due_times
+from medkg_dagster.topology.triggers import ScheduleTrigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +29,20 @@ class Look:
     Attributes:
         fired: The jobs that were asked for, with what became of each.
         note: Why nothing else happened, for people.
+        problems: What could not be looked at, and why.
     """
 
     fired: tuple[Fired, ...]
     note: str
+    problems: tuple[str, ...] = ()
 
 
 def look_at_schedule(
-    ledger: JobLedger, pipeline: PipelinePlan, trigger: PlannedTrigger, now: datetime
+    ledger: JobLedger,
+    pipeline: PipelinePlan,
+    trigger: PlannedTrigger,
+    schedule: ScheduleTrigger,
+    now: datetime,
 ) -> Look:
     """Ask for the jobs of a schedule that are due.
 
@@ -35,34 +50,63 @@ def look_at_schedule(
         ledger: The open ledger.
         pipeline: The trigger's pipeline.
         trigger: The trigger.
+        schedule: What it looks at.
         now: The time, with a time zone.
     """
-    schedule = trigger.definition.schedule
     key = TriggerKey(pipeline.name, trigger.name)
     state = ledger.triggers.find(key)
     seen = None if state is None else state.handled
-    handled = None if seen is None else datetime.fromisoformat(seen)
-    due = due_times(schedule.times, handled, now, schedule.catch_up)
+    times = schedule.times
+    due = due_times(times, None if seen is None else datetime.fromisoformat(seen), now, schedule.catch_up)
     if due is None:
-        following = next(schedule.times.after(now))
-        return Look((), f"Nothing is due; the next time is {utc_text(following)}.")
+        return Look((), f"Nothing is due; the next time is {utc_text(next(times.after(now)))}.")
+    firings = []
+    for at in due.times:
+        values = {
+            "window_start": at.start.astimezone(times.zone),
+            "window_end": at.end.astimezone(times.zone),
+        }
+        covered = f", for {counted(due.missed, 'earlier time')} too" if due.missed else ""
+        due_at = utc_text(at.end)
+        firings.append(made_firing(trigger, values, due_at, f"due at {due_at}{covered}"))
     note = _told(due)
-    step = TriggerStep(seen, _stamped(due.handled), _firings(trigger, due), due.missed, note)
+    step = TriggerStep(seen, moment_text(due.handled), tuple(firings), due.missed, note)
     fired = ledger.triggers.take(key, trigger.kind, pipeline.phases[0].job_name, step)
     if not fired and due.times:
         return Look((), "Somebody else has asked for what was due.")
     return Look(fired, note)
 
 
-def _firings(trigger: PlannedTrigger, due: DueTimes) -> tuple[Firing, ...]:
-    firings = []
-    for at in due.times:
-        zone = trigger.definition.schedule.times.zone
-        values = {"window_start": at.start.astimezone(zone), "window_end": at.end.astimezone(zone)}
-        job_id, request = fill(trigger.job_id, values, short_text), fill(trigger.request, values)
-        covered = f", for {counted(due.missed, 'earlier time')} too" if due.missed else ""
-        firings.append(Firing(utc_text(at.end), job_id, request, f"due at {utc_text(at.end)}{covered}"))
-    return tuple(firings)
+def made_firing(  # noqa: PLR0917 - the parts of a firing
+    trigger: PlannedTrigger,
+    values: Mapping[str, PlaceholderValue],
+    occasion: str,
+    reason: str,
+    items: Mapping[str, TriggerItem | None] | None = None,
+    since: str | None = None,
+) -> Firing:
+    """Return the job that a trigger asks for on an occasion.
+
+    Args:
+        trigger: The trigger.
+        values: What its placeholders stand for.
+        occasion: What calls for it.
+        reason: Why, for people.
+        items: What has been dealt with by it.
+        since: When what calls for it happened, where a job that is at work is asked for later.
+    """
+    job_id = fitting_job_id(fill(trigger.job_id, values, short_text))
+    return Firing(occasion, job_id, fill(trigger.request, values), reason, items or {}, since)
+
+
+def has_job_each(trigger: PlannedTrigger) -> bool:
+    """Say whether each occasion has a job of its own, and not one for all of them."""
+    return any(find_placeholders(trigger.job_id))
+
+
+def moment_text(moment: datetime) -> str:
+    """Return a time as the ledger keeps it."""
+    return stamp(lambda: moment.astimezone(UTC))
 
 
 def _told(due: DueTimes) -> str:
@@ -70,11 +114,3 @@ def _told(due: DueTimes) -> str:
         return "More is due, and will be asked for at the next look." if due.is_more else ""
     times = counted(due.missed, "time has", "times have")
     return f"{times} passed unseen up to {utc_text(due.handled)}; nothing is caught up."
-
-
-def _stamped(moment: datetime) -> str:
-    return stamp(_fixed(moment))
-
-
-def _fixed(moment: datetime) -> Clock:
-    return lambda: moment.astimezone(UTC)

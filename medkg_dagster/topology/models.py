@@ -34,7 +34,8 @@ from medkg_dagster.topology.structure import (
     find_gate_stage,
     structure_findings,
 )
-from medkg_dagster.topology.triggers import TriggerDefinition, trigger_findings
+from medkg_dagster.topology.trigger_findings import trigger_findings
+from medkg_dagster.topology.triggers import TriggerDefinition
 
 STRUCTURE_CHECKED = "structure_checked"
 _VERSION = re.compile(r"(\d{4}-\d{2}-\d{2})(-[A-Za-z0-9][A-Za-z0-9._-]*)?", re.ASCII)

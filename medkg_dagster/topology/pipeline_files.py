@@ -13,7 +13,7 @@ from medkg_dagster.topology.explain import validated
 from medkg_dagster.topology.legacy_forms import read_legacy_forms
 from medkg_dagster.topology.models import STRUCTURE_CHECKED, PipelineTopologyConfig, ResiliencePolicy
 from medkg_dagster.topology.structure import Finding, GateShape, StageShape, mappings_at, structure_findings
-from medkg_dagster.topology.triggers import trigger_findings
+from medkg_dagster.topology.trigger_findings import trigger_findings
 from medkg_dagster.topology.yaml_source import SUFFIXES, YamlSource, parse_yaml, read_yaml
 
 DEFAULT_POLICY = "default"

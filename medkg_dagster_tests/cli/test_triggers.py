@@ -40,9 +40,12 @@ def look(*moments: str) -> None:
     """Let the first trigger look, at these times."""
     settings = Settings.from_environment()
     (pipeline,) = load_deployment(settings).plan.pipelines
+    trigger = pipeline.triggers[0]
+    schedule = trigger.definition.schedule
+    assert schedule is not None
     for moment in moments:
         with JobLedger.of(settings) as ledger:
-            look_at_schedule(ledger, pipeline, pipeline.triggers[0], datetime.fromisoformat(moment))
+            look_at_schedule(ledger, pipeline, trigger, schedule, datetime.fromisoformat(moment))
 
 
 def test_triggers_that_never_looked_are_listed_without_making_a_ledger(triggering: Medkg, home: Path) -> None:

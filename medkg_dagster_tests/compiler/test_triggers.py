@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from dagster import DefaultScheduleStatus, RunRequest, build_schedule_context
+from dagster import DefaultScheduleStatus, DefaultSensorStatus, RunRequest, build_schedule_context
 
 from medkg_dagster.compiler import triggers
 from medkg_dagster.errors import LedgerError
@@ -210,7 +210,7 @@ def test_a_run_that_is_requested_holds_off_the_sensor_of_submissions(
     assert (phase.status, phase.starter) == (PhaseStatus.DUE, SCHEDULE)
 
 
-def test_a_job_still_at_work_is_left_alone_and_the_tick_says_so(
+def test_a_job_that_has_yet_to_begin_is_left_alone_and_the_tick_says_so(
     deployment: Deployment, ledger: JobLedger
 ) -> None:
     look(deployment, STANDING, SCHEDULE, MORNING)
@@ -218,7 +218,8 @@ def test_a_job_still_at_work_is_left_alone_and_the_tick_says_so(
     skipped = look(deployment, STANDING, SCHEDULE, MORNING + DAY)
 
     assert skipped.skip_message == (
-        "word-count-nightly: busy, due at 2026-02-04T05:00:00Z: the job is submitted, so it was left alone"
+        "word-count-nightly: joined, due at 2026-02-04T05:00:00Z: "
+        "the job has yet to begin, and works on this too"
     )
     (job,) = ledger.jobs.list()
     assert job.status is JobStatus.SUBMITTED
@@ -234,3 +235,92 @@ def test_a_job_of_another_request_fails_the_tick_with_the_way_out(
 
     assert isinstance(failed.value.__cause__ or failed.value, LedgerError)
     assert "medkg ledger remove" in str(failed.value.__cause__ or failed.value)
+
+
+PAPERS = """\
+name: papers
+version: "2026-01-01"
+stages:
+  - {name: read, type: read}
+"""
+READ = (
+    PIPELINE
+    + """\
+triggers:
+  - name: papers-read
+    default_status: stopped
+    asset: {pipeline: papers, stage: read}
+    job_id: "of-{job_id}"
+    request: {params: {job: "{job_id}"}}
+"""
+)
+REVIEWED = (
+    PIPELINE
+    + """\
+triggers:
+  - name: papers-reviewed
+    ledger: {pipeline: papers, condition: {clauses: [{field: pages, operator: gte, value: 3}]}}
+"""
+)
+READ_SENSOR, REVIEWED_SENSOR = "word_count__trigger_papers_read", "word_count__trigger_papers_reviewed"
+
+
+@pytest.fixture
+def papers(deployment: Deployment) -> Deployment:
+    """A deployment with another pipeline, whose jobs are looked at."""
+    (deployment.config / "orchestration" / "pipelines" / "papers.yaml").write_text(PAPERS)
+    return deployment
+
+
+def test_a_trigger_on_another_pipeline_is_a_sensor_that_is_on_as_the_yaml_says(papers: Deployment) -> None:
+    stopped = papers.definitions(READ).resolve_sensor_def(READ_SENSOR)
+    running = papers.definitions(REVIEWED).resolve_sensor_def(REVIEWED_SENSOR)
+
+    assert stopped.default_status is DefaultSensorStatus.STOPPED
+    assert running.default_status is DefaultSensorStatus.RUNNING
+    assert running.description == "Asks for jobs of word-count: jobs of papers: pages gte 3."
+
+
+def test_a_stage_of_another_pipeline_that_was_materialized_calls_for_a_job(
+    papers: Deployment, ledger: JobLedger
+) -> None:
+    assert tick(papers, READ_SENSOR, READ).skip_message.startswith("It has begun to look")
+    for job_id in ("spring", "summer"):
+        papers.run("papers", pipeline=READ, tags={"dagster/partition": job_id})
+
+    data = tick(papers, READ_SENSOR, READ)
+
+    assert [item.tags["dagster/partition"] for item in asked(data)] == ["of-spring", "of-summer"]
+    assert data.dynamic_partitions_requests[0].partition_keys == ["of-spring", "of-summer"]
+    for request in asked(data):
+        assert start(papers, request, READ).success
+    assert [config["params"] for config in papers.seen[-2:]] == [{"job": "spring"}, {"job": "summer"}]
+    assert tick(papers, READ_SENSOR, READ).skip_message.startswith(
+        "Stage read of papers has not finished since"
+    )
+
+    papers.run("papers", pipeline=READ, tags={"dagster/partition": "spring"})
+    (request,) = asked(tick(papers, READ_SENSOR, READ))
+    assert start(papers, request, READ).success
+    assert ledger.jobs.get(JobKey("word-count", "of-spring")).attempts == 2
+
+
+def test_a_field_of_another_pipeline_s_job_that_comes_to_a_value_calls_for_a_job(
+    papers: Deployment, ledger: JobLedger
+) -> None:
+    tick(papers, REVIEWED_SENSOR, REVIEWED)
+    ledger.jobs.ensure(JobKey("papers", "spring"), actor="ann")
+    ledger.jobs.set_fields(JobKey("papers", "spring"), {"pages": 2}, actor="ann")
+    assert asked(tick(papers, REVIEWED_SENSOR, REVIEWED)) == []
+
+    ledger.jobs.set_fields(JobKey("papers", "spring"), {"pages": 3}, actor="ann")
+    (request,) = asked(tick(papers, REVIEWED_SENSOR, REVIEWED))
+
+    assert start(papers, request, REVIEWED).success
+    (entry,) = [
+        item
+        for item in ledger.jobs.history(JobKey("word-count", "word-count-papers-reviewed"))
+        if item.actor == "trigger papers-reviewed"
+    ]
+    assert entry.reason == "papers/spring: pages gte 3: 3"
+    assert asked(tick(papers, REVIEWED_SENSOR, REVIEWED)) == []

@@ -13,6 +13,7 @@ from medkg_dagster.ledger import (
     JobLedger,
     JobStatus,
     PhaseStatus,
+    TriggerItem,
     TriggerKey,
     TriggerOutcome,
     TriggerStep,
@@ -72,8 +73,52 @@ def test_a_job_that_has_ended_runs_again(ledger: JobLedger, fail: bool) -> None:
     assert ledger.jobs.get(JOB).status is JobStatus.SUCCEEDED
 
 
+def begin(ledger: JobLedger) -> LedgerRun:
+    run = LedgerRun(ledger, JOB, ("ingest",), "r1", attempt=1, job_name=FIRST)
+    run.start()
+    ledger.phases.begin(JOB, FIRST, run.identity)
+    run.begin("ingest")
+    return run
+
+
+def test_a_job_that_has_yet_to_begin_works_on_this_too(ledger: JobLedger) -> None:
+    take(ledger, step(None, "6", "standing"))
+
+    assert take(ledger, step("6", "7", "standing")) == ["joined"]
+
+    assert [phase.attempt for phase in ledger.phases.of_job(JOB)] == [1]
+
+
+def test_a_job_that_is_at_work_is_asked_for_again_where_what_calls_for_it_must_not_be_lost(
+    ledger: JobLedger,
+) -> None:
+    take(ledger, step(None, "2", "standing"))
+    run = begin(ledger)
+    firing = Firing("change", "standing", {}, "a change", {"x": TriggerItem("2")}, since="3")
+    change = TriggerStep("2", "5", (firing,), items={"y": TriggerItem("1")})
+
+    assert take(ledger, change) == ["busy"]
+    state = ledger.triggers.find(KEY)
+    assert state is not None
+    assert (state.handled, set(ledger.triggers.items(KEY))) == ("3", {"y"})
+
+    run.end("ingest")
+    assert take(ledger, TriggerStep("3", "5", (firing,))) == ["started again"]
+    state = ledger.triggers.find(KEY)
+    assert state is not None
+    assert (state.handled, ledger.triggers.items(KEY)["x"]) == ("5", TriggerItem("2"))
+
+
+def test_what_is_no_more_is_forgotten(ledger: JobLedger) -> None:
+    take(ledger, TriggerStep(None, "1", items={"x": TriggerItem("1"), "y": TriggerItem("1", "seen")}))
+    take(ledger, TriggerStep("1", "2", items={"x": None}))
+
+    assert ledger.triggers.items(KEY) == {"y": TriggerItem("1", "seen")}
+
+
 def test_a_job_that_has_not_ended_is_left_alone_and_that_is_remembered(ledger: JobLedger) -> None:
     take(ledger, step(None, "6", "standing"))
+    begin(ledger)
 
     assert take(ledger, step("6", "7", "standing")) == ["busy"]
 
@@ -153,3 +198,25 @@ def test_an_id_that_no_job_can_have_stops_the_whole_step(ledger: JobLedger) -> N
         take(ledger, step(None, "6", "standing", "a/b"))
 
     assert ledger.jobs.list() == ()
+
+
+def test_what_another_pipeline_did_is_found_until_it_is_dealt_with(ledger: JobLedger) -> None:
+    for job_id in ("a", "b"):
+        key = JobKey("papers", job_id)
+        ledger.jobs.ensure(key, actor="ann")
+        ledger.jobs.set_fields(key, {"ready": True}, actor="ann")
+        LedgerRun(ledger, key, ("read",), f"r-{job_id}").finish()
+
+    ended = ledger.triggers.ended_stages(KEY, "papers", "read", "")
+    changed = ledger.triggers.changed_jobs(KEY, "papers", "")
+
+    assert [item.job_id for item in ended] == [item.job_id for item in changed] == ["a", "b"]
+    assert [item.fields for item in changed] == [{"ready": True}] * 2
+    assert ledger.triggers.ended_stages(KEY, "papers", "read", ended[1].at, 1) == [ended[1]]
+    assert ledger.triggers.ended_stages(KEY, "papers", "other", "") == []
+
+    take(ledger, TriggerStep(None, "1", items={"a": TriggerItem(ended[0].version)}))
+    assert ledger.triggers.ended_stages(KEY, "papers", "read", "") == [ended[1]]
+    take(ledger, TriggerStep("1", "2", items={"a": TriggerItem(changed[0].version, "seen")}))
+    (again,) = ledger.triggers.changed_jobs(KEY, "papers", "")
+    assert again.job_id == "b"

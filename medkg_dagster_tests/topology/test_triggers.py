@@ -22,11 +22,47 @@ stages:
 triggers:
 """
 NIGHTLY = "  - name: nightly\n    schedule: {cron: '0 6 * * *'}\n"
+REACHED = """\
+  - name: reached
+    ledger:
+      pipeline: papers
+      condition: {field: ready, equals: true, on_timeout: fail}
+"""
 
 ROWS: list[tuple[str, str, int, str]] = [
     ("no name", "  - schedule: {cron: '0 6 * * *'}\n", 6, "'triggers[0].name' is missing"),
     ("a name that is none", NIGHTLY.replace("nightly", "1x"), 6, "a name is letters, digits"),
-    ("nothing to look at", "  - name: nightly\n", 6, "is missing"),
+    ("nothing to look at", "  - name: nightly\n", 6, "a trigger looks at one thing: write 'schedule' or"),
+    (
+        "two things to look at",
+        NIGHTLY + "    asset: {pipeline: papers, stage: index}\n",
+        7,
+        "a trigger looks at one thing",
+    ),
+    (
+        "its own pipeline",
+        "  - name: again\n    asset: {pipeline: trials, stage: ingest}\n",
+        7,
+        "trigger 'again' looks at its own pipeline",
+    ),
+    (
+        "a condition that waits",
+        REACHED,
+        9,
+        "'on_timeout' says how a gate waits; a trigger's condition has none",
+    ),
+    (
+        "a condition without a value",
+        "  - name: reached\n    ledger: {pipeline: papers, condition: {clauses: [{field: ready}]}}\n",
+        7,
+        "the operator 'equals' needs a value",
+    ),
+    (
+        "a placeholder of another kind",
+        "  - name: indexed\n    asset: {pipeline: p, stage: i}\n    request: {adapter: '{window_start}'}\n",
+        8,
+        "trigger 'indexed' cannot fill in {window_start} (known: job_id;",
+    ),
     (
         "unknown key",
         NIGHTLY + "    requets: {}\n",
