@@ -165,11 +165,12 @@ class GateWorkRun:
         with JobLedger.of(self.settings) as ledger:
             tell_run_id(run.run_id)
             ledger.phases.begin(key, name, run)
-            ledger.stage_runs.begin(key, name, run, is_work=True)
+            stage = self.pipeline.find_stage(self.work.stage)
+            origin = stage.counted_origin
+            ledger.stage_runs.begin(key, name, run, is_work=True, stage_type=name, origin=origin)
             selection = RunSelection(frozenset({name}), {})
             progress = RunProgress(name, log)
             record = LedgerJobRecord(ledger, self.pipeline, self.job_id, run)
-            stage = self.pipeline.find_stage(self.work.stage)
             ctx = StageContext(
                 pipeline=self.pipeline.name,
                 stage=name,

@@ -16,6 +16,9 @@ DEFAULT_JOB_ID = "default"
 SERVE_PORT = 8710
 """Where `medkg serve` listens on loopback, unless it is told otherwise."""
 
+METRICS_PORT = 8711
+"""Where `medkg metrics` listens on loopback, unless it is told otherwise."""
+
 GRAPH_FILE = "graph.sqlite"
 INDEX_FILE = "index.sqlite"
 """The built-in stores with their default parameters, in the home."""
@@ -158,6 +161,27 @@ def check_home(name: str, home: Path) -> Path:
     if not there.is_dir():
         raise ConfigError(f"{name} names {home}, but {there} is not a folder; name a folder, or unset it")
     return home
+
+
+def find_dagster_home(home: Path) -> Path:
+    """Return the folder of the Dagster instance: `DAGSTER_HOME`, else the one that `make dev` shows.
+
+    Args:
+        home: The folder for all data.
+
+    Raises:
+        ConfigError: `DAGSTER_HOME` is not what Dagster asks for.
+    """
+    named = os.environ.get("DAGSTER_HOME")
+    if not named:
+        return home / "dagster"
+    folder = Path(named).expanduser()
+    if not (folder.is_absolute() and folder.is_dir()):
+        raise ConfigError(
+            f"DAGSTER_HOME names {named}, which is not the absolute path of a folder that exists; "
+            "make the folder, or unset it for the instance that `make dev` shows"
+        )
+    return folder
 
 
 def _config_folder(named: str | None, base: Path) -> Path:

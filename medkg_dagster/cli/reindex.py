@@ -11,7 +11,6 @@ import click
 from medkg_dagster.cli.ledger.changes import parse_assignments
 from medkg_dagster.cli.output import echo_json
 from medkg_dagster.errors import ConfigError, counted
-from medkg_dagster.query.opened import load_extensions, nothing_in
 from medkg_dagster.settings import INDEX_FILE, Settings
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ def reindex(settings: Settings, embedder: str | None, params: tuple[str, ...], a
     when all are made. A command that was ended goes on where it was. Values are JSON where they can be, else
     text.
     """
+    from medkg_dagster.query.opened import load_extensions, nothing_in
     from medkg_dagster.stage_api import ExtensionKind
 
     if not (settings.home / INDEX_FILE).is_file():

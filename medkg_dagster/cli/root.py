@@ -19,6 +19,7 @@ from medkg_dagster.cli.graph import graph, path
 from medkg_dagster.cli.ledger import ledger, summary
 from medkg_dagster.cli.ledger.changes import cancel, list_files, remove, retry, set_fields
 from medkg_dagster.cli.mcp import mcp
+from medkg_dagster.cli.metrics import metrics
 from medkg_dagster.cli.pipelines.plan import plan
 from medkg_dagster.cli.pipelines.stages import stages
 from medkg_dagster.cli.pipelines.yaml_files import check, migrate, schema
@@ -115,6 +116,7 @@ for _command in (
     export,
     mcp,
     serve,
+    metrics,
     summary,
 ):
     main.add_command(_command)

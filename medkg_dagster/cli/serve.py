@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 from contextlib import suppress
+from typing import Any
 
 import click
 
@@ -14,7 +15,7 @@ from medkg_dagster.errors import ConfigError
 from medkg_dagster.settings import SERVE_PORT, Settings
 
 TOKEN = "MEDKG_SERVE_TOKEN"  # noqa: S105 - the name of a variable
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _WAITING = 128
 
 
@@ -39,8 +40,6 @@ def serve(settings: Settings, host: str, port: int, names: tuple[str, ...]) -> N
     loopback needs one. /api/openapi.json describes what can be asked.
     """
     try:
-        import uvicorn
-
         from medkg_dagster.service import make_app
     except ModuleNotFoundError as error:
         raise ConfigError(
@@ -54,25 +53,37 @@ def serve(settings: Settings, host: str, port: int, names: tuple[str, ...]) -> N
             f"{host} may be reached by others: set {TOKEN} to a long secret that they have to send, or leave "
             "--host out"
         )
-    listening = _listen(host, port)
+    listening = listen(host, port)
     with listening, Stores(settings) as stores:
         port = listening.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
         click.echo(f"http://{shown}:{port}/ shows {settings.home}; Ctrl-C ends it")
-        app = make_app(stores, hosts={*_LOOPBACK, host, *names}, token=token)
-        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-        config = uvicorn.Config(app, log_config=None, server_header=False, proxy_headers=False)
-        with suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[listening])
+        app = make_app(stores, hosts={*LOOPBACK, host, *names}, token=token)
+        serve_until_interrupted(app, listening)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Listen at an address.
+
+    Raises:
+        ConfigError: It is taken, or none of this machine's.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=_WAITING)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"cannot listen at {host} port {port}: {reason}; give another --port") from error
+
+
+def serve_until_interrupted(app: Any, listening: socket.socket) -> None:
+    """Let an ASGI application answer what comes, until Ctrl-C."""
+    import uvicorn
+
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    config = uvicorn.Config(app, log_config=None, server_header=False, proxy_headers=False)
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listening])
 
 
 def _is_loopback(host: str) -> bool:

@@ -135,6 +135,7 @@ def load_report_sensor(plan: Plan, settings: Settings) -> SensorDefinition:
             # No later than now: a clock that was ahead would hide for as long what changes.
             since = min(reported.audited_until, stamp(utc_now))
             news = _audit(plan, ledger, since=since)
+            ledger.figures.record_load(plan.report.discovery_seconds, plan.report.resolution_seconds)
         verdicts = _verdicts(plan, news, stranded)
         return SensorResult(
             cursor=_Reported(

@@ -22,7 +22,7 @@ from medkg_dagster.ledger.models import (
     PhaseStatus,
     RunIdentity,
 )
-from medkg_dagster.ledger.statements import job_rows, phase_rows
+from medkg_dagster.ledger.statements import counter_rows, job_rows, phase_rows
 from medkg_dagster.ledger.statements.phase_rows import Lease, PhaseKey
 from medkg_dagster.stage_api import GatePassage
 
@@ -264,7 +264,9 @@ class GateTransaction(JobTransaction):
 
     def _open(self, actor: str, because: str) -> JobPhase:
         self.because = (actor, because)
-        self._record(self._known().status.value, "open", actor, because)
+        phase = self._known()
+        self._record(phase.status.value, "open", actor, because)
+        self._count("approved" if phase.decision is GateDecision.APPROVED else "opened")
         return self.put(
             {
                 "status": PhaseStatus.DUE.value,
@@ -312,6 +314,7 @@ class GateTransaction(JobTransaction):
         self.because = (actor, reason)
         if phase.gate is not None:
             self._record(phase.status.value, status.value, actor, reason)
+            self._count(status.value)
         return self.put(
             {
                 "status": status.value,
@@ -323,6 +326,17 @@ class GateTransaction(JobTransaction):
                 "closed_as": closed_as.value,
             }
         )
+
+    def _count(self, outcome: str) -> None:
+        phase = self._known()
+        labels = (phase.pipeline, phase.gate or "", outcome)
+        began = phase.since if phase.status is PhaseStatus.WAITING else self.now
+        waited = counter_rows.seconds_spent(began, self.now)
+        amounts: dict[counter_rows.Counter, float] = {
+            (counter_rows.GATES, labels): 1,
+            (counter_rows.GATE_SECONDS, labels): waited,
+        }
+        counter_rows.count(self.connection, amounts)
 
     def _record(self, old: str | None, new: str, actor: str, reason: str) -> None:
         changed = {f"gates.{self._known().gate}": (old, new)}

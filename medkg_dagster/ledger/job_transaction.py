@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection
@@ -11,6 +12,7 @@ from sqlalchemy import Connection
 from medkg_dagster.io.times import Clock, stamp
 from medkg_dagster.ledger.job_status import JobParts, derive_standing
 from medkg_dagster.ledger.models import Job, JobKey, JobRun, RunIdentity, RunStatus, StageRun, StageStatus
+from medkg_dagster.ledger.stage_counters import count_stage_end
 from medkg_dagster.ledger.statements import job_rows, phase_rows, run_rows, stage_rows
 
 _COUNTED = {RunStatus.STARTED, RunStatus.FAILED, RunStatus.CANCELLED}
@@ -90,9 +92,11 @@ class JobTransaction:
         left = {StageStatus.STARTED} | (
             {StageStatus.UP_FOR_RETRY} if run.status is RunStatus.STARTED else set()
         )
-        for item in self.stage_runs():
+        # By name, as counters of several stages are counted up here.
+        for item in sorted(self.stage_runs(), key=attrgetter("stage")):
             if item.run_id == run.run_id and item.status in left:
                 self._set_stage(item, _LEFT_BY.get(status, StageStatus.FAILED), error)
+                count_stage_end(self.connection, stage_rows.StageKey(*self.job.key, item.stage))
 
     def retry_runs(self, job_name: str | None, *, is_work: bool = False) -> None:
         """Let no run that ended badly count any more, nor one that is at work, nor what their stages came to.

@@ -14,7 +14,7 @@ from medkg_dagster.settings import Settings
 if TYPE_CHECKING:
     from medkg_dagster.io.sql import Database
     from medkg_dagster.ledger.documents import DocumentLedger
-    from medkg_dagster.ledger.figures import LedgerFigures
+    from medkg_dagster.ledger.figures import FigureLedger
     from medkg_dagster.ledger.files import FileLedger
     from medkg_dagster.ledger.gates import GateLedger
     from medkg_dagster.ledger.jobs import JobTable
@@ -112,11 +112,11 @@ class JobLedger:
         return self._database.is_read_only
 
     @property
-    def figures(self) -> LedgerFigures:
+    def figures(self) -> FigureLedger:
         """How much of what there is, over all jobs."""
-        from medkg_dagster.ledger.figures import LedgerFigures
+        from medkg_dagster.ledger.figures import FigureLedger
 
-        return LedgerFigures(self._database)
+        return FigureLedger(self._database)
 
     @property
     def jobs(self) -> JobTable:

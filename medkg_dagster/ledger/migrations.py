@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, Dialect, Index, Table
 from sqlalchemy.schema import CreateColumn, CreateIndex
 
-from medkg_dagster.ledger.schema import METADATA, SCHEMA_VERSIONS, SINCE
+from medkg_dagster.ledger.schema import METADATA, SCHEMA_VERSIONS, SINCE, WHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,15 @@ def _structure(dialect: Dialect, first: int, last: int) -> tuple[str, ...]:
             statements += [f"ALTER TABLE {table.name} ADD COLUMN {written(column)}" for column in added]
         indexes = sorted(table.indexes, key=lambda index: str(index.name))
         statements += [
-            str(CreateIndex(index).compile(dialect=dialect))
+            str(CreateIndex(index).compile(dialect=dialect)) + _condition(index)
             for index in indexes
             if first <= _since(index) <= last
         ]
     return tuple(statements)
+
+
+def _condition(index: Index) -> str:
+    return f" WHERE {index.info[WHERE]}" if WHERE in index.info else ""
 
 
 def _added(table: Table, column: Column[Any]) -> int:
@@ -207,4 +211,5 @@ MIGRATIONS = (
     Migration(12, _PATHS, _PATHS),
     Migration(13),
     Migration(14),
+    Migration(15),
 )

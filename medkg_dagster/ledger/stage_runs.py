@@ -23,6 +23,7 @@ from medkg_dagster.ledger.models import (
     StageRun,
     StageStatus,
 )
+from medkg_dagster.ledger.stage_counters import count_stage_end
 from medkg_dagster.ledger.statements import holding_rows, job_rows, stage_rows
 from medkg_dagster.ledger.statements.phase_rows import PhaseKey
 from medkg_dagster.ledger.statements.stage_rows import StageKey
@@ -40,7 +41,16 @@ class StageRunLedger:
         self._database = database
         self._clock = clock
 
-    def begin(self, key: JobKey, stage: str, run: RunIdentity, *, is_work: bool = False) -> None:
+    def begin(
+        self,
+        key: JobKey,
+        stage: str,
+        run: RunIdentity,
+        *,
+        is_work: bool = False,
+        stage_type: str | None = None,
+        origin: str | None = None,
+    ) -> None:
         """Record that a run begins a stage.
 
         Args:
@@ -48,6 +58,8 @@ class StageRunLedger:
             stage: The stage's name.
             run: The run that begins it.
             is_work: Whether it is work that goes on while the job waits at a gate.
+            stage_type: The stage's type, by which runs are counted.
+            origin: Whose type it is: `built-in`, or a distribution.
         """
         with self._database.writing() as connection:
             change = JobTransaction(connection, self._clock, key)
@@ -62,6 +74,8 @@ class StageRunLedger:
                 "error": None,
                 "started_at": change.now,
                 "finished_at": None,
+                "stage_type": stage_type,
+                "origin": origin,
             }
             stage_rows.put_stage_run(connection, StageKey(*key, stage), started)
             change.update_job(run.actor)
@@ -197,6 +211,7 @@ class StageRunLedger:
                     holding_rows.record_outcomes(connection, key, quarantined, passed, change.now)
                 if fields:
                     change.change_fields(fields, run.actor, f"{key.stage} is done")
+                count_stage_end(connection, key)
             runs = {item.stage: item for item in change.stage_runs()}
             because = values["error"]
             for gate in gates:

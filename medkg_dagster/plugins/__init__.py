@@ -1,7 +1,13 @@
 """Entry points to loaded objects, each under its own guard; knows nothing of stages."""
 
 from medkg_dagster.plugins.loading import LoadGuard
-from medkg_dagster.plugins.origin import OWN_DISTRIBUTION, Distributions, InstalledEntryPoints, Origin
+from medkg_dagster.plugins.origin import (
+    OWN_DISTRIBUTION,
+    Distributions,
+    InstalledEntryPoints,
+    Origin,
+    counted_origin,
+)
 from medkg_dagster.plugins.policy import PluginPolicy, Replacement, is_from
 
 __all__ = [
@@ -12,5 +18,6 @@ __all__ = [
     "Origin",
     "PluginPolicy",
     "Replacement",
+    "counted_origin",
     "is_from",
 ]

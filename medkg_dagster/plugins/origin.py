@@ -18,6 +18,7 @@ from medkg_dagster.plugins.loading import error_text
 
 OWN_DISTRIBUTION = "medkg-dagster"
 UNKNOWN = "?"
+_BUILT_IN = "built-in"
 _GROUPS = "medical_kg.orchestration."
 _FILE = "entry_points.txt"
 
@@ -216,3 +217,8 @@ def _parsed(text: str) -> Iterator[EntryPoint]:
             if group is None or not equals or line.startswith("["):
                 raise ValueError(f"line {number} is {line[:80]!r}, not a [group] or name = value below one")
             yield EntryPoint(name.strip(), value.strip(), group)
+
+
+def counted_origin(distribution: str) -> str:
+    """Return a distribution as runs and plugins are counted by it: this project's own is `built-in`."""
+    return _BUILT_IN if distribution == OWN_DISTRIBUTION else distribution

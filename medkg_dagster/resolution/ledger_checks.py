@@ -16,7 +16,9 @@ _WARNED_OF = {Outcome.REJECTED, Outcome.BLOCKED, Outcome.REPLACED, Outcome.REMOV
 
 
 def audit_plugins(events: Iterable[PluginEvent], ledger: JobLedger) -> tuple[Registration, ...]:
-    """Append to the audit what differs from the last load, and log it."""
+    """Append to the audit what differs from the last load, and log it; not where nothing can be written."""
+    if ledger.is_read_only:
+        return ()
     added = ledger.registrations.record(registrations(events))
     gone = {entry.key[:2] for entry in added if entry.outcome == Outcome.REMOVED and not entry.subject}
     for entry in added:

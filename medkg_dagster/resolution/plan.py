@@ -8,7 +8,7 @@ from typing import Any
 
 from medkg_dagster.domain.gate_conditions import GateCondition
 from medkg_dagster.errors import Problem
-from medkg_dagster.plugins import Origin
+from medkg_dagster.plugins import Origin, counted_origin
 from medkg_dagster.plugins.events import PluginEvent
 from medkg_dagster.stage_api import StageBuilder, StageMetadata, SubprocessIsolation, WorkAtGate
 from medkg_dagster.topology.models import PipelineTopologyConfig, ResiliencePolicy, StageDefinition
@@ -60,6 +60,11 @@ class PlannedStage:
     order_after: tuple[str, ...]
     policy: ResiliencePolicy
     code_version: str
+
+    @property
+    def counted_origin(self) -> str:
+        """Whose type it is, as runs are counted by: `built-in`, a distribution, or `code`."""
+        return "code" if self.origin is None else counted_origin(self.origin.distribution)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from medkg_dagster.errors import ConfigError
 from medkg_dagster.io.atomic_files import write_atomically
 from medkg_dagster.ledger import JobPhase
 from medkg_dagster.runtime.tags import phase_tags, work_config, work_tags
-from medkg_dagster.settings import Settings
+from medkg_dagster.settings import Settings, find_dagster_home
 from medkg_dagster.stage_api import WorkAtGate
 
 DAEMON_RUNS = "daemon"
@@ -141,27 +141,6 @@ def launcher(home: Path) -> Iterator[Launcher]:
             process.stdin.close()
         if process.stdout is not None:
             process.stdout.close()
-
-
-def find_dagster_home(home: Path) -> Path:
-    """Return the folder of the Dagster instance: `DAGSTER_HOME`, else the one that `make dev` shows.
-
-    Args:
-        home: The folder for all data.
-
-    Raises:
-        ConfigError: `DAGSTER_HOME` is not what Dagster asks for.
-    """
-    named = os.environ.get("DAGSTER_HOME")
-    if not named:
-        return home / "dagster"
-    folder = Path(named).expanduser()
-    if not (folder.is_absolute() and folder.is_dir()):
-        raise ConfigError(
-            f"DAGSTER_HOME names {named}, which is not the absolute path of a folder that exists; "
-            "make the folder, or unset it for the instance that `make dev` shows"
-        )
-    return folder
 
 
 def dagster_home(home: Path) -> Path:

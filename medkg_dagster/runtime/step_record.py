@@ -81,7 +81,10 @@ class StepRecord:
             phases.check_turn(key, gate.job_name, self.run)
         elif gate.stage not in self.selection.stages:
             self.ledger.gates.check_gate(key, gate_rule(gate))
-        self.ledger.stage_runs.begin(key, self.stage, self.run)
+        planned = self.pipeline.find_stage(self.stage)
+        self.ledger.stage_runs.begin(
+            key, self.stage, self.run, stage_type=planned.metadata.stage_type, origin=planned.counted_origin
+        )
 
     def finish(self, outcome: StageOutcome, ctx: StageContext) -> None:
         """Say that the stage has done its work, and that the job waits at the gates it has come to."""

@@ -85,8 +85,8 @@ NEEDS_A_VOCABULARY = {
     "vocab build": (),
     "vocab remove": ("open",),
 }
-# Of a home without data it serves the page, which says so: `test_serve` and `service/test_app`.
-SERVES = {"mcp", "serve"}
+# Of a home without data it serves the page, which says so: `test_serve`, `service/test_app`, `monitoring/`.
+SERVES = {"mcp", "serve", "metrics"}
 MAKES = {"run", "submit", "plugin new", "migrate", "vocab install", "vocab add"}
 
 

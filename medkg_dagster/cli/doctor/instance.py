@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from medkg_dagster.cli.doctor.finding import Finding, fine, note, wrong
 from medkg_dagster.cli.output import seconds
 from medkg_dagster.errors import ConfigError, counted
-from medkg_dagster.settings import Settings
+from medkg_dagster.settings import Settings, find_dagster_home
 
 if TYPE_CHECKING:
     from medkg_dagster.ledger.figures import LedgerSummary
@@ -21,7 +21,6 @@ _DAEMON = "`make dev` starts one, or `dagster-daemon run -m medkg_dagster.defini
 def look_at_dagster(settings: Settings, known: LedgerSummary | None) -> Iterator[Finding]:
     """Yield whether Dagster's storage can be reached, its daemon lives, and sensors and schedules are on."""
     from medkg_dagster.runtime.instance_look import has_storage, look_at_instance
-    from medkg_dagster.runtime.launch import find_dagster_home
 
     waiting = 0 if known is None else known.due + known.jobs.get("waiting", 0)
     try:

@@ -39,8 +39,8 @@ def check(ctx: click.Context) -> None:
     problems = list(plan.problems)
     if JobLedger.exists(settings):
         with JobLedger.of(settings) as ledger:
-            if not ledger.is_read_only:
-                audit_plugins(plan.report.events, ledger)
+            audit_plugins(plan.report.events, ledger)
+            ledger.figures.record_load(plan.report.discovery_seconds, plan.report.resolution_seconds)
             problems += stranded_jobs(plan.pipelines, ledger)
     for item in (*problems, *plan.deprecations, *_stores_that_keep_all(factory.extensions)):
         click.echo(str(item))

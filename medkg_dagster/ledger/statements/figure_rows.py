@@ -1,25 +1,66 @@
-"""Counts over all jobs, each by an index. Each runs inside the caller's transaction."""
+"""Counts over all jobs and documents, each by an index alone. Each runs inside the caller's transaction."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Column, Connection, func, literal_column, select
 
-from medkg_dagster.ledger.schema import HISTORY, JOBS, PHASES
+from medkg_dagster.ledger.schema import DOCUMENT_OUTCOMES, DOCUMENTS, HISTORY, JOBS, PHASES, REGISTRATIONS
+
+# Written into the statement: a database matches a parameter with no partial index.
+_IS_WAITING = PHASES.c.status == literal_column("'waiting'")
+_IS_DUE = PHASES.c.status == literal_column("'due'")
+
+Counts = dict[tuple[str, ...], float]
+"""How many, by labels."""
 
 
-def count_jobs(connection: Connection) -> dict[tuple[str, str], int]:
-    """Return how many jobs there are, by pipeline and status."""
-    by = (JOBS.c.status, JOBS.c.pipeline)
-    rows = connection.execute(select(*by, func.count()).group_by(*by))
-    return {(pipeline, status): count for status, pipeline, count in rows}
+def count_jobs(connection: Connection) -> Counts:
+    """Return how many jobs there are, by status and pipeline."""
+    return _grouped(connection, JOBS.c.status, JOBS.c.pipeline)
 
 
-def count_due(connection: Connection) -> int:
-    """Return how many phases wait to be started."""
-    return int(connection.scalar(select(func.count()).where(PHASES.c.status == "due")) or 0)
+def count_documents(connection: Connection) -> Counts:
+    """Return how many documents there are, by status."""
+    return _grouped(connection, DOCUMENTS.c.status)
+
+
+def count_quarantined(connection: Connection) -> Counts:
+    """Return how many documents are quarantined, by pipeline, stage and class of error."""
+    table = DOCUMENT_OUTCOMES.c
+    by = (table.pipeline, table.stage, table.error_class)
+    query = select(*by, func.count()).where(table.document_status == "quarantined").group_by(*by)
+    return {tuple(labels): count for *labels, count in connection.execute(query)}
+
+
+def waiting_since(connection: Connection) -> dict[tuple[str, ...], tuple[int, str]]:
+    """Return by pipeline and phase how many jobs wait at its gate, and since when the first."""
+    by = (PHASES.c.pipeline, PHASES.c.phase)
+    query = select(*by, func.count(), func.min(PHASES.c.since)).where(_IS_WAITING).group_by(*by)
+    return {(pipeline, phase): (count, since) for pipeline, phase, count, since in connection.execute(query)}
+
+
+def due_since(connection: Connection) -> dict[tuple[str, ...], tuple[int, str]]:
+    """Return by pipeline and phase how many wait to be started, and since when the first."""
+    by = (PHASES.c.pipeline, PHASES.c.phase)
+    query = select(*by, func.count(), func.min(PHASES.c.opened_at)).where(_IS_DUE).group_by(*by)
+    return {(pipeline, phase): (count, since) for pipeline, phase, count, since in connection.execute(query)}
+
+
+def count_plugins(connection: Connection) -> Counts:
+    """Return what became of plugins at the last load, by distribution and outcome."""
+    table = REGISTRATIONS.c
+    last = select(func.max(table.id)).group_by(table.distribution, table.entry_point, table.subject)
+    by = (table.distribution, table.outcome)
+    query = select(*by, func.count()).where(table.id.in_(last)).group_by(*by)
+    return {tuple(labels): count for *labels, count in connection.execute(query)}
 
 
 def latest_change(connection: Connection) -> str | None:
     """Return when a job was changed last; None where none was."""
     last: str | None = connection.scalar(select(HISTORY.c.at).order_by(HISTORY.c.id.desc()).limit(1))
     return last
+
+
+def _grouped(connection: Connection, *by: Column[str]) -> Counts:
+    query = select(*by, func.count()).group_by(*by)
+    return {tuple(labels): count for *labels, count in connection.execute(query)}

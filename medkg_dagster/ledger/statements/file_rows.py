@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from medkg_dagster.ledger.database import lock_database
 from medkg_dagster.ledger.encoding import storable
 from medkg_dagster.ledger.models import JobKey
 from medkg_dagster.ledger.schema import FILES, TURNS
+from medkg_dagster.ledger.statements import counter_rows
 
 _BATCH = 500
 _TEXTS = ("document_id", "url", "etag", "last_modified", "error")
@@ -28,6 +30,8 @@ def put_files(connection: Connection, job: JobKey, records: Iterable[FileRecord]
             delete(FILES).where(of_job, FILES.c.document_id.in_([row["document_id"] for row in batch]))
         )
         connection.execute(insert(FILES), batch)
+    became = Counter((job.pipeline, str(row["status"]), row["error_class"] or "") for row in rows)
+    counter_rows.count(connection, {(counter_rows.DOWNLOADS, labels): n for labels, n in became.items()})
 
 
 def list_files(connection: Connection, job: JobKey) -> tuple[FileRecord, ...]:

@@ -1,0 +1,1 @@
+"""What a deployment counts, as Prometheus reads it."""
