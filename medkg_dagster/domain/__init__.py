@@ -13,6 +13,12 @@ class Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64")
 
 
+class OwnValue(Value):
+    """A value of this project; its validator is built with the first one, as processes use few of many."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
 class Config(BaseModel):
     """A frozen configuration that refuses unknown keys, so that a misspelt one is an error of its file."""
 
@@ -22,7 +28,7 @@ class Config(BaseModel):
 class StrictModel(Config):
     """The same for YAML files, where `.inf` and `.nan` are numbers too."""
 
-    model_config = ConfigDict(allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False, defer_build=True)
 
 
 def empty_list_for_none(value: Any) -> Any:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
-from medkg_dagster.domain import Value
+from medkg_dagster.domain import OwnValue
 
 _DOI = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|doi:)?(10\.[0-9]{4,9}/\S+)", re.IGNORECASE)
 _PMCID = re.compile(r"(?:\S*/)?(?:PMC)?([0-9]{1,9})(?:\.[0-9]+)?/?", re.IGNORECASE)
@@ -33,7 +33,7 @@ _SAME_WORK = frozenset(
 _TRUE = (True, 1, "true", "True", "1")
 
 
-class ArticleRecord(Value):
+class ArticleRecord(OwnValue):
     """What a record says of an article.
 
     Attributes:

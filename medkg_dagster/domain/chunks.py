@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from medkg_dagster.domain import Value
+from medkg_dagster.domain import OwnValue
 from medkg_dagster.errors import StoreError, counted
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Chunk(Value):
+class Chunk(OwnValue):
     """A piece of one section, `document.text[start:end] == text`.
 
     Attributes:
@@ -168,7 +168,7 @@ class EmbeddingBatch:
         )
 
 
-class IndexReceipt(Value):
+class IndexReceipt(OwnValue):
     """What was written to the index.
 
     Attributes:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from medkg_dagster.domain import Value
+from medkg_dagster.domain import OwnValue
 from medkg_dagster.domain.payloads import PayloadFormat
 from medkg_dagster.domain.studies import Study
 from medkg_dagster.errors import counted
@@ -23,7 +23,7 @@ class BlockKind(StrEnum):
     CAPTION = "caption"
 
 
-class Block(Value):
+class Block(OwnValue):
     """A run of text, `document.text[start:end]`.
 
     Attributes:
@@ -37,7 +37,7 @@ class Block(Value):
     end: int
 
 
-class Section(Value):
+class Section(OwnValue):
     """A titled part of a document; sections stand one after another, nested ones flattened in reading order.
 
     Attributes:
@@ -66,7 +66,7 @@ class AnnotationRole(StrEnum):
     CHEMICAL = "chemical"
 
 
-class Annotation(Value):
+class Annotation(OwnValue):
     """A concept that the source itself assigned to the document.
 
     Attributes:
@@ -84,7 +84,7 @@ class Annotation(Value):
     major: bool = False
 
 
-class Reference(Value):
+class Reference(OwnValue):
     """A work that a document cites, as its list of references has it.
 
     Attributes:
@@ -109,7 +109,7 @@ _WITHOUT_MEANING = ("is in a font without meaning", "are in fonts without meanin
 _NOT_IN_IT = ("is not in it, for no reason", "are not in it, for no reason")
 
 
-class TextKept(Value):
+class TextKept(OwnValue):
     """How much of its source a document holds, by a count of the source that is made apart from parsing.
 
     Counted are the words of XML, JSON and text, the glyphs of a PDF; `found` is `kept` and all that is left
@@ -160,7 +160,7 @@ class TextKept(Value):
 _LARGE = {"text", "sections", "annotations", "authors", "references", "study"}
 
 
-class Document(Value):
+class Document(OwnValue):
     """One document in the IR.
 
     Attributes:

@@ -57,7 +57,7 @@ class GateClause(BaseModel):
     """
 
     # The ledger keeps conditions as JSON, which has neither infinity nor NaN.
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     field: str = Field(pattern=_FIELD_PATH)
     operator: GateOperator = GateOperator.EQUALS
@@ -116,7 +116,7 @@ class GateCondition(BaseModel):
         on_timeout: What becomes of a job that waited too long.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     mode: Literal["all", "any"] = "all"
     clauses: Annotated[tuple[GateClause, ...], AfterValidator(_check_clauses)]

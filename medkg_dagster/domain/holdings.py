@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from medkg_dagster.domain import Value
+from medkg_dagster.domain import OwnValue
 from medkg_dagster.domain.documents import TextKept
 
 
@@ -31,7 +31,7 @@ def short_name(origin: str) -> str:
     return origin.rstrip("/").rpartition("/")[2]
 
 
-class ListedItem(Value):
+class ListedItem(OwnValue):
     """One payload of a listing.
 
     Attributes:
@@ -45,7 +45,7 @@ class ListedItem(Value):
     content_hash: str
 
 
-class Listing(Value):
+class Listing(OwnValue):
     """What a source gave for one request: a source with its parameters.
 
     Attributes:
@@ -65,7 +65,7 @@ class Listing(Value):
     refused: dict[str, str] = Field(default_factory=dict)
 
 
-class ListingOutcome(Value):
+class ListingOutcome(OwnValue):
     """What a listing changed.
 
     Attributes:
@@ -83,7 +83,7 @@ class ListingOutcome(Value):
     waiting: int
 
 
-class ParsedDocument(Value):
+class ParsedDocument(OwnValue):
     """The document that a payload was found to be.
 
     Attributes:
@@ -157,7 +157,7 @@ class HeldForm(NamedTuple):
         return self.key.rpartition(".")[2]
 
 
-class KnownDocument(Value):
+class KnownDocument(OwnValue):
     """A document as the ledger knows it.
 
     Attributes:
@@ -197,7 +197,7 @@ class KnownDocument(Value):
     text_kept: TextKept | None = None
 
 
-class Holding(Value):
+class Holding(OwnValue):
     """One item that a request holds.
 
     Attributes:
@@ -223,7 +223,7 @@ class Holding(Value):
     job_id: str | None = None
 
 
-class StageVerdict(Value):
+class StageVerdict(OwnValue):
     """What a stage of a job made of a document last.
 
     Attributes:
@@ -243,7 +243,7 @@ class StageVerdict(Value):
     at: str | None
 
 
-class DocumentExplanation(Value):
+class DocumentExplanation(OwnValue):
     """Why a document stands as it does.
 
     Attributes:
@@ -261,7 +261,7 @@ class DocumentExplanation(Value):
     stages: tuple[StageVerdict, ...]
 
 
-class DocumentChange(Value):
+class DocumentChange(OwnValue):
     """A change of a document.
 
     Attributes:

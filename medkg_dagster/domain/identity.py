@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 from urllib.parse import unquote
 
-from medkg_dagster.domain import Value
+from medkg_dagster.domain import OwnValue
 from medkg_dagster.domain.payloads import PayloadFormat
 
 REGISTRY = "clinicaltrials"
@@ -32,7 +32,7 @@ _TIERS = {PayloadFormat.JATS_XML.value: 2, PayloadFormat.ARTICLE_RECORD.value: 0
 Named = Mapping[str, str]
 
 
-class Form(Value):
+class Form(OwnValue):
     """One form of a work: what is to be known of a document to tell whether another is the same.
 
     Attributes:

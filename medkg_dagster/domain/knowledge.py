@@ -11,14 +11,14 @@ from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import Field
 
-from medkg_dagster.domain import Value
+from medkg_dagster.domain import OwnValue
 from medkg_dagster.domain.biolink import ASSOCIATION
 
 Certainty = Literal["asserted", "possible"]
 """How sure a document is of what it states."""
 
 
-class Entity(Value):
+class Entity(OwnValue):
     """One mention of a concept in one document.
 
     Attributes:
@@ -48,7 +48,7 @@ class Entity(Value):
     vocabulary: str = ""
 
 
-class Claim(Value):
+class Claim(OwnValue):
     """A statement a document makes about two concepts, with the sentence that supports it.
 
     Attributes:
@@ -99,7 +99,7 @@ class Claim(Value):
     record_field: str = ""
 
 
-class Node(Value):
+class Node(OwnValue):
     """A node of the graph.
 
     Attributes:
@@ -133,7 +133,7 @@ class Node(Value):
         return (self.document_id is None, -len(self.category), self.category, self.name, repr(self))
 
 
-class Edge(Value):
+class Edge(OwnValue):
     """One statement of one document, an edge of the graph.
 
     Attributes:
@@ -226,7 +226,7 @@ class Statement(NamedTuple):
         return cls(subject, predicate, object_, negated, narrowed)
 
 
-class GraphChange(Value):
+class GraphChange(OwnValue):
     """What a write of one document changed in the graph.
 
     Attributes:
@@ -244,7 +244,7 @@ class GraphChange(Value):
     previous: str | None
 
 
-class GraphReceipt(Value):
+class GraphReceipt(OwnValue):
     """What was written to the graph.
 
     Attributes:

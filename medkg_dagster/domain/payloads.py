@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from medkg_dagster.domain import Value
+from medkg_dagster.domain import OwnValue
 
 CONVERTED = ".ir.json"
 """The suffix of a PDF's sidecar file with the converted document, in place of the PDF's own."""
@@ -32,7 +32,7 @@ class PayloadFormat(StrEnum):
     ARTICLE_RECORD = "article_record"
 
 
-class Payload(Value):
+class Payload(OwnValue):
     """One raw document as fetched.
 
     Attributes:
@@ -84,7 +84,7 @@ def _check_inside(path: str) -> str:
 PathInside = Annotated[str, AfterValidator(_check_inside)]
 
 
-class DownloadedFile(Value):
+class DownloadedFile(OwnValue):
     """A file that was fetched for a document and lies under its hash.
 
     Attributes:
@@ -108,7 +108,7 @@ class DownloadedFile(Value):
         return self.model_dump(mode="json")
 
 
-class FileRecord(Value):
+class FileRecord(OwnValue):
     """What the ledger remembers of fetching the file of one document of one job.
 
     Attributes:

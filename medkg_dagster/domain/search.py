@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from medkg_dagster.domain import Value
+from medkg_dagster.domain import OwnValue
 from medkg_dagster.domain.chunks import Chunk
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ Span = tuple[int, int]
 """First character and one past the last."""
 
 
-class IndexedDocument(Value):
+class IndexedDocument(OwnValue):
     """What an index knows of a document besides its text.
 
     Attributes:
@@ -47,7 +47,7 @@ class IndexedDocument(Value):
         return int(year) if len(year) == 4 and year.isascii() and year.isdigit() else None
 
 
-class SearchFilters(Value):
+class SearchFilters(OwnValue):
     """Which documents are looked at; what is empty or None excludes none.
 
     Attributes:

@@ -6,10 +6,10 @@ A field's path is a JSON path into the record as ClinicalTrials.gov publishes it
 
 from __future__ import annotations
 
-from medkg_dagster.domain import Value
+from medkg_dagster.domain import OwnValue
 
 
-class StudyField(Value):
+class StudyField(OwnValue):
     """A field that names something, and where what it says stands in the document's text.
 
     Attributes:
@@ -25,7 +25,7 @@ class StudyField(Value):
     end: int | None = None
 
 
-class StudyIntervention(Value):
+class StudyIntervention(OwnValue):
     """What a study gives or does to its participants.
 
     Attributes:
@@ -41,7 +41,7 @@ class StudyIntervention(Value):
     description: str = ""
 
 
-class StudyArm(Value):
+class StudyArm(OwnValue):
     """Participants who are given the same.
 
     Attributes:
@@ -57,7 +57,7 @@ class StudyArm(Value):
     interventions: tuple[int, ...] = ()
 
 
-class EventCount(Value):
+class EventCount(OwnValue):
     """How many participants of a group had an adverse event, one at the least.
 
     Attributes:
@@ -75,7 +75,7 @@ class EventCount(Value):
     events: int | None = None
 
 
-class StudyEvent(Value):
+class StudyEvent(OwnValue):
     """An adverse event that some participants had.
 
     Attributes:
@@ -93,7 +93,7 @@ class StudyEvent(Value):
     counts: tuple[EventCount, ...] = ()
 
 
-class OutcomeValue(Value):
+class OutcomeValue(OwnValue):
     """What was measured in a group.
 
     Attributes:
@@ -115,7 +115,7 @@ class OutcomeValue(Value):
     upper: str = ""
 
 
-class OutcomeAnalysis(Value):
+class OutcomeAnalysis(OwnValue):
     """How groups were compared, and what came of it.
 
     Attributes:
@@ -141,7 +141,7 @@ class OutcomeAnalysis(Value):
     upper: str = ""
 
 
-class StudyOutcome(Value):
+class StudyOutcome(OwnValue):
     """What a study measured, with its results.
 
     Attributes:
@@ -167,7 +167,7 @@ class StudyOutcome(Value):
     analyses: tuple[OutcomeAnalysis, ...] = ()
 
 
-class Study(Value):
+class Study(OwnValue):
     """What a study's record states of it.
 
     Attributes:

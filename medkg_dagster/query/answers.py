@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from medkg_dagster.domain import Value
+from medkg_dagster.domain import OwnValue
 from medkg_dagster.domain.knowledge import Certainty
 
 
-class Answer(Value):
+class Answer(OwnValue):
     """What was found.
 
     Attributes:
@@ -22,7 +22,7 @@ class Answer(Value):
     cut: tuple[str, ...] = ()
 
 
-class DocumentRef(Value):
+class DocumentRef(OwnValue):
     """A document that something is found in.
 
     Attributes:
@@ -42,7 +42,7 @@ class DocumentRef(Value):
     synthetic: bool = False
 
 
-class Concept(Value):
+class Concept(OwnValue):
     """A node of the graph.
 
     Attributes:
@@ -80,7 +80,7 @@ class FoundConcept(Concept):
     mentions: int = 0
 
 
-class Evidence(Value):
+class Evidence(OwnValue):
     """One statement of one document.
 
     Attributes:
@@ -120,7 +120,7 @@ class Evidence(Value):
     synthetic: bool = False
 
 
-class Statement(Value):
+class Statement(OwnValue):
     """What is stated, whoever states it.
 
     Attributes:
@@ -231,7 +231,7 @@ class ClaimAnswer(Answer):
     next_after: str | None = None
 
 
-class PathStep(Value):
+class PathStep(OwnValue):
     """From one node of a path to the next.
 
     Attributes:
@@ -245,7 +245,7 @@ class PathStep(Value):
     statements: tuple[SharedStatement, ...]
 
 
-class Path(Value):
+class Path(OwnValue):
     """How two nodes are connected.
 
     Attributes:
@@ -299,7 +299,7 @@ class DocumentPage(Answer):
     next_after: str | None = None
 
 
-class SectionRef(Value):
+class SectionRef(OwnValue):
     """A section of a document.
 
     Attributes:
@@ -315,7 +315,7 @@ class SectionRef(Value):
     end: int
 
 
-class Mention(Value):
+class Mention(OwnValue):
     """A mention of a concept in a document.
 
     Attributes:
@@ -365,7 +365,7 @@ class DocumentAnswer(Answer):
     claims: tuple[StatedClaim, ...] = ()
 
 
-class Passage(Value):
+class Passage(OwnValue):
     """A passage of a document.
 
     Attributes:
@@ -385,7 +385,7 @@ class Passage(Value):
     marks: tuple[tuple[int, int], ...] = ()
 
 
-class Hit(Value):
+class Hit(OwnValue):
     """A document that a search found.
 
     Attributes:

@@ -38,7 +38,7 @@ _MARK = b"MKG1"
 
 
 class _Message(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class DeclaredType(_Message):
