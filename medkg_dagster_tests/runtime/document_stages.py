@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,13 @@ class WordsConfig(Config):
     token: Secret = Secret(env="MEDKG_TEST_DEFAULT_TOKEN")
 
 
+def wait_for(seen: Callable[[], bool]) -> None:
+    """Wait until there is something to see, with an end."""
+    end = time.monotonic() + PATIENCE
+    while not seen() and time.monotonic() < end:
+        time.sleep(0.05)
+
+
 def split(mark: str, document: Document) -> tuple[Word, ...]:
     """Split a text, or do to this process what it says."""
     first = document.text.split()[0]
@@ -83,9 +90,14 @@ def split(mark: str, document: Document) -> tuple[Word, ...]:
         case "meet":
             place = Path(document.text.split()[1])
             place.with_suffix(f".{os.getpid()}").touch()
-            end = time.monotonic() + PATIENCE
-            while len(list(place.parent.glob(f"{place.name}.*"))) < 2 and time.monotonic() < end:
-                time.sleep(0.05)
+            wait_for(lambda: len(list(place.parent.glob(f"{place.name}.*"))) == 2)
+        case "elsewhere":
+            (_, told, step) = document.text.split()
+            place = Path(told)
+            if os.getpid() != int(step):
+                place.write_text(str(os.getpid()))
+                bytearray(4 << 30)
+            wait_for(place.exists)
         case "say" | "slow" | "hostile":
             time.sleep(0.2 if first == "slow" else 0)
             logging.getLogger("some.library").warning("process %d works on %s", os.getpid(), document.id)

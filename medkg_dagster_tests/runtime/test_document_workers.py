@@ -260,9 +260,7 @@ def test_a_process_goes_on_with_the_next_stage_and_ends_with_its_owner(
     assert not any(map(is_running, pids - {os.getpid()}))
 
 
-@pytest.mark.parametrize(
-    ("is_demanded", "last"), [(True, "say"), (False, "hostile"), (False, "allocate hostile")], ids=str
-)
+@pytest.mark.parametrize(("is_demanded", "last"), [(True, "say"), (False, "hostile")], ids=str)
 def test_what_had_limits_of_its_own_or_may_be_damaged_is_left_to_no_other_stage(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, *, is_demanded: bool, last: str
 ) -> None:
@@ -272,6 +270,19 @@ def test_what_had_limits_of_its_own_or_may_be_damaged_is_left_to_no_other_stage(
 
         assert len(outcomes) == 2
         assert not kept.has_one
+
+
+def test_what_ran_out_of_memory_is_left_to_no_other_stage(tmp_path: Path) -> None:
+    place = tmp_path / "elsewhere"
+    # The step's own process, which has no limit, waits at one of them until another process is at the other.
+    values = slow(tmp_path, *[f"elsewhere {place} {os.getpid()}"] * 2)
+    with KeptProcesses() as kept:
+        outcomes = outcomes_of(workers(2, is_demanded=False, kept=kept), values, tmp_path)
+
+        assert not is_running(int(place.read_text()))
+    found = faults_of(outcomes)
+    assert found.keys() <= {"document 20", "document 21"}
+    assert [OUT_OF_MEMORY in message for _, message in found.values()] == [True] * len(found) != []
 
 
 def test_what_is_hostile_is_never_in_the_process_of_the_step(
