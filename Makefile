@@ -9,8 +9,8 @@ HOST ?= 127.0.0.1
 PORT ?= 3000
 PYTEST_ARGS ?=
 EVAL_ARGS ?=
-# Two test processes on each core, as what takes long often waits; 0 runs the tests in one, for a debugger.
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * len(os.sched_getaffinity(0)))' 2>/dev/null || echo auto)
+# One test process more than cores, as what takes long often waits; 0 runs the tests in one, for a debugger.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) + 1)' 2>/dev/null || echo auto)
 SHARED := --dist loadfile --no-loadscope-reorder
 PYTHONS ?= 3.11 3.12 3.13
 # By `make soak`: of each phase in the tests, then of processes of a deployment, and crashes at write points.

@@ -79,8 +79,9 @@ def _environment() -> Path:
     folder = CACHE / f"{_KOZA.replace('==', '-')}-biolink-{RELEASE}"
     if not (folder / "made").exists():
         shutil.rmtree(folder, ignore_errors=True)
-        venv.create(folder, with_pip=True)
-        _run(folder / "bin" / "python", "-m", "pip", "install", "--quiet", _KOZA, *_WITH)
+        venv.create(folder)
+        pip = (sys.executable, "-m", "pip", "--python", folder)
+        _run(*pip, "install", "--quiet", _KOZA, *_WITH)
         (folder / "made").touch()
     return folder / "bin" / "koza"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medkg_dagster.adapters.embedders.hashing import HASHING, HashingEmbedder, HashingParameters
@@ -30,6 +30,7 @@ def test_the_entry_point_names_it_and_it_is_lexical() -> None:
     assert "exical" in HASHING.description
 
 
+@settings(max_examples=40 if settings().derandomize else 400)  # `make soak` draws more
 @given(st.lists(st.text(max_size=200), max_size=5), st.integers(16, 600))
 def test_rows_are_float32_of_length_one_or_zero(texts: list[str], dimension: int) -> None:
     vectors = embedder(dimension=dimension).embed(texts)

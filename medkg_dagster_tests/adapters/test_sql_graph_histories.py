@@ -83,7 +83,7 @@ def batches(draw: st.DrawFn) -> Batch:
     return batch
 
 
-@settings(max_examples=25 if settings().derandomize else 150)
+@settings(max_examples=15 if settings().derandomize else 150)
 @given(st.lists(batches(), min_size=1, max_size=5), st.data())
 def test_any_history_leaves_the_graph_of_one_clean_run(history: list[Batch], data: st.DataObject) -> None:
     latest = {document: said for batch in history for document, said in batch.items()}

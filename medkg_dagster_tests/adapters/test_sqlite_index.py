@@ -160,7 +160,10 @@ NASTY = [
 ]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100 if settings().derandomize else 1000,  # `make soak` draws more
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     query=st.one_of(
         st.text(max_size=60), st.sampled_from([*NASTY, "😀", "", "a\x00b", "\ud800", "x " * 5000])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -37,14 +37,16 @@ _VARIABLE = re.compile(r"\bMEDKG_[A-Z_]+\b")
 _PLACEHOLDER = "1"  # a name, an id, a number
 
 
-def texts() -> Iterator[tuple[str, str]]:
-    """Yield the place and the text of everything that the package and its scripts may say."""
-    for file in sorted(
-        (*(REPOSITORY / "medkg_dagster").rglob("*.py"), *(REPOSITORY / "scripts").glob("*.py"))
-    ):
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Constant | ast.JoinedStr):
-                yield f"{file.relative_to(REPOSITORY)}:{node.lineno}", _text(node)
+@functools.cache
+def texts() -> tuple[tuple[str, str], ...]:
+    """Return the place and the text of everything that the package and its scripts may say."""
+    files = (*(REPOSITORY / "medkg_dagster").rglob("*.py"), *(REPOSITORY / "scripts").glob("*.py"))
+    return tuple(
+        (f"{file.relative_to(REPOSITORY)}:{node.lineno}", _text(node))
+        for file in sorted(files)
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Constant | ast.JoinedStr)
+    )
 
 
 def _text(node: ast.AST) -> str:

@@ -219,7 +219,7 @@ def run(plan: Plan, factory: StageFactory, home: Path) -> None:
         assert ledger.jobs.get(JobKey(pipeline.name, "default")).status.value == "succeeded"
 
 
-@settings(max_examples=100 * MORE)
+@settings(max_examples=50 * MORE)
 @given(pipelines())
 def test_a_pipeline_resolves_just_where_every_input_has_one_nearest_writer(drawn: Drawn) -> None:
     note(drawn.yaml)
@@ -236,7 +236,7 @@ def test_a_pipeline_resolves_just_where_every_input_has_one_nearest_writer(drawn
             assert wires[stage.name] == {key: next(iter(names)) for key, names in expected.items() if names}
 
 
-@settings(max_examples=8 * MORE)
+@settings(max_examples=6 * MORE)
 @given(pipelines().filter(is_resolvable))
 def test_what_resolves_compiles_and_runs_and_every_stage_gets_what_its_nearest_writer_wrote(
     drawn: Drawn,

@@ -229,5 +229,5 @@ class Histories(RuleBasedStateMachine):
 TestDocumentHistories = Histories.TestCase
 # `make soak` draws more.
 TestDocumentHistories.settings = settings(
-    max_examples=4 if settings().derandomize else 60, stateful_step_count=8
+    max_examples=3 if settings().derandomize else 60, stateful_step_count=8
 )

@@ -213,6 +213,6 @@ class OneJob(RuleBasedStateMachine):
 
 
 OneJob.TestCase.settings = settings(
-    max_examples=15 if settings().derandomize else 100, stateful_step_count=30
+    max_examples=10 if settings().derandomize else 100, stateful_step_count=30
 )
 TestOneJob = OneJob.TestCase

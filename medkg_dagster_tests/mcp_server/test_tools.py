@@ -207,7 +207,7 @@ def opened(made: Path, repository: Path) -> Iterator[Stores]:
         yield stores
 
 
-@hypothesis_settings(max_examples=examples(40, asking=5), suppress_health_check=UNHURRIED)
+@hypothesis_settings(max_examples=examples(15, asking=5), suppress_health_check=UNHURRIED)
 @given(
     calls=st.lists(
         st.tuples(st.sampled_from(NAMES), st.dictionaries(st.sampled_from(ARGUMENTS), VALUES, max_size=8)),

@@ -32,10 +32,10 @@ from medkg_dagster_tests.end_to_end.shipped_pipeline import CONFIG
 from medkg_dagster_tests.runtime.document_stages import LOG
 
 PAPERS = CONFIG.parent / "medkg_dagster" / "corpus" / "documents" / "pdfs"
-LIMITS = SubprocessIsolation(memory_mb=1024, timeout_seconds=30)
+LIMITS = SubprocessIsolation(memory_mb=256, timeout_seconds=30)
 LIMIT_BROKEN = (
-    r"was not done within 30 s|by signal SIGABRT; a library crashed, or memory ran out: the limit is 1024 MB|"
-    r"took more than 1024 MB|used up its processor time"
+    r"was not done within 30 s|by signal SIGABRT; a library crashed, or memory ran out: the limit is 256 MB|"
+    r"took more than 256 MB|used up its processor time"
 )
 TEXT = b"BT /A 12 Tf 50 700 Td (Nobody was treated, and nobody fell ill.) Tj ET\n"
 
@@ -73,11 +73,11 @@ def nested_forms() -> bytes:
 
 
 def flate_bomb() -> bytes:
-    return pdf(deflated(TEXT, 12_000_000), filters=b"/Filter /FlateDecode")
+    return pdf(deflated(TEXT, 3_000_000), filters=b"/Filter /FlateDecode")
 
 
 def double_flate_bomb() -> bytes:
-    content = zlib.compress(deflated(TEXT, 12_000_000), 9)
+    content = zlib.compress(deflated(TEXT, 3_000_000), 9)
     return pdf(content, filters=b"/Filter [/FlateDecode /FlateDecode]")
 
 

@@ -171,7 +171,7 @@ def contents() -> st.SearchStrategy[str]:
     return st.lists(records, max_size=3).map(json.dumps) | st.sampled_from(["A text.", "", "{"])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20 if settings().derandomize else 100)  # `make soak` draws more
 @given(steps=st.lists(st.dictionaries(st.sampled_from("abcd"), contents()), min_size=1, max_size=4))
 def test_what_is_remembered_never_shows(
     steps: list[dict[str, str]], tmp_path_factory: pytest.TempPathFactory

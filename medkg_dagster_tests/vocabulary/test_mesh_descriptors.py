@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medkg_dagster.vocabulary.mesh_descriptors import CODES, FILE, descriptor_category, pack
@@ -40,6 +40,7 @@ def test_the_file_is_what_the_tables_and_the_rules_make(shared_data: Path) -> No
     assert unpacked(made) == unpacked(FILE.read_bytes())
 
 
+@settings(max_examples=30 if settings().derandomize else 300)  # `make soak` draws more
 @given(st.dictionaries(st.integers(0, 999_999), st.sampled_from(CODES[1:])))
 def test_packing_keeps_each_category_at_its_number(found: dict[int, str]) -> None:
     codes = unpacked(pack({f"MESH:D{number:06}": category for number, category in found.items()}))
