@@ -38,6 +38,7 @@ from medkg_dagster.resolution import load_plan
 from medkg_dagster.resolution.plan import PipelinePlan
 from medkg_dagster.runtime.ledger_job_record import gate_rule
 from medkg_dagster.runtime.tags import ATTEMPT_TAG, JOB_TAG, PARTITION_TAG, PIPELINE_TAG
+from medkg_dagster_tests.end_to_end.faulty_service import FaultyService, silent
 from medkg_dagster_tests.end_to_end.running import (
     BIN,
     ENDED,
@@ -381,26 +382,29 @@ STEPS = """\
 name: steps
 version: "2026-01-01"
 stages:
-  - {name: ingest, type: ingest, config: {params: {include: ["trials/*"]}}}
-  - {name: parse, type: parse, depends_on: [ingest]}
-  - {name: ir_validation, type: ir-validation, depends_on: [parse]}
-  - {name: chunk, type: chunk, depends_on: [ir_validation]}
+  - name: ingest
+    type: ingest
+    config: {{adapter: clinicaltrials, params: {{query_cond: melanoma, base_url: "{url}/api/v2"}}}}
+  - {{name: parse, type: parse, depends_on: [ingest]}}
+  - {{name: chunk, type: chunk, depends_on: [parse]}}
 """
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="step processes are looked up in /proc")
 def test_a_killed_step_process_is_tried_again_as_its_policy_says(tmp_path: Path) -> None:
     deployment = Running(tmp_path)
-    deployment.prepare({"steps.yaml": STEPS})
-    environment = deployment.environment | {"MEDKG_EXECUTOR": "multiprocess"}
-    command = ("dagster", "job", "execute", "-m", "medkg_dagster.definitions", "-j", "steps")
+    with FaultyService(first=[silent]) as service:
+        deployment.prepare({"steps.yaml": STEPS.format(url=service.url)})
+        environment = deployment.environment | {"MEDKG_EXECUTOR": "multiprocess"}
+        command = ("dagster", "job", "execute", "-m", "medkg_dagster.definitions", "-j", "steps")
 
-    worker = forked(command, environment, tmp_path, tmp_path / "run.log")
-    assert worker.pid is not None
-    leader = worker.pid
-    victim = deployment.wait("a step process", lambda: step_process(leader))
-    os.kill(victim, signal.SIGKILL)
-    worker.join(PATIENCE)
+        worker = forked(command, environment, tmp_path, tmp_path / "run.log")
+        assert worker.pid is not None
+        leader = worker.pid
+        deployment.wait("a step that waits for an answer", lambda: service.paths or None)
+        victim = deployment.wait("its process", lambda: step_process(leader))
+        os.kill(victim, signal.SIGKILL)
+        worker.join(PATIENCE)
     assert worker.exitcode == 0, (tmp_path / "run.log").read_text()[-2000:]
 
     with DagsterInstance.from_config(str(deployment.home / "dagster")) as instance:
