@@ -1,4 +1,4 @@
-"""Dagster's newer command `dg`, from the checkout."""
+"""Dagster's newer command `dg`, from the checkout; `dg dev` serves the jobs of `test_gated_jobs.py`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import json
 import subprocess
 from pathlib import Path
 
-import httpx
 import pytest
 
 from medkg_dagster.ledger import JobKey
-from medkg_dagster_tests.end_to_end.running import BIN, PATIENCE, REPOSITORY, Running, served
-
-DG_DEV = ("dg", "dev")
+from medkg_dagster_tests.end_to_end.running import BIN, PATIENCE, REPOSITORY, Running
 
 
 @pytest.fixture
@@ -57,8 +54,3 @@ def test_dg_launches_a_job_of_the_checkout(deployment: Running) -> None:
     assert launched.returncode == 0, launched.stdout + launched.stderr
     with deployment.ledger() as ledger:
         assert ledger.jobs.get(JobKey("auto", "default")).status == "succeeded"
-
-
-def test_dg_serves_the_ui_of_the_checkout(deployment: Running) -> None:
-    with served(deployment, DG_DEV, cwd=REPOSITORY) as address:
-        assert httpx.get(f"{address}/server_info", timeout=PATIENCE).is_success

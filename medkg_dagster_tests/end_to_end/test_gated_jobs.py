@@ -10,7 +10,7 @@ import pytest
 from dagster import DagsterInstance
 
 from medkg_dagster.ledger import JobKey, JobStatus
-from medkg_dagster_tests.end_to_end.running import BIN, Running, process
+from medkg_dagster_tests.end_to_end.running import REPOSITORY, Running, served
 
 REVIEWED = """\
 name: reviewed
@@ -37,13 +37,12 @@ pytestmark = pytest.mark.filterwarnings(r"ignore:subprocess \d+ is still running
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A deployment with a daemon, and with every job of this module submitted at once."""
+    """A deployment that `dg dev` serves from the checkout, with jobs submitted before."""
     running = Running(tmp_path_factory.mktemp("gated"))
     running.prepare({"plain.yaml": PLAIN, "reviewed.yaml": REVIEWED})
-    daemon = (str(BIN / "dagster-daemon"), "run", "-m", "medkg_dagster.definitions")
-    with process(running, *daemon, log="daemon.log"):
-        for job_id in ("pass", "now"):
-            running.medkg("submit", "reviewed", "--job-id", job_id)
+    for job_id in ("pass", "now"):
+        running.medkg("submit", "reviewed", "--job-id", job_id)
+    with served(running, ("dg", "dev"), cwd=REPOSITORY):
         yield running
 
 

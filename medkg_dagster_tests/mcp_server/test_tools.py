@@ -1,5 +1,6 @@
 """The tools as the SDK's own client meets them: in process, over stdin and stdout, over HTTP."""
 
+import importlib.util
 import json
 import os
 import signal
@@ -24,7 +25,10 @@ from medkg_dagster.settings import Settings
 from medkg_dagster_tests.query.asked import NUMBERS, TEXTS, examples
 from medkg_dagster_tests.query.made_home import CAUSES, FIRST, TREATS, Said, Written, make_home
 
-mcp = pytest.importorskip("mcp", reason="the MCP SDK, the extra `mcp`, is not installed")
+# It is imported where it is used: every process of tests collects all tests, and few run these.
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("mcp") is None, reason="the MCP SDK, the extra `mcp`, is not installed"
+)
 
 NAMES = [tool.__name__ for tool in TOOLS]
 PATIENCE = 120
@@ -33,8 +37,10 @@ PATIENCE = 120
 def ask(server: Any, *calls: tuple[str, dict[str, Any]]) -> list[Any]:
     """Return what the tools of a server answer, in one session."""
 
+    from mcp import Client
+
     async def session() -> list[Any]:
-        async with mcp.Client(server) as client:
+        async with Client(server) as client:
             return [await client.call_tool(name, arguments) for name, arguments in calls]
 
     return anyio.run(session)
@@ -55,8 +61,10 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def test_every_tool_says_what_it_takes_and_that_it_only_reads(stores: Stores) -> None:
+    from mcp import Client
+
     async def listed() -> Any:
-        async with mcp.Client(make_server(stores)) as client:
+        async with Client(make_server(stores)) as client:
             return (await client.list_tools()).tools
 
     tools = {tool.name: tool for tool in anyio.run(listed)}
@@ -126,7 +134,9 @@ def test_an_answer_that_would_be_too_long_has_fewer_items_and_says_so(
 
 
 def test_it_serves_over_stdin_and_stdout(environment: dict[str, str]) -> None:
-    started = mcp.StdioServerParameters(
+    from mcp import StdioServerParameters
+
+    started = StdioServerParameters(
         command=sys.executable, args=["-m", "medkg_dagster.cli", "mcp"], env=environment
     )
     (answer, wrong) = ask(

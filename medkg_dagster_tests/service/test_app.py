@@ -8,15 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
-import schemathesis
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
 from medkg_dagster.query import ClaimFilter, SearchFilter, Stores
 from medkg_dagster.settings import Settings
@@ -122,6 +115,15 @@ def test_many_may_ask_at_once(client: httpx.Client) -> None:
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_whatever_is_asked_is_answered_as_the_service_describes_itself(address: str, question: str) -> None:
+    # Every process of tests collects all tests, and few run these.
+    import schemathesis
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.specs.openapi.checks import (
+        content_type_conformance,
+        response_schema_conformance,
+        status_code_conformance,
+    )
+
     operation = schemathesis.openapi.from_url(f"{address}/api/openapi.json")[f"/api/{question}"]["GET"]
     as_described = [content_type_conformance, response_schema_conformance, status_code_conformance]
 

@@ -139,7 +139,7 @@ def test_wrong_parameters_are_refused(parameters: dict[str, Any], tmp_path: Path
         CSV_NOTES.open(parameters, tmp_path)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=80) | st.text('12,"\n\r;a', max_size=60).map(str.encode))
 def test_whatever_a_file_holds_ids_are_unique_and_payloads_are_text(tmp_path: Path, content: bytes) -> None:
     payloads, _ = fetch(tmp_path, b"id,title,text\n" + content)

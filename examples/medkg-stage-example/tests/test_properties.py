@@ -81,7 +81,7 @@ def stretches(document: Document) -> list[str]:
     return [document.text[start:end] for start, end in pairwise(sorted(borders))]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(documents(), CONFIGS)
 def test_what_comes_out_is_a_valid_document_in_which_nothing_more_is_found(
     document: Document, config: DeidentifyConfig
