@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,12 +12,20 @@ from typing import Any
 import click
 import pytest
 
+from medkg_dagster.adapters.graph.sql_store import SqlGraph
 from medkg_dagster.cli.changes import moment
 from medkg_dagster.ledger import JobKey, JobLedger
 from medkg_dagster_tests.cli.conftest import Medkg
-from medkg_dagster_tests.end_to_end.shipped_pipeline import AutoPipeline, write_article
+from medkg_dagster_tests.end_to_end.shipped_pipeline import Home, write_article
 
 NOW = datetime(2026, 3, 8, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def runs(home: Path) -> Iterator[Home]:
+    made = Home(home)
+    with closing(made.ledger):
+        yield made
 
 
 @pytest.mark.parametrize(
@@ -37,18 +47,17 @@ def test_what_is_no_time_is_refused_with_examples(text: str) -> None:
 
 
 def test_edges_and_documents_that_came_and_went_are_shown_with_the_cause(
-    medkg: Medkg, home: Path, tmp_path: Path
+    medkg: Medkg, runs: Home, tmp_path: Path
 ) -> None:
     folder = tmp_path / "articles"
     for number in (1, 2):
         write_article(folder, number)
-    auto = AutoPipeline.compiled(home)
-    auto.run(folder)
+    runs.run(folder)
     first = json.loads(medkg("changes", "--since", "1d", "--json").stdout)
     since = max(edge["at"] for edge in first["edges"])
     write_article(folder, 1, retracted=True)
     write_article(folder, 2, version=2)
-    auto.run(folder)
+    runs.run(folder)
 
     described = json.loads(medkg("changes", "--since", since, "--json").stdout)
     shown = medkg("changes", "--since", "1d").stdout
@@ -68,12 +77,11 @@ def test_edges_and_documents_that_came_and_went_are_shown_with_the_cause(
 
 
 def test_what_another_configuration_makes_of_a_document_is_told_from_a_change_of_its_text(
-    medkg: Medkg, home: Path, tmp_path: Path
+    medkg: Medkg, home: Path, runs: Home, tmp_path: Path
 ) -> None:
     folder = write_article(tmp_path / "articles", 1).parent
-    auto = AutoPipeline.compiled(home)
-    auto.run(folder)
-    with auto.graph() as graph:
+    runs.run(folder)
+    with closing(SqlGraph(home / "graph.sqlite")) as graph:
         graph.apply({"PMID:1": "as other stages make it"}, (), {}, ())
 
     described = json.loads(medkg("changes", "--since", "1h", "--json").stdout)
@@ -84,16 +92,15 @@ def test_what_another_configuration_makes_of_a_document_is_told_from_a_change_of
 
 
 def test_what_was_forgotten_is_told_and_what_explains_the_present_stays(
-    medkg: Medkg, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    medkg: Medkg, runs: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "articles"
-    auto = AutoPipeline.compiled(home)
     for version in range(3):
         for number in (1, 2):
             write_article(folder, number, version=version)
-        auto.run(folder)
+        runs.run(folder)
     write_article(folder, 1, retracted=True)
-    auto.run(folder)
+    runs.run(folder)
     before = changes(medkg)
     monkeypatch.setenv("MEDKG_CHANGES_DAYS", "0")
 

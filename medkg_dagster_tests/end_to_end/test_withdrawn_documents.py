@@ -261,22 +261,22 @@ def garble(file: Path) -> None:
 
 @pytest.mark.parametrize("spoil", [cut, garble], ids=["parser", "validation"])
 def test_a_fault_of_a_documents_new_version_takes_the_old_one_out_with_the_reason(
-    auto: AutoPipeline, folder: Path, spoil: Callable[[Path], None]
+    home: Home, folder: Path, spoil: Callable[[Path], None]
 ) -> None:
-    auto.run(folder)
-    before = auto.rows()
+    home.run(folder)
+    before = home.rows()
     spoil(folder / "1.xml")
 
-    auto.run(folder)
+    home.run(folder)
 
-    assert held(auto) == {"PMID:2", "PMID:3"}
-    now, reason = status(auto, 1)
+    assert held(home) == {"PMID:2", "PMID:3"}
+    now, reason = status(home, 1)
     assert now is DocumentStatus.QUARANTINED
     assert reason
     write_article(folder, 1)
-    auto.run(folder)
-    assert auto.rows() == before
-    assert status(auto, 1) == (DocumentStatus.CURRENT, None)
+    home.run(folder)
+    assert home.rows() == before
+    assert status(home, 1) == (DocumentStatus.CURRENT, None)
 
 
 def test_a_passing_fault_at_a_documents_new_version_keeps_the_old_one(home: Home, folder: Path) -> None:
