@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from medkg_dagster.cli.serve import LOOPBACK, listen, serve_until_interrupted
+from medkg_dagster.cli.serve import listen, serve_until_interrupted
 from medkg_dagster.errors import ConfigError
+from medkg_dagster.io.web_requests import LOOPBACK
 from medkg_dagster.settings import METRICS_PORT, Settings, find_dagster_home
 
 

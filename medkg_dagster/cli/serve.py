@@ -12,10 +12,10 @@ from typing import Any
 import click
 
 from medkg_dagster.errors import ConfigError
+from medkg_dagster.io.web_requests import LOOPBACK
 from medkg_dagster.settings import SERVE_PORT, Settings
 
 TOKEN = "MEDKG_SERVE_TOKEN"  # noqa: S105 - the name of a variable
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _WAITING = 128
 
 

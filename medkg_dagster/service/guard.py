@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from medkg_dagster.io.web_requests import is_of_another_page, is_secret, name_in
 
 API = "/api/"
 _BEARER = "bearer "
@@ -36,7 +36,7 @@ class Guard:
     def __init__(self, app: ASGIApp, hosts: Collection[str], token: str | None) -> None:
         self._app = app
         self._hosts = {name.lower() for name in hosts}
-        self._token = None if token is None else token.encode()
+        self._token = token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
@@ -59,11 +59,10 @@ class Guard:
 
     def _refuse(self, headers: Headers, path: str) -> JSONResponse | None:
         host = headers.get("host", "")
-        if _name_of(f"//{host}") not in self._hosts:
+        if name_in(host) not in self._hosts:
             said = f"this service has no name {host[:80]!r}; `medkg serve --host-name NAME` gives it one"
             return JSONResponse({"error": said}, 421)
-        origin = headers.get("origin")
-        if origin is not None and origin.partition("://")[2].lower() != host.lower():
+        if is_of_another_page(headers.get("origin"), host):
             return JSONResponse({"error": "pages of other sites may not ask; open this service's own"}, 403)
         if self._token is not None and path.startswith(API) and not self._is_known(headers):
             said = "a token is wanted: send `Authorization: Bearer ...`, or open the page with #token=..."
@@ -73,11 +72,4 @@ class Guard:
     def _is_known(self, headers: Headers) -> bool:
         sent = headers.get("authorization", "")
         is_bearer = sent.lower().startswith(_BEARER)
-        return is_bearer and hmac.compare_digest(sent[len(_BEARER) :].strip().encode(), self._token or b"")
-
-
-def _name_of(address: str) -> str:
-    try:
-        return (urlsplit(address).hostname or "").lower()
-    except ValueError:  # no address
-        return ""
+        return is_bearer and is_secret(sent[len(_BEARER) :].strip(), self._token or "")

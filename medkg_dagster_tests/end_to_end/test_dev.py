@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 from medkg_dagster_tests.end_to_end.checkout import copy_checkout, environment, serving
@@ -20,6 +22,11 @@ mutation ($location: String!) {
   reloadRepositoryLocation(repositoryLocationName: $location) { __typename }
 }
 """
+LAUNCH = """
+mutation { launchRun(executionParams: {selector: {repositoryLocationName: "medkg_dagster",
+  repositoryName: "__repository__", jobName: "auto"}, runConfigData: {}}) { __typename } }
+"""
+RUNS = "query { runsOrError { ... on Runs { results { runId } } } }"
 CHECKS = """
 query {
   assetNodeOrError(assetKey: {path: ["medkg", "load_report"]}) {
@@ -109,6 +116,22 @@ def test_the_log_of_make_dev_has_its_address_and_what_stages_say_and_nothing_els
         if not re.search(r" - dagster - INFO - auto - [0-9a-f-]{36} - auto__stages\.", line)
     ] == []
     assert any("chunk: 253 out" in line for line in lines)
+
+
+def test_a_page_of_somebody_else_starts_no_run(served: Served) -> None:
+    graphql, before = f"{served.address}/graphql", ask(served.address, RUNS)
+    body = {"query": LAUNCH}
+
+    refused = [
+        httpx.get(graphql, params=body),
+        httpx.get(graphql, params=body, headers={"origin": "http://evil.example"}),
+        httpx.post(graphql, json=body, headers={"origin": "http://evil.example"}),
+        httpx.post(graphql, json=body, headers={"host": "evil.example"}),
+        httpx.post(graphql, content=json.dumps(body), headers={"content-type": "text/plain"}),
+    ]
+
+    assert [answer.status_code for answer in refused] == [405, 403, 403, 421, 415]
+    assert ask(served.address, RUNS) == before
 
 
 def test_a_file_that_is_broken_while_the_ui_runs_shows_after_a_reload_and_is_gone_after_the_next(
