@@ -24,6 +24,7 @@ from medkg_dagster.compiler.job_sensors import run_request
 from medkg_dagster.errors import LedgerError
 from medkg_dagster.ledger import Fired, JobKey, JobLedger, PhaseStatus, TriggerOutcome
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedTrigger
+from medkg_dagster.runtime.file_looks import look_at_files
 from medkg_dagster.runtime.tags import PARTITION_TAG
 from medkg_dagster.runtime.ticks import STARTS_PER_TICK, TICK_SECONDS
 from medkg_dagster.runtime.trigger_looks import Look, look_at_schedule
@@ -50,6 +51,9 @@ def trigger_definitions(
         written = trigger.definition
         if written.schedule is not None:
             schedules.append(_schedule(pipeline, trigger, written.schedule, settings))
+        elif written.files is not None:
+            look = partial(look_at_files, pipeline=pipeline, trigger=trigger, watched=written.files)
+            sensors.append(_sensor(pipeline, trigger, settings, look, written.files.poll_seconds))
         elif written.ledger is not None:
             look = partial(look_at_fields, pipeline=pipeline, trigger=trigger, watched=written.ledger)
             sensors.append(_sensor(pipeline, trigger, settings, look))
@@ -95,7 +99,11 @@ class _LedgerLook(Protocol):
 
 
 def _sensor(
-    pipeline: PipelinePlan, trigger: PlannedTrigger, settings: Settings, look: _LedgerLook
+    pipeline: PipelinePlan,
+    trigger: PlannedTrigger,
+    settings: Settings,
+    look: _LedgerLook,
+    poll_seconds: int = TICK_SECONDS,
 ) -> SensorDefinition:
     """Return the sensor of a trigger; up to where it has come, the ledger says."""
     is_on = trigger.definition.default_status == "running"
@@ -105,7 +113,7 @@ def _sensor(
         job_name=pipeline.phases[0].job_name,
         description=_description(pipeline, trigger),
         default_status=DefaultSensorStatus.RUNNING if is_on else DefaultSensorStatus.STOPPED,
-        minimum_interval_seconds=TICK_SECONDS,
+        minimum_interval_seconds=poll_seconds,
     )
     def look_for_changes(context: SensorEvaluationContext) -> SensorResult | SkipReason:
         # Also where there is no ledger yet: what is done first after a deployment is to be seen.

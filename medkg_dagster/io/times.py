@@ -19,6 +19,11 @@ def stamp(clock: Clock, seconds: float = 0.0) -> str:
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def moment_text(moment: datetime) -> str:
+    """Return a time, with its zone, as they write it."""
+    return stamp(lambda: moment)
+
+
 def seconds_between(start: str, end: str) -> float:
     """Return the seconds from one stamp to a later one, 0 where the later one is earlier."""
     return max(0.0, (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds())

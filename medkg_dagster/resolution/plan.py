@@ -124,7 +124,7 @@ class PlannedTrigger:
 
     Attributes:
         name: The trigger's name.
-        kind: What it looks at: `schedule`, `ledger`, `asset`.
+        kind: What it looks at: `schedule`, `files`, `ledger`, `asset`.
         definition: The trigger as written in YAML.
         job_id: The id of its jobs, placeholders included.
         request: What its jobs work on, placeholders included.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from medkg_dagster.domain.job_ids import fitting_job_id
 from medkg_dagster.domain.placeholders import (
@@ -15,7 +15,7 @@ from medkg_dagster.domain.placeholders import (
     utc_text,
 )
 from medkg_dagster.errors import counted
-from medkg_dagster.io.times import stamp
+from medkg_dagster.io.times import moment_text
 from medkg_dagster.ledger import Fired, Firing, JobLedger, TriggerItem, TriggerKey, TriggerStep
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedTrigger
 from medkg_dagster.runtime.due_times import DueTimes, due_times
@@ -84,6 +84,8 @@ def made_firing(  # noqa: PLR0917 - the parts of a firing
     reason: str,
     items: Mapping[str, TriggerItem | None] | None = None,
     since: str | None = None,
+    *,
+    in_id: Mapping[str, PlaceholderValue] | None = None,
 ) -> Firing:
     """Return the job that a trigger asks for on an occasion.
 
@@ -94,19 +96,15 @@ def made_firing(  # noqa: PLR0917 - the parts of a firing
         reason: Why, for people.
         items: What has been dealt with by it.
         since: When what calls for it happened, where a job that is at work is asked for later.
+        in_id: What they stand for in its id, where that is something else.
     """
-    job_id = fitting_job_id(fill(trigger.job_id, values, short_text))
+    job_id = fitting_job_id(fill(trigger.job_id, in_id or values, short_text))
     return Firing(occasion, job_id, fill(trigger.request, values), reason, items or {}, since)
 
 
 def has_job_each(trigger: PlannedTrigger) -> bool:
     """Say whether each occasion has a job of its own, and not one for all of them."""
     return any(find_placeholders(trigger.job_id))
-
-
-def moment_text(moment: datetime) -> str:
-    """Return a time as the ledger keeps it."""
-    return stamp(lambda: moment.astimezone(UTC))
 
 
 def _told(due: DueTimes) -> str:

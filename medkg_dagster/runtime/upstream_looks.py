@@ -13,10 +13,11 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from medkg_dagster.domain.gate_conditions import GateCondition, GateOperator, judge, observed_fields
+from medkg_dagster.io.times import moment_text
 from medkg_dagster.ledger import JobLedger, TriggerItem, TriggerKey, TriggerOutcome, TriggerStep
 from medkg_dagster.ledger.trigger_models import ChangedJob
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedTrigger
-from medkg_dagster.runtime.trigger_looks import Look, has_job_each, made_firing, moment_text
+from medkg_dagster.runtime.trigger_looks import Look, has_job_each, made_firing
 from medkg_dagster.topology.triggers import AssetTrigger, LedgerTrigger
 
 OVERLAP = timedelta(minutes=10)

@@ -21,6 +21,7 @@ CatchUp = Literal["one", "all", "none"]
 
 PLACEHOLDERS: Mapping[str, tuple[str, ...]] = {
     "schedule": ("window_start", "window_end"),
+    "files": ("path",),
     "ledger": ("job_id",),
     "asset": ("job_id",),
 }
@@ -79,6 +80,28 @@ def _check_condition(condition: GateCondition) -> GateCondition:
     return condition
 
 
+class FilesTrigger(StrictModel):
+    """Asks for a job when files appear, change or go.
+
+    Attributes:
+        path: A folder, or an address of one that fsspec can list, such as `s3://bucket/folder`.
+        include: Glob patterns of file names or relative paths to look at.
+        exclude: Glob patterns of relative paths, or of names in them, to leave out.
+        recursive: Whether to look into its folders too.
+        stable_seconds: How long a file has to be the same before it counts.
+        poll_seconds: Seconds between two looks.
+        max_files: A folder with more files than this is not looked at.
+    """
+
+    path: str = Field(min_length=1)
+    include: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
+    exclude: tuple[str, ...] = (".*", "*.part", "*.partial", "*.tmp", "*.crdownload", "*~")
+    recursive: bool = True
+    stable_seconds: float = Field(default=10.0, ge=1, le=86_400)
+    poll_seconds: int = Field(default=30, ge=5, le=86_400)
+    max_files: int = Field(default=10_000, ge=1, le=1_000_000)
+
+
 class LedgerTrigger(StrictModel):
     """Asks for a job when the fields of another pipeline's job come to fulfil a condition.
 
@@ -130,19 +153,21 @@ class TriggerDefinition(StrictModel):
         name: Unique in the pipeline; becomes part of the name of its schedule or sensor.
         description: What it is for, for people.
         default_status: Whether it is on as soon as it is deployed; Dagster's UI turns it on and off.
-        schedule: Asks at set times; this or one of the next two.
+        schedule: Asks at set times; this or one of the next three.
+        files: Asks when files appear, change or go.
         ledger: Asks when the fields of another pipeline's job come to fulfil a condition.
         asset: Asks when a stage of another pipeline has been materialized.
         request: What its jobs work on.
         job_id: The id of its jobs; with placeholders a job each, without one job that runs again each time.
             By default `<pipeline>-<trigger>`, and where the request has placeholders
-            `<pipeline>-{window_end}` or `<pipeline>-{job_id}`.
+            `<pipeline>-{window_end}`, `<pipeline>-{path}` or `<pipeline>-{job_id}`.
     """
 
     name: Name
     description: str = ""
     default_status: Literal["running", "stopped"] = "running"
     schedule: ScheduleTrigger | None = None
+    files: FilesTrigger | None = None
     ledger: LedgerTrigger | None = None
     asset: AssetTrigger | None = None
     request: Annotated[TriggerRequest, BeforeValidator(empty_dict_for_none)] = TriggerRequest()
@@ -158,6 +183,8 @@ class TriggerDefinition(StrictModel):
         """What it looks at, for people."""
         if self.schedule is not None:
             return f"{self.schedule.cron} ({self.schedule.timezone}), catching up {self.schedule.catch_up}"
+        if self.files is not None:
+            return f"files in {self.files.path}"
         if self.ledger is not None:
             return f"jobs of {self.ledger.pipeline}: {describe_condition(self.ledger.condition)}"
         assert self.asset is not None

@@ -52,7 +52,7 @@ PARTS += ["load_report_checks", "ended_runs", "trigger", "pdf_conversion", "conv
 
 @dataclass(frozen=True)
 class Drawn:
-    """A pipeline of an `ingest` stage; with a gate the stage that checks it; with a trigger a schedule."""
+    """A pipeline of an `ingest` stage; with a gate the stage that checks it; with a trigger that one."""
 
     name: str
     stage: str
@@ -67,7 +67,8 @@ class Drawn:
             lines.append(f"  - {{name: q, type: gate, gate: {self.gate}, depends_on: [{self.stage}]}}")
             lines.append(f"gates: [{{name: {self.gate}, condition: {{field: open, equals: true}}}}]")
         if self.trigger is not None:
-            lines.append(f"triggers: [{{name: {self.trigger}, schedule: {{cron: '0 6 * * *'}}}}]")
+            looks_at = "schedule: {cron: '0 6 * * *'}" if self.gate else "files: {path: /data}"
+            lines.append(f"triggers: [{{name: {self.trigger}, {looks_at}}}]")
         return "\n".join(lines) + "\n"
 
 
@@ -114,7 +115,9 @@ def test_whatever_loads_together_makes_a_code_location(factory: StageFactory, dr
 
     event(f"{len(plan.pipelines)} of {len(drawn)} load")
     assert plan.job_names <= jobs
-    assert {schedule.name for schedule in definitions.get_repository_def().schedule_defs} == {
+    repository = definitions.get_repository_def()
+    schedules = {schedule.name for schedule in repository.schedule_defs}
+    assert schedules | {sensor.name for sensor in repository.sensor_defs} >= {
         names.trigger_name(pipeline.name, trigger.name)
         for pipeline in plan.pipelines
         for trigger in pipeline.triggers

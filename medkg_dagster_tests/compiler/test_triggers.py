@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -9,7 +10,7 @@ import pytest
 from dagster import DefaultScheduleStatus, DefaultSensorStatus, RunRequest, build_schedule_context
 
 from medkg_dagster.compiler import triggers
-from medkg_dagster.errors import LedgerError
+from medkg_dagster.errors import LedgerError, SourceError
 from medkg_dagster.ledger import JobKey, JobLedger, JobStatus, PhaseStatus, TriggerKey
 from medkg_dagster_tests.compiler.deployment import PIPELINE, Deployment
 from medkg_dagster_tests.compiler.test_gates import start, tick
@@ -324,3 +325,48 @@ def test_a_field_of_another_pipeline_s_job_that_comes_to_a_value_calls_for_a_job
     ]
     assert entry.reason == "papers/spring: pages gte 3: 3"
     assert asked(tick(papers, REVIEWED_SENSOR, REVIEWED)) == []
+
+
+INBOX = (
+    PIPELINE
+    + """\
+triggers:
+  - name: inbox
+    files: {path: FOLDER, include: ["*.json"], poll_seconds: 60}
+"""
+)
+INBOX_SENSOR = "word_count__trigger_inbox"
+
+
+def test_files_that_keep_still_call_for_a_job(
+    deployment: Deployment, ledger: JobLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    pipeline = INBOX.replace("FOLDER", str(folder))
+    moment = MORNING
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return moment.astimezone(tz)
+
+    monkeypatch.setattr(triggers, "datetime", Later)
+    definition = deployment.definitions(pipeline).resolve_sensor_def(INBOX_SENSOR)
+    assert definition.minimum_interval_seconds == 60
+    (folder / "a.json").write_text("{}")
+    assert tick(deployment, INBOX_SENSOR, pipeline).skip_message == "It has begun to look."
+
+    moment += timedelta(minutes=1)
+    (request,) = asked(tick(deployment, INBOX_SENSOR, pipeline))
+
+    assert start(deployment, request, pipeline).success
+    assert ledger.jobs.history(JobKey("word-count", "word-count-inbox"))[0].reason == "1 appeared: a.json"
+    assert tick(deployment, INBOX_SENSOR, pipeline).skip_message.startswith("Nothing has appeared")
+
+
+def test_a_folder_that_cannot_be_listed_fails_the_tick(deployment: Deployment, tmp_path: Path) -> None:
+    pipeline = INBOX.replace("FOLDER", str(tmp_path / "none"))
+
+    with pytest.raises(SourceError, match="cannot be listed: No such file or directory; check that it is"):
+        tick(deployment, INBOX_SENSOR, pipeline)

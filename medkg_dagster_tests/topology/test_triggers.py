@@ -40,6 +40,24 @@ ROWS: list[tuple[str, str, int, str]] = [
         "a trigger looks at one thing",
     ),
     (
+        "files nowhere",
+        "  - name: inbox\n    files: {include: ['*']}\n",
+        7,
+        "'triggers[0].files.path' is missing",
+    ),
+    (
+        "files that include nothing",
+        "  - name: inbox\n    files: {path: /data, include: []}\n",
+        7,
+        "'triggers[0].files.include'",
+    ),
+    (
+        "files that need not keep still",
+        "  - name: inbox\n    files: {path: /data, stable_seconds: 0}\n",
+        7,
+        "'triggers[0].files.stable_seconds'",
+    ),
+    (
         "its own pipeline",
         "  - name: again\n    asset: {pipeline: trials, stage: ingest}\n",
         7,
