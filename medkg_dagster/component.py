@@ -18,6 +18,7 @@ from dagster import (
     Resolver,
     Scaffolder,
     ScaffoldRequest,
+    ScheduleDefinition,
     SensorDefinition,
     scaffold_with,
 )
@@ -64,9 +65,9 @@ class StagePipelineScaffolder(Scaffolder[NoParams]):
 class StagePipelineComponent(Component, Model, Resolvable):
     """Pipelines of stages, from a folder of YAML files.
 
-    Each pipeline becomes a group of assets, one per stage, with its jobs and sensors. Paths start from the
-    folder that holds the `defs.yaml`. Several components in one project are one deployment: they share the
-    ledger, the data and the plugins, and each adds its own folder of pipelines.
+    Each pipeline becomes a group of assets, one per stage, with its jobs, sensors and schedules. Paths
+    start from the folder that holds the `defs.yaml`. Several components in one project are one deployment:
+    they share the ledger, the data and the plugins, and each adds its own folder of pipelines.
 
     Example, with pipelines in `defs/oncology/pipelines/*.yaml`:
 
@@ -207,6 +208,7 @@ class _Deployment:
             assets=own(defs.assets),
             asset_checks=own(defs.asset_checks),
             jobs=own(defs.jobs),
+            schedules=own(defs.schedules),
             sensors=own(defs.sensors),
             # Dagster merges what is the same object, and each part can be loaded without the others.
             resources=defs.resources,
@@ -331,6 +333,8 @@ def _belongs_to(item: Any) -> str:
     """Return the pipeline or job that a definition belongs to; empty where it belongs to none."""
     if isinstance(item, SensorDefinition):
         return item.targets[0].job_name if item.targets else ""
+    if isinstance(item, ScheduleDefinition):
+        return item.job_name
     if isinstance(item, AssetsDefinition):
         keys = [*item.keys, *(check.asset_key for check in item.check_keys)]
         return keys[0].path[-2]

@@ -293,6 +293,24 @@ def test_several_components_are_one_deployment_and_share_what_there_is_once(
         assert ledger.jobs.get(JobKey("letters", "default")).status is JobStatus.SUCCEEDED
 
 
+def test_triggers_belong_to_the_component_of_their_pipeline(project: Project) -> None:
+    trigger = (
+        "triggers:\n  - {name: nightly, schedule: {cron: '@daily'}}\n  - {name: new, files: {path: /data}}\n"
+    )
+    for folder in ("one", "two"):
+        project.add(folder, {f"pipelines/{folder}.yaml": project.notes(folder) + trigger})
+
+    whole, part = project.load(), project.load_part("two")
+
+    assert {schedule.name for schedule in whole.schedules or ()} == {
+        "one__trigger_nightly",
+        "two__trigger_nightly",
+    }
+    assert {schedule.name for schedule in part.schedules or ()} == {"two__trigger_nightly"}
+    assert "two__trigger_new" in sensors(part)
+    assert "one__trigger_new" not in sensors(part)
+
+
 def test_two_components_may_stand_in_one_file(project: Project) -> None:
     folder = project.add(
         "both", {"a/notes.yaml": project.notes(), "b/letters.yaml": project.notes("letters")}
