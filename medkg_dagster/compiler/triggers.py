@@ -21,9 +21,11 @@ from dagster import (
 )
 
 from medkg_dagster.compiler.job_sensors import run_request
+from medkg_dagster.domain.placeholders import utc_text
 from medkg_dagster.errors import LedgerError
 from medkg_dagster.ledger import Fired, JobKey, JobLedger, PhaseStatus, TriggerOutcome
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedTrigger
+from medkg_dagster.runtime.due_times import ON_TIME
 from medkg_dagster.runtime.file_looks import look_at_files
 from medkg_dagster.runtime.tags import PARTITION_TAG
 from medkg_dagster.runtime.ticks import STARTS_PER_TICK, TICK_SECONDS
@@ -69,8 +71,13 @@ def _schedule(
     """Return the schedule of a trigger: Dagster says when to look; what is due, the ledger says."""
 
     def look(context: ScheduleEvaluationContext) -> Iterator[RunRequest | SkipReason]:
-        # The machine of the daemon, which says that it is time, may have another clock.
-        now = max(datetime.now(UTC), context.scheduled_execution_time)
+        # The machine of the daemon, which says that it is time, may have another clock; but who tries a time
+        # to come in the UI asks for nothing.
+        clock, scheduled = datetime.now(UTC), context.scheduled_execution_time
+        if scheduled - clock > ON_TIME:
+            yield SkipReason(f"{utc_text(scheduled)} has not come yet.")
+            return
+        now = max(clock, scheduled)
         with JobLedger.of(settings) as ledger:
             found = look_at_schedule(ledger, pipeline, trigger, schedule, now)
             requests = _started(ledger, pipeline, trigger, found.fired)

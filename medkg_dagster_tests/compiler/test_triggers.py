@@ -46,20 +46,26 @@ def ledger(deployment: Deployment) -> Iterator[JobLedger]:
         yield book
 
 
+class Clock(datetime):
+    """A clock that shows what it is set to."""
+
+    moment = MORNING
+
+    @classmethod
+    def now(cls, tz: Any = None) -> Any:
+        return cls.moment.astimezone(tz)
+
+
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let it never be later than the daemon says, so that a test says what time it is."""
-
-    class Early(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> Any:
-            return datetime(2026, 1, 1, tzinfo=tz)
-
-    monkeypatch.setattr(triggers, "datetime", Early)
+    monkeypatch.setattr(triggers, "datetime", Clock)
 
 
-def look(deployment: Deployment, pipeline: str, schedule: str, moment: datetime) -> Any:
-    """Evaluate a schedule as the daemon does."""
+def look(
+    deployment: Deployment, pipeline: str, schedule: str, moment: datetime, late: timedelta = timedelta()
+) -> Any:
+    """Evaluate a schedule as the daemon does, so much later than it should have been."""
+    Clock.moment = moment.astimezone(UTC) + late
     definitions = deployment.definitions(pipeline)
     found = definitions.resolve_schedule_def(schedule)
     context = build_schedule_context(
@@ -155,17 +161,32 @@ def test_missed_times_are_caught_up_as_the_yaml_says(
 
 
 def test_what_is_late_is_not_caught_up_where_nothing_is_to_be(
-    deployment: Deployment, ledger: JobLedger, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, ledger: JobLedger
 ) -> None:
     pipeline = FEED.replace("CATCH_UP", "none")
-    monkeypatch.undo()  # it is months later now
 
-    skipped = look(deployment, pipeline, FEED_SCHEDULE, MORNING)
+    skipped = look(deployment, pipeline, FEED_SCHEDULE, MORNING, late=timedelta(hours=5))
 
     assert "nothing is caught up" in skipped.skip_message
     assert ledger.jobs.list() == ()
     (state,) = ledger.triggers.list()
     assert (state.outcome, state.missed) == ("missed", 1)
+
+
+def test_a_time_to_come_that_somebody_tries_in_the_ui_asks_for_nothing(
+    deployment: Deployment, ledger: JobLedger
+) -> None:
+    skipped = look(deployment, STANDING, SCHEDULE, MORNING + DAY, late=-DAY)
+
+    assert skipped.skip_message == "2026-02-04T05:00:00Z has not come yet."
+    assert (ledger.jobs.list(), ledger.triggers.list()) == ((), ())
+
+
+@pytest.mark.parametrize("ahead", [timedelta(seconds=-30), timedelta(seconds=30)])
+def test_a_daemon_whose_clock_differs_a_little_loses_no_time(
+    deployment: Deployment, ahead: timedelta
+) -> None:
+    assert len(asked(look(deployment, STANDING, SCHEDULE, MORNING, late=-ahead))) == 1
 
 
 @pytest.mark.parametrize(("first", "hours"), [("2026-03-28", 23), ("2026-10-24", 25)])
@@ -339,25 +360,18 @@ INBOX_SENSOR = "word_count__trigger_inbox"
 
 
 def test_files_that_keep_still_call_for_a_job(
-    deployment: Deployment, ledger: JobLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, ledger: JobLedger, tmp_path: Path
 ) -> None:
     folder = tmp_path / "inbox"
     folder.mkdir()
     pipeline = INBOX.replace("FOLDER", str(folder))
-    moment = MORNING
-
-    class Later(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> Any:
-            return moment.astimezone(tz)
-
-    monkeypatch.setattr(triggers, "datetime", Later)
+    Clock.moment = MORNING
     definition = deployment.definitions(pipeline).resolve_sensor_def(INBOX_SENSOR)
     assert definition.minimum_interval_seconds == 60
     (folder / "a.json").write_text("{}")
     assert tick(deployment, INBOX_SENSOR, pipeline).skip_message == "It has begun to look."
 
-    moment += timedelta(minutes=1)
+    Clock.moment += timedelta(minutes=1)
     (request,) = asked(tick(deployment, INBOX_SENSOR, pipeline))
 
     assert start(deployment, request, pipeline).success
