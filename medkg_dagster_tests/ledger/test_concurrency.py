@@ -1,10 +1,10 @@
-import multiprocessing
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
 
 from medkg_dagster.ledger import JobKey, JobLedger
+from medkg_dagster_tests.end_to_end.running import processes
 
 PROCESSES = 4
 UPDATES = 100
@@ -21,9 +21,8 @@ def write_fields(url: str, worker: int, start: Barrier) -> None:
 
 
 def run_workers(url: str) -> None:
-    context = multiprocessing.get_context("spawn")
-    start = context.Barrier(PROCESSES)
-    workers = [context.Process(target=write_fields, args=(url, n, start)) for n in range(PROCESSES)]
+    start = processes.Barrier(PROCESSES)
+    workers = [processes.Process(target=write_fields, args=(url, n, start)) for n in range(PROCESSES)]
     for worker in workers:
         worker.start()
     for worker in workers:

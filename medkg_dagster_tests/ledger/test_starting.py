@@ -1,6 +1,5 @@
 """Phases are started once: submitting, taking, beginning, and trying again."""
 
-import multiprocessing
 import threading
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
@@ -9,6 +8,7 @@ import pytest
 
 from medkg_dagster.errors import GateConditionError, LedgerError, SupersededRunError
 from medkg_dagster.ledger import JobKey, JobLedger, JobStatus, PhaseStatus, RunIdentity
+from medkg_dagster_tests.end_to_end.running import processes
 from medkg_dagster_tests.ledger.conftest import FakeClock
 from medkg_dagster_tests.ledger.gated_jobs import BEHIND, FIRST, PIPELINE, TIMEOUT, GatedJob, gate
 from medkg_dagster_tests.ledger.stage_histories import LedgerRun
@@ -414,10 +414,9 @@ def test_processes_that_take_at_once_never_take_the_same(url: str) -> None:
     with JobLedger.connect(url) as ledger:
         for number in range(JOBS):
             ledger.phases.submit(JobKey(PIPELINE, f"j{number}"), FIRST, {}, actor="ann")
-    context = multiprocessing.get_context("spawn")
-    start, taken = context.Barrier(PROCESSES), context.Queue()
+    start, taken = processes.Barrier(PROCESSES), processes.Queue()
     starters = [
-        context.Process(target=take_all, args=(url, f"starter {number}", start, taken))
+        processes.Process(target=take_all, args=(url, f"starter {number}", start, taken))
         for number in range(PROCESSES)
     ]
     for starter in starters:
