@@ -1,4 +1,4 @@
-"""`medkg graph` and `medkg path`."""
+"""`medkg graph NAME` and `medkg path`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from medkg_dagster.cli.claim_filters import claim_filters, which_claims
+from medkg_dagster.cli.cypher import GraphGroup, query
 from medkg_dagster.cli.output import echo_json, echo_table, one_line, paragraph, require_store
 from medkg_dagster.errors import QueryError, StoreError, counted
 from medkg_dagster.settings import GRAPH_FILE, Settings
@@ -32,7 +33,12 @@ _MOST_EVIDENCE = 50
 _DOCUMENTS_SHOWN = 5
 
 
-@click.command()
+@click.group(cls=GraphGroup)
+def graph() -> None:
+    """Look at the knowledge graph: a node by its CURIE-OR-NAME, with or without `node`, or in Cypher."""
+
+
+@graph.command()
 @click.argument("name", nargs=-1, required=True, metavar="CURIE-OR-NAME")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="Edges to show.")
 @click.option("--each", is_flag=True, help="Show every edge of every document on its own.")
@@ -41,7 +47,7 @@ _DOCUMENTS_SHOWN = 5
 @claim_filters
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def graph(  # noqa: PLR0917 - one parameter per option of the command
+def node(  # noqa: PLR0917 - one parameter per option of the command
     settings: Settings,
     /,
     name: tuple[str, ...],
@@ -76,6 +82,9 @@ def graph(  # noqa: PLR0917 - one parameter per option of the command
                 echo_json({"nodes": _plain(found.found), **answer.model_dump(mode="json")})
             else:
                 _print_neighbours(answer, limit)
+
+
+graph.add_command(query)
 
 
 @click.command()

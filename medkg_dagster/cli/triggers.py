@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medkg_dagster.cli.output import echo_json, echo_records
+from medkg_dagster.cli.output import ROWS, echo_json, echo_records
 from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines
 from medkg_dagster.domain.placeholders import utc_text
 from medkg_dagster.errors import ConfigError, did_you_mean
@@ -27,7 +27,7 @@ _FIRED = {"AT": "at", "OCCASION": "occasion", "OUTCOME": "outcome", "JOB": "job_
 @click.command()
 @click.argument("pipeline", required=False)
 @click.argument("trigger", required=False)
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="Occasions to show.")
+@click.option("--limit", default=20, show_default=True, type=ROWS, help="Occasions to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def triggers(

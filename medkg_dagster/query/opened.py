@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cached_property
@@ -79,6 +80,9 @@ class ReadableGraph(Protocol):
     def reading(self) -> AbstractContextManager[GraphReader]:
         """Open it in one consistent state."""
 
+    def held(self) -> Mapping[str, str]:
+        """Return its documents, each with the hash of what it was given of it."""
+
 
 class OpenedStores:
     """What a home has: ledger, graph, index, vocabulary, state.
@@ -136,13 +140,25 @@ class OpenedStores:
         Raises:
             StoreError: There is none yet, or it cannot be read.
         """
+        graph, hidden = self._graph_store(), self.hidden()
+        with graph.reading() as reader:
+            yield reader, reader.held(hidden)
+
+    def graph_version(self) -> str:
+        """Return what changes when the graph does, or what of it is to be shown.
+
+        Raises:
+            StoreError: There is none yet, or it cannot be read.
+        """
+        hidden = self.hidden()
+        held = sorted(item for item in self._graph_store().held().items() if item[0] not in hidden)
+        return hashlib.sha256(repr(held).encode()).hexdigest()
+
+    def _graph_store(self) -> ReadableGraph:
         with self._lock:
             if self._graph is None:
                 self._graph = self._opened("GRAPH_STORE", "sql", GRAPH_FILE)
-            graph = self._graph
-        hidden = self.hidden()
-        with graph.reading() as reader:
-            yield reader, reader.held(hidden)
+            return self._graph
 
     def index(self) -> Any:
         """Return the index store.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medkg_dagster.cli.output import echo_json, echo_table
+from medkg_dagster.cli.output import ROWS, echo_json, echo_table
 from medkg_dagster.errors import ConfigError, counted
 from medkg_dagster.settings import Settings
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.argument("stage_type", metavar="[TYPE]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--audit", is_flag=True, help="Show what became of plugins, the latest first.")
-@click.option("--limit", default=100, show_default=True, help="Records of the audit to show.")
+@click.option("--limit", default=100, show_default=True, type=ROWS, help="Records of the audit to show.")
 @click.pass_obj
 def stages(settings: Settings, stage_type: str | None, as_json: bool, audit: bool, limit: int) -> None:
     """List the stage types pipelines may use, or show everything about one TYPE.
