@@ -73,6 +73,11 @@ def _print_hit(number: int, hit: Hit) -> None:
     click.echo(f"   {click.style(place + link, dim=True)}")
     shown = paragraph(excerpt(passage.text, hit.passage.marks, EXCERPT))
     click.echo(highlight(shown, words_at(passage.text, hit.passage.marks)))
+    if hit.concepts:
+        named = ", ".join(one_line(one.name) for one in hit.concepts)
+        more = hit.concept_count - len(hit.concepts)
+        told = f"mentions {named}" + (f" and {more:,} more" if more else "")
+        click.echo(click.style(paragraph(told), dim=True))
     click.echo()
 
 

@@ -20,7 +20,8 @@ from medkg_dagster.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     from medkg_dagster.domain.knowledge import Edge
-    from medkg_dagster.query.opened import GraphReader, OpenedStores
+    from medkg_dagster.query.opened import OpenedStores
+    from medkg_dagster.query.readable import GraphReader
 
 FOLDER = "cypher"
 NODE = "Entity"

@@ -90,6 +90,28 @@ class FoundNode(NamedTuple):
     how: str
 
 
+class MentionedConcept(NamedTuple):
+    """A concept that a document mentions.
+
+    Attributes:
+        document_id: The document.
+        document_hash: The content hash that the place is valid for.
+        start: The first character of the sentence that mentions it first.
+        id: The CURIE of the concept.
+        name: Its preferred name.
+        category: Its Biolink categories, the most specific first.
+        synthetic: Whether only invented documents speak of it.
+    """
+
+    document_id: str
+    document_hash: str
+    start: int
+    id: str
+    name: str
+    category: tuple[str, ...]
+    synthetic: bool
+
+
 class GraphTotals(NamedTuple):
     """How much a graph holds.
 

@@ -58,6 +58,7 @@ class SearchFilters(OwnValue):
         phases: Phases, one of which the study has.
         synthetic: False for real documents alone, True for invented ones alone.
         documents: CURIEs, one of which it has: those of a job, or those that mention a concept.
+        without: CURIEs, none of which it has: those that are not to be shown.
     """
 
     sources: frozenset[str] = frozenset()
@@ -67,6 +68,7 @@ class SearchFilters(OwnValue):
     phases: frozenset[str] = frozenset()
     synthetic: bool | None = None
     documents: frozenset[str] | None = None
+    without: frozenset[str] = frozenset()
 
     @property
     def is_empty(self) -> bool:
@@ -84,6 +86,7 @@ class SearchFilters(OwnValue):
             and (not self.phases or not self.phases.isdisjoint(document.phases))
             and self.synthetic in {None, document.synthetic}
             and (self.documents is None or document.id in self.documents)
+            and document.id not in self.without
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from medkg_dagster.domain import OwnValue
+from medkg_dagster.domain.holdings import DocumentStatus
 from medkg_dagster.domain.knowledge import Certainty
 
 
@@ -390,14 +391,20 @@ class Hit(OwnValue):
 
     Attributes:
         document: The document.
+        status: Where it stands in the ledger; None where that does not know it.
         title_marks: Where the words that were looked for stand in its title.
         passage: Its best passage; of a document found by its title alone, its first.
+        concepts: What it mentions, those first that its passage does; at most ten.
+        concept_count: How many concepts it mentions.
         score: Only the order means anything.
     """
 
     document: DocumentRef
+    status: DocumentStatus | None = None
     title_marks: tuple[tuple[int, int], ...] = ()
     passage: Passage
+    concepts: tuple[Concept, ...] = ()
+    concept_count: int = 0
     score: float
 
 

@@ -16,7 +16,8 @@ from medkg_dagster.query.answers import (
 if TYPE_CHECKING:
     from medkg_dagster.domain.graph_selection import EdgeGroup
     from medkg_dagster.domain.knowledge import Edge, Node
-    from medkg_dagster.query.opened import GraphReader, OpenedStores
+    from medkg_dagster.query.opened import OpenedStores
+    from medkg_dagster.query.readable import GraphReader
 
 _OF_STATEMENT = (
     *("predicate", "negated", "qualifiers", "original_predicate"),

@@ -16,7 +16,8 @@ from medkg_dagster.vocabulary.names import comparable, fold
 
 if TYPE_CHECKING:
     from medkg_dagster.domain.knowledge import Node
-    from medkg_dagster.query.opened import GraphReader, OpenedStores
+    from medkg_dagster.query.opened import OpenedStores
+    from medkg_dagster.query.readable import GraphReader
     from medkg_dagster.vocabulary.artefact import VocabularyArtefact
 
 MOST_NAMES = 20

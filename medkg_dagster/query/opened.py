@@ -3,85 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from medkg_dagster.errors import ConfigError, QueryError, StoreError
 from medkg_dagster.query.answers import DocumentRef
+from medkg_dagster.query.readable import GraphReader, ReadableGraph, ReadableIndex
 from medkg_dagster.query.selection import check_text
 from medkg_dagster.settings import GRAPH_FILE, INDEX_FILE, Settings
 
 if TYPE_CHECKING:
-    from medkg_dagster.domain.graph_selection import EdgeGroup, EdgeSelection, FoundNode, GraphTotals
     from medkg_dagster.domain.holdings import KnownDocument
-    from medkg_dagster.domain.knowledge import Edge, Node
     from medkg_dagster.ledger import JobLedger
     from medkg_dagster.registry import ExtensionRegistry
     from medkg_dagster.runtime.state.shards import ShardStore
     from medkg_dagster.stage_api import Embedder, Reranker
     from medkg_dagster.vocabulary.artefact import VocabularyArtefact
-
-
-class GraphReader(Protocol):
-    """A graph in one consistent state; see `adapters.graph.sql_reader`."""
-
-    def held(self, documents: Collection[str]) -> frozenset[str]:
-        """Return those of the documents that the graph holds."""
-
-    def find(self, names: Sequence[str], without: frozenset[str]) -> tuple[FoundNode, ...]:
-        """Return the nodes with one of these CURIEs or names, else those with one as another name."""
-
-    def nodes(self, curies: Collection[str]) -> dict[str, Node]:
-        """Return some nodes by CURIE."""
-
-    def similar(self, name: str, limit: int, without: frozenset[str]) -> tuple[Node, ...]:
-        """Return nodes with a name like one that was not found, the closest first."""
-
-    def groups(self, which: EdgeSelection, limit: int, evidence: int) -> tuple[tuple[EdgeGroup, ...], int]:
-        """Return edges that say the same taken together, and how many groups there are."""
-
-    def edges(self, which: EdgeSelection, limit: int, after: str | None = None) -> tuple[Edge, ...]:
-        """Return edges in the order of their ids."""
-
-    def count(self, which: EdgeSelection) -> int:
-        """Return how many edges are selected."""
-
-    def adjacent(
-        self, curies: Collection[str], which: EdgeSelection, limit: int
-    ) -> dict[tuple[str, str], int]:
-        """Return pairs of one of the nodes and one that is next to it, each with the number of edges."""
-
-    def documents_of(self, curies: Collection[str], without: frozenset[str]) -> frozenset[str]:
-        """Return the documents that speak of any of some nodes."""
-
-    def node_records(self, which: EdgeSelection) -> Iterator[dict[str, Any]]:
-        """Yield the nodes of selected edges in the terms of KGX."""
-
-    def edge_records(self, which: EdgeSelection) -> Iterator[dict[str, Any]]:
-        """Yield selected edges in the terms of KGX."""
-
-    def aggregated_records(self, which: EdgeSelection) -> Iterator[dict[str, Any]]:
-        """Yield one record for all selected edges that say the same."""
-
-    def slots(self, which: EdgeSelection) -> tuple[str, ...]:
-        """Return the names that selected edges have besides those of every edge."""
-
-    def totals(self, without: frozenset[str]) -> GraphTotals:
-        """Return how much the graph holds."""
-
-
-class ReadableGraph(Protocol):
-    """A graph store that can be asked."""
-
-    def reading(self) -> AbstractContextManager[GraphReader]:
-        """Open it in one consistent state."""
-
-    def held(self) -> Mapping[str, str]:
-        """Return its documents, each with the hash of what it was given of it."""
 
 
 class OpenedStores:
@@ -98,7 +39,7 @@ class OpenedStores:
         self._closing = ExitStack()
         self._lock = RLock()
         self._graph: ReadableGraph | None = None
-        self._index: Any = None
+        self._index: ReadableIndex | None = None
         self._embedder: tuple[str, Embedder] | None = None
         self._vocabulary: tuple[str | None, VocabularyArtefact | None] = (None, None)
 
@@ -160,7 +101,7 @@ class OpenedStores:
                 self._graph = self._opened("GRAPH_STORE", "sql", GRAPH_FILE)
             return self._graph
 
-    def index(self) -> Any:
+    def index(self) -> ReadableIndex:
         """Return the index store.
 
         Raises:

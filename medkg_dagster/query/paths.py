@@ -16,7 +16,8 @@ from medkg_dagster.query.entities import the_entity
 from medkg_dagster.query.selection import ClaimFilter, check_limit
 
 if TYPE_CHECKING:
-    from medkg_dagster.query.opened import GraphReader, OpenedStores
+    from medkg_dagster.query.opened import OpenedStores
+    from medkg_dagster.query.readable import GraphReader
 
 LONGEST = 5
 MOST_PATHS = 50

@@ -7,17 +7,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from medkg_dagster.errors import MedkgError, StageContractError, StoreError, counted
-from medkg_dagster.query.answers import DocumentRef, Hit, Passage, SearchAnswer
+from medkg_dagster.query.answers import Concept, DocumentRef, Hit, Passage, SearchAnswer
 from medkg_dagster.query.entities import the_entity
 from medkg_dagster.query.opened import nothing_in
 from medkg_dagster.query.selection import Ranking, SearchFilter, check_limit, check_text
+from medkg_dagster.settings import GRAPH_FILE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from medkg_dagster.domain.graph_selection import MentionedConcept
+    from medkg_dagster.domain.holdings import KnownDocument
     from medkg_dagster.domain.search import DocumentHit
     from medkg_dagster.query.opened import OpenedStores
-    from medkg_dagster.stage_api import Embedder, IndexStore, SearchRequest, SearchResults
+    from medkg_dagster.stage_api import Embedder, SearchRequest, SearchResults
 
 _FARTHEST = 10_000
+_MOST_CONCEPTS = 10
 
 
 NO_VECTORS = (
@@ -60,7 +66,7 @@ def search(
         cut.append(f"{left} words of the query, too; raise the limit, or ask with offset={shown}")
     return SearchAnswer(
         query=wanted,
-        hits=tuple(map(_described, results.hits)),
+        hits=_described(stores, results.hits),
         total=max(results.total, shown) if results.hits else results.total,
         unknown=results.unknown,
         embedding_model=None if embedder is None else embedder.model,
@@ -129,21 +135,30 @@ def _allowed(stores: OpenedStores, which: SearchFilter) -> frozenset[str] | None
 
 def _shown(stores: OpenedStores, request: SearchRequest) -> SearchResults:
     """Search among the documents that are to be shown."""
-    store: IndexStore = stores.index()
-    results = store.search(request)
-    hidden = stores.hidden()
-    if not hidden or all(hit.document.id not in hidden for hit in results.hits):
-        return results
-    held = frozenset(stores.index().held())
-    allowed = held if request.filters.documents is None else request.filters.documents & held
-    filters = request.filters.model_copy(update={"documents": allowed - hidden})
-    return store.search(replace(request, filters=filters))
+    filters = request.filters.model_copy(update={"without": stores.hidden()})
+    return stores.index().search(replace(request, filters=filters))
 
 
-def _described(hit: DocumentHit) -> Hit:
+def _described(stores: OpenedStores, hits: Sequence[DocumentHit]) -> tuple[Hit, ...]:
+    known = stores.known({hit.document.id for hit in hits})
+    mentioned = _mentioned(stores, hits)
+    return tuple(
+        _described_one(hit, known.get(hit.document.id), mentioned.get(hit.document.id, [])) for hit in hits
+    )
+
+
+def _described_one(
+    hit: DocumentHit, known: KnownDocument | None, mentioned: Sequence[MentionedConcept]
+) -> Hit:
     passage = hit.passage
     return Hit(
         document=DocumentRef(**{name: getattr(hit.document, name) for name in DocumentRef.model_fields}),
+        status=known and known.status,
+        concepts=tuple(
+            Concept(id=one.id, name=one.name, category=one.category, synthetic=one.synthetic)
+            for one in mentioned[:_MOST_CONCEPTS]
+        ),
+        concept_count=len(mentioned),
         title_marks=hit.title_marks,
         passage=Passage(
             section=passage.section,
@@ -155,6 +170,25 @@ def _described(hit: DocumentHit) -> Hit:
         ),
         score=hit.score,
     )
+
+
+def _mentioned(stores: OpenedStores, hits: Sequence[DocumentHit]) -> dict[str, list[MentionedConcept]]:
+    """Return by document the concepts that it mentions, those of its passage first, in order."""
+    if not hits or not (stores.home / GRAPH_FILE).is_file():
+        return {}
+    passages = {hit.document.id: hit.passage for hit in hits}
+    with stores.graph() as (graph, _):
+        mentioned = graph.mentioned(passages)
+
+    def place(one: MentionedConcept) -> tuple[bool, int, str]:
+        within = passages[one.document_id]
+        is_within = one.document_hash == within.document_hash and within.start <= one.start < within.end
+        return not is_within, one.start, one.id
+
+    found: dict[str, list[MentionedConcept]] = {}
+    for one in sorted(mentioned, key=place):
+        found.setdefault(one.document_id, []).append(one)
+    return found
 
 
 def _embedder(stores: OpenedStores, by: Ranking | None) -> tuple[Embedder | None, str]:

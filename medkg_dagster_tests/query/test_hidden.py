@@ -51,6 +51,8 @@ def test_what_is_not_current_is_in_no_answer(stores: Stores, home: Path, status:
         assert not {"HP:1", "HGNC:1", "PMID:1", "PMID:3"} & {one.id for one in answer.suggestions}
     with pytest.raises(QueryError, match=f"'PMID:1' is {status.value} and not shown"):
         stores.document("PMID:1")
+    found = stores.search("dabrafenib melanoma", limit=1)
+    assert ([hit.document.id for hit in found.hits], found.total, found.cut) == (["PMID:2"], 1, ())
     counts = stores.counts()
     assert (counts.documents, counts.graph_documents, counts.indexed_documents, counts.hidden) == (1, 1, 1, 2)
     assert (counts.nodes, counts.edges, counts.synthetic_edges) == (3, 4, 0)

@@ -264,6 +264,11 @@ def test_a_search_finds_passages_with_their_documents(stores: Stores) -> None:
     assert hit.document.title == FIRST.title
     assert [FIRST.text[start:end] for start, end in hit.passage.marks] == ["Colitis"]
     assert (answer.total, answer.unknown) == (1, ())
+    assert hit.status == "current"
+    assert ([one.name for one in hit.concepts], hit.concept_count) == (
+        ["Dabrafenib", "Colitis", "Melanoma"],
+        3,
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from medkg_dagster.service.app import PAGE
+from medkg_dagster_tests.service.conftest import serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 QUIET = (
@@ -42,6 +43,20 @@ def test_a_search_shows_documents_with_what_was_looked_for_marked(address: str, 
     assert "4 documents" in page
     assert "<mark>Melanoma</mark>" in page
     assert 'href="#q=melanoma&amp;document=PMID%3A1' in page
+    assert '<a class="drug" href="#q=melanoma&amp;entity=DRUGBANK%3A1">Dabrafenib</a>' in page
+
+
+@needs_browser
+def test_how_documents_are_ranked_can_be_chosen_where_there_are_vectors(
+    address: str, browser: Path, repository: Path, tmp_path: Path
+) -> None:
+    with_vectors = shown(browser, f"{address}/#q=melanoma&by=words")
+    home = tmp_path / "home"
+    with serving(home, repository) as without:
+        bare = shown(browser, f"{without}/")
+
+    assert re.search(r'<label id="ranking">', with_vectors)
+    assert re.search(r'<label id="ranking" hidden="">', bare)
 
 
 @needs_browser

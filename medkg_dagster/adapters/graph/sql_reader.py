@@ -24,12 +24,14 @@ from medkg_dagster.domain.graph_selection import (
     EdgeSelection,
     FoundNode,
     GraphTotals,
+    MentionedConcept,
     Polarity,
 )
 from medkg_dagster.stage_api import Edge, Node
 
 _POSSIBLE = '"certainty": "possible"'
 _BACKGROUND = '"background": true'
+_PUBLICATION = '%"biolink:Publication"%'
 _MOST_CANDIDATES = 5000
 _BEGINNING = 2
 
@@ -179,6 +181,20 @@ class SqlGraphReader:
             query = select(EDGES.c.document_id).where(self._among(end, curies), *clauses).distinct()
             found.update(self._connection.scalars(query))
         return frozenset(found)
+
+    def mentioned(self, documents: Collection[str]) -> tuple[MentionedConcept, ...]:
+        """Return the concepts that some documents mention; what they cite is none."""
+        columns = (EDGES.c.document_id, EDGES.c.document_hash, EDGES.c.start_offset)
+        query = (
+            select(*columns, NODES.c.id, NODES.c.name, NODES.c.category, NODES.c.synthetic)
+            .join_from(EDGES, NODES, EDGES.c.object == NODES.c.id)
+            .where(EDGES.c.predicate == MENTIONS, NODES.c.category.notlike(_PUBLICATION))
+        )
+        return tuple(
+            MentionedConcept(*row[:5], tuple(json.loads(row.category)), row.synthetic)
+            for some in portions(sorted(documents))
+            for row in self._connection.execute(query.where(EDGES.c.document_id.in_(some)))
+        )
 
     def totals(self, without: frozenset[str]) -> GraphTotals:
         """Return how much the graph holds."""

@@ -42,6 +42,9 @@ _WORDS_SHARE = 0.5
 # So many documents are found by their closeness alone.
 _NEAREST = 100
 
+_ANY_OF = "IN (SELECT value FROM json_each(?))"
+_ANY_ID = f"id {_ANY_OF}"
+
 # In the order of the fields of `Chunk`.
 COLUMNS = "id, document_id, document_hash, title, section, ordinal, start_offset, end_offset, text, synthetic"
 # In the order of the fields of `IndexedDocument`.
@@ -180,10 +183,18 @@ class DocumentSearch:
 
     def _passing(self, filters: SearchFilters) -> NDArray[np.bool_] | None:
         """Return which documents pass the filters; None where all do."""
-        if filters.is_empty:
+        gone = self._numbers(_ANY_ID, [json.dumps(sorted(filters.without))]) if filters.without else []
+        wanted = filters.model_copy(update={"without": frozenset()})
+        if wanted.is_empty and not gone:
             return None
-        condition, values = _condition(filters)
-        passing = np.zeros(self.snapshot.size, bool)
+        passing = np.full(self.snapshot.size, wanted.is_empty)
+        if not wanted.is_empty:
+            passing[self._numbers(*_condition(wanted))] = True
+        passing[gone] = False
+        return passing
+
+    def _numbers(self, condition: str, values: Sequence[Any]) -> list[int]:
+        """Return the numbers of the documents for which a condition holds."""
         bases = {
             each.number: base
             for each, base in zip(self.snapshot.segments, self.snapshot.bases.tolist(), strict=False)
@@ -192,9 +203,7 @@ class DocumentSearch:
             f"SELECT segment, place FROM documents WHERE segment IS NOT NULL AND {condition}",  # noqa: S608 - made of constants
             values,
         )
-        numbers = [bases[segment] + place for segment, place in rows]
-        passing[numbers] = True
-        return passing
+        return [bases[segment] + place for segment, place in rows]
 
 
 def _highest(documents: NDArray[np.int64], scores: NDArray[np.float64], depth: int) -> NDArray[np.int64]:
@@ -255,16 +264,15 @@ class _Hits:
 def _condition(filters: SearchFilters) -> tuple[str, list[Any]]:
     """Return filters as SQL, and the values in it."""
     year = "CAST(substr(date, 1, 4) AS INTEGER)"
-    any_of = "IN (SELECT value FROM json_each(?))"
     phase = "EXISTS (SELECT 1 FROM json_each(?) WHERE instr(' ' || phases || ' ', ' ' || value || ' '))"
     chosen: Iterable[tuple[str, Any, Any]] = (
-        (f"source {any_of}", filters.sources or None, json.dumps(sorted(filters.sources))),
-        (f"language {any_of}", filters.languages or None, json.dumps(sorted(filters.languages))),
+        (f"source {_ANY_OF}", filters.sources or None, json.dumps(sorted(filters.sources))),
+        (f"language {_ANY_OF}", filters.languages or None, json.dumps(sorted(filters.languages))),
         (phase, filters.phases or None, json.dumps(sorted(filters.phases))),
         (f"{year} >= ?", filters.since, filters.since),
         (f"{year} <= ?", filters.until, filters.until),
         ("synthetic = ?", filters.synthetic, filters.synthetic),
-        (f"id {any_of}", filters.documents, json.dumps(sorted(filters.documents or ()))),
+        (_ANY_ID, filters.documents, json.dumps(sorted(filters.documents or ()))),
     )
     used = [(condition, value) for condition, wanted, value in chosen if wanted is not None]
     if filters.since is not None or filters.until is not None:

@@ -1,7 +1,7 @@
 // What a search found: documents, each with its best passage.
 
-import { counted, el } from "./elements.js";
-import { toDocument } from "./page.js";
+import { counted, el, kind } from "./elements.js";
+import { toDocument, toEntity } from "./page.js";
 
 /** A text in which some places are marked. */
 export function marked(text, marks) {
@@ -21,6 +21,14 @@ export const about = (reference) =>
 
 export const notes = (cut) => cut.map((said) => el("p", { class: "note" }, said));
 
+function concepts(hit) {
+  if (!hit.concepts.length) return null;
+  const more = hit.concept_count - hit.concepts.length;
+  return el("ul", { class: "concepts", "aria-label": "Mentions" },
+    hit.concepts.map((one) => el("li", {}, el("a", { class: kind(one.category), href: toEntity(one.id) }, one.name))),
+    more ? el("li", {}, `${more} more`) : null);
+}
+
 export function foundView(answer) {
   if (!answer.hits.length) {
     const unknown = answer.unknown.length ? `; no document has ${answer.unknown.join(", ")}` : "";
@@ -32,7 +40,8 @@ export function foundView(answer) {
     about(hit.document),
     el("p", { class: "passage" },
       hit.passage.section ? el("b", {}, `${hit.passage.section} `) : null,
-      marked(hit.passage.text, hit.passage.marks))));
+      marked(hit.passage.text, hit.passage.marks)),
+    concepts(hit)));
   const unknown = answer.unknown.length ? [el("p", { class: "note" }, `no document has ${answer.unknown.join(", ")}`)] : [];
   return [el("p", { class: "sum" }, counted(answer.total, "document")), ...unknown, el("ol", {}, hits), ...notes(answer.cut)];
 }

@@ -6,7 +6,7 @@ import { entityView } from "./entity.js";
 import { foundView } from "./found.js";
 import { ask, takeToken } from "./service.js";
 
-const FILTERS = ["sources", "since", "until", "phases", "languages", "concept", "job", "synthetic"];
+const FILTERS = ["sources", "since", "until", "phases", "languages", "concept", "job", "synthetic", "by"];
 const form = document.getElementById("search");
 const found = document.getElementById("found");
 const shown = document.getElementById("shown");
@@ -86,6 +86,7 @@ async function count() {
   const place = document.getElementById("counts");
   try {
     const counts = await ask("counts");
+    document.getElementById("ranking").hidden = counts.embedding_model === null;
     const hidden = counts.hidden ? `; ${counted(counts.hidden, "document")} not current and not shown` : "";
     const invented = counts.synthetic_edges ? `, ${counts.synthetic_edges.toLocaleString("en")} of them invented` : "";
     place.textContent =
