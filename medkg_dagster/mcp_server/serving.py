@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -115,4 +116,5 @@ def _told(ask: Callable[..., Any]) -> Callable[..., Any]:
         except MedkgError as error:
             raise ToolError(str(error)) from error
 
+    asked.__signature__ = inspect.signature(ask, eval_str=True)  # type: ignore[attr-defined] # without `self`, which `wraps` copies
     return asked

@@ -5,9 +5,11 @@ A tool's parameters, their descriptions and the schema of its answer are what a 
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
@@ -26,6 +28,7 @@ from medkg_dagster.query import (
     SearchFilter,
     Stores,
 )
+from medkg_dagster.query.filter_parameters import filter_of, filter_parameters
 
 MOST_CHARACTERS = 60_000
 """So long an answer may be as JSON; a longer one is asked for again with fewer items."""
@@ -43,19 +46,34 @@ Words = Annotated[
 Name = Annotated[str, Field(description="A CURIE such as MESH:D008545, or a name such as melanoma.")]
 Limit = Annotated[int, Field(ge=1, le=MOST_ITEMS, description="At most so many.")]
 After = Annotated[str | None, Field(description="`next_after` of the answer before, for what follows.")]
-Predicate = Annotated[str | None, Field(description="Only this predicate of the Biolink Model: treats.")]
-Category = Annotated[
-    str | None, Field(description="Only with a node of this Biolink category at either end: Disease.")
-]
-Source = Annotated[str | None, Field(description="Only of this source: pubmed, pmc, clinicaltrials.")]
-Job = Annotated[str | None, Field(description="Only of documents this ledger job asked for.")]
-Status = Annotated[
-    Literal["asserted", "possible", "background"] | None,
-    Field(description="Only findings, only what is held possible, or only what is told as known before."),
-]
-Polarity = Annotated[
-    Literal["affirmed", "denied"] | None, Field(description="Only what is stated, or only what is denied.")
-]
+
+
+def with_filter(kind: type[Any], *left_out: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Let a tool that takes a filter as `which` take a parameter for each field of it in its place.
+
+    Args:
+        kind: The class of filters.
+        left_out: Fields that the tool has no use for.
+    """
+    filters = [one for one in filter_parameters(kind, _described) if one.name not in left_out]
+
+    def decorated(tool: Callable[..., Any]) -> Callable[..., Any]:
+        written = inspect.signature(tool, eval_str=True)
+
+        @functools.wraps(tool)
+        def asked(tools: StoreTools, **given: Any) -> Any:
+            chosen = {one.name: given.pop(one.name) for one in filters if one.name in given}
+            return tool(tools, which=filter_of(kind, chosen), **given)
+
+        own = [one for one in written.parameters.values() if one.name != "which"]
+        asked.__signature__ = written.replace(parameters=[*own, *filters])  # type: ignore[attr-defined] # the SDK reads it
+        return asked
+
+    return decorated
+
+
+def _described(said: str) -> Any:
+    return Field(description=said)
 
 
 @dataclass(frozen=True)
@@ -68,27 +86,20 @@ class StoreTools:
 
     stores: Stores
 
+    @with_filter(SearchFilter)
     def search_documents(
         self,
         *,
+        which: SearchFilter,
         query: Words,
         limit: Limit = 10,
         offset: Annotated[int, Field(ge=0, description="How many of the best to leave out.")] = 0,
-        source: Source = None,
-        since: Annotated[int | None, Field(description="The first year.")] = None,
-        until: Annotated[int | None, Field(description="The last year.")] = None,
-        concept: Annotated[
-            str | None, Field(description="Only documents that speak of this concept, or a kind of it.")
-        ] = None,
-        job: Job = None,
         by: Annotated[
             Literal["words", "hybrid"] | None,
             Field(description="Rank by words alone, or by words and vectors; else by what measures best."),
         ] = None,
     ) -> SearchAnswer:
         """Search documents by words; each comes with its best passage, its place in the text, and a link."""
-        sources = () if source is None else (source,)
-        which = SearchFilter(sources=sources, since=since, until=until, concept=concept, job=job)
         return fitting(
             lambda most: self.stores.search(query, which=which, by=by, limit=most, offset=offset), limit
         )
@@ -97,8 +108,8 @@ class StoreTools:
         self,
         *,
         text: Annotated[str | None, Field(description="Only with this in title, id or address.")] = None,
-        source: Source = None,
-        job: Job = None,
+        source: Annotated[str | None, Field(description="Only of this source: pubmed, pmc.")] = None,
+        job: Annotated[str | None, Field(description="Only those this ledger job asked for.")] = None,
         limit: Limit = 50,
         after: After = None,
     ) -> DocumentPage:
@@ -128,80 +139,36 @@ class StoreTools:
         """Find concepts by CURIE, name, synonym or other spelling; names like it where there is none."""
         return fitting(lambda most: self.stores.entities(name, limit=most), limit)
 
+    @with_filter(ClaimFilter, "node", "subject", "object", "document")
     def get_neighbours(
         self,
         *,
+        which: ClaimFilter,
         name: Name,
-        predicate: Predicate = None,
-        category: Category = None,
-        source: Source = None,
-        job: Job = None,
-        status: Status = None,
-        polarity: Polarity = None,
-        mentions: Annotated[bool, Field(description="With what is only mentioned in documents.")] = False,
         limit: Limit = 20,
         evidence: Annotated[int, Field(ge=1, le=10, description="Sentences for each statement.")] = 2,
     ) -> NeighbourAnswer:
         """Tell what is stated of a concept: statements with how often they are made, and sentences."""
-        which = ClaimFilter(
-            predicate=predicate,
-            category=category,
-            source=source,
-            job=job,
-            status=status,
-            polarity=polarity,
-            mentions=mentions,
-        )
         return fitting(
             lambda most: self.stores.neighbours(name, which=which, limit=most, evidence=evidence), limit
         )
 
-    def get_claims(
-        self,
-        *,
-        subject: Annotated[str | None, Field(description="Only of this subject: CURIE or name.")] = None,
-        object: Annotated[str | None, Field(description="Only of this object: CURIE or name.")] = None,  # noqa: A002 - what the Biolink Model calls it
-        node: Annotated[str | None, Field(description="Only with this node at either end.")] = None,
-        document: Annotated[str | None, Field(description="Only those that this document makes.")] = None,
-        predicate: Predicate = None,
-        category: Category = None,
-        source: Source = None,
-        job: Job = None,
-        status: Status = None,
-        polarity: Polarity = None,
-        limit: Limit = 20,
-        after: After = None,
-    ) -> ClaimAnswer:
+    @with_filter(ClaimFilter)
+    def get_claims(self, *, which: ClaimFilter, limit: Limit = 20, after: After = None) -> ClaimAnswer:
         """Get claims one by one, each with its sentence, its place in the document, and a link."""
-        which = ClaimFilter(
-            node=node,
-            subject=subject,
-            object=object,
-            document=document,
-            predicate=predicate,
-            category=category,
-            source=source,
-            job=job,
-            status=status,
-            polarity=polarity,
-        )
         return fitting(lambda most: self.stores.claims(which=which, limit=most, after=after), limit)
 
+    @with_filter(ClaimFilter, "node", "subject", "object", "document", "mentions")
     def find_paths(
         self,
         *,
+        which: ClaimFilter,
         start: Name,
         end: Name,
         max_length: Annotated[int, Field(ge=1, le=5, description="At most so many steps.")] = 3,
-        predicate: Predicate = None,
-        category: Category = None,
-        source: Source = None,
-        job: Job = None,
-        status: Status = None,
         limit: Annotated[int, Field(ge=1, le=20, description="At most so many paths.")] = 5,
     ) -> PathAnswer:
         """Tell how two concepts are connected: the shortest paths with the sentences behind each step."""
-        which = ClaimFilter(predicate=predicate, category=category, source=source, job=job, status=status)
         return fitting(
             lambda most: self.stores.paths(start, end, which=which, max_length=max_length, limit=most), limit
         )

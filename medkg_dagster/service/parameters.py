@@ -1,49 +1,24 @@
-"""Filters as parameters of a URL, described as the classes of filters describe themselves."""
+"""Filters as parameters of a URL, and parameters that nobody reads."""
 
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable
-from dataclasses import MISSING, fields
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Any
 
 from fastapi import Query
 
 from medkg_dagster.errors import QueryError, did_you_mean
-
-Filter = TypeVar("Filter")
-
-_ATTRIBUTE = re.compile(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", re.MULTILINE)
+from medkg_dagster.query.filter_parameters import Filter, filter_of, filter_parameters
 
 
 def parameters_of(kind: type[Filter]) -> Callable[..., Filter]:
-    """Return what makes a filter of the parameters of a URL, one for each of its fields.
-
-    Args:
-        kind: A dataclass with a default for every field, and a docstring that describes each.
-    """
-    said = {name: " ".join(text.split()) for name, text in _ATTRIBUTE.findall(kind.__doc__ or "")}
-    hints = get_type_hints(kind)
-    parameters = []
-    for field in fields(kind):  # type: ignore[arg-type] # a dataclass, which no type says
-        if field.default is MISSING:
-            raise TypeError(f"{kind.__name__}.{field.name} has no default")
-        several = field.default == ()
-        parameters.append(
-            inspect.Parameter(
-                field.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=[] if several else field.default,
-                annotation=Annotated[
-                    list[str] if several else hints[field.name], Query(description=said[field.name])
-                ],
-            )
-        )
+    """Return what makes a filter of the parameters of a URL, one for each of its fields."""
 
     def make(**given: Any) -> Filter:
-        return kind(**{name: tuple(one) if isinstance(one, list) else one for name, one in given.items()})
+        return filter_of(kind, given)
 
+    parameters = filter_parameters(kind, lambda said: Query(description=said))
     make.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # it is read by FastAPI
     return make
 

@@ -84,7 +84,7 @@ def test_answers_have_evidence_with_places_and_links(stores: Stores) -> None:
         ("get_neighbours", {"name": "melanoma", "polarity": "affirmed", "status": "asserted"}),
         ("find_paths", {"start": "PD-1", "end": "colitis"}),
         ("read_document", {"document": "PMID:1"}),
-        ("search_documents", {"query": "colitis", "source": "pubmed"}),
+        ("search_documents", {"query": "colitis", "sources": ["pubmed"]}),
     )
 
     (treats,) = neighbours.structured_content["neighbours"]
@@ -205,7 +205,21 @@ VALUES = st.one_of(
 )
 ARGUMENTS = (
     *("query", "name", "start", "end", "document", "subject", "object", "node", "predicate", "category"),
-    *("source", "job", "status", "polarity", "limit", "offset", "since", "until", "concept", "text", "after"),
+    *(
+        "source",
+        "sources",
+        "phases",
+        "job",
+        "status",
+        "polarity",
+        "limit",
+        "offset",
+        "since",
+        "until",
+        "concept",
+        "text",
+        "after",
+    ),
     *("text_start", "text_limit", "max_length", "evidence", "mentions", "other"),
 )
 UNHURRIED = [HealthCheck.too_slow, HealthCheck.data_too_large]
