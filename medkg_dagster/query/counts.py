@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from medkg_dagster.domain.graph_selection import GraphTotals
 from medkg_dagster.domain.holdings import DocumentStatus
-from medkg_dagster.query.answers import Counts
+from medkg_dagster.query.document_answers import Counts
 from medkg_dagster.settings import GRAPH_FILE, INDEX_FILE
 
 if TYPE_CHECKING:

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from medkg_dagster.domain.graph_selection import EdgeSelection
 from medkg_dagster.domain.holdings import DocumentStatus, KnownDocument
 from medkg_dagster.errors import LedgerError, QueryError, counted
-from medkg_dagster.query.answers import (
+from medkg_dagster.query.answers import StatedClaim
+from medkg_dagster.query.claims import check_document_id
+from medkg_dagster.query.described import EdgeDescriber
+from medkg_dagster.query.document_answers import (
     DocumentAnswer,
     DocumentPage,
     DocumentSummary,
     Mention,
     SectionRef,
-    StatedClaim,
 )
-from medkg_dagster.query.claims import check_document_id
-from medkg_dagster.query.described import EdgeDescriber
 from medkg_dagster.query.selection import MOST, check_limit, check_text
 from medkg_dagster.query.texts import KeptText, read_text
 from medkg_dagster.settings import GRAPH_FILE

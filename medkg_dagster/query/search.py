@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from medkg_dagster.errors import MedkgError, StageContractError, StoreError, counted
-from medkg_dagster.query.answers import Concept, DocumentRef, Hit, Passage, SearchAnswer
+from medkg_dagster.query.answers import Concept, DocumentRef
+from medkg_dagster.query.document_answers import Hit, Passage, SearchAnswer
 from medkg_dagster.query.entities import the_entity
 from medkg_dagster.query.opened import nothing_in
 from medkg_dagster.query.selection import Ranking, SearchFilter, check_limit, check_text

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from typing import Self
 
-from medkg_dagster.query.answers import (
-    ClaimAnswer,
-    Counts,
-    DocumentAnswer,
-    DocumentPage,
-    EntityAnswer,
-    NeighbourAnswer,
-    PathAnswer,
-    SearchAnswer,
-)
+from medkg_dagster.query.answers import ClaimAnswer, EntityAnswer, NeighbourAnswer, PathAnswer
 from medkg_dagster.query.claims import find_claims, find_neighbours
 from medkg_dagster.query.counts import count_all
+from medkg_dagster.query.document_answers import Counts, DocumentAnswer, DocumentPage, SearchAnswer
 from medkg_dagster.query.documents import list_documents, show_document
 from medkg_dagster.query.entities import find_entities
 from medkg_dagster.query.opened import OpenedStores

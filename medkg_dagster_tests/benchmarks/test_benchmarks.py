@@ -9,6 +9,7 @@ from benchmarks import (
     exports,
     ledger,
     metrics,
+    page,
     plugin_discovery,
     search,
     stage_invocation,
@@ -36,6 +37,7 @@ from benchmarks.figures import Figure
         pytest.param(lambda: metrics.measure(jobs=20, documents=100, repeats=1), id="metrics"),
         pytest.param(lambda: documents.measure_withdrawal(edges=20, of_each=2, repeats=3), id="withdrawal"),
         pytest.param(lambda: exports.measure(edges=40, formats=("kgx", "csv")), id="exports"),
+        pytest.param(lambda: page.measure(edges=40, shown=3, repeats=1), id="page"),
         pytest.param(lambda: ledger.measure_waiting(jobs=5, changed_jobs=2, repeats=1), id="waiting"),
     ],
 )
