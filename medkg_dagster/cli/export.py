@@ -35,7 +35,7 @@ def export(
     written = export_graph(settings, format_name, where, which_claims(chosen, mentions=mentions))
     for file in written:
         said = [
-            counted(number, what.removesuffix("s"))
+            counted(number, what.removesuffix("s").replace("_", " "))
             + (f", {file.synthetic[what]:,} of them synthetic," if file.synthetic[what] else "")
             for what, number in file.records.items()
         ]
