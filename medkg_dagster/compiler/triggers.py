@@ -1,6 +1,7 @@
 """Triggers as Dagster schedules and sensors: they ask for jobs in the ledger, and start those at once."""
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -35,6 +36,9 @@ from medkg_dagster.settings import Settings
 from medkg_dagster.topology.names import partition_set_name, trigger_name
 from medkg_dagster.topology.triggers import ScheduleTrigger
 
+AWAY_SECONDS = 20.0
+"""How long a tick, which may take a minute, waits for a ledger that is away."""
+LOOK_AGAIN_SECONDS = 2.0
 _SHOWN = 10
 _ASKED = {TriggerOutcome.SUBMITTED, TriggerOutcome.STARTED_AGAIN}
 
@@ -78,9 +82,7 @@ def _schedule(
             yield SkipReason(f"{utc_text(scheduled)} has not come yet.")
             return
         now = max(clock, scheduled)
-        with JobLedger.of(settings) as ledger:
-            found = look_at_schedule(ledger, pipeline, trigger, schedule, now)
-            requests = _started(ledger, pipeline, trigger, found.fired)
+        found, requests = _ask_patiently(settings, pipeline, trigger, schedule, now)
         _tell(context.log, found, has_started=bool(requests))
         yield from requests
         if not requests:
@@ -96,6 +98,30 @@ def _schedule(
         default_status=DefaultScheduleStatus.RUNNING if is_on else DefaultScheduleStatus.STOPPED,
         execution_fn=look,
     )
+
+
+def _ask_patiently(
+    settings: Settings,
+    pipeline: PipelinePlan,
+    trigger: PlannedTrigger,
+    schedule: ScheduleTrigger,
+    now: datetime,
+) -> tuple[Look, list[RunRequest]]:
+    """Ask for what is due, though the ledger is away for a moment: Dagster looks again at the next time only.
+
+    Raises:
+        LedgerError: It stays away.
+    """
+    until = time.monotonic() + AWAY_SECONDS
+    while True:
+        try:
+            with JobLedger.of(settings) as ledger:
+                found = look_at_schedule(ledger, pipeline, trigger, schedule, now)
+                return found, _started(ledger, pipeline, trigger, found.fired)
+        except LedgerError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(LOOK_AGAIN_SECONDS)
 
 
 class _LedgerLook(Protocol):

@@ -173,6 +173,49 @@ def test_what_is_late_is_not_caught_up_where_nothing_is_to_be(
     assert (state.outcome, state.missed) == ("missed", 1)
 
 
+def test_a_ledger_that_is_away_for_a_moment_is_waited_for(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    JobLedger.open(deployment.home).close()
+    file = deployment.home / "ledger.sqlite"
+    aside = file.rename(deployment.home / "aside.sqlite")
+    file.write_bytes(b"no database " * 500)
+    naps: list[float] = []
+
+    def come_back(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 2:
+            aside.rename(file)
+
+    monkeypatch.setattr("medkg_dagster.compiler.triggers.time.sleep", come_back)
+
+    (request,) = asked(look(deployment, STANDING, SCHEDULE, MORNING))
+
+    assert request.run_key == "word-count-nightly:start:1"
+    assert len(naps) == 2
+
+
+def test_a_ledger_that_stays_away_fails_the_tick_and_the_next_one_catches_up(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = FEED.replace("CATCH_UP", "all")
+    look(deployment, pipeline, FEED_SCHEDULE, MORNING)
+    monkeypatch.setattr(triggers, "AWAY_SECONDS", 0.0)
+    file = deployment.home / "ledger.sqlite"
+    aside = file.rename(deployment.home / "aside.sqlite")
+    file.write_bytes(b"no database " * 500)
+    with pytest.raises(LedgerError, match="file is not a database"):
+        look(deployment, pipeline, FEED_SCHEDULE, MORNING + DAY)
+    aside.rename(file)
+
+    requests = asked(look(deployment, pipeline, FEED_SCHEDULE, MORNING + 2 * DAY))
+
+    assert [item.tags["dagster/partition"] for item in requests] == [
+        "word-count-2026-02-04T06",
+        "word-count-2026-02-05T06",
+    ]
+
+
 def test_a_time_to_come_that_somebody_tries_in_the_ui_asks_for_nothing(
     deployment: Deployment, ledger: JobLedger
 ) -> None:
