@@ -164,7 +164,7 @@ def asked_home(made: Path, repository: Path) -> Settings:
     return Settings(home=made, config=repository / "config")
 
 
-@example_settings(max_examples=examples(10))
+@example_settings(max_examples=examples(10, asking=10))
 @example(statement="MATCH (a) RETURN a.name AS `\n`")
 @given(statement=st.lists(PIECES, max_size=8).map(lambda some: "MATCH (a) RETURN " + " ".join(some)))
 def test_any_statement_is_answered_or_refused_in_one_sentence(asked_home: Settings, statement: str) -> None:
