@@ -16,6 +16,7 @@ from medkg_dagster.compiler.assets import build_assets, build_jobs
 from medkg_dagster.compiler.config_schema import config_fields
 from medkg_dagster.compiler.ended_runs import ended_run_sensor
 from medkg_dagster.compiler.executors import build_executor
+from medkg_dagster.compiler.gate_decisions import decision_jobs
 from medkg_dagster.compiler.load_report import load_report_asset, load_report_checks, load_report_sensor
 from medkg_dagster.compiler.ops import SharedTypes
 from medkg_dagster.compiler.stage_checks import stage_checks
@@ -95,6 +96,11 @@ def compile_plan(
             ],
             jobs=[
                 *(job for assets, _ in compiled for job in build_jobs(assets, executor)),
+                *(
+                    job
+                    for assets, _ in compiled
+                    for job in decision_jobs(assets.pipeline, settings, executor)
+                ),
                 *(
                     gate_work_job(
                         work,

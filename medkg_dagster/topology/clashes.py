@@ -103,6 +103,15 @@ def _claims(topology: PipelineTopologyConfig) -> Iterator[tuple[Key, str]]:
         label = f"gate '{gate.name}' of {of_pipeline}"
         yield (_COMPUTATION, names.job_name(name, gate.name)), label
         yield (_SENSOR, names.gate_sensor_name(name, gate.name)), f"the sensor of {label}"
+        for decision in names.DECISIONS:
+            yield (
+                (_COMPUTATION, names.decision_job_name(name, gate.name, decision)),
+                f"the job to {decision} {label}",
+            )
+            yield (
+                (_COMPUTATION, names.decision_op_name(name, gate.name, decision)),
+                f"the op to {decision} {label}",
+            )
         stage_name = topology.gate_stage(gate.name)
         if stage_name is not None:
             yield (

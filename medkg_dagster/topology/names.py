@@ -28,6 +28,8 @@ LOAD_REPORT_SENSOR = "load_report"
 ENDED_RUNS_SENSOR = "ended_runs"
 LEDGER_JOB_RESOURCE = "medkg_ledger_job"
 STATE_RESOURCE = "medkg_state"
+APPROVE, REJECT = DECISIONS = ("approve", "reject")
+"""What a person may say of a gate."""
 
 
 def dagster_name(name: str) -> str:
@@ -82,6 +84,16 @@ def submission_sensor_name(pipeline: str) -> str:
 def gate_sensor_name(pipeline: str, gate: str) -> str:
     """Return the name of the sensor of a gate."""
     return f"{dagster_name(pipeline)}__gate_{dagster_name(gate)}"
+
+
+def decision_job_name(pipeline: str, gate: str, decision: str) -> str:
+    """Return the name of the job by which a person decides a gate: one of `DECISIONS`."""
+    return f"{dagster_name(pipeline)}__{decision}_{dagster_name(gate)}"
+
+
+def decision_op_name(pipeline: str, gate: str, decision: str) -> str:
+    """Return the name of the one op of that job."""
+    return f"{decision_job_name(pipeline, gate, decision)}__decide"
 
 
 def trigger_name(pipeline: str, trigger: str) -> str:

@@ -103,6 +103,8 @@ def factory() -> StageFactory:
 @example([Drawn("medkg", "load_report"), Drawn("a", "b")])
 @example([Drawn("a", "s", "x__gate_y"), Drawn("a__gate_x", "s", "y")])
 @example([Drawn("a", "q_no_job_waits", "g")])
+@example([Drawn("a", "s", "x"), Drawn("a__approve_x", "s")])
+@example([Drawn("a", "s", "x"), Drawn("a", "reject_x__decide")])
 @example([Drawn("a", "s", None, "x__trigger_y"), Drawn("a__trigger_x", "s", None, "y")])
 @example([Drawn("a", "s", None, "x"), Drawn("a__trigger_x", "s")])
 @example([Drawn("load_report", "s"), Drawn("ended_runs", "s"), Drawn("a", "convert_pdfs")])
@@ -133,6 +135,8 @@ def test_whatever_loads_together_makes_a_code_location(factory: StageFactory, dr
         [Drawn("a", "s", None, "x__trigger_y"), Drawn("a__trigger_x", "s", None, "y")],
         [Drawn("pdf_conversion", "s")],
         [Drawn("a", "q_no_job_waits", "g")],
+        [Drawn("a", "s", "x"), Drawn("a__approve_x", "s")],
+        [Drawn("a", "reject_x", "x")],
     ],
 )
 def test_a_name_that_is_taken_is_a_problem_that_says_by_whom(
