@@ -56,7 +56,8 @@ def values(parameter: click.Parameter) -> st.SearchStrategy[str]:
     """Return what a parameter may be given; a file is one that can be, in the folder of the command."""
     kind = parameter.type
     if isinstance(kind, click.Path):
-        return TEXTS.map(lambda text: "made_" + text.replace("/", "_").replace("\0", "_")[:100])
+        named = TEXTS.map(lambda text: text.encode("utf-8", "replace").decode())
+        return named.map(lambda text: "made_" + text.replace("/", "_").replace("\0", "_")[:60])
     if isinstance(kind, click.Choice):
         return st.one_of(st.sampled_from([getattr(one, "value", one) for one in kind.choices]), TEXTS)
     if isinstance(kind, click.types.IntParamType):
