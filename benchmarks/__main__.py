@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from benchmarks import (
+    backup,
     cold_start,
     definitions_build,
     documents,
@@ -34,6 +35,7 @@ from benchmarks import (
 from benchmarks.figures import HEADER, Figure
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
+    "backup": backup.measure,
     "definitions": definitions_build.measure,
     "discovery": plugin_discovery.measure,
     "documents": documents.measure,

@@ -31,6 +31,7 @@ MedkgError
 ├── QueryError                  a question to the stores makes no sense, or means nothing that they hold
 ├── StoreError                  an index, graph or vocabulary store failed
 ├── StateError                  a value could not be stored or loaded between steps
+├── BackupError                 a backup could not be made or put back
 └── LedgerError                 the job ledger refused or could not be read
     ├── UnknownJobError             no such ledger job
     └── SupersededRunError          another run has started this phase of the job
@@ -280,6 +281,10 @@ class StoreError(MedkgError):
 
 class StateError(MedkgError):
     """A value could not be stored or loaded between two steps."""
+
+
+class BackupError(MedkgError):
+    """A backup could not be made or put back; what was there stays."""
 
 
 class LedgerError(MedkgError):

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from medkg_dagster import __version__
+from medkg_dagster.cli.backup import backup, restore
 from medkg_dagster.cli.changes import changes
 from medkg_dagster.cli.doctor import doctor
 from medkg_dagster.cli.documents import documents
@@ -24,6 +25,7 @@ from medkg_dagster.cli.pipelines.plan import plan
 from medkg_dagster.cli.pipelines.stages import stages
 from medkg_dagster.cli.pipelines.yaml_files import check, migrate, schema
 from medkg_dagster.cli.plugin import plugin
+from medkg_dagster.cli.prune import prune
 from medkg_dagster.cli.reindex import reindex
 from medkg_dagster.cli.run import run
 from medkg_dagster.cli.search import search
@@ -109,6 +111,9 @@ for _command in (
     vocab,
     changes,
     state,
+    prune,
+    backup,
+    restore,
     search,
     reindex,
     graph,

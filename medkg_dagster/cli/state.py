@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from medkg_dagster.runtime.state.prune import Amount, Pruned
 
 
-def _grace(_ctx: click.Context, _parameter: click.Parameter, text: str) -> timedelta:
+def length_of_time(_ctx: click.Context, _parameter: click.Parameter, text: str) -> timedelta:
+    """Return the length of time that an option names."""
     try:
         found = parse_duration(text)
     except OverflowError:
@@ -36,7 +37,9 @@ def state() -> None:
 
 
 @state.command("prune")
-@click.option("--grace", default="1d", show_default=True, callback=_grace, help="Keep what was used since.")
+@click.option(
+    "--grace", default="1d", show_default=True, callback=length_of_time, help="Keep what was used since."
+)
 @click.option("--dry-run", is_flag=True, help="Only show what would go.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
@@ -45,6 +48,37 @@ def prune(settings: Settings, grace: timedelta, dry_run: bool, as_json: bool) ->
 
     What a running step has used stays. Of what is only remembered for work to come, MEDKG_MEMO_BYTES stay; of
     changes of documents and edges those of MEDKG_CHANGES_DAYS, and the latest of each document.
+    """
+    pruned = prune_home(settings, grace, dry_run=dry_run)
+    if as_json:
+        echo_json({"dry_run": dry_run, **asdict(pruned.state), "changes": pruned.changes})
+        return
+    print_pruned(pruned, settings.memo_bytes, dry_run=dry_run)
+
+
+@dataclass(frozen=True, slots=True)
+class PrunedHome:
+    """What was removed from a home, or would be.
+
+    Attributes:
+        state: What lies between stages.
+        changes: How many changes of documents and edges were forgotten, and from before when.
+    """
+
+    state: Pruned
+    changes: dict[str, Any]
+
+
+def prune_home(settings: Settings, grace: timedelta, *, dry_run: bool) -> PrunedHome:
+    """Remove state that no job needs, and let ledger and graph forget what changed long ago.
+
+    Args:
+        settings: Say where the home is, and how much may be remembered.
+        grace: What was used since stays.
+        dry_run: Only say what would go.
+
+    Raises:
+        StateError: The ledger knows no job: it is taken for the wrong one.
     """
     from medkg_dagster.domain.job_ids import file_name
     from medkg_dagster.runtime.state.prune import prune as prune_state
@@ -63,11 +97,13 @@ def prune(settings: Settings, grace: timedelta, dry_run: bool, as_json: bool) ->
         memo_bytes=settings.memo_bytes,
         is_dry=dry_run,
     )
-    changes = _forget_changes(settings, is_dry=dry_run)
-    if as_json:
-        echo_json({"dry_run": dry_run, **asdict(pruned), "changes": changes})
-        return
-    _print(pruned, settings.memo_bytes, dry_run=dry_run)
+    return PrunedHome(pruned, _forget_changes(settings, is_dry=dry_run))
+
+
+def print_pruned(pruned: PrunedHome, memo_bytes: int, *, dry_run: bool) -> None:
+    """Print what was removed, and what stays."""
+    _print(pruned.state, memo_bytes, dry_run=dry_run)
+    changes = pruned.changes
     verb = "would be forgotten" if dry_run else "were forgotten"
     click.echo(
         f"{counted(changes['documents'], 'change of documents', 'changes of documents')} and "

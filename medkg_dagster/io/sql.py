@@ -361,6 +361,15 @@ def _file_of(url: URL) -> Path | None:
     return Path(url.database) if is_file and url.database not in {None, "", ":memory:"} else None
 
 
+def readable_uri(file: Path) -> str:
+    """Return the URI under which SQLite opens a file, also where it or its folder may not be written."""
+    if not _is_read_only(file):
+        return f"{file.absolute().as_uri()}?mode=rw"
+    # Where no process has written lately, SQLite could not make the files beside it that it reads by.
+    mode = "mode=ro" if file.with_name(f"{file.name}-wal").exists() else "immutable=1"
+    return f"{file.absolute().as_uri()}?{mode}"
+
+
 def _is_read_only(file: Path) -> bool:
     return file.is_file() and not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK))
 
@@ -422,9 +431,7 @@ def _sqlite_engine(url: URL) -> Engine:
     arguments, options = dialect.create_connect_args(url)
     file = _file_of(url)
     if file is not None and _is_read_only(file):
-        # Where no process has written lately, SQLite could not make the files beside it that it reads by.
-        mode = "mode=ro" if file.with_name(f"{file.name}-wal").exists() else "immutable=1"
-        arguments, options["uri"] = [f"{file.absolute().as_uri()}?{mode}"], True
+        arguments, options["uri"] = [readable_uri(file)], True
     connect = partial(dialect.connect, *arguments, **{**options, "timeout": BUSY_TIMEOUT_SECONDS})
     pool = dialect.get_dialect_pool_class(url)(connect, dialect=dialect)
     shared = {"compiled_cache": compiled}

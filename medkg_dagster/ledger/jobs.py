@@ -94,6 +94,15 @@ class JobTable:
         with self._database.reading() as connection:
             return job_rows.list_keys(connection)
 
+    def ended_before(self, moment: str) -> frozenset[JobKey]:
+        """Return the jobs that came to their end before a time, and were not changed since.
+
+        Args:
+            moment: The time, as the ledger writes it.
+        """
+        with self._database.reading() as connection:
+            return job_rows.list_ended(connection, moment)
+
     def set_fields(
         self,
         key: JobKey,

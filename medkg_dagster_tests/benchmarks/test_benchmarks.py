@@ -3,6 +3,7 @@
 import pytest
 
 from benchmarks import (
+    backup,
     cold_start,
     definitions_build,
     documents,
@@ -34,6 +35,7 @@ from benchmarks.figures import Figure
         pytest.param(lambda: search.measure_large(documents=8, queries=3), id="search-large"),
         pytest.param(lambda: cold_start.measure(repeats=1), id="start"),
         pytest.param(lambda: ledger.measure_updates(processes=2, updates=5, repeats=1), id="ledger"),
+        pytest.param(lambda: backup.measure(megabytes=1, writers=1, repeats=1), id="backup"),
         pytest.param(lambda: metrics.measure(jobs=20, documents=100, repeats=1), id="metrics"),
         pytest.param(lambda: documents.measure_withdrawal(edges=20, of_each=2, repeats=3), id="withdrawal"),
         pytest.param(lambda: exports.measure(edges=40, formats=("kgx", "csv")), id="exports"),

@@ -64,6 +64,7 @@ LOOKING = {
     "why": ("PMID:1",),
     "changes": ("--since", "1d"),
     "state prune": (),
+    "prune": ("--older-than", "90d"),
     "summary": (),
     "gate list": (),
     "gate approve": ("default", "review", "--reason", "why", "--now"),
@@ -87,7 +88,7 @@ NEEDS_A_VOCABULARY = {
 }
 # Of a home without data it serves the page, which says so: `test_serve`, `service/test_app`, `monitoring/`.
 SERVES = {"mcp", "serve", "metrics"}
-MAKES = {"run", "submit", "plugin new", "migrate", "vocab install", "vocab add"}
+MAKES = {"run", "submit", "backup", "restore", "plugin new", "migrate", "vocab install", "vocab add"}
 
 
 def test_of_every_command_it_is_said_whether_it_makes_anything() -> None:

@@ -102,6 +102,23 @@ def list_jobs(
     return tuple(_job(row) for row in connection.execute(query))
 
 
+_ENDED = (
+    JobStatus.SUCCEEDED,
+    JobStatus.FAILED,
+    JobStatus.SKIPPED,
+    JobStatus.QUARANTINED,
+    JobStatus.REJECTED,
+    JobStatus.CANCELLED,
+)
+
+
+def list_ended(connection: Connection, before: str) -> frozenset[JobKey]:
+    """Return the jobs that came to their end before a time, and were not changed since."""
+    ended = [status.value for status in _ENDED]
+    query = select(JOBS.c.pipeline, JOBS.c.job_id).where(JOBS.c.status.in_(ended), JOBS.c.updated_at < before)
+    return frozenset(JobKey(*row) for row in connection.execute(query))
+
+
 def list_keys(connection: Connection) -> frozenset[JobKey]:
     """Return which jobs there are."""
     rows = connection.execute(select(JOBS.c.pipeline, JOBS.c.job_id))
