@@ -22,6 +22,9 @@ from medkg_dagster.settings import Settings
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
 
+# Writers of SQLite that never pause keep each other waiting, whatever else goes on.
+_PAUSE_SECONDS = 0.005
+
 _FILL = """
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
 INSERT INTO ledger_history (pipeline, job_id, field, new, actor, at)
@@ -82,6 +85,7 @@ def _write(home: Path, number: int, ended: Event, waits: Queue[float]) -> None:
             began = time.perf_counter()
             ledger.jobs.set_fields(_key(number), {"count": count}, actor="benchmark")
             longest, count = max(longest, time.perf_counter() - began), count + 1
+            time.sleep(_PAUSE_SECONDS)
     waits.put(longest)
 
 

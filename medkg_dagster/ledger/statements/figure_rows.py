@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Connection, func, literal_column, select
+from sqlalchemy import Column, ColumnElement, Connection, func, literal_column, select
 
+from medkg_dagster.domain.holdings import DocumentStatus
 from medkg_dagster.ledger.schema import DOCUMENT_OUTCOMES, DOCUMENTS, HISTORY, JOBS, PHASES, REGISTRATIONS
 
 # Written into the statement: a database matches a parameter with no partial index.
@@ -21,7 +22,12 @@ def count_jobs(connection: Connection) -> Counts:
 
 def count_documents(connection: Connection) -> Counts:
     """Return how many documents there are, by status."""
-    return _grouped(connection, DOCUMENTS.c.status)
+    # Nearly all are current, and to count all takes a tenth of the time that telling them apart does.
+    status, current = DOCUMENTS.c.status, DocumentStatus.CURRENT.value
+    found = _grouped(connection, status, where=status < current)
+    found |= _grouped(connection, status, where=status > current)
+    rest = (connection.scalar(select(func.count()).select_from(DOCUMENTS)) or 0) - sum(found.values())
+    return found | {(current,): rest} if rest else found
 
 
 def count_quarantined(connection: Connection) -> Counts:
@@ -61,6 +67,8 @@ def latest_change(connection: Connection) -> str | None:
     return last
 
 
-def _grouped(connection: Connection, *by: Column[str]) -> Counts:
+def _grouped(connection: Connection, *by: Column[str], where: ColumnElement[bool] | None = None) -> Counts:
     query = select(*by, func.count()).group_by(*by)
+    if where is not None:
+        query = query.where(where)
     return {tuple(labels): count for *labels, count in connection.execute(query)}
