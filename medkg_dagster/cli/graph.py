@@ -1,4 +1,4 @@
-"""`medkg graph NAME` and `medkg path`."""
+"""`medkg graph` and `medkg path`."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def test_every_command_and_option_has_help(
 # What each command is given in a home with nothing in it: those that ask about data are refused.
 LOOKING = {
     "search": ("melanoma",),
-    "graph": ("melanoma",),
+    "graph node": ("melanoma",),
     "path": ("melanoma", "colitis"),
     "reindex": (),
     "export": ("kgx", "folder"),
@@ -88,12 +88,14 @@ NEEDS_A_VOCABULARY = {
 }
 # Of a home without data it serves the page, which says so: `test_serve`, `service/test_app`, `monitoring/`.
 SERVES = {"mcp", "serve", "metrics"}
+# It asks for its extra first: `cypher/`.
+NEEDS_AN_EXTRA = {"graph query"}
 MAKES = {"run", "submit", "backup", "restore", "plugin new", "migrate", "vocab install", "vocab add"}
 
 
 def test_of_every_command_it_is_said_whether_it_makes_anything() -> None:
     leaves = {" ".join(path) for path, command in commands(main) if not isinstance(command, click.Group)}
-    assert leaves == {*LOOKING, *NEEDS_NO_DATA, *NEEDS_A_VOCABULARY, *SERVES, *MAKES}
+    assert leaves == {*LOOKING, *NEEDS_NO_DATA, *NEEDS_A_VOCABULARY, *SERVES, *NEEDS_AN_EXTRA, *MAKES}
 
 
 @pytest.mark.parametrize("command", NEEDS_A_VOCABULARY)
