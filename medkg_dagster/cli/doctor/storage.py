@@ -63,7 +63,9 @@ def _vocabulary(settings: Settings) -> Finding:
     except MedkgError as error:
         return wrong("vocabulary", str(error))
     if current is None:
-        return note("vocabulary", "there is none, so nothing is found in texts", "`medkg vocab install open`")
+        return note(
+            "vocabulary", "none is installed: the bundled sample is looked with", "`medkg vocab install open`"
+        )
     with closing(current):
         return fine("vocabulary", f"version {current.version}")
 
