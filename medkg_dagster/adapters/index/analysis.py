@@ -30,7 +30,7 @@ _PART = re.compile(r"[^\W_]+")
 # Shorter parts of a compound (the 1 of PD-1) say nothing alone.
 _SHORTEST_TELLING = 3
 _MOST_PARTS_JOINED = 3
-_MOST_PIECES_KEPT = 50_000
+_MOST_PIECES_KEPT = 100_000
 _GREEK = {
     ord(letter): unicodedata.name(letter).rsplit(" ", maxsplit=1)[1].lower()
     for letter in "αβγδεζηθικλμνξοπρστυφχψω"
