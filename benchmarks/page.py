@@ -6,23 +6,20 @@ import re
 import shutil
 import subprocess
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import uvicorn
 from websockets.sync.client import ClientConnection, connect
 
 from benchmarks.exports import make_graph
 from benchmarks.figures import Figure
 from medkg_dagster.adapters.graph.sql_store import SqlGraph
-from medkg_dagster.query import Stores
-from medkg_dagster.service import make_app
-from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api import Edge, Node
+from medkg_dagster_tests.conftest import REPOSITORY
+from medkg_dagster_tests.service.conftest import serving
 
 FIRST_PAINT_SECONDS, NEIGHBOURHOOD_SECONDS = 0.5, 1.0
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -57,7 +54,7 @@ def measure(edges: int = 100_000, shown: int = 200, repeats: int = 5) -> Iterato
         home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         make_graph(home, edges)
         _add_hub(home, shown)
-        address = stack.enter_context(_served(home))
+        address = stack.enter_context(serving(home, REPOSITORY))
         browser = stack.enter_context(_Browser.started(program))
         browser.time(f"{address}/", _PAINTED)  # the first window of a browser waits for the browser
         painted = [browser.time(f"{address}/", _PAINTED) for _ in range(repeats)]
@@ -98,24 +95,6 @@ def _add_hub(home: Path, neighbours: int) -> None:
     ]
     with closing(SqlGraph(home / "graph.sqlite")) as store:
         store.upsert([document], {document: [hub, *others]}, edges)
-
-
-@contextmanager
-def _served(home: Path) -> Iterator[str]:
-    """Serve a home on loopback, in a thread; yields its address."""
-    with Stores(Settings(home=home, config=home)) as stores:
-        config = uvicorn.Config(make_app(stores, hosts=["127.0.0.1"]), port=0, log_config=None)
-        server = uvicorn.Server(config)
-        listening = config.bind_socket()
-        listening.listen()
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
-            listening.close()
 
 
 class _Browser:

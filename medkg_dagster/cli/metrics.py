@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from medkg_dagster.cli.serve import listen, serve_until_interrupted
+from medkg_dagster.cli.serve import HOST_NAMES, listen, serve_until_interrupted
 from medkg_dagster.errors import ConfigError
 from medkg_dagster.io.web_requests import LOOPBACK
 from medkg_dagster.settings import METRICS_PORT, Settings, find_dagster_home
@@ -19,9 +19,7 @@ from medkg_dagster.settings import METRICS_PORT, Settings, find_dagster_home
     type=click.IntRange(0, 65_535),
     help="Port on loopback; 0 for a free one.",
 )
-@click.option(
-    "--host-name", "names", multiple=True, metavar="NAME", help="A name it is reached by; may be repeated."
-)
+@HOST_NAMES
 @click.pass_obj
 def metrics(settings: Settings, once: bool, port: int, names: tuple[str, ...]) -> None:
     """Serve metrics of runs, documents, gates, downloads and plugins to Prometheus, until Ctrl-C.
@@ -31,14 +29,9 @@ def metrics(settings: Settings, once: bool, port: int, names: tuple[str, ...]) -
     """
     dagster_home = find_dagster_home(settings.home)
     if once:
-        from medkg_dagster.ledger import JobLedger
-        from medkg_dagster.monitoring.exposition import exposition
+        from medkg_dagster.monitoring.exposition import exposition_of
 
-        if not JobLedger.exists(settings):
-            click.echo(exposition(None, dagster_home), nl=False)
-            return
-        with JobLedger.of(settings) as ledger:
-            click.echo(exposition(ledger, dagster_home), nl=False)
+        click.echo(exposition_of(settings, dagster_home), nl=False)
         return
     try:
         from medkg_dagster.service.metrics import METRICS, make_metrics_app

@@ -16,6 +16,9 @@ from medkg_dagster.io.web_requests import LOOPBACK
 from medkg_dagster.settings import SERVE_PORT, Settings
 
 TOKEN = "MEDKG_SERVE_TOKEN"  # noqa: S105 - the name of a variable
+HOST_NAMES = click.option(
+    "--host-name", "names", multiple=True, metavar="NAME", help="A name it is reached by; may be repeated."
+)
 _WAITING = 128
 
 
@@ -28,9 +31,7 @@ _WAITING = 128
     type=click.IntRange(0, 65535),
     help="Port; 0 for a free one.",
 )
-@click.option(
-    "--host-name", "names", multiple=True, metavar="NAME", help="A name it is reached by; may be repeated."
-)
+@HOST_NAMES
 @click.pass_obj
 def serve(settings: Settings, host: str, port: int, names: tuple[str, ...]) -> None:
     """Show search, documents, entities and claims in the browser, and answer programs, until Ctrl-C.

@@ -15,13 +15,14 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from medkg_dagster import __version__
 from medkg_dagster.io.times import stamp, utc_now
+from medkg_dagster.ledger import JobLedger
 from medkg_dagster.ledger.statements import counter_rows
 from medkg_dagster.monitoring import families
 from medkg_dagster.monitoring.families import FAMILIES, Family
 from medkg_dagster.plugins import counted_origin
+from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
-    from medkg_dagster.ledger import JobLedger
     from medkg_dagster.ledger.figures import LedgerFigures
 
 MOST_SERIES = 500
@@ -63,6 +64,22 @@ def exposition(ledger: JobLedger | None, dagster_home: Path) -> bytes:
     registry = CollectorRegistry()
     registry.register(_Values(values))
     return generate_latest(registry)
+
+
+def exposition_of(settings: Settings, dagster_home: Path) -> bytes:
+    """Return all metrics of a deployment as text, also where it has no ledger yet.
+
+    Args:
+        settings: Say where the ledger is.
+        dagster_home: The folder of Dagster's instance.
+
+    Raises:
+        LedgerError: The ledger cannot be read.
+    """
+    if not JobLedger.exists(settings):
+        return exposition(None, dagster_home)
+    with JobLedger.of(settings) as ledger:
+        return exposition(ledger, dagster_home)
 
 
 class _Values(Collector):

@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 from medkg_dagster.errors import SourceError, counted
 from medkg_dagster.io.file_listing import list_files
 from medkg_dagster.io.times import moment_text
-from medkg_dagster.ledger import Firing, JobLedger, TriggerKey, TriggerOutcome, TriggerStep
+from medkg_dagster.ledger import Firing, JobLedger, TriggerOutcome, TriggerStep
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedTrigger
 from medkg_dagster.runtime.file_changes import FileChange, file_changes
 from medkg_dagster.runtime.trigger_looks import Look, has_job_each, made_firing
+from medkg_dagster.runtime.trigger_record import TriggerRecord
 from medkg_dagster.topology.triggers import FilesTrigger
 
 FILES_PER_LOOK = 100
@@ -37,19 +38,18 @@ def look_at_files(
     Raises:
         SourceError: The folder cannot be listed; the ledger says so, too.
     """
-    key = TriggerKey(pipeline.name, trigger.name)
-    state = ledger.triggers.find(key)
+    record = TriggerRecord(ledger, pipeline, trigger)
+    state = record.find()
     seen = None if state is None else state.handled
-    phase = pipeline.phases[0].job_name
     try:
         listed = _listed(watched)
     except SourceError as error:
-        step = TriggerStep(seen, seen, note=str(error), note_as=TriggerOutcome.NOTHING)
-        ledger.triggers.take(key, trigger.kind, phase, step)
+        _tell(record, seen, str(error))
         raise
-    known = ledger.triggers.items(key)
+    known = ledger.triggers.items(record.key)
     if not listed and any(item.version for item in known.values()):
-        return _keep(ledger, pipeline, trigger, seen, watched)
+        # It may not be mounted.
+        return _tell(record, seen, f"{watched.path} lists nothing any more; that is not taken for gone.")
     found = file_changes(listed, known, now, timedelta(seconds=watched.stable_seconds))
     if not found.ready and not found.watched:
         return Look((), f"Nothing has appeared, changed or gone in {watched.path}.")
@@ -61,7 +61,7 @@ def look_at_files(
     step = TriggerStep(
         seen, moment_text(now), firings, items=items, note=note, note_as=TriggerOutcome.NOTHING
     )
-    fired = ledger.triggers.take(key, trigger.kind, phase, step)
+    fired = record.take(step)
     still = sum(item is not None and bool(item.mark) for item in found.watched.values())
     waiting = (
         "" if fired else f"{counted(still, 'file has', 'files have')} not kept still for long enough yet."
@@ -69,18 +69,9 @@ def look_at_files(
     return Look(fired, note or waiting)
 
 
-def _keep(
-    ledger: JobLedger,
-    pipeline: PipelinePlan,
-    trigger: PlannedTrigger,
-    seen: str | None,
-    watched: FilesTrigger,
-) -> Look:
-    """Do nothing where a folder is empty that was not: it may not be mounted."""
-    note = f"{watched.path} lists nothing any more; that is not taken for gone."
-    step = TriggerStep(seen, seen, note=note, note_as=TriggerOutcome.NOTHING)
-    key = TriggerKey(pipeline.name, trigger.name)
-    ledger.triggers.take(key, trigger.kind, pipeline.phases[0].job_name, step)
+def _tell(record: TriggerRecord, seen: str | None, note: str) -> Look:
+    """Come no further, and have the ledger say why."""
+    record.take(TriggerStep(seen, seen, note=note, note_as=TriggerOutcome.NOTHING))
     return Look((), note)
 
 

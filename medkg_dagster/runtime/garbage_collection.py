@@ -12,8 +12,7 @@ def rare_collections() -> Iterator[None]:
     """Have the collector look at new objects less often than Python does by default, as long as this lasts.
 
     Documents are trees of many small objects without cycles: looking through them whenever 700 more were made
-    takes a sixth of the time to load them. When it ends they are looked through once: what was known of every
-    document stands in circles with what Dagster keeps of a step, for the next step to carry along.
+    takes a sixth of the time to load them.
     """
     before = gc.get_threshold()
     gc.set_threshold(max(before[0], _ALLOCATIONS), *before[1:])
@@ -21,4 +20,3 @@ def rare_collections() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
-        gc.collect()

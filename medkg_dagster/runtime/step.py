@@ -1,5 +1,6 @@
 """One step of a run: configure, invoke, store, record in the ledger, describe for the asset catalog."""
 
+import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -273,6 +274,9 @@ class _Step:
                 stored = self._store(outcome, engine.account)
         finally:
             progress.close()
+            # What was known of every document stands in circles with what Dagster keeps of a step, and the
+            # next step of this process would carry it along.
+            gc.collect()
         self.interrupts.check()
         asset, checks = self.dagster.asset_key_for_output(RESULT), planned.contract.checks
         evaluations = [evaluation(check, asset, ctx.described) for check in checks]

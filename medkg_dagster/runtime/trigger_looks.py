@@ -16,9 +16,10 @@ from medkg_dagster.domain.placeholders import (
 )
 from medkg_dagster.errors import counted
 from medkg_dagster.io.times import moment_text
-from medkg_dagster.ledger import Fired, Firing, JobLedger, TriggerItem, TriggerKey, TriggerStep
+from medkg_dagster.ledger import Fired, Firing, JobLedger, TriggerItem, TriggerStep
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedTrigger
 from medkg_dagster.runtime.due_times import DueTimes, due_times
+from medkg_dagster.runtime.trigger_record import TriggerRecord
 from medkg_dagster.topology.triggers import ScheduleTrigger
 
 
@@ -53,8 +54,8 @@ def look_at_schedule(
         schedule: What it looks at.
         now: The time, with a time zone.
     """
-    key = TriggerKey(pipeline.name, trigger.name)
-    state = ledger.triggers.find(key)
+    record = TriggerRecord(ledger, pipeline, trigger)
+    state = record.find()
     seen = None if state is None else state.handled
     times = schedule.times
     due = due_times(times, None if seen is None else datetime.fromisoformat(seen), now, schedule.catch_up)
@@ -71,7 +72,7 @@ def look_at_schedule(
         firings.append(made_firing(trigger, values, due_at, f"due at {due_at}{covered}"))
     note = _told(due)
     step = TriggerStep(seen, moment_text(due.handled), tuple(firings), due.missed, note)
-    fired = ledger.triggers.take(key, trigger.kind, pipeline.phases[0].job_name, step)
+    fired = record.take(step)
     if not fired and due.times:
         return Look((), "Somebody else has asked for what was due.")
     return Look(fired, note)

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 
 from medkg_dagster.domain.gate_conditions import GateCondition, GateOperator, judge, observed_fields
 from medkg_dagster.io.times import moment_text
-from medkg_dagster.ledger import JobLedger, TriggerItem, TriggerKey, TriggerOutcome, TriggerStep
+from medkg_dagster.ledger import JobLedger, TriggerItem, TriggerOutcome, TriggerStep
 from medkg_dagster.ledger.trigger_models import ChangedJob
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedTrigger
 from medkg_dagster.runtime.trigger_looks import Look, has_job_each, made_firing
+from medkg_dagster.runtime.trigger_record import TriggerRecord
 from medkg_dagster.topology.triggers import AssetTrigger, LedgerTrigger
 
 OVERLAP = timedelta(minutes=10)
@@ -48,22 +49,20 @@ def look_at_stage(
         watched: What it looks at.
         now: The time, with a time zone.
     """
-    key = TriggerKey(pipeline.name, trigger.name)
-    state = ledger.triggers.find(key)
+    record = TriggerRecord(ledger, pipeline, trigger)
+    state = record.find()
     since = _since(None if state is None else state.handled, now)
     limit = None if state is None else EVENTS_PER_LOOK
-    found = ledger.triggers.ended_stages(key, watched.pipeline, watched.stage, since, limit)
+    found = ledger.triggers.ended_stages(record.key, watched.pipeline, watched.stage, since, limit)
     if state is None:
-        return _begin(
-            ledger, pipeline, trigger, now, {item.job_id: TriggerItem(item.version) for item in found}
-        )
+        return _begin(record, now, {item.job_id: TriggerItem(item.version) for item in found})
     if not found:
         return Look((), f"Stage {watched.stage} of {watched.pipeline} has not finished since the last look.")
     events = [
         _Event(item.job_id, item.at, f"stage {watched.stage} finished", TriggerItem(item.version))
         for item in found
     ]
-    return _ask(ledger, pipeline, trigger, watched.pipeline, state.handled, found[-1].at, events)
+    return _ask(record, watched.pipeline, state.handled, found[-1].at, events)
 
 
 def look_at_fields(
@@ -78,20 +77,20 @@ def look_at_fields(
         watched: What it looks at.
         now: The time, with a time zone.
     """
-    key = TriggerKey(pipeline.name, trigger.name)
-    state = ledger.triggers.find(key)
+    record = TriggerRecord(ledger, pipeline, trigger)
+    state = record.find()
     since = "" if state is None else _since(state.handled, now)
     limit = None if state is None else EVENTS_PER_LOOK
-    found = ledger.triggers.changed_jobs(key, watched.pipeline, since, limit)
+    found = ledger.triggers.changed_jobs(record.key, watched.pipeline, since, limit)
     judged = [(job, _judge(watched.condition, job)) for job in found]
     if state is None:
-        return _begin(ledger, pipeline, trigger, now, {job.job_id: item for job, (_, item) in judged})
+        return _begin(record, now, {job.job_id: item for job, (_, item) in judged})
     if not found:
         return Look((), f"No job of {watched.pipeline} has changed since the last look.")
     events = [_Event(job.job_id, job.at, why, item) for job, (why, item) in judged if why is not None]
     others = {job.job_id: item for job, (why, item) in judged if why is None}
     problems = tuple(f"{watched.pipeline}/{job.job_id}: {job.problem}" for job in found if job.problem)
-    look = _ask(ledger, pipeline, trigger, watched.pipeline, state.handled, found[-1].at, events, others)
+    look = _ask(record, watched.pipeline, state.handled, found[-1].at, events, others)
     return Look(look.fired, look.note, problems)
 
 
@@ -110,31 +109,23 @@ def _judge(condition: GateCondition, job: ChangedJob) -> tuple[str | None, Trigg
     return (str(verdict)[:_SHOWN] if calls else None), item
 
 
-def _begin(
-    ledger: JobLedger,
-    pipeline: PipelinePlan,
-    trigger: PlannedTrigger,
-    now: datetime,
-    items: Mapping[str, TriggerItem],
-) -> Look:
+def _begin(record: TriggerRecord, now: datetime, items: Mapping[str, TriggerItem]) -> Look:
     step = TriggerStep(None, moment_text(now), note=_BEGINS, items=items, note_as=TriggerOutcome.NOTHING)
-    ledger.triggers.take(
-        TriggerKey(pipeline.name, trigger.name), trigger.kind, pipeline.phases[0].job_name, step
-    )
+    record.take(step)
     return Look((), _BEGINS)
 
 
 def _ask(  # noqa: PLR0917 - who, for what, from where to where
-    ledger: JobLedger,
-    pipeline: PipelinePlan,
-    trigger: PlannedTrigger,
+    record: TriggerRecord,
     upstream: str,
     seen: str | None,
     handled: str,
     events: Sequence[_Event],
     others: Mapping[str, TriggerItem | None] | None = None,
 ) -> Look:
-    groups = [[event] for event in events] if has_job_each(trigger) else [list(events)] if events else []
+    groups = (
+        [[event] for event in events] if has_job_each(record.trigger) else [list(events)] if events else []
+    )
     firings = []
     for group in groups:
         last = group[-1]
@@ -143,10 +134,10 @@ def _ask(  # noqa: PLR0917 - who, for what, from where to where
         more = f"; and {len(group) - _NAMED} more" if len(group) > _NAMED else ""
         items = {event.job_id: event.item for event in group}
         occasion = f"{last.job_id} {last.item.version}"
-        firings.append(made_firing(trigger, values, occasion, f"{named}{more}", items, group[0].at))
+        why = f"{named}{more}"
+        firings.append(made_firing(record.trigger, values, occasion, why, items, group[0].at))
     step = TriggerStep(seen, max(seen or "", handled), tuple(firings), items=others or {})
-    key = TriggerKey(pipeline.name, trigger.name)
-    fired = ledger.triggers.take(key, trigger.kind, pipeline.phases[0].job_name, step)
+    fired = record.take(step)
     return Look(fired, "" if fired else f"Nothing in {upstream} calls for a job.")
 
 

@@ -8,10 +8,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from medkg_dagster.io.web_requests import is_of_another_page, is_secret, name_in
+from medkg_dagster.io.web_requests import bearer_token, is_of_another_page, is_secret, name_in
 
 API = "/api/"
-_BEARER = "bearer "
 _ALWAYS = {
     "content-security-policy": "default-src 'self'; base-uri 'none'; frame-ancestors 'none'",
     "cross-origin-resource-policy": "same-origin",
@@ -70,6 +69,5 @@ class Guard:
         return None
 
     def _is_known(self, headers: Headers) -> bool:
-        sent = headers.get("authorization", "")
-        is_bearer = sent.lower().startswith(_BEARER)
-        return is_bearer and is_secret(sent[len(_BEARER) :].strip(), self._token or "")
+        sent = bearer_token(headers.get("authorization", ""))
+        return sent is not None and is_secret(sent, self._token or "")

@@ -12,8 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from medkg_dagster.errors import MedkgError
-from medkg_dagster.ledger import JobLedger
-from medkg_dagster.monitoring.exposition import exposition
+from medkg_dagster.monitoring.exposition import exposition_of
 from medkg_dagster.service.guard import Guard
 from medkg_dagster.settings import Settings
 
@@ -33,10 +32,7 @@ def make_metrics_app(settings: Settings, dagster_home: Path, *, hosts: Collectio
     def metrics(_request: Request) -> Response:
         # Opened each time: the ledger may come into being, and its server may have been away.
         try:
-            if not JobLedger.exists(settings):
-                return Response(exposition(None, dagster_home), media_type=_TEXT)
-            with JobLedger.of(settings) as ledger:
-                return Response(exposition(ledger, dagster_home), media_type=_TEXT)
+            return Response(exposition_of(settings, dagster_home), media_type=_TEXT)
         except MedkgError as error:
             return Response(f"{error}\n", 503, media_type="text/plain")
 

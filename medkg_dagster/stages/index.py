@@ -131,7 +131,7 @@ class _Batch:
             return ()
         chunks: Sequence[Chunk] = self.chunks[name].load()
         mark = {"synthetic": True}
-        invented = name in self.documents and _described(self.documents[name]).synthetic
+        invented = name in self.documents and self.documents[name].header.get("synthetic", False)
         return [chunk.model_copy(update=mark) for chunk in chunks] if invented else chunks
 
     @property

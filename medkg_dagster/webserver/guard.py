@@ -11,11 +11,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from medkg_dagster.io.web_requests import is_of_another_page, is_secret, name_in
+from medkg_dagster.io.web_requests import bearer_token, is_of_another_page, is_secret, name_in
 
 _READING = {"GET", "HEAD", "OPTIONS"}
 _BASIC = "basic "
-_BEARER = "bearer "
 _POLICY_VIOLATION = 1008  # RFC 6455, 7.4.1
 
 
@@ -84,8 +83,8 @@ def _refuse_hidden_change(scope: Scope, headers: Headers) -> Response | None:
 def _sent(headers: Headers) -> str:
     """Return the token of a request; empty where there is none."""
     sent = headers.get("authorization", "")
-    if sent.lower().startswith(_BEARER):
-        return sent[len(_BEARER) :].strip()
+    if (token := bearer_token(sent)) is not None:
+        return token
     if sent.lower().startswith(_BASIC):
         try:
             return base64.b64decode(sent[len(_BASIC) :], validate=True).decode().partition(":")[2]
