@@ -53,6 +53,20 @@ class TriggerLedger:
         with self._database.reading() as connection:
             return trigger_rows.list_fired(connection, key, limit)
 
+    def forget_fired(self, before: str, *, is_dry: bool = False) -> int:
+        """Forget what triggers asked for before a time and cannot come to again.
+
+        Args:
+            before: The time, as the ledger writes it.
+            is_dry: Only count.
+
+        Returns:
+            How many firings went, or would go. The jobs that they asked for stay.
+        """
+        with self._database.writing() as connection:
+            lock_database(connection)
+            return trigger_rows.forget_fired(connection, before, is_dry=is_dry)
+
     def items(self, key: TriggerKey) -> dict[str, TriggerItem]:
         """Return everything that a trigger has dealt with, by name."""
         with self._database.reading() as connection:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from dagster import DagsterInstance, job, op
 
-from medkg_dagster.ledger import JobKey, JobLedger
+from medkg_dagster.ledger import Firing, JobKey, JobLedger, TriggerKey, TriggerStep
 from medkg_dagster.runtime.launch import dagster_home
 from medkg_dagster.runtime.prune_process import remove
 from medkg_dagster.runtime.tags import PARTITION_TAG, PIPELINE_TAG
@@ -95,3 +95,20 @@ def test_without_an_instance_state_alone_is_pruned(medkg: Medkg, home: Path) -> 
     assert done.exit_code == 0
     assert done.stdout.splitlines()[:2] == ["Dagster has no storage here yet", "nothing to remove"]
     assert not (home / "dagster").exists()
+
+
+def test_what_triggers_asked_for_long_ago_goes_and_the_jobs_stay(medkg: Medkg, home: Path) -> None:
+    with JobLedger.open(home) as book:
+        fired = Firing("2026-11-01", "nightly-2026-11-01", {}, "due")
+        step = TriggerStep(None, "2999-01-01", (fired,))
+        book.triggers.take(TriggerKey("auto", "nightly"), "schedule", "auto", step)
+
+    dry = medkg("prune", "--older-than", "0s", "--dry-run")
+    done = json.loads(medkg("prune", "--older-than", "0s", "--json").stdout)
+
+    assert "the record of 1 job that a trigger asked for would go; the jobs stay" in dry.stdout
+    assert done["triggers"] == 1
+    assert json.loads(medkg("prune", "--older-than", "0s", "--json").stdout)["triggers"] == 0
+    assert [job["job_id"] for job in json.loads(medkg("ledger", "list", "--json").stdout)] == [
+        "nightly-2026-11-01"
+    ]

@@ -220,3 +220,19 @@ def test_what_another_pipeline_did_is_found_until_it_is_dealt_with(ledger: JobLe
     take(ledger, TriggerStep("1", "2", items={"a": TriggerItem(changed[0].version, "seen")}))
     (again,) = ledger.triggers.changed_jobs(KEY, "papers", "")
     assert again.job_id == "b"
+
+
+def test_what_was_asked_for_long_ago_is_forgotten_where_the_trigger_has_come_past_it(
+    ledger: JobLedger,
+) -> None:
+    take(ledger, step(None, "2000-01-01", "first"))
+    (fired,) = ledger.triggers.fired(KEY)
+    assert ledger.triggers.forget_fired("2999-01-01") == 0, "it stands before that, and may come to it again"
+    take(ledger, step("2000-01-01", "2999-01-01", "second"))
+
+    assert ledger.triggers.forget_fired(fired.at) == 0
+    assert ledger.triggers.forget_fired("2999-01-01", is_dry=True) == 2
+    assert len(ledger.triggers.fired(KEY)) == 2
+    assert ledger.triggers.forget_fired("2999-01-01") == 2
+    assert ledger.triggers.fired(KEY) == ()
+    assert {job.job_id for job in ledger.jobs.list()} == {"first", "second"}

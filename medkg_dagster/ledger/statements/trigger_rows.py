@@ -15,6 +15,8 @@ from sqlalchemy import (
     bindparam,
     cast,
     delete,
+    exists,
+    func,
     insert,
     or_,
     select,
@@ -85,6 +87,18 @@ def list_fired(connection: Connection, key: TriggerKey, limit: int) -> tuple[Fir
         )
         for row in connection.execute(query.limit(limit))
     )
+
+
+def forget_fired(connection: Connection, before: str, *, is_dry: bool) -> int:
+    """Forget what triggers asked for before a time, where they have come past it; only count it if dry.
+
+    What a trigger may come to again has to stay, as it would be asked for twice.
+    """
+    behind = _same(TRIGGERS, FIRINGS) & (TRIGGERS.c.handled > FIRINGS.c.at)
+    old = and_(FIRINGS.c.at < before, exists().where(behind))
+    if is_dry:
+        return connection.execute(select(func.count()).select_from(FIRINGS).where(old)).scalar_one()
+    return connection.execute(delete(FIRINGS).where(old)).rowcount
 
 
 def find_items(connection: Connection, key: TriggerKey) -> dict[str, TriggerItem]:
@@ -171,6 +185,10 @@ def _is_new(version: ColumnElement[Any]) -> ColumnElement[bool]:
 
 def _of(table: Table, key: TriggerKey) -> Any:
     return and_(table.c.pipeline == key.pipeline, table.c.trigger_name == key.trigger)
+
+
+def _same(one: Table, other: Table) -> Any:
+    return and_(one.c.pipeline == other.c.pipeline, one.c.trigger_name == other.c.trigger_name)
 
 
 def _place(key: TriggerKey) -> dict[str, str]:
