@@ -34,7 +34,13 @@ from medkg_dagster.io.times import stamp, utc_now
 from medkg_dagster.ledger import JobLedger
 from medkg_dagster.ledger.models import Registration
 from medkg_dagster.plugins import OWN_DISTRIBUTION
-from medkg_dagster.resolution.ledger_checks import audit_plugins, known_phases, registrations, stranded_jobs
+from medkg_dagster.resolution.ledger_checks import (
+    audit_plugins,
+    known_phases,
+    record_load,
+    registrations,
+    stranded_jobs,
+)
 from medkg_dagster.resolution.plan import Plan, PluginReport
 from medkg_dagster.runtime.ticks import TICK_SECONDS
 from medkg_dagster.settings import Settings
@@ -135,7 +141,7 @@ def load_report_sensor(plan: Plan, settings: Settings) -> SensorDefinition:
             # No later than now: a clock that was ahead would hide for as long what changes.
             since = min(reported.audited_until, stamp(utc_now))
             news = _audit(plan, ledger, since=since)
-            ledger.figures.record_load(plan.report.discovery_seconds, plan.report.resolution_seconds)
+            record_load(plan.report, ledger)
         verdicts = _verdicts(plan, news, stranded)
         return SensorResult(
             cursor=_Reported(

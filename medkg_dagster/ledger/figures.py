@@ -34,7 +34,7 @@ class LedgerFigures:
         jobs: Jobs by status and pipeline.
         documents: Documents by status.
         quarantined: Quarantined documents by pipeline, stage and class of error.
-        plugins: What became of plugins at the last load, by distribution and outcome.
+        plugins: What became of plugins at the last load, by distribution, outcome and refusal.
         waiting: By pipeline and phase how many jobs wait at its gate, and since when the first.
         due: By pipeline and phase how many wait to be started, and since when the first.
     """
@@ -79,15 +79,26 @@ class FigureLedger:
                 due=figure_rows.due_since(connection),
             )
 
-    def record_load(self, discovery: Mapping[str, float], resolution: Mapping[str, float]) -> None:
+    def record_load(
+        self,
+        discovery: Mapping[str, float],
+        resolution: Mapping[str, float],
+        stages: Mapping[tuple[str, ...], float],
+    ) -> None:
         """Remember how long the last load of pipelines and plugins took; not where nothing can be written.
 
         Args:
             discovery: Seconds of importing entry points, by distribution.
             resolution: Seconds of resolving stages, by distribution.
+            stages: The same by pipeline, stage, stage type and distribution.
         """
         if self._database.is_read_only:
             return
         with self._database.writing() as connection:
-            counter_rows.replace_all(connection, counter_rows.DISCOVERY, discovery)
-            counter_rows.replace_all(connection, counter_rows.RESOLUTION, resolution)
+            counter_rows.replace_all(connection, counter_rows.DISCOVERY, _labelled(discovery))
+            counter_rows.replace_all(connection, counter_rows.RESOLUTION, _labelled(resolution))
+            counter_rows.replace_all(connection, counter_rows.STAGE_RESOLUTION, stages)
+
+
+def _labelled(values: Mapping[str, float]) -> Counts:
+    return {(name,): value for name, value in values.items()}

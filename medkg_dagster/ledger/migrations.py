@@ -212,4 +212,5 @@ MIGRATIONS = (
     Migration(13),
     Migration(14),
     Migration(15),
+    Migration(16),
 )

@@ -365,6 +365,7 @@ class Registration:
         configured_by: Who or what decided so.
         details: Why, where it is not plain.
         record_hash: SHA-256 of the distribution's RECORD; empty where it has none.
+        refusal: Why it is not used, in a word that can be counted; empty where it is.
         change: How version and files differ from the last record of the same; set by the ledger.
         at: When; set by the ledger.
     """
@@ -377,6 +378,7 @@ class Registration:
     configured_by: str = ""
     details: str = ""
     record_hash: str = ""
+    refusal: str = ""
     change: str = ""
     at: str = ""
 

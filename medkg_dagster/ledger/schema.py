@@ -28,7 +28,8 @@ WHERE = "where"
     _TRIGGERS,
     _ITEMS,
     _COUNTERS,
-) = ({SINCE: version} for version in range(3, 16))
+    _REFUSALS,
+) = ({SINCE: version} for version in range(3, 17))
 
 
 class _ReadableText(TypeDecorator[str]):
@@ -419,6 +420,7 @@ REGISTRATIONS = Table(
     Column("configured_by", _ReadableText, nullable=False, server_default="", info=_AUDIT),
     Column("record_hash", _ReadableText, nullable=False, server_default="", info=_AUDIT),
     Column("change", _ReadableText, nullable=False, server_default="", info=_AUDIT),
+    Column("refusal", _ReadableText, nullable=False, server_default="", info=_REFUSALS),
     Index("ledger_registrations_by_source", "distribution", "entry_point"),
     sqlite_autoincrement=True,
 )

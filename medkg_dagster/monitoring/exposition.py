@@ -41,6 +41,7 @@ _COUNTED = {
     families.DOWNLOADS: counter_rows.DOWNLOADS,
     families.DISCOVERY: counter_rows.DISCOVERY,
     families.RESOLUTION: counter_rows.RESOLUTION,
+    families.STAGE_RESOLUTION: counter_rows.STAGE_RESOLUTION,
 }
 # Of times, and of ages, the latest or the longest is what counts; they are not added up.
 _NOT_SUMMED = {families.STAGE_SUCCESS, families.GATE_OLDEST, families.DUE_OLDEST}
@@ -136,6 +137,10 @@ def _of_ledger(figures: LedgerFigures) -> dict[Family, Values]:
     found[families.STAGE_RUNS] = at_first | {**runs}
     for family in (families.DISCOVERY, families.RESOLUTION):
         found[family] = _by_origin(found[family])
+    found[families.STAGE_RESOLUTION] = {
+        (*stage, counted_origin(distribution)): value
+        for (*stage, distribution), value in found[families.STAGE_RESOLUTION].items()
+    }
     now = stamp(utc_now)
     for amount, oldest, waiting in (
         (families.GATE_WAITING, families.GATE_OLDEST, figures.waiting),

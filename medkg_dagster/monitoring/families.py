@@ -97,8 +97,9 @@ QUARANTINED = Family(
 PLUGINS = Family(
     "medkg_plugins",
     "gauge",
-    "What became of plugins at the last load, by whose: discovered, registered, rejected, blocked ...",
-    ("origin", "outcome"),
+    "What became of plugins at the last load, by whose: discovered, registered, rejected, blocked ...; "
+    "reason says why one is not used.",
+    ("origin", "outcome", "reason"),
 )
 DISCOVERY = Family(
     "medkg_plugin_discovery_seconds",
@@ -111,6 +112,12 @@ RESOLUTION = Family(
     "gauge",
     "How long resolving the stages of a distribution's types took at the last load.",
     ("origin",),
+)
+STAGE_RESOLUTION = Family(
+    "medkg_stage_resolution_seconds",
+    "gauge",
+    "How long resolving the stage took at the last load.",
+    _STAGE,
 )
 HEARTBEAT = Family(
     "medkg_daemon_heartbeat_timestamp_seconds",
@@ -139,6 +146,7 @@ FAMILIES = (
     PLUGINS,
     DISCOVERY,
     RESOLUTION,
+    STAGE_RESOLUTION,
     HEARTBEAT,
 )
 """All metrics, in the order they are shown."""

@@ -21,6 +21,16 @@ class Outcome(StrEnum):
     REMOVED = "removed"
 
 
+class Refusal(StrEnum):
+    """Why an entry point, a stage type or an extension is not used, in a word that can be counted."""
+
+    CANNOT_LOAD = "cannot load"
+    TOO_SLOW = "too slow"
+    BREAKS_RULE = "breaks a rule"
+    NAME_TAKEN = "name taken"
+    NOT_ALLOWED = "not allowed"
+
+
 @dataclass(frozen=True, slots=True)
 class PluginEvent:
     """One thing that became of a plugin.
@@ -31,6 +41,7 @@ class PluginEvent:
         subject: What it is about: a stage type, an extension, `pipeline.stage`; empty for the entry point.
         configured_by: Who or what decided so: `entry point`, or a file and line.
         details: Why, where it is not plain.
+        refusal: Why it is not used, where it was rejected or blocked.
     """
 
     origin: Origin
@@ -38,6 +49,7 @@ class PluginEvent:
     subject: str = ""
     configured_by: str = "entry point"
     details: str = ""
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from medkg_dagster.errors import Problem
 from medkg_dagster.plugins import Origin, Replacement, is_from
-from medkg_dagster.plugins.events import Outcome, PluginEvent
+from medkg_dagster.plugins.events import Outcome, PluginEvent, Refusal
 from medkg_dagster.registry._importing import PluginKind, problem_of
 
 
@@ -52,7 +52,8 @@ def settle(
 
     def refuse(origin: Origin, message: str, hint: str) -> None:
         problems.append(problem_of(origin, message, hint=hint))
-        events.append(PluginEvent(origin, Outcome.REJECTED, subject, details=message))
+        rejected = PluginEvent(origin, Outcome.REJECTED, subject, details=message, refusal=Refusal.NAME_TAKEN)
+        events.append(rejected)
 
     for origin, times in origins.items():
         if times > 1:

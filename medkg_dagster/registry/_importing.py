@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from medkg_dagster.errors import ConfigError, MedkgError, PluginTimeoutError, Problem, counted
 from medkg_dagster.plugins import LoadGuard, Origin
-from medkg_dagster.plugins.events import Outcome, PluginEvent, PluginLoad
+from medkg_dagster.plugins.events import Outcome, PluginEvent, PluginLoad, Refusal
 from medkg_dagster.plugins.loading import collector_paused, error_text, load_target
 from medkg_dagster.plugins.surroundings import Surroundings, kept_surroundings
 
@@ -82,11 +82,16 @@ class Imported(Generic[T]):
     causes: list[BaseException | None] = field(default_factory=list)
 
     def reject(
-        self, origin: Origin, message: str, error: BaseException | None = None, hint: str = _REINSTALL
+        self,
+        origin: Origin,
+        refusal: Refusal,
+        message: str,
+        error: BaseException | None = None,
+        hint: str = _REINSTALL,
     ) -> None:
         """Take note of what is wrong with an entry point."""
         self.problems.append(problem_of(origin, message, error, hint))
-        self.events.append(PluginEvent(origin, Outcome.REJECTED, details=message))
+        self.events.append(PluginEvent(origin, Outcome.REJECTED, details=message, refusal=refusal))
         self.causes.append(error)
 
     def remark(self, origin: Origin, message: str, hint: str = _REINSTALL) -> None:
@@ -117,11 +122,12 @@ def import_plugins(
                         guard.run(str(origin), lambda: _collect(kind, origin, point, offers))  # noqa: B023 - called at once
                 except PluginTimeoutError as error:
                     message = f"took longer than {load_seconds:g} s to load and was interrupted"
-                    imported.reject(origin, message, error, _QUICKER)
+                    imported.reject(origin, Refusal.TOO_SLOW, message, error, _QUICKER)
                 except kind.error as error:
-                    imported.reject(origin, str(error), error)
+                    imported.reject(origin, Refusal.BREAKS_RULE, str(error), error)
                 except Exception as error:  # noqa: BLE001 - whatever a plugin breaks, the others must load
-                    imported.reject(origin, f"cannot be loaded: {error_text(error)}", error)
+                    message = f"cannot be loaded: {error_text(error)}"
+                    imported.reject(origin, Refusal.CANNOT_LOAD, message, error)
                 else:
                     if guard.seconds > load_seconds:
                         message = f"took {guard.seconds:.0f} s to load, which nothing could interrupt"
@@ -165,7 +171,7 @@ def _check(
                 unlisted[origin] += 1
                 continue
             listed[origin].add(message)
-            imported.reject(origin, message, error)
+            imported.reject(origin, Refusal.BREAKS_RULE, message, error)
         else:
             imported.plugins.append((origin, plugin))
     for origin, number in unlisted.items():

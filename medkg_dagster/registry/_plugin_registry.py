@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from medkg_dagster.errors import Problem, did_you_mean
 from medkg_dagster.plugins import Distributions, InstalledEntryPoints, Origin, PluginPolicy, is_from
-from medkg_dagster.plugins.events import Outcome, PluginEvent, PluginLoad
+from medkg_dagster.plugins.events import Outcome, PluginEvent, PluginLoad, Refusal
 from medkg_dagster.plugins.origin import UNKNOWN
 from medkg_dagster.registry._collisions import settle
 from medkg_dagster.registry._importing import PluginKind, import_plugins
@@ -161,7 +161,7 @@ class PluginRegistry(Generic[T]):
         written, refusal = self.policy.written, self.policy.refusal(origin)
         if refusal is not None:
             subject = "" if self.kind.is_eager else self.kind.subject(point.name)
-            return PluginEvent(origin, Outcome.BLOCKED, subject, written, refusal)
+            return PluginEvent(origin, Outcome.BLOCKED, subject, written, refusal, Refusal.NOT_ALLOWED)
         if self.kind.is_eager and not (
             self.policy.autoload or origin.is_own or _is_requested(origin, requested)
         ):
@@ -236,9 +236,8 @@ class PluginRegistry(Generic[T]):
                     _LOG.warning("%s", problem)
                 self._problems |= dict.fromkeys(imported.problems)
                 return plugin
-            imported.reject(
-                origin, f"names an object called {called!r}; name it {name!r}, like its entry point"
-            )
+            message = f"names an object called {called!r}; name it {name!r}, like its entry point"
+            imported.reject(origin, Refusal.BREAKS_RULE, message)
         problem, cause = imported.problems[-1], imported.causes[-1]
         raise self.kind.error(
             f"{self.kind.label} {name!r}: {origin} {problem.message}; {problem.hint}"

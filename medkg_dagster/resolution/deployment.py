@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,8 +107,15 @@ def resolve_topologies(
             overridden += _overrides(pipeline, resolution.plan)
     plans, upstream_problems = check_upstream(loaded.pipelines, plans)
     found += upstream_problems
-    discovery = _totals((load.origin.distribution, load.seconds) for load in factory.registry.loads)
-    seconds = _totals(item for _, resolution in resolved for item in resolution.seconds.items())
+    discovery: dict[str, float] = {}
+    for load in factory.registry.loads:
+        provider = load.origin.distribution
+        discovery[provider] = discovery.get(provider, 0.0) + load.seconds
+    seconds: dict[tuple[str, ...], float] = {
+        (pipeline.topology.name, *stage): spent
+        for pipeline, resolution in resolved
+        for stage, spent in resolution.seconds.items()
+    }
     events = (*factory.events, *overridden)
     report = PluginReport(events, discovery, seconds, datetime.now(UTC).isoformat())
     return Plan(tuple(plans), tuple(found), report, loaded.deprecations)
@@ -133,14 +140,6 @@ def resolve_pipeline(
         )
         raise StageResolutionError(f"pipeline '{topology.name}' cannot be resolved:\n{reasons}")
     return resolution.plan
-
-
-def _totals(spent: Iterable[tuple[str, float]]) -> dict[str, float]:
-    """Add up seconds by distribution."""
-    totals: dict[str, float] = {}
-    for provider, seconds in spent:
-        totals[provider] = totals.get(provider, 0.0) + seconds
-    return totals
 
 
 def _problems(pipeline: LoadedPipeline, findings: Sequence[Finding]) -> list[Problem]:

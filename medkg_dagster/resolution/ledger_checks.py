@@ -9,7 +9,7 @@ from medkg_dagster.errors import Problem
 from medkg_dagster.ledger import JobLedger
 from medkg_dagster.ledger.models import Registration
 from medkg_dagster.plugins.events import Outcome, PluginEvent
-from medkg_dagster.resolution.plan import PipelinePlan
+from medkg_dagster.resolution.plan import PipelinePlan, PluginReport
 
 _LOG = logging.getLogger("medkg.plugins")
 _WARNED_OF = {Outcome.REJECTED, Outcome.BLOCKED, Outcome.REPLACED, Outcome.REMOVED}
@@ -30,6 +30,11 @@ def audit_plugins(events: Iterable[PluginEvent], ledger: JobLedger) -> tuple[Reg
     return added
 
 
+def record_load(report: PluginReport, ledger: JobLedger) -> None:
+    """Remember how long the load took, for the metrics."""
+    ledger.figures.record_load(report.discovery_seconds, report.resolution_seconds, report.stage_seconds)
+
+
 def registrations(events: Iterable[PluginEvent]) -> tuple[Registration, ...]:
     """Return one record for each entry point and subject; of several events the last one counts."""
     found: dict[tuple[str, str, str], Registration] = {}
@@ -44,6 +49,7 @@ def registrations(events: Iterable[PluginEvent]) -> tuple[Registration, ...]:
             configured_by=event.configured_by,
             details=event.details,
             record_hash=origin.record_hash,
+            refusal=event.refusal or "",
         )
         before = found.get(entry.key)
         if before is not None and before.outcome == entry.outcome == Outcome.REJECTED:

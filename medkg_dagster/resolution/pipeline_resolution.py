@@ -37,12 +37,12 @@ class ResolvedPipeline:
     Attributes:
         plan: The plan; None where something is wrong.
         findings: What is wrong.
-        seconds: By distribution, the time the stages of its types took.
+        seconds: By stage, stage type and distribution, the time it took.
     """
 
     plan: PipelinePlan | None
     findings: tuple[Finding, ...]
-    seconds: Mapping[str, float]
+    seconds: Mapping[tuple[str, str, str], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class _Resolution:
         self.policies = policies
         self.extensions = factory.extensions
         self.findings: list[Finding] = []
-        self.seconds: dict[str, float] = {}
+        self.seconds: dict[tuple[str, str, str], float] = {}
         self.position = {stage.name: index for index, stage in enumerate(topology.stages)}
         edges = [[self.position[name] for name in stage.depends_on] for stage in topology.stages]
         self.order = topological_order(edges)
@@ -160,7 +160,8 @@ class _Resolution:
                 start = time.perf_counter()
                 planned.append(self._plan_stage(index, stage, typed, is_complete=is_complete))
                 provider = stage.entry.origin.distribution if stage.entry.origin else CODE
-                self.seconds[provider] = self.seconds.get(provider, 0.0) + time.perf_counter() - start
+                definition = self.topology.stages[index]
+                self.seconds[definition.name, definition.type, provider] = time.perf_counter() - start
         return planned
 
     def _plan_stage(

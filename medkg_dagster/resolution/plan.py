@@ -203,14 +203,22 @@ class PluginReport:
     Attributes:
         events: What became of each entry point, stage type, extension and override.
         discovery_seconds: By distribution, the time its entry points took to import and register.
-        resolution_seconds: By distribution, the time the stages of its types took to resolve.
+        stage_seconds: By pipeline, stage, stage type and distribution, the time it took to resolve.
         loaded_at: When, in UTC, ISO 8601; empty where nothing was loaded.
     """
 
     events: tuple[PluginEvent, ...] = ()
     discovery_seconds: Mapping[str, float] = field(default_factory=dict)
-    resolution_seconds: Mapping[str, float] = field(default_factory=dict)
+    stage_seconds: Mapping[tuple[str, ...], float] = field(default_factory=dict)
     loaded_at: str = ""
+
+    @property
+    def resolution_seconds(self) -> Mapping[str, float]:
+        """By distribution, the time the stages of its types took to resolve."""
+        totals: dict[str, float] = {}
+        for (*_, provider), seconds in self.stage_seconds.items():
+            totals[provider] = totals.get(provider, 0.0) + seconds
+        return totals
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ CLEAN = Plan(
     PluginReport(
         (PluginEvent(OCR, Outcome.DISCOVERED), PluginEvent(OCR, Outcome.REGISTERED, "ocr")),
         {"lab-ocr": 0.25, "medkg-dagster": 0.01},
-        {"lab-ocr": 0.002},
+        {("trials", "scan", "ocr", "lab-ocr"): 0.0015, ("papers", "scan", "ocr", "lab-ocr"): 0.0005},
     ),
 )
 BROKEN_FILE = Problem("unknown key 'stagse'", Path("broken.yaml"), 3, "did you mean 'stages'?")

@@ -29,6 +29,7 @@ from medkg_dagster.ledger import (
 from medkg_dagster.ledger.statements import figure_rows
 from medkg_dagster.monitoring import exposition as told
 from medkg_dagster.monitoring.families import FAMILIES
+from medkg_dagster.plugins.events import Refusal
 from medkg_dagster.service.metrics import make_metrics_app
 from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api import QuarantinedDocument
@@ -189,18 +190,22 @@ def test_downloads_are_counted_by_class_of_error(medkg: Medkg, book: JobLedger) 
 
 
 def test_plugins_are_those_of_the_last_load(medkg: Medkg, book: JobLedger) -> None:
-    refused = Registration("lab", "1", "ocr = lab:ocr", "rejected", "ocr")
+    refused = Registration("lab", "1", "ocr = lab:ocr", "rejected", "ocr", refusal=Refusal.TOO_SLOW)
     book.registrations.record([refused])
-    assert values(medkg)["medkg_plugins"] == {of({"origin": "lab", "outcome": "rejected"}): 1}
+    assert values(medkg)["medkg_plugins"] == {
+        of({"origin": "lab", "outcome": "rejected", "reason": "too slow"}): 1
+    }
 
     medkg("check")
     found = values(medkg)
 
     plugins = found["medkg_plugins"]
-    assert plugins[of({"origin": "built-in", "outcome": "registered"})] > 20
-    assert plugins[of({"origin": "lab", "outcome": "removed"})] == 1
+    assert plugins[of({"origin": "built-in", "outcome": "registered", "reason": ""})] > 20
+    assert plugins[of({"origin": "lab", "outcome": "removed", "reason": ""})] == 1
     for name in ("medkg_plugin_discovery_seconds", "medkg_plugin_resolution_seconds"):
         assert found[name][of({"origin": "built-in"})] > 0
+    stage = {"pipeline": "auto", "stage": "parse", "type": "parse", "origin": "built-in"}
+    assert found["medkg_stage_resolution_seconds"][of(stage)] > 0
 
 
 def test_the_daemon_is_known_from_dagsters_own_file(medkg: Medkg, home: Path) -> None:

@@ -31,7 +31,7 @@ def check(ctx: click.Context) -> None:
     """
     from medkg_dagster.ledger import JobLedger
     from medkg_dagster.resolution import load_deployment
-    from medkg_dagster.resolution.ledger_checks import audit_plugins, stranded_jobs
+    from medkg_dagster.resolution.ledger_checks import audit_plugins, record_load, stranded_jobs
 
     settings: Settings = ctx.obj
     deployment = load_deployment(settings)
@@ -40,7 +40,7 @@ def check(ctx: click.Context) -> None:
     if JobLedger.exists(settings):
         with JobLedger.of(settings) as ledger:
             audit_plugins(plan.report.events, ledger)
-            ledger.figures.record_load(plan.report.discovery_seconds, plan.report.resolution_seconds)
+            record_load(plan.report, ledger)
             problems += stranded_jobs(plan.pipelines, ledger)
     for item in (*problems, *plan.deprecations, *_stores_that_keep_all(factory.extensions)):
         click.echo(str(item))

@@ -26,6 +26,7 @@ GATE_SECONDS = "gate_wait_seconds"
 DOWNLOADS = "downloads"
 DISCOVERY = "plugin_discovery_seconds"
 RESOLUTION = "plugin_resolution_seconds"
+STAGE_RESOLUTION = "stage_resolution_seconds"
 
 Counter = tuple[str, tuple[str, ...]]
 """A name, and the values of its labels in their order."""
@@ -48,11 +49,11 @@ def raise_to(connection: Connection, values: Mapping[Counter, float]) -> None:
     _put(connection, _RAISE, values)
 
 
-def replace_all(connection: Connection, name: str, values: Mapping[str, float]) -> None:
-    """Let a name have these values alone, each with one label."""
+def replace_all(connection: Connection, name: str, values: Mapping[tuple[str, ...], float]) -> None:
+    """Let a name have these values alone, by their labels."""
     connection.execute(delete(COUNTERS).where(COUNTERS.c.name == name))
     rows = [
-        {"name": name, "labels": _labels((label,)), "value": value} for label, value in sorted(values.items())
+        {"name": name, "labels": _labels(labels), "value": value} for labels, value in sorted(values.items())
     ]
     if rows:
         connection.execute(insert(COUNTERS), rows)

@@ -53,10 +53,10 @@ def due_since(connection: Connection) -> dict[tuple[str, ...], tuple[int, str]]:
 
 
 def count_plugins(connection: Connection) -> Counts:
-    """Return what became of plugins at the last load, by distribution and outcome."""
+    """Return what became of plugins at the last load, by distribution, outcome and refusal."""
     table = REGISTRATIONS.c
     last = select(func.max(table.id)).group_by(table.distribution, table.entry_point, table.subject)
-    by = (table.distribution, table.outcome)
+    by = (table.distribution, table.outcome, table.refusal)
     query = select(*by, func.count()).where(table.id.in_(last)).group_by(*by)
     return {tuple(labels): count for *labels, count in connection.execute(query)}
 

@@ -30,7 +30,7 @@ def changed_registrations(connection: Connection, entries: Iterable[Registration
         if latest.get(key) != entry
     ]
     gone = [
-        replace(entry, outcome=Outcome.REMOVED.value, configured_by="", details="")
+        replace(entry, outcome=Outcome.REMOVED.value, configured_by="", details="", refusal="")
         for key, entry in latest.items()
         if key not in found and entry.outcome != Outcome.REMOVED
     ]
