@@ -208,7 +208,7 @@ class Database:
             yield
         except (NoSuchModuleError, ImportError) as error:
             raise kind.address_error(f"no driver for {self.place}: {error}; {_drivers(kind)}") from error
-        except (DBAPIError, sqlite3.Error) as error:
+        except self._driver_errors() as error:
             cause = str(error.orig if isinstance(error, DBAPIError) else error).strip()
             cause = cause.split("\n", maxsplit=1)[0]
             raise kind.error(f"{kind.name} {self.place}: {cause}{_hint(kind, cause)}") from error
@@ -219,6 +219,12 @@ class Database:
             ) from error
         except SQLAlchemyError as error:
             raise kind.error(f"{kind.name} {self.place}: {error}") from error
+
+    def _driver_errors(self) -> tuple[type[Exception], ...]:
+        """Return what databases raise, also where a driver is used without SQLAlchemy, as for COPY."""
+        engine: Engine | None = getattr(self, "_writer", None)
+        loaded: Any = None if engine is None else engine.dialect.loaded_dbapi
+        return (DBAPIError, sqlite3.Error, *(() if loaded is None else (loaded.Error,)))
 
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Connection]:

@@ -35,7 +35,7 @@ class IndexConfig(Config):
 
     store: str = Field(
         default="sqlite",
-        description="The index store, for example `sqlite` (one file, full text and vectors).",
+        description="The index store, for example `sqlite` (full text and vectors, in files).",
     )
     params: dict[str, Any] = Field(
         default_factory=dict, description="The store's own parameters; the store checks them."

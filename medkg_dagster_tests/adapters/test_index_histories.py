@@ -1,7 +1,7 @@
 """Whatever was written and taken out before, a search finds what it would find in an index made at once."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,9 @@ from medkg_dagster.stage_api import (
     SearchRequest,
     SearchResults,
 )
+from medkg_dagster_tests.adapters.index_places import Index, IndexPlace
 from medkg_dagster_tests.adapters.test_sqlite_index import make_chunk
+from medkg_dagster_tests.postgresql import new_schema
 
 WORDS = ("tumour", "tumours", "lung", "PD-1", "PD1", "of", "cancer", "Nivolumab")
 NAMES = tuple(f"PMID:{number}" for number in range(5))
@@ -48,7 +50,7 @@ def batch_of(chunks: Sequence[Chunk]) -> EmbeddingBatch:
     return EmbeddingBatch(tuple(chunk.id for chunk in chunks), counts, "counts:{}", lexical=False)
 
 
-def write(index: SqliteIndex, documents: Mapping[str, Sequence[str]], removed: Sequence[str] = ()) -> None:
+def write(index: Index, documents: Mapping[str, Sequence[str]], removed: Sequence[str] = ()) -> None:
     chunks = [chunk for name, passages in documents.items() for chunk in chunks_of(name, passages)]
     known = [
         IndexedDocument(id=name, title=f"Title of {name}", date=f"201{len(passages)}", phases=("PHASE2",))
@@ -68,13 +70,19 @@ REQUESTS = [
 
 
 class Histories(RuleBasedStateMachine):
+    """An index that grows, compared with one in SQLite that is made at once."""
+
     folder: Path
+    server: str | None = None
 
     def __init__(self) -> None:
         super().__init__()
         self.documents: dict[str, list[str]] = {}
         self.home = self.folder / str(len(list(self.folder.iterdir())))
-        self.index = SqliteIndex(self.home / "grown")
+        self.opened = ExitStack()
+        url = None if self.server is None else self.opened.enter_context(new_schema(self.server))
+        self.place = IndexPlace(self.home / "grown", url)
+        self.index = self.place.open()
         write(self.index, {})
         self.checked = 0
 
@@ -94,7 +102,7 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def open_anew(self) -> None:
         self.index.close()
-        self.index = SqliteIndex(self.home / "grown")
+        self.index = self.place.open()
 
     @invariant()
     def finds_what_an_index_made_at_once_finds(self) -> None:
@@ -107,21 +115,33 @@ class Histories(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.index.close()
+        self.opened.close()
 
 
 @pytest.mark.parametrize(("at_once", "portion", "compared"), [(2, 3, 4), (8, 200_000, 4_000)])
 def test_a_search_does_not_depend_on_what_was_there_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int, portion: int, compared: int
 ) -> None:
-    monkeypatch.setattr(vectors, "_MOST_COMPARED", compared)
+    monkeypatch.setattr(vectors, "MOST_COMPARED", compared)
     monkeypatch.setattr(segments, "_MERGED_AT_ONCE", at_once)
     monkeypatch.setattr(segment_merge, "_AT_ONCE", portion)
     monkeypatch.setattr(segment_merge, "_VECTORS_AT_ONCE", portion)
-    Histories.folder = tmp_path
+    run_histories(tmp_path, None)
+
+
+def test_postgresql_finds_what_sqlite_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgresql_server: str
+) -> None:
+    monkeypatch.setattr(vectors, "MOST_COMPARED", 4)
+    run_histories(tmp_path, postgresql_server, max_examples=2)
+
+
+def run_histories(folder: Path, server: str | None, max_examples: int = 6) -> None:
+    Histories.folder, Histories.server = folder, server
     run_state_machine_as_test(
         Histories,
         settings=settings(
-            max_examples=6 if settings().derandomize else 60, stateful_step_count=6, deadline=None
+            max_examples=max_examples if settings().derandomize else 60, stateful_step_count=6, deadline=None
         ),
     )
 

@@ -1,8 +1,7 @@
 """What a query says in words, and what of it is shown."""
 
 from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
+from contextlib import ExitStack, closing
 
 import numpy as np
 import pytest
@@ -10,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medkg_dagster.adapters.index.query_language import Operand, parse_query
-from medkg_dagster.adapters.index.sqlite_store import SqliteIndex
 from medkg_dagster.stage_api import Chunk, EmbeddingBatch, IndexedDocument, SearchFilters, SearchRequest
+from medkg_dagster_tests.adapters.index_places import Index, IndexPlace
 from medkg_dagster_tests.adapters.test_sqlite_index import embed, make_chunk
+from medkg_dagster_tests.postgresql import new_schema
 
 
 def chunk(document: str, title: str, text: str, section: str = "Results", ordinal: int = 0) -> Chunk:
@@ -34,14 +34,19 @@ DOCUMENTS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteIndex]:
-    with closing(SqliteIndex(tmp_path_factory.mktemp("index"))) as store:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def index(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
+    with ExitStack() as opened:
+        url = None
+        if request.param == "postgresql":
+            url = opened.enter_context(new_schema(request.getfixturevalue("postgresql_server")))
+        place = IndexPlace(tmp_path_factory.mktemp("index"), url)
+        store = opened.enter_context(closing(place.open()))
         store.apply({one.id: "h" for one in DOCUMENTS}, (), CHUNKS, embed(CHUNKS), DOCUMENTS)
         yield store
 
 
-def found(index: SqliteIndex, text: str, filters: SearchFilters | None = None) -> set[str]:
+def found(index: Index, text: str, filters: SearchFilters | None = None) -> set[str]:
     request = SearchRequest(text, filters=filters or SearchFilters())
     return {hit.document.id.removeprefix("PMID:") for hit in index.search(request).hits}
 
@@ -68,7 +73,7 @@ def found(index: SqliteIndex, text: str, filters: SearchFilters | None = None) -
         ("checkpoint", "1"),
     ],
 )
-def test_a_query_is_understood_in_words(index: SqliteIndex, query: str, documents: str) -> None:
+def test_a_query_is_understood_in_words(index: Index, query: str, documents: str) -> None:
     assert found(index, query) == set(documents)
 
 
@@ -90,7 +95,7 @@ def test_a_query_is_understood_in_words(index: SqliteIndex, query: str, document
     ],
 )
 def test_filters_leave_out_what_does_not_pass_them(
-    index: SqliteIndex, filters: dict[str, object], documents: str
+    index: Index, filters: dict[str, object], documents: str
 ) -> None:
     chosen = SearchFilters.model_validate(filters)
 
@@ -98,7 +103,7 @@ def test_filters_leave_out_what_does_not_pass_them(
     assert {one.id.removeprefix("PMID:") for one in DOCUMENTS if chosen.lets_pass(one)} == set(documents)
 
 
-def test_a_document_is_shown_once_with_the_passage_that_says_most(index: SqliteIndex) -> None:
+def test_a_document_is_shown_once_with_the_passage_that_says_most(index: Index) -> None:
     hits = {hit.document.id: hit for hit in index.search(SearchRequest("infliximab colitis")).hits}
 
     assert hits["PMID:1"].passage == CHUNKS[1]
@@ -107,15 +112,15 @@ def test_a_document_is_shown_once_with_the_passage_that_says_most(index: SqliteI
     assert hits["PMID:1"].document == DOCUMENTS[0]
 
 
-def test_the_words_of_a_query_are_marked_however_they_are_written(index: SqliteIndex) -> None:
+def test_the_words_of_a_query_are_marked_however_they_are_written(index: Index) -> None:
     (hit,) = index.search(SearchRequest("pd1 antibody responding")).hits
 
     marked = [hit.passage.text[start:end] for start, end in hit.marks]
     assert marked == ["responds", "anti-PD-1", "antibodies"]
 
 
-def test_words_that_no_document_has_are_named_and_have_no_neighbours(tmp_path: Path) -> None:
-    with closing(SqliteIndex(tmp_path)) as index:
+def test_words_that_no_document_has_are_named_and_have_no_neighbours(place: IndexPlace) -> None:
+    with closing(place.open()) as index:
         vectors = np.eye(len(CHUNKS), 4, dtype=np.float32)
         batch = EmbeddingBatch(tuple(one.id for one in CHUNKS), vectors, "m:{}", lexical=False)
         index.upsert(CHUNKS, batch)
@@ -129,7 +134,7 @@ def test_words_that_no_document_has_are_named_and_have_no_neighbours(tmp_path: P
     assert (some.hits[0].word_rank, some.hits[0].vector_rank) == (None, 1)
 
 
-def test_pages_follow_one_another(index: SqliteIndex) -> None:
+def test_pages_follow_one_another(index: Index) -> None:
     whole = index.search(SearchRequest("infliximab nivolumab cancer")).hits
     pages = [
         index.search(SearchRequest("infliximab nivolumab cancer", limit=1, offset=at)).hits for at in range(4)

@@ -115,6 +115,8 @@ class Analyzer:
 
     def _learn(self) -> None:
         """Find the tokens of what was numbered and is not known yet."""
+        if len(self._pieces) == len(self._token_sizes):
+            return
         forms: list[str] = []
         marks: list[int] = []
         starts: list[int] = []

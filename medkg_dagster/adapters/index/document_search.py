@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,17 +20,10 @@ from medkg_dagster.adapters.index.ranking import (
     read_query,
     score_documents,
 )
-from medkg_dagster.adapters.index.snapshot import Snapshot
-from medkg_dagster.adapters.index.vectors import closest_passage, nearest_documents, typical_closeness
+from medkg_dagster.adapters.index.rows import searched_text
+from medkg_dagster.adapters.index.view import IndexView
 from medkg_dagster.domain.chunks import Chunk
-from medkg_dagster.domain.search import (
-    DocumentHit,
-    IndexedDocument,
-    SearchFilters,
-    SearchRequest,
-    SearchResults,
-    Span,
-)
+from medkg_dagster.domain.search import DocumentHit, IndexedDocument, SearchRequest, SearchResults, Span
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,49 +33,17 @@ _WORDS_SHARE = 0.5
 # So many documents are found by their closeness alone.
 _NEAREST = 100
 
-_ANY_OF = "IN (SELECT value FROM json_each(?))"
-_ANY_ID = f"id {_ANY_OF}"
-
-# In the order of the fields of `Chunk`.
-COLUMNS = "id, document_id, document_hash, title, section, ordinal, start_offset, end_offset, text, synthetic"
-# In the order of the fields of `IndexedDocument`.
-DOCUMENT_COLUMNS = "id, title, source, date, url, language, phases, synthetic"
-
-
-def document_row(document: IndexedDocument) -> tuple[Any, ...]:
-    """Return what is stored of a document."""
-    values = document.model_dump()
-    return tuple((values | {"phases": " ".join(document.phases)}).values())
-
-
-def document_of(row: Sequence[Any]) -> IndexedDocument:
-    """Return a document from what is stored of it."""
-    values = dict(zip(IndexedDocument.model_fields, row, strict=True))
-    return IndexedDocument.model_validate(values | {"phases": tuple(values["phases"].split())})
-
-
-def searched_text(chunk: Chunk) -> str:
-    """Return what of a chunk is searched: its text, behind the heading of its section."""
-    return f"{chunk.section}\n{chunk.text}"
-
-
-def chunk_of(row: Sequence[Any]) -> Chunk:
-    """Return a chunk from its columns."""
-    return Chunk.model_validate(dict(zip(Chunk.model_fields, row, strict=True)))
-
 
 @dataclass(frozen=True, slots=True)
 class DocumentSearch:
     """A search at one moment.
 
     Attributes:
-        connection: A transaction that reads the index.
-        snapshot: What is in its segments at that moment.
+        view: The index at that moment.
         analyzer: What turns text into terms.
     """
 
-    connection: sqlite3.Connection
-    snapshot: Snapshot
+    view: IndexView
     analyzer: Analyzer
 
     def find(self, request: SearchRequest) -> SearchResults:
@@ -93,11 +52,12 @@ class DocumentSearch:
         Raises:
             StoreError: The vector has the wrong length.
         """
-        read = read_query(parse_query(request.text), self.analyzer, self.snapshot)
+        terms = self.view.terms
+        read = read_query(parse_query(request.text), self.analyzer, terms)
         if not read.terms:
             return SearchResults(unknown=read.unknown)
-        kept = keep_matching(self.snapshot, read, self._passing(request.filters))
-        scores = score_documents(read, self.snapshot)
+        kept = keep_matching(terms, read, self.view.passing(request.filters))
+        scores = score_documents(read, terms)
         highest = float(scores.max())
         if kept is not None:
             scores[~kept] = 0
@@ -117,7 +77,7 @@ class DocumentSearch:
     def _ranked(self, scores: NDArray[np.float64], read: ReadQuery, depth: int) -> list[tuple[int, float]]:
         """Return the best documents by their words, with their scores."""
         best = _highest(np.flatnonzero(scores), scores, depth)
-        add_neighbours(scores, read, self.snapshot, best)
+        add_neighbours(scores, read, self.view.terms, best)
         return self._in_order(best, scores[best], depth)
 
     def _best(
@@ -131,12 +91,13 @@ class DocumentSearch:
         self, vector: NDArray[np.float32], kept: NDArray[np.bool_] | None, depth: int
     ) -> tuple[NDArray[np.float64], list[tuple[int, float]]]:
         """Return how close each document is, 0 for the mean and 1 for the closest, and the closest ones."""
-        documents, closeness = nearest_documents(self.snapshot, vector, kept, self.snapshot.size)
-        close = np.zeros(self.snapshot.size)
+        documents, closeness = self.view.nearest(vector, kept)
+        size = self.view.terms.size
+        close = np.zeros(size)
         close[documents] = closeness
-        typical = typical_closeness(self.snapshot, vector)
+        typical = self.view.typical_closeness(vector)
         span = closeness.max() - typical if len(documents) else 0.0
-        shares = np.maximum((close - typical) / span, 0) if span > 0 else np.zeros(self.snapshot.size)
+        shares = np.maximum((close - typical) / span, 0) if span > 0 else np.zeros(size)
         # A document of which nothing is known is as far as they are on average.
         shares[close <= 0] = 0
         return shares, self._best(documents, close, depth)
@@ -150,60 +111,8 @@ class DocumentSearch:
         least = ordered[depth - 1][1] if len(ordered) > depth else 0.0
         ordered = [pair for pair in ordered if pair[1] >= least]
         times = Counter(score for _, score in ordered)
-        ids = {document: self._id(document) for document, score in ordered if times[score] > 1}
+        ids = self.view.ids(document for document, score in ordered if times[score] > 1)
         return sorted(ordered, key=lambda pair: (-pair[1], ids.get(pair[0], "")))[:depth]
-
-    def _id(self, number: int) -> str:
-        known = self.snapshot.ids
-        if number not in known:
-            which, place = self.snapshot.place(number)
-            (known[number],) = self.connection.execute(
-                "SELECT id FROM documents WHERE segment = ? AND place = ?",
-                (self.snapshot.segments[which].number, place),
-            ).fetchone()
-        return known[number]
-
-    def document(self, number: int) -> IndexedDocument:
-        """Return a document by its number."""
-        which, place = self.snapshot.place(number)
-        row = self.connection.execute(
-            f"SELECT {DOCUMENT_COLUMNS} FROM documents WHERE segment = ? AND place = ?",  # noqa: S608 - a constant
-            (self.snapshot.segments[which].number, place),
-        ).fetchone()
-        return document_of(row)
-
-    def passage(self, document: IndexedDocument, place: int) -> Chunk:
-        """Return a passage of a document by its place."""
-        row = self.connection.execute(
-            f"SELECT {COLUMNS} FROM chunks WHERE document_id = ? "  # noqa: S608 - a constant
-            "ORDER BY ordinal, id LIMIT 1 OFFSET ?",
-            (document.id, place),
-        ).fetchone()
-        return chunk_of(row)
-
-    def _passing(self, filters: SearchFilters) -> NDArray[np.bool_] | None:
-        """Return which documents pass the filters; None where all do."""
-        gone = self._numbers(_ANY_ID, [json.dumps(sorted(filters.without))]) if filters.without else []
-        wanted = filters.model_copy(update={"without": frozenset()})
-        if wanted.is_empty and not gone:
-            return None
-        passing = np.full(self.snapshot.size, wanted.is_empty)
-        if not wanted.is_empty:
-            passing[self._numbers(*_condition(wanted))] = True
-        passing[gone] = False
-        return passing
-
-    def _numbers(self, condition: str, values: Sequence[Any]) -> list[int]:
-        """Return the numbers of the documents for which a condition holds."""
-        bases = {
-            each.number: base
-            for each, base in zip(self.snapshot.segments, self.snapshot.bases.tolist(), strict=False)
-        }
-        rows = self.connection.execute(
-            f"SELECT segment, place FROM documents WHERE segment IS NOT NULL AND {condition}",  # noqa: S608 - made of constants
-            values,
-        )
-        return [bases[segment] + place for segment, place in rows]
 
 
 def _highest(documents: NDArray[np.int64], scores: NDArray[np.float64], depth: int) -> NDArray[np.int64]:
@@ -233,21 +142,29 @@ class _Hits:
         """Return ranked documents, each with its best passage and where the query's words stand."""
         if not ranked:
             return ()
-        snapshot = self.search.snapshot
-        best = best_passages(self.read, snapshot, np.array(sorted(number for number, _ in ranked), np.int64))
-        return tuple(self._hit(number, score, best.get(number)) for number, score in ranked)
+        view = self.search.view
+        best = best_passages(
+            self.read, view.terms, np.array(sorted(number for number, _ in ranked), np.int64)
+        )
+        places = {number: self._place(number, best.get(number)) for number, _ in ranked}
+        shown = view.shown(places)
+        return tuple(self._hit(number, score, places[number], *shown[number]) for number, score in ranked)
 
-    def _hit(self, number: int, score: float, place: int | None) -> DocumentHit:
-        document = self.search.document(number)
-        if place is None and number in self.vector_ranks and self.vector is not None:
-            place = closest_passage(self.search.snapshot, number, self.vector)
-        passage = self.search.passage(document, place or 0)
+    def _place(self, number: int, best: int | None) -> int:
+        """Return the place of the passage that is shown of a document."""
+        if best is None and number in self.vector_ranks and self.vector is not None:
+            return self.search.view.closest_passage(number, self.vector)
+        return best or 0
+
+    def _hit(
+        self, number: int, score: float, place: int, document: IndexedDocument, passage: Chunk
+    ) -> DocumentHit:
         return DocumentHit(
             document,
             passage,
             score,
             self._marks(number, 0, document.title),
-            self._marks(number, 1 + (place or 0), passage.text, searched_text(passage)),
+            self._marks(number, 1 + place, passage.text, searched_text(passage)),
             self.word_ranks.get(number),
             self.vector_ranks.get(number),
         )
@@ -255,26 +172,7 @@ class _Hits:
     def _marks(self, number: int, place: int, text: str, searched: str | None = None) -> tuple[Span, ...]:
         """Return where in a text, with which the text of a passage ends, the query's terms stand."""
         searched = text if searched is None else searched
-        among, joined = self.search.snapshot.tokens_among(number, place, self.read.marked)
+        among, joined = self.search.view.terms.tokens_among(number, place, self.read.marked)
         before = len(searched) - len(text)
         spans = places_within(searched, among, joined)
         return tuple((start - before, end - before) for start, end in spans if start >= before)
-
-
-def _condition(filters: SearchFilters) -> tuple[str, list[Any]]:
-    """Return filters as SQL, and the values in it."""
-    year = "CAST(substr(date, 1, 4) AS INTEGER)"
-    phase = "EXISTS (SELECT 1 FROM json_each(?) WHERE instr(' ' || phases || ' ', ' ' || value || ' '))"
-    chosen: Iterable[tuple[str, Any, Any]] = (
-        (f"source {_ANY_OF}", filters.sources or None, json.dumps(sorted(filters.sources))),
-        (f"language {_ANY_OF}", filters.languages or None, json.dumps(sorted(filters.languages))),
-        (phase, filters.phases or None, json.dumps(sorted(filters.phases))),
-        (f"{year} >= ?", filters.since, filters.since),
-        (f"{year} <= ?", filters.until, filters.until),
-        ("synthetic = ?", filters.synthetic, filters.synthetic),
-        (_ANY_ID, filters.documents, json.dumps(sorted(filters.documents or ()))),
-    )
-    used = [(condition, value) for condition, wanted, value in chosen if wanted is not None]
-    if filters.since is not None or filters.until is not None:
-        used.append(("date GLOB ?", "[0-9][0-9][0-9][0-9]*"))
-    return " AND ".join(condition for condition, _ in used), [value for _, value in used]

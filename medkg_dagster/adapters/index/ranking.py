@@ -1,4 +1,4 @@
-"""How a query ranks the documents of a snapshot: BM25 over whole documents, and words that stand together."""
+"""How a query ranks the documents of an index: BM25 over whole documents, and words that stand together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from medkg_dagster.adapters.embedders.hashing import FUNCTION_WORDS
 from medkg_dagster.adapters.index.analysis import Analyzer, Word
 from medkg_dagster.adapters.index.query_language import Operand, Query
-from medkg_dagster.adapters.index.snapshot import Snapshot
+from medkg_dagster.adapters.index.view import TermView
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,15 +50,15 @@ class ReadQuery:
         return frozenset(self.terms).union(*(word.parts for word in written))
 
 
-def read_query(query: Query, analyzer: Analyzer, snapshot: Snapshot) -> ReadQuery:
-    """Return a query in the terms of a snapshot's documents."""
+def read_query(query: Query, analyzer: Analyzer, index: TermView) -> ReadQuery:
+    """Return a query in the terms of an index's documents."""
     words = analyzer.words(" ".join(one.text for one in query.ranking))
     # Function words are searched for only where a query has no others.
     telling = [pair for pair in words if pair[0].casefold() not in FUNCTION_WORDS] or words
     terms: dict[int, None] = {}
     unknown: dict[str, None] = {}
     for written, word in telling:
-        known = [term for term in _terms_of(word, snapshot) if len(snapshot.postings(term).documents)]
+        known = [term for term in _terms_of(word, index) if len(index.postings(term).documents)]
         terms.update(dict.fromkeys(known))
         if not known:
             unknown[written] = None
@@ -81,14 +81,14 @@ def read_query(query: Query, analyzer: Analyzer, snapshot: Snapshot) -> ReadQuer
     )
 
 
-def _terms_of(word: Word, snapshot: Snapshot) -> Iterable[int]:
+def _terms_of(word: Word, index: TermView) -> Iterable[int]:
     """Return what a word is searched by.
 
     A compound is searched by its parts; where some of them say nothing alone, as a whole and by the others.
     """
     if len(word.telling) == len(word.parts) or not word.joined:
         return word.parts
-    if any(len(snapshot.postings(term).documents) for term in word.joined):
+    if any(len(index.postings(term).documents) for term in word.joined):
         return (*word.joined, *word.telling)
     return word.telling or word.parts
 
@@ -97,60 +97,58 @@ def _written(operand: Operand, analyzer: Analyzer) -> tuple[Word, ...]:
     return tuple(word for _, word in analyzer.words(operand.text))
 
 
-def score_documents(read: ReadQuery, snapshot: Snapshot) -> NDArray[np.float64]:
+def score_documents(read: ReadQuery, index: TermView) -> NDArray[np.float64]:
     """Return the BM25 score of every document; 0 for one that has none of the terms."""
-    scores = np.zeros(snapshot.size)
+    scores = np.zeros(index.size)
     for term in read.terms:
-        found = snapshot.postings(term)
-        saturation = snapshot.saturation(found.documents, K1, B)
-        scores[found.documents] += _rarity(term, snapshot) * found.counts / (found.counts + saturation)
+        found = index.postings(term)
+        saturation = index.saturation(found.documents, K1, B)
+        scores[found.documents] += _rarity(term, index) * found.counts / (found.counts + saturation)
     return scores
 
 
-def _rarity(term: int, snapshot: Snapshot) -> float:
-    having = len(snapshot.postings(term).documents)
-    return math.log(1 + (snapshot.documents - having + 0.5) / (having + 0.5))
+def _rarity(term: int, index: TermView) -> float:
+    having = len(index.postings(term).documents)
+    return math.log(1 + (index.documents - having + 0.5) / (having + 0.5))
 
 
 def add_neighbours(
-    scores: NDArray[np.float64], read: ReadQuery, snapshot: Snapshot, best: NDArray[np.int64]
+    scores: NDArray[np.float64], read: ReadQuery, index: TermView, best: NDArray[np.int64]
 ) -> None:
     """Add to the scores of the best documents what their words that stand together are worth.
 
     Args:
         scores: The scores of all documents; those of the best are changed.
         read: The query.
-        snapshot: The documents.
+        index: The documents.
         best: Numbers of documents, in order.
     """
     if not read.neighbours or not len(best):
         return
-    passages = snapshot.passages(best, read.terms)
-    saturation = snapshot.saturation(best, K1, B)
+    passages = index.passages(best, read.terms)
+    saturation = index.saturation(best, K1, B)
     row = np.searchsorted(best, passages.documents)
     place = {term: number for number, term in enumerate(read.terms)}
     for one, other in read.neighbours:
         times = np.bincount(row, passages.phrase_counts((place[one], place[other])), minlength=len(best))
-        worth = _rarity(one, snapshot) + _rarity(other, snapshot)
+        worth = _rarity(one, index) + _rarity(other, index)
         scores[best] += _NEIGHBOURS_WEIGHT * worth * times / (times + saturation)
 
 
-def best_passages(read: ReadQuery, snapshot: Snapshot, documents: NDArray[np.int64]) -> dict[int, int]:
+def best_passages(read: ReadQuery, index: TermView, documents: NDArray[np.int64]) -> dict[int, int]:
     """Return for each document the place, from 0, of its passage with the most telling words.
 
     Titles are no passages; a document with the words in its title alone has no best one.
     """
-    passages = snapshot.passages(documents, read.terms)
+    passages = index.passages(documents, read.terms)
     worth = np.zeros(len(passages.documents))
     for number, term in enumerate(read.terms):
         times = passages.counts(number)
-        worth += _rarity(term, snapshot) * times / (times + K1)
+        worth += _rarity(term, index) * times / (times + K1)
     place = {term: number for number, term in enumerate(read.terms)}
     for one, other in read.neighbours:
         times = passages.phrase_counts((place[one], place[other]))
-        worth += (
-            _NEIGHBOURS_WEIGHT * (_rarity(one, snapshot) + _rarity(other, snapshot)) * times / (times + K1)
-        )
+        worth += _NEIGHBOURS_WEIGHT * (_rarity(one, index) + _rarity(other, index)) * times / (times + K1)
     chosen: dict[int, int] = {}
     for row in np.lexsort((passages.places, -worth)).tolist():
         if passages.places[row] and worth[row] > 0:
@@ -159,7 +157,7 @@ def best_passages(read: ReadQuery, snapshot: Snapshot, documents: NDArray[np.int
 
 
 def keep_matching(
-    snapshot: Snapshot, read: ReadQuery, passing: NDArray[np.bool_] | None
+    index: TermView, read: ReadQuery, passing: NDArray[np.bool_] | None
 ) -> NDArray[np.bool_] | None:
     """Return which documents of those that pass have what is required and nothing that is excluded.
 
@@ -167,31 +165,28 @@ def keep_matching(
     """
     if not read.required and not read.excluded:
         return passing
-    kept = np.ones(snapshot.size, bool) if passing is None else passing
+    kept = np.ones(index.size, bool) if passing is None else passing
     for group in read.required:
-        having = np.zeros(snapshot.size, bool)
+        having = np.zeros(index.size, bool)
         for words in group:
-            having[_documents_with(words, snapshot)] = True
+            having[_documents_with(words, index)] = True
         kept &= having
     for words in read.excluded:
-        kept[_documents_with(words, snapshot)] = False
+        kept[_documents_with(words, index)] = False
     return kept
 
 
-def _documents_with(words: Sequence[Word], snapshot: Snapshot) -> NDArray[np.int64]:
+def _documents_with(words: Sequence[Word], index: TermView) -> NDArray[np.int64]:
     """Return the documents that have some words one behind the other."""
     terms = [term for word in words for term in word.parts]
     if not terms:
         return np.zeros(0, np.int64)
-    found = snapshot.postings(terms[0]).documents
+    found = index.postings(terms[0]).documents
     for term in dict.fromkeys(terms[1:]):
-        found = np.intersect1d(found, snapshot.postings(term).documents, assume_unique=True)
+        found = np.intersect1d(found, index.postings(term).documents, assume_unique=True)
     if len(terms) > 1 and len(found):
-        distinct = tuple(dict.fromkeys(terms))
-        passages = snapshot.passages(found, distinct)
-        times = passages.phrase_counts([distinct.index(term) for term in terms])
-        found = np.unique(passages.documents[times > 0])
+        found = index.phrase_documents(terms, found)
     if len(words) == 1 and words[0].joined:
-        whole = snapshot.postings(words[0].joined[0]).documents
+        whole = index.postings(words[0].joined[0]).documents
         found = np.union1d(found, whole)
     return found

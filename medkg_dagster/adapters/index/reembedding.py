@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from medkg_dagster.adapters.index.document_search import COLUMNS, chunk_of
 from medkg_dagster.adapters.index.made_vectors import MadeVectors
+from medkg_dagster.adapters.index.rows import COLUMNS, chunk_of
 from medkg_dagster.adapters.index.segments import Segments
 from medkg_dagster.adapters.index.vector_codes import VectorRows
 from medkg_dagster.domain.chunks import Chunk, embedded_text

@@ -90,6 +90,13 @@ class Snapshot:
             self._postings[term] = Postings(np.concatenate(documents), np.concatenate(counts))
         return self._postings[term]
 
+    def phrase_documents(self, terms: Sequence[int], among: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return those of some documents that have terms one behind the other."""
+        distinct = tuple(dict.fromkeys(terms))
+        passages = self.passages(among, distinct)
+        times = passages.phrase_counts([distinct.index(term) for term in terms])
+        return np.unique(passages.documents[times > 0])
+
     def saturation(self, documents: NDArray[np.int64], k1: float, b: float) -> NDArray[np.float64]:
         """Return what BM25 adds to the counts of some documents: more for long ones."""
         return k1 * (1 - b + b * self._lengths[documents] * (self.documents / max(1, self.terms)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,20 +12,22 @@ import numpy as np
 from sqlalchemy import Connection
 
 from medkg_dagster.adapters.index.analysis import Analyzer
-from medkg_dagster.adapters.index.document_search import (
-    COLUMNS,
-    DOCUMENT_COLUMNS,
-    DocumentSearch,
-    chunk_of,
-    document_of,
-    document_row,
-    searched_text,
-)
+from medkg_dagster.adapters.index.document_search import DocumentSearch
+from medkg_dagster.adapters.index.given import GivenDocument, given_documents, portions, vectors_of
 from medkg_dagster.adapters.index.made_vectors import made_vectors
 from medkg_dagster.adapters.index.reembedding import Embed, Reembedded, Reembedding
+from medkg_dagster.adapters.index.rows import (
+    COLUMNS,
+    DOCUMENT_COLUMNS,
+    chunk_of,
+    chunk_row,
+    document_of,
+    document_row,
+)
 from medkg_dagster.adapters.index.segment_file import DocumentTerms
 from medkg_dagster.adapters.index.segments import FOLDER_NAME, Segments
 from medkg_dagster.adapters.index.sqlite_schema import INDEX
+from medkg_dagster.adapters.index.sqlite_view import SqliteView
 from medkg_dagster.adapters.index.vector_codes import VectorCodes
 from medkg_dagster.adapters.index.vectors import prevalent_model, without_vectors
 from medkg_dagster.domain.chunks import index_hashes
@@ -50,9 +51,6 @@ FILE_NAME = "index.sqlite"
 
 # A look at a moment whose segments have gone meanwhile is taken again, at most so often.
 _LOOKS = 20
-
-# So many characters become one segment, so that its terms take some tens of megabytes at most.
-_TEXT_AT_ONCE = 2_000_000
 
 Found = TypeVar("Found")
 
@@ -132,11 +130,11 @@ class SqliteIndex:
         if strange := {chunk.document_id for chunk in chunks} - changed.keys():
             raise StoreError(f"chunks of {min(strange)}, which is not among the changed documents")
         gone = set(removed) - changed.keys()
-        given = _given(changed, by_id.values(), documents)
+        given = given_documents(changed, by_id.values(), documents)
         with self._open().writing() as transaction:
             connection = _driver(transaction)
             there = _chunks_of(connection, gone | changed.keys())
-            rows = dict.fromkeys(_row(chunk) for chunk in by_id.values())
+            rows = dict.fromkeys(chunk_row(chunk) for chunk in by_id.values())
             anew = self._differing(connection, given, there, embeddings.model, vectors)
             self._segments.take_out(connection, gone | anew.keys())
             _remove_chunks(connection, [number for row, number in there.items() if row not in rows])
@@ -166,7 +164,9 @@ class SqliteIndex:
         if request.limit < 1 or not self._path.exists():
             return SearchResults()
         return self._looking(
-            lambda connection, snapshot: DocumentSearch(connection, snapshot, self._analyzer).find(request)
+            lambda connection, snapshot: DocumentSearch(
+                SqliteView(connection, snapshot), self._analyzer
+            ).find(request)
         )
 
     def embedding_model(self) -> str | None:
@@ -269,18 +269,18 @@ class SqliteIndex:
             while found := connection.execute(find).fetchall():
                 documents = [document_of(row) for row in found]
                 rows = _chunks_of(connection, [document.id for document in documents])
-                given = _given({one.id: "" for one in documents}, map(chunk_of, rows), documents)
+                given = given_documents({one.id: "" for one in documents}, map(chunk_of, rows), documents)
                 self._write_terms(connection, given.values(), "", {})
             self._segments.merge(connection)
 
     def _differing(
         self,
         connection: sqlite3.Connection,
-        given: Mapping[str, _Given],
+        given: Mapping[str, GivenDocument],
         there: Mapping[tuple[Any, ...], int],
         model: str,
         vectors: Mapping[str, NDArray[np.float32]],
-    ) -> dict[str, _Given]:
+    ) -> dict[str, GivenDocument]:
         """Return those documents whose terms or vectors are other ones than the index has."""
         rows: dict[str, set[tuple[Any, ...]]] = {}
         for row in there:
@@ -295,7 +295,7 @@ class SqliteIndex:
             for name, one in given.items()
             if name in rows
             and titles.get(name) == one.document.title
-            and rows[name] == {_row(chunk) for chunk in one.chunks}
+            and rows[name] == {chunk_row(chunk) for chunk in one.chunks}
         ]
         held = self._segments.vectors(connection, alike)
         same = {
@@ -303,19 +303,19 @@ class SqliteIndex:
             for name in alike
             if name in held
             and held[name][0] == model
-            and held[name][1].is_same(VectorCodes.of(_rows_of(given[name].chunks, vectors)))
+            and held[name][1].is_same(VectorCodes.of(vectors_of(given[name].chunks, vectors)))
         }
         return {name: one for name, one in given.items() if name not in same}
 
     def _write_terms(
         self,
         connection: sqlite3.Connection,
-        given: Iterable[_Given],
+        given: Iterable[GivenDocument],
         model: str,
         vectors: Mapping[str, NDArray[np.float32]],
     ) -> None:
         """Write the terms and vectors of documents that have chunks."""
-        for documents in _portions(one for one in given if one.chunks):
+        for documents in portions(one for one in given if one.chunks):
             known, tokens, sizes = self._analyzer.encode(text for one in documents for text in one.texts)
             chunks = [chunk for one in documents for chunk in one.chunks if chunk.id in vectors]
             terms = DocumentTerms(
@@ -323,64 +323,9 @@ class SqliteIndex:
                 tokens,
                 sizes,
                 np.array([len(one.texts) for one in documents], np.int64),
-                _rows_of(chunks, vectors),
+                vectors_of(chunks, vectors),
             )
             self._segments.add(connection, [one.document.id for one in documents], terms, model)
-
-
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """A document as the index is given it."""
-
-    document: IndexedDocument
-    chunks: tuple[Chunk, ...]
-
-    @property
-    def texts(self) -> list[str]:
-        """What is searched: the title, then each chunk with the heading of its section."""
-        return [self.document.title, *map(searched_text, self.chunks)]
-
-
-def _portions(given: Iterable[_Given]) -> Iterator[list[_Given]]:
-    """Yield documents as they become segments: each of about as much text, whatever single documents have."""
-    some: list[_Given] = []
-    size = 0
-    for one in given:
-        some.append(one)
-        size += sum(map(len, one.texts))
-        if size >= _TEXT_AT_ONCE:
-            yield some
-            some, size = [], 0
-    if some:
-        yield some
-
-
-def _rows_of(chunks: Sequence[Chunk], vectors: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Return the vectors of chunks; no rows where vectors have no length."""
-    found = np.array([vectors[chunk.id] for chunk in chunks], np.float32)
-    return found if found.size else np.zeros((0, 0), np.float32)
-
-
-def _given(
-    names: Iterable[str], chunks: Iterable[Chunk], documents: Iterable[IndexedDocument]
-) -> dict[str, _Given]:
-    by_document: dict[str, list[Chunk]] = {name: [] for name in names}
-    for chunk in chunks:
-        by_document[chunk.document_id].append(chunk)
-    known = {document.id: document for document in documents}
-    return {
-        name: _Given(
-            known.get(name) or _said(name, of), tuple(sorted(of, key=lambda chunk: (chunk.ordinal, chunk.id)))
-        )
-        for name, of in by_document.items()
-    }
-
-
-def _said(name: str, chunks: Sequence[Chunk]) -> IndexedDocument:
-    """Return what the chunks of a document say of it."""
-    if not chunks:
-        return IndexedDocument(id=name)
-    return IndexedDocument(id=name, title=chunks[0].title, synthetic=chunks[0].synthetic)
 
 
 def _driver(transaction: Connection) -> sqlite3.Connection:
@@ -397,10 +342,6 @@ def _chunks_of(connection: sqlite3.Connection, documents: Iterable[str]) -> dict
     return {row[:-1]: row[-1] for row in found}
 
 
-def _row(chunk: Chunk) -> tuple[Any, ...]:
-    return tuple(chunk.model_dump().values())
-
-
 def _remove_chunks(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
     connection.executemany("DELETE FROM chunks WHERE number = ?", ((number,) for number in numbers))
 
@@ -413,7 +354,7 @@ def _add_chunks(connection: sqlite3.Connection, rows: Iterable[tuple[Any, ...]])
 
 
 def _write_documents(
-    connection: sqlite3.Connection, hashes: Mapping[str, str], given: Iterable[_Given]
+    connection: sqlite3.Connection, hashes: Mapping[str, str], given: Iterable[GivenDocument]
 ) -> None:
     names = f"{DOCUMENT_COLUMNS}, input_hash"
     updates = ", ".join(f"{name} = excluded.{name}" for name in names.split(", ")[1:])

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from medkg_dagster.adapters.index.segment import Segment
     from medkg_dagster.adapters.index.snapshot import Snapshot
 
-# Of more passages than this, only those with the most signs alike are compared number by number: so many, or
-# one in so many.
-_MOST_COMPARED = 4_000
-_COMPARED_ONE_IN = 100
-# From so many passages it is seen how close they are on average.
-_SAMPLED = 1_000
+MOST_COMPARED = 4_000
+COMPARED_ONE_IN = 100
+"""Of more passages than the first, only those with the most signs alike are compared number by number: so
+many, or one in so many of the second."""
+
+SAMPLED = 1_000
+"""From so many passages it is seen how close they are on average."""
+
 _NOT_LOOKED_AT = np.iinfo(np.uint16).max
 
 
@@ -91,7 +93,7 @@ def nearest_documents(
     """
     parts = _parts(snapshot, vector, kept)
     number = sum(part.number for part in parts)
-    compared = max(_MOST_COMPARED, number // _COMPARED_ONE_IN)
+    compared = max(MOST_COMPARED, number // COMPARED_ONE_IN)
     if number > compared:
         unlike = [part.unlike(vector) for part in parts]
         most = np.partition(np.concatenate(unlike), compared)[compared]
@@ -116,7 +118,7 @@ def typical_closeness(snapshot: Snapshot, vector: NDArray[np.float32]) -> float:
         StoreError: The vector has the wrong length.
     """
     parts = _parts(snapshot, vector, None)
-    step = 1 + sum(part.number for part in parts) // _SAMPLED
+    step = 1 + sum(part.number for part in parts) // SAMPLED
     found = [part.segment.vectors.of_rows(part.rows()[::step]).products(vector) for part in parts]
     # Rounded, so that it does not depend on the order in which they are added.
     return round(float(np.concatenate(found).mean()), 3) if found else 0.0
