@@ -19,6 +19,10 @@ PROCESS_KILLS ?= 100
 CRASHES ?= 1000
 # Tests have folders of their own.
 CLEAN := -u MEDKG_HOME -u DAGSTER_HOME -u PYTHONDONTWRITEBYTECODE
+# What the image of containers has, at the versions that are tested.
+LOCK_IMAGE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
+  --no-emit-find-links --generate-hashes --constraint requirements.lock
+IMAGE_EXTRAS := --extra ui --extra postgresql --extra serve --extra docx
 export MEDKG_HOME DAGSTER_HOME
 export DAGSTER_DISABLE_TELEMETRY := 1
 
@@ -111,6 +115,8 @@ lock: $(INSTALLED) ## Resolve the dependencies anew
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
 	  --no-emit-find-links --upgrade --extra ui --extra postgresql --group dev pyproject.toml -o requirements.lock
+	$(LOCK_IMAGE) $(IMAGE_EXTRAS) pyproject.toml deploy/docker/requirements.in -o deploy/docker/requirements.lock
+	echo hatchling | $(LOCK_IMAGE) - -o deploy/docker/build.lock
 
 clean: ## Remove the virtual environment and caches, never data
 	rm -rf $(VENV) .venv-3.* .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

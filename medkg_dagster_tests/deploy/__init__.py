@@ -1,0 +1,1 @@
+"""What `deploy/` names is there, and is as its guide says."""
