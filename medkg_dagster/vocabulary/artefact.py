@@ -32,9 +32,10 @@ from pydantic_core import from_json, to_json
 from medkg_dagster.errors import VocabularyError
 from medkg_dagster.vocabulary.categories import DISEASES
 from medkg_dagster.vocabulary.concepts import prefix_of
+from medkg_dagster.vocabulary.name_search import NameSearch
 from medkg_dagster.vocabulary.names import acronyms, american, fold, forms
 from medkg_dagster.vocabulary.unify import Collision, Thing
-from medkg_dagster.vocabulary.written_names import LONGEST, SYMBOL, written_names
+from medkg_dagster.vocabulary.written_names import written_names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -211,60 +212,14 @@ class VocabularyArtefact:
             raise VocabularyError(
                 f"the vocabulary {folder} cannot be used: {error}; make it anew with `medkg vocab build`"
             ) from error
+        self.search = NameSearch(self._names)
         self._known: dict[int, Thing] = {}
         self._meanings: dict[int, tuple[Meaning, ...]] = {}
-        # By a word and the character behind it: the name that the word is, and whether longer ones begin so.
-        self._beginnings: dict[str, tuple[int | None, bool]] = {}
 
     @property
     def version(self) -> str:
         """The hash of its content."""
         return self._folder.name
-
-    def prefixes(self, folded: str, start: int, word_end: int) -> Sequence[tuple[int, int]]:
-        """Return the names that some text begins with; none that ends within its first word.
-
-        Args:
-            folded: Text as `names.fold` returns it, in American spelling.
-            start: Where the names are to begin.
-            word_end: Where the first word ends.
-
-        Returns:
-            Of each, the shortest first: where it ends, and its number.
-        """
-        beginning = folded[start : word_end + 1]
-        known = self._beginnings.get(beginning)
-        if known is None:
-            if len(self._beginnings) >= _MOST_REMEMBERED:
-                self._beginnings.clear()
-            word = folded[start:word_end]
-            goes_on = beginning != word and self._begins(beginning)
-            known = self._beginnings[beginning] = (self._names.get(word), goes_on)
-        alone, goes_on = known
-        if not goes_on:
-            return () if alone is None else ((word_end, alone),)
-        piece = folded[start : start + LONGEST + 1]
-        return [(start + len(name), number) for name, number in self._names.iter_prefixes_with_ids(piece)]
-
-    def symbols(self, key: str, start: int) -> list[tuple[int, int]]:
-        """Return the names of genes that some text begins with.
-
-        Args:
-            key: The key of `symbols.keyed`.
-            start: Where the names are to begin.
-
-        Returns:
-            Of each, the shortest first: where it ends in the key, and its number.
-        """
-        piece = SYMBOL + key[start : start + LONGEST]
-        return [(start - 1 + len(name), number) for name, number in self._names.iter_prefixes_with_ids(piece)]
-
-    def begins_symbol(self, word: str) -> bool:
-        """Say whether the name of any gene begins with a word of a key."""
-        return self._begins(SYMBOL + word)
-
-    def _begins(self, beginning: str) -> bool:
-        return next(iter(self._names.iterkeys(beginning)), None) is not None
 
     def meanings(self, name: int) -> tuple[Meaning, ...]:
         """Return what a name can mean, the likeliest first."""

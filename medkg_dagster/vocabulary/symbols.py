@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 _WORD = re.compile(r"[^\W_]+")
+_WORD_AND_REST = re.compile(r"([^\W_]+)([\W_]*)")
 _JOINING = frozenset(" -/.‐‑–−\n")
 """What may stand between the words of a name; whatever else is there ends it."""
 _BREAK = "\x00"
@@ -64,17 +65,22 @@ def keyed(text: str) -> KeyedText:
     parts: list[str] = []
     begins: list[tuple[int, int, str]] = []
     ends: dict[int, int] = {}
-    place = done = 0
-    for word in _WORD.finditer(text):
-        start, end = word.span()
-        if parts and text[done:start] not in _JOINING:
+    place = 0
+    first = _WORD.search(text)
+    start = first.start() if first else 0
+    for word, behind in _WORD_AND_REST.findall(text, start):
+        part = _latin(word)
+        parts.append(part)
+        begins.append((place, start, part))
+        place += len(part)
+        start += len(word)
+        ends[place] = start
+        if behind not in _JOINING:
             parts.append(_BREAK)
             place += 1
-        part = _latin(text[start:end])
-        begins.append((place, start, part))
-        parts.append(part)
-        place += len(part)
-        done = ends[place] = end
+        start += len(behind)
+    if parts and parts[-1] is _BREAK:
+        parts.pop()
     return KeyedText("".join(parts), begins, ends)
 
 

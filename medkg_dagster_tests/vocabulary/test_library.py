@@ -223,5 +223,7 @@ def test_every_name_is_found_where_it_stands(
             for name in names:
                 text = f"see {name} there"
                 word = re.compile(r"\w*").match(text, 4)
-                ends = dict(found.prefixes(fold(text), 4, word.end() if word else 4))
-                assert number in [meaning.thing for meaning in found.meanings(ends[4 + len(name)])]
+                prefixes = found.search.prefixes(fold(text), 4, word.end() if word else 4)
+                it = next(one for one in prefixes if len(one) == len(name))
+                meanings = found.meanings(found.search.number(it))
+                assert number in [meaning.thing for meaning in meanings]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from medkg_dagster.stage_api import Certainty, Claim, Document, Entity, claim_id
 from medkg_dagster.stages.extract.dictionary import DICTIONARY
@@ -102,8 +103,14 @@ class _SentenceReader:
         self._place = place
         self._negation = negation
         self._text = document.text[place.start : place.end]
-        self._asks = QUESTIONS.search(self._text) is not None
-        self._hedges = HEDGES.search(self._text) is not None
+
+    @cached_property
+    def _asks(self) -> bool:
+        return QUESTIONS.search(self._text) is not None
+
+    @cached_property
+    def _hedges(self) -> bool:
+        return HEDGES.search(self._text) is not None
 
     def statements(self, entities: Sequence[Entity]) -> Iterator[_Statement]:
         """Yield what is stated of each two mentions, or lists of them, that stand next to each other.
@@ -182,7 +189,7 @@ class _SentenceReader:
             found = _of_lack(*found) if is_lack else None
         if found and found[0].reverse and right.role is not Role.CONDITION and _COUNTERPART.match(after):
             return None
-        return None if found is None or (self._asks and not found[0].is_noun_phrase) else found
+        return None if found is None or (not found[0].is_noun_phrase and self._asks) else found
 
     def _stated(
         self, relation: Relation, match: re.Match[str], left: MentionList, right: MentionList
@@ -231,7 +238,7 @@ class _SentenceReader:
     def _interaction(self, pair: MentionList) -> Iterator[_Statement]:
         """Yield that two chemicals or genes interact, of "interaction between A and B"."""
         before = self._document.text[max(self._place.start, pair.start - _BESIDE) : pair.start].lower()
-        if len(pair.members) == 2 and not self._asks and INTERACTION.search(before):
+        if len(pair.members) == 2 and INTERACTION.search(before) and not self._asks:
             one, other = (member.curie for member in pair.members)
             if one != other:
                 certainty: Certainty = "possible" if self._hedges else "asserted"

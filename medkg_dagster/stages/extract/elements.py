@@ -54,8 +54,11 @@ _MEANT = re.compile(
     rf"(?<!\w)(?:{_SYMBOL})(?={_CHARGE}?[,/-] ?(?:{_SYMBOL}){_PUMP})|"
     rf"(?<=[,/])(?:{_SYMBOL})(?={_PUMP})"
 )
+# What nearly every text lacks, and is soon found not to have: a pattern that begins with letters is quick.
+_MAY_BE_MEANT = re.compile(rf"(?:{_SYMBOL})(?:[(1-4+\u2212\u00b2\u00b3\u207a\],/)-]| ATPase)")
 _ANION = "|".join(sorted(_ANIONS, key=len, reverse=True))
 _SALT = re.compile(rf"(?<![\w.-])({_SYMBOL})[2-4]?({_ANION})(?:[2-4]|\([2-4]\))?(?![\w(])")
+_MAY_BE_SALT = re.compile(rf"(?:{_SYMBOL})[2-4]?(?:{_ANION})")
 _ALONE = re.compile(rf"(?<![\w.-])(?:{_SYMBOL})(?![\w.])")
 _SYMBOL_OF_TWO = 2
 
@@ -70,7 +73,7 @@ def with_elements(
         found: The mentions in each, in order; what they cover stays theirs.
         known: What the elements are called.
     """
-    meant = {match.group() for text in texts for match in _MEANT.finditer(text)}
+    meant = {match.group() for text in texts if _MAY_BE_MEANT.search(text) for match in _MEANT.finditer(text)}
     return [
         _merged(mentions, (*_symbols(text, meant, known), *_salts(text, known)))
         for text, mentions in zip(texts, found, strict=True)
@@ -78,7 +81,7 @@ def with_elements(
 
 
 def _salts(text: str, known: KnownConcepts) -> Iterator[Mention]:
-    for match in _SALT.finditer(text):
+    for match in _SALT.finditer(text) if _MAY_BE_SALT.search(text) else ():
         if concept := known.by_name(f"{_NAMES[match[1]]} {_ANIONS[match[2]]}"):
             yield Mention(match.start(), match.end(), concept)
 

@@ -23,11 +23,12 @@ from itertools import chain
 
 from medkg_dagster.stages.extract.mentions import Mention
 from medkg_dagster.stages.extract.sentences import NUMBERED
-from medkg_dagster.stages.extract.species import is_of_other_species
+from medkg_dagster.stages.extract.species import SPOKEN_OF, is_of_other_species
 from medkg_dagster.vocabulary.artefact import VocabularyArtefact
 from medkg_dagster.vocabulary.categories import GENE, PROTEIN
 from medkg_dagster.vocabulary.concepts import Concept
 from medkg_dagster.vocabulary.symbols import KeyedText, gaps, keyed
+from medkg_dagster.vocabulary.written_names import SYMBOL
 
 _SHORT = 4
 _OF_GENES = frozenset({GENE, PROTEIN})
@@ -89,9 +90,8 @@ class GeneFinder:
     def __init__(self, artefact: VocabularyArtefact, min_term_length: int) -> None:
         self._artefact = artefact
         self._min_length = min_term_length
-        self._named: dict[int, tuple[tuple[int, str, bool], ...]] = {}
+        self._named: dict[str, tuple[tuple[int, str, bool], ...]] = {}
         self._others: dict[str, frozenset[str]] = {}
-        self._beginnings: dict[str, bool] = {}
         self._concepts: dict[int, Concept] = {}
 
     def find(self, sentences: Sequence[str]) -> list[tuple[Mention, ...]]:
@@ -105,8 +105,9 @@ class GeneFinder:
             word
             for sentence, text in zip(sentences, texts, strict=True)
             for _, start, word in text.begins
+            if word in SPOKEN_OF
             # What is in capitals is no word: CAT is a gene.
-            if not sentence[start : start + 2].isupper()
+            and not sentence[start : start + 2].isupper()
         )
         if is_of_other_species(words):
             return [()] * len(texts)
@@ -131,11 +132,12 @@ class GeneFinder:
 
     def _candidates(self, sentence: str, text: KeyedText) -> Iterator[_Candidate]:
         done = 0
-        for place, start, word in text.begins:
-            if start < done or not self._begins(word):
+        symbols = self._artefact.search.symbols
+        for number, (place, start, _) in enumerate(text.begins):
+            if start < done:
                 continue
-            for stop, name in reversed(self._artefact.symbols(text.key, place)):
-                end = text.ends.get(stop)
+            for name in reversed(symbols(text, number)):
+                end = text.ends.get(place - len(SYMBOL) + len(name))
                 if end is None or end - start < self._min_length:
                     continue
                 if (found := self._read(sentence, start, end, name)) is not None:
@@ -143,7 +145,7 @@ class GeneFinder:
                     yield found
                     break
 
-    def _read(self, sentence: str, start: int, end: int, name: int) -> _Candidate | None:
+    def _read(self, sentence: str, start: int, end: int, name: str) -> _Candidate | None:
         possible = [
             one for one in self._meanings(name) if _can_be_written(sentence, start, end, written=one[1])
         ]
@@ -163,20 +165,15 @@ class GeneFinder:
             is_adjective=is_in_words and not is_telling and _ADJECTIVE.search(surface) is not None,
         )
 
-    def _meanings(self, name: int) -> tuple[tuple[int, str, bool], ...]:
+    def _meanings(self, name: str) -> tuple[tuple[int, str, bool], ...]:
         """Return the genes with a name, how it is written of each, and whether it is the approved symbol."""
         found = self._named.get(name)
         if found is None:
-            things = ((one, self._artefact.thing(one.thing)) for one in self._artefact.meanings(name))
+            meanings = self._artefact.meanings(self._artefact.search.number(name))
+            things = ((one, self._artefact.thing(one.thing)) for one in meanings)
             found = self._named[name] = tuple(
                 (one.thing, (thing.name, *thing.synonyms)[one.name], one.name == 0) for one, thing in things
             )
-        return found
-
-    def _begins(self, word: str) -> bool:
-        found = self._beginnings.get(word)
-        if found is None:
-            found = self._beginnings[word] = self._artefact.begins_symbol(word)
         return found
 
     def _other_kinds(self, surface: str) -> frozenset[str]:

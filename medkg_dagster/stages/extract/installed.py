@@ -7,7 +7,7 @@ kinase inhibitor" is no protein); only those of `FOUND` become mentions.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -185,7 +185,7 @@ class InstalledMatcher:
         self._vocabulary = vocabulary
         self._artefact = artefact
         self._min_length = min_term_length
-        self._readings: dict[int, _Reading] = {}
+        self._readings: dict[str, _Reading] = {}
         self._within: dict[str, tuple[Mention, ...]] = {}
 
     def find(self, text: str) -> tuple[Mention, ...]:
@@ -220,15 +220,20 @@ class InstalledMatcher:
 
     def _mentions(self, folded: str, spelled: str, longest: int = _LONGEST) -> Iterator[Mention]:
         done = 0
-        for match in _WORDS.finditer(folded):
-            start, word_end = match.span()
+        prefixes = self._artefact.search.prefixes
+        for start, word_end in [match.span() for match in _WORDS.finditer(folded)]:
             if start < done:
                 continue
-            found = self._artefact.prefixes(folded, start, word_end)
+            found = prefixes(folded, start, word_end)
             if not found or (folded.startswith(_NO_METALS, start) and _IS_NO_METAL.match(folded, start)):
                 continue
-            for end, name in reversed(found):
-                if not self._min_length <= end - start <= longest or _is_cut(folded, word_end, end):
+            least = max(self._min_length, word_end - start)
+            for name in reversed(found):
+                length = len(name)
+                if length < least:
+                    break
+                end = start + length
+                if length > longest or _is_cut(folded, word_end, end):
                     continue
                 number, concept, is_mention = self._read(name, spelled, start, end)
                 if number is None or concept is None or concept.category in _SHADOWLESS:
@@ -240,30 +245,31 @@ class InstalledMatcher:
                     yield Mention(start, end, concept)
                 break
 
-    def _read(self, name: int, spelled: str, start: int, end: int) -> _Reading:
+    def _read(self, name: str, spelled: str, start: int, end: int) -> _Reading:
         """Return what a name means where it stands; what it means everywhere is remembered."""
         known = self._readings.get(name)
         if known is not None:
             return known
-        number = self._meant(name, spelled, start, end)
+        meanings = self._artefact.meanings(self._artefact.search.number(name))
+        number = self._meant(meanings, spelled, start, end)
         found: _Reading = None, None, False
         if number is not None:
             concept = self._vocabulary.concept(number)
             found = number, concept, concept.category in FOUND and self._vocabulary.is_specific(number)
-        if not any(meaning.acronyms for meaning in self._artefact.meanings(name)):
+        if not any(meaning.acronyms for meaning in meanings):
             if len(self._readings) >= _MOST_REMEMBERED:
                 self._readings.clear()
             self._readings[name] = found
         return found
 
-    def _meant(self, name: int, spelled: str, start: int, end: int) -> int | None:
+    def _meant(self, meanings: Sequence[Meaning], spelled: str, start: int, end: int) -> int | None:
         """Return the number of the likeliest thing that is written so, of diseases a specific one.
 
         Genes are found by `GeneFinder`.
         """
         every = [
             meaning.thing
-            for meaning in self._artefact.meanings(name)
+            for meaning in meanings
             if all(spelled.startswith(written, start + place) for place, written in meaning.acronyms)
             and self._vocabulary.is_name(meaning, spelled[start:end])
         ]

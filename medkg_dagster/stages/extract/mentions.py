@@ -230,21 +230,20 @@ class ShortForms:
 
     def _occurrences(self, text: str) -> Iterator[tuple[int, int, Concept | None]]:
         """Yield the places of short forms, the longest that fits, without overlap; a plural `s` is part."""
-        if not any(short in text for short in self._meanings):
-            return
+        places: list[tuple[int, int, str]] = []
+        for short in self._meanings:
+            start = text.find(short)
+            while start >= 0:
+                if _WORD_START.match(text, start):
+                    places.append((start, -len(short), short))
+                start = text.find(short, start + 1)
         done = 0
-        for match in _WORD_START.finditer(text):
-            start = match.start()
-            for length in range(_MAX_SHORT, _MIN_SHORT - 1, -1) if start >= done else ():
-                short = text[start : start + length]
-                if short not in self._meanings:
-                    continue
-                end = start + len(short)
-                end += text.startswith("s", end)
-                if not _WORD.match(text, end):
-                    done = end
-                    yield start, end, self._meanings[short]
-                    break
+        for start, _, short in sorted(places):
+            end = start + len(short)
+            end += text.startswith("s", end)
+            if start >= done and not _WORD.match(text, end):
+                done = end
+                yield start, end, self._meanings[short]
 
 
 def _agrees(text: str, definition: Definition, concept: Concept) -> bool:

@@ -33,6 +33,11 @@ _TRIGGER = re.compile(
     rf"{_DO_NOT} (?:\w+ly )?{_HAVING}|not having|(?:is|was|are|were) not an?)\b"
     rf"(?P<complement>(?: (?!other\b)[\w\-]+){{0,3}}? {_EVIDENCE} (?:of|for)\b)?"
 )
+# One of these stands in whatever a trigger fits, and in most sentences none, which is soon told.
+_NEEDED = (
+    *("no", "n't", "n’t", "neither", "never", "negative", "without"),
+    *("den", "free", "absence", "lack", "ruled", "fail"),
+)
 # What ends a noun phrase: verbs, prepositions, conjunctions, marks; and what is denied instead of it.
 _STOP = re.compile(
     r"[.;:()\[\]{}=<>\"“”‘'?!]|\d|"
@@ -57,6 +62,7 @@ _ABSENT = re.compile(
     r"\b(?:ruled out|excluded|absent|not (?:\w+ly )?(?:seen|observed|found|detected|reported|recorded|noted|"
     r"present|identified|confirmed)|(?:did not|never) (?:occur|develop|recur|occurred|developed|recurred))\b"
 )
+_NEEDED_BEHIND = ("not", "never", "ruled", "excluded", "absent")
 _AFTER = re.compile(
     r"\W{0,2}(?:\w+\W){0,3}?(?:(?:was|were|has been|have been|had been|could be|can be) (?:\w+ly )?"
     r"(?:ruled out|excluded|absent)|(?:is|are) absent|(?:was|were|is|are|has been|have been|had been) "
@@ -81,10 +87,12 @@ class Negation:
         # Lower case has another length for a few letters; offsets of what is not the sentence tell nothing.
         if len(self._text) != len(sentence):
             self._text = sentence
-        reaches = tuple(_reaches(self._text))
+        may_deny = any(word in self._text for word in _NEEDED)
+        reaches = tuple(_reaches(self._text)) if may_deny else ()
         self._starts = [start for start, _ in reaches]
         self._ends = [end for _, end in reaches]
-        self._may_follow = _ABSENT.search(self._text) is not None
+        may_follow = any(word in self._text for word in _NEEDED_BEHIND)
+        self._may_follow = may_follow and _ABSENT.search(self._text) is not None
 
     def covers(self, start: int, end: int) -> bool:
         """Say whether a mention stands under a negation.

@@ -101,16 +101,25 @@ class Relation:
         self, words: str, *, before: str, after: str, first_named: str, named: str
     ) -> re.Match[str] | None:
         """Return how the words between two mentions fit, where those around them do too."""
-        pattern = _late_pattern(self.words)
         if (
-            not pattern.may_fit(words)
+            not self.may_fit(words)
             or (self.before and not _compiled(self.before).search(before))
             or (self.after and not _compiled(self.after).match(after))
             or (self.first_named and not _compiled(self.first_named).search(first_named))
             or (self.named and not _compiled(self.named).search(named))
         ):
             return None
-        return pattern.fits(words)
+        return _late_pattern(self.words).fits(words)
+
+    def may_fit(self, words: str) -> bool:
+        """Say whether words between two mentions may fit, as far as that is told without compiling."""
+        return _late_pattern(self.words).may_fit(words)
+
+    @property
+    def needed(self) -> frozenset[str]:
+        """Words of which one must stand between two mentions; none where nothing has to."""
+        every = _late_pattern(self.words).needed
+        return max(every, key=lambda words: (min(map(len, words)), -len(words)), default=frozenset())
 
 
 class _LatePattern:
@@ -119,12 +128,12 @@ class _LatePattern:
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern
         self._compiled: re.Pattern[str] | None = None
-        self._needed = needed_words(without_phrases(pattern))
+        self.needed = needed_words(without_phrases(pattern))
 
     def may_fit(self, words: str) -> bool:
         """Say whether a text may fit; the answer is final as soon as the pattern is compiled."""
         if self._compiled is None:
-            return all(any(word in words for word in needed) for needed in self._needed)
+            return all(any(word in words for word in needed) for needed in self.needed)
         return self._compiled.fullmatch(words) is not None
 
     def fits(self, words: str) -> re.Match[str] | None:

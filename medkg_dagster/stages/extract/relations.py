@@ -8,7 +8,9 @@ the words do: who reports that a medicine "was used for" a disease does not say 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
+from functools import cache, lru_cache
 
 from medkg_dagster.stages.extract.condition_relations import CONDITION_RELATIONS
 from medkg_dagster.stages.extract.conversion_relations import CONVERSIONS
@@ -39,6 +41,9 @@ RELATIONS: Mapping[tuple[Role, Role], tuple[Relation, ...]] = {
     for left in Role
     for right in Role
 }
+
+_MOST_REMEMBERED = 1 << 14
+"""So many texts between two mentions are remembered: a few ("and", "in") stand between most of them."""
 
 _ASPECTS = {
     "expression": "expression",
@@ -94,8 +99,35 @@ def relation_between(
         first_named: How the first is written, in lower case.
         named: How the second is written, in lower case.
     """
-    for relation in RELATIONS.get((left, right), ()):
+    for relation in _possible(left, right, words):
         fits = relation.fits(words, before=before, after=after, first_named=first_named, named=named)
         if fits is not None:
             return relation, fits
     return None
+
+
+@lru_cache(maxsize=_MOST_REMEMBERED)
+def _possible(left: Role, right: Role, words: str) -> tuple[Relation, ...]:
+    """Return the relations that words between two mentions may state, in order."""
+    relations = RELATIONS[left, right]
+    always, needing = _needing(left, right)
+    possible = always
+    for word, those in needing.items():
+        if word in words:
+            possible |= those
+    return tuple(one for number, one in enumerate(relations) if possible >> number & 1 and one.may_fit(words))
+
+
+@cache
+def _needing(left: Role, right: Role) -> tuple[int, Mapping[str, int]]:
+    """Return which relations need no word, and which need one or another of the same by each word.
+
+    A number stands for a set of relations: its bit `i` for the relation `i`.
+    """
+    always, needing = 0, Counter[str]()
+    for number, one in enumerate(RELATIONS[left, right]):
+        needed = one.needed
+        always |= 0 if needed else 1 << number
+        for word in needed:
+            needing[word] |= 1 << number
+    return always, needing

@@ -28,6 +28,9 @@ _ANIMALS_AND_MICROBES = frozenset(
     )
     for word in line.split()
 )
+SPOKEN_OF = _PERSONS | _ANIMALS_AND_MICROBES
+"""The words that tell."""
+
 _PREVAIL = 2
 
 
