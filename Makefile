@@ -17,6 +17,9 @@ PYTHONS ?= 3.11 3.12 3.13
 KILLS ?= 10
 PROCESS_KILLS ?= 100
 CRASHES ?= 1000
+# By `make test-deploy`: docker or podman, and what else its `build` is told.
+ENGINE ?= docker
+ENGINE_ARGS ?=
 # Tests have folders of their own.
 CLEAN := -u MEDKG_HOME -u DAGSTER_HOME -u PYTHONDONTWRITEBYTECODE
 # What the image of containers has, at the versions that are tested.
@@ -26,7 +29,7 @@ IMAGE_EXTRAS := --extra ui --extra postgresql --extra serve --extra docx
 export MEDKG_HOME DAGSTER_HOME
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: help install demo demo-pdf test lint types contracts docs pytest coverage test-pythons soak dev bench eval eval-parse lock clean
+.PHONY: help install demo demo-pdf test lint types contracts docs pytest coverage test-pythons test-deploy soak dev bench eval eval-parse lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -90,6 +93,10 @@ test-pythons: ## Run the tests on every supported Python
 	  echo "Python $$version"; \
 	  $(MAKE) --no-print-directory pytest PYTHON=python$$version VENV=.venv-$$version || exit 1; \
 	done
+
+test-deploy: $(INSTALLED) ## Build the image of deploy/docker, run its services, and look at them; ENGINE=podman
+	$(ENGINE) build $(ENGINE_ARGS) --file deploy/docker/Dockerfile --tag medkg-dagster:0.1.0 .
+	$(BIN)/python scripts/try_containers.py $(ENGINE)
 
 # A seed that is named repeats what was drawn by it, except for the examples of Hypothesis, which prints how to repeat one.
 soak: $(INSTALLED) ## Draw other examples, seeds and moments of kills than `make test`, for hours
