@@ -97,6 +97,13 @@ class StagePipelineComponent(Component, Model, Resolvable):
             examples=["plugins.yaml"],
         ),
     ] = None
+    alerts: Annotated[
+        str | None,
+        Resolver.default(
+            description="The file that says who is told of what happens; without it, that of MEDKG_CONFIG.",
+            examples=["alerts.yaml"],
+        ),
+    ] = None
     home: Annotated[
         str | None,
         Resolver.default(
@@ -249,6 +256,7 @@ def _compose(places: tuple[_Place, ...], project: Path) -> _Deployment:
     # Dagster imports this module wherever the package is installed, also for projects without pipelines.
     from medkg_dagster.compiler.compile_plan import compile_plan
     from medkg_dagster.resolution import deploy
+    from medkg_dagster.topology.alerts_file import load_alerts
     from medkg_dagster.topology.pipeline_files import load_pipelines
     from medkg_dagster.topology.plugins_file import load_plugin_policy
 
@@ -256,7 +264,7 @@ def _compose(places: tuple[_Place, ...], project: Path) -> _Deployment:
     files = _config_files(places, settings)
     loaded = load_pipelines(files)
     policy = load_plugin_policy(files.plugins, enabled=settings.plugins)
-    deployment = deploy(loaded, policy, settings.home)
+    deployment = deploy(loaded, policy, load_alerts(files.alerts), settings.home)
     plan = deployment.plan
     locs = {place.pipelines: place.loc for place in places}
     folders = {item.topology.name: item.file.parent for item in loaded.pipelines}
@@ -296,7 +304,7 @@ def _config_files(places: Sequence[_Place], settings: Settings) -> ConfigFiles:
             )
     named = {
         name: given[0].existing(name, given[1])
-        for name in ("resilience", "plugins")
+        for name in ("resilience", "plugins", "alerts")
         if (given := _agreed(places, name))
     }
     declarations = {place.file.parent / name for place in places for name in _DECLARATIONS}
@@ -304,6 +312,7 @@ def _config_files(places: Sequence[_Place], settings: Settings) -> ConfigFiles:
         folders=tuple(folders),
         resilience=named.get("resilience", defaults.resilience),
         plugins=named.get("plugins", defaults.plugins),
+        alerts=named.get("alerts", defaults.alerts),
         others=frozenset([*declarations, *named.values()]),
     )
 

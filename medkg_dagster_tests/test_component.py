@@ -443,7 +443,8 @@ def test_what_dg_scaffolds_loads_as_it_is(project: Project) -> None:
 def test_every_attribute_is_described_for_editors_and_the_ui() -> None:
     properties = StagePipelineComponent.model().model_json_schema()["properties"]
 
-    assert set(properties) == {"pipelines", "resilience", "plugins", "home", "executor", "translator"}
+    known = {"pipelines", "resilience", "plugins", "alerts", "home", "executor", "translator"}
+    assert set(properties) == known
     assert all(item["description"] and item["examples"] for item in properties.values())
     assert StagePipelineComponent.get_description()
 

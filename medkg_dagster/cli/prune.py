@@ -33,8 +33,8 @@ def prune(settings: Settings, older_than: timedelta, dry_run: bool, as_json: boo
     """Remove old runs and events of Dagster, partitions of jobs that ended long ago, and state nobody uses.
 
     Of a job that goes on, the last run of each phase stays. The ledger keeps every job, so that one whose
-    partition went can be run again. What triggers asked for long ago goes from their record too. State is
-    pruned as by `medkg state prune`, with this as its --grace.
+    partition went can be run again. What triggers asked for long ago goes from their record too, and so do
+    old alerts. State is pruned as by `medkg state prune`, with this as its --grace.
     """
     from medkg_dagster.runtime.instance_look import has_storage, prune_instance
 
@@ -42,6 +42,7 @@ def prune(settings: Settings, older_than: timedelta, dry_run: bool, as_json: boo
     with open_ledger(settings) as book:
         ended = book.jobs.ended_before(before)
         fired = book.triggers.forget_fired(before, is_dry=dry_run)
+        alerts = book.alerts.forget(before, dry_run=dry_run)
     folder = find_dagster_home(settings.home)
     removed: dict[str, int] | None = None
     if has_storage(folder):
@@ -49,14 +50,15 @@ def prune(settings: Settings, older_than: timedelta, dry_run: bool, as_json: boo
         removed = prune_instance(settings.home, folder, asked)
     pruned = prune_home(settings, older_than, dry_run=dry_run)
     if as_json:
-        echo_json(
-            {"dry_run": dry_run, "before": before, "dagster": removed, "triggers": fired, **asdict(pruned)}
-        )
+        told = {"dry_run": dry_run, "before": before, "dagster": removed, "triggers": fired, "alerts": alerts}
+        echo_json({**told, **asdict(pruned)})
         return
     click.echo(_told(removed, before, dry_run=dry_run))
     if fired:
         jobs = counted(fired, "job that a trigger asked for", "jobs that triggers asked for")
         click.echo(f"the record of {jobs} {'would go' if dry_run else 'went'}; the jobs stay")
+    if alerts:
+        click.echo(f"{counted(alerts, 'alert')} {'would go' if dry_run else 'went'}")
     print_pruned(pruned, settings.memo_bytes, dry_run=dry_run)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from medkg_dagster import __version__
+from medkg_dagster.cli.alerts import alerts
 from medkg_dagster.cli.backup import backup, restore
 from medkg_dagster.cli.changes import changes
 from medkg_dagster.cli.doctor import doctor
@@ -104,6 +105,7 @@ for _command in (
     run,
     submit,
     triggers,
+    alerts,
     gate,
     ledger,
     documents,

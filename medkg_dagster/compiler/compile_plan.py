@@ -12,6 +12,7 @@ from dagster import (
 )
 
 from medkg_dagster.compiler import job_sensors
+from medkg_dagster.compiler.alerts import alert_sensors
 from medkg_dagster.compiler.assets import build_assets, build_jobs
 from medkg_dagster.compiler.config_schema import config_fields
 from medkg_dagster.compiler.ended_runs import ended_run_sensor
@@ -119,6 +120,7 @@ def compile_plan(
                 *_job_sensors([assets for assets, _ in compiled], settings),
                 *(gate_work_sensor(work, settings) for work in works),
                 ended_run_sensor(settings, own_jobs),
+                *alert_sensors(plan.alerts, plan.pipelines, settings, plan.report.loaded_at),
             ],
             schedules=[schedule for schedules, _ in triggers for schedule in schedules],
             resources={

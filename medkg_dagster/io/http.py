@@ -66,7 +66,7 @@ class Guard(Protocol):
 
 
 @functools.cache
-def _certificates() -> ssl.SSLContext:
+def certificates() -> ssl.SSLContext:
     """Return what servers are checked by; to read it takes longer than a small request."""
     import httpx
 
@@ -139,7 +139,7 @@ class HttpClient:
         agent = f"{user_agent()} (python-httpx/{httpx.__version__})"
         self._client = httpx.Client(
             timeout=timeout,
-            verify=_certificates(),
+            verify=certificates(),
             follow_redirects=max_redirects > 0,
             max_redirects=max_redirects,
             headers={"User-Agent": agent, "Accept": "application/json"}

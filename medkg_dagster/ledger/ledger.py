@@ -13,6 +13,7 @@ from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
     from medkg_dagster.io.sql import Database
+    from medkg_dagster.ledger.alerts import AlertLedger
     from medkg_dagster.ledger.documents import DocumentLedger
     from medkg_dagster.ledger.figures import FigureLedger
     from medkg_dagster.ledger.files import FileLedger
@@ -166,6 +167,13 @@ class JobLedger:
         from medkg_dagster.ledger.triggers import TriggerLedger
 
         return TriggerLedger(self._database, self._clock)
+
+    @property
+    def alerts(self) -> AlertLedger:
+        """What people are told of outside: what there is to tell, and whether it was."""
+        from medkg_dagster.ledger.alerts import AlertLedger
+
+        return AlertLedger(self._database, self._clock)
 
     @property
     def files(self) -> FileLedger:

@@ -213,4 +213,5 @@ MIGRATIONS = (
     Migration(14),
     Migration(15),
     Migration(16),
+    Migration(17),
 )

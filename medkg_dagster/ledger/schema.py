@@ -29,7 +29,8 @@ WHERE = "where"
     _ITEMS,
     _COUNTERS,
     _REFUSALS,
-) = ({SINCE: version} for version in range(3, 17))
+    _ALERTS,
+) = ({SINCE: version} for version in range(3, 18))
 
 
 class _ReadableText(TypeDecorator[str]):
@@ -128,6 +129,7 @@ Index(
     *(PHASES.c.phase, PHASES.c.pipeline, PHASES.c.opened_at),
     **_where("status = 'due'", _GATES),
 )
+Index("ledger_phases_timed_out", PHASES.c.opened_at, **_where("status = 'timed_out'", _ALERTS))
 
 RUNS = Table(
     "ledger_runs",
@@ -144,6 +146,7 @@ RUNS = Table(
     Index("ledger_runs_by_end", "pipeline", "job_id", "ended_at", info=_RUNS),
     info=_RUNS,
 )
+Index("ledger_runs_failed", RUNS.c.ended_at, **_where("status = 'failed'", _ALERTS))
 
 FILES = Table(
     "ledger_files",
@@ -404,6 +407,40 @@ TRIGGER_ITEMS = Table(
     Column("version", _ReadableText, nullable=False),
     Column("mark", _ReadableText, nullable=False),
     info=_ITEMS,
+)
+
+ALERTS = Table(
+    "ledger_alerts",
+    METADATA,
+    Column("alert_id", _ReadableText, primary_key=True),
+    Column("webhook", _ReadableText, nullable=False),
+    Column("event", _ReadableText, nullable=False),
+    Column("identity", _ReadableText, nullable=False),
+    Column("at", _ReadableText, nullable=False),
+    Column("summary", _ReadableText, nullable=False),
+    Column("payload", _ReadableText, nullable=False),
+    Column("status", _ReadableText, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", _ReadableText),
+    Column("error", _ReadableText),
+    Column("recorded_at", _ReadableText, nullable=False),
+    Column("ended_at", _ReadableText),
+    Index("ledger_alerts_by_time", "recorded_at", info=_ALERTS),
+    info=_ALERTS,
+)
+Index(
+    "ledger_alerts_waiting",
+    *(ALERTS.c.webhook, ALERTS.c.attempts, ALERTS.c.recorded_at),
+    **_where("status = 'waiting'", _ALERTS),
+)
+
+ALERT_POSITIONS = Table(
+    "ledger_alert_positions",
+    METADATA,
+    Column("webhook", _ReadableText, primary_key=True),
+    Column("event", _ReadableText, primary_key=True),
+    Column("at", _ReadableText, nullable=False),
+    info=_ALERTS,
 )
 
 REGISTRATIONS = Table(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from medkg_dagster.resolution.pipeline_triggers import check_upstream
 from medkg_dagster.resolution.plan import PipelinePlan, Plan, PluginReport
 from medkg_dagster.resolution.requirements import requested_plugins
 from medkg_dagster.settings import Settings
+from medkg_dagster.topology.alerts_file import LoadedAlerts, load_alerts
 from medkg_dagster.topology.clashes import LoadedPipeline
 from medkg_dagster.topology.models import PipelineTopologyConfig, ResiliencePolicy
 from medkg_dagster.topology.pipeline_files import LoadedTopologies, load_pipelines
@@ -50,15 +51,18 @@ def load_deployment(settings: Settings) -> Deployment:
         settings: Where the configuration is, and whether plugins are let in.
     """
     policy = load_plugin_policy(settings.config, enabled=settings.plugins)
-    return deploy(load_pipelines(settings.config), policy, settings.home)
+    return deploy(load_pipelines(settings.config), policy, load_alerts(settings.config), settings.home)
 
 
-def deploy(loaded: LoadedTopologies, policy: LoadedPluginPolicy, home: Path) -> Deployment:
+def deploy(
+    loaded: LoadedTopologies, policy: LoadedPluginPolicy, alerts: LoadedAlerts, home: Path
+) -> Deployment:
     """Load the plugins that are let in or requested, and resolve the pipelines."""
     requested = requested_plugins(pipeline.topology for pipeline in loaded.pipelines)
     factory = StageFactory.load_plugins(policy.policy, requested)
-    plan = resolve_topologies(loaded, factory, home, (*policy.problems, *factory.problems))
-    return Deployment(factory, plan)
+    problems = (*policy.problems, *alerts.problems, *factory.problems)
+    plan = resolve_topologies(loaded, factory, home, problems)
+    return Deployment(factory, replace(plan, alerts=alerts.content))
 
 
 def load_plan(config: Path, factory: StageFactory, problems: Sequence[Problem] | None = None) -> Plan:

@@ -19,6 +19,7 @@ from medkg_dagster.domain.gate_conditions import GateClause
 from medkg_dagster.registry import StageRegistry
 from medkg_dagster.stage_api import StageMetadata
 from medkg_dagster.stage_api._stage_types.metadata import qualified_name
+from medkg_dagster.topology.alerts_file import AlertsFile
 from medkg_dagster.topology.models import PipelineTopologyConfig, ResiliencePolicy
 from medkg_dagster.topology.names import MAX_NAME
 from medkg_dagster.topology.plugins_file import PluginsFile
@@ -37,6 +38,7 @@ _SHORT_FORMS: Mapping[str, list[JsonSchemaValue]] = {
         {"const": "subprocess", "description": "A child process with the default limits."}
     ],
     "topology.plugin_keys.check_not_a_callable": [],
+    "topology.alerts_file._check_event": [],
 }
 """What our own validators take besides the type they stand before, by their names."""
 
@@ -47,6 +49,12 @@ _CONSTRAINTS: Mapping[str, JsonSchemaValue] = {
     },
     "topology.models._check_stages": {"minItems": 1},
     "domain.gate_conditions._check_clauses": {"minItems": 1},
+    "topology.alerts_file.Webhook._check_signed": {
+        "anyOf": [
+            {"required": ["secret"]},
+            {"required": ["format"], "properties": {"format": {"const": "slack"}}},
+        ]
+    },
     "topology.triggers.TriggerDefinition._check_kind": {
         "oneOf": [{"required": [kind], "properties": {kind: {"not": _NULL}}} for kind in PLACEHOLDERS]
     },
@@ -102,6 +110,11 @@ def resilience_schema() -> dict[str, Any]:
 def plugins_schema() -> dict[str, Any]:
     """Return the schema of the file that says which plugins are let in."""
     return _document("Plugins that a deployment of medkg_dagster lets in", _schema_of(PluginsFile))
+
+
+def alerts_schema() -> dict[str, Any]:
+    """Return the schema of the file that says who is told outside of what happens."""
+    return _document("Who is told of what happens in medkg_dagster", _schema_of(AlertsFile))
 
 
 def attribute_descriptions(docstring: str) -> dict[str, str]:

@@ -17,7 +17,9 @@ from medkg_dagster.topology.models import CustomCondition, PipelineTopologyConfi
 from medkg_dagster.topology.names import job_name
 from medkg_dagster.topology.structure import Finding, furthest_downstream
 
-_TAKEN = frozenset({names.ENDED_RUNS_SENSOR, names.LOAD_REPORT_SENSOR, names.LOAD_REPORT_CHECKS})
+_TAKEN = frozenset(
+    {names.ENDED_RUNS_SENSOR, names.ALERTS_SENSOR, names.LOAD_REPORT_SENSOR, names.LOAD_REPORT_CHECKS}
+)
 
 
 def expand_conditions(

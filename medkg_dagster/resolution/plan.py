@@ -11,6 +11,7 @@ from medkg_dagster.errors import Problem
 from medkg_dagster.plugins import Origin, counted_origin
 from medkg_dagster.plugins.events import PluginEvent
 from medkg_dagster.stage_api import StageBuilder, StageMetadata, SubprocessIsolation, WorkAtGate
+from medkg_dagster.topology.alerts_file import AlertsFile
 from medkg_dagster.topology.models import PipelineTopologyConfig, ResiliencePolicy, StageDefinition
 from medkg_dagster.topology.names import asset_path
 from medkg_dagster.topology.triggers import TriggerDefinition
@@ -230,12 +231,14 @@ class Plan:
         problems: Of files, plugins and resolution; empty for a clean load.
         report: What became of plugins, and how long they took.
         deprecations: The earlier forms that pipeline files are written in, and what to write instead.
+        alerts: Who is told outside of what happens.
     """
 
     pipelines: tuple[PipelinePlan, ...]
     problems: tuple[Problem, ...]
     report: PluginReport = PluginReport()
     deprecations: tuple[Problem, ...] = ()
+    alerts: AlertsFile = field(default_factory=AlertsFile)
 
     @property
     def job_names(self) -> frozenset[str]:

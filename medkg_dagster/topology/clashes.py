@@ -42,6 +42,7 @@ _OWN: dict[Key, str] = {
     (_ASSET, "/".join(names.LOAD_REPORT)): "the report of loading",
     (_SENSOR, names.LOAD_REPORT_SENSOR): "the sensor that reports loading",
     (_SENSOR, names.ENDED_RUNS_SENSOR): "the sensor that looks for ended runs",
+    (_SENSOR, names.ALERTS_SENSOR): "the sensor that tells of what happened",
     (_COMPUTATION, names.LOAD_REPORT_CHECKS): "the checks of loading",
     (_COMPUTATION, names.STAGE_CHECKS): "the checks of stages",
 }

@@ -26,6 +26,7 @@ PLUGINS_UNCHANGED = "plugins_unchanged"
 JOBS_GO_ON = "jobs_go_on"
 LOAD_REPORT_SENSOR = "load_report"
 ENDED_RUNS_SENSOR = "ended_runs"
+ALERTS_SENSOR = "alerts"
 LEDGER_JOB_RESOURCE = "medkg_ledger_job"
 STATE_RESOURCE = "medkg_state"
 APPROVE, REJECT = DECISIONS = ("approve", "reject")

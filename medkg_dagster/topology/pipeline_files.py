@@ -27,19 +27,26 @@ class ConfigFiles:
         folders: Folders of pipeline files.
         resilience: The resilience file.
         plugins: The file that says which plugins are let in; it may be missing.
+        alerts: The file that says who is told outside of what happens; it may be missing.
         others: Files in those folders that are no pipelines.
     """
 
     folders: tuple[Path, ...]
     resilience: Path
     plugins: Path
+    alerts: Path
     others: frozenset[Path] = frozenset()
 
     @classmethod
     def of(cls, config: Path) -> ConfigFiles:
         """Return those of a configuration folder."""
         folder = config / "orchestration"
-        return cls((folder / "pipelines",), folder / "resilience.yaml", config / "plugins.yaml")
+        return cls(
+            (folder / "pipelines",),
+            folder / "resilience.yaml",
+            config / "plugins.yaml",
+            config / "alerts.yaml",
+        )
 
 
 @dataclass(frozen=True, slots=True)

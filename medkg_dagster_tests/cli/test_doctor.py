@@ -60,7 +60,9 @@ def test_where_nothing_is_yet_nothing_is_wrong(medkg: Medkg, home: Path) -> None
     code, found = examine(medkg)
 
     assert code == 0
-    names = "versions ledger index graph vocabulary state dagster daemon disk clock plugins permissions"
+    names = (
+        "versions ledger index graph vocabulary state dagster daemon disk clock plugins alerts permissions"
+    )
     assert list(found) == names.split()
     assert lines_of(found, "ledger") == ["note: there is none yet `medkg run auto` makes one"]
     assert not home.exists()

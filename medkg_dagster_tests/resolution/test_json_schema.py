@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchem
 from medkg_dagster.registry import StageFactory, StageRegistry
 from medkg_dagster.resolution.deployment import resolve_pipeline
 from medkg_dagster.resolution.json_schema import (
+    alerts_schema,
     attribute_descriptions,
     pipeline_schema,
     plugins_schema,
@@ -144,11 +145,12 @@ def test_every_shipped_file_points_to_its_schema_and_fits_it(repository: Path) -
         assert errors(json.loads(target.read_text("utf-8")), read_yaml(file).value) == [], file
 
 
-@pytest.mark.parametrize("subject", ["pipeline", "resilience", "plugins"])
+@pytest.mark.parametrize("subject", ["pipeline", "resilience", "plugins", "alerts"])
 def test_the_committed_schemas_are_those_of_the_built_in_types(
     subject: str, schema: dict[str, Any], repository: Path
 ) -> None:
-    made = {"pipeline": schema, "resilience": resilience_schema(), "plugins": plugins_schema()}[subject]
+    schemas = {"pipeline": schema, "resilience": resilience_schema(), "plugins": plugins_schema()}
+    made = {**schemas, "alerts": alerts_schema()}[subject]
     file = repository / "config" / "orchestration" / f"{subject}.schema.json"
 
     assert file.read_text("utf-8") == json.dumps(made, indent=2) + "\n", (
@@ -174,7 +176,7 @@ def test_every_stage_type_is_offered_with_its_description_and_its_configuration(
 
 
 @pytest.mark.parametrize(
-    "make", [resilience_schema, plugins_schema, lambda: pipeline_schema(StageRegistry())]
+    "make", [resilience_schema, plugins_schema, alerts_schema, lambda: pipeline_schema(StageRegistry())]
 )
 def test_every_key_is_described(make: Callable[[], dict[str, Any]]) -> None:
     def check(value: Any, path: str) -> None:
@@ -189,7 +191,8 @@ def test_every_key_is_described(make: Callable[[], dict[str, Any]]) -> None:
 
 def test_our_own_models_leave_no_form_open(repository: Path) -> None:
     del repository
-    for made in (pipeline_schema(StageRegistry()), resilience_schema(), plugins_schema()):
+    made_schemas = (pipeline_schema(StageRegistry()), resilience_schema(), plugins_schema(), alerts_schema())
+    for made in made_schemas:
         assert "Other forms may be accepted" not in json.dumps(made), (
             "a validator that stands before a type is not known; add it to _SHORT_FORMS"
         )
@@ -225,6 +228,20 @@ def test_resilience_files_are_checked(value: Any, fits: bool) -> None:
 )
 def test_plugin_files_are_checked(value: Any, fits: bool) -> None:
     assert (errors(plugins_schema(), value) == []) is fits
+
+
+@pytest.mark.parametrize(
+    ("hook", "fits"),
+    [
+        ({"name": "ops", "url": "https://example.org", "secret": {"env": "OPS"}}, True),
+        ({"name": "ops", "url": {"env": "URL"}, "format": "slack", "events": ["run.failed"]}, True),
+        ({"name": "ops", "url": "https://example.org"}, False),
+        ({"name": "ops", "url": "https://example.org", "format": "slack", "events": ["run.fail"]}, False),
+        ({"name": "ops", "format": "slack"}, False),
+    ],
+)
+def test_alerts_files_are_checked(hook: Any, fits: bool) -> None:
+    assert (errors(alerts_schema(), {"alerts": [hook]}) == []) is fits
 
 
 class _Size(BaseModel):

@@ -16,11 +16,12 @@ from medkg_dagster.settings import Settings
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
-    """Look at versions, storage, daemon, sensors, disk, clock, plugins and permissions: a line each.
+    """Look at versions, storage, daemon, sensors, disk, clock, plugins, alerts and permissions: a line each.
 
     What is wrong is shown with the way out, and the exit code is 1. A note is no fault: what is not there
     yet, or not needed. Nothing is made, and a home that cannot be written to is looked at too.
     """
+    from medkg_dagster.cli.doctor.alerts import look_at_alerts
     from medkg_dagster.cli.doctor.deployment import look_at_plugins, look_at_versions
     from medkg_dagster.cli.doctor.finding import Status
     from medkg_dagster.cli.doctor.instance import look_at_dagster
@@ -38,6 +39,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
             look_at_disk(settings.home),
             look_at_clock(known),
             look_at_plugins(settings),
+            look_at_alerts(settings),
             look_at_permissions(settings.home),
         )
     )

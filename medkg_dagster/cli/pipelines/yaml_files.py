@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from medkg_dagster.stage_api import Extensions
     from medkg_dagster.topology.migration import Migration
 
-OF = ("pipeline", "resilience", "plugins")
+OF = ("pipeline", "resilience", "plugins", "alerts")
 
 
 @click.command()
@@ -105,6 +105,8 @@ def _schema_of(settings: Settings, subject: str) -> dict[str, Any]:
         return json_schema.resilience_schema()
     if subject == "plugins":
         return json_schema.plugins_schema()
+    if subject == "alerts":
+        return json_schema.alerts_schema()
     factory = load_deployment(settings).factory
     if factory.problems:
         click.echo(

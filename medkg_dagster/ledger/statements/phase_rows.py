@@ -116,7 +116,7 @@ class Lease(NamedTuple):
 def find_phase(connection: Connection, key: PhaseKey) -> JobPhase | None:
     """Return a phase, or None where there is none; the caller holds the job."""
     row = connection.execute(_SELECT_PHASE, _place(key)).first()
-    return None if row is None else _phase(row)
+    return None if row is None else read_phase(row)
 
 
 def put_phase(connection: Connection, key: PhaseKey, values: dict[str, Any]) -> JobPhase:
@@ -126,7 +126,7 @@ def put_phase(connection: Connection, key: PhaseKey, values: dict[str, Any]) -> 
     if connection.execute(_UPDATE_PHASE, {**place, **stored}).rowcount == 0:
         blank = {"attempt": 1, "needs_check": 0, "is_work": 0}
         connection.execute(_INSERT_PHASE, {**blank, **key._asdict(), **stored})
-    return _phase(connection.execute(_SELECT_PHASE, place).one())
+    return read_phase(connection.execute(_SELECT_PHASE, place).one())
 
 
 def give_up(connection: Connection, key: PhaseKey, error: str, now: str) -> None:
@@ -144,7 +144,7 @@ def give_up(connection: Connection, key: PhaseKey, error: str, now: str) -> None
 def list_phases(connection: Connection, job: JobKey) -> tuple[JobPhase, ...]:
     """Return the phases of a job, in the order they came to be."""
     query = select(PHASES).where(PHASES.c.pipeline == job.pipeline, PHASES.c.job_id == job.job_id)
-    return tuple(map(_phase, connection.execute(query.order_by(PHASES.c.since, PHASES.c.phase))))
+    return tuple(map(read_phase, connection.execute(query.order_by(PHASES.c.since, PHASES.c.phase))))
 
 
 def jobs_to_check(  # noqa: PLR0917 - where, which, from when to when, how many
@@ -190,7 +190,9 @@ def hold_due_phases(
     """
     # Two daemons may tick at once on PostgreSQL; neither waits for what the other is about to take.
     query = _due(phase, pipeline, lease).order_by(PHASES.c.opened_at, PHASES.c.pipeline, PHASES.c.job_id)
-    return [_phase(row) for row in connection.execute(query.limit(limit).with_for_update(skip_locked=True))]
+    return [
+        read_phase(row) for row in connection.execute(query.limit(limit).with_for_update(skip_locked=True))
+    ]
 
 
 def waiting_phases(
@@ -202,7 +204,7 @@ def waiting_phases(
         if value is not None:
             query = query.where(column == value)
     query = query.order_by(PHASES.c.since, PHASES.c.pipeline, PHASES.c.job_id).limit(limit)
-    return tuple(map(_phase, connection.execute(query)))
+    return tuple(map(read_phase, connection.execute(query)))
 
 
 def open_phases(connection: Connection) -> list[OpenPhases]:
@@ -242,7 +244,7 @@ def decided_phases(connection: Connection, pipeline: str | None, limit: int) -> 
     if pipeline is not None:
         query = query.where(PHASES.c.pipeline == pipeline)
     query = query.order_by(PHASES.c.since, PHASES.c.pipeline, PHASES.c.job_id).limit(limit)
-    return tuple(map(_phase, connection.execute(query)))
+    return tuple(map(read_phase, connection.execute(query)))
 
 
 def waiting_mark(connection: Connection, pipeline: str, phase: str) -> str:
@@ -320,7 +322,8 @@ def _place(key: PhaseKey) -> dict[str, Any]:
     return {"of_pipeline": key.pipeline, "of_job_id": key.job_id, "of_phase": key.phase}
 
 
-def _phase(row: Row[Any]) -> JobPhase:
+def read_phase(row: Row[Any]) -> JobPhase:
+    """Return the phase that a row of its table is."""
     read = RowReader()
     decision, closed_as = row.decision, row.closed_as
     if decision is not None:

@@ -52,6 +52,12 @@ def list_registrations(connection: Connection, limit: int, subject: str | None) 
     return tuple(_registration(row) for row in connection.execute(query))
 
 
+def registrations_since(connection: Connection, since: str) -> tuple[Registration, ...]:
+    """Return the records after a time, in order."""
+    query = select(REGISTRATIONS).where(REGISTRATIONS.c.at > since).order_by(REGISTRATIONS.c.id)
+    return tuple(_registration(row) for row in connection.execute(query))
+
+
 def _change(before: Registration | None, now: Registration) -> str:
     if before is None:
         return ""

@@ -1,0 +1,1 @@
+"""Alerts that leave the process: looked for in the ledger, recorded there, and sent to webhooks."""
