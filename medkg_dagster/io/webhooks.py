@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
-from medkg_dagster.errors import ConfigError
+from medkg_dagster.errors import ConfigError, counted
 from medkg_dagster.io.faults import status_may_pass
 from medkg_dagster.io.http import certificates, retry_after, user_agent
 
@@ -52,7 +52,7 @@ def signing_key(secret: str) -> bytes:
     except (binascii.Error, ValueError):
         raise ConfigError(f"the secret of a webhook is not in base64; {way_out}") from None
     if len(key) not in _KEY_BYTES:
-        raise ConfigError(f"the secret of a webhook has {len(key)} bytes; {way_out}")
+        raise ConfigError(f"the secret of a webhook has {counted(len(key), 'byte')}; {way_out}")
     return key
 
 
