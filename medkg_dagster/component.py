@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from weakref import WeakKeyDictionary
 
 from dagster import (
@@ -29,8 +29,9 @@ from dagster.components.core.defs_module import ComponentLoc, ComponentPath
 from dagster.components.scaffold.scaffold import NoParams
 
 from medkg_dagster.errors import ConfigError
-from medkg_dagster.settings import Settings, absolute_path, check_home
+from medkg_dagster.settings import EXECUTORS, Settings, absolute_path, check_home
 from medkg_dagster.topology.pipeline_files import ConfigFiles
+from medkg_dagster.topology.placement import ExecutorName
 
 _FIRST_PIPELINE = """\
 name: {name}
@@ -120,10 +121,10 @@ class StagePipelineComponent(Component, Model, Resolvable):
         ),
     ] = None
     executor: Annotated[
-        Literal["in_process", "multiprocess"] | None,
+        ExecutorName | None,
         Resolver.default(
             description="How the steps of the pipelines' jobs are executed; without it, MEDKG_EXECUTOR.",
-            examples=["in_process", "multiprocess"],
+            examples=list(EXECUTORS),
         ),
     ] = None
 

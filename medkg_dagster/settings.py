@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from medkg_dagster.errors import ConfigError
+from medkg_dagster.errors import ConfigError, did_you_mean
 
 DEFAULT_JOB_ID = "default"
 """The ledger job that a run works on where none is named."""
@@ -28,7 +28,7 @@ DEFAULT_MEMO_BYTES = 20_000_000_000
 DEFAULT_CHANGES_DAYS = 90
 MOST_DAYS = 36_500
 
-EXECUTORS = ("in_process", "multiprocess")
+EXECUTORS = ("in_process", "multiprocess", "celery", "k8s")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CLASS = re.compile(r"\w+(\.\w+)*:\w+")
@@ -54,7 +54,12 @@ class Settings:
             copy inside the installed package).
         strict: Whether any load problem fails the load (`MEDKG_STRICT=1`).
         plugins: Whether plugins of third parties are let in; `MEDKG_PLUGINS=off` leaves built-ins only.
-        executor: `in_process` or `multiprocess` (`MEDKG_EXECUTOR`).
+        executor: How steps are carried out where a pipeline does not say: `in_process`, `multiprocess`,
+            `celery` or `k8s` (`MEDKG_EXECUTOR`).
+        celery_broker: The address of the broker of Celery (`MEDKG_CELERY_BROKER`). It may hold a password
+            and is never shown.
+        celery_backend: Where Celery keeps what came of tasks (`MEDKG_CELERY_BACKEND`); by default the broker,
+            where that is Redis. It may hold a password and is never shown.
         ledger_url: The address of a ledger in PostgreSQL (`MEDKG_LEDGER_URL`); None keeps it in a file in
             `home`. It may hold a password and is never shown.
         translator: The class, as `module:Class`, that says how stages show as assets (`MEDKG_TRANSLATOR`).
@@ -75,6 +80,8 @@ class Settings:
     strict: bool = False
     plugins: bool = True
     executor: str = "in_process"
+    celery_broker: str | None = field(default=None, repr=False)
+    celery_backend: str | None = field(default=None, repr=False)
     ledger_url: str | None = field(default=None, repr=False)
     translator: str | None = None
     workers: int = field(default_factory=usable_processors)
@@ -108,7 +115,7 @@ class Settings:
         base = Path.cwd() if cwd is None else cwd
         executor = env.get("MEDKG_EXECUTOR", "in_process")
         if executor not in EXECUTORS:
-            raise ConfigError(f"MEDKG_EXECUTOR is {executor!r}; set it to one of {', '.join(EXECUTORS)}")
+            raise ConfigError(f"MEDKG_EXECUTOR is {executor!r}: {did_you_mean(executor, EXECUTORS)}")
         translator = env.get("MEDKG_TRANSLATOR")
         if translator and not _CLASS.fullmatch(translator):
             raise ConfigError(f"MEDKG_TRANSLATOR is {translator!r}; set it to module:Class, or unset it")
@@ -119,6 +126,8 @@ class Settings:
             strict=_flag("MEDKG_STRICT", env.get("MEDKG_STRICT", "0")),
             plugins=_flag("MEDKG_PLUGINS", env.get("MEDKG_PLUGINS", "on")),
             executor=executor,
+            celery_broker=env.get("MEDKG_CELERY_BROKER"),
+            celery_backend=env.get("MEDKG_CELERY_BACKEND"),
             ledger_url=env.get("MEDKG_LEDGER_URL"),
             translator=translator,
             workers=_whole(env, "MEDKG_WORKERS", 1) or usable_processors(),

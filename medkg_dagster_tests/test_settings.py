@@ -22,7 +22,11 @@ WRONG = [
     ("MEDKG_HOME", "file\nx", "MEDKG_HOME holds a line break or another control character; write its value"),
     ("MEDKG_CONFIG", "a\rb", "MEDKG_CONFIG holds a line break or another control character; write its value"),
     ("DAGSTER_HOME", "/a\n/b", "DAGSTER_HOME holds a line break or another control character; write its"),
-    ("MEDKG_EXECUTOR", "process", "MEDKG_EXECUTOR is 'process'; set it to one of in_process, multiprocess"),
+    (
+        "MEDKG_EXECUTOR",
+        "process",
+        "MEDKG_EXECUTOR is 'process': did you mean 'in_process'? known: celery",
+    ),
     ("MEDKG_WORKERS", "0", "MEDKG_WORKERS is '0'; set it to a whole number, 1 or more"),
     ("MEDKG_MEMO_BYTES", "20GB", "MEDKG_MEMO_BYTES is '20GB'; set it to a whole number, 0 or more"),
     ("MEDKG_CHANGES_DAYS", "1w", "MEDKG_CHANGES_DAYS is '1w'; set it to a whole number, 0 or more"),

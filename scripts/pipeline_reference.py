@@ -36,6 +36,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "gates": "gates: [{name: review, condition: {field: review.approved, equals: true}}]",
         "plugins": 'plugins: {stages: [{type: deidentify, from: medkg-stage-example, version: ">=0.1"}]}',
         "conversion": "conversion: external",
+        "execution": "execution: celery",
         "triggers": "triggers: [{name: nightly, schedule: {cron: '0 6 * * *'}}]",
     },
     "metadata": {
@@ -53,6 +54,13 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "metadata_overrides": "metadata_overrides: {kinds: [text], max_failure_ratio: 0.5}",
         "isolation": "isolation: subprocess",
         "workers": "workers: 4",
+        "resources": "resources: {cpu: 2, memory: 4Gi}",
+        "pool": "pool: gpu-bound",
+    },
+    "stages[].resources": {
+        "cpu": "cpu: 500m",
+        "memory": "memory: 4Gi",
+        "gpu": "gpu: 1",
     },
     "stages[].metadata_overrides": {
         "state_key": "state_key: redacted_document",

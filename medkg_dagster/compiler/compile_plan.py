@@ -16,7 +16,7 @@ from medkg_dagster.compiler.alerts import alert_sensors
 from medkg_dagster.compiler.assets import build_assets, build_jobs
 from medkg_dagster.compiler.config_schema import config_fields
 from medkg_dagster.compiler.ended_runs import ended_run_sensor
-from medkg_dagster.compiler.executors import build_executor
+from medkg_dagster.compiler.executors import Executors
 from medkg_dagster.compiler.gate_decisions import decision_jobs
 from medkg_dagster.compiler.load_report import load_report_asset, load_report_checks, load_report_sensor
 from medkg_dagster.compiler.ops import SharedTypes
@@ -73,12 +73,9 @@ def compile_plan(
             logging.getLogger("medkg").error("%s", problem)
         for note in plan.deprecations:
             logging.getLogger("medkg").warning("%s", note)
-        executor = build_executor(settings)
+        executors = Executors(settings)
         own_jobs = plan.job_names | plan.work.keys()
-        one_process_jobs = own_jobs if settings.executor == "in_process" else frozenset()
-        chosen_assets = frozenset(
-            {IMPLICIT_ASSET_JOB_NAME} if one_process_jobs and is_default_executor else ()
-        )
+        one_process_jobs = _one_process_jobs(plan, executors, settings, is_default_executor)
         triggers = [trigger_definitions(assets.pipeline, settings) for assets, _ in compiled]
         works = [item.declared for item in plan.work.values()]
         return Definitions(
@@ -96,11 +93,15 @@ def compile_plan(
                 ),
             ],
             jobs=[
-                *(job for assets, _ in compiled for job in build_jobs(assets, executor)),
                 *(
                     job
                     for assets, _ in compiled
-                    for job in decision_jobs(assets.pipeline, settings, executor)
+                    for job in build_jobs(assets, executors.get(executors.name_for(assets.pipeline)))
+                ),
+                *(
+                    job
+                    for assets, _ in compiled
+                    for job in decision_jobs(assets.pipeline, settings, executors.get("in_process"))
                 ),
                 *(
                     gate_work_job(
@@ -108,7 +109,7 @@ def compile_plan(
                         plan=plan,
                         settings=settings,
                         extensions=factory.extensions,
-                        executor=executor,
+                        executor=executors.default,
                         options=config_fields(work.options_model),
                     )
                     for work in works
@@ -128,13 +129,28 @@ def compile_plan(
                 LEDGER_JOB_RESOURCE: ledger_job_resource(
                     settings,
                     plan.pipelines,
-                    one_process_jobs | chosen_assets,
+                    one_process_jobs,
                     plan.report.events,
                     factory.extensions,
                 ),
             },
-            executor=executor if is_default_executor else None,
+            executor=executors.default if is_default_executor else None,
         )
+
+
+def _one_process_jobs(
+    plan: Plan, executors: Executors, settings: Settings, is_default_executor: bool
+) -> frozenset[str]:
+    """Return the Dagster jobs whose runs keep all steps in one process."""
+    jobs = {
+        phase.job_name
+        for pipeline in plan.pipelines
+        if executors.name_for(pipeline) == "in_process"
+        for phase in pipeline.phases
+    }
+    if settings.executor == "in_process":
+        jobs |= {*plan.work, *([IMPLICIT_ASSET_JOB_NAME] if is_default_executor else ())}
+    return frozenset(jobs)
 
 
 Compiled = list[tuple[PipelineAssets, AssetsDefinition]]

@@ -1,6 +1,7 @@
 """Dagster's executors, which record in the ledger how a run ended between its steps."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from dagster import (
     DagsterEvent,
@@ -12,8 +13,11 @@ from dagster import (
     multiprocess_executor,
 )
 
+from medkg_dagster.compiler.distributed import celery_executor, k8s_executor
 from medkg_dagster.compiler.ended_runs import record_end
 from medkg_dagster.ledger import JobLedger, RunStatus
+from medkg_dagster.resolution.plan import PipelinePlan
+from medkg_dagster.runtime.celery_app import celery_arguments
 from medkg_dagster.runtime.dagster_internals import (
     ExecutionPlan,
     PlanOrchestrationContext,
@@ -32,15 +36,51 @@ _START_METHOD_NAME = "forkserver"
 _START_METHOD = {"start_method": {_START_METHOD_NAME: {"preload_modules": _PRELOADED}}}
 
 
-def build_executor(settings: Settings) -> ExecutorDefinition:
-    """Return the executor of the deployment's jobs.
+class Executors:
+    """The executors of a deployment, each made when the first pipeline asks for it.
 
     Args:
-        settings: Which one, and where the ledger is.
+        settings: Which one is used where a pipeline does not say, and where ledger and broker are.
     """
-    if settings.executor == "in_process":
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._made: dict[str, ExecutorDefinition] = {}
+
+    @property
+    def default(self) -> ExecutorDefinition:
+        """That of pipelines which do not say how they are executed.
+
+        Raises:
+            ConfigError: It cannot be used here.
+        """
+        if self._settings.executor == "celery":
+            celery_arguments(self._settings)
+        return self.get(self._settings.executor)
+
+    def name_for(self, pipeline: PipelinePlan) -> str:
+        """Return the name of the executor of a pipeline's jobs."""
+        return pipeline.topology.execution or self._settings.executor
+
+    def get(self, name: str) -> ExecutorDefinition:
+        """Return the executor of that name.
+
+        Raises:
+            ConfigError: It cannot be used here.
+        """
+        if name not in self._made:
+            self._made[name] = self._make(name)
+        return self._made[name]
+
+    def _make(self, name: str) -> ExecutorDefinition:
+        settings = self._settings
+        if name == "celery":
+            return _recording(celery_executor(settings), settings)
+        if name == "k8s":
+            return _recording(k8s_executor(), settings)
+        if name == "multiprocess":
+            return _recording(multiprocess_executor, settings).configured(_START_METHOD, name="multiprocess")
         return _recording(in_process_executor, settings)
-    return _recording(multiprocess_executor, settings).configured(_START_METHOD, name="multiprocess")
 
 
 class _RecordingExecutor(Executor):
@@ -63,6 +103,11 @@ class _RecordingExecutor(Executor):
     def step_dependency_config(self) -> StepDependencyConfig:
         """What a step waits for."""
         return self._executor.step_dependency_config
+
+    def app_args(self) -> dict[str, Any]:
+        """Return what the application of Celery is made of, for the executor that asks for it."""
+        arguments: dict[str, Any] = self._executor.app_args()  # type: ignore[attr-defined]  # it is Celery's
+        return arguments
 
     def execute(
         self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan

@@ -5,6 +5,7 @@ from typing import Any
 from dagster import DagsterType, In, Nothing, OpDefinition, Out, RetryPolicy
 
 from medkg_dagster.compiler.config_schema import ConfigSchemas
+from medkg_dagster.compiler.distributed import resource_tags
 from medkg_dagster.compiler.translator import provider_tags
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage
@@ -87,7 +88,7 @@ def build_op(
         for wire in planned.wires
     }
     ins |= {order_input_name(name): _ORDER for name in planned.order_after}
-    metadata = planned.metadata
+    metadata, resources = planned.metadata, planned.definition.resources
     return OpDefinition(
         compute_fn=StepRunner(pipeline, planned, factory),
         name=op_name(pipeline.name, planned.name),
@@ -100,8 +101,10 @@ def build_op(
             "medkg/stage_type": metadata.stage_type,
             "medkg/policy": planned.definition.policy,
             **provider_tags(planned),
+            **resource_tags(resources.cpu, resources.memory, resources.gpu),
         },
         code_version=planned.code_version,
+        pool=planned.definition.pool,
         # For a step whose process is lost; of all others the step itself says whether they are tried again.
         retry_policy=RetryPolicy(max_retries=planned.policy.max_attempts - 1),
     )

@@ -39,6 +39,8 @@ _SHORT_FORMS: Mapping[str, list[JsonSchemaValue]] = {
     ],
     "topology.plugin_keys.check_not_a_callable": [],
     "topology.alerts_file._check_event": [],
+    "topology.placement.check_executor": [],
+    "topology.placement.cpu_text": [{"type": "number", "exclusiveMinimum": 0}],
 }
 """What our own validators take besides the type they stand before, by their names."""
 
@@ -48,6 +50,9 @@ _CONSTRAINTS: Mapping[str, JsonSchemaValue] = {
         "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(-[A-Za-z0-9][A-Za-z0-9._-]*)?$"
     },
     "topology.models._check_stages": {"minItems": 1},
+    "topology.placement._check_cpu": {"pattern": r"^([0-9]+(\.[0-9]+)?|[0-9]+m)$"},
+    "topology.placement._check_memory": {"pattern": r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)$"},
+    "topology.placement._check_pool": {"pattern": "^[A-Za-z0-9_/-]+$"},
     "domain.gate_conditions._check_clauses": {"minItems": 1},
     "topology.alerts_file.Webhook._check_signed": {
         "anyOf": [

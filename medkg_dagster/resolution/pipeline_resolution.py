@@ -10,6 +10,7 @@ from pathlib import Path
 from medkg_dagster.errors import StageRegistryError, did_you_mean
 from medkg_dagster.plugins import LoadGuard
 from medkg_dagster.registry import RegisteredStage, StageFactory
+from medkg_dagster.resolution.executors import missing_extra
 from medkg_dagster.resolution.phase_cuts import cut_phases, expand_conditions, plan_gates, plan_work
 from medkg_dagster.resolution.pipeline_triggers import plan_triggers, request_findings
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedStage, Wire
@@ -78,6 +79,10 @@ def resolve_one(
     resolution = _Resolution(topology, factory, policies, guard)
     stages = resolution.plan_stages(resolution.find_types())
     phases, phase_findings = cut_phases(topology, resolution.order, resolution.ancestors)
+    missing = missing_extra(topology.execution or "")
+    if missing is not None:
+        message = f"the executor '{topology.execution}' needs {missing.needs}"
+        resolution.findings.append(Finding(("execution",), message, missing.hint))
     unmet = unmet_requirements(topology, factory.registry, factory.extensions)
     findings = [*unmet, *condition_findings, *resolution.findings, *phase_findings]
     triggers = plan_triggers(topology)

@@ -17,7 +17,7 @@ from dagster._core.errors import DagsterUserCodeProcessError
 from dagster._core.execution.context.system import PlanOrchestrationContext
 from dagster._core.execution.plan.outputs import StepOutputHandle
 from dagster._core.execution.plan.plan import ExecutionPlan
-from dagster._core.execution.retries import RetryMode
+from dagster._core.execution.retries import RetryMode, get_retries_config
 from dagster._core.execution.step_dependency_config import StepDependencyConfig
 from dagster._utils.interrupts import capture_interrupts
 from dagster_shared.error import SerializableErrorInfo
@@ -38,6 +38,7 @@ __all__ = [
     "UnresolvedAssetJobDefinition",
     "as_definition_schema",
     "capture_interrupts",
+    "get_retries_config",
     "launcher_names",
     "repository_snapshot",
     "versioned_output",

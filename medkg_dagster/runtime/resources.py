@@ -16,7 +16,7 @@ from medkg_dagster.runtime.isolation.kept_processes import KeptProcesses
 from medkg_dagster.runtime.launch import tell_run_id
 from medkg_dagster.runtime.machines import only_local
 from medkg_dagster.runtime.requests import check_given, given_config
-from medkg_dagster.runtime.run_processes import end_with, process_of, process_tags, this_process
+from medkg_dagster.runtime.run_processes import ending_with, process_of, process_tags
 from medkg_dagster.runtime.tags import ATTEMPT_TAG, PARTITION_TAG, PIPELINE_TAG
 from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api import Extensions
@@ -75,12 +75,6 @@ def ledger_job_resource(
         run = context.run
         if run is None or context.instance is None:
             raise Failure("a stage needs a run: launch its job or materialize its asset", allow_retries=False)
-        if run.job_name not in one_process_jobs:
-            # A step is given the run as it was before it began, and named its process.
-            begun = context.instance.get_run_by_id(run.run_id)
-            process = process_of(run.run_id, begun.tags) if begun else ""
-            if process and process != this_process():
-                end_with(process)
         job_id = run.tags.get(PARTITION_TAG)
         pipeline = run.tags.get(PIPELINE_TAG) or _pipeline_of(run.asset_selection, names)
         if not job_id or not pipeline:
@@ -89,7 +83,12 @@ def ledger_job_resource(
                 f'or set the tag {PARTITION_TAG!r} (`--tags \'{{"{PARTITION_TAG}": "default"}}\'`)'
             )
             return
-        with JobLedger.of(settings) as ledger, KeptProcesses() as kept:
+        process = ""
+        if run.job_name not in one_process_jobs:
+            # A step is given the run as it was before it began, and named its process.
+            begun = context.instance.get_run_by_id(run.run_id)
+            process = process_of(run.run_id, begun.tags) if begun else ""
+        with ending_with(process), JobLedger.of(settings) as ledger, KeptProcesses() as kept:
             audit_plugins(plugin_events, ledger)
             key = JobKey(pipeline, job_id)
             try:

@@ -4,8 +4,8 @@ import os
 import signal
 import socket
 import threading
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from medkg_dagster.runtime.tags import PROCESS_TAG
@@ -63,22 +63,34 @@ def is_here(process: str) -> bool:
     return state not in _ENDED and (not started or started == began)
 
 
-def end_with(process: str) -> None:
-    """Kill this process when another one of this machine is gone: the one whose work it does.
+@contextmanager
+def ending_with(process: str) -> Iterator[None]:
+    """Kill this process when another one of this machine is gone: the one whose work it does meanwhile.
 
     Without it a step goes on after its run is lost, beside the attempt that follows. A kill leaves what a
-    kill of the machine leaves, which the next attempt repairs.
+    kill of the machine leaves, which the next attempt repairs. A worker that does the steps of many runs is
+    killed for the one that it is at.
 
     Args:
-        process: What `this_process` returned there.
+        process: What `this_process` returned there; empty where nobody has named one.
     """
+    if not process or process == this_process():
+        yield
+        return
+    done = threading.Event()
 
     def watch() -> None:
-        while not is_gone(process):
-            time.sleep(_WATCH_SECONDS)
-        os.kill(os.getpid(), signal.SIGKILL)
+        while not done.wait(_WATCH_SECONDS):
+            if is_gone(process):
+                os.kill(os.getpid(), signal.SIGKILL)
 
-    threading.Thread(target=watch, name="medkg-run-watch", daemon=True).start()
+    watching = threading.Thread(target=watch, name="medkg-run-watch", daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watching.join()
 
 
 def _is_of_this_machine(process: str) -> bool:

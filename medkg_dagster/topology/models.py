@@ -21,6 +21,7 @@ from medkg_dagster.domain import StrictModel, empty_dict_for_none, empty_list_fo
 from medkg_dagster.domain.gate_conditions import GateCondition
 from medkg_dagster.topology.explain import CUSTOM_TAG, FIELDS_TAG
 from medkg_dagster.topology.names import Name, dagster_name
+from medkg_dagster.topology.placement import Executor, PoolName, StageResources
 from medkg_dagster.topology.plugin_keys import (
     IsolationLimits,
     MetadataOverrides,
@@ -111,6 +112,9 @@ class StageDefinition(StrictModel):
         isolation: The limits of a child process to run in; None for what the stage type says.
         workers: How many processes its documents are worked on in at once; None for what the deployment
             says.
+        resources: What it is given on Kubernetes.
+        pool: The pool of Dagster that limits how many steps of all stages which name it are at work in all
+            runs; the deployment sets the limit.
     """
 
     name: Name
@@ -124,6 +128,8 @@ class StageDefinition(StrictModel):
     ] = MetadataOverrides()
     isolation: Annotated[IsolationLimits | None, BeforeValidator(expand_isolation)] = None
     workers: int | None = Field(default=None, ge=1)
+    resources: Annotated[StageResources, BeforeValidator(empty_dict_for_none)] = StageResources()
+    pool: PoolName | None = None
 
     @property
     def stage_type(self) -> str:
@@ -190,6 +196,8 @@ class PipelineTopologyConfig(StrictModel):
         conversion: Who does the work at gates that stage types declare, such as converting downloaded PDFs:
             jobs of this deployment (`builtin`), or somebody else (`external`).
         triggers: What asks for its jobs by itself.
+        execution: How the steps of its jobs are carried out: `in_process`, `multiprocess`, `celery` or `k8s`;
+            None for what the deployment says.
 
     Raises:
         pydantic.ValidationError: A field is wrong, or the stages do not make a graph.
@@ -204,6 +212,7 @@ class PipelineTopologyConfig(StrictModel):
     plugins: Annotated[PluginRequirements, BeforeValidator(empty_dict_for_none)] = PluginRequirements()
     conversion: Literal["builtin", "external"] = "builtin"
     triggers: Annotated[tuple[TriggerDefinition, ...], BeforeValidator(empty_list_for_none)] = ()
+    execution: Executor | None = None
 
     @property
     def dagster_name(self) -> str:
