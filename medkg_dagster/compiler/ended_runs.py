@@ -56,8 +56,6 @@ def ended_run_sensor(settings: Settings, own_jobs: AbstractSet[str]) -> SensorDe
         for run in lost_runs(context.instance, own_jobs):
             context.log.warning("run %s of %s: its process is gone", run.run_id, run.job_name)
             context.instance.report_run_failed(run, "The process that carried out this run is gone.")
-        if not JobLedger.exists(settings):
-            return SkipReason("There is no ledger yet.")
         # No later than now, or a clock that was ahead would hide for as long which runs end.
         seen = datetime.fromtimestamp(min(float(context.cursor or 0), time.time()), UTC)
         records = context.instance.get_run_records(
@@ -68,6 +66,9 @@ def ended_run_sensor(settings: Settings, own_jobs: AbstractSet[str]) -> SensorDe
         )
         if not records:
             return SkipReason("No run ended badly.")
+        _free_pools(context.instance, records)
+        if not JobLedger.exists(settings):
+            return SkipReason("There is no ledger yet.")
         with JobLedger.of(settings) as ledger:
             for record in records:
                 try:
@@ -82,6 +83,14 @@ def ended_run_sensor(settings: Settings, own_jobs: AbstractSet[str]) -> SensorDe
         )
 
     return ended_runs
+
+
+def _free_pools(instance: DagsterInstance, records: Sequence[RunRecord]) -> None:
+    """Give back the places in pools that steps of ended runs hold: who ended without its end does not."""
+    storage = instance.event_log_storage
+    if storage.supports_global_concurrency_limits:
+        for record in records:
+            storage.free_concurrency_slots_for_run(record.dagster_run.run_id)
 
 
 def lost_runs(instance: DagsterInstance, own_jobs: AbstractSet[str]) -> Sequence[DagsterRun]:
