@@ -30,10 +30,10 @@ def celery_executor(settings: Settings) -> ExecutorDefinition:
     _demand("celery")
 
     def create(context: InitExecutorContext) -> Executor:
-        from dagster_celery.executor import CeleryExecutor
+        from medkg_dagster.compiler.celery_steps import WatchingCeleryExecutor
 
         retries = RetryMode.from_config(context.executor_config["retries"])  # type: ignore[arg-type]  # as its schema says
-        made: Executor = CeleryExecutor(retries=retries, **celery_arguments(settings))
+        made: Executor = WatchingCeleryExecutor(retries=retries, **celery_arguments(settings))  # type: ignore[no-untyped-call]
         return made
 
     return ExecutorDefinition(

@@ -17,11 +17,14 @@ _NO_BROKER = (
 _CONFIGURATION: dict[str, Any] = {
     # A step waits in the broker, where any worker takes it, and not behind another step of one worker.
     "worker_prefetch_multiplier": 1,
+    "worker_disable_prefetch": True,
     # Who asked for a step learns which worker has it.
     "task_track_started": True,
     # A broker that starts after the workers, or again, is waited for.
     "broker_connection_retry_on_startup": True,
     "broker_transport_options": {
+        # What a worker took from Redis and was killed before it began: others take it after so many seconds.
+        "visibility_timeout": 60,
         "max_retries": 20,
         "interval_start": 0,
         "interval_step": 0.5,

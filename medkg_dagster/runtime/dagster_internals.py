@@ -17,8 +17,11 @@ from dagster._core.errors import DagsterUserCodeProcessError
 from dagster._core.execution.context.system import PlanOrchestrationContext
 from dagster._core.execution.plan.outputs import StepOutputHandle
 from dagster._core.execution.plan.plan import ExecutionPlan
+from dagster._core.execution.plan.state import KnownExecutionState
+from dagster._core.execution.plan.step import ExecutionStep
 from dagster._core.execution.retries import RetryMode, get_retries_config
 from dagster._core.execution.step_dependency_config import StepDependencyConfig
+from dagster._serdes import serialize_value
 from dagster._utils.interrupts import capture_interrupts
 from dagster_shared.error import SerializableErrorInfo
 
@@ -29,6 +32,8 @@ __all__ = [
     "IMPLICIT_ASSET_JOB_NAME",
     "DagsterUserCodeProcessError",
     "ExecutionPlan",
+    "ExecutionStep",
+    "KnownExecutionState",
     "OutputDefinition",
     "PlanOrchestrationContext",
     "RetryMode",
@@ -41,6 +46,7 @@ __all__ = [
     "get_retries_config",
     "launcher_names",
     "repository_snapshot",
+    "serialize_value",
     "versioned_output",
 ]
 

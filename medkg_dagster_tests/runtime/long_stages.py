@@ -59,6 +59,15 @@ def sleep(mark: Path) -> Made:
     return Made()
 
 
+def hang_once(mark: Path) -> Made:
+    """Never come to an end at the first attempt."""
+    if not mark.exists():
+        mark.with_suffix(".new").write_text(str(os.getpid()))
+        mark.with_suffix(".new").rename(mark)
+        time.sleep(SECONDS)
+    return Made()
+
+
 def start(mark: Path) -> Made:
     """Wait for a process, which starts one more."""
     script = (
@@ -89,7 +98,8 @@ def store(mark: Path) -> Made:
 
 
 ACTS: dict[str, Callable[[Path], Made]] = {
-    act.__name__: act for act in (nothing, compute, sleep, start, fail, die, store)
+    act.__name__.replace("_", "-"): act
+    for act in (hang_once, nothing, compute, sleep, start, fail, die, store)
 }
 
 
