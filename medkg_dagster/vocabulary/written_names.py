@@ -14,6 +14,7 @@ from medkg_dagster.vocabulary.derived_names import (
     of_organs,
     other_noun,
 )
+from medkg_dagster.vocabulary.everyday_words import is_everyday_word, is_singular_of_none
 from medkg_dagster.vocabulary.names import american, comparable, fold, forms, variants
 from medkg_dagster.vocabulary.symbols import key_of
 from medkg_dagster.vocabulary.unify import HEADING, Thing
@@ -42,6 +43,7 @@ def written_names(things: Sequence[Thing]) -> Iterator[tuple[str, int, int, int]
     """Yield folded names with what each can mean: how likely (less is likelier), the thing, which name."""
     ailing = of_organs()
     diseases = {fold(name) for thing in things if thing.category in DISEASES for name in _names(thing)}
+    words = {word for name in diseases for word in name.split()}
     for number, thing in enumerate(things):
         is_disease = thing.category in DISEASES
         # The adjectives of processes ("metastatic", "necrotic") say how something is, not what ails somebody.
@@ -55,7 +57,7 @@ def written_names(things: Sequence[Thing]) -> Iterator[tuple[str, int, int, int]
         for which, name in enumerate((thing.name, *thing.synonyms)):
             if len(name) > LONGEST or "\x00" in name or (which and _is_no_name(name, thing.name)):
                 continue
-            if is_disease and _is_list(name, diseases):
+            if is_disease and (_is_list(name, diseases) or (which and is_everyday_word(name, thing))):
                 continue
             # What MeSH calls a heading means that one before others that are called so elsewhere.
             likely = obscurity + (0 if not which else 1 if fold(name) in thing.headed else 2)
@@ -65,9 +67,8 @@ def written_names(things: Sequence[Thing]) -> Iterator[tuple[str, int, int, int]
             if is_disease and is_known:
                 for formed in infected(forms(name)[-1]):
                     yield american(fold(formed)), _DERIVED, number, which
-            for form in _spellings(name):
-                for rank, variant in enumerate(variants(form)):
-                    yield american(fold(variant)), likely + (rank > 0), number, which
+            for variant, is_formed in _variants(name, words if is_disease else None):
+                yield american(fold(variant)), likely + is_formed, number, which
             if thing.category == GENE and (key := key_of(name)):
                 yield SYMBOL + key, 2 * (which > 0), number, which
 
@@ -90,6 +91,19 @@ def _spellings(name: str) -> Iterator[str]:
         yield form
         if "on-" in form and "non-" in (folded := fold(form)):
             yield folded.replace("non-", "non")
+
+
+def _variants(name: str, words: AbstractSet[str] | None) -> Iterator[tuple[str, bool]]:
+    """Yield a name in all its spellings, singular and plural, and whether grammar forms its number.
+
+    Args:
+        name: The name.
+        words: All words in names of diseases where it is one of a disease.
+    """
+    for form in _spellings(name):
+        for rank, variant in enumerate(variants(form)):
+            if not (rank and words is not None and is_singular_of_none(variant, form, words)):
+                yield variant, rank > 0
 
 
 def _names(thing: Thing) -> tuple[str, ...]:

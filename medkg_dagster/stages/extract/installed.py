@@ -17,6 +17,7 @@ from medkg_dagster.stages.extract.mentions import Mention
 from medkg_dagster.stages.extract.specific import (
     ORGANISM,
     infects,
+    is_doing,
     is_heading,
     is_in_mesh,
     is_named_by_itself,
@@ -27,6 +28,7 @@ from medkg_dagster.vocabulary.categories import CHEMICALS, DISEASES, GENE
 from medkg_dagster.vocabulary.concepts import Concept
 from medkg_dagster.vocabulary.library import VocabularyLibrary
 from medkg_dagster.vocabulary.names import american, american_places, fold, same_case
+from medkg_dagster.vocabulary.unify import Thing
 
 FOUND = frozenset(
     {
@@ -52,6 +54,9 @@ Of diseases there are names for wide classes that say what somebody has: cancer,
 
 _LEAST_STEPS = 4
 """So far below the root of ChEBI are classes and radicals, unless MeSH knows them."""
+
+_BEHAVIOR = "HP:0000708"
+"""Atypical behavior: what somebody does, which in text others do as well."""
 
 _NO_METALS = ("lead", "gold")
 _IS_NO_METAL = re.compile(r"leads?(?: \w+ly)? to\b|leads\b|gold standard")
@@ -149,9 +154,18 @@ class InstalledVocabulary:
 
     def is_name(self, meaning: Meaning, name: str) -> bool:
         """Say whether a name is one by which a thing is called in text, see `specific.is_plain_word`."""
-        if not meaning.name or meaning.acronyms or not name.isalpha():
+        if meaning.acronyms or not name.isalpha():
             return True
-        return not is_plain_word(self._artefact.thing(meaning.thing), name)
+        thing = self._artefact.thing(meaning.thing)
+        if meaning.name:
+            return not is_plain_word(thing, name)
+        return not (is_doing(thing, name) and self._is_behavior(thing))
+
+    def _is_behavior(self, thing: Thing) -> bool:
+        """Say whether a thing is a kind of what HPO calls atypical behavior."""
+        return _BEHAVIOR in (thing.curie, *thing.equivalents) or any(
+            self._is_behavior(self._artefact.of(one)) for one in thing.parents
+        )
 
     def matcher(self, min_term_length: int) -> InstalledMatcher:
         """Return what finds its names in text.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from medkg_dagster.vocabulary.categories import CHEMICALS, DISEASES
+from medkg_dagster.vocabulary.everyday_words import ONTOLOGIES
 from medkg_dagster.vocabulary.unify import Thing
 
 _HEADINGS = ("C", "F03", "D")
@@ -68,8 +69,6 @@ _OF_MEDICINE = re.compile(
 )
 """As only words of medicine end."""
 
-_ONTOLOGIES = ("DOID:", "HP:", "MONDO:")
-
 
 def infects(thing: Thing) -> bool:
     """Say whether an organism is a microbe, a virus or a worm, and not all of them ("the virus").
@@ -109,8 +108,14 @@ def is_in_mesh(thing: Thing) -> bool:
 def is_plain_word(thing: Thing, word: str) -> bool:
     """Say whether a single word that is another name of a thing is in text most often just that word.
 
-    It is where that is a disease of an ontology of which MeSH has none ("collecting" for a mania), unless it
-    ends as only words of medicine do. A vocabulary of someone's own lists what its owner wants to find.
+    It is where that is a disease of an ontology of which MeSH has no heading ("collecting" for a mania),
+    unless it ends as only words of medicine do. A vocabulary of someone's own lists what its owner wants to
+    find.
     """
-    is_of_ontology = thing.category in DISEASES and thing.curie.startswith(_ONTOLOGIES)
-    return is_of_ontology and not _OF_MEDICINE.search(word) and not is_in_mesh(thing)
+    is_of_ontology = thing.category in DISEASES and thing.curie.startswith(ONTOLOGIES)
+    return is_of_ontology and not _OF_MEDICINE.search(word) and not is_heading(thing)
+
+
+def is_doing(thing: Thing, word: str) -> bool:
+    """Say whether a thing is what somebody does ("spinning"), and none that MeSH knows."""
+    return thing.curie.startswith("HP:") and word.endswith("ing") and not is_in_mesh(thing)

@@ -358,14 +358,31 @@ def test_a_single_word_is_another_name_of_a_disease_only_where_mesh_knows_the_di
         ("HP:1", "Collectionism", "biolink:PhenotypicFeature", "Collecting|Glomerulopathy|Hoards things"),
         ("HP:2", "Clonus", "biolink:PhenotypicFeature", ""),
         ("MESH:D1", "Aches", "biolink:Disease", "smarting"),
+        ("MONDO:1", "glazier syndrome", "biolink:Disease", "glazier"),
         ("OWN:1", "Itches", "biolink:Disease", "scratching"),
     )
 
-    entities = found(home, "Collecting, glomerulopathy, hoards things, clonus, smarting, scratching.")
+    entities = found(
+        home, "Collecting, glomerulopathy, hoards things, clonus, smarting, glazier, scratching."
+    )
 
     assert [one.surface for one in entities] == [
         *("glomerulopathy", "hoards things", "clonus", "smarting", "scratching"),
     ]
+
+
+def test_what_somebody_does_is_no_disease_unless_mesh_has_it(tmp_path: Path) -> None:
+    behavior = "HP:0000708"
+    things = [
+        Thing(behavior, "Atypical behavior", "biolink:PhenotypicFeature"),
+        Thing("HP:1", "Spinning", "biolink:PhenotypicFeature", parents=(behavior,)),
+        Thing("HP:2", "Wheezing", "biolink:PhenotypicFeature"),
+        Thing("HP:3", "Snoring", "biolink:PhenotypicFeature", (), ("MESH:D1",), parents=(behavior,)),
+    ]
+    with VocabularyArtefact(write_artefact(tmp_path, things, [], {})) as artefact:
+        mentions = InstalledVocabulary(artefact).matcher(3).find("Spinning, wheezing, snoring.")
+
+    assert [one.concept.curie for one in mentions] == ["HP:2", "HP:3"]
 
 
 def test_a_virus_is_called_after_the_disease_that_it_brings(tmp_path: Path) -> None:
