@@ -29,7 +29,7 @@ IMAGE_EXTRAS := --extra ui --extra postgresql --extra serve --extra docx
 export MEDKG_HOME DAGSTER_HOME
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: help install demo demo-pdf test lint types contracts docs pytest coverage test-pythons test-deploy soak dev bench eval eval-parse lock clean
+.PHONY: help install demo demo-pdf test lint types contracts docs pytest coverage test-pythons test-deploy test-manifests soak dev bench eval eval-parse lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -98,6 +98,12 @@ test-deploy: $(INSTALLED) ## Build the image of deploy/docker, run its services,
 	$(ENGINE) build $(ENGINE_ARGS) --file deploy/docker/Dockerfile --tag medkg-dagster:0.1.0 .
 	$(BIN)/python scripts/try_containers.py $(ENGINE)
 
+# In an environment of its own, as the schemas of all versions of Kubernetes are a hundred megabytes.
+test-manifests: $(INSTALLED) ## Check deploy/kubernetes against the schemas of Kubernetes; needs kubectl
+	$(PYTHON) -m venv .venv-manifests
+	.venv-manifests/bin/pip install --quiet --disable-pip-version-check kubernetes-validate==1.37.0
+	.venv-manifests/bin/python scripts/check_manifests.py
+
 # A seed that is named repeats what was drawn by it, except for the examples of Hypothesis, which prints how to repeat one.
 soak: $(INSTALLED) ## Draw other examples, seeds and moments of kills than `make test`, for hours
 	@seed=$${MEDKG_TEST_SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; echo "MEDKG_TEST_SEED=$$seed"; \
@@ -126,4 +132,4 @@ lock: $(INSTALLED) ## Resolve the dependencies anew
 	echo hatchling | $(LOCK_IMAGE) - -o deploy/docker/build.lock
 
 clean: ## Remove the virtual environment and caches, never data
-	rm -rf $(VENV) .venv-3.* .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-3.* .venv-manifests .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
