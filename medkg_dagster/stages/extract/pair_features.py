@@ -24,6 +24,26 @@ _BRANCHES = (3, 7)
 """How many characters of a tree number tell a branch, as in `C10` and `C10.228`."""
 
 
+class _Named(dict[str, str]):
+    """The names of features that begin alike, each made once: texts tell the same few again and again."""
+
+    def __init__(self, beginning: str) -> None:
+        super().__init__()
+        self._beginning = beginning
+
+    def __missing__(self, told: str) -> str:
+        name = self[told] = f"{self._beginning} {told}"
+        return name
+
+
+_BEFORE, _AFTER = _Named("before"), _Named("after")
+_SIDES = (_Named("first"), _Named("second"))
+_PLACES = (_Named("first in"), _Named("second in"))
+_WAYS = ("there", "back")
+_WITHIN = tuple(_Named(f"{way} between") for way in _WAYS)
+_FAR = tuple(_Named(way) for way in _WAYS)
+
+
 def no_trees(_curie: str) -> Sequence[str]:
     """Return where a concept stands in MeSH when nobody knows: nowhere."""
     return ()
@@ -115,18 +135,20 @@ def _concepts(passages: Sequence[Passage], kind: str, trees: TreeNumbers) -> dic
 def _context(passage: Passage, place: int) -> Iterator[str]:
     """Yield what the words beside a mention tell of it."""
     words, classes = passage.words, passage.classes
-    for told in classes[max(0, place - _BESIDE) : place]:
+    before = max(0, place - _BESIDE)
+    for told in classes[before:place]:
         for name in told:
-            yield f"before {name}"
+            yield _BEFORE[name]
     for told in classes[place + 1 : place + 1 + _BESIDE]:
         for name in told:
-            yield f"after {name}"
+            yield _AFTER[name]
     if "induced" in words[place + 1 : place + 3]:
         yield "induces"
-    if "induced" in words[max(0, place - 1) : place]:
-        yield "is induced"
-    if "with" in words[max(0, place - 1) : place]:
-        yield "with"
+    if place:
+        if words[place - 1] == "induced":
+            yield "is induced"
+        if words[place - 1] == "with":
+            yield "with"
 
 
 def _together(passages: Sequence[Passage], kinds: tuple[str, str]) -> dict[Pair, _Together]:
@@ -157,18 +179,20 @@ def _together(passages: Sequence[Passage], kinds: tuple[str, str]) -> dict[Pair,
 
 
 def _between(passage: Passage, one: int, other: int) -> Iterator[str]:
-    way = "there" if one <= other else "back"
+    way = int(one > other)
     start, end = min(one, other), max(one, other)
     gap = passage.words[start + 1 : end]
-    length = sum(word is not None and word[0].isalpha() for word in gap)
-    yield way
-    yield f"{way} {next((name for most, name in _DISTANCES if length <= most), 'far')}"
+    length = sum([word is not None and word[0].isalpha() for word in gap])
+    yield _WAYS[way]
+    yield _FAR[way][next((name for most, name in _DISTANCES if length <= most), "far")]
     yield f"concepts between {min(gap.count(None), 3)}"
-    for name in {name for told in passage.classes[start + 1 : end] for name in told}:
-        yield f"{way} between {name}"
-    if "induced" in gap[:2]:
+    within = _WITHIN[way]
+    for name in {name for told in passage.classes[start + 1 : end] if told for name in told}:
+        yield within[name]
+    beginning = gap[:2]
+    if "induced" in beginning:
         yield "induced" if None in gap else "induced near"
-    if "associated" in gap[:2] or "related" in gap[:2]:
+    if "associated" in beginning or "related" in beginning:
         yield "compound"
 
 
@@ -194,8 +218,8 @@ class _Document:
             if "induced near" in told.features:
                 self._induced.add(second)
         self._own = tuple(
-            {curie: self._of_concept(name, number, curie) for curie in side}
-            for number, (name, side) in enumerate(zip(("first", "second"), self._sides, strict=True))
+            {curie: self._of_concept(number, curie) for curie in side}
+            for number, side in enumerate(self._sides)
         )
         self._size = _present(
             {
@@ -205,21 +229,24 @@ class _Document:
             }
         )
 
-    def _of_concept(self, name: str, number: int, curie: str) -> dict[str, float]:
+    def _of_concept(self, number: int, curie: str) -> dict[str, float]:
         concept = self._sides[number][curie]
-        features = {f"{name} {told}": 1.0 for told in concept.context}
+        named, within = _SIDES[number], _PLACES[number]
+        features = {named[told]: 1.0 for told in concept.context}
         places = concept.places
-        features |= {f"{name} in {place[:length]}": 1.0 for place in places for length in _BRANCHES}
+        for place in places:
+            for length in _BRANCHES:
+                features[within[place[:length]]] = 1.0
         features |= {
-            f"{name} broader": concept.is_broader,
-            f"{name} depth": min((place.count(".") for place in places), default=2) / 3,
-            f"{name} in title": concept.in_title,
-            f"{name} share": concept.count / self._most[number],
-            f"{name} count": math.log(concept.count),
-            f"{name} most": concept.count == self._most[number],
-            f"{name} early": concept.passages[0] <= 1,
-            f"{name} late": concept.passages[-1] == self._last,
-            f"{name} never with": curie not in self._counts[number],
+            named["broader"]: concept.is_broader,
+            named["depth"]: min([place.count(".") for place in places], default=2) / 3,
+            named["in title"]: concept.in_title,
+            named["share"]: concept.count / self._most[number],
+            named["count"]: math.log(concept.count),
+            named["most"]: concept.count == self._most[number],
+            named["early"]: concept.passages[0] <= 1,
+            named["late"]: concept.passages[-1] == self._last,
+            named["never with"]: curie not in self._counts[number],
         }
         return _present(features)
 
@@ -266,7 +293,7 @@ class _Document:
 
     def _distance(self, first: str, second: str) -> int:
         ones, others = self._sides[0][first].passages, self._sides[1][second].passages
-        return min(4, *(abs(one - other) for one in ones for other in others))
+        return min([4, *[abs(one - other) for one in ones for other in others]])
 
 
 def _present(features: Mapping[str, float]) -> dict[str, float]:

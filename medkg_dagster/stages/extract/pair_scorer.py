@@ -65,7 +65,7 @@ class PairModel:
     def weight(self, features: Mapping[str, float]) -> float:
         """Return what some features of a pair weigh."""
         weights = self.weights
-        return sum([weights[name] * value for name, value in features.items() if name in weights])
+        return sum([weights[name] * features[name] for name in features if name in weights])
 
     def probability(self, weight: float, best: float) -> float:
         """Return how probable it is that a pair is related.
