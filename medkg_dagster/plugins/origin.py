@@ -18,6 +18,10 @@ from medkg_dagster.plugins.loading import error_text
 
 OWN_DISTRIBUTION = "medkg-dagster"
 UNKNOWN = "?"
+# What calls itself this project, and whose code lies elsewhere; no distribution can have such a name.
+IMPOSTOR = f"{OWN_DISTRIBUTION} (not this one)"
+_OWN_PACKAGE = __name__.partition(".")[0]
+_SEPARATORS = re.compile(r"[-_.]+")
 _BUILT_IN = "built-in"
 _GROUPS = "medical_kg.orchestration."
 _FILE = "entry_points.txt"
@@ -59,6 +63,23 @@ class Origin:
         return f"entry point '{self.entry_point} = {self.target}' of {self.distribution} {self.version}"
 
 
+@functools.cache
+def normalized(name: str) -> str:
+    """Return a distribution's name as package indexes compare it: lower case, runs of `-_.` as one `-`."""
+    return _SEPARATORS.sub("-", name).lower()
+
+
+def _origin(point: EntryPoint, name: str, version: str, record_hash: str) -> Origin:
+    """Return the origin of an entry point; this project's own is what names its package.
+
+    Whoever is installed can write this project's name into its metadata. What an entry point of our package
+    loads are our files, wherever it is declared, as the package that runs this is imported already.
+    """
+    if normalized(name) == OWN_DISTRIBUTION:
+        name = OWN_DISTRIBUTION if _is_ours(point) else IMPOSTOR
+    return Origin(point.name, point.value, name, version, record_hash)
+
+
 class Distributions:
     """Reads name, version and RECORD hash of distributions, each once."""
 
@@ -70,7 +91,7 @@ class Distributions:
         if point.dist is None:
             return Origin(point.name, point.value, UNKNOWN, UNKNOWN)
         name, version, record_hash = self.describe(point.dist)
-        return Origin(point.name, point.value, name, version, record_hash)
+        return _origin(point, name, version, record_hash)
 
     def describe(self, distribution: Distribution) -> tuple[str, str, str]:
         """Return name, version and RECORD hash of a distribution; `?` and nothing where they are unknown."""
@@ -101,7 +122,7 @@ def _folder_name(distribution: Distribution) -> str:
     """Return the name in the name of a distribution's folder, normalized; empty where it has no folder."""
     # The path is private; the public name would be read from METADATA, of everything that is installed.
     stem = str(getattr(distribution, "_path", "")).rpartition(os.sep)[2].rpartition(".")[0]
-    return re.sub(r"[-_.]+", "-", stem.partition("-")[0]).lower()
+    return normalized(stem.partition("-")[0])
 
 
 def _headers(text: str) -> dict[str, str]:
@@ -151,9 +172,7 @@ class InstalledEntryPoints:
             folder = _folder_name(distribution)
             if (folder and folders[folder] == 1) or not self._is_hidden(distribution):
                 name, version, record_hash = self._distributions.describe(distribution)
-                found += [
-                    (Origin(point.name, point.value, name, version, record_hash), point) for point in points
-                ]
+                found += [(_origin(point, name, version, record_hash), point) for point in points]
                 if damage:
                     message = f"its {_FILE} cannot be read: {damage}; no plugin of it is found, and Dagster"
                     self._tell(distribution, f"{message} may not start", "reinstall or uninstall it")
@@ -167,6 +186,10 @@ class InstalledEntryPoints:
             return False
         folder = os.path.realpath(str(distribution.locate_file("")))
         for other in others:
+            if normalized(name) == OWN_DISTRIBUTION and _has_our_points(other) != _has_our_points(
+                distribution
+            ):
+                continue  # One of them has taken our name, and would hide all that is built in.
             other_name, other_version, _ = self._distributions.describe(other)
             is_beside = os.path.realpath(str(other.locate_file(""))) == folder
             if is_beside and other_version == version:
@@ -205,6 +228,18 @@ def _read_points(distribution: Distribution) -> str:
     if text is None and file:
         raise ValueError("it may not be read; check its permissions")
     return text or ""
+
+
+def _has_our_points(distribution: Distribution) -> bool:
+    """Whether a distribution declares entry points of this project's package."""
+    try:
+        return any(_is_ours(point) for point in _parsed(_read_points(distribution)))
+    except (ValueError, OSError):
+        return False
+
+
+def _is_ours(point: EntryPoint) -> bool:
+    return point.value.partition(":")[0].startswith(f"{_OWN_PACKAGE}.")
 
 
 def _parsed(text: str) -> Iterator[EntryPoint]:

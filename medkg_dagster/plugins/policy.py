@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import difflib
 import functools
-import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from medkg_dagster.errors import Problem
-from medkg_dagster.plugins.origin import UNKNOWN, Origin
+from medkg_dagster.plugins.origin import IMPOSTOR, OWN_DISTRIBUTION, UNKNOWN, Origin, normalized
 
 LOAD_SECONDS = 10.0
-
-_SEPARATORS = re.compile(r"[-_.]+")
-
-
-@functools.cache
-def normalized(name: str) -> str:
-    """Return a distribution's name as package indexes compare it: lower case, runs of `-_.` as one `-`."""
-    return _SEPARATORS.sub("-", name).lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +64,10 @@ class PluginPolicy:
         """Say why an entry point is not loaded; None where it may be. This project's own always may."""
         if origin.is_own:
             return None
+        if origin.distribution == IMPOSTOR:
+            return (
+                f"calls itself {OWN_DISTRIBUTION}, but names code that is not in that package; uninstall it"
+            )
         if self.closed:
             return self.closed
         if origin.is_import_path:

@@ -188,3 +188,20 @@ def test_what_a_plugin_prints_is_no_problem(site: Site, capsys: pytest.CaptureFi
 
     assert site.load().plan.problems == ()
     assert capsys.readouterr().out == "welcome\n"
+
+
+@pytest.mark.parametrize("name", ["medkg-dagster", "medkg_dagster", "Medkg.Dagster"])
+def test_a_distribution_that_takes_this_projects_name_is_refused_and_not_imported(
+    site: Site, name: str
+) -> None:
+    ran = site.home.parent / "ran"
+    source = f"import pathlib\npathlib.Path({str(ran)!r}).touch()\ndef register():\n    return one()\n"
+    site.install("taken", source, distribution=name, version="99.0")
+
+    deployment = site.load()
+
+    assert not ran.exists()
+    (refused,) = (event for event in deployment.plan.report.events if "taken" in event.origin.target)
+    assert not refused.origin.is_own
+    assert "calls itself medkg-dagster, but names code that is not in that package" in refused.details
+    assert "good" in {pipeline.name for pipeline in deployment.plan.pipelines}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from importlib.metadata import Distribution, EntryPoint, PathDistribution
+from importlib.metadata import Distribution, EntryPoint, PathDistribution, distribution
 from pathlib import Path
 
 import pytest
 
-from medkg_dagster.plugins import Distributions, Origin
-from medkg_dagster.plugins.origin import OWN_DISTRIBUTION, UNKNOWN
+from medkg_dagster.plugins import Distributions, Origin, PluginPolicy
+from medkg_dagster.plugins.origin import OWN_DISTRIBUTION, UNKNOWN, counted_origin
 
 METADATA = "Metadata-Version: 2.1\nName: Lab_OCR\nVersion: 1.2\n"
 RECORD = "lab/__init__.py,sha256=abc,12\n"
@@ -111,3 +111,37 @@ def test_an_entry_point_without_a_name_is_no_import_path() -> None:
 def test_only_this_project_is_its_own() -> None:
     assert Origin("parse", "x:y", OWN_DISTRIBUTION, "1").is_own
     assert not Origin("parse", "x:y", "medkg-dagster-lab", "1").is_own
+
+
+@pytest.mark.parametrize("name", [OWN_DISTRIBUTION, "medkg_dagster", "Medkg.Dagster", "MEDKG--dagster"])
+def test_what_calls_itself_this_project_and_is_not_passes_for_nobody(tmp_path: Path, name: str) -> None:
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 99\n"
+    found = origin(tmp_path, METADATA=metadata, RECORD=RECORD)
+
+    assert not found.is_own
+    assert counted_origin(found.distribution) != "built-in"
+    # Not even by the name that it has taken.
+    policy = PluginPolicy(allow=(OWN_DISTRIBUTION, name))
+    assert policy.refusal(found) == (
+        "calls itself medkg-dagster, but names code that is not in that package; uninstall it"
+    )
+
+
+@pytest.mark.parametrize(
+    "target", ["medkg_dagster_evil:register", "medkg_dagster:x", " medkg_daster.stages:x"]
+)
+def test_a_package_that_is_called_nearly_like_ours_is_not_ours(tmp_path: Path, target: str) -> None:
+    point = EntryPoint("parse", target, "group")
+    metadata = f"Metadata-Version: 2.1\nName: {OWN_DISTRIBUTION}\nVersion: 99\n"
+    vars(point).update(dist=installed(tmp_path, METADATA=metadata))
+
+    assert not Distributions().origin(point).is_own
+
+
+def test_every_entry_point_that_this_project_declares_is_its_own() -> None:
+    declared = [
+        point for point in distribution(OWN_DISTRIBUTION).entry_points if point.group.startswith("medical_kg")
+    ]
+
+    assert len(declared) > 20
+    assert all(Distributions().origin(point).is_own for point in declared)
