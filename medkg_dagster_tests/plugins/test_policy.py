@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from medkg_dagster.plugins import Origin, PluginPolicy, Replacement, is_from
-from medkg_dagster.plugins.origin import OWN_DISTRIBUTION, UNKNOWN
-from medkg_dagster.plugins.policy import normalized
+from medkg_dagster.plugins.origin import OWN_DISTRIBUTION, UNKNOWN, normalized
 
 OCR = Origin("ocr", "lab.ocr:register", "Lab_OCR", "1.0")
 OWN = Origin("parse", "medkg_dagster.stages.parse:register", OWN_DISTRIBUTION, "0.1.0")
