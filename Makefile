@@ -29,7 +29,7 @@ IMAGE_EXTRAS := --extra ui --extra postgresql --extra serve --extra docx
 export MEDKG_HOME DAGSTER_HOME
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: help install demo demo-pdf test lint types contracts docs pytest coverage test-pythons test-deploy test-manifests soak dev bench eval eval-parse lock clean
+.PHONY: help install demo demo-pdf test lint types contracts docs pytest coverage test-pythons test-cluster test-deploy test-manifests soak dev bench eval eval-parse lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -111,6 +111,10 @@ soak: $(INSTALLED) ## Draw other examples, seeds and moments of kills than `make
 	  -n $(WORKERS) $(SHARED) --timeout 3600 --hypothesis-profile soak -m "hypothesis or chance" $(PYTEST_ARGS) && \
 	env $(CLEAN) $(BIN)/python scripts/soak_kills.py --seed $$seed --kills $(PROCESS_KILLS) --crashes $(CRASHES) && \
 	env $(CLEAN) $(BIN)/python scripts/soak_documents.py --seed $$seed --crashes $(CRASHES)
+
+# Ten minutes: PostgreSQL, Redis, two workers of Celery, code server, daemon and webserver, each a process of its own.
+test-cluster: $(INSTALLED) ## Run 40 jobs on Celery and PostgreSQL, kill a worker, restart the database, compare
+	env $(CLEAN) $(BIN)/python scripts/cluster.py
 
 dev: $(INSTALLED) $(DAGSTER_HOME)/dagster.yaml ## Open the Dagster UI (webserver and daemon) on loopback
 	@$(BIN)/python scripts/dev.py $(HOST) $(PORT)
