@@ -30,6 +30,9 @@ MOST_DAYS = 36_500
 
 EXECUTORS = ("in_process", "multiprocess", "celery", "k8s")
 
+DATABASE_VARIABLE = "MEDKG_DATABASE_URL"
+"""Names the one database that holds ledger, graph and index, where a deployment has one."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CLASS = re.compile(r"\w+(\.\w+)*:\w+")
 
@@ -60,8 +63,11 @@ class Settings:
             and is never shown.
         celery_backend: Where Celery keeps what came of tasks (`MEDKG_CELERY_BACKEND`); by default the broker,
             where that is Redis. It may hold a password and is never shown.
-        ledger_url: The address of a ledger in PostgreSQL (`MEDKG_LEDGER_URL`); None keeps it in a file in
+        ledger_url: The address of a ledger in PostgreSQL (`MEDKG_LEDGER_URL`, else
+            `MEDKG_DATABASE_URL`); None keeps it in a file in
             `home`. It may hold a password and is never shown.
+        database_url: The address of one PostgreSQL database that holds ledger, graph and index
+            (`MEDKG_DATABASE_URL`); None keeps them in files in `home`. It is never shown either.
         translator: The class, as `module:Class`, that says how stages show as assets (`MEDKG_TRANSLATOR`).
         workers: How many processes the documents of one stage are worked on in at once (`MEDKG_WORKERS`);
             by default as many as there are processors that this process may use.
@@ -83,6 +89,7 @@ class Settings:
     celery_broker: str | None = field(default=None, repr=False)
     celery_backend: str | None = field(default=None, repr=False)
     ledger_url: str | None = field(default=None, repr=False)
+    database_url: str | None = field(default=None, repr=False)
     translator: str | None = None
     workers: int = field(default_factory=usable_processors)
     memo_bytes: int = DEFAULT_MEMO_BYTES
@@ -128,7 +135,8 @@ class Settings:
             executor=executor,
             celery_broker=env.get("MEDKG_CELERY_BROKER"),
             celery_backend=env.get("MEDKG_CELERY_BACKEND"),
-            ledger_url=env.get("MEDKG_LEDGER_URL"),
+            ledger_url=env.get("MEDKG_LEDGER_URL") or env.get(DATABASE_VARIABLE),
+            database_url=env.get(DATABASE_VARIABLE),
             translator=translator,
             workers=_whole(env, "MEDKG_WORKERS", 1) or usable_processors(),
             shared_home=_flag("MEDKG_SHARED_HOME", env.get("MEDKG_SHARED_HOME", "0")),

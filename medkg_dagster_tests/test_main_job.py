@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
+from sqlalchemy import create_engine
 
 from medkg_dagster.cli import main
 from medkg_dagster_tests.end_to_end.running import PATIENCE, copy_instance, forked
@@ -198,3 +199,37 @@ def test_steps_in_processes_of_their_own_give_the_same_stores(
     run(*JOB, MEDKG_EXECUTOR="multiprocess", DAGSTER_HOME=dagster_home)
 
     assert stores(tmp_path / "home") == stores(ran)
+
+
+def test_one_database_holds_all_and_answers_as_files_do(
+    ran: Path, repository: Path, tmp_path: Path, postgresql_url: str
+) -> None:
+    """Dagster's storage, ledger, graph and index in one database, by one variable and the same YAML."""
+    instance, home = tmp_path / "dagster", tmp_path / "home"
+    instance.mkdir()
+    shutil.copy(repository / "config" / "dagster.postgresql.yaml", instance / "dagster.yaml")
+    of_all = {
+        "MEDKG_DATABASE_URL": postgresql_url.replace("+psycopg:", "+psycopg2:"),
+        "DAGSTER_HOME": str(instance),
+    }
+    in_files, in_database = commands(repository, ran), commands(repository, home)
+
+    in_database(*JOB, **of_all)
+
+    for question in (
+        ("search", "melanoma", "nivolumab"),
+        ("search", '"adverse events"', "--by", "words"),
+        ("graph", "melanoma"),
+        ("path", "nivolumab", "colitis"),
+    ):
+        command = ("medkg", *question, "--json")
+        assert in_database(*command, **of_all).stdout == in_files(*command).stdout, question
+    assert list(home.rglob("*.sqlite")) == []
+    assert list(instance.rglob("*.db")) == []
+    engine = create_engine(postgresql_url)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT status FROM runs").scalars().all() == ["SUCCESS"]
+    engine.dispose()
+    found = in_database("medkg", "doctor", check=False, **of_all).stdout
+    assert "index        in the database of MEDKG_DATABASE_URL" in found
+    assert "graph        in the database of MEDKG_DATABASE_URL" in found

@@ -29,6 +29,7 @@ STATE = ("state", "shards", "files", "answers")
 
 _LOOKS = 20
 _PARTIAL = ".partial"
+_IN_POSTGRESQL = "it is in PostgreSQL: `pg_dump` copies it"
 
 
 def back_up(settings: Settings, target: Path, *, with_state: bool = False) -> Manifest:
@@ -86,8 +87,11 @@ class _Backup:
 
     def _parts(self, *, with_state: bool) -> Iterator[tuple[str, Callable[[], bool]]]:
         yield "ledger", self._ledger
-        yield "index", self._index
-        yield "graph", lambda: self._database("graph", self._home / GRAPH_FILE)
+        if self._settings.database_url is None:
+            yield "index", self._index
+            yield "graph", lambda: self._database("graph", self._home / GRAPH_FILE)
+        else:
+            self._left_out |= dict.fromkeys(("index", "graph"), _IN_POSTGRESQL)
         yield "vocabulary", self._vocabulary
         if with_state:
             yield "state", self._state
@@ -98,7 +102,7 @@ class _Backup:
         url = self._settings.ledger_url
         file = self._home / LEDGER_FILE if url is None else sqlite_file(url)
         if file is None:
-            self._left_out["ledger"] = "it is in PostgreSQL: `pg_dump` copies it"
+            self._left_out["ledger"] = _IN_POSTGRESQL
             return False
         return self._database("ledger", file, LEDGER_FILE)
 

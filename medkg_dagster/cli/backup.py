@@ -59,7 +59,7 @@ def _open_all(settings: Settings, folder: Path) -> None:
     from medkg_dagster.stage_api import ExtensionKind
     from medkg_dagster.vocabulary.library import VocabularyLibrary
 
-    here = replace(settings, home=folder, ledger_url=None)
+    here = replace(settings, home=folder, ledger_url=None, database_url=None)
     if (folder / LEDGER_FILE).exists():
         JobLedger.open(folder).close()
     extensions = load_extensions(here)

@@ -15,7 +15,7 @@ from medkg_dagster.cli.output import ROWS, echo_json, echo_records
 from medkg_dagster.domain.holdings import DocumentChange, short_name
 from medkg_dagster.errors import counted
 from medkg_dagster.io.times import stamp
-from medkg_dagster.settings import GRAPH_FILE, Settings
+from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
     from medkg_dagster.domain.knowledge import GraphChange
@@ -82,7 +82,10 @@ def changes(settings: Settings, since: str, limit: int, as_json: bool) -> None:
 
 def _graph_changes(settings: Settings, since: str, limit: int) -> tuple[Sequence[GraphChange], str | None]:
     """Return what changed in the graph, and from when on that is all; None where there is no graph."""
-    if not (settings.home / GRAPH_FILE).is_file():
+    from medkg_dagster.query.opened import has_store
+    from medkg_dagster.stage_api import ExtensionKind
+
+    if not has_store(settings, ExtensionKind.GRAPH_STORE):
         return (), None
     with open_graph(settings) as store:
         built_in: Any = store

@@ -12,9 +12,9 @@ import click
 
 from medkg_dagster.cli.claim_filters import claim_filters, which_claims
 from medkg_dagster.cli.cypher import GraphGroup, query
-from medkg_dagster.cli.output import echo_json, echo_table, one_line, paragraph, require_store
+from medkg_dagster.cli.output import echo_json, echo_table, one_line, paragraph
 from medkg_dagster.errors import QueryError, StoreError, counted
-from medkg_dagster.settings import GRAPH_FILE, Settings
+from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
     from medkg_dagster.query import (
@@ -132,13 +132,10 @@ def open_graph(settings: Settings) -> Iterator[GraphStore]:
     Raises:
         StoreError: There is no graph yet.
     """
-    home = settings.home
-    require_store(home, GRAPH_FILE)
-    from medkg_dagster.query.opened import load_extensions
+    from medkg_dagster.query.opened import open_store
     from medkg_dagster.stage_api import ExtensionKind
 
-    extension = load_extensions(settings).find(ExtensionKind.GRAPH_STORE, "sql")
-    with closing(extension.open({}, home)) as store:
+    with closing(open_store(settings, ExtensionKind.GRAPH_STORE)) as store:
         yield store
 
 

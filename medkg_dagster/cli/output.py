@@ -6,12 +6,10 @@ import json
 import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 
-from medkg_dagster.errors import StoreError
 from medkg_dagster.settings import DEFAULT_JOB_ID
 
 WIDTH = 100
@@ -82,15 +80,3 @@ def highlight(text: str, words: Iterable[str]) -> str:
         return text
     pattern = re.compile(rf"(?<!\w)(?:{alternatives})", re.IGNORECASE)
     return pattern.sub(lambda match: click.style(match.group(), bold=True, fg="yellow"), text)
-
-
-def require_store(home: Path, file: str) -> None:
-    """Refuse a home without a store; opening one would make its file, and looking must not.
-
-    Raises:
-        StoreError: There is nothing to look at.
-    """
-    if not (home / file).is_file():
-        from medkg_dagster.query.opened import nothing_in
-
-        raise StoreError(nothing_in(home))

@@ -11,7 +11,7 @@ import click
 from medkg_dagster.cli.ledger.changes import parse_assignments
 from medkg_dagster.cli.output import echo_json
 from medkg_dagster.errors import ConfigError, counted
-from medkg_dagster.settings import INDEX_FILE, Settings
+from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
     from medkg_dagster.registry import ExtensionRegistry
@@ -32,13 +32,11 @@ def reindex(settings: Settings, embedder: str | None, params: tuple[str, ...], a
     when all are made. A command that was ended goes on where it was. Values are JSON where they can be, else
     text.
     """
-    from medkg_dagster.query.opened import load_extensions, nothing_in
+    from medkg_dagster.query.opened import load_extensions, open_store
     from medkg_dagster.stage_api import ExtensionKind
 
-    if not (settings.home / INDEX_FILE).is_file():
-        raise ConfigError(nothing_in(settings.home))
     extensions = load_extensions(settings)
-    with closing(extensions.find(ExtensionKind.INDEX_STORE, "sqlite").open({}, settings.home)) as store:
+    with closing(open_store(settings, ExtensionKind.INDEX_STORE, extensions)) as store:
         chosen = parse_assignments(params, "parameter")
         opened = _opened(settings, extensions, embedder, chosen, store.embedding_model())
         has_vectors = opened.embed(["a"]).shape[1] > 0

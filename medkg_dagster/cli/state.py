@@ -14,7 +14,7 @@ from medkg_dagster.cli.ledger import open_ledger
 from medkg_dagster.cli.output import echo_json, echo_table
 from medkg_dagster.errors import StateError, counted
 from medkg_dagster.io.times import stamp, utc_now
-from medkg_dagster.settings import GRAPH_FILE, Settings
+from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
     from medkg_dagster.runtime.state.prune import Amount, Pruned
@@ -118,7 +118,10 @@ def _forget_changes(settings: Settings, *, is_dry: bool) -> dict[str, Any]:
     with open_ledger(settings) as book:
         found: dict[str, Any] = {"before": before, "edges": 0}
         found["documents"] = book.documents.forget_changes(before, is_dry=is_dry)
-    if (settings.home / GRAPH_FILE).is_file():
+    from medkg_dagster.query.opened import has_store
+    from medkg_dagster.stage_api import ExtensionKind
+
+    if has_store(settings, ExtensionKind.GRAPH_STORE):
         with open_graph(settings) as store:
             forget = store.forget_changes  # type: ignore[attr-defined] # the built-in store's
             found["edges"] = forget(before, is_dry=is_dry)

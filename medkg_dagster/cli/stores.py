@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from medkg_dagster.settings import GRAPH_FILE, INDEX_FILE, Settings
+from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
     from medkg_dagster.ledger import JobLedger
+    from medkg_dagster.stage_api._default_stores import DefaultStore
 
 
 def stored_versions(
@@ -17,16 +18,17 @@ def stored_versions(
 ) -> dict[str, dict[str, frozenset[str] | None]]:
     """Return by document and built-in store the content hashes that it has; None where it has nothing."""
     found: dict[str, dict[str, frozenset[str] | None]] = {name: {} for name in documents}
-    for file, store in _built_in_stores(settings):
+    for kept, store in _built_in_stores(settings):
+        shown = kept.file or ("index" if _is_index(kept) else "graph")
         for name in documents:
-            found[name][file] = store.held_versions(name)
+            found[name][shown] = store.held_versions(name)
     return found
 
 
 def embedding_model(settings: Settings) -> str | None:
     """Return the model of the built-in index's vectors; None where it has none."""
-    for file, store in _built_in_stores(settings):
-        if file == INDEX_FILE:
+    for kept, store in _built_in_stores(settings):
+        if _is_index(kept):
             found: str | None = store.embedding_model()
             return found
     return None
@@ -41,11 +43,11 @@ def take_out(settings: Settings, ledger: JobLedger, names: Sequence[str]) -> Non
         names: The documents about which something has changed; other forms of the same works go with them.
     """
     showable = ledger.documents.showable(names) if names else {}
-    for file, store in _built_in_stores(settings) if showable else ():
+    for kept, store in _built_in_stores(settings) if showable else ():
         gone = [name for name, contents in showable.items() if _is_gone(store.held_versions(name), contents)]
         if not gone:
             continue
-        if file == GRAPH_FILE:
+        if not _is_index(kept):
             store.apply({}, gone, {}, ())
         else:
             import numpy as np
@@ -62,16 +64,19 @@ def _is_gone(held: frozenset[str] | None, contents: frozenset[str]) -> bool:
     return not contents or (bool(held) and held.isdisjoint(contents))
 
 
-def _built_in_stores(settings: Settings) -> Iterator[tuple[str, Any]]:
-    """Yield the file of each built-in store that is there, and the store, open while it is looked at."""
-    from medkg_dagster.query.opened import load_extensions
+def _is_index(kept: DefaultStore) -> bool:
+    from medkg_dagster.stage_api import ExtensionKind
+
+    return kept.kind is ExtensionKind.INDEX_STORE
+
+
+def _built_in_stores(settings: Settings) -> Iterator[tuple[DefaultStore, Any]]:
+    """Yield each store of the deployment that is there, and the same open while it is looked at."""
+    from medkg_dagster.query.opened import has_store, load_extensions, open_store, store_of
     from medkg_dagster.stage_api import ExtensionKind
 
     extensions = load_extensions(settings)
-    for kind, name, file in (
-        (ExtensionKind.INDEX_STORE, "sqlite", INDEX_FILE),
-        (ExtensionKind.GRAPH_STORE, "sql", GRAPH_FILE),
-    ):
-        if (settings.home / file).is_file():
-            with closing(extensions.find(kind, name).open({}, settings.home)) as store:
-                yield file, store
+    for kind in (ExtensionKind.INDEX_STORE, ExtensionKind.GRAPH_STORE):
+        if has_store(settings, kind):
+            with closing(open_store(settings, kind, extensions)) as store:
+                yield store_of(settings, kind), store

@@ -404,7 +404,8 @@ def _parse(kind: DatabaseKind, address: str) -> URL:
         ports.append(str(url.port) if f":{url.port}" in address else "")
     if not all(_PORT.fullmatch(port) and 0 < int(port) < 65_536 for port in ports):
         raise kind.address_error(f"{_address_of(kind)} has a port that is no number from 1 to 65535")
-    if url.drivername in {"postgres", "postgresql"}:
+    # Dagster's storage needs psycopg2 named; the same variable may name the database for both.
+    if url.drivername in {"postgres", "postgresql", "postgresql+psycopg2"}:
         url = url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() not in {"sqlite", "postgresql"}:
         raise kind.address_error(

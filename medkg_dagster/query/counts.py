@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from medkg_dagster.domain.graph_selection import GraphTotals
 from medkg_dagster.domain.holdings import DocumentStatus
 from medkg_dagster.query.document_answers import Counts
-from medkg_dagster.settings import GRAPH_FILE, INDEX_FILE
 
 if TYPE_CHECKING:
     from medkg_dagster.query.opened import OpenedStores
@@ -20,13 +19,13 @@ def count_all(stores: OpenedStores) -> Counts:
     by_status = {} if stores.ledger is None else stores.ledger.documents.count()
     shown = by_status.get(DocumentStatus.CURRENT, 0)
     totals, cut = _NO_GRAPH, []
-    if (stores.home / GRAPH_FILE).is_file():
+    if stores.has("GRAPH_STORE"):
         with stores.graph() as (graph, hidden):
             totals = graph.totals(hidden)
     else:
         cut.append("there is no graph yet")
     indexed, model = 0, None
-    if (stores.home / INDEX_FILE).is_file():
+    if stores.has("INDEX_STORE"):
         indexed = len(stores.index().held().keys() - stores.hidden())
         model = stores.index().embedding_model()
     else:

@@ -19,7 +19,6 @@ from medkg_dagster.query.document_answers import (
 )
 from medkg_dagster.query.selection import MOST, check_limit, check_text
 from medkg_dagster.query.texts import KeptText, read_text
-from medkg_dagster.settings import GRAPH_FILE
 
 if TYPE_CHECKING:
     from medkg_dagster.ledger import JobLedger
@@ -134,7 +133,7 @@ def _summary(known: KnownDocument) -> DocumentSummary:
 
 
 def _claims(stores: OpenedStores, document: str, limit: int) -> tuple[tuple[StatedClaim, ...], list[str]]:
-    if not (stores.home / GRAPH_FILE).is_file():
+    if not stores.has("GRAPH_STORE"):
         return (), ["there is no graph yet, so no claim is shown"]
     with stores.graph() as (graph, hidden):
         of_document = EdgeSelection(documents=frozenset({document}), without=hidden)

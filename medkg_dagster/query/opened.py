@@ -14,14 +14,15 @@ from medkg_dagster.errors import ConfigError, QueryError, StoreError
 from medkg_dagster.query.answers import DocumentRef
 from medkg_dagster.query.readable import GraphReader, ReadableGraph, ReadableIndex
 from medkg_dagster.query.selection import check_text
-from medkg_dagster.settings import GRAPH_FILE, INDEX_FILE, Settings
+from medkg_dagster.settings import Settings
 
 if TYPE_CHECKING:
     from medkg_dagster.domain.holdings import KnownDocument
     from medkg_dagster.ledger import JobLedger
     from medkg_dagster.registry import ExtensionRegistry
     from medkg_dagster.runtime.state.shards import ShardStore
-    from medkg_dagster.stage_api import Embedder, Reranker
+    from medkg_dagster.stage_api import Embedder, ExtensionKind, Reranker
+    from medkg_dagster.stage_api._default_stores import DefaultStore
     from medkg_dagster.vocabulary.artefact import VocabularyArtefact
 
 
@@ -98,7 +99,7 @@ class OpenedStores:
     def _graph_store(self) -> ReadableGraph:
         with self._lock:
             if self._graph is None:
-                self._graph = self._opened("GRAPH_STORE", "sql", GRAPH_FILE)
+                self._graph = self._opened("GRAPH_STORE")
             return self._graph
 
     def index(self) -> ReadableIndex:
@@ -109,7 +110,7 @@ class OpenedStores:
         """
         with self._lock:
             if self._index is None:
-                self._index = self._opened("INDEX_STORE", "sqlite", INDEX_FILE)
+                self._index = self._opened("INDEX_STORE")
             return self._index
 
     def embedder(self, model: str) -> Embedder:
@@ -225,14 +226,44 @@ class OpenedStores:
             )
         return found
 
-    def _opened(self, kind: str, name: str, file: str) -> Any:
-        if not (self.home / file).is_file():
-            raise StoreError(nothing_in(self.home))
+    def has(self, kind: str) -> bool:
+        """Say whether there is an `INDEX_STORE` or a `GRAPH_STORE` to be asked, without making one."""
         from medkg_dagster.stage_api import ExtensionKind
 
-        store = self.extensions.find(ExtensionKind[kind], name).open({}, self.home)
+        return has_store(self.settings, ExtensionKind[kind])
+
+    def _opened(self, kind: str) -> Any:
+        from medkg_dagster.stage_api import ExtensionKind
+
+        store = open_store(self.settings, ExtensionKind[kind], self.extensions)
         self._closing.callback(store.close)
         return store
+
+
+def has_store(settings: Settings, kind: ExtensionKind) -> bool:
+    """Say whether a deployment has an index or a graph, without making one; a database always has."""
+    file = store_of(settings, kind).file
+    return file is None or (settings.home / file).is_file()
+
+
+def store_of(settings: Settings, kind: ExtensionKind) -> DefaultStore:
+    """Return which index or graph is a deployment's own."""
+    from medkg_dagster.stage_api._default_stores import default_store
+
+    return default_store(kind, in_database=settings.database_url is not None)
+
+
+def open_store(settings: Settings, kind: ExtensionKind, extensions: ExtensionRegistry | None = None) -> Any:
+    """Open the index or the graph of a deployment.
+
+    Raises:
+        StoreError: There is none yet, or it cannot be opened.
+    """
+    if not has_store(settings, kind):
+        raise StoreError(nothing_in(settings.home))
+    store = store_of(settings, kind)
+    found = (extensions or load_extensions(settings)).find(kind, store.name)
+    return found.open(dict(store.parameters), settings.home)
 
 
 def load_extensions(settings: Settings) -> ExtensionRegistry:

@@ -12,7 +12,6 @@ from medkg_dagster.query.document_answers import Hit, Passage, SearchAnswer
 from medkg_dagster.query.entities import the_entity
 from medkg_dagster.query.opened import nothing_in
 from medkg_dagster.query.selection import Ranking, SearchFilter, check_limit, check_text
-from medkg_dagster.settings import GRAPH_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -175,7 +174,7 @@ def _described_one(
 
 def _mentioned(stores: OpenedStores, hits: Sequence[DocumentHit]) -> dict[str, list[MentionedConcept]]:
     """Return by document the concepts that it mentions, those of its passage first, in order."""
-    if not hits or not (stores.home / GRAPH_FILE).is_file():
+    if not hits or not stores.has("GRAPH_STORE"):
         return {}
     passages = {hit.document.id: hit.passage for hit in hits}
     with stores.graph() as (graph, _):

@@ -27,15 +27,16 @@ from medkg_dagster.stage_api import (
     StoreError,
     check_extension,
 )
+from medkg_dagster.stage_api._default_stores import chosen_store
 from medkg_dagster.stages.store_difference import compare_store, gone_meanwhile, input_hash, portions
 
 
 class IndexConfig(Config):
     """Which index store is written, and with which parameters."""
 
-    store: str = Field(
-        default="sqlite",
-        description="The index store, for example `sqlite` (full text and vectors, in files).",
+    store: str | None = Field(
+        default=None,
+        description="The index store; by default `sqlite`, or `postgresql` with `MEDKG_DATABASE_URL` set.",
     )
     params: dict[str, Any] = Field(
         default_factory=dict, description="The store's own parameters; the store checks them."
@@ -43,7 +44,9 @@ class IndexConfig(Config):
 
     @model_validator(mode="after")
     def _check_store(self, info: ValidationInfo) -> Self:
-        check_extension(ExtensionKind.INDEX_STORE, self.store, self.params, info)
+        check_extension(
+            ExtensionKind.INDEX_STORE, *chosen_store(ExtensionKind.INDEX_STORE, self.store, self.params), info
+        )
         return self
 
 
@@ -67,10 +70,11 @@ class IndexStage:
         Raises:
             StoreError: The store cannot be opened or written, or chunks and vectors do not fit together.
         """
-        extension = ctx.extensions.find(ExtensionKind.INDEX_STORE, self._config.store)
+        name, params = chosen_store(ExtensionKind.INDEX_STORE, self._config.store, self._config.params)
+        extension = ctx.extensions.find(ExtensionKind.INDEX_STORE, name)
         if isinstance(embedding_batch, EmbeddingBatch):
             embedding_batch = _by_document(embedding_batch, chunks)
-        store: DocumentIndexStore = extension.open(self._config.params, ctx.home)
+        store: DocumentIndexStore = extension.open(params, ctx.home)
         with closing(store):
             if extension.keeps_documents:
                 receipt = _write_difference(ctx, store, _Batch.of(chunks, embedding_batch, document))

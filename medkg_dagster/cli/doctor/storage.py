@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from medkg_dagster.cli.doctor.finding import Finding, fine, note, wrong
 from medkg_dagster.errors import MedkgError, counted
-from medkg_dagster.settings import GRAPH_FILE, INDEX_FILE, Settings
+from medkg_dagster.settings import DATABASE_VARIABLE, Settings
 
 if TYPE_CHECKING:
     from medkg_dagster.ledger.figures import LedgerSummary
@@ -32,24 +32,24 @@ def look_at_ledger(settings: Settings) -> tuple[Finding, LedgerSummary | None]:
 
 def look_at_stores(settings: Settings) -> Iterator[Finding]:
     """Yield whether the built-in stores, the vocabulary and the state can be read."""
-    from medkg_dagster.query.opened import load_extensions
+    from medkg_dagster.query.opened import has_store, open_store, store_of
     from medkg_dagster.stage_api import ExtensionKind
 
-    for name, kind, extension, file in (
-        ("index", ExtensionKind.INDEX_STORE, "sqlite", INDEX_FILE),
-        ("graph", ExtensionKind.GRAPH_STORE, "sql", GRAPH_FILE),
-    ):
-        path = settings.home / file
-        if not path.is_file():
+    for name, kind in (("index", ExtensionKind.INDEX_STORE), ("graph", ExtensionKind.GRAPH_STORE)):
+        if not has_store(settings, kind):
             yield note(name, "there is none yet", "`medkg run auto` makes one")
             continue
         try:
-            store = load_extensions(settings).find(kind, extension).open({}, settings.home)
-            with closing(store):
+            with closing(open_store(settings, kind)) as store:
                 store.held_versions("")
         except MedkgError as error:
             yield wrong(name, str(error))
+            continue
+        file = store_of(settings, kind).file
+        if file is None:
+            yield fine(name, f"in the database of {DATABASE_VARIABLE}")
         else:
+            path = settings.home / file
             yield fine(name, f"{path}, {path.stat().st_size:,} bytes")
     yield _vocabulary(settings)
     yield _state(settings)

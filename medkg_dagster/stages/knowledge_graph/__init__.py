@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import Field, ValidationInfo, model_validator
 
 from medkg_dagster.stage_api import Config, ExtensionKind, GraphReceipt, StageRegistration, check_extension
+from medkg_dagster.stage_api._default_stores import chosen_store
 
 if TYPE_CHECKING:
     from medkg_dagster.stages.knowledge_graph.stage import KnowledgeGraphStage
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 class KnowledgeGraphConfig(Config):
     """Which graph store is written, and with which parameters."""
 
-    store: str = Field(
-        default="sql", description="The graph store, for example `sql` (SQLite, or any database by URL)."
+    store: str | None = Field(
+        default=None,
+        description="The graph store; by default `sql`, in the database of `MEDKG_DATABASE_URL` if set.",
     )
     params: dict[str, Any] = Field(
         default_factory=dict, description="The store's own parameters; the store checks them."
@@ -41,7 +43,9 @@ class KnowledgeGraphConfig(Config):
 
     @model_validator(mode="after")
     def _check_store(self, info: ValidationInfo) -> Self:
-        check_extension(ExtensionKind.GRAPH_STORE, self.store, self.params, info)
+        check_extension(
+            ExtensionKind.GRAPH_STORE, *chosen_store(ExtensionKind.GRAPH_STORE, self.store, self.params), info
+        )
         return self
 
 

@@ -18,6 +18,7 @@ from medkg_dagster.stage_api import (
     GraphReceipt,
     StageContext,
 )
+from medkg_dagster.stage_api._default_stores import chosen_store
 from medkg_dagster.stage_api._documents import EmptyPart
 from medkg_dagster.stage_api._preparation import prepare_documents
 from medkg_dagster.stages.knowledge_graph import KnowledgeGraphConfig
@@ -54,8 +55,9 @@ class KnowledgeGraphStage:
             ConfigError: The vocabulary cannot be used.
             StoreError: The store cannot be opened or written.
         """
-        extension = ctx.extensions.find(ExtensionKind.GRAPH_STORE, self._config.store)
-        store: DocumentGraphStore = extension.open(self._config.params, ctx.home)
+        name, params = chosen_store(ExtensionKind.GRAPH_STORE, self._config.store, self._config.params)
+        extension = ctx.extensions.find(ExtensionKind.GRAPH_STORE, name)
+        store: DocumentGraphStore = extension.open(params, ctx.home)
         with closing(store), descriptions(ctx.home, self._config.vocabulary) as described:
             batch = _Batch.of(entities, claims, document, described)
             if extension.keeps_documents:
