@@ -7,7 +7,7 @@ from typing import Any
 from dagster import DagsterInvalidConfigError
 
 from medkg_dagster.errors import MedkgError
-from medkg_dagster.plugins.loading import collector_paused
+from medkg_dagster.io.collector import collector_paused
 
 _refused: MedkgError | None = None
 _previous_hook = sys.excepthook

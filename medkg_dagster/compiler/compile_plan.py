@@ -25,8 +25,8 @@ from medkg_dagster.compiler.translator import PipelineAssets, PipelineTranslator
 from medkg_dagster.compiler.triggers import trigger_definitions
 from medkg_dagster.conversion import gate_work_job, gate_work_sensor
 from medkg_dagster.errors import Problem, TopologyError
+from medkg_dagster.io.collector import collector_paused
 from medkg_dagster.ledger import JobLedger
-from medkg_dagster.plugins.loading import collector_paused
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import Plan
 from medkg_dagster.runtime.dagster_internals import IMPLICIT_ASSET_JOB_NAME

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from types import FrameType, TracebackType
 from typing import Any, Self, TypeVar
@@ -161,15 +159,3 @@ def error_text(error: BaseException) -> str:
     except Exception:  # noqa: BLE001 - the error has to be reported whatever its text does
         text = "its text cannot be shown"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """Pause the collector: loading makes many objects and little garbage, so collecting only costs time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

@@ -12,9 +12,10 @@ from importlib.metadata import EntryPoint
 from typing import Any, Generic, TypeVar
 
 from medkg_dagster.errors import ConfigError, MedkgError, PluginTimeoutError, Problem, counted
+from medkg_dagster.io.collector import collector_paused
 from medkg_dagster.plugins import LoadGuard, Origin
 from medkg_dagster.plugins.events import Outcome, PluginEvent, PluginLoad, Refusal
-from medkg_dagster.plugins.loading import collector_paused, error_text, load_target
+from medkg_dagster.plugins.loading import error_text, load_target
 from medkg_dagster.plugins.surroundings import Surroundings, kept_surroundings
 
 T = TypeVar("T")

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from medkg_dagster.errors import Problem, StageResolutionError
+from medkg_dagster.io.collector import collector_paused
 from medkg_dagster.plugins import LoadGuard
 from medkg_dagster.plugins.events import Outcome, PluginEvent
-from medkg_dagster.plugins.loading import collector_paused
 from medkg_dagster.registry import ExtensionRegistry, StageFactory
 from medkg_dagster.resolution.phase_cuts import work_clashes
 from medkg_dagster.resolution.pipeline_resolution import resolve_one

@@ -20,6 +20,7 @@ import hashlib
 import io
 import mmap
 import shutil
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -113,12 +114,14 @@ def _files(
     import numpy as np
 
     numbers = {thing.curie: number for number, thing in enumerate(things)}
-    written = list(written_names(things))
-    names = marisa_trie.Trie(name for name, *_ in written)
-    named = np.fromiter((names[name] for name, *_ in written), np.uint32, len(written))
-    likely, meanings, which = (
-        np.fromiter((row[place] for row in written), np.uint32, len(written)) for place in (1, 2, 3)
-    )
+    written: list[str] = []
+    told = array("I")
+    for name, *numbered in written_names(things):
+        written.append(name)
+        told.extend(numbered)
+    names = marisa_trie.Trie(written)
+    named = np.fromiter(map(names.key_id, written), np.uint32, len(written))
+    likely, meanings, which = np.frombuffer(told, np.uint32).reshape(-1, 3).T
     del written
     # Sorted by name, then by how likely the meaning is, then by how often the thing is called so.
     order = np.lexsort((meanings, which, likely, named))

@@ -16,6 +16,7 @@ from medkg_dagster.vocabulary.unify import Thing
 ONTOLOGIES = ("DOID:", "HP:", "MONDO:")
 """How the CURIEs of diseases begin that ontologies list."""
 
+_PUBLISHED = (*ONTOLOGIES, "MESH:")
 _ADJECTIVE = re.compile(r"(?:(?<!w)al|[^aeiou]ic|ous|ile|ed|ive|ary)$")
 _SCIENCE = "logy"
 _JOINING = "o"
@@ -47,14 +48,21 @@ def is_everyday_word(synonym: str, thing: Thing) -> bool:
     return word in words or not any(other.startswith(word[:_STEM]) for other in words)
 
 
-def is_singular_of_none(singular: str, name: str, words: AbstractSet[str]) -> bool:
+def is_singular_of_none(singular: str, name: str, thing: Thing, words: AbstractSet[str]) -> bool:
     """Say whether the singular that grammar makes of a single word is none that anybody writes.
 
-    "Hives" and "caries" are names of one thing, which has no singular.
+    "Hives" and "caries" are names of one thing, which has no singular. What is in a vocabulary of someone's
+    own may be named in no other one.
 
     Args:
         singular: What grammar makes.
         name: What it makes it of.
+        thing: The disease.
         words: All words in names of diseases, folded.
     """
-    return len(singular) < len(name) and singular.isalpha() and fold(singular) not in words
+    return (
+        len(singular) < len(name)
+        and singular.isalpha()
+        and thing.curie.startswith(_PUBLISHED)
+        and fold(singular) not in words
+    )

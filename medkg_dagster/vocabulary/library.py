@@ -14,7 +14,7 @@ import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -23,8 +23,10 @@ from pydantic_core import from_json, to_json
 
 from medkg_dagster.errors import VocabularyError, did_you_mean
 from medkg_dagster.io.atomic_files import write_atomically
+from medkg_dagster.io.collector import collector_paused
 from medkg_dagster.vocabulary.artefact import VocabularyArtefact, write_artefact
 from medkg_dagster.vocabulary.circles import without_circles
+from medkg_dagster.vocabulary.concepts import Concept, Equivalence
 from medkg_dagster.vocabulary.readers import find_reader
 from medkg_dagster.vocabulary.unify import unify
 
@@ -210,6 +212,16 @@ class VocabularyLibrary:
             one.name: find_reader(one.format)(self._sources / one.name / one.file, left_out[one.name])
             for one in sources
         }
+        # Millions of objects stay to the end, and each search for garbage would look at all of them.
+        with collector_paused():
+            return self._made(sources, said, left_out)
+
+    def _made(
+        self,
+        sources: Sequence[Source],
+        said: Mapping[str, Iterable[Concept | Equivalence]],
+        left_out: Mapping[str, Counter[str]],
+    ) -> VocabularyArtefact:
         joined, collisions = unify(said)
         things, cut = without_circles(joined)
         about = [{**asdict(one), "left_out": dict(sorted(left_out[one.name].items()))} for one in sources]

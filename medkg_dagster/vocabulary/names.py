@@ -38,7 +38,8 @@ def fold(text: str) -> str:
         The text to compare with; character `i` of it stands for character `i` of `text`.
     """
     lower = text.lower()
-    if _is_plain(lower):
+    # `_is_plain`, written out: names are folded millions of times while a vocabulary is made.
+    if lower.isascii() and "\n" not in lower and "\t" not in lower:
         return lower
     if len(lower) != len(text):
         lower = "".join(character.lower()[0] for character in text)
@@ -112,7 +113,10 @@ def variants(name: str) -> Iterator[str]:
 def singular(name: str) -> str | None:
     """Return the singular of a name that ends in a regular plural; None for any other."""
     lower = name.lower()
-    word = _last_word(lower)
+    return _singular(name, lower, _last_word(lower))
+
+
+def _singular(name: str, lower: str, word: str) -> str | None:
     if len(word) <= _PLURAL_STEM or not word.isalpha() or not word.isascii():
         return None
     if lower.endswith(("sses", "xes", "zes", "ches", "shes", "ss", "us", "is")):
@@ -127,9 +131,19 @@ def _last_word(lower: str) -> str:
     return words[-1] if words else ""
 
 
+def _ends_as_acronym(name: str) -> bool:
+    """Say whether the last of `acronyms(name)` is where the name ends."""
+    if name.islower():
+        return False
+    written = same_case(name)
+    if _CODE.fullmatch(written):
+        return True
+    words = _TOKEN.findall(written)
+    return bool(words) and written.endswith(words[-1]) and _ACRONYM.match(words[-1]) is not None
+
+
 def _other_number(name: str) -> str | None:
-    found = acronyms(name)
-    if found and found[-1][0] + len(found[-1][1]) == len(name):
+    if _ends_as_acronym(name):
         return f"{name}s"
     lower = name.lower()
     last = _last_word(lower)
@@ -139,4 +153,4 @@ def _other_number(name: str) -> str | None:
         return f"{name[:-2]}es"
     if lower.endswith("y") and lower[-2] not in "aeou":
         return f"{name[:-1]}ies"
-    return singular(name) if lower.endswith(("s", "x", "z")) else f"{name}s"
+    return _singular(name, lower, last) if lower.endswith(("s", "x", "z")) else f"{name}s"

@@ -411,27 +411,32 @@ def _thing(
     elsewhere: Sequence[str],
 ) -> Thing:
     first = group[0]
-    names = list(dict.fromkeys(name for concept in group for name in concept.names if name != first.name))
-    if len(group) > 1:
+    if len(group) == 1:
+        names = [name for name in dict.fromkeys(first.names) if name != first.name]
+    else:
+        names = list(dict.fromkeys(name for concept in group for name in concept.names if name != first.name))
         said = Counter(folded for concept in group for folded in dict.fromkeys(map(fold, concept.names)))
         names.sort(key=lambda name: -said[fold(name)])
     categories = [concept.category for concept in group if concept.category != _KIND_OF_ALL]
     # ChEBI knows proteins as chemicals; MeSH tells them apart.
     categories.sort(key=lambda category: category != "biolink:Protein")
 
-    def of_all(curies: Iterable[str]) -> tuple[str, ...]:
-        found = dict.fromkeys(preferred[curie] for curie in curies if curie in preferred)
-        return tuple(one for one in found if one != first.curie)
+    def of_all(groups: Iterable[Sequence[str]]) -> tuple[str, ...]:
+        curies = [curie for group in groups for curie in group]
+        if not curies:
+            return ()
+        found = dict.fromkeys([preferred[curie] for curie in curies if curie in preferred])
+        return tuple([one for one in found if one != first.curie])
 
     return Thing(
         *(first.curie, first.name, categories[0] if categories else _KIND_OF_ALL),
         synonyms=tuple(names),
         equivalents=(*(concept.curie for concept in group[1:]), *elsewhere),
-        parents=of_all(curie for concept in group for curie in concept.parents),
+        parents=of_all([concept.parents for concept in group]),
         tree_numbers=tuple(dict.fromkeys(number for one in group for number in one.tree_numbers)),
-        roles=of_all(curie for concept in group for curie in concept.roles),
+        roles=of_all([concept.roles for concept in group]),
         former=tuple(dict.fromkeys(old for concept in group for old in concept.former)),
-        close=of_all(curie for concept in group for curie in close.get(concept.curie, ())),
+        close=of_all([close.get(concept.curie, ()) for concept in group]),
         sources=tuple(sorted({name for concept in group for name in known_by[concept.curie]})),
         headed=frozenset(fold(name) for one in group if one.curie.startswith(HEADING) for name in one.names),
     )

@@ -67,7 +67,7 @@ def written_names(things: Sequence[Thing]) -> Iterator[tuple[str, int, int, int]
             if is_disease and is_known:
                 for formed in infected(forms(name)[-1]):
                     yield american(fold(formed)), _DERIVED, number, which
-            for variant, is_formed in _variants(name, words if is_disease else None):
+            for variant, is_formed in _variants(name, thing, words if is_disease else None):
                 yield american(fold(variant)), likely + is_formed, number, which
             if thing.category == GENE and (key := key_of(name)):
                 yield SYMBOL + key, 2 * (which > 0), number, which
@@ -93,16 +93,17 @@ def _spellings(name: str) -> Iterator[str]:
             yield folded.replace("non-", "non")
 
 
-def _variants(name: str, words: AbstractSet[str] | None) -> Iterator[tuple[str, bool]]:
+def _variants(name: str, thing: Thing, words: AbstractSet[str] | None) -> Iterator[tuple[str, bool]]:
     """Yield a name in all its spellings, singular and plural, and whether grammar forms its number.
 
     Args:
         name: The name.
+        thing: What it is a name of.
         words: All words in names of diseases where it is one of a disease.
     """
     for form in _spellings(name):
         for rank, variant in enumerate(variants(form)):
-            if not (rank and words is not None and is_singular_of_none(variant, form, words)):
+            if not (rank and words is not None and is_singular_of_none(variant, form, thing, words)):
                 yield variant, rank > 0
 
 

@@ -20,8 +20,8 @@ import pytest
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, insert, select
 
 from medkg_dagster.errors import ConfigError, MedkgError, StateError
+from medkg_dagster.io.collector import collector_paused
 from medkg_dagster.io.sql import Database, DatabaseKind, VersionPragma, VersionTable, lock_writers
-from medkg_dagster.plugins.loading import collector_paused
 
 METADATA = MetaData()
 VERSIONS = Table("shelf_versions", METADATA, Column("version", Integer), Column("made", Text))

@@ -45,7 +45,9 @@ def test_what_mesh_calls_a_heading_is_its_name_and_so_is_what_others_list() -> N
 
 def test_a_singular_is_formed_only_where_a_disease_has_it_in_its_name() -> None:
     words = {"hives", "seizures", "seizure", "disorder"}
+    urticaria = disease("urticaria", "hives")
 
-    assert is_singular_of_none("hive", "hives", words)
-    assert not is_singular_of_none("seizure", "seizures", words)
-    assert not is_singular_of_none("strokes", "stroke", words)
+    assert is_singular_of_none("hive", "hives", urticaria, words)
+    assert not is_singular_of_none("seizure", "seizures", disease("seizures"), words)
+    assert not is_singular_of_none("strokes", "stroke", disease("stroke"), words)
+    assert not is_singular_of_none("hive", "hives", disease("hives", curie="OWN:1"), words)
