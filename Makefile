@@ -25,7 +25,7 @@ CLEAN := -u MEDKG_HOME -u DAGSTER_HOME -u PYTHONDONTWRITEBYTECODE
 # What the image of containers has, at the versions that are tested.
 LOCK_IMAGE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
   --no-emit-find-links --generate-hashes --constraint requirements.lock
-IMAGE_EXTRAS := --extra ui --extra postgresql --extra serve --extra docx
+IMAGE_EXTRAS := --extra ui --extra postgresql --extra serve --extra docx --extra celery --extra k8s
 export MEDKG_HOME DAGSTER_HOME
 export DAGSTER_DISABLE_TELEMETRY := 1
 

@@ -201,6 +201,8 @@ def look(containers: Containers) -> Iterator[tuple[str, bool]]:
     launched = _graphql(LAUNCH)["launchRun"]
     yield f"a run starts from the UI ({launched['__typename']})", "run" in launched
     yield "and succeeds", _outcome(launched["run"]["runId"]) == "SUCCESS"
+    logs = containers.ask("logs", f"{PROJECT}-worker")
+    yield "its steps were carried out by the worker", "succeeded in" in logs.stdout + logs.stderr
     found = containers.inside("code", "medkg", "search", "melanoma")
     yield "what it indexed is found", found.returncode == 0 and bool(found.stdout)
     listed = containers.inside("daemon", "medkg", "ledger", "list")
@@ -313,8 +315,8 @@ def main(engine: str) -> int:
     Returns:
         The exit code: 1 where something is not as the guide says.
     """
-    settings = {
-        "MEDKG_POSTGRES_PASSWORD": secrets.token_hex(16),
+    settings = {name: secrets.token_hex(16) for name in ("MEDKG_POSTGRES_PASSWORD", "MEDKG_REDIS_PASSWORD")}
+    settings |= {
         "MEDKG_SITE": "localhost",
         "MEDKG_PORT": str(PORT),
     }

@@ -110,7 +110,9 @@ def test_a_service_is_hardened_and_bounded(name: str) -> None:
     limits = service["deploy"]["resources"]["limits"]
     assert set(limits) == {"cpus", "memory", "pids"}
     assert "privileged" not in service
-    assert not any("docker.sock" in volume for volume in service["volumes"] if isinstance(volume, str))
+    assert not any(
+        "docker.sock" in volume for volume in service.get("volumes", ()) if isinstance(volume, str)
+    )
     assert service["logging"]["options"]["max-size"]
 
 
@@ -170,7 +172,7 @@ def test_only_the_proxy_can_be_reached_and_by_default_from_this_machine() -> Non
     assert SERVICES["proxy"]["ports"] == ["${MEDKG_LISTEN:-127.0.0.1}:${MEDKG_PORT:-8443}:8443"]
     on = {name: set(service["networks"]) for name, service in SERVICES.items()}
     assert "inside" not in on["proxy"], "the database is out of its reach"
-    assert {name for name, networks in on.items() if "outside" in networks} == {"code", "proxy"}
+    assert {name for name, networks in on.items() if "outside" in networks} == {"code", "worker", "proxy"}
     assert all(COMPOSE["networks"][name]["internal"] for name in ("inside", "front"))
 
 
