@@ -32,6 +32,7 @@ from medkg_dagster.io import child_supervisor
 _SUPERVISOR = str(Path(child_supervisor.__file__).resolve())
 _KILL_SECONDS = child_supervisor.LONGEST_END_SECONDS + 5.0
 _CPU_GRACE_SECONDS = 5
+TOOK_TOO_MUCH_MEMORY = child_supervisor.TOOK_TOO_MUCH_MEMORY
 
 
 class ChildProcess:
@@ -43,6 +44,8 @@ class ChildProcess:
         stdout: As for `subprocess.Popen`.
         stderr: As for `subprocess.Popen`.
         inherited: Descriptors that the child gets, under the same numbers.
+        family_memory: How many bytes it and all that it starts may take together, measured on Linux four
+            times a second: with more all of it ends, with exit code `TOOK_TOO_MUCH_MEMORY`. 0 for any.
 
     Attributes:
         stdin: Its standard input, where a pipe was asked for.
@@ -58,8 +61,10 @@ class ChildProcess:
         stdout: int = subprocess.PIPE,
         stderr: int | IO[bytes] = subprocess.PIPE,
         inherited: Sequence[int] = (),
+        family_memory: int = 0,
     ) -> None:
-        watch = [sys.executable, "-I", "-S", _SUPERVISOR, str(os.getpid()), ",".join(map(str, inherited))]
+        told = [str(os.getpid()), ",".join(map(str, inherited)), str(family_memory)]
+        watch = [sys.executable, "-I", "-S", _SUPERVISOR, *told]
         self._supervisor = subprocess.Popen(  # noqa: S603 - our own command
             [*watch, *command],
             stdin=stdin,

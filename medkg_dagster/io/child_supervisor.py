@@ -1,10 +1,10 @@
 """Runs one program, and sees that it and all it starts are gone afterwards; a script for `ChildProcess`.
 
-    python -I -S child_supervisor.py PARENT DESCRIPTORS COMMAND...
+    python -I -S child_supervisor.py PARENT DESCRIPTORS MEMORY COMMAND...
 
 PARENT is the id of the process that starts it, DESCRIPTORS a comma-separated list of those that the program
-inherits. It imports nothing but the standard library, so that it starts in some hundredths of a second and
-stays small.
+inherits, MEMORY how many bytes the program and all it starts may take together, 0 for any. It imports nothing
+but the standard library, so that it starts in some hundredths of a second and stays small.
 
 On Linux it is a *subreaper*: a process whose parent has ended becomes its child and not that of init,
 whatever session it has moved to. So it has no children left if and only if everything is gone.
@@ -23,6 +23,8 @@ from pathlib import Path
 
 PARENT_CHECK_SECONDS = 0.25
 LONGEST_END_SECONDS = 10.0
+TOOK_TOO_MUCH_MEMORY = 117
+"""The exit code where the program and what it started took more than they may."""
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -32,7 +34,7 @@ _PARENT_FIELD = 4 - 3  # field 4 of /proc/PID/stat, counted from the one behind 
 
 def main() -> None:
     """Run the program; end as it does."""
-    parent, descriptors, command = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
+    parent, descriptors, memory, command = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4:]
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     wakeup = _wake_on_signals()
@@ -46,7 +48,7 @@ def main() -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(null, standard)
-    status = _watch(child, parent, wakeup)
+    status = _watch(child, parent, wakeup, memory)
     _end_everything(child)
     _end_as(status)
 
@@ -80,8 +82,8 @@ def _become(command: list[str], supervisor: int) -> None:
     os._exit(127)
 
 
-def _watch(child: int, parent: int, wakeup: int) -> int | None:
-    """Return the program's status when it has ended; None when it is to be ended."""
+def _watch(child: int, parent: int, wakeup: int, memory: int) -> int | None:
+    """Return the program's status when it has ended; None, or that of too much memory, to end it."""
     while True:
         # Orphans come here to be reaped too.
         ended, status = os.waitpid(-1, os.WNOHANG)
@@ -93,6 +95,8 @@ def _watch(child: int, parent: int, wakeup: int) -> int | None:
         # started this process, and a pipe stays open in any other process that the parent forked.
         if os.getppid() != parent:
             return None
+        if memory and _takes_more_than(memory):
+            return TOOK_TOO_MUCH_MEMORY << 8
         if select.select([wakeup], [], [], PARENT_CHECK_SECONDS)[0] and _ENDING & {*os.read(wakeup, 4096)}:
             return None
 
@@ -113,6 +117,25 @@ def _end_everything(child: int) -> None:
         except ChildProcessError:
             return
         time.sleep(0.01)
+
+
+def _takes_more_than(memory: int) -> bool:
+    """Whether the program and what it started take more together; alone it has a limit of its own."""
+    family = [os.getpid()]
+    for process in family:
+        for children in Path("/proc").glob(f"{process}/task/*/children"):
+            with contextlib.suppress(OSError):
+                family += map(int, children.read_text().split())
+    return len(family) > 2 and sum(map(_taken, family[1:])) > memory
+
+
+def _taken(process: int) -> int:
+    """Return how many bytes a process takes, of pages that it shares with others its part."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) << 10
+    return 0
 
 
 def _descendants() -> list[int]:

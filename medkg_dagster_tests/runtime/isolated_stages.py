@@ -99,6 +99,15 @@ def start_and_sleep(config: ActConfig, _ctx: StageContext, _notes: object) -> li
     return []
 
 
+def start_hoarders(config: ActConfig, _ctx: StageContext, _notes: object) -> list[str]:
+    hoard = [sys.executable, "-c", "import time; kept = bytearray(b'x' * (150 << 20)); time.sleep(600)"]
+    started = [subprocess.Popen(hoard, start_new_session=bool(number % 2)) for number in range(4)]
+    with open(config.argument, "w", encoding="utf-8") as file:  # noqa: PTH123 - one line is enough
+        file.write(" ".join(str(process.pid) for process in started))
+    time.sleep(600)
+    return []
+
+
 def show_limits(_config: ActConfig, _ctx: StageContext, _notes: object) -> list[str]:
     kinds = (resource.RLIMIT_CPU, resource.RLIMIT_CORE)
     return [str(limit) for kind in kinds for limit in resource.getrlimit(kind)]

@@ -210,6 +210,20 @@ def test_a_stage_that_takes_too_long_is_killed_with_what_it_started(
     assert [is_running(int(pid)) for pid in file.read_text().split()] == [False, False, False]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell of grandchildren")
+def test_processes_of_a_stage_that_take_too_much_memory_together_are_ended_with_it(tmp_path: Path) -> None:
+    file = tmp_path / "pids"
+    # Each of the four stays within it.
+    limits = SubprocessIsolation(memory_mb=300, timeout_seconds=PATIENCE)
+
+    with pytest.raises(
+        StageLimitError, match=r"'act' and what it started took more together than the 300 MB"
+    ):
+        act("start_hoarders", make_ctx(tmp_path), argument=str(file), limits=limits)
+
+    assert [is_running(int(pid)) for pid in file.read_text().split()] == [False] * 4
+
+
 def test_processor_time_is_limited_too(tmp_path: Path) -> None:
     limits = SubprocessIsolation(memory_mb=512, timeout_seconds=100)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from medkg_dagster.errors import IsolatedStageError, StageLimitError
-from medkg_dagster.io.child_process import ChildProcess, describe_end
+from medkg_dagster.io.child_process import TOOK_TOO_MUCH_MEMORY, ChildProcess, describe_end
 from medkg_dagster.runtime.isolation.channel import answer
 from medkg_dagster.runtime.isolation.messages import (
     Call,
@@ -47,6 +47,7 @@ _TICK_SECONDS = 0.5  # a channel that a process of the stage holds open never cl
 _GRACE_SECONDS = 1.0
 _EXIT_SECONDS = 10.0  # a busy machine takes its time to say how a process ended
 _DRAINED_BYTES = 1 << 20
+_INTERPRETER_BYTES = 256 << 20  # what the child takes before the stage, which memory_mb does not count
 _CRASH = re.compile(
     r"(Fatal Python error: [^\n]*)(?:.*?\(most recent call first\):\n\s*(File [^\n]*))?", re.DOTALL
 )
@@ -206,6 +207,12 @@ class StageProcess:
             )
         if code == -signal.SIGXCPU:
             return StageLimitError(f"{who} used up its processor time; raise timeout_seconds", details=said)
+        if code == TOOK_TOO_MUCH_MEMORY:
+            return StageLimitError(
+                f"{who} and what it started took more together than the {self._limits.memory_mb} MB that "
+                "memory_mb of its isolation allows; start fewer processes, or raise memory_mb",
+                details=said,
+            )
         if code >= 0:
             return IsolatedStageError(
                 f"{who} ended with exit code {code} before the stage was done; let the stage raise an error "
@@ -253,7 +260,8 @@ class RunningChild:
         with theirs:
             descriptors = (theirs.fileno(), *inherited)
             command = [sys.executable, "-m", module, *map(str, descriptors)]
-            process = ChildProcess(command, inherited=descriptors)
+            family_memory = (limits.memory_mb << 20) + _INTERPRETER_BYTES
+            process = ChildProcess(command, inherited=descriptors, family_memory=family_memory)
         assert process.stdout is not None
         assert process.stderr is not None
         outputs = (
