@@ -79,6 +79,15 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "condition": "condition: {field: review.approved, equals: true}",
         "resume_stage": "resume_stage: chunk",
         "description": "description: A curator has looked at the documents.",
+        "fields": "fields: [{name: review.score, type: integer}]",
+    },
+    "gates[].fields[]": {
+        "name": "name: review.licence",
+        "type": "type: text",
+        "description": "description: Under which terms it may be shown.",
+        "required": "required: false",
+        "default": "default: CC0",
+        "choices": "choices: [CC0, CC-BY]",
     },
     "gates[].condition": {
         "mode": "mode: any",

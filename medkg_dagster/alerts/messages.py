@@ -182,18 +182,16 @@ def _of_job(key: JobKey) -> dict[str, Any]:
 
 
 def _at_gate(phase: JobPhase, gate: PlannedGate | None, *, decides: bool) -> dict[str, Any]:
-    job, name = shlex.quote(str(phase.key)), phase.gate
     data = {
         **_of_job(phase.key),
-        "gate": name,
+        "gate": phase.gate,
         "since": phase.since,
         "until": phase.deadline,
         "observed": _cut(phase.observed),
     }
-    if decides:
+    if gate is not None and decides:
         data["commands"] = {
-            "approve": f"medkg gate approve {job} {name} --reason '...'",
-            "reject": f"medkg gate reject {job} {name} --reason '...'",
+            decision: gate.decision_command(decision, str(phase.key)) for decision in names.DECISIONS
         }
     if gate is not None:
         data["expected"] = describe_condition(gate.condition)

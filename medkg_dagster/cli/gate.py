@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from medkg_dagster.cli.ledger import open_ledger, require_ledger
-from medkg_dagster.cli.ledger.changes import user_name
+from medkg_dagster.cli.ledger.changes import parse_assignments, user_name
 from medkg_dagster.cli.output import ROWS, echo_json, echo_records, echo_table, paragraph, seconds
 from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines, way_to_start_again
 from medkg_dagster.cli.run import finds_daemon
 from medkg_dagster.errors import ConfigError, did_you_mean
 from medkg_dagster.settings import Settings
+from medkg_dagster.topology.names import DECISIONS
 
 if TYPE_CHECKING:
     from medkg_dagster.ledger import GateDecision, JobPhase
@@ -21,6 +23,21 @@ if TYPE_CHECKING:
     from medkg_dagster.runtime.launch import Launcher
 
 STARTER = "medkg gate approve"
+_FIELD_HELP = "What the gate asks for, once for each of its fields."
+
+
+class _Said(NamedTuple):
+    """What a person says of a gate.
+
+    Attributes:
+        by: Who.
+        reason: Why.
+        inputs: What is given for the gate's fields, as text by name.
+    """
+
+    by: str
+    reason: str
+    inputs: Mapping[str, str]
 
 
 @click.group()
@@ -91,10 +108,11 @@ def _print_decided(rows: list[dict[str, Any]]) -> None:
 @click.argument("gate_name", metavar="GATE")
 @click.option("--by", default=user_name, help="Who approves; the user's name by default.")
 @click.option("--reason", required=True, help="Why.")
+@click.option("--field", "inputs", multiple=True, metavar="NAME=VALUE", help=_FIELD_HELP)
 @click.option("--now", is_flag=True, help="Start the next phase at once, not at the daemon's next tick.")
 @click.pass_obj
 def approve(  # noqa: PLR0917 - one parameter per option of the command
-    settings: Settings, job: str, gate_name: str, by: str, reason: str, now: bool
+    settings: Settings, job: str, gate_name: str, by: str, reason: str, inputs: tuple[str, ...], now: bool
 ) -> None:
     """Open GATE for JOB (`job_id` or `pipeline/job_id`), whatever its condition says.
 
@@ -102,23 +120,22 @@ def approve(  # noqa: PLR0917 - one parameter per option of the command
     """
     from medkg_dagster.runtime.launch import launcher
 
+    said = _Said(by, reason, parse_assignments(inputs, "field", as_text=True))
     if not now:
-        click.echo(_approve(settings, job, gate_name, (by, reason), None))
+        click.echo(_approve(settings, job, gate_name, said, None))
         return
     require_ledger(settings)
     with launcher(settings.home) as started:
         finds_daemon(started)
-        click.echo(_approve(settings, job, gate_name, (by, reason), started))
+        click.echo(_approve(settings, job, gate_name, said, started))
 
 
-def _approve(
-    settings: Settings, job: str, gate_name: str, who: tuple[str, str], started: Launcher | None
-) -> str:
+def _approve(settings: Settings, job: str, gate_name: str, said: _Said, started: Launcher | None) -> str:
     """Approve, start the next phase where there is a launcher and it is due, and say what happened."""
     from medkg_dagster.ledger import GateDecision, PhaseStatus
 
     starter = f"{STARTER} {started.process.pid}" if started else None
-    before, phase = _decide(settings, job, gate_name, GateDecision.APPROVED, who, starter)
+    before, phase = _decide(settings, job, gate_name, GateDecision.APPROVED, said, starter)
     place = f"gate '{phase.gate}' of {phase.key}"
     if phase.status is PhaseStatus.EXPECTED:
         if before is not None and before.decision is phase.decision:
@@ -141,12 +158,16 @@ def _approve(
 @click.argument("gate_name", metavar="GATE")
 @click.option("--by", default=user_name, help="Who rejects; the user's name by default.")
 @click.option("--reason", required=True, help="Why.")
+@click.option("--field", "inputs", multiple=True, metavar="NAME=VALUE", help=_FIELD_HELP)
 @click.pass_obj
-def reject(settings: Settings, job: str, gate_name: str, by: str, reason: str) -> None:
+def reject(  # noqa: PLR0917 - one parameter per option of the command
+    settings: Settings, job: str, gate_name: str, by: str, reason: str, inputs: tuple[str, ...]
+) -> None:
     """Close GATE for JOB for good: what lies behind it does not run."""
     from medkg_dagster.ledger import GateDecision, PhaseStatus
 
-    before, phase = _decide(settings, job, gate_name, GateDecision.REJECTED, (by, reason), None)
+    said = _Said(by, reason, parse_assignments(inputs, "field", as_text=True))
+    before, phase = _decide(settings, job, gate_name, GateDecision.REJECTED, said, None)
     place = f"gate '{phase.gate}' of {phase.key}"
     if phase.status is PhaseStatus.EXPECTED:
         click.echo(f"{place} is rejected ahead; the job will end when it comes to it")
@@ -192,26 +213,27 @@ def _decide(  # noqa: PLR0917 - where, which, what, by whom: the order in which 
     job: str,
     gate_name: str,
     decision: GateDecision,
-    who: tuple[str, str],
+    said: _Said,
     starter: str | None,
 ) -> tuple[JobPhase | None, JobPhase]:
     """Decide, and return the phase as it was before and as it is."""
+    from medkg_dagster.domain.decision_fields import read_inputs
     from medkg_dagster.runtime.ledger_job_record import gate_rule
 
     plan = load_pipelines(settings)
     with open_ledger(settings) as book:
         found = book.jobs.find(job)
         planned = find_gate(find_pipeline(plan, found.pipeline), gate_name)
-        by, reason = who
         phases = book.phases.of_job(found.key)
         before = next((phase for phase in phases if phase.phase == planned.job_name), None)
         return before, book.gates.decide(
             found.key,
             gate_rule(planned),
             decision,
-            actor=by,
-            reason=reason,
+            actor=said.by,
+            reason=said.reason,
             starter=starter,
+            inputs=read_inputs(planned.fields, said.inputs),
         )
 
 
@@ -240,6 +262,9 @@ def _describe(plan: Plan, phase: JobPhase) -> dict[str, Any]:
         "gate": phase.gate,
         "waits_for": describe_condition(planned.condition) if planned else "a gate that is no longer defined",
         "description": planned.description if planned else "",
+        "commands": {item: planned.decision_command(item, str(phase.key)) for item in DECISIONS}
+        if planned
+        else {},
         "observed": phase.observed,
         "since": phase.since,
         "waited_seconds": round((datetime.now(UTC) - since).total_seconds(), 1),

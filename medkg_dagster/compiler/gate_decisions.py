@@ -1,8 +1,12 @@
 """Two Dagster jobs for each gate, by which a person approves or rejects it in the UI, without a terminal."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from dagster import (
+    Enum,
+    EnumValue,
     ExecutorDefinition,
     Failure,
     Field,
@@ -10,11 +14,13 @@ from dagster import (
     Nothing,
     OpExecutionContext,
     Out,
+    Shape,
     job,
     op,
 )
 
-from medkg_dagster.errors import LedgerError
+from medkg_dagster.domain.decision_fields import InputType
+from medkg_dagster.errors import LedgerError, MedkgError
 from medkg_dagster.ledger import GateDecision, JobKey, JobLedger, PhaseStatus
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedGate
 from medkg_dagster.runtime.ledger_job_record import gate_rule
@@ -28,6 +34,8 @@ from medkg_dagster.topology.names import (
     decision_op_name,
 )
 
+INPUTS = "fields"
+_TYPES = {InputType.TEXT: str, InputType.INTEGER: int, InputType.NUMBER: float, InputType.BOOLEAN: bool}
 _SAID = {APPROVE: GateDecision.APPROVED, REJECT: GateDecision.REJECTED}
 _DESCRIPTIONS = {
     APPROVE: "Opens gate `{gate}` for a job, whatever its condition says; a job that has not come "
@@ -67,18 +75,20 @@ def _decision_job(
             "job_id": Field(str, description=f"The job of pipeline `{pipeline.name}`."),
             "by": Field(str, description="Who decides: a name, as the history of the job will show it."),
             "reason": Field(str, description="Why."),
+            **_input_schema(pipeline, gate, decision),
         },
         # Nothing is stored, but Dagster opens what could store it.
         out=Out(Nothing, io_manager_key=STATE_RESOURCE),
     )
     def decide(context: OpExecutionContext) -> None:
-        given = {name: text.strip() for name, text in context.op_config.items()}
+        given = {name: context.op_config[name].strip() for name in ("job_id", "by", "reason")}
         if missing := [name for name, text in given.items() if not text]:
             raise Failure(f"{' and '.join(missing)}: say it in the launchpad", allow_retries=False)
         key = JobKey(pipeline.name, given["job_id"])
         try:
-            said = _decide(settings, key, gate, _SAID[decision], (given["by"], given["reason"]))
-        except LedgerError as error:
+            inputs = context.op_config.get(INPUTS, {})
+            said = _decide(settings, key, gate, _SAID[decision], (given["by"], given["reason"]), inputs)
+        except MedkgError as error:
             raise Failure(str(error), allow_retries=False) from error
         context.log.info("%s", said)
         context.add_output_metadata({"decision": said})
@@ -94,12 +104,39 @@ def _decision_job(
     return decision_job
 
 
-def _decide(
-    settings: Settings, key: JobKey, gate: PlannedGate, decision: GateDecision, who: tuple[str, str]
+def _input_schema(pipeline: PipelinePlan, gate: PlannedGate, decision: str) -> dict[str, Field]:
+    """Return what the launchpad asks for besides who and why; nothing where the gate asks for nothing."""
+    if not gate.fields:
+        return {}
+    approves = decision == APPROVE
+    inputs = {}
+    for item in gate.fields:
+        described = f"{item.description or item.name}: {item.meant}"
+        kind: Any = _TYPES[item.type]
+        if item.choices and item.type is InputType.TEXT:
+            # A name of its own: Dagster wants one definition of each.
+            name = f"{decision_job_name(pipeline.name, gate.name, decision)}__{item.name}"
+            kind = Enum(re.sub(r"\W", "_", name), [EnumValue(choice) for choice in item.choices])
+        if approves and item.default is not None:
+            inputs[item.name] = Field(kind, default_value=item.default, description=described)
+        else:
+            required = approves and item.must_be_given
+            inputs[item.name] = Field(kind, is_required=required, description=described)
+    return {INPUTS: Field(Shape(inputs), description="What is said with the decision.")}
+
+
+def _decide(  # noqa: PLR0917 - where, what, which, by whom, with what: the order in which one tells it
+    settings: Settings,
+    key: JobKey,
+    gate: PlannedGate,
+    decision: GateDecision,
+    who: tuple[str, str],
+    inputs: Mapping[str, Any],
 ) -> str:
     """Decide a gate, and say what came of it.
 
     Raises:
+        ConfigError: An input is missing, or not what the gate asks for.
         LedgerError: There is no such job, or it is too late.
     """
     if not JobLedger.exists(settings):
@@ -107,6 +144,6 @@ def _decide(
     by, reason = who
     with JobLedger.of(settings) as ledger:
         ledger.jobs.get(key)
-        phase = ledger.gates.decide(key, gate_rule(gate), decision, actor=by, reason=reason)
+        phase = ledger.gates.decide(key, gate_rule(gate), decision, actor=by, reason=reason, inputs=inputs)
     ahead = " ahead, for when the job comes to it" if phase.status is PhaseStatus.EXPECTED else ""
     return f"gate '{gate.name}' of {key}: {decision.value}{ahead}, by {phase.opened_by}"

@@ -1,7 +1,6 @@
 """Sensors that start the phases of ledger jobs, and show which jobs wait."""
 
 import logging
-import shlex
 import time
 from collections.abc import Sequence
 
@@ -26,7 +25,7 @@ from medkg_dagster.compiler.translator import PipelineAssets
 from medkg_dagster.domain.gate_conditions import describe_condition
 from medkg_dagster.domain.job_ids import check_job_id
 from medkg_dagster.errors import ConfigError, counted
-from medkg_dagster.ledger import JobKey, JobLedger, JobPhase, Review, RunIdentity, RunStatus
+from medkg_dagster.ledger import JobLedger, JobPhase, Review, RunIdentity, RunStatus
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedGate
 from medkg_dagster.runtime.ledger_job_record import gate_rule
 from medkg_dagster.runtime.materialization import TABLE_ROWS, rows_table
@@ -35,6 +34,7 @@ from medkg_dagster.runtime.ticks import STARTS_PER_TICK, TICK_SECONDS
 from medkg_dagster.settings import Settings
 from medkg_dagster.stage_api._stage_types.outcome_checks import WAITING_CHECK
 from medkg_dagster.topology.names import (
+    DECISIONS,
     gate_sensor_name,
     partition_set_name,
     submission_sensor_name,
@@ -213,10 +213,6 @@ def _start(pipeline: PipelinePlan, due: Sequence[JobPhase]) -> SensorResult:
     )
 
 
-def _typed(key: JobKey) -> str:
-    return shlex.quote(str(key))
-
-
 def _waiting_check(
     ledger: JobLedger, assets: PipelineAssets, gate: PlannedGate, mark: str
 ) -> list[AssetCheckEvaluation]:
@@ -228,7 +224,7 @@ def _waiting_check(
             "since": phase.since,
             "until": phase.deadline or "no limit",
             "observed": phase.observed or "not looked at yet",
-            "decide": f"medkg gate approve {_typed(phase.key)} {gate.name} --reason '...', or reject",
+            **{decision: gate.decision_command(decision, str(phase.key)) for decision in DECISIONS},
         }
         for phase in waiting
     ]

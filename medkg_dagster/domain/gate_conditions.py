@@ -24,7 +24,7 @@ RESERVED_FIELDS = frozenset(
 )
 """What a ledger job and its history call their own; no field can be called like it."""
 
-_FIELD_PATH = r"^[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$"
+FIELD_PATH = r"^[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$"
 _LONGEST_SECONDS = 100 * 366 * 86_400  # dates that far ahead can still be written
 _SHOWN = 200
 
@@ -59,7 +59,7 @@ class GateClause(BaseModel):
     # The ledger keeps conditions as JSON, which has neither infinity nor NaN.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
-    field: str = Field(pattern=_FIELD_PATH)
+    field: str = Field(pattern=FIELD_PATH)
     operator: GateOperator = GateOperator.EQUALS
     value: Any = None
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from medkg_dagster.domain.decision_fields import check_inputs
 from medkg_dagster.errors import GateConditionError, LedgerError
 from medkg_dagster.io.sql import Database
 from medkg_dagster.io.times import Clock, stamp
@@ -157,8 +159,11 @@ class GateLedger:
         actor: str,
         reason: str,
         starter: str | None = None,
+        inputs: Mapping[str, Any] | None = None,
     ) -> JobPhase:
         """Approve or reject a gate of a job, also before the job has come to it; saying it twice is once.
+
+        What is said with a decision becomes fields of the job in the same change, where the decision counts.
 
         Args:
             key: The job.
@@ -167,22 +172,27 @@ class GateLedger:
             actor: Who decides.
             reason: Why.
             starter: Who will start the next phase at once; None leaves it to the sensor.
+            inputs: What the gate's `fields` ask for, by name.
 
         Returns:
             The phase; its `starter` tells whether the caller is the one to start it.
 
         Raises:
+            ConfigError: An input is missing, unknown or of another type than the gate asks for.
             LedgerError: It is too late: the gate was rejected, timed out, or the job went through.
         """
+        approves = decision is GateDecision.APPROVED
+        said = check_inputs(rule.gate, rule.fields, inputs or {}, approves=approves)
         with changing(self._database, self._clock, PhaseKey(*key, rule.phase)) as change:
             known = change.phase
             if known is None or known.status is PhaseStatus.EXPECTED:
+                if known is None or known.decision is not decision:
+                    change.change_fields(said, actor, reason)
                 return change.decide_ahead(rule, decision, actor, reason)
             change.refuse_late(decision)
             is_open = known.status in {PhaseStatus.DUE, PhaseStatus.STARTED}
-            if known.status is not PhaseStatus.REJECTED and not (
-                is_open and decision is GateDecision.APPROVED
-            ):
+            if known.status is not PhaseStatus.REJECTED and not (is_open and approves):
+                change.change_fields(said, actor, reason)
                 known = change.decide(decision, actor, reason)
             return known if starter is None else change.claim(known, starter)
 

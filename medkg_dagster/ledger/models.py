@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
+from medkg_dagster.domain.decision_fields import DecisionField
 from medkg_dagster.domain.gate_conditions import GateCondition
 from medkg_dagster.domain.holdings import DocumentStatus
 from medkg_dagster.errors import LedgerError
@@ -396,11 +397,13 @@ class GateRule:
         phase: The Dagster job behind the gate.
         gate: The gate's name.
         condition: When it opens.
+        fields: What a person says with a decision.
     """
 
     phase: str
     gate: str
     condition: GateCondition
+    fields: tuple[DecisionField, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,6 +160,7 @@ def plan_gates(
                 description=gate.description,
                 upstream=upstream,
                 work=work.get(gate.name, ()),
+                fields=gate.fields,
             )
         )
     return tuple(planned)

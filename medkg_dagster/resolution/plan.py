@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from medkg_dagster.domain.decision_fields import DecisionField
 from medkg_dagster.domain.gate_conditions import GateCondition
 from medkg_dagster.errors import Problem
 from medkg_dagster.plugins import Origin, counted_origin
@@ -13,7 +15,7 @@ from medkg_dagster.plugins.events import PluginEvent
 from medkg_dagster.stage_api import StageBuilder, StageMetadata, SubprocessIsolation, WorkAtGate
 from medkg_dagster.topology.alerts_file import AlertsFile
 from medkg_dagster.topology.models import PipelineTopologyConfig, ResiliencePolicy, StageDefinition
-from medkg_dagster.topology.names import asset_path
+from medkg_dagster.topology.names import APPROVE, asset_path
 from medkg_dagster.topology.triggers import TriggerDefinition
 
 
@@ -108,6 +110,7 @@ class PlannedGate:
         description: What is waited for, for people.
         upstream: The stages that finish before a job waits at it.
         work: What this deployment does while a job waits, so that the gate opens.
+        fields: What a person says with a decision.
     """
 
     name: str
@@ -117,6 +120,20 @@ class PlannedGate:
     description: str
     upstream: frozenset[str]
     work: tuple[PlannedWork, ...]
+    fields: tuple[DecisionField, ...] = ()
+
+    def decision_command(self, decision: str, job: str) -> str:
+        """Return the command by which a person decides about a job, to be copied and filled in.
+
+        Args:
+            decision: `approve` or `reject`.
+            job: The job, as `pipeline/job_id`.
+        """
+        asked = self.fields if decision == APPROVE else ()
+        inputs = [
+            f"--field {shlex.quote(f'{item.name}={item.example}')}" for item in asked if item.must_be_given
+        ]
+        return " ".join(["medkg gate", decision, shlex.quote(job), self.name, "--reason '...'", *inputs])
 
 
 @dataclass(frozen=True, slots=True)

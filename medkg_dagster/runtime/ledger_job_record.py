@@ -22,7 +22,7 @@ from medkg_dagster.stage_api import GatePassage
 
 def gate_rule(gate: PlannedGate) -> GateRule:
     """Return a planned gate as the ledger needs it."""
-    return GateRule(gate.job_name, gate.name, gate.condition)
+    return GateRule(gate.job_name, gate.name, gate.condition, gate.fields)
 
 
 @dataclass(frozen=True, slots=True)

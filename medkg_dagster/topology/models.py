@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from medkg_dagster.domain import StrictModel, empty_dict_for_none, empty_list_for_none
+from medkg_dagster.domain.decision_fields import DecisionField, overlapping
 from medkg_dagster.domain.gate_conditions import GateCondition
 from medkg_dagster.topology.explain import CUSTOM_TAG, FIELDS_TAG
 from medkg_dagster.topology.names import Name, dagster_name
@@ -160,6 +161,12 @@ Condition = Annotated[
 ]
 
 
+def _check_inputs(fields: tuple[DecisionField, ...]) -> tuple[DecisionField, ...]:
+    if wrong := overlapping(fields):
+        raise PydanticCustomError("fields", "{wrong}; give it another name", {"wrong": wrong})
+    return fields
+
+
 class GateDefinition(StrictModel):
     """A condition on a ledger job, between two phases.
 
@@ -168,12 +175,16 @@ class GateDefinition(StrictModel):
         condition: When the gate opens, and how long it waits: clauses on the job's fields, or a custom one.
         resume_stage: A stage behind the gate, the first to go on; None for whatever follows the gate.
         description: What is waited for, for people.
+        fields: What a person says with a decision: inputs that become fields of the job.
     """
 
     name: Name
     condition: Condition
     resume_stage: str | None = None
     description: str = ""
+    fields: Annotated[
+        tuple[DecisionField, ...], BeforeValidator(empty_list_for_none), AfterValidator(_check_inputs)
+    ] = ()
 
 
 def _check_stages(stages: tuple[StageDefinition, ...]) -> tuple[StageDefinition, ...]:

@@ -5,6 +5,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from medkg_dagster.ledger import JobStatus, PhaseStatus
 from medkg_dagster_tests.cli.conftest import REVIEWED, Medkg, ReviewedJob
 
@@ -200,3 +202,65 @@ def test_a_job_that_cannot_be_read_is_shown_as_such_by_every_command(
         True,
     )
     assert gated_medkg("ledger", "cancel", "reviewed/spring", "--reason", "unreadable").exit_code == 0
+
+
+@pytest.fixture
+def asking(reviewed: ReviewedJob, gated_medkg: Medkg, tmp_path: Path) -> Medkg:
+    """The console, where the gate asks for a number and one of two words."""
+    reviewed.wait_at_the_gate()
+    file = tmp_path / "config" / "orchestration" / "pipelines" / "reviewed.yaml"
+    fields = """\
+    fields:
+      - {name: review.pages_read, type: integer, description: How many were read}
+      - {name: review.use, choices: [in full, abstract], default: in full}
+"""
+    file.write_text(file.read_text() + fields)
+    return gated_medkg
+
+
+def test_what_is_said_with_a_decision_lands_in_the_fields(asking: Medkg, reviewed: ReviewedJob) -> None:
+    done = asking(
+        *("gate", "approve", "spring", "review", "--by", "ann", "--reason", "read"),
+        *("--field", "review.pages_read=12", "--field", "review.use=abstract"),
+    )
+
+    assert done.exit_code == 0, done.output
+    assert reviewed.job.fields == {"review": {"pages_read": 12, "use": "abstract"}}
+    changed = {entry.field: entry.actor for entry in reviewed.ledger.jobs.history(reviewed.key)}
+    assert changed["review.pages_read"] == "ann"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            (),
+            "'review.pages_read' (How many were read) is missing: a whole number; write review.pages_read=3",
+        ),
+        (("review.pages_read=many",), "must be a whole number, got 'many'; write review.pages_read=3"),
+        (("review.pages_read=1", "review.use=all"), "must be one of in full, abstract, got 'all'"),
+        (("review.pages=1",), "'review.pages' is no input of it; did you mean 'review.pages_read'?"),
+    ],
+)
+def test_what_is_wrong_with_it_is_said_and_nothing_is_decided(
+    asking: Medkg, reviewed: ReviewedJob, given: tuple[str, ...], said: str
+) -> None:
+    options = [part for item in given for part in ("--field", item)]
+
+    refused = asking("gate", "approve", "spring", "review", "--reason", "read", *options)
+
+    assert refused.exit_code == 1
+    assert said in refused.stderr
+    assert reviewed.phase.status is PhaseStatus.WAITING
+    assert reviewed.job.fields == {}
+
+
+def test_the_second_of_two_decisions_changes_no_field(asking: Medkg, reviewed: ReviewedJob) -> None:
+    for pages in ("12", "13"):
+        said = ("--reason", "read", "--field", f"review.pages_read={pages}")
+        assert asking("gate", "approve", "spring", "review", *said).exit_code == 0
+
+    assert reviewed.job.fields["review"]["pages_read"] == 12
+    listed = asking("gate", "reject", "spring", "review", "--reason", "not ours after all")
+    assert listed.exit_code == 0
+    assert reviewed.job.fields["review"]["pages_read"] == 12

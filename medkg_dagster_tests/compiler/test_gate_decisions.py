@@ -1,7 +1,9 @@
 """A person decides a gate in the UI: by a job of its own for each answer, on a real Dagster instance."""
 
+from typing import Any
+
 import pytest
-from dagster import ExecuteInProcessResult
+from dagster import DagsterInvalidConfigError, ExecuteInProcessResult
 
 from medkg_dagster.ledger import JobKey, JobLedger, JobStatus, PhaseStatus
 from medkg_dagster.stages.gate import register
@@ -107,4 +109,63 @@ def test_the_check_of_a_gate_shows_the_command_to_copy(gated: Deployment) -> Non
     (evaluation,) = tick(gated, "reviewed__gate_approval").asset_events
 
     (row,) = evaluation.metadata["waiting"].value.records
-    assert row.data["decide"].startswith("medkg gate approve reviewed/default approval --reason ")
+    assert row.data["approve"] == "medkg gate approve reviewed/default approval --reason '...'"
+    assert row.data["reject"] == "medkg gate reject reviewed/default approval --reason '...'"
+
+
+ASKING = (
+    REVIEWED
+    + """\
+    fields:
+      - {name: review.score, type: integer, description: How good it is}
+      - {name: review.weight, type: number, required: false}
+      - {name: review.licence, choices: [CC0, CC-BY], default: CC0}
+"""
+)
+
+
+def answer(deployment: Deployment, decision: str, fields: dict[str, Any]) -> ExecuteInProcessResult:
+    name = f"reviewed__{decision}_approval"
+    config = {"job_id": "default", "by": "Ann", "reason": "read twice", "fields": fields}
+    job = deployment.definitions(ASKING).resolve_job_def(name)
+    run_config = {"ops": {f"{name}__decide": {"config": config}}}
+    return job.execute_in_process(instance=deployment.instance, raise_on_error=False, run_config=run_config)
+
+
+def test_what_the_launchpad_asks_for_lands_in_the_fields_of_the_job(gated: Deployment) -> None:
+    gated.run("reviewed", pipeline=ASKING)
+
+    assert answer(gated, "approve", {"review.score": 4, "review.weight": 1}).success
+
+    with JobLedger.open(gated.home) as ledger:
+        assert ledger.jobs.get(JOB).fields == {"review": {"score": 4, "weight": 1, "licence": "CC0"}}
+        by = {entry.field: (entry.actor, entry.reason) for entry in ledger.jobs.history(JOB)}
+        assert by["review.score"] == ("Ann", "read twice")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"review.score": "high"}, {"review.score": 4, "review.licence": "GPL"}, {"review.score": 4, "x": 1}],
+)
+def test_the_launchpad_takes_nothing_else(gated: Deployment, fields: dict[str, Any]) -> None:
+    with pytest.raises(DagsterInvalidConfigError):
+        answer(gated, "approve", fields)
+
+
+def test_who_rejects_need_not_answer(gated: Deployment) -> None:
+    gated.run("reviewed", pipeline=ASKING)
+
+    assert answer(gated, "reject", {}).success
+
+    with JobLedger.open(gated.home) as ledger:
+        assert ledger.jobs.get(JOB).fields == {}
+
+
+def test_the_command_to_copy_has_what_must_be_given(gated: Deployment) -> None:
+    gated.run("reviewed", pipeline=ASKING)
+
+    (evaluation,) = tick(gated, "reviewed__gate_approval", ASKING).asset_events
+
+    (row,) = evaluation.metadata["waiting"].value.records
+    assert row.data["approve"].endswith(" --reason '...' --field review.score=3")
+    assert row.data["reject"].endswith(" --reason '...'")
