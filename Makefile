@@ -132,7 +132,7 @@ lock: $(INSTALLED) ## Resolve the dependencies anew
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
 	  --no-emit-find-links --upgrade --extra ui --extra postgresql --extra celery --extra k8s --group dev pyproject.toml -o requirements.lock
-	$(LOCK_IMAGE) $(IMAGE_EXTRAS) pyproject.toml deploy/docker/requirements.in -o deploy/docker/requirements.lock
+	$(LOCK_IMAGE) $(IMAGE_EXTRAS) pyproject.toml -o deploy/docker/requirements.lock
 	echo hatchling | $(LOCK_IMAGE) - -o deploy/docker/build.lock
 
 clean: ## Remove the virtual environment and caches, never data
