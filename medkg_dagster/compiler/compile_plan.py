@@ -26,10 +26,11 @@ from medkg_dagster.compiler.triggers import trigger_definitions
 from medkg_dagster.conversion import gate_work_job, gate_work_sensor
 from medkg_dagster.errors import Problem, TopologyError
 from medkg_dagster.io.collector import collector_paused
-from medkg_dagster.ledger import JobLedger
+from medkg_dagster.ledger import GateRule, JobLedger
 from medkg_dagster.registry import StageFactory
 from medkg_dagster.resolution.plan import Plan
 from medkg_dagster.runtime.dagster_internals import IMPLICIT_ASSET_JOB_NAME
+from medkg_dagster.runtime.ledger_job_record import gate_rule
 from medkg_dagster.runtime.resources import ledger_job_resource
 from medkg_dagster.runtime.state.io_manager import state_io_manager
 from medkg_dagster.settings import Settings
@@ -120,7 +121,7 @@ def compile_plan(
                 *(made for _, sensors in triggers for made in sensors),
                 *_job_sensors([assets for assets, _ in compiled], settings),
                 *(gate_work_sensor(work, settings) for work in works),
-                ended_run_sensor(settings, own_jobs),
+                ended_run_sensor(settings, own_jobs, _phases(plan)),
                 *alert_sensors(plan.alerts, plan.pipelines, settings, plan.report.loaded_at),
             ],
             schedules=[schedule for schedules, _ in triggers for schedule in schedules],
@@ -136,6 +137,12 @@ def compile_plan(
             },
             executor=executors.default if is_default_executor else None,
         )
+
+
+def _phases(plan: Plan) -> dict[str, GateRule | None]:
+    """Return the Dagster jobs of all phases, each with the gate in front of it."""
+    phases: dict[str, GateRule | None] = dict.fromkeys(plan.job_names)
+    return phases | {gate.job_name: gate_rule(gate) for _, gate in plan.gates}
 
 
 def _one_process_jobs(

@@ -1,7 +1,7 @@
 """The sensor that notices runs which ended without telling the ledger."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 
@@ -20,10 +20,11 @@ from dagster import (
 )
 
 from medkg_dagster.errors import MedkgError, counted
-from medkg_dagster.ledger import JobKey, JobLedger, RunStatus
+from medkg_dagster.ledger import GateRule, JobKey, JobLedger, RunStatus
+from medkg_dagster.ledger.models import LOST
 from medkg_dagster.runtime.resources import run_identity
 from medkg_dagster.runtime.run_processes import is_gone, process_of
-from medkg_dagster.runtime.tags import JOB_TAG, PARTITION_TAG, PIPELINE_TAG
+from medkg_dagster.runtime.tags import ATTEMPT_TAG, JOB_TAG, PARTITION_TAG, PIPELINE_TAG
 from medkg_dagster.runtime.ticks import TICK_SECONDS
 from medkg_dagster.settings import Settings
 from medkg_dagster.topology.names import ENDED_RUNS_SENSOR
@@ -35,15 +36,20 @@ _AT_WORK = (DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING)
 _ENDED_BADLY = {DagsterRunStatus.FAILURE: RunStatus.FAILED, DagsterRunStatus.CANCELED: RunStatus.CANCELLED}
 
 
-def ended_run_sensor(settings: Settings, own_jobs: AbstractSet[str]) -> SensorDefinition:
+def ended_run_sensor(
+    settings: Settings, own_jobs: AbstractSet[str], phases: Mapping[str, GateRule | None]
+) -> SensorDefinition:
     """Return the sensor that tells the ledger of runs which failed, were cancelled, or were lost.
 
     A run is lost when its process is gone, as after a crash of the machine. Dagster's default launcher does
     not see that once its code server is gone too, and the run would hold its place in the queue for ever.
+    The phase of a lost run is started once more, but not again when that run is lost too: what it works on
+    may be what ends it.
 
     Args:
         settings: Where the ledger is.
         own_jobs: Dagster jobs whose runs name the process that carries them out.
+        phases: The Dagster jobs that sensors start, each with the gate in front of it.
     """
 
     @sensor(
@@ -73,7 +79,11 @@ def ended_run_sensor(settings: Settings, own_jobs: AbstractSet[str]) -> SensorDe
             for record in records:
                 try:
                     run = record.dagster_run
-                    record_end(ledger, run, _ENDED_BADLY[run.status])
+                    again = run.job_name in phases and _begin_again(ledger, run, phases[run.job_name])
+                    if again:
+                        context.log.warning("run %s: lost, and started once more", run.run_id)
+                    else:
+                        record_end(ledger, run, _ENDED_BADLY[run.status], in_silence=True)
                 except (MedkgError, ValueError) as error:
                     # What the rows of one job hold must not keep the ledger from hearing of the others.
                     context.log.error("run %s: %s", record.dagster_run.run_id, error)
@@ -83,6 +93,29 @@ def ended_run_sensor(settings: Settings, own_jobs: AbstractSet[str]) -> SensorDe
         )
 
     return ended_runs
+
+
+def _begin_again(ledger: JobLedger, run: DagsterRun, rule: GateRule | None) -> bool:
+    """Have the phase of a run that was lost start once more; return whether it does."""
+    if run.status is not DagsterRunStatus.FAILURE or ATTEMPT_TAG not in run.tags:
+        return False
+    key, said = _key_of(run), f"run {run.run_id} of {run.job_name} {LOST}"
+    if not ledger.jobs.list(key.pipeline, job_id=key.job_id):
+        return False
+    identity = run_identity(run)
+    return ledger.phases.begin_lost_run_again(key, identity, rule, actor=ENDED_RUNS_SENSOR, error=said)
+
+
+def _ended_in_silence(ledger: JobLedger, run: DagsterRun) -> bool:
+    """Say whether a run began, and ended without telling the ledger how, as its process does if it can."""
+    return any(
+        known.run_id == run.run_id and known.status is RunStatus.STARTED
+        for known in ledger.runs.of_job(_key_of(run))
+    )
+
+
+def _key_of(run: DagsterRun) -> JobKey:
+    return JobKey(run.tags.get(PIPELINE_TAG, ""), run.tags.get(PARTITION_TAG, run.tags.get(JOB_TAG, "")))
 
 
 def _free_pools(instance: DagsterInstance, records: Sequence[RunRecord]) -> None:
@@ -123,19 +156,20 @@ def _names_no_process(record: RunRecord) -> bool:
     )
 
 
-def record_end(ledger: JobLedger, run: DagsterRun, status: RunStatus) -> None:
+def record_end(ledger: JobLedger, run: DagsterRun, status: RunStatus, *, in_silence: bool = False) -> None:
     """Record how a run ended; nothing changes where it works on no ledger job, or has said so itself.
 
     Args:
         ledger: The open ledger.
         run: The run.
         status: How it ended.
+        in_silence: Whether its own process is to have told so, if it could.
     """
-    pipeline, job_id = run.tags.get(PIPELINE_TAG), run.tags.get(PARTITION_TAG, run.tags.get(JOB_TAG))
-    if not pipeline or not job_id or not ledger.jobs.list(pipeline, job_id=job_id):
+    key = _key_of(run)
+    if not key.pipeline or not key.job_id or not ledger.jobs.list(key.pipeline, job_id=key.job_id):
         return
-    key = JobKey(pipeline, job_id)
-    said = (
-        f"run {run.run_id} of {run.job_name} {'was cancelled' if status is RunStatus.CANCELLED else 'failed'}"
-    )
+    became = "was cancelled" if status is RunStatus.CANCELLED else "failed"
+    if in_silence and status is RunStatus.FAILED and _ended_in_silence(ledger, run):
+        became = LOST
+    said = f"run {run.run_id} of {run.job_name} {became}"
     ledger.runs.end(key, run_identity(run), status, f"{said}; `medkg ledger retry {key}` starts it again")

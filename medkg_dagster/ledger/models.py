@@ -59,6 +59,10 @@ class JobStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+LOST = "was lost: its process is gone"
+"""What is said of a run that ended without telling how."""
+
+
 class RunStatus(StrEnum):
     """How a run of a job ended, or that it has not."""
 

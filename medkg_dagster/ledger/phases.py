@@ -12,6 +12,7 @@ from medkg_dagster.ledger.encoding import dump_json, to_json
 from medkg_dagster.ledger.gate_transaction import CLOSED, GateTransaction, changing, refuse_superseded
 from medkg_dagster.ledger.job_transaction import JobTransaction
 from medkg_dagster.ledger.models import (
+    LOST,
     GateRule,
     Job,
     JobKey,
@@ -218,3 +219,44 @@ class PhaseLedger:
                 change.expect_anew()
             change.because = (actor, reason)
             return change.make_due(actor)
+
+    def begin_lost_run_again(
+        self, key: JobKey, run: RunIdentity, rule: GateRule | None, *, actor: str, error: str
+    ) -> bool:
+        """End a run that was lost, and begin a new attempt of its phase.
+
+        Not where the run before was lost too: what they work on may be what ends them.
+
+        Args:
+            key: The job.
+            run: The run.
+            rule: The gate in front of its phase; None where there is none.
+            actor: Who noticed.
+            error: What became of the run, `LOST` in it.
+
+        Returns:
+            Whether a new attempt is due. Where not, nothing has changed: the run has told how it ended, or is
+            not the phase's latest attempt, or is the second in a row that was lost.
+        """
+        with changing(self._database, self._clock, PhaseKey(*key, run.job_name)) as change:
+            phase = change.phase
+            begun = {PhaseStatus.DUE, PhaseStatus.STARTED}  # due until the first stage begins
+            if phase is None or phase.status not in begun or phase.attempt != run.attempt:
+                return False
+            runs = run_rows.list_runs(change.connection, key, set(RunStatus))
+            of_phase = [item for item in runs if item.job_name == run.job_name]
+            if (
+                not of_phase
+                or of_phase[0].run_id != run.run_id
+                or of_phase[0].status is not RunStatus.STARTED
+            ):
+                return False
+            if any(LOST in (item.error or "") for item in of_phase[1:2]):
+                return False
+            change.end_run(of_phase[0], RunStatus.FAILED, error)
+            change.retry_runs(None if rule is None else run.job_name)
+            if rule is None:
+                change.expect_anew()
+            change.because = (actor, error)
+            change.make_due(actor)
+            return True

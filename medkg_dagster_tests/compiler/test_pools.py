@@ -88,7 +88,7 @@ def test_a_place_that_a_lost_run_held_is_free_again(deployment: Deployment) -> N
     assert claimed.is_claimed
     instance.report_run_failed(lost)
 
-    sensor = ended_run_sensor(Settings(deployment.home, deployment.config), frozenset())
+    sensor = ended_run_sensor(Settings(deployment.home, deployment.config), frozenset(), {})
     with build_sensor_context(instance) as context:
         sensor(context)
 

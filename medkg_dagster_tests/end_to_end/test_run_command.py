@@ -333,7 +333,7 @@ def test_a_job_whose_run_was_killed_together_with_the_command_is_run_again_by_th
 
     again = deployment.medkg("run", "plain", check=False)
 
-    assert again.stdout.startswith("submitted plain/default again; it had failed\n")
+    assert re.match(r"submitted plain/default\n.*plain: run \w+ \(attempt 2\)", again.stdout)
     assert [status for _, status in runs(deployment)] == [DagsterRunStatus.FAILURE] * 2
 
 
