@@ -24,6 +24,7 @@ from medkg_dagster.errors import LedgerError, MedkgError
 from medkg_dagster.ledger import GateDecision, JobKey, JobLedger, PhaseStatus
 from medkg_dagster.resolution.plan import PipelinePlan, PlannedGate
 from medkg_dagster.runtime.ledger_job_record import gate_rule
+from medkg_dagster.runtime.tags import ACTOR_TAG
 from medkg_dagster.settings import Settings
 from medkg_dagster.topology.names import (
     APPROVE,
@@ -73,7 +74,12 @@ def _decision_job(
         description=description,
         config_schema={
             "job_id": Field(str, description=f"The job of pipeline `{pipeline.name}`."),
-            "by": Field(str, description="Who decides: a name, as the history of the job will show it."),
+            "by": Field(
+                str,
+                default_value="",
+                description="Who decides: a name, as the history of the job will show it. Where a proxy in "
+                "front of the webserver says who asks, that name counts.",
+            ),
             "reason": Field(str, description="Why."),
             **_input_schema(pipeline, gate, decision),
         },
@@ -82,6 +88,7 @@ def _decision_job(
     )
     def decide(context: OpExecutionContext) -> None:
         given = {name: context.op_config[name].strip() for name in ("job_id", "by", "reason")}
+        given["by"] = context.run.tags.get(ACTOR_TAG, given["by"])
         if missing := [name for name, text in given.items() if not text]:
             raise Failure(f"{' and '.join(missing)}: say it in the launchpad", allow_retries=False)
         key = JobKey(pipeline.name, given["job_id"])

@@ -17,6 +17,9 @@ ATTEMPT_TAG = "medkg/attempt"
 TRIGGER_TAG = "medkg/trigger"
 """The trigger that asked for the run."""
 
+ACTOR_TAG = "medkg/actor"
+"""Who asked for the run, as the proxy before the webserver says: no browser can set it, see `webserver`."""
+
 PROCESS_TAG = "medkg/process"
 """The process that carries out the run, see `run_processes`."""
 

@@ -13,6 +13,7 @@ from medkg_dagster.io.web_requests import LOOPBACK
 from medkg_dagster.webserver.guard import WebserverGuard
 
 HOSTS = "MEDKG_WEBSERVER_HOSTS"
+ACTOR_HEADER = "MEDKG_WEBSERVER_ACTOR_HEADER"
 TOKEN = "MEDKG_WEBSERVER_TOKEN"  # noqa: S105 - the name of a variable
 
 
@@ -33,7 +34,12 @@ def main() -> None:
 def _guarded(make_app: Any, hosts: set[str], *arguments: Any, **options: Any) -> Any:
     listens_at = click.get_current_context().params["host"]
     token = os.environ.get(TOKEN) or None
-    return WebserverGuard(make_app(*arguments, **options), {*hosts, listens_at}, token)
+    # Dagster is imported by now, and not by those who only ask what the command takes.
+    from medkg_dagster.webserver.acting import name_who_asks
+
+    actor_header = os.environ.get(ACTOR_HEADER, "").strip() or None
+    name_who_asks(actor_header)
+    return WebserverGuard(make_app(*arguments, **options), {*hosts, listens_at}, token, actor_header)
 
 
 if __name__ == "__main__":

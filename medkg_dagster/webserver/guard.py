@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Collection
+from contextvars import ContextVar
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -12,6 +13,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from medkg_dagster.io.web_requests import bearer_token, is_of_another_page, is_secret, name_in
+
+ACTOR: ContextVar[str | None] = ContextVar("medkg_actor", default=None)
+"""Who has sent the request that is being answered; None where nobody is named."""
 
 _READING = {"GET", "HEAD", "OPTIONS"}
 _BASIC = "basic "
@@ -29,12 +33,16 @@ class WebserverGuard:
         app: Dagster's application.
         hosts: The names that it has, without ports.
         token: What has to be sent with every request; None for nothing.
+        actor_header: The header by which the proxy in front names who asks; None where none is trusted.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Collection[str], token: str | None) -> None:
+    def __init__(
+        self, app: ASGIApp, hosts: Collection[str], token: str | None, actor_header: str | None = None
+    ) -> None:
         self._app = app
         self._hosts = {name.lower() for name in hosts}
         self._token = token
+        self._actor_header = actor_header
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request or a connection, or refuse it."""
@@ -49,7 +57,11 @@ class WebserverGuard:
 
         refused = self._refuse(scope)
         if refused is None:
-            await self._app(scope, receive, send_unframed)
+            acting = ACTOR.set(self._actor(Headers(scope=scope)))
+            try:
+                await self._app(scope, receive, send_unframed)
+            finally:
+                ACTOR.reset(acting)
         elif scope["type"] == "http":
             await refused(scope, receive, send_unframed)
         else:
@@ -66,7 +78,19 @@ class WebserverGuard:
         if self._token is not None and not is_secret(_sent(headers), self._token):
             asked = {"www-authenticate": 'Basic realm="the password is MEDKG_WEBSERVER_TOKEN"'}
             return PlainTextResponse("a token is wanted, as a Bearer or as the password", 401, asked)
+        if self._actor_header is not None and self._is_change(scope) and self._actor(headers) is None:
+            said = f"the proxy names nobody, or several, in {self._actor_header}; ask through the proxy"
+            return PlainTextResponse(said, 403)
         return _refuse_hidden_change(scope, headers) if scope["type"] == "http" else None
+
+    def _actor(self, headers: Headers) -> str | None:
+        """Return who asks; None where no header is trusted, or it does not name one."""
+        named = [] if self._actor_header is None else headers.getlist(self._actor_header)
+        return (named[0].strip() or None) if len(named) == 1 else None
+
+    @staticmethod
+    def _is_change(scope: Scope) -> bool:
+        return scope["type"] == "http" and scope["method"] not in _READING
 
 
 def _refuse_hidden_change(scope: Scope, headers: Headers) -> Response | None:

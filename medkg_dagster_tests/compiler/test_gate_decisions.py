@@ -6,6 +6,7 @@ import pytest
 from dagster import DagsterInvalidConfigError, ExecuteInProcessResult
 
 from medkg_dagster.ledger import JobKey, JobLedger, JobStatus, PhaseStatus
+from medkg_dagster.runtime.tags import ACTOR_TAG
 from medkg_dagster.stages.gate import register
 from medkg_dagster_tests.compiler.deployment import Deployment
 from medkg_dagster_tests.compiler.test_gates import REVIEWED, tick
@@ -52,6 +53,21 @@ def test_the_job_that_approves_lets_the_next_phase_start(gated: Deployment) -> N
     with JobLedger.open(gated.home) as ledger:
         (phase,) = ledger.phases.of_job(JOB)
         assert (phase.opened_by, phase.reason) == ("Ann", "approved: read twice")
+
+
+def test_who_the_proxy_says_asked_has_decided_whoever_is_typed(gated: Deployment) -> None:
+    gated.run("reviewed", pipeline=REVIEWED)
+    name = "reviewed__approve_approval"
+    config = {"job_id": "default", "by": "mallory", "reason": "read twice"}
+
+    gated.definitions(REVIEWED).resolve_job_def(name).execute_in_process(
+        instance=gated.instance,
+        run_config={"ops": {f"{name}__decide": {"config": config}}},
+        tags={ACTOR_TAG: "ann@example.org"},
+    )
+
+    with JobLedger.open(gated.home) as ledger:
+        assert ledger.phases.of_job(JOB)[0].opened_by == "ann@example.org"
 
 
 def test_the_job_that_rejects_ends_the_job(gated: Deployment) -> None:
