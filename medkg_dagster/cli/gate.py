@@ -15,7 +15,6 @@ from medkg_dagster.cli.pipelines import find_pipeline, load_pipelines, way_to_st
 from medkg_dagster.cli.run import finds_daemon
 from medkg_dagster.errors import ConfigError, did_you_mean
 from medkg_dagster.settings import Settings
-from medkg_dagster.topology.names import DECISIONS
 
 if TYPE_CHECKING:
     from medkg_dagster.ledger import GateDecision, JobPhase
@@ -252,6 +251,7 @@ def find_gate(pipeline: PipelinePlan, name: str) -> PlannedGate:
 
 def _describe(plan: Plan, phase: JobPhase) -> dict[str, Any]:
     from medkg_dagster.domain.gate_conditions import describe_condition
+    from medkg_dagster.topology.names import DECISIONS
 
     pipeline = next((item for item in plan.pipelines if item.name == phase.pipeline), None)
     planned = pipeline.find_gate(phase.gate or "") if pipeline else None

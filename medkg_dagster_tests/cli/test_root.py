@@ -179,6 +179,18 @@ def test_a_closed_pipe_ends_quietly(repository: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_command_starts_without_what_only_some_commands_need() -> None:
+    code = (
+        "import sys\n"
+        "import medkg_dagster.cli.root\n"
+        "unneeded = ('medkg_dagster.stage_api', 'medkg_dagster.topology', 'dagster', 'sqlalchemy', 'yaml')\n"
+        "print([name for name in unneeded if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"
+
+
 def test_stages_starts_without_dagster_and_without_heavy_libraries(repository: Path) -> None:
     code = (
         "import sys, json\n"
