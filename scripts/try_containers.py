@@ -34,9 +34,11 @@ PORT = 18443
 NAME, PASSWORD = "alice", secrets.token_hex(8)
 LAUNCH = """mutation { launchRun(executionParams: {selector: {repositoryLocationName: "medkg_dagster",
   repositoryName: "__repository__", jobName: "auto"}, runConfigData: {},
-  executionMetadata: {tags: [{key: "dagster/partition", value: "default"}]}}) {
+  executionMetadata: {tags: [
+    {key: "dagster/partition", value: "default"}, {key: "medkg/actor", value: "bob"}]}}) {
     __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
 STATUS = 'query { runOrError(runId: "%s") { ... on Run { status } } }'
+TAGS = 'query { runOrError(runId: "%s") { ... on Run { tags { key value } } } }'
 WRITES = "import pathlib, sys; pathlib.Path(sys.argv[1]).touch()"
 
 
@@ -201,6 +203,8 @@ def look(containers: Containers) -> Iterator[tuple[str, bool]]:
     launched = _graphql(LAUNCH)["launchRun"]
     yield f"a run starts from the UI ({launched['__typename']})", "run" in launched
     yield "and succeeds", _outcome(launched["run"]["runId"]) == "SUCCESS"
+    tags = _graphql(TAGS % launched["run"]["runId"])["runOrError"]["tags"]
+    yield "under the name that was typed", {"key": "medkg/actor", "value": NAME} in tags
     logs = containers.ask("logs", f"{PROJECT}-worker")
     yield "its steps were carried out by the worker", "succeeded in" in logs.stdout + logs.stderr
     found = containers.inside("code", "medkg", "search", "melanoma")

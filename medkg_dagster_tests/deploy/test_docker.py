@@ -186,6 +186,12 @@ def test_the_webserver_is_reached_through_its_guard_and_by_who_has_a_password() 
     assert not re.findall(r"^\s*listen (?!8443 ssl;)", nginx, re.MULTILINE)
 
 
+def test_the_webserver_takes_the_name_that_the_proxy_has_put_in_place_of_any_other() -> None:
+    header = SERVICES["webserver"]["environment"]["MEDKG_WEBSERVER_ACTOR_HEADER"]
+    nginx = (FOLDER / "nginx.conf").read_text()
+    assert re.findall(rf"proxy_set_header {header} (\S+);", nginx) == ["$remote_user"]
+
+
 def test_the_code_server_is_the_command_of_the_image() -> None:
     final = stages(DOCKERFILE)[-1]
     (command,) = (instruction for instruction in final if instruction.name == "CMD")
