@@ -131,7 +131,8 @@ def test_every_target_of_make_that_a_message_names_is_there() -> None:
 
 
 def test_every_variable_that_a_message_names_is_a_setting_that_is_documented() -> None:
-    settings = set(_VARIABLE.findall((REPOSITORY / "docs" / "guides" / "running.md").read_text()))
+    described = (Path("docs", "guides", "running.md"), Path("deploy", "docker", "env.example"))
+    settings = {name for file in described for name in _VARIABLE.findall((REPOSITORY / file).read_text())}
     wrong = [
         f"{place}: {name}"
         for place, text in texts()
