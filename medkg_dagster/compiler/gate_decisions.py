@@ -1,6 +1,5 @@
 """Two Dagster jobs for each gate, by which a person approves or rejects it in the UI, without a terminal."""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -31,6 +30,7 @@ from medkg_dagster.topology.names import (
     DECISIONS,
     REJECT,
     STATE_RESOURCE,
+    decision_choices_name,
     decision_job_name,
     decision_op_name,
 )
@@ -117,13 +117,13 @@ def _input_schema(pipeline: PipelinePlan, gate: PlannedGate, decision: str) -> d
         return {}
     approves = decision == APPROVE
     inputs = {}
-    for item in gate.fields:
+    for number, item in enumerate(gate.fields, 1):
         described = f"{item.description or item.name}: {item.meant}"
         kind: Any = _TYPES[item.type]
         if item.choices and item.type is InputType.TEXT:
             # A name of its own: Dagster wants one definition of each.
-            name = f"{decision_job_name(pipeline.name, gate.name, decision)}__{item.name}"
-            kind = Enum(re.sub(r"\W", "_", name), [EnumValue(choice) for choice in item.choices])
+            name = decision_choices_name(pipeline.name, gate.name, decision, number)
+            kind = Enum(name, [EnumValue(choice) for choice in item.choices])
         if approves and item.default is not None:
             inputs[item.name] = Field(kind, default_value=item.default, description=described)
         else:

@@ -43,8 +43,8 @@ from medkg_dagster.topology.names import (
 # The daemon ticks every five seconds. A sensor whose jobs wait looks again for part of that time, when the
 # ledger changes or a gate's interval may have passed, and all gates together for no longer than this, so that
 # the daemon's threads stay free for others.
-HOLD_SECONDS = 3.0
-HOLD_SECONDS_OF_ALL = 6.0
+HOLD_SECONDS = 4.3
+HOLD_SECONDS_OF_ALL = 8.6
 LOOK_AGAIN_SECONDS = 0.5
 NOBODY_WAITS = "0"
 _START = "start"

@@ -21,6 +21,7 @@ from dagster._core.execution.plan.state import KnownExecutionState
 from dagster._core.execution.plan.step import ExecutionStep
 from dagster._core.execution.retries import RetryMode, get_retries_config
 from dagster._core.execution.step_dependency_config import StepDependencyConfig
+from dagster._core.instance.runs.run_domain import RunDomain
 from dagster._serdes import serialize_value
 from dagster._utils.interrupts import capture_interrupts
 from dagster_shared.error import SerializableErrorInfo
@@ -37,6 +38,7 @@ __all__ = [
     "OutputDefinition",
     "PlanOrchestrationContext",
     "RetryMode",
+    "RunDomain",
     "SerializableErrorInfo",
     "StepDependencyConfig",
     "StepOutputHandle",

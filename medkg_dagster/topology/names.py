@@ -97,6 +97,11 @@ def decision_op_name(pipeline: str, gate: str, decision: str) -> str:
     return f"{decision_job_name(pipeline, gate, decision)}__decide"
 
 
+def decision_choices_name(pipeline: str, gate: str, decision: str, number: int) -> str:
+    """Return the name of the type of what that job may be given for a field of the gate, by its place."""
+    return f"{decision_job_name(pipeline, gate, decision)}__choices_{number}"
+
+
 def trigger_name(pipeline: str, trigger: str) -> str:
     """Return the name of the schedule or sensor of a trigger."""
     return f"{dagster_name(pipeline)}__trigger_{dagster_name(trigger)}"

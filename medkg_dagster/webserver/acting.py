@@ -4,9 +4,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from dagster._core.instance.runs.run_domain import RunDomain
-
 from medkg_dagster.errors import ConfigError
+from medkg_dagster.runtime.dagster_internals import RunDomain
 from medkg_dagster.runtime.tags import ACTOR_TAG
 from medkg_dagster.webserver.guard import ACTOR
 

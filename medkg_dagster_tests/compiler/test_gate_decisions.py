@@ -136,6 +136,7 @@ ASKING = (
       - {name: review.score, type: integer, description: How good it is}
       - {name: review.weight, type: number, required: false}
       - {name: review.licence, choices: [CC0, CC-BY], default: CC0}
+      - {name: review_licence, choices: [seen], required: false}
 """
 )
 
