@@ -6,8 +6,8 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -33,6 +33,17 @@ def server() -> Iterator[str]:
     if given := os.environ.get(GIVEN):
         yield given
         return
+    with own_server() as (url, _):
+        yield url
+
+
+@contextmanager
+def own_server(*settings: str) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Give the URL of a server that lasts as long as this does, and what starts it anew after a crash.
+
+    Args:
+        settings: What is set otherwise than for tests that let it be.
+    """
     initdb, postgres = find_program("initdb"), find_program("postgres")
     if initdb is None or postgres is None:
         pytest.skip(f"no PostgreSQL: install its server, or set {GIVEN} to the URL of a scratch database")
@@ -43,11 +54,19 @@ def server() -> Iterator[str]:
         data = f"{folder}/data"
         made = [initdb, "-D", data, "-U", "medkg", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]
         subprocess.run(as_ordinary_user(made), check=True, capture_output=True, cwd=folder)
-        options = [f"-c{setting}" for setting in (*SETTINGS, f"unix_socket_directories={folder}")]
+        options = [f"-c{setting}" for setting in (*SETTINGS, *settings, f"unix_socket_directories={folder}")]
         command = as_ordinary_user([postgres, "-D", data, *options])
-        with ChildProcess(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            wait_until_ready(Path(data) / "postmaster.pid", process)
-            yield f"postgresql+psycopg://medkg@/postgres?host={folder}"
+        with ExitStack() as running:
+
+            def start() -> None:
+                # Whatever is at work is ended first, without a word to its clients.
+                running.close()
+                process = ChildProcess(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                (Path(data) / "postmaster.pid").unlink(missing_ok=True)
+                wait_until_ready(Path(data) / "postmaster.pid", running.enter_context(process))
+
+            start()
+            yield f"postgresql+psycopg://medkg@/postgres?host={folder}", start
 
 
 @contextmanager

@@ -35,6 +35,11 @@ def reindex(settings: Settings, embedder: str | None, params: tuple[str, ...], a
     from medkg_dagster.query.opened import load_extensions, open_store
     from medkg_dagster.stage_api import ExtensionKind
 
+    if settings.database_url is not None:
+        raise ConfigError(
+            "the index in PostgreSQL keeps the vectors it is given; name the embedder in the stage `embed` "
+            "and run its jobs again, which makes vectors without parsing anew"
+        )
     extensions = load_extensions(settings)
     with closing(open_store(settings, ExtensionKind.INDEX_STORE, extensions)) as store:
         chosen = parse_assignments(params, "parameter")

@@ -59,3 +59,14 @@ def test_a_home_without_an_index_is_one_sentence(medkg: Medkg) -> None:
 
     assert result.exit_code == 1
     assert result.stderr.startswith("medkg: nothing indexed yet")
+
+
+def test_the_index_in_postgresql_says_how_it_gets_other_vectors(
+    medkg: Medkg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDKG_DATABASE_URL", "postgresql+psycopg://nobody@127.0.0.1:1/none")
+
+    result = medkg("reindex", "--embedder", "hashing")
+
+    assert result.exit_code == 1
+    assert "name the embedder in the stage `embed`" in result.stderr
