@@ -79,26 +79,18 @@ class FigureLedger:
                 due=figure_rows.due_since(connection),
             )
 
-    def record_load(
-        self,
-        discovery: Mapping[str, float],
-        resolution: Mapping[str, float],
-        stages: Mapping[tuple[str, ...], float],
-    ) -> None:
+    def record_load(self, discovery: Mapping[str, float], stages: Mapping[tuple[str, ...], float]) -> None:
         """Remember how long the last load of pipelines and plugins took; not where nothing can be written.
 
         Args:
             discovery: Seconds of importing entry points, by distribution.
-            resolution: Seconds of resolving stages, by distribution.
-            stages: The same by pipeline, stage, stage type and distribution.
+            stages: Seconds of resolving stages, by pipeline, stage, stage type and distribution.
         """
         if self._database.is_read_only:
             return
         with self._database.writing() as connection:
-            counter_rows.replace_all(connection, counter_rows.DISCOVERY, _labelled(discovery))
-            counter_rows.replace_all(connection, counter_rows.RESOLUTION, _labelled(resolution))
+            by_distribution: dict[tuple[str, ...], float] = {
+                (name,): seconds for name, seconds in discovery.items()
+            }
+            counter_rows.replace_all(connection, counter_rows.DISCOVERY, by_distribution)
             counter_rows.replace_all(connection, counter_rows.STAGE_RESOLUTION, stages)
-
-
-def _labelled(values: Mapping[str, float]) -> Counts:
-    return {(name,): value for name, value in values.items()}

@@ -40,7 +40,6 @@ _COUNTED = {
     families.GATE_WAIT_SECONDS: counter_rows.GATE_SECONDS,
     families.DOWNLOADS: counter_rows.DOWNLOADS,
     families.DISCOVERY: counter_rows.DISCOVERY,
-    families.RESOLUTION: counter_rows.RESOLUTION,
     families.STAGE_RESOLUTION: counter_rows.STAGE_RESOLUTION,
 }
 # Of times, and of ages, the latest or the longest is what counts; they are not added up.
@@ -135,12 +134,15 @@ def _of_ledger(figures: LedgerFigures) -> dict[Family, Values]:
     # A counter that comes into being at 1 has not increased: it is there from the first run on, at 0.
     at_first = {(*labels[:-1], outcome): 0.0 for labels in runs for outcome in _OUTCOMES}
     found[families.STAGE_RUNS] = at_first | {**runs}
-    for family in (families.DISCOVERY, families.RESOLUTION):
-        found[family] = _by_origin(found[family])
+    found[families.DISCOVERY] = _by_origin(found[families.DISCOVERY])
     found[families.STAGE_RESOLUTION] = {
         (*stage, counted_origin(distribution)): value
         for (*stage, distribution), value in found[families.STAGE_RESOLUTION].items()
     }
+    of_origins: dict[tuple[str, ...], float] = {}
+    for (*_, origin), seconds in found[families.STAGE_RESOLUTION].items():
+        of_origins[origin,] = of_origins.get((origin,), 0.0) + seconds
+    found[families.RESOLUTION] = of_origins
     now = stamp(utc_now)
     for amount, oldest, waiting in (
         (families.GATE_WAITING, families.GATE_OLDEST, figures.waiting),

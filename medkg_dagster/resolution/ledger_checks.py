@@ -32,7 +32,7 @@ def audit_plugins(events: Iterable[PluginEvent], ledger: JobLedger) -> tuple[Reg
 
 def record_load(report: PluginReport, ledger: JobLedger) -> None:
     """Remember how long the load took, for the metrics."""
-    ledger.figures.record_load(report.discovery_seconds, report.resolution_seconds, report.stage_seconds)
+    ledger.figures.record_load(report.discovery_seconds, report.stage_seconds)
 
 
 def registrations(events: Iterable[PluginEvent]) -> tuple[Registration, ...]:

@@ -33,7 +33,7 @@ class IndexPlace:
 
     def open(self) -> Index:
         """Open the index."""
-        return SqliteIndex(self.home) if self.url is None else PostgresqlIndex(self.url, self.home)
+        return SqliteIndex(self.home) if self.url is None else PostgresqlIndex(self.url)
 
     def content(self) -> list[Any]:
         """Return all that is there, row by row."""

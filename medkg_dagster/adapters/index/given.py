@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medkg_dagster.adapters.index.rows import searched_text
+from medkg_dagster.errors import StoreError
 from medkg_dagster.stage_api import Chunk, IndexedDocument
 
 if TYPE_CHECKING:
@@ -54,10 +55,20 @@ def vectors_of(chunks: Sequence[Chunk], vectors: Mapping[str, NDArray[np.float32
 def given_documents(
     names: Iterable[str], chunks: Iterable[Chunk], documents: Iterable[IndexedDocument]
 ) -> dict[str, GivenDocument]:
-    """Return by name what is given of each document: its chunks in order, and what is known of it besides."""
+    """Return by name what is given of each document: its chunks in order, and what is known of it besides.
+
+    Raises:
+        StoreError: There is a chunk of none of these documents.
+    """
     by_document: dict[str, list[Chunk]] = {name: [] for name in names}
+    strange: set[str] = set()
     for chunk in chunks:
-        by_document[chunk.document_id].append(chunk)
+        if chunk.document_id in by_document:
+            by_document[chunk.document_id].append(chunk)
+        else:
+            strange.add(chunk.document_id)
+    if strange:
+        raise StoreError(f"chunks of {min(strange)}, which is not among the changed documents")
     known = {document.id: document for document in documents}
     return {
         name: GivenDocument(

@@ -22,10 +22,10 @@ class PostgresqlIndexParameters(Config):
     )
 
 
-def _build(parameters: Any, home: Path) -> PostgresqlIndex:
+def _build(parameters: Any, _: Path) -> PostgresqlIndex:
     from medkg_dagster.adapters.index.postgresql_store import PostgresqlIndex
 
-    return PostgresqlIndex(parameters.url.reveal(), home)
+    return PostgresqlIndex(parameters.url.reveal())
 
 
 POSTGRESQL_INDEX = Extension(

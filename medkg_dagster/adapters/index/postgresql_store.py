@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, make_url
@@ -50,21 +49,19 @@ class PostgresqlIndex:
 
     Args:
         url: Where it is.
-        home: The folder for all data; what `reembed` makes is kept there until it is written.
 
     Raises:
         ConfigError: The URL is malformed or of another database, or its driver is missing.
         StoreError: The database cannot be reached, or was written by a newer release.
     """
 
-    def __init__(self, url: str, home: Path) -> None:
+    def __init__(self, url: str) -> None:
         check_address(POSTGRESQL_INDEX_TABLES, url)
         if make_url(url).get_backend_name() == "sqlite":
             raise ConfigError(
                 "the index store postgresql is given the address of SQLite; give it a URL such as "
                 "postgresql://user@host/database, or use the store sqlite, which keeps a file in MEDKG_HOME"
             )
-        self._home = home
         self._database = Database(POSTGRESQL_INDEX_TABLES, url)
         self._analyzer = Analyzer()
 
@@ -130,8 +127,6 @@ class PostgresqlIndex:
         """
         vectors = embeddings.by_chunk(chunks)
         by_id = {chunk.id: chunk for chunk in chunks}
-        if strange := {chunk.document_id for chunk in chunks} - changed.keys():
-            raise StoreError(f"chunks of {min(strange)}, which is not among the changed documents")
         gone = sorted(set(removed) - changed.keys())
         given = given_documents(changed, by_id.values(), documents)
         with self._database.writing() as connection:

@@ -127,8 +127,6 @@ class SqliteIndex:
         """
         vectors = embeddings.by_chunk(chunks)
         by_id = {chunk.id: chunk for chunk in chunks}
-        if strange := {chunk.document_id for chunk in chunks} - changed.keys():
-            raise StoreError(f"chunks of {min(strange)}, which is not among the changed documents")
         gone = set(removed) - changed.keys()
         given = given_documents(changed, by_id.values(), documents)
         with self._open().writing() as transaction:

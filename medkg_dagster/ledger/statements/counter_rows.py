@@ -25,7 +25,6 @@ GATES = "gate_outcomes"
 GATE_SECONDS = "gate_wait_seconds"
 DOWNLOADS = "downloads"
 DISCOVERY = "plugin_discovery_seconds"
-RESOLUTION = "plugin_resolution_seconds"
 STAGE_RESOLUTION = "stage_resolution_seconds"
 
 Counter = tuple[str, tuple[str, ...]]
